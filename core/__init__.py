@@ -1,0 +1,1 @@
+"""Everything that loads, trains, measures, explains and stores; knows no Streamlit."""

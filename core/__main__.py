@@ -1,0 +1,255 @@
+"""`python -m core`: the same work without a browser, for scripts, servers and tests.
+
+With `--json` every line printed is one JSON object. Exit code 0 only when it did what was asked; otherwise one sentence
+on standard error says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import locale
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from core import settings, store
+from core.datasets import dataset, datasets
+from core.events import Epoch, Event, Failure, Report, Started, to_line
+from core.refusal import Refusal
+from core.spec import RunSpec, allowed, checked
+from core.store import Run
+from ui.text import closest, text
+
+BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; returns the exit code."""
+    settings.wait_passively()
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except Refusal as refusal:
+        print(sentence(refusal.key, refusal.slots), file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our lines, `head` say, has gone
+        sys.stdout = None
+        return 1
+
+
+def sentence(key: str, slots: dict[str, Any]) -> str:
+    """A text in the language of the terminal."""
+    try:
+        language = locale.getlocale()[0]
+    except ValueError:
+        language = None
+    return text(closest(language) or "en", key, **slots)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Make a run of the fields given and work at it."""
+    given = {name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None}
+    spec = checked(given)
+    source = dataset(spec.data)
+    spec.table(source.shape, len(source.class_names["en"]))  # a layer that cannot fit is refused before a run is made
+    if source.state()[0] != "ready":
+        raise Refusal("error.data_not_ready", data=spec.data)
+    return _work(store.create(spec), options)
+
+
+def work(options: argparse.Namespace) -> int:
+    """Take a run up: new, broken off, stopped or failed."""
+    folder = Path(options.folder)
+    run = Run(folder.resolve()) if (folder / "spec.json").exists() else store.find(options.folder)
+    if run.report():
+        raise Refusal("error.run_over", run=run.name)
+    if run.is_held():
+        raise Refusal("error.run_held", run=run.name)
+    run.ask("run")
+    return _work(run, options)
+
+
+def list_runs(options: argparse.Namespace) -> int:
+    """A line for each run in the store, newest first."""
+    for run in store.runs():
+        facts = run.facts()
+        accuracy = "" if facts["accuracy"] is None else f"{facts['accuracy']:.4f}"
+        _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {accuracy}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """What the stored report says, class by class; the test split is not looked at again."""
+    from core.evaluate import measures
+
+    run = store.find(options.run)
+    report = run.report()
+    if not report:
+        raise Refusal("error.no_report", run=run.name)
+    result = measures(report.confusion_matrix)
+    classes = [
+        {
+            "class": name,
+            "precision": one.precision.value if one.precision.n else None,
+            "recall": one.recall.value if one.recall.n else None,
+            "f1": one.f1,
+            "support": one.support,
+        }
+        for name, one in zip(run.class_names("en"), result.classes, strict=True)
+    ]
+    facts = {
+        "run": run.name,
+        "n": report.n,
+        "accuracy": report.accuracy,
+        "accuracy_interval": report.accuracy_interval,
+        "balanced_accuracy": report.balanced_accuracy,
+        "loss": report.loss,
+        "errors": result.errors,
+        "macro_f1": result.macro_f1,
+        "weighted_f1": result.weighted_f1,
+        "kappa": result.kappa,
+        "classes": classes,
+        "confusion_matrix": report.confusion_matrix,
+    }
+    lines = [f"{run.name}: accuracy {report.accuracy:.4f}, balanced {report.balanced_accuracy:.4f}, n {report.n}"]
+    lines += ["precision  recall  f1      support  class"]
+    for one in result.classes:
+        lines += [f"{one.precision.value:9.4f}  {one.recall.value:.4f}  {one.f1:.4f}  {one.support:7}  "]
+    lines[2:] = [line + str(one["class"]) for line, one in zip(lines[2:], classes, strict=True)]
+    lines += ["confusion matrix, a row for each true class:"]
+    lines += [" ".join(f"{count:5}" for count in row) for row in report.confusion_matrix]
+    _print(options, facts, "\n".join(lines))
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """What a run's model answers to picture files."""
+    from core.drawing import open_picture
+    from core.predict import open_model
+
+    model = open_model(store.find(options.run))
+    names = model.class_names["en"]
+    failed = False
+    for file in options.images:
+        try:
+            image = model.image(open_picture(Path(file)))
+            if image is None:
+                raise Refusal("error.picture_empty", file=file)
+            values = model.probabilities(image[None])[0]
+        except Refusal as refusal:
+            failed = True
+            why = sentence(refusal.key, refusal.slots)
+            _print(options, {"file": file, "error": why}, f"{file}: {why}")
+            continue
+        label = int(values.argmax())
+        facts = {"file": file, "label": label, "class": names[label], "probabilities": [float(v) for v in values]}
+        _print(options, facts, f"{file}: {names[label]} ({values[label]:.4f})")
+    return int(failed)
+
+
+def data(options: argparse.Namespace) -> int:
+    """The data sets and whether they can be used now; or fetch one."""
+    if options.action == "get":
+        if not options.name:
+            raise Refusal("error.data_unknown", name="", known=", ".join(datasets()))
+        return _fetch(options)
+    for name, one in datasets().items():
+        state, why = one.state()
+        reason = sentence(why, {"name": name}) if why else ""
+        facts = {"name": name, "title": one.title, "state": state, "why": reason, "shape": one.shape}
+        facts |= {"counts": dict(one.counts), "source": one.source, "licence": one.licence}
+        _print(options, facts, f"{name:20} {state:10} {reason}")
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    one = dataset(options.name)
+    shown = [-1]
+
+    def progress(done: int, total: int) -> None:
+        percent = 100 * done // total if total else 0
+        if percent > shown[0]:
+            shown[0] = percent
+            _print(options, {"name": one.name, "done": done, "total": total}, f"{one.name}: {percent} %")
+
+    if one.state()[0] != "ready":
+        one.fetch(progress)
+    one.load()
+    _print(options, {"name": one.name, "state": "ready"}, f"{one.name}: ready")
+    return 0
+
+
+def _work(run: Run, options: argparse.Namespace) -> int:
+    """Work at the run in this process and print its events. Ctrl-C, once: save the state and leave."""
+    from core.work import work
+
+    asked: list[int] = []
+
+    def leave(number: int, _: object) -> None:
+        asked.append(number)
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    status = work(str(run.folder), leaving=lambda: bool(asked), tell=lambda event: _tell(options, run, event))
+    if status == "done":
+        return 0
+    if status == "failed":
+        failure = run.last(Failure)
+        assert failure
+        raise Refusal(failure.error, **failure.slots)
+    print(sentence("error.run_left", {"run": run.name, "status": status}), file=sys.stderr)
+    return BROKEN_OFF if asked else 1
+
+
+def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
+    if options.json:
+        print(to_line(event), flush=True)
+    elif isinstance(event, Started):
+        print(f"{run.name}: {event.counts}, {event.parameters} parameters, {event.device} x {event.threads}")
+    elif isinstance(event, Epoch):
+        print(
+            f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
+            f"val accuracy {event.val_accuracy:.4f}, {event.seconds:.1f} s",
+            flush=True,
+        )
+    elif isinstance(event, Report):
+        low, high = event.accuracy_interval
+        print(f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n})")
+
+
+def _print(options: argparse.Namespace, facts: dict[str, Any], words: str) -> None:
+    print(json.dumps(facts, allow_nan=False) if options.json else words, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core", description="Bancada without a browser.")
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        made.add_argument("--json", action="store_true", help="print one JSON object a line")
+        made.set_defaults(command=function)
+        return made
+
+    made = command("data", data)
+    made.add_argument("action", nargs="?", choices=["list", "get"], default="list")
+    made.add_argument("name", nargs="?", help="the data set to fetch")
+    made = command("train", train)
+    for name in RunSpec.model_fields:
+        flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
+        made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
+    command("work", work).add_argument("folder", help="a run's folder, or its name in the store")
+    command("runs", list_runs)
+    command("evaluate", evaluate).add_argument("run", help="a run's name")
+    made = command("predict", predict)
+    made.add_argument("run", help="a run's name")
+    made.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, WEBP or BMP files")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Named lists of layers: the networks of the published experiments, and a place for more.
+
+To add one: a tuple of layers, and a line in `ARCHITECTURES`.
+"""
+
+from __future__ import annotations
+
+from core.layers import (
+    Activation,
+    ActivationLayer,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    DenseBlock,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layers,
+    MaxPool,
+)
+
+
+def mlp(*widths: int, activation: Activation = "relu", dropout: float = 0) -> Layers:
+    """Dense layers of the given widths; dropout, if any, after each."""
+    hidden = []
+    for width in widths:
+        hidden.append(Dense(units=width, activation=activation))
+        if dropout:
+            hidden.append(Dropout(rate=dropout))
+    return (Flatten(), *hidden, Dense(units="classes"))
+
+
+def lenet(convolutions: Activation = "relu", dense: Activation = "relu") -> Layers:
+    """LeNet-5 as the reports built it, with average pooling. Source: LeCun, Bottou, Bengio, Haffner 1998."""
+    return (
+        Conv(filters=6, kernel=5, padding=2, activation=convolutions),
+        AvgPool(size=2),
+        Conv(filters=16, kernel=5, activation=convolutions),
+        AvgPool(size=2),
+        Flatten(),
+        Dense(units=120, activation=dense),
+        Dense(units=84, activation=dense),
+        Dense(units="classes"),
+    )
+
+
+def cnn(*convolutions: tuple[int, int], widths: tuple[int, ...], activation: Activation = "relu") -> Layers:
+    """Convolutions (filters, kernel) without padding, each with a max-pool 2, then dense layers."""
+    stages = [
+        layer
+        for filters, kernel in convolutions
+        for layer in (Conv(filters=filters, kernel=kernel, activation=activation), MaxPool(size=2))
+    ]
+    return (*stages, *mlp(*widths, activation=activation))
+
+
+def one_convolution(filters: int, kernel: int) -> Layers:
+    """The search grid of report 002: one convolution, one max-pool, one dense layer."""
+    return (
+        Conv(filters=filters, kernel=kernel, padding="same", activation="relu"),
+        MaxPool(size=2),
+        Flatten(),
+        Dense(units="classes"),
+    )
+
+
+def dense_net() -> Layers:
+    """The deep network of report 002: one convolution and one dense block. Source: Huang et al. 2017."""
+    return (
+        Conv(filters=64, kernel=7, padding="same"),
+        BatchNorm(),
+        ActivationLayer(function="relu"),
+        MaxPool(size=2),
+        DenseBlock(layers=6),
+        GlobalAvgPool(),
+        Dense(units="classes"),
+    )
+
+
+ARCHITECTURES: dict[str, Layers] = {
+    "mlp": mlp(128),
+    "mlp-256-256": mlp(256, 256),
+    "lenet": lenet(),
+    "lenet-sigmoid": lenet("sigmoid", "tanh"),
+    "cnn": cnn((32, 3), (64, 3), widths=(64,)),
+    "cnn-small": cnn((16, 5), (32, 3), widths=(64,)),
+    "cnn-deeper": cnn((32, 3), (64, 3), (64, 3), widths=(128,)),
+    "cnn-wide-kernel": one_convolution(64, 9),
+    "encoder-mlp": cnn((32, 3), (64, 3), widths=(64, 32)),
+    "dense-net": dense_net(),
+}
+"""What each name stands for. `custom` is not here: it is the name of layers that somebody wrote."""

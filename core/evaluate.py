@@ -1,0 +1,132 @@
+"""A model on a split: logits, loss, the confusion matrix, and what is computed from it.
+
+scikit-learn computes what it has; only Wilson's interval is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+BATCH = 1000  # images at once where no gradients are kept; larger ones gain nothing on two cores
+
+
+def logits_in_parts(model: nn.Module, images: Tensor, batch: int = BATCH) -> Iterator[Tensor]:
+    """The model's logits (B, K) for images uint8 (N, C, H, W), a batch at a time, so that the caller may leave between two."""
+    import torch
+
+    model.eval()
+    for part in images.split(batch):
+        with torch.inference_mode():
+            logits = model(part)
+        yield logits
+
+
+def probabilities(model: nn.Module, images: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
+    """Probabilities float32 (N, K) for images uint8 (N, C, H, W)."""
+    import torch
+
+    parts = logits_in_parts(model, torch.tensor(images, device=device))
+    return torch.cat([part.float().softmax(dim=1).cpu() for part in parts]).numpy()
+
+
+def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy in nats of probabilities (N, K), none taken to be below the smallest float32."""
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts of images, int64 (K, K), `[true][predicted]`."""
+    from sklearn import metrics
+
+    return metrics.confusion_matrix(labels, predicted, labels=range(classes))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A proportion (0 to 1) with its Wilson interval at 95 % and the number of images that it is of."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ClassMeasures:
+    """What a confusion matrix says of one class; `precision` is NaN for a class that was never predicted."""
+
+    precision: Measure
+    recall: Measure
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a confusion matrix says."""
+
+    accuracy: Measure
+    errors: int
+    balanced_accuracy: float  # the mean of the recalls of the classes that have images
+    macro_f1: float
+    weighted_f1: float
+    kappa: float
+    classes: tuple[ClassMeasures, ...]
+
+
+def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
+    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one."""
+    from sklearn import metrics
+
+    matrix = np.asarray(matrix)
+    n, correct = int(matrix.sum()), int(matrix.trace())
+    if not n:
+        raise ValueError("a confusion matrix of no images")
+    classes = range(len(matrix))
+    true = np.repeat(classes, matrix.sum(axis=1))
+    predicted = np.concatenate([np.repeat(classes, row) for row in matrix])
+    _, _, f1, support = metrics.precision_recall_fscore_support(true, predicted, labels=classes, zero_division=0)
+    present = support > 0
+    recalls = np.diag(matrix)[present] / support[present]
+    return Measures(
+        accuracy=proportion(correct, n),
+        errors=n - correct,
+        balanced_accuracy=float(recalls.mean()),
+        macro_f1=float(f1.mean()),
+        weighted_f1=float(np.average(f1, weights=support)),
+        kappa=float(metrics.cohen_kappa_score(true, predicted, labels=classes)),
+        classes=tuple(
+            ClassMeasures(
+                precision=proportion(int(matrix[k, k]), int(matrix[:, k].sum())),
+                recall=proportion(int(matrix[k, k]), int(support[k])),
+                f1=float(f1[k]),
+                support=int(support[k]),
+            )
+            for k in classes
+        ),
+    )
+
+
+def proportion(correct: int, n: int) -> Measure:
+    """`correct` of `n` with its interval; all NaN where n is 0."""
+    if not n:
+        return Measure(np.nan, np.nan, np.nan, 0)
+    low, high = wilson(correct, n)
+    return Measure(correct / n, low, high, n)
+
+
+def wilson(correct: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The score interval of a proportion; `z` = 1.96 for 95 %. Source: Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
+    p = correct / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

@@ -1,0 +1,135 @@
+"""Started | Step | Epoch | Checkpoint | Report | Failure: all that a run says, one JSON object a line.
+
+`Checkpoint` is the one that the plan did not have: it commits the state that a pause, a stop or a lost server saves in
+the middle of an epoch, as an `Epoch` commits the state at an epoch's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+
+
+class Started(_Event):
+    """A worker has taken the run up, for the first time or again, at `step`."""
+
+    event: Literal["started"] = "started"
+    run: str
+    at: str  # date and time, UTC, ISO 8601
+    pid: int
+    step: int  # steps done so far; 0 for a new run
+    device: str  # "cpu", "cuda", "mps"
+    device_name: str
+    threads: int
+    versions: dict[str, str]
+    shape: tuple[int, int, int]  # (C, H, W) of the images that the network gets
+    class_names: dict[str, tuple[str, ...]]  # by language
+    counts: dict[str, int]  # images in train, val, test
+    parameters: int
+    steps_per_epoch: int
+
+
+class Step(_Event):
+    """The train loss and accuracy over the images since the last Step, measured before their updates."""
+
+    event: Literal["step"] = "step"
+    epoch: int
+    step: int
+    loss: float  # nats
+    accuracy: float  # 0 to 1
+    seconds: float  # of training so far, pauses left out
+    images_per_second: float
+
+
+class Epoch(_Event):
+    """An epoch is over and its checkpoint is on the disk."""
+
+    event: Literal["epoch"] = "epoch"
+    epoch: int
+    step: int
+    train_loss: float  # means over the epoch, while the weights changed
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float  # of training so far, pauses left out
+    best_epoch: int  # the best so far, by the quantity that the spec names
+    stop: Literal["epochs", "target_accuracy", "patience", "time_limit"] | None = None
+    checkpoint: str = ""
+    sha256: str = ""
+
+
+class Checkpoint(_Event):
+    """A state in the middle of an epoch is on the disk: the run pauses, stops or has lost its server."""
+
+    event: Literal["checkpoint"] = "checkpoint"
+    epoch: int
+    step: int
+    checkpoint: str
+    sha256: str
+
+
+class Report(_Event):
+    """The only look at the test split, by the best weights, once, at the end."""
+
+    event: Literal["report"] = "report"
+    run: str
+    best_epoch: int
+    best_by: str
+    epochs: int
+    stop: str  # why the training ended, as in the last Epoch
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]  # Wilson, 95 %
+    balanced_accuracy: float
+    loss: float
+    confusion_matrix: tuple[tuple[int, ...], ...]  # [true][predicted]
+    seconds: float  # of training
+    model: str
+    model_sha256: str
+    predictions: str
+    predictions_sha256: str
+
+
+class Failure(_Event):
+    """Something went wrong in the worker: a text key, its slots, and the trace for those who can read it."""
+
+    event: Literal["failure"] = "failure"
+    step: int
+    error: str
+    slots: dict[str, Any]
+    trace: str
+
+
+Event = Started | Step | Epoch | Checkpoint | Report | Failure
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def to_line(event: Event) -> str:
+    """The event as one line of JSON, without its line end."""
+    return event.model_dump_json()
+
+
+def from_line(line: str | bytes) -> Event | None:
+    """The event of a line, or None for a line that is none, as one cut short by a crash."""
+    try:
+        return _EVENT.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def continued(events: Iterable[Event]) -> list[Event]:
+    """The events without those that a resumed run has overtaken: what came after the checkpoint it went on from."""
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, Started):
+            kept = [old for old in kept if not (isinstance(old, Step | Epoch) and old.step > event.step)]
+            kept = [old for old in kept if not isinstance(old, Failure)]
+        kept.append(event)
+    return kept

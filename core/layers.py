@@ -1,0 +1,450 @@
+"""A network is a tuple of layers: its shapes, parameters, operations and receptive field come from the list; so does the module.
+
+A layer is written as it is called, `conv(6, 5, padding=2, activation=sigmoid)`; `parse` and `text` go from words to layers
+and back. This is the form of the link, the command line and the editor; JSON is the form of the stored spec.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from core.refusal import Refusal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape = tuple[int, ...]  # (C, H, W) of a picture or feature map; (D,) of a vector
+Activation = Literal["none", "relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh"]
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Window = Annotated[int, Field(ge=1, le=64)]
+
+
+class Layer(BaseModel):
+    """One layer; its fields, in order, are what stands between the brackets of its text form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    window: ClassVar[Literal["point", "window", "everything"]] = "point"  # what one output sees of the layer's input
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """The output's shape for an input of `shape`. Raises: Misfit."""
+        return shape
+
+    def parameters(self, shape: Shape) -> int:
+        """How many numbers training changes."""
+        del shape
+        return 0
+
+    def statistics(self, shape: Shape) -> int:
+        """How many numbers are kept beside the parameters: running means and variances."""
+        del shape
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        """Multiply-accumulate operations for one image, of convolutions and dense layers as papers count them."""
+        del shape
+        return 0
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        """The PyTorch module for an input of `shape`."""
+        raise NotImplementedError
+
+    def resolved(self, classes: int) -> Layer:
+        """The same layer with `classes` in the place of the word."""
+        del classes
+        return self
+
+    def __str__(self) -> str:
+        """The layer as it is called: required fields by place, the others by name where they are not the default."""
+        fields = [name for name in type(self).model_fields if name != "kind"]
+        words = []
+        for name in fields:
+            value, field = getattr(self, name), type(self).model_fields[name]
+            if field.is_required():
+                words.append(str(value))
+            elif value != field.default:
+                words.append(f"{name}={value}")
+        return f"{self.kind}({', '.join(words)})" if words else self.kind
+
+
+class Misfit(Exception):
+    """A layer cannot take its input; `reason` is a text key that says why."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Conv(Layer):
+    """Convolution with square kernels; `padding` in pixels, or `same` to keep height and width (stride 1)."""
+
+    kind: Literal["conv"] = "conv"
+    filters: Count
+    kernel: Window
+    stride: Window = 1
+    padding: Annotated[int, Field(ge=0, le=64)] | Literal["same"] = 0
+    activation: Activation = "none"
+    window: ClassVar = "window"
+
+    def shape_after(self, shape: Shape) -> Shape:
+        _, height, width = _picture(shape)
+        if self.padding == "same":
+            if self.stride != 1:
+                raise Misfit("error.same_needs_stride_1")
+            return self.filters, height, width
+        sides = [(side + 2 * self.padding - self.kernel) // self.stride + 1 for side in (height, width)]
+        if min(height, width) + 2 * self.padding < self.kernel:
+            raise Misfit("error.window_too_large")
+        return self.filters, *sides
+
+    def parameters(self, shape: Shape) -> int:
+        return self.filters * (shape[0] * self.kernel**2 + 1)
+
+    def macs(self, shape: Shape) -> int:
+        filters, height, width = self.shape_after(shape)
+        return filters * height * width * shape[0] * self.kernel**2
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        conv = nn.Conv2d(shape[0], self.filters, self.kernel, self.stride, self.padding)
+        return _with_activation("conv", conv, self.activation)
+
+
+class Pool(Layer):
+    """What the two poolings share: a square window that moves by its own size."""
+
+    size: Window
+    window: ClassVar = "window"
+
+    @property
+    def kernel(self) -> int:
+        """The window's side."""
+        return self.size
+
+    @property
+    def stride(self) -> int:
+        """How far the window moves."""
+        return self.size
+
+    def shape_after(self, shape: Shape) -> Shape:
+        channels, height, width = _picture(shape)
+        if self.size > min(height, width):
+            raise Misfit("error.window_too_large")
+        return channels, height // self.size, width // self.size
+
+
+class MaxPool(Pool):
+    """The largest value of each window."""
+
+    kind: Literal["max_pool"] = "max_pool"
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        return nn.MaxPool2d(self.size)
+
+
+class AvgPool(Pool):
+    """The mean of each window."""
+
+    kind: Literal["avg_pool"] = "avg_pool"
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        return nn.AvgPool2d(self.size)
+
+
+class GlobalAvgPool(Layer):
+    """The mean of each feature map: (C, H, W) becomes (C,)."""
+
+    kind: Literal["global_avg_pool"] = "global_avg_pool"
+    window: ClassVar = "everything"
+
+    def shape_after(self, shape: Shape) -> Shape:
+        return (_picture(shape)[0],)
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Flatten(Layer):
+    """Feature maps laid end to end: (C, H, W) becomes (C x H x W,)."""
+
+    kind: Literal["flatten"] = "flatten"
+
+    def shape_after(self, shape: Shape) -> Shape:
+        channels, height, width = _picture(shape)
+        return (channels * height * width,)
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        return nn.Flatten()
+
+
+class Dense(Layer):
+    """Every output is a weighted sum of every input; `units=classes` gives one logit for each class."""
+
+    kind: Literal["dense"] = "dense"
+    units: Count | Literal["classes"]
+    activation: Activation = "none"
+    window: ClassVar = "everything"
+
+    def resolved(self, classes: int) -> Dense:
+        return self.model_copy(update={"units": classes}) if self.units == "classes" else self
+
+    def shape_after(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise Misfit("error.needs_flatten")
+        assert self.units != "classes", "resolve the layer first"
+        return (self.units,)
+
+    def parameters(self, shape: Shape) -> int:
+        return self.shape_after(shape)[0] * (shape[0] + 1)
+
+    def macs(self, shape: Shape) -> int:
+        return self.shape_after(shape)[0] * shape[0]
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        dense = nn.Linear(shape[0], self.shape_after(shape)[0])
+        return _with_activation("dense", dense, self.activation)
+
+
+class Dropout(Layer):
+    """While training, each value is set to zero with probability `rate`."""
+
+    kind: Literal["dropout"] = "dropout"
+    rate: Annotated[float, Field(ge=0, lt=1)]
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        return nn.Dropout(self.rate)
+
+
+class BatchNorm(Layer):
+    """Each channel (or value) is shifted and scaled by its mean and variance in the batch. Source: Ioffe, Szegedy 2015."""
+
+    kind: Literal["batch_norm"] = "batch_norm"
+
+    def parameters(self, shape: Shape) -> int:
+        return 2 * shape[0]
+
+    def statistics(self, shape: Shape) -> int:
+        return 2 * shape[0]
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from torch import nn
+
+        return nn.BatchNorm1d(shape[0]) if len(shape) == 1 else nn.BatchNorm2d(shape[0])
+
+
+class ActivationLayer(Layer):
+    """An activation function on its own, as after a batch norm."""
+
+    kind: Literal["activation"] = "activation"
+    function: Activation
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        return _activation(self.function)
+
+
+class DenseBlock(Layer):
+    """`layers` times [BN-ReLU-conv 1x1 (`bottleneck`)-BN-ReLU-conv 3x3 (`growth`)], each joined to its input.
+
+    Source: Huang, Liu, van der Maaten, Weinberger 2017 (DenseNet-B).
+    """
+
+    kind: Literal["dense_block"] = "dense_block"
+    layers: Annotated[int, Field(ge=1, le=64)]
+    growth: Count = 32
+    bottleneck: Count = 128
+    window: ClassVar = "window"
+    stride: ClassVar = 1
+
+    @property
+    def kernel(self) -> int:
+        """The side of what the block's last layer sees: every 3 x 3 convolution adds a pixel at each edge."""
+        return 2 * self.layers + 1
+
+    def _inputs(self, shape: Shape) -> list[int]:
+        return [shape[0] + self.growth * i for i in range(self.layers)]
+
+    def shape_after(self, shape: Shape) -> Shape:
+        channels, height, width = _picture(shape)
+        return channels + self.growth * self.layers, height, width
+
+    def parameters(self, shape: Shape) -> int:
+        b, g = self.bottleneck, self.growth
+        return sum(2 * c + (c + 1) * b + 2 * b + (9 * b + 1) * g for c in self._inputs(shape))
+
+    def statistics(self, shape: Shape) -> int:
+        return sum(2 * (c + self.bottleneck) for c in self._inputs(shape))
+
+    def macs(self, shape: Shape) -> int:
+        _, height, width = shape
+        return height * width * sum((c + 9 * self.growth) * self.bottleneck for c in self._inputs(shape))
+
+    def module(self, shape: Shape, classes: int) -> nn.Module:
+        from core.modules import dense_block
+
+        return dense_block(self._inputs(shape), self.growth, self.bottleneck)
+
+
+AnyLayer = Annotated[
+    Conv | MaxPool | AvgPool | GlobalAvgPool | Flatten | Dense | Dropout | BatchNorm | ActivationLayer | DenseBlock,
+    Field(discriminator="kind"),
+]
+Layers = tuple[AnyLayer, ...]
+KINDS: dict[str, type[Layer]] = {t.model_fields["kind"].default: t for t in get_args(get_args(AnyLayer)[0])}
+_LAYER: TypeAdapter[Layer] = TypeAdapter(AnyLayer)
+MOST_LAYERS = 100
+MOST_PARAMETERS = 100_000_000  # 400 MB of float32: more than a laptop trains, and a check against typing errors
+MOST_VALUES = 50_000_000  # in one feature map of one image
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a network's table: what layer `number` makes of one image."""
+
+    number: int  # from 1, as people count
+    layer: Layer
+    shape_before: Shape
+    shape: Shape
+    parameters: int
+    statistics: int
+    macs: int
+    receptive_field: int  # the side, in input pixels, of the square that one output sees; at most the image's side
+
+
+def table(layers: Iterable[Layer], shape: Shape, classes: int) -> list[Row]:
+    """The network's lines for images of `shape` (C, H, W) and K = `classes`.
+
+    Raises: Refusal, with the layer named, where one cannot fit or the last one does not give K logits.
+    """
+    rows: list[Row] = []
+    side, field, jump = max(shape[1:]), 1, 1
+    for number, layer in enumerate(layers, start=1):
+        layer = layer.resolved(classes)
+        try:
+            after = layer.shape_after(shape)
+        except Misfit as misfit:
+            raise Refusal(misfit.reason, number=number, layer=str(layer), shape=shape_text(shape)) from misfit
+        if layer.window == "everything":
+            field = side
+        elif layer.window == "window":
+            window: Any = layer
+            field, jump = min(side, field + (window.kernel - 1) * jump), jump * window.stride
+        parameters, statistics = layer.parameters(shape), layer.statistics(shape)
+        rows.append(Row(number, layer, shape, after, parameters, statistics, layer.macs(shape), field))
+        if sum(row.parameters for row in rows) > MOST_PARAMETERS or _size(after) > MOST_VALUES:
+            raise Refusal("error.network_too_large", number=number, layer=str(layer), most=MOST_PARAMETERS)
+        shape = after
+    if shape != (classes,):
+        raise Refusal("error.last_layer", classes=classes, shape=shape_text(shape))
+    return rows
+
+
+def build(layers: Iterable[Layer], shape: Shape, classes: int) -> nn.Sequential:
+    """The layers as one PyTorch module: float images (N, C, H, W) in, logits (N, K) out. Raises: Refusal, as `table`."""
+    from torch import nn
+
+    module = nn.Sequential()
+    for row in table(layers, shape, classes):
+        module.add_module(f"{row.number}_{row.layer.kind}", row.layer.module(row.shape_before, classes))
+    return module
+
+
+def parse(words: str) -> Layers:
+    """Layers from their text form, parted by commas, semicolons or line ends. Raises: Refusal, with the word named."""
+    layers = []
+    for word in _calls(words):
+        match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?", word, re.DOTALL)
+        if not match or match[1] not in KINDS:
+            raise Refusal("error.layer_unknown", layer=word, known=", ".join(KINDS))
+        layers.append(_layer(match[1], match[2] or "", word))
+    if not 1 <= len(layers) <= MOST_LAYERS:
+        raise Refusal("error.layer_count", count=len(layers), most=MOST_LAYERS)
+    return tuple(layers)
+
+
+def text(layers: Iterable[Layer]) -> str:
+    """The layers' text form; `parse` gives the same layers back."""
+    return ", ".join(map(str, layers))
+
+
+def shape_text(shape: Shape) -> str:
+    """`16 x 5 x 5`, as people write it."""
+    return " x ".join(map(str, shape))
+
+
+def _layer(kind: str, arguments: str, word: str) -> Any:
+    fields = [name for name in KINDS[kind].model_fields if name != "kind"]
+    values: dict[str, Any] = {"kind": kind}
+    for place, argument in enumerate(part.strip() for part in arguments.split(",") if part.strip()):
+        name, equals, value = argument.partition("=")
+        name, value = (name.strip(), value.strip()) if equals else (fields[place] if place < len(fields) else "", name)
+        if name not in fields or name in values:
+            raise Refusal("error.layer_argument", layer=word, argument=argument)
+        values[name] = int(value) if re.fullmatch(r"\d{1,9}", value) else value
+    try:
+        return _LAYER.validate_python(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise Refusal(
+            "error.layer_argument", layer=word, argument=str(fault["loc"][1] if fault["loc"][1:] else kind)
+        ) from None
+
+
+def _calls(words: str) -> list[str]:
+    """The text cut at the commas, semicolons and line ends that stand outside brackets."""
+    return [word.strip() for word in re.split(r"[,;\n](?![^()]*\))", words) if word.strip()]
+
+
+def _picture(shape: Shape) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise Misfit("error.needs_picture")
+    channels, height, width = shape
+    return channels, height, width
+
+
+def _size(shape: Shape) -> int:
+    size = 1
+    for side in shape:
+        size *= side
+    return size
+
+
+def _with_activation(name: str, module: nn.Module, activation: Activation) -> nn.Module:
+    from torch import nn
+
+    pair = nn.Sequential()
+    pair.add_module(name, module)
+    if activation != "none":
+        pair.add_module(activation, _activation(activation))
+    return pair
+
+
+def _activation(name: Activation) -> nn.Module:
+    from torch import nn
+
+    return {
+        "none": nn.Identity,
+        "relu": nn.ReLU,
+        "leaky_relu": nn.LeakyReLU,
+        "gelu": nn.GELU,
+        "silu": nn.SiLU,
+        "sigmoid": nn.Sigmoid,
+        "tanh": nn.Tanh,
+    }[name]()

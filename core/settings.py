@@ -1,0 +1,75 @@
+"""What this machine has: folders, devices, threads and how many runs at once.
+
+Each value can be set by an environment variable; nothing here decides the outcome of a run, which is the spec's business.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def data_folders() -> tuple[Path, ...]:
+    """The folders in which data sets are looked for, in order; downloads go to the first one that can be written.
+
+    `BANCADA_DATA` may name several, parted as in PATH; by default `data` in the user's cache folder.
+    """
+    named = os.environ.get("BANCADA_DATA", "")
+    folders = tuple(Path(part).expanduser() for part in named.split(os.pathsep) if part)
+    return folders or (cache_folder() / "data",)
+
+
+def cache_folder() -> Path:
+    """The folder for what can be made again at any time (`BANCADA_CACHE`; by default the user's cache folder)."""
+    named = os.environ.get("BANCADA_CACHE")
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("bancada", appauthor=False)
+
+
+def store_folder() -> Path:
+    """The folder that holds one folder a run (`BANCADA_STORE`; by default `models_store` beside `app.py`)."""
+    named = os.environ.get("BANCADA_STORE")
+    return Path(named).expanduser() if named else ROOT / "models_store"
+
+
+def threads() -> int:
+    """How many threads a new run computes with (`BANCADA_THREADS`; by default the cores divided among the runs at once).
+
+    A run records the number and keeps it when it is resumed, since another number gives other last bits.
+    """
+    named = os.environ.get("BANCADA_THREADS")
+    return max(1, int(named)) if named else max(1, cores() // runs_at_once())
+
+
+def runs_at_once() -> int:
+    """How many runs train at the same time on this server (`BANCADA_RUNS`, by default 1); the others wait in a queue."""
+    return max(1, int(os.environ.get("BANCADA_RUNS", "1")))
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device() -> str:
+    """The name of the device that a new run computes on: `BANCADA_DEVICE`, else `cuda`, `mps` or `cpu`, the first present."""
+    named = os.environ.get("BANCADA_DEVICE")
+    if named:
+        return named
+    import torch  # heavy: only a worker asks for the device
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def wait_passively() -> None:
+    """Make the threads of a process that has not yet imported torch sleep while they wait instead of spinning.
+
+    Spinning threads on a machine with one other busy process make an epoch 3 to 4 times as long; sleeping ones cost
+    15 to 30 % on an idle one (two cores, three networks, see benchmarks/RESULTS.md).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

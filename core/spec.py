@@ -1,0 +1,127 @@
+"""RunSpec: all that decides the outcome of a run.
+
+A field says its bounds, unit and default once. The form, the link, the command line, the check and the report read them
+here, so a new hyperparameter is a field and its use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticUndefined
+
+from core.architectures import ARCHITECTURES
+from core.layers import MOST_LAYERS, Layers, Row, parse, table
+from core.refusal import Refusal
+
+CUSTOM = "custom"  # the architecture's name when somebody wrote the layers
+Normalisation = Literal["unit", "half", "standard"]
+
+
+def _none_of_nothing(value: Any) -> Any:
+    """An empty form field, or the word on a command line, means: not used."""
+    return None if value in ("", "none", "None") else value
+
+
+Optional_ = BeforeValidator(_none_of_nothing)
+
+
+def _field(default: Any, group: str, **more: Any) -> Any:
+    extra = {"group": group, "unit": more.pop("unit", ""), "only_if": more.pop("only_if", None)}
+    return Field(default, json_schema_extra=extra, **more)
+
+
+class RunSpec(BaseModel):
+    """What to train. Equal specs train equal models, given the same device, number of threads and versions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    data: str = _field("mnist-5k", "data", min_length=1, max_length=100)
+    split: Literal["stratified", "official", "first_last"] = _field("stratified", "data")
+    val_fraction: float = _field(0.1, "data", ge=0.01, le=0.5, only_if=("split", ("stratified", "first_last")))
+    image_size: Annotated[int | None, Optional_] = _field(None, "data", ge=8, le=128, unit="px")
+    normalisation: Normalisation = _field("unit", "data")
+
+    architecture: str = _field("lenet", "network", min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    layers: Layers = _field((), "network", min_length=1, max_length=MOST_LAYERS)
+    defaults: Literal["pytorch", "keras"] = _field("pytorch", "network")
+
+    optimizer: Literal["sgd", "adam", "adamw"] = _field("adam", "training")
+    learning_rate: float = _field(0.001, "training", gt=0, le=1e7)
+    momentum: float = _field(0.0, "training", ge=0, lt=1, only_if=("optimizer", ("sgd",)))
+    weight_decay: float = _field(0.0, "training", ge=0, le=10)
+    schedule: Literal["constant", "cosine", "one_cycle"] = _field("constant", "training")
+    batch_size: int = _field(64, "training", ge=1, le=8192, unit="images")
+    epochs: int = _field(5, "training", ge=1, le=10_000)
+    seed: int = _field(0, "training", ge=0, le=2**31 - 1)
+
+    best_by: Literal["val_accuracy", "val_loss", "last"] = _field("val_accuracy", "stop")
+    target_accuracy: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=1)
+    patience: Annotated[int | None, Optional_] = _field(None, "stop", ge=1, le=10_000, unit="epochs")
+    time_limit: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=1e7, unit="s")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_of_the_architecture(cls, values: Any) -> Any:
+        """Fill in the layers that the architecture's name stands for, so that a stored spec holds the network itself."""
+        if not isinstance(values, Mapping):
+            return values
+        values = dict(values)
+        if not values.get("layers"):
+            name = values.get("architecture", cls.model_fields["architecture"].default)
+            if name not in ARCHITECTURES:
+                raise Refusal("error.architecture_unknown", architecture=name, known=", ".join(ARCHITECTURES))
+            values["layers"] = ARCHITECTURES[name]
+        elif "architecture" not in values:
+            values["architecture"] = CUSTOM
+        return values
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _layers_from_words(cls, value: Any) -> Any:
+        return parse(value) if isinstance(value, str) else value
+
+    def input_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The shape (C, H, W) that the network gets of images of `shape`."""
+        return (shape[0], self.image_size, self.image_size) if self.image_size else shape
+
+    def table(self, shape: tuple[int, int, int], classes: int) -> list[Row]:
+        """The network's table for a data set's images of `shape` (C, H, W) and K = `classes`. Raises: Refusal."""
+        return table(self.layers, self.input_shape(shape), classes)
+
+
+def checked(values: Mapping[str, Any]) -> RunSpec:
+    """A spec of these values, as text or numbers. Raises: Refusal, with the field, its value and its bounds."""
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        refusal = (fault.get("ctx") or {}).get("error")
+        if isinstance(refusal, Refusal):
+            raise refusal from None
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if name not in RunSpec.model_fields:
+            raise Refusal("error.field_unknown", field=name, known=", ".join(RunSpec.model_fields)) from None
+        raise Refusal("error.field_value", field=name, value=str(fault["input"])[:60], allowed=allowed(name)) from None
+
+
+def allowed(name: str) -> str:
+    """The values that a field takes, in signs that every reader knows: `1 ... 8192`, `sgd | adam | adamw`."""
+    schema = RunSpec.model_json_schema()["properties"][name]
+    optional = next((part for part in schema.get("anyOf", []) if part.get("type") != "null"), schema)
+    merged = {**schema, **optional}
+    if "enum" in merged:
+        return " | ".join(merged["enum"])
+    low = f"{merged['minimum']}" if "minimum" in merged else f"> {merged.get('exclusiveMinimum', '')}"
+    high = f"{merged['maximum']}" if "maximum" in merged else f"< {merged.get('exclusiveMaximum', '')}"
+    if merged.get("type") in ("integer", "number"):
+        return f"{low} ... {high}"
+    return merged.get("pattern", merged.get("type", ""))
+
+
+def default(name: str) -> Any:
+    """A field's default; None where the field means 'not used' by default."""
+    value = RunSpec.model_fields[name].default
+    return None if value is PydanticUndefined else value

@@ -1,0 +1,315 @@
+"""Run: one folder that holds all there is of a run; the only file that knows the folder's file names.
+
+Every file is written once, under another name, and moved into its place, or only appended to. A file counts when a line
+of `events.jsonl` names it with its sha256, so whatever moment a crash chooses, the folder holds the old state or the new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from core import settings
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, continued, from_line, to_line
+from core.refusal import Refusal
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODEL = "model.safetensors"
+PREDICTIONS = "predictions.safetensors"
+FORMAT = 1  # of the folder; a reader refuses a newer one
+Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "done"]
+_Event = TypeVar("_Event", bound=Event)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
+_HEADER = 1 << 20  # bytes of a safetensors header that we are willing to parse; ours have some kilobytes
+
+
+Wanted = Literal["run", "pause", "batch", "epoch", "stop"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the visitor asks of the worker; `batch` and `epoch` mean: pause after one more. Each asking has its `serial`."""
+
+    wanted: Wanted = "run"
+    serial: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A handle around a run's folder; holds nothing that the folder does not."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.folder.name
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """What the run trains. Raises: Refusal, if the file is damaged or of a newer format."""
+        try:
+            stored = json.loads((self.folder / "spec.json").read_bytes())
+            if stored["format"] > FORMAT:
+                raise Refusal("error.run_newer", run=self.name)
+            return RunSpec.model_validate(stored["spec"])
+        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+            if isinstance(error, Refusal) and error.key == "error.run_newer":
+                raise
+            raise Refusal("error.run_damaged", run=self.name, file="spec.json") from error
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def append(self, event: Event) -> None:
+        """Add a line to the log; all but Steps are on the disk when this returns."""
+        with (self.folder / "events.jsonl").open("a+b") as log:
+            if log.seek(0, os.SEEK_END):
+                log.seek(-1, os.SEEK_END)
+                if log.read(1) != b"\n":  # a line cut short by a crash must not swallow this one
+                    log.write(b"\n")
+            log.write(to_line(event).encode() + b"\n")
+            if event.event != "step":
+                log.flush()
+                os.fsync(log.fileno())
+
+    def read(self, offset: int = 0) -> tuple[list[Event], int]:
+        """The events of the complete lines from byte `offset` on, and the offset to go on from."""
+        try:
+            with (self.folder / "events.jsonl").open("rb") as log:
+                log.seek(offset)
+                lines = log.read()
+        except FileNotFoundError:
+            return [], 0
+        lines = lines[: lines.rfind(b"\n") + 1]
+        events = [event for line in lines.splitlines() if (event := from_line(line))]
+        return events, offset + len(lines)
+
+    def events(self) -> list[Event]:
+        """What the run has said, without what a resumed worker has overtaken."""
+        return continued(self.read()[0])
+
+    def last(self, kind: type[_Event]) -> _Event | None:
+        """The last event of a kind."""
+        return next((event for event in reversed(self.events()) if isinstance(event, kind)), None)
+
+    def report(self) -> Report | None:
+        """The result, if the run is done; reads the log's end only."""
+        try:
+            with (self.folder / "events.jsonl").open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(0, size - (1 << 20)))
+                tail = log.read()
+        except FileNotFoundError:
+            return None
+        lines = tail[: tail.rfind(b"\n") + 1].splitlines()
+        event = from_line(lines[-1]) if lines else None
+        return event if isinstance(event, Report) else None
+
+    def class_names(self, language: str) -> tuple[str, ...]:
+        """The names of the K classes, as they were when the run began; numbers before that."""
+        started = self.last(Started)
+        return started.class_names[language] if started else ()
+
+    def facts(self) -> dict[str, Any]:
+        """The run in a line: `run`, `status`, `data`, `architecture`, `accuracy`; a damaged folder's status is `damaged`."""
+        facts: dict[str, Any] = {"run": self.name, "status": "damaged", "data": None, "architecture": None}
+        facts["accuracy"] = None
+        try:
+            facts |= {"data": self.spec.data, "architecture": self.spec.architecture, "status": self.status()}
+        except Refusal as refusal:
+            facts["status"] = "newer" if refusal.key == "error.run_newer" else "damaged"
+        except OSError:
+            pass
+        if report := self.report():
+            facts["accuracy"] = report.accuracy
+        return facts
+
+    # --- status and control -------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """What the files and the operating system's word on the lock say; nothing that could go stale is stored."""
+        if self.report():
+            return "done"
+        wanted = self.control().wanted
+        if self.is_held():
+            return "running" if wanted in ("run", "stop") else "paused"
+        events = self.events()
+        if events and isinstance(events[-1], Failure):
+            return "failed"
+        if wanted == "stop":
+            return "stopped"
+        return "interrupted" if events else "queued"
+
+    def control(self) -> Control:
+        """What the visitor asks of the worker."""
+        try:
+            return Control(**json.loads((self.folder / "control").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return Control()
+
+    def ask(self, wanted: Wanted) -> None:
+        """Ask the worker for something; it looks before every step."""
+        control = {"wanted": wanted, "serial": time.time_ns()}
+        _write(self.folder / "control", json.dumps(control).encode(), durable=False)
+
+    def control_changed(self) -> tuple[int, int] | None:
+        """A mark that differs when `control` has been written again; cheap enough to look at before every step."""
+        try:
+            facts = (self.folder / "control").stat()
+        except OSError:
+            return None
+        return facts.st_mtime_ns, facts.st_ino
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[bool]:
+        """Hold the run's lock, if no other worker does: True then. The system frees it when the process ends."""
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=1)  # a page that looks whether the run is held has the lock for an instant
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_held(self) -> bool:
+        """Whether a worker is at the run."""
+        lock = FileLock(self.folder / "lock")
+        if not (self.folder / "lock").exists():
+            return False
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:  # a store that may only be read: nobody works in it
+            return False
+        lock.release()
+        return False
+
+    # --- arrays -------------------------------------------------------------------------------------------------
+
+    def save(self, name: str, tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> str:
+        """Write arrays and numbers to the file `name`; returns its sha256. An event must name both to make it count."""
+        from safetensors.torch import save
+
+        contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        data = save(contiguous, {"numbers": json.dumps(numbers or {}, allow_nan=False)})
+        _write(self.folder / name, data, durable=True)
+        return hashlib.sha256(data).hexdigest()
+
+    def load(self, name: str, sha256: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The arrays and numbers of the file `name`. Raises: Refusal, if it is not the file that the event named."""
+        from safetensors.torch import load
+
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise Refusal("error.run_damaged", run=self.name, file=name) from error
+        header = int.from_bytes(data[:8], "little")
+        if header > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
+            raise Refusal("error.run_damaged", run=self.name, file=name)
+        metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
+        return load(data), json.loads(metadata.get("numbers", "{}"))
+
+    def checkpoints(self) -> list[Epoch | Checkpoint]:
+        """The events that committed a checkpoint, oldest first."""
+        return [event for event in self.events() if isinstance(event, Epoch | Checkpoint)]
+
+    def tidy(self, keep: set[str]) -> None:
+        """Remove the checkpoints and half-written files that no event needs any more."""
+        for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.part")]:
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+
+    def delete(self) -> None:
+        """Remove the run from the store. Raises: Refusal, while a worker is at it."""
+        with self.hold() as held:
+            if not held:
+                raise Refusal("error.run_held", run=self.name)
+        gone = self.folder.with_name(f".gone-{self.name}-{secrets.token_hex(4)}")
+        self.folder.rename(gone)  # out of the list at once, whatever happens while the files go
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def create(spec: RunSpec, store: Path | None = None) -> Run:
+    """A new, queued run. Its folder appears whole: it is made under another name and moved."""
+    store = store or settings.store_folder()
+    stored = {"format": FORMAT, "spec": spec.model_dump(mode="json")}
+    data = re.sub(r"[^a-z0-9-]+", "-", spec.data.lower()).strip("-")[:40] or "data"
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        new = store / f".new-{secrets.token_hex(8)}"
+        new.mkdir()
+        _write(new / "spec.json", json.dumps(stored, indent=1).encode(), durable=True)
+        while True:
+            name = f"{time.strftime('%Y%m%d-%H%M')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
+            if not (store / name).exists():
+                new.rename(store / name)
+                return Run(store / name)
+    except OSError as error:
+        raise Refusal("error.store_write", folder=str(store), reason=error.strerror or str(error)) from error
+
+
+def find(name: str, store: Path | None = None) -> Run:
+    """The run of that name. Raises: Refusal, if there is none or the name is no run's name."""
+    folder = (store or settings.store_folder()) / name
+    if not _NAME.fullmatch(name) or folder.is_symlink() or not folder.is_dir():
+        raise Refusal("error.run_unknown", run=name[:80])
+    return Run(folder)
+
+
+def runs(store: Path | None = None) -> list[Run]:
+    """All runs in the store, newest first, damaged ones included."""
+    store = store or settings.store_folder()
+    try:
+        entries = sorted(
+            (entry.name for entry in os.scandir(store) if entry.is_dir(follow_symlinks=False)), reverse=True
+        )
+    except OSError:
+        return []
+    return [Run(store / name) for name in entries if _NAME.fullmatch(name)]
+
+
+def file_name(epoch: int, step: int) -> str:
+    """The name of the checkpoint after `step` steps, `epoch` of the epochs being finished."""
+    return f"checkpoint-{epoch:04d}-{step:08d}.safetensors"
+
+
+def _write(path: Path, data: bytes, *, durable: bool) -> None:
+    """Write aside, then replace; with `durable`, file and name are on the disk when this returns."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    if durable and os.name == "posix":  # Windows cannot sync a folder; it writes names through its journal
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,249 @@
+"""What a worker does: take a run up, train it, tell it, save it, look at the test split once.
+
+`python -m core.work` is the worker process: it gets ready, waits for a run's folder on its standard input, and watches
+that input while it works: its end means that the server is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import math
+import os
+import platform
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+from core import evaluate, settings, store
+from core.datasets import Dataset, Split, Splits, dataset
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
+from core.refusal import Refusal
+from core.spec import RunSpec
+from core.splits import choose
+from core.store import Run
+from core.train import Data, State, below, train
+
+PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
+
+
+def work(
+    folder: str,
+    leaving: Callable[[], bool] = lambda: False,
+    tell: Callable[[Event], None] = lambda _: None,
+) -> str:
+    """Take up the run in `folder`, new or broken off, and return its status when it is over or left.
+
+    A run that is done, held by another worker or asked to stop is left alone. `leaving` says that the worker has to go:
+    it saves the state and goes. `tell` gets every event after it is in the log.
+    """
+    run = Run(Path(folder))
+    with run.hold() as held:
+        if held and not run.report():
+            try:
+                _Worker(run, leaving, tell).work()
+            except Exception as error:  # the one place where whatever goes wrong becomes data
+                failure = _failure(run, error)
+                run.append(failure)
+                tell(failure)
+    return run.status()
+
+
+class _Worker:
+    """One stay at a run."""
+
+    def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None]):
+        self.run, self.leaving, self.tell = run, leaving, tell
+        self.control_mark: object = ()
+        self.wanted = run.control().wanted
+        self.pause_at_step = self.pause_at_epoch = math.inf
+        self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
+
+    def work(self) -> None:
+        """Load, train, report; returns early when the worker has to leave."""
+        if self.wanted == "stop":
+            return
+        run, spec = self.run, self.run.spec
+        started = run.last(Started)
+        torch.set_num_threads(started.threads if started else settings.threads())
+        source = dataset(spec.data)
+        splits = choose(spec, source.load())
+        device = torch.device(settings.device())
+        state = State.new(spec, splits.train, len(source.class_names["en"]), device)
+        self._restore(state)
+        self._say(_started(run, source, splits, state))
+        for event in train(spec, Data.of(splits, device), state):
+            if isinstance(event, Epoch):
+                name, sha256 = self._save(state)
+                self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
+                self._tidy(event.best_epoch)
+            elif event:
+                self._say(event)
+            if not self._may_go_on(state):
+                return
+        if report := self._report(splits.test, state):
+            self._say(report)
+            run.tidy(keep=set())
+
+    def _restore(self, state: State) -> None:
+        """Go back to the newest checkpoint that is what its event says; to the start, if there is none."""
+        for event in reversed(self.run.checkpoints()):
+            with contextlib.suppress(Refusal):  # damaged: the one before it
+                state.restore(*self.run.load(event.checkpoint, event.sha256))
+                self.saved = (state.epoch, state.step)
+                return
+
+    def _may_go_on(self, state: State) -> bool:
+        """Obey `control`; save before waiting and before leaving. False: leave the run now."""
+        self._look(state)
+        while not self.leaving() and self.wanted != "stop":
+            if state.step < self.pause_at_step and state.epoch < self.pause_at_epoch:
+                return True
+            self._checkpoint(state)
+            time.sleep(PAUSE_LOOKS)
+            self._look(state)
+        self._checkpoint(state)
+        return False
+
+    def _look(self, state: State) -> None:
+        mark = self.run.control_changed()
+        if mark == self.control_mark:
+            return
+        self.control_mark = mark
+        self.wanted = self.run.control().wanted
+        self.pause_at_step = {"pause": state.step, "batch": state.step + 1}.get(self.wanted, math.inf)
+        self.pause_at_epoch = state.epoch + 1 if self.wanted == "epoch" else math.inf
+
+    def _checkpoint(self, state: State) -> None:
+        """Save the state in the middle of an epoch, unless it is saved already."""
+        if self.saved != (state.epoch, state.step):
+            name, sha256 = self._save(state)
+            self._say(Checkpoint(epoch=state.epoch, step=state.step, checkpoint=name, sha256=sha256))
+            self._tidy(state.best_epoch)
+
+    def _save(self, state: State) -> tuple[str, str]:
+        name = store.file_name(state.epoch, state.step)
+        sha256 = self.run.save(name, state.tensors(), state.numbers())
+        self.saved = (state.epoch, state.step)
+        return name, sha256
+
+    def _tidy(self, best_epoch: int) -> None:
+        """Keep the newest two checkpoints and the best epoch's."""
+        saved = self.run.checkpoints()
+        best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
+        self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
+
+    def _report(self, test: Split, state: State) -> Report | None:
+        """The only look at the test split, with the best weights; None when the worker has to leave before its end."""
+        run, spec, model = self.run, self.run.spec, state.model
+        if state.best_epoch != state.epoch:
+            best = next(e for e in run.checkpoints() if isinstance(e, Epoch) and e.epoch == state.best_epoch)
+            model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
+        parts = []
+        for logits in evaluate.logits_in_parts(model, torch.tensor(test.images, device=state.sums.device)):
+            parts.append(logits.float().softmax(dim=1).cpu())
+            self._look(state)
+            if self.leaving() or self.wanted == "stop":
+                return None
+        probabilities = torch.cat(parts)
+        matrix = evaluate.confusion_matrix(test.labels, probabilities.argmax(dim=1).numpy(), probabilities.shape[1])
+        measures = evaluate.measures(matrix)
+        predictions = {"probabilities": probabilities, "labels": torch.tensor(test.labels)}
+        return Report(
+            run=run.name,
+            best_epoch=state.best_epoch,
+            best_by=spec.best_by,
+            epochs=state.epoch,
+            stop=state.stop or "",
+            n=len(test.labels),
+            accuracy=measures.accuracy.value,
+            accuracy_interval=(measures.accuracy.low, measures.accuracy.high),
+            balanced_accuracy=measures.balanced_accuracy,
+            loss=evaluate.log_loss(probabilities.numpy(), test.labels),
+            confusion_matrix=tuple(map(tuple, matrix.tolist())),
+            seconds=state.seconds,
+            model=store.MODEL,
+            model_sha256=run.save(store.MODEL, model.state_dict()),
+            predictions=store.PREDICTIONS,
+            predictions_sha256=run.save(store.PREDICTIONS, predictions),
+        )
+
+    def _say(self, event: Event) -> None:
+        self.run.append(event)
+        self.tell(event)
+
+
+def _started(run: Run, source: Dataset, splits: Splits, state: State) -> Started:
+    device, spec = state.sums.device, run.spec
+    assert splits.val is not None
+    return Started(
+        run=run.name,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        pid=os.getpid(),
+        step=state.step,
+        device=device.type,
+        device_name=torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else platform.processor() or platform.machine(),
+        threads=torch.get_num_threads(),
+        versions={"python": platform.python_version(), "torch": torch.__version__},
+        shape=spec.input_shape(source.shape),
+        class_names={language: tuple(names) for language, names in source.class_names.items()},
+        counts={"train": len(splits.train.labels), "val": len(splits.val.labels), "test": len(splits.test.labels)},
+        parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        steps_per_epoch=math.ceil(len(splits.train.labels) / spec.batch_size),
+    )
+
+
+def _failure(run: Run, error: Exception) -> Failure:
+    """What went wrong, as data: a sentence that can be said in any language, and the trace."""
+    key, slots = "error.unexpected", {"reason": f"{type(error).__name__}: {error}"[:500]}
+    if isinstance(error, Refusal):
+        key, slots = error.key, error.slots
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
+        key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        key, slots = "error.disk_full", {"folder": str(run.folder)}
+    slots = {name: value if isinstance(value, int | float) else str(value) for name, value in slots.items()}
+    steps = [event.step for event in run.events() if not isinstance(event, Report)]
+    return Failure(step=max(steps, default=0), error=key, slots=slots, trace=traceback.format_exc())
+
+
+def main() -> None:
+    """The worker process: get ready, say so, take one run's folder from standard input, work at it."""
+    psutil.Process().nice(10 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    _touch()
+    print("ready", flush=True)
+    folder = sys.stdin.readline().strip()
+    gone = threading.Event()
+
+    def watch() -> None:
+        sys.stdin.read()  # returns when the server closes its end, by word or by death
+        gone.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    if folder:
+        work(folder, leaving=gone.is_set)
+
+
+def _touch() -> None:
+    """One step of a tiny network: what torch and scikit-learn import at their first use, imported before a run waits."""
+    spec = RunSpec(data="mnist-5k", architecture="lenet")
+    images, labels = np.zeros((2, 1, 28, 28), dtype=np.uint8), np.arange(2)
+    split = Split(images=images, labels=labels)
+    state = State.new(spec, split, 10, torch.device("cpu"))
+    list(itertools.islice(train(spec, Data.of(Splits(split, split, split), torch.device("cpu")), state), 2))
+    evaluate.measures(evaluate.confusion_matrix(labels, labels[::-1], 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Who does the work: a queue of runs and one process for each run at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from core import settings
+from core.store import Run
+
+GRACE = 5.0  # seconds that a worker has to leave by itself when it is asked to stop
+SPARE_AFTER = 2.0  # seconds from the start to the first waiting process, so that it does not slow the first page down
+
+
+class Workers:
+    """A queue and the threads that serve it; each thread keeps a worker process waiting, with torch imported.
+
+    A run gets a process of its own, so a crash or an out-of-memory kill hits that run alone. A worker that loses the
+    server's end of its standard input saves its state and ends.
+    """
+
+    def __init__(self, runs_at_once: int | None = None, spare_after: float = SPARE_AFTER):
+        self._waiting: list[Run] = []
+        self._working: list[Run] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._spare_after = spare_after
+        count = runs_at_once or settings.runs_at_once()
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, run: Run) -> None:
+        """Put the run into the queue, unless it is there or being worked at."""
+        with self._changed:
+            if run not in self._waiting and run not in self._working:
+                self._waiting.append(run)
+                self._changed.notify()
+
+    def place(self, run: Run) -> int | None:
+        """0: being worked at; 1, 2, ...: its place in the queue; None: not here."""
+        with self._changed:
+            if run in self._working:
+                return 0
+            return self._waiting.index(run) + 1 if run in self._waiting else None
+
+    def close(self) -> None:
+        """End all workers, each with its state saved; what waits stays in the store."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=GRACE + 1)
+
+    def _serve(self) -> None:
+        spare: subprocess.Popen[str] | None = None
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting, timeout=self._spare_after)
+        while not self._closed:
+            if spare is None or spare.poll() is not None:
+                spare = _process()
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._waiting)
+                if self._closed:
+                    break
+                run = self._waiting.pop(0)
+                self._working.append(run)
+            try:
+                self._work(spare, run)
+            finally:
+                spare = None
+                with self._changed:
+                    self._working.remove(run)
+        if spare:
+            _end(spare)
+
+    def _work(self, process: subprocess.Popen[str], run: Run) -> None:
+        """Give the run to the process and see it through; a worker that does not stop when asked is killed."""
+        assert process.stdin
+        with contextlib.suppress(OSError):  # it died while it waited: the run is still in the store, and says so
+            process.stdin.write(f"{run.folder.resolve()}\n")
+            process.stdin.flush()
+        asked: float | None = None
+        while process.poll() is None and not self._closed:
+            try:
+                process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                if run.control().wanted != "stop":
+                    asked = None
+                    continue
+                asked = asked or time.monotonic()
+                if time.monotonic() - asked > GRACE:
+                    process.kill()
+        _end(process)
+
+
+def _process() -> subprocess.Popen[str]:
+    """A worker process that gets ready and waits. Its threads wait without spinning, see `settings.wait_passively`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "core.work"],
+        cwd=settings.ROOT,
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "OMP_NUM_THREADS": str(settings.threads())},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # Its own group: a Ctrl-C in the server's terminal reaches the server, which ends its workers in good order.
+        start_new_session=os.name == "posix",
+        creationflags=0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP,  # pyright: ignore
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Close the worker's standard input, by which it leaves; kill it if it has not left in time."""
+    assert process.stdin
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(timeout=GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
