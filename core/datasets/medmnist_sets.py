@@ -1,0 +1,79 @@
+"""BloodMNIST in two sizes: the package medmnist knows where they are and their md5; the files are read here.
+
+Source: Jiancheng Yang and others, MedMNIST v2 (2023); images by Andrea Acevedo and others (2020).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.datasets.files import Download
+from core.datasets.npz import read_npz
+from core.datasets.record import Dataset
+from core.refusal import Refusal
+
+
+def _info() -> Mapping[str, Any]:
+    """The table of data sets in medmnist, its file run by itself: to import the package takes seconds and all of torch.
+
+    Raises:
+        Refusal: medmnist is absent or broken.
+    """
+    try:
+        found = importlib.util.find_spec("medmnist")
+        return runpy.run_path(str(Path(found.origin).with_name("info.py")))["INFO"]  # type: ignore
+    except Exception as error:  # whatever the file of another package raises
+        raise Refusal("error.medmnist_broken", reason=f"{type(error).__name__}: {error}") from error
+
+
+def _blood(name: str, title: str, side: int, size: str) -> Dataset:
+    file = f"bloodmnist{size}.npz"
+
+    def md5() -> dict[str, str]:
+        return {file: _info()["bloodmnist"][f"MD5{size}"]}
+
+    def downloads() -> tuple[Download, ...]:
+        return (Download((_info()["bloodmnist"][f"url{size}"],), md5()[file], file, (file,)),)
+
+    return Dataset(
+        name=name,
+        title=title,
+        shape=(3, side, side),
+        class_names={
+            "en": (
+                "Basophils",
+                "Eosinophils",
+                "Erythroblasts",
+                "Immature granulocytes",
+                "Lymphocytes",
+                "Monocytes",
+                "Neutrophils",
+                "Platelets",
+            ),
+            "pt_BR": (
+                "Basófilos",
+                "Eosinófilos",
+                "Eritroblastos",
+                "Granulócitos imaturos",
+                "Linfócitos",
+                "Monócitos",
+                "Neutrófilos",
+                "Plaquetas",
+            ),
+        },
+        counts={"train": 11_959, "val": 1_712, "test": 3_421},
+        source="Andrea Acevedo and others, made smaller for MedMNIST by Jiancheng Yang and others; https://medmnist.com/",
+        licence="CC BY 4.0",
+        files=(file,),
+        read=lambda folder: read_npz(folder / file),
+        md5=md5,
+        downloads=downloads,
+    )
+
+
+BLOODMNIST = _blood("bloodmnist", "BloodMNIST", 28, "")
+BLOODMNIST_64 = _blood("bloodmnist-64", "BloodMNIST 64", 64, "_64")

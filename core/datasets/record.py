@@ -1,0 +1,207 @@
+"""What a data set is: the records that every source of data fills in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from core import settings
+from core.datasets import cache
+from core.datasets.files import UNREADABLE, Download, Progress, download, is_file, md5_of
+from core.refusal import Refusal
+
+NOT_STATED = "not stated by its authors"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images with their labels, read-only: several runs and visitors share them."""
+
+    images: np.ndarray  # uint8 (N, C, H, W)
+    labels: np.ndarray  # int64 (N,), 0 to K - 1
+
+    def __post_init__(self) -> None:
+        self.images.flags.writeable = False
+        self.labels.flags.writeable = False
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The authors' own parts of a data set; `val` only where they give one."""
+
+    train: Split
+    val: Split | None
+    test: Split
+
+    def parts(self) -> dict[str, Split]:
+        """The splits that are there, by name."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set: what it is, where its files lie or can be had, and how they are read."""
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]  # (C, H, W)
+    class_names: Mapping[str, tuple[str, ...]]  # by language: K names
+    counts: Mapping[str, int]  # images in "train", "val" (0: none) and "test"
+    source: str
+    licence: str
+    files: tuple[str, ...]  # what must lie in one of the folders, relative to it
+    read: Callable[[Path], Splits]  # (folder) -> the files' content
+    md5: Callable[[], Mapping[str, str]] = dict  # file -> md5, as far as somebody vouches for it
+    downloads: Callable[[], tuple[Download, ...]] | None = None  # None: nobody gives it away under a fixed address
+    folders: Callable[[], tuple[Path, ...]] = settings.data_folders
+    digits: bool = False  # handwritten digits: a drawing can be made to look like one of these images
+    note: str = ""  # text key of a remark to show
+    unfit: str = ""  # text key of why the file that is there cannot be used
+
+    def state(self) -> tuple[Literal["ready", "fetchable", "missing"], str | None]:
+        """Whether the data can be used now, and if not even fetched, the text key of why (slot: `name`).
+
+        Looks only whether files are there, so it costs microseconds and imports nothing; `load` verifies them.
+        """
+        if self.unfit:
+            return "missing", self.unfit
+        if self._places():
+            return "ready", None
+        if self.downloads is None:
+            return "missing", "data.absent"
+        return ("fetchable", None) if any(map(_writable, self.folders())) else ("missing", "data.no_folder")
+
+    def fetch(self, progress: Progress) -> None:
+        """Download and verify whatever is missing or damaged into the first folder that can be written.
+
+        `progress` gets the bytes done and in total, as far as the servers have said (0: not yet).
+
+        Raises:
+            Refusal: no network, an altered file, no folder to write to, or a broken library.
+        """
+        folder = next(filter(_writable, self.folders()), None)
+        if self.downloads is None or folder is None:
+            raise Refusal("data.absent" if self.downloads is None else "data.no_folder", name=self.name)
+        md5 = self.md5()
+        try:
+            good = {file for file in self.files if is_file(folder / file) and md5_of(folder / file) == md5[file]}
+            amounts: dict[str, tuple[int, int]] = {}  # by download: bytes done, bytes in total
+
+            def add_up(path: str, done: int, total: int) -> None:
+                amounts[path] = (done, total)
+                known = all(total for _, total in amounts.values())
+                progress(sum(done for done, _ in amounts.values()), known * sum(total for _, total in amounts.values()))
+
+            for one in self.downloads():
+                if not good.issuperset(one.gives):
+                    download(one.urls, one.md5, folder / one.path, partial(add_up, one.path))
+                    if one.unpack is not None:
+                        one.unpack(folder / one.path, folder)
+                        (folder / one.path).unlink()
+        except OSError as error:
+            raise Refusal("error.folder_unwritable", folder=str(folder), reason=error.strerror or str(error)) from error
+
+    def verify(self, folder: Path) -> None:
+        """Compare the files with the checksums that somebody vouches for.
+
+        Raises:
+            Refusal: a file is not what its authors published.
+        """
+        for file, md5 in self.md5().items():
+            try:
+                fits = md5_of(folder / file) == md5
+            except OSError:
+                fits = False
+            if not fits:
+                raise Refusal("error.data_rotten", file=str(folder / file), name=self.name)
+
+    def load(self) -> Splits:
+        """The data, from the first folder whose files are sound; from the cache when these files were read before.
+
+        Never downloads.
+
+        Raises:
+            Refusal: the files are not there, damaged or unfit, or a library that reads them is broken.
+        """
+        if self.unfit:
+            raise Refusal(self.unfit, name=self.name)
+        folders = self.folders()
+        refusal = Refusal("error.data_missing", name=self.name, folder=str(folders[0]) if folders else "")
+        for folder in self._places():
+            try:
+                return self._load_from(folder)
+            except Refusal as damaged:
+                refusal = damaged
+        raise refusal
+
+    def _places(self) -> list[Path]:
+        return [folder for folder in self.folders() if all(is_file(folder / file) for file in self.files)]
+
+    def _load_from(self, folder: Path) -> Splits:
+        try:
+            version = cache.version(folder / file for file in self.files)
+        except OSError as error:
+            raise self._rotten(folder) from error
+        arrays = cache.get(self.name, version)
+        splits = _splits(arrays) if arrays else None
+        if splits is None or not self._fits(splits):
+            self.verify(folder)
+            try:
+                splits = self.read(folder)
+            except Refusal:
+                raise
+            except UNREADABLE as error:
+                raise self._rotten(folder) from error
+            if not self._fits(splits):
+                raise self._rotten(folder)
+            cache.put(self.name, version, _arrays(splits))
+        return splits
+
+    def _rotten(self, folder: Path) -> Refusal:
+        return Refusal("error.data_rotten", file=str(folder / self.files[0]), name=self.name)
+
+    def _fits(self, splits: Splits) -> bool:
+        classes = len(self.class_names["en"])
+        counts = {name: len(split.labels) for name, split in splits.parts().items()}
+        return counts == {name: n for name, n in self.counts.items() if n} and all(
+            split.images.dtype == np.uint8
+            and split.images.shape == (len(split.labels), *self.shape)
+            and split.labels.dtype == np.int64
+            and split.labels.ndim == 1
+            and split.labels.min() >= 0
+            and split.labels.max() < classes
+            for split in splits.parts().values()
+        )
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a file could be put into this folder, made with its parents if need be."""
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        return there.is_dir() and os.access(there, os.W_OK)
+    except (OSError, StopIteration):  # nobody may look there; a drive that is not there
+        return False
+
+
+def _arrays(splits: Splits) -> dict[str, np.ndarray]:
+    return {
+        f"{name}_{kind}": getattr(split, kind)
+        for name, split in splits.parts().items()
+        for kind in ("images", "labels")
+    }
+
+
+def _splits(arrays: Mapping[str, np.ndarray]) -> Splits | None:
+    def split(name: str) -> Split | None:
+        images, labels = arrays.get(f"{name}_images"), arrays.get(f"{name}_labels")
+        return None if images is None or labels is None else Split(images, labels)
+
+    train, test = split("train"), split("test")
+    return None if train is None or test is None else Splits(train, split("val"), test)

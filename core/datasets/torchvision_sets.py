@@ -1,0 +1,185 @@
+"""MNIST, Fashion-MNIST and CIFAR-10: torchvision knows where they are, its folders hold them, its code reads them."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from core.datasets.files import Download, written_aside
+from core.datasets.record import NOT_STATED, Dataset, Split, Splits
+from core.refusal import Refusal
+
+DIGIT_NAMES = {
+    "en": ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"),
+    "pt_BR": ("Zero", "Um", "Dois", "Três", "Quatro", "Cinco", "Seis", "Sete", "Oito", "Nove"),
+}
+
+
+def torchvision_datasets() -> ModuleType:
+    """`torchvision.datasets`, imported when first needed: it takes seconds.
+
+    Raises:
+        Refusal: torchvision is absent or does not fit its torch.
+    """
+    try:
+        from torchvision import datasets
+    except Exception as error:  # a torchvision that does not fit its torch raises anything
+        raise Refusal("error.torchvision_broken", reason=f"{type(error).__name__}: {error}") from error
+    return datasets
+
+
+# ---- MNIST and Fashion-MNIST: four idx files each. torchvision has the md5 of the archives, here are the contents'.
+
+MNIST_MD5 = {
+    "MNIST/raw/train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "MNIST/raw/train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "MNIST/raw/t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "MNIST/raw/t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+FASHION_MNIST_MD5 = {
+    "FashionMNIST/raw/train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "FashionMNIST/raw/train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "FashionMNIST/raw/t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "FashionMNIST/raw/t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+
+
+def _read_idx(name: str) -> Callable[[Path], Splits]:
+    def read(folder: Path) -> Splits:
+        # Not through the class: it prefers a `processed` folder of older versions, which nobody has verified.
+        mnist = torchvision_datasets().mnist
+
+        def split(part: str) -> Split:
+            images = mnist.read_image_file(str(folder / name / "raw" / f"{part}-images-idx3-ubyte"))  # (N, H, W)
+            labels = mnist.read_label_file(str(folder / name / "raw" / f"{part}-labels-idx1-ubyte"))  # (N,)
+            return Split(images.numpy()[:, None], labels.numpy())
+
+        return Splits(split("train"), None, split("t10k"))
+
+    return read
+
+
+def _idx_downloads(name: str) -> Callable[[], tuple[Download, ...]]:
+    def downloads() -> tuple[Download, ...]:
+        official = getattr(torchvision_datasets(), name)
+        return tuple(
+            Download(
+                urls=tuple(mirror + archive for mirror in official.mirrors),
+                md5=md5,
+                path=f"{name}/raw/{archive}",
+                gives=(f"{name}/raw/{archive.removesuffix('.gz')}",),
+                unpack=_gunzip,
+            )
+            for archive, md5 in official.resources
+        )
+
+    return downloads
+
+
+def _gunzip(archive: Path, folder: Path) -> None:  # noqa: ARG001
+    with gzip.open(archive) as packed, written_aside(archive.with_suffix("")) as file:
+        shutil.copyfileobj(packed, file)
+
+
+MNIST = Dataset(
+    name="mnist",
+    title="MNIST",
+    shape=(1, 28, 28),
+    class_names=DIGIT_NAMES,
+    counts={"train": 60_000, "val": 0, "test": 10_000},
+    source="Yann LeCun, Corinna Cortes, Christopher J. C. Burges; http://yann.lecun.com/exdb/mnist/",
+    licence=NOT_STATED,
+    files=tuple(MNIST_MD5),
+    read=_read_idx("MNIST"),
+    md5=MNIST_MD5.copy,
+    downloads=_idx_downloads("MNIST"),
+    digits=True,
+)
+FASHION_MNIST = Dataset(
+    name="fashion-mnist",
+    title="Fashion-MNIST",
+    shape=(1, 28, 28),
+    class_names={
+        "en": (
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        "pt_BR": (
+            *("Camiseta", "Calça", "Suéter", "Vestido", "Casaco"),
+            *("Sandália", "Camisa", "Tênis", "Bolsa", "Bota"),
+        ),
+    },
+    counts={"train": 60_000, "val": 0, "test": 10_000},
+    source="Han Xiao, Kashif Rasul, Roland Vollgraf (Zalando Research); "
+    "https://github.com/zalandoresearch/fashion-mnist",
+    licence="MIT, copyright Zalando SE",
+    files=tuple(FASHION_MNIST_MD5),
+    read=_read_idx("FashionMNIST"),
+    md5=FASHION_MNIST_MD5.copy,
+    downloads=_idx_downloads("FashionMNIST"),
+)
+
+
+# ---- CIFAR-10: its files hold Python objects, so only torchvision opens them, which compares their md5 first.
+
+CIFAR10_FOLDER = "cifar-10-batches-py"
+CIFAR10_FILES = tuple(
+    f"{CIFAR10_FOLDER}/{file}" for file in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
+)
+
+
+def _cifar10_md5() -> Mapping[str, str]:
+    official = torchvision_datasets().CIFAR10
+    pairs = [*official.train_list, *official.test_list, (official.meta["filename"], official.meta["md5"])]
+    return {f"{CIFAR10_FOLDER}/{file}": md5 for file, md5 in pairs}
+
+
+def _read_cifar10(folder: Path) -> Splits:
+    def split(train: bool) -> Split:
+        official = torchvision_datasets().CIFAR10(folder, train=train)  # .data uint8 (N, H, W, C)
+        return Split(np.ascontiguousarray(official.data.transpose(0, 3, 1, 2)), np.array(official.targets, np.int64))
+
+    return Splits(split(True), None, split(False))
+
+
+def _cifar10_downloads() -> tuple[Download, ...]:
+    official = torchvision_datasets().CIFAR10
+    return (Download((official.url,), official.tgz_md5, official.filename, CIFAR10_FILES, _untar),)
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    """Take the known files out of the verified archive, by name: no other path is ever written."""
+    with tarfile.open(archive) as packed:
+        for name in CIFAR10_FILES:
+            member = packed.extractfile(name)
+            if member is None:
+                raise OSError(f"{archive.name} holds no file {name}")
+            with member, written_aside(folder / name) as file:
+                shutil.copyfileobj(member, file)
+
+
+CIFAR10 = Dataset(
+    name="cifar10",
+    title="CIFAR-10",
+    shape=(3, 32, 32),
+    class_names={
+        "en": ("Airplane", "Automobile", "Bird", "Cat", "Deer", "Dog", "Frog", "Horse", "Ship", "Truck"),
+        "pt_BR": (
+            *("Avião", "Automóvel", "Pássaro", "Gato", "Veado"),
+            *("Cachorro", "Sapo", "Cavalo", "Navio", "Caminhão"),
+        ),
+    },
+    counts={"train": 50_000, "val": 0, "test": 10_000},
+    source="Alex Krizhevsky, Vinod Nair, Geoffrey Hinton; https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence=NOT_STATED,
+    files=CIFAR10_FILES,
+    read=_read_cifar10,
+    md5=_cifar10_md5,
+    downloads=_cifar10_downloads,
+)
