@@ -1,0 +1,235 @@
+"""A canvas picture made into the 28 x 28 that MNIST's authors would have made of it, one small step after another."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from core.refusal import Refusal
+
+Picture = np.ndarray  # float32 (H, W), 0 ground to 1 ink
+
+SIDE = 28  # px of MNIST's pictures
+BOX = 20  # px of the box inside it that a digit fills
+CENTRE = 14  # index of the row and column in which every MNIST test image has its centre of mass, within 0.5
+FAINTEST = 0.08  # share of the strongest ink; what is fainter is the noise of JPEG and widens no box
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+MOST_MIB = 10  # MiB of a file
+MOST_SIDE = 8192  # px of a side
+MOST_PIXELS = 6_000_000  # decoded at once: 23 MiB, enough for a laptop's whole screen
+MOST_PHOTO_PIXELS = 2**25  # of a JPEG that can be decoded at an eighth of its size: enough for a telephone's camera
+LONGEST_SIDE = 1024  # px of what is given back; a digit's 20 need no more
+
+# Pillow only warns between its limit and twice that. For the whole process: a filter in a block is not thread-safe.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+# What Pillow's decoders raise on damaged files (`UnidentifiedImageError` is an `OSError`).
+DAMAGED = (OSError, ValueError, TypeError, SyntaxError, LookupError, EOFError, MemoryError, struct.error, zlib.error)
+
+
+def open_picture(source: bytes | Path, name: str | None = None) -> np.ndarray:
+    """Read a picture that somebody hands in, as uint8 (H, W, 4) RGBA, upright, sides at most `LONGEST_SIDE` px.
+
+    `name` is what a refusal calls it, by default the file's name. Only the first frame of a moving picture is read.
+
+    Raises:
+        Refusal: it is too large, damaged or of another format than `FORMATS`; refused before its pixels are decoded
+            wherever its head tells.
+    """
+    file = name or (source.name if isinstance(source, Path) else "?")
+    size = source.stat().st_size if isinstance(source, Path) else len(source)
+    if size > MOST_MIB * 2**20:
+        raise Refusal("error.picture_too_heavy", file=file, mebibytes=round(size / 2**20, 1), most=MOST_MIB)
+    content = source.read_bytes() if isinstance(source, Path) else source
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            check_size(image, file)
+            return np.asarray(upright(image))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as reason:
+        raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE) from reason
+    except Refusal:  # a `ValueError` too
+        raise
+    except DAMAGED as reason:
+        raise Refusal("error.picture_unreadable", file=file) from reason
+
+
+def check_size(image: Image.Image, file: str) -> None:
+    """Refuse what would take too much memory, and have a large JPEG decoded small, before any pixel is decoded."""
+    most = MOST_PIXELS
+    if image.format == "JPEG" and not image.info.get("progressive"):  # a progressive one is held in full in any case
+        most = MOST_PHOTO_PIXELS
+    if max(image.size) > MOST_SIDE:
+        raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE)
+    if image.width * image.height > most:
+        raise Refusal("error.picture_too_many_pixels", file=file, most=int(most**0.5))
+    image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture as RGBA, turned as its camera was held (EXIF), at most `LONGEST_SIDE` px a side."""
+    image.load()
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip rather than scale
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    factor = max(1, max(image.size) // LONGEST_SIDE)
+    if factor > 1 and image.mode not in ("1", "P", "PA"):
+        image = image.reduce(factor)  # before the conversion, so that only one large copy exists
+    small = image.convert("RGBA")
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return ImageOps.exif_transpose(small)
+
+
+def ink(rgba: np.ndarray) -> Picture:
+    """How much each pixel differs from the ground, which is what most of the border shows: 0 ground, 1 strongest ink.
+
+    Any colour on any ground gives the same picture; on a transparent ground all that is not transparent is ink.
+
+    Args:
+        rgba: uint8 (H, W, 4); or (H, W), which is ink already (0 ground, 255 ink), as the drawing pad sends it.
+    """
+    if rgba.ndim == 2:
+        return rgba.astype(np.float32) / 255
+    opacity = rgba[..., 3].astype(np.float32) / 255
+    if np.median(border(opacity)) < 0.5:
+        return opacity
+    colour = rgba[..., :3].astype(np.float32) / 255
+    ground = np.median(border(colour), axis=0)
+    difference = np.abs(colour - ground).max(axis=2) / max(ground.max(), 1 - ground.min()) * opacity
+    noise = min(0.5, 8 * float(np.median(border(difference))))  # paper has some, a screen none
+    strongest = float(difference.max())
+    if strongest <= max(noise, FAINTEST):
+        return np.zeros_like(difference)
+    return np.where(difference > noise, difference / strongest, 0).astype(np.float32)
+
+
+def border(picture: np.ndarray) -> np.ndarray:
+    """The pixels along the four edges, (N, ...)."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def crop(picture: Picture, faintest: float = FAINTEST) -> Picture:
+    """The smallest rectangle that holds all ink above `faintest`; a picture without ink as it is."""
+    inked = picture > faintest
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    if not rows.size:
+        return picture
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def fit(picture: Picture) -> Picture:
+    """The picture scaled to a longer side of 20 px, its proportions kept, each pixel the mean of what it covers."""
+    height, width = picture.shape
+    scale = BOX / max(height, width)
+    return resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def centre(picture: Picture) -> Picture:
+    """The picture moved by whole pixels onto 28 x 28 so that its centre of mass is at (14, 14), within 0.5 px.
+
+    Ink is never pushed over the edge: where one end is so heavy that it would be, the picture stops at the edge.
+    """
+    picture = crop(picture, 0)  # so that a picture of 28 x 28 can move too, over its empty margins
+    mass = float(picture.sum())
+    if not mass:
+        return middle(picture)
+    row = float(picture.sum(axis=1) @ np.arange(picture.shape[0])) / mass
+    column = float(picture.sum(axis=0) @ np.arange(picture.shape[1])) / mass
+    return place(picture, round(CENTRE - row), round(CENTRE - column))
+
+
+STEPS: dict[str, Callable[[np.ndarray], Picture]] = {"ink": ink, "crop": crop, "fit": fit, "centre": centre}
+"""The steps from a canvas picture to MNIST's 28 x 28, in their order.
+
+Source: LeCun, Bottou, Bengio, Haffner (1998), "Gradient-based learning applied to document recognition", section III A:
+size-normalised to fit in a 20 x 20 box with the aspect ratio preserved, grey levels from anti-aliasing, then centred in
+28 x 28 by the centre of mass. That it moves by whole pixels, to (14, 14), was read off the 10,000 test images.
+"""
+
+
+def grey(rgba: np.ndarray) -> Picture:
+    """The brightness of each pixel (ITU-R 601) over black, taken for ink whatever the ground is."""
+    if rgba.ndim == 2:
+        return rgba.astype(np.float32) / 255
+    return np.asarray(over_black(rgba).convert("L"), dtype=np.float32) / 255
+
+
+def whole(picture: Picture) -> Picture:
+    """The picture as it is, with its empty margins."""
+    return picture
+
+
+def squeeze(picture: Picture) -> Picture:
+    """The picture resized to 28 x 28, whatever its proportions."""
+    return resize(picture, SIDE, SIDE)
+
+
+def middle(picture: Picture) -> Picture:
+    """The picture in the middle of 28 x 28, wherever its ink lies."""
+    return place(picture, (SIDE - picture.shape[0]) // 2, (SIDE - picture.shape[1]) // 2)
+
+
+INSTEAD: dict[str, Callable[[np.ndarray], Picture]] = {"ink": grey, "crop": whole, "fit": squeeze, "centre": middle}
+"""What is done in place of a step that is switched off, so that the others can follow."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A drawing ready for a model, with the picture that each step left behind."""
+
+    image: np.ndarray | None  # uint8 (28, 28), 0 ground to 255 ink; None where nothing is drawn
+    pictures: dict[str, Picture]  # step -> float32 (H, W), 0 ground to 1 ink, in the order of the steps
+
+
+def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
+    """Send a picture through `STEPS`, except for those in `without`, for which `INSTEAD` stands in.
+
+    Args:
+        rgba: uint8 (H, W, 4); or (H, W), which is ink already (0 ground, 255 ink), as the drawing pad sends it.
+        without: names of steps.
+    """
+    if not (ink(rgba) > FAINTEST).any():
+        return Prepared(None, {})
+    pictures: dict[str, Picture] = {}
+    picture = rgba
+    for name, step in STEPS.items():
+        picture = pictures[name] = (INSTEAD[name] if name in without else step)(picture)
+    return Prepared((picture * 255).round().astype(np.uint8), pictures)
+
+
+def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The middle of a picture at the size and in the colours of another data set: uint8 `shape` (C, H, W).
+
+    Cut to the shape's proportions, resized with anti-aliasing, transparency over black.
+    C is 3 (RGB) or 1 (grey, ITU-R 601).
+    """
+    channels, height, width = shape
+    image = ImageOps.fit(over_black(rgba), (width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image).transpose(2, 0, 1).copy() if channels == 3 else np.asarray(image.convert("L"))[None].copy()
+
+
+def over_black(rgba: np.ndarray) -> Image.Image:
+    """The picture as RGB, its transparent parts black."""
+    image = Image.fromarray(rgba)
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
+
+
+def resize(picture: Picture, height: int, width: int) -> Picture:
+    """The picture at another size, each pixel the mean of what it covers."""
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+
+
+def place(picture: Picture, top: int, left: int) -> Picture:
+    """The picture on an empty 28 x 28, its corner as near to `top`, `left` as leaves it whole."""
+    height, width = picture.shape
+    sheet = np.zeros((SIDE, SIDE), dtype=np.float32)
+    top, left = min(max(top, 0), SIDE - height), min(max(left, 0), SIDE - width)
+    sheet[top : top + height, left : left + width] = picture
+    return sheet

@@ -1,0 +1,365 @@
+"""Pictures that people draw or hand in: what is made of them, and what is refused."""
+
+import contextlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from core.drawing import BOX, CENTRE, INSTEAD, LONGEST_SIDE, STEPS, fit_picture, ink, open_picture, prepare
+from core.refusal import Refusal
+
+ROOT = Path(__file__).resolve().parents[1]
+MNIST_TEST = "MNIST/raw/t10k-images-idx3-ubyte"
+
+
+# --- drawings ---------------------------------------------------------------------------------------------------------
+
+
+def seven(side=140, scale=1.0, shift=(0, 0), width=0.1) -> np.ndarray:
+    """A seven of straight strokes as ink, uint8 (side, side)."""
+    image = Image.new("L", (side, side))
+    points = np.array([(0.3, 0.25), (0.7, 0.25), (0.45, 0.75)])
+    points = ((points - 0.5) * scale + 0.5) * side + np.array(shift)
+    ImageDraw.Draw(image).line([tuple(point) for point in points], fill=255, width=round(width * scale * side))
+    return np.asarray(image)
+
+
+def coloured(inked: np.ndarray, pen=(255, 255, 255), ground: tuple[int, ...] = (0, 0, 0)) -> np.ndarray:
+    """Ink laid over a ground of one colour, uint8 (H, W, 4)."""
+    share = inked[..., None] / 255
+    rgb = (share * np.array(pen) + (1 - share) * np.array(ground)).round()
+    return np.dstack([rgb, np.full(inked.shape, 255)]).astype(np.uint8)
+
+
+def transparent(inked: np.ndarray, pen=(0, 0, 0)) -> np.ndarray:
+    return np.dstack([np.broadcast_to(np.array(pen, np.uint8), (*inked.shape, 3)), inked])
+
+
+def prepared(rgba: np.ndarray, **settings) -> np.ndarray:
+    image = prepare(rgba, **settings).image
+    assert image is not None
+    assert image.shape == (28, 28)
+    assert image.dtype == np.uint8
+    return image
+
+
+def centre_of_mass(image: np.ndarray) -> np.ndarray:
+    weights = image / image.sum()
+    return np.array([weights.sum(1) @ np.arange(28), weights.sum(0) @ np.arange(28)])
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(float) - other).mean())
+
+
+@pytest.fixture(scope="module")
+def mnist() -> np.ndarray:
+    """60 MNIST test images, uint8 (60, 28, 28)."""
+    named = [Path(part) for part in os.environ.get("BANCADA_DATA", "").split(os.pathsep) if part]
+    for folder in (*named, ROOT.parent / "shared" / "data"):
+        if (folder / MNIST_TEST).exists():
+            return np.fromfile(folder / MNIST_TEST, np.uint8, offset=16).reshape(-1, 28, 28)[:60]
+    pytest.skip(f"{MNIST_TEST} lies in no data folder")
+
+
+@pytest.mark.parametrize(("enlarge", "most"), [("NEAREST", 0.05), ("BICUBIC", 8.0)])
+def test_an_mnist_image_enlarged_ten_times_comes_back_close_to_itself(mnist, enlarge, most):
+    """`most` is the mean difference in grey levels of 255; the images' own mean is 33, and bicubic enlarging blurs."""
+    back = []
+    for image in mnist:
+        large = np.asarray(Image.fromarray(image).resize((280, 280), Image.Resampling[enlarge]))
+        back.append(prepared(coloured(large)))
+    assert difference(np.stack(back), mnist) <= most
+
+
+def test_the_longer_side_fills_the_box_and_the_proportions_stay():
+    inked = np.zeros((300, 300), np.uint8)
+    inked[20:140, 200:260] = 255
+    rows, columns = np.nonzero(prepared(inked))
+    assert np.ptp(rows) + 1 == BOX
+    assert np.ptp(columns) + 1 == BOX // 2
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(-30, 30),
+    st.integers(-30, 30),
+    st.floats(0.3, 1.2),
+    st.sampled_from([(0, 0, 0), (255, 255, 255), (200, 120, 40)]),
+)
+def test_the_centre_of_mass_is_at_the_centre_within_half_a_pixel(right, down, scale, ground):
+    image = prepared(coloured(seven(scale=scale, shift=(right, down)), pen=(10, 90, 160), ground=ground))
+    assert np.abs(centre_of_mass(image) - CENTRE).max() <= 0.51  # the last hundredth: grey levels are whole numbers
+
+
+@settings(max_examples=40)
+@given(st.integers(-25, 25), st.integers(-25, 25))
+def test_where_on_the_canvas_something_is_drawn_makes_no_difference(right, down):
+    assert np.array_equal(prepared(seven(shift=(right, down))), prepared(seven()))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.5])
+def test_how_large_something_is_drawn_makes_little_difference(scale):
+    assert difference(prepared(seven(560, scale=scale)), prepared(seven(560))) < 4
+
+
+@settings(max_examples=40)
+@given(st.floats(0.4, 1.3))
+def test_white_on_black_black_on_white_and_a_transparent_ground_are_the_same_drawing(scale):
+    inked = seven(scale=scale)
+    black, white = (0, 0, 0), (255, 255, 255)
+    expected = prepared(inked)
+    for rgba in (
+        coloured(inked, white, black),
+        coloured(inked, black, white),
+        transparent(inked, black),
+        transparent(inked, white),
+    ):
+        assert np.abs(prepared(rgba).astype(int) - expected).max() <= 1
+
+
+def test_a_pencil_on_uneven_paper_is_read_without_the_paper():
+    inked, noise = seven(), np.random.default_rng(7).normal(0, 4, (140, 140, 1))
+    paper = coloured(inked, pen=(90, 90, 100), ground=(205, 200, 190)).astype(float)
+    paper[..., :3] += noise
+    image = prepared(paper.clip(0, 255).astype(np.uint8))
+    assert difference(image, prepared(inked)) < 6
+    assert not image[:4].any()
+
+
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (128, 128, 128)])
+def test_nothing_drawn_gives_no_image(ground):
+    assert prepare(coloured(np.zeros((64, 64), np.uint8), ground=ground)).image is None
+    assert prepare(np.zeros((64, 64), np.uint8)).image is None
+    assert prepare(np.zeros((64, 64, 4), np.uint8)).image is None
+
+
+@pytest.mark.parametrize("without", [[], ["ink"], ["crop"], ["fit"], ["centre"], list(STEPS)])
+def test_a_single_dot_works_whatever_is_switched_off(without):
+    inked = np.zeros((112, 112), np.uint8)
+    inked[30, 40] = 255
+    assert prepare(inked, without=without).image is not None
+    assert prepared(coloured(inked)).any()
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([(), ("crop",), ("fit",), ("crop", "fit"), ("ink",)]))
+def test_a_stroke_of_any_proportions_works(height, width, without):
+    inked = np.zeros((410, 410), np.uint8)
+    inked[5 : 5 + height, 5 : 5 + width] = 255
+    assert prepared(inked, without=without).any()
+    assert prepared(coloured(inked), without=without).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (112, 112)])
+def test_a_picture_that_is_all_ink_does_not_crash(shape):
+    assert prepared(np.full(shape, 255, np.uint8)).any()
+    assert prepare(np.full((*shape, 4), 255, np.uint8)).image is None  # one colour: all of it is ground
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False), st.sets(st.sampled_from(list(STEPS))))
+def test_any_picture_gives_28_x_28_or_nothing(height, width, random, without):
+    rgba = np.frombuffer(random.randbytes(height * width * 4), np.uint8).reshape(height, width, 4)
+    result = prepare(rgba, without=without)
+    assert result.image is None or result.image.shape == (28, 28)
+    assert result.image is None or list(result.pictures) == list(STEPS)
+
+
+def test_each_step_leaves_a_picture_and_can_be_switched_off():
+    rgba = coloured(seven(shift=(25, -20)), pen=(0, 0, 0), ground=(255, 255, 255))
+    everything = prepare(rgba)
+    assert [picture.shape for picture in everything.pictures.values()] == [(140, 140), (80, 63), (20, 16), (28, 28)]
+    assert all(picture.dtype == np.float32 for picture in everything.pictures.values())
+    assert INSTEAD.keys() == STEPS.keys()
+    for name in STEPS:
+        assert not np.array_equal(prepared(rgba, without=[name]), everything.image), name
+    assert prepared(rgba, without=["ink"]).mean() > 100  # black on white stays so
+    assert np.abs(centre_of_mass(prepared(rgba, without=["crop", "fit"])) - CENTRE).max() <= 0.51
+
+
+def test_a_picture_for_a_model_of_photographs_is_cut_square_and_resized():
+    wide = np.zeros((60, 100, 4), np.uint8)
+    wide[:, 20:80] = (200, 100, 50, 255)
+    wide[:, :20] = wide[:, 80:] = (0, 255, 0, 255)
+    colour = fit_picture(wide, (3, 32, 32))
+    assert colour.shape == (3, 32, 32)
+    assert colour.dtype == np.uint8
+    inner = np.s_[:, :, 2:-2]  # at its edge the resizing still sees a little of what was cut off
+    assert (colour[inner] == np.array([200, 100, 50])[:, None, None]).all()
+    assert (fit_picture(wide, (1, 28, 28))[inner] == round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)).all()
+    assert not fit_picture(np.zeros((5, 9, 4), np.uint8), (3, 28, 28)).any()  # transparent is black
+    assert fit_picture(np.full((1, 1, 4), 255, np.uint8), (1, 28, 28)).all()
+
+
+# --- pictures handed in -----------------------------------------------------------------------------------------------
+
+
+def encoded(image: Image.Image, kind: str, **settings) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, bits=8, colour=0, data: bytes = b"", more: bytes = b"") -> bytes:
+    """A PNG that claims a size, written by hand."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + more + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def webp(width: int, height: int) -> bytes:
+    """A WEBP that claims a canvas size, written by hand."""
+    canvas = struct.pack("<I", 2)[:4] + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + canvas
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+SQUARE = coloured(seven(96))
+PHOTO = Image.fromarray(SQUARE).convert("RGB")
+
+HOSTILE = {
+    "a bomb of 60,000 x 60,000": (lambda: png(60_000, 60_000), "error.picture_too_many_pixels"),
+    "a bomb of 13,000 x 13,000": (lambda: png(13_000, 13_000), "error.picture_too_many_pixels"),
+    "8,000 x 8,000 of nothing": (
+        lambda: png(8000, 8000, bits=1, data=bytes(8000 * 1001)),
+        "error.picture_too_many_pixels",
+    ),
+    "a strip of 100,000 x 1": (lambda: png(100_000, 1), "error.picture_too_many_pixels"),
+    "a large progressive JPEG": (
+        lambda: encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True),
+        "error.picture_too_many_pixels",
+    ),
+    "a WEBP of 16,000,000 x 200": (lambda: webp(16_000_000, 200), "error.picture_"),
+    "a truncated PNG": (lambda: encoded(PHOTO, "PNG")[:-400], "error.picture_unreadable"),
+    "a truncated JPEG": (lambda: encoded(PHOTO, "JPEG")[:-400], "error.picture_unreadable"),
+    "a truncated WEBP": (lambda: encoded(PHOTO, "WEBP")[:-100], "error.picture_unreadable"),
+    "a truncated BMP": (lambda: encoded(PHOTO, "BMP")[:-400], "error.picture_unreadable"),
+    "a PNG of 0 x 0": (lambda: png(0, 0), "error.picture_unreadable"),
+    "a PNG without pixels": (lambda: png(28, 28), "error.picture_unreadable"),
+    "a text chunk of 70 MB": (
+        lambda: png(8, 8, data=bytes(72), more=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(70_000_000)))),
+        "error.picture_unreadable",
+    ),
+    "a GIF": (lambda: encoded(PHOTO, "GIF"), "error.picture_unreadable"),
+    "a TIFF": (lambda: encoded(PHOTO, "TIFF"), "error.picture_unreadable"),
+    "an SVG": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "error.picture_unreadable"),
+    "an EPS": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "error.picture_unreadable"),
+    "a text": (lambda: b"I am no picture.", "error.picture_unreadable"),
+    "zero bytes": (lambda: b"", "error.picture_unreadable"),
+    "11 MiB": (lambda: encoded(PHOTO, "PNG") + bytes(11 * 2**20), "error.picture_too_heavy"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_picture_is_refused_at_once(name):
+    make, key = HOSTILE[name]
+    content = make()
+    seconds = []
+    for _ in range(3):  # the best of three: the machine may be busy
+        start = time.perf_counter()
+        with pytest.raises(Refusal) as refusal:
+            open_picture(content, name=name)
+        seconds.append(time.perf_counter() - start)
+    assert refusal.value.key.startswith(key)
+    assert refusal.value.slots["file"] == name
+    assert min(seconds) < 0.05
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+def test_refusing_takes_little_memory(tmp_path):
+    for number, (make, _) in enumerate(HOSTILE.values()):
+        (tmp_path / str(number)).write_bytes(make())
+    program = f"""
+import re
+from pathlib import Path
+from core.drawing import open_picture
+from core.refusal import Refusal
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+before = peak()
+for file in Path({str(tmp_path)!r}).iterdir():
+    try: open_picture(file)
+    except Refusal: print(file.name, peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    mebibytes = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
+    assert len(mebibytes) == len(HOSTILE)
+    assert max(mebibytes.values()) < 64
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_the_four_formats_are_read(kind, tmp_path):
+    settings = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    (tmp_path / "seven").write_bytes(encoded(PHOTO, kind, **settings))
+    rgba = open_picture(tmp_path / "seven")
+    assert rgba.shape == (96, 96, 4)
+    assert rgba.dtype == np.uint8
+    assert difference(rgba, SQUARE) < 2
+    assert difference(prepared(rgba), prepared(SQUARE)) < 2
+
+
+def test_a_palette_with_transparency_keeps_it():
+    palette = Image.fromarray(transparent(seven(96), pen=(255, 0, 0))).quantize(16)
+    rgba = open_picture(encoded(palette, "PNG"))
+    assert rgba[0, 0, 3] == 0
+    assert difference(prepared(rgba), prepared(seven(96))) < 6
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped():
+    deep = Image.fromarray(np.array([[0, 128 * 257], [200 * 257, 65535]], np.uint16))
+    assert open_picture(encoded(deep, "PNG"))[..., 0].tolist() == [[0, 128], [200, 255]]
+
+
+def test_a_cmyk_jpeg_is_read_in_its_colours():
+    rgba = open_picture(encoded(PHOTO.convert("CMYK"), "JPEG", quality=95))
+    assert difference(rgba, SQUARE) < 4
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_taken_sideways_is_turned_upright(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the top of the scene lies at the right: turn clockwise to show it
+    wide = Image.new("RGB", (60, 40))
+    wide.paste((255, 255, 255), (0, 0, 20, 40))
+    rgba = open_picture(encoded(wide, kind, exif=exif))
+    assert rgba.shape == (60, 40, 4)
+    assert rgba[5, 20, 0] > 240
+    assert rgba[50, 20, 0] < 15
+
+
+def test_a_camera_s_large_jpeg_is_read_small():
+    rgba = open_picture(encoded(Image.new("RGB", (5700, 4300), "white"), "JPEG"))
+    assert max(rgba.shape[:2]) <= LONGEST_SIDE
+    assert rgba.shape[1] / rgba.shape[0] == pytest.approx(57 / 43, abs=0.01)
+    assert rgba.min() == 255
+
+
+@given(st.data(), st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]))
+def test_a_damaged_file_is_refused_or_read_and_never_anything_else(data, kind):
+    content = bytearray(encoded(PHOTO.resize((24, 24)), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(Refusal):
+        rgba = open_picture(bytes(content))
+        assert rgba.shape[2] == 4
+        assert rgba.dtype == np.uint8
+
+
+def test_ink_is_a_share_between_0_and_1():
+    shares = ink(coloured(seven(64), pen=(255, 0, 0), ground=(0, 0, 255)))
+    assert shares.dtype == np.float32
+    assert shares.min() == 0
+    assert shares.max() == 1
