@@ -1,0 +1,178 @@
+// The drawing pad in the browser: what is drawn is a list of strokes, and each change of the list goes to Python once.
+//
+// A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels of
+// the canvas, whatever size the page shows it at. To clear is a stroke too, so that it can be undone like any other.
+
+const CANVAS = 448; // px, four for each one sent
+const SIDE = 112; // px of what Python receives: 4 x 28
+const MOST_CHARACTERS = 200_000; // of strokes as text, some 15,000 points; past it the oldest stroke goes
+const NEAREST = 1.5; // px between two points of a stroke; nearer ones only cost space
+
+const pads = new WeakMap(); // parentElement -> pad: Streamlit runs the function below again at each change of data or theme
+
+export default function ({ parentElement, data, setStateValue }) {
+  let pad = pads.get(parentElement);
+  if (!pad) {
+    pads.set(parentElement, (pad = makePad(parentElement)));
+    pad.restore(data.initial);
+  }
+  pad.send = (drawing) => setStateValue("drawing", drawing);
+  pad.label(data.labels);
+  return () => pads.delete(parentElement);
+}
+
+function makePad(root) {
+  const find = (name) => root.querySelector("." + name);
+  const canvas = find("sheet");
+  const sheet = canvas.getContext("2d");
+  const small = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  canvas.width = canvas.height = CANVAS;
+  small.canvas.width = small.canvas.height = SIDE;
+  sheet.lineCap = "round";
+
+  let strokes = []; // done
+  let undone = []; // newest last
+  let current = null; // the stroke under the pen
+  let pointer = null; // and whose it is: a second finger draws nothing
+  let tool = "draw";
+  let sequence = 0;
+  const pad = { raster };
+
+  // --- drawing ---
+
+  function segment(stroke, i) {
+    const [x, y, width] = stroke.points.slice(i, i + 3);
+    const [fromX, fromY] = i ? stroke.points.slice(i - 3, i - 1) : [x, y];
+    sheet.strokeStyle = stroke.kind === "erase" ? "#000" : "#fff";
+    sheet.lineWidth = width;
+    sheet.beginPath();
+    sheet.moveTo(fromX, fromY);
+    sheet.lineTo(x, y);
+    sheet.stroke();
+  }
+
+  function visible() {
+    return strokes.slice(strokes.findLastIndex((stroke) => stroke.kind === "clear") + 1);
+  }
+
+  function redraw() {
+    sheet.fillStyle = "#000";
+    sheet.fillRect(0, 0, CANVAS, CANVAS);
+    for (const stroke of visible()) for (let i = 0; i < stroke.points.length; i += 3) segment(stroke, i);
+    showTools();
+  }
+
+  function raster() {
+    // The drawing as SIDE x SIDE bytes, 255 = ink.
+    small.imageSmoothingQuality = "high";
+    small.drawImage(canvas, 0, 0, SIDE, SIDE);
+    return small.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
+  }
+
+  function commit() {
+    let text;
+    while ((text = JSON.stringify(visible())).length > MOST_CHARACTERS) {
+      strokes.shift();
+      redraw();
+    }
+    pad.send({ seq: ++sequence, side: SIDE, pixels: btoa(String.fromCharCode(...raster())), strokes: text });
+    showTools();
+  }
+
+  pad.restore = (initial) => {
+    sequence = initial?.seq ?? 0;
+    try {
+      strokes = JSON.parse(initial?.strokes ?? "[]");
+      redraw();
+    } catch {
+      strokes = []; // a message made by hand
+      redraw();
+    }
+  };
+
+  // --- the pen ---
+
+  function extend(event) {
+    const box = canvas.getBoundingClientRect();
+    const scale = CANVAS / box.width;
+    const tenth = (number) => Math.round(number * 10) / 10;
+    const x = tenth((event.clientX - box.left) * scale);
+    const y = tenth((event.clientY - box.top) * scale);
+    const pressed = event.pointerType === "pen" ? 0.4 + 1.2 * event.pressure : 1; // a mouse and a finger know no pressure
+    const points = current.points;
+    if (points.length && Math.hypot(x - points.at(-3), y - points.at(-2)) < NEAREST) return;
+    points.push(x, y, tenth(find("width").valueAsNumber * pressed));
+    segment(current, points.length - 3);
+  }
+
+  canvas.onpointerdown = (event) => {
+    const reversed = event.pointerType === "pen" && event.buttons & 32; // the other end of the pen is an eraser
+    if (current || (event.button && !reversed)) return;
+    pointer = event.pointerId;
+    canvas.setPointerCapture(pointer);
+    current = { kind: reversed ? "erase" : tool, points: [] };
+    extend(event);
+  };
+  canvas.onpointermove = (event) => {
+    if (!current || event.pointerId !== pointer) return;
+    const between = event.getCoalescedEvents?.() ?? [];
+    for (const each of between.length ? between : [event]) extend(each);
+  };
+  canvas.onpointerup = canvas.onpointercancel = (event) => {
+    if (!current || event.pointerId !== pointer) return;
+    strokes.push(current);
+    undone = [];
+    current = null;
+    commit();
+  };
+
+  // --- the tools ---
+
+  function step(from, to) {
+    if (current || !from.length) return;
+    to.push(from.pop());
+    redraw();
+    commit();
+  }
+
+  function choose(name) {
+    tool = name;
+    showTools();
+  }
+
+  function showTools() {
+    for (const name of ["draw", "erase"]) find(name).setAttribute("aria-pressed", String(tool === name));
+    find("undo").disabled = !strokes.length;
+    find("redo").disabled = !undone.length;
+    find("clear").disabled = !visible().length;
+  }
+
+  const undo = () => step(strokes, undone);
+  const redo = () => step(undone, strokes);
+  find("draw").onclick = () => choose("draw");
+  find("erase").onclick = () => choose("erase");
+  find("undo").onclick = undo;
+  find("redo").onclick = redo;
+  find("clear").onclick = () => {
+    if (current || !visible().length) return;
+    strokes.push({ kind: "clear", points: [] });
+    undone = [];
+    redraw();
+    commit();
+  };
+  find("pad").onkeydown = (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    const key = event.key.toLowerCase();
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) redo();
+    else undo();
+  };
+
+  pad.label = (labels) => {
+    for (const name of ["draw", "erase", "undo", "redo", "clear"]) find(name).textContent = labels[name];
+    find("word").textContent = labels.width;
+    canvas.setAttribute("aria-label", labels.pad);
+  };
+  return pad;
+}

@@ -1,0 +1,96 @@
+"""The drawing pad: a canvas in the browser (`pad.js`) whose drawing reaches Python when the pen is lifted."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+SIDE = 112  # px of what the browser sends: 4 x 28
+MOST_CHARACTERS = 200_000  # of strokes, as in pad.js
+PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
+
+HTML = """
+<div class="pad">
+  <canvas class="sheet" tabindex="0" role="img"></canvas>
+  <div class="tools">
+    <button class="draw" type="button"></button>
+    <button class="erase" type="button"></button>
+    <button class="undo" type="button"></button>
+    <button class="redo" type="button"></button>
+    <button class="clear" type="button"></button>
+    <label><span class="word"></span><input class="width" type="range" min="12" max="64" value="32"></label>
+  </div>
+</div>
+"""
+
+_pad = st.components.v2.component(
+    "bancada.pad",
+    html=HTML,
+    css=Path(__file__).with_name("pad.css").read_text(encoding="utf-8"),
+    js=Path(__file__).with_name("pad.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What was on the pad when the pen was last lifted."""
+
+    sequence: int  # grows by one with each change of the drawing
+    pixels: np.ndarray  # uint8 (112, 112), 0 ground to 255 ink
+
+
+def drawing_pad(key: str, *, labels: Mapping[str, str]) -> Drawing | None:
+    """Show the pad and give what is drawn on it, or None before the first stroke and when it is cleared.
+
+    The drawing outlives a change of page: Streamlit forgets the state of what a page does not show, so the last
+    message is kept under a key of our own and handed back to the browser when the pad is shown again.
+
+    Args:
+        key: the pad's key; `key` and `key` + ".kept" are taken in the session state.
+        labels: the words of `PAD_LABELS` in the reader's language.
+    """
+    kept = f"{key}.kept"
+    state = st.session_state.get(key)
+    message = state.get("drawing") if isinstance(state, Mapping) else None
+    if drawing_of(message) is not None:
+        st.session_state[kept] = message
+    last = st.session_state.get(kept)
+    _pad(
+        key=key,
+        data={
+            "labels": {name: labels[name] for name in PAD_LABELS},
+            "initial": last and {"seq": last["seq"], "strokes": last["strokes"]},
+        },
+        on_drawing_change=lambda: None,
+    )
+    drawing = drawing_of(last)
+    return drawing if drawing is not None and drawing.pixels.any() else None
+
+
+def drawing_of(message: object) -> Drawing | None:
+    """The drawing in a message from the browser, or None unless it has exactly the form in which `pad.js` sends it.
+
+    Anybody can send one by hand. The strokes are not looked into: they only go back to the browser they came from.
+    """
+    if not isinstance(message, Mapping) or set(message) != {"seq", "side", "pixels", "strokes"}:
+        return None
+    sequence, side, pixels, strokes = (message[name] for name in ("seq", "side", "pixels", "strokes"))
+    if type(sequence) is not int or not 0 < sequence < 2**53 or type(side) is not int or side != SIDE:
+        return None
+    if not isinstance(strokes, str) or len(strokes) > MOST_CHARACTERS:
+        return None
+    if not isinstance(pixels, str) or len(pixels) != -(-SIDE * SIDE // 3) * 4:
+        return None
+    try:
+        content = base64.b64decode(pixels, validate=True)
+    except (binascii.Error, ValueError):  # a `ValueError` where a letter is not ASCII
+        return None
+    if len(content) != SIDE * SIDE:
+        return None
+    return Drawing(sequence, np.frombuffer(content, np.uint8).reshape(SIDE, SIDE))
