@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Refusal(ValueError):
-    """One clear reason: a text key and the words that go into its slots. `ui/locales` holds the sentences."""
+    """One clear reason: a text key and the words that go into its slots. `core/locales` holds the sentences."""
 
     def __init__(self, key: str, **slots: object):
         super().__init__(key + "".join(f" {name}={value}" for name, value in slots.items()))

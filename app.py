@@ -1,0 +1,48 @@
+"""The launcher: `streamlit run app.py`.
+
+The screen begins in `ui/frame.py`, not here: beside a folder `pages/`, an entry script would open a link to a page
+without its frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib
+from collections.abc import AsyncIterator
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from ui.headers import SecurityHeaders
+
+
+def warm() -> None:
+    """Import what the first training or drawing would wait for, then keep it out of every later garbage collection."""
+    for module in ("pandas", "altair", "torch", "sklearn.metrics"):
+        with contextlib.suppress(ImportError, OSError, RuntimeError):  # a broken torch is told where it is used
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # Streamlit collects after every run of a script: 0.3 s with all this in the way
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """From the server's start to its end: its workers, and the heavy imports once the first page has been served."""
+    from ui.server import workers
+
+    async def warm_later() -> None:
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(warm)
+
+    carriers = workers()
+    warming = asyncio.create_task(warm_later())
+    try:
+        yield
+    finally:
+        warming.cancel()
+        carriers.close()
+
+
+app = st.App("ui/frame.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])

@@ -1,0 +1,136 @@
+"""The words and numbers of each language, for the screen and the command line.
+
+One file in `core/locales` is one language: its name is the language's, its tables are flattened to keys such as
+`train.start`. A text names its slots in braces; a number in a slot is written in the language by itself, and
+`{share:percent}`, `{seconds:duration}` or `{seed:plain}` say how. A table of just `one` and `other` is a text in
+two forms, of which the slot `count` chooses.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import string
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+
+LOCALES = Path(__file__).parent / "locales"
+FALLBACK = "en"
+
+
+def languages() -> dict[str, str]:
+    """Each language that has a file, with the name that it gives itself."""
+    return {code: text(code, "language.name") for code in _codes()}
+
+
+def closest(tag: str | None) -> str | None:
+    """The language of a browser's tag (`pt-BR`, `pt`, `en-GB`), or None where no file is close to it."""
+    wanted = (tag or "").replace("-", "_").lower()
+    exact = (code for code in _codes() if code.lower() == wanted)
+    close = (code for code in _codes() if code.lower().partition("_")[0] == wanted.partition("_")[0])
+    return next(exact, None) or next(close, None)
+
+
+@functools.cache
+def _codes() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in LOCALES.glob("*.toml")))
+
+
+def text(language: str, key: str, **slots: object) -> str:
+    """The text of a key in a language, its slots filled.
+
+    Raises:
+        KeyError: the language's file lacks the key, or the call lacks a slot.
+    """
+    found = words(language)
+    if key not in found and "count" in slots:
+        key += ".one" if slots["count"] == 1 else ".other"
+    return _Slots(language).vformat(found[key], (), slots)
+
+
+def words(language: str) -> Mapping[str, str]:
+    """All texts of a language by key, read again only when its file has changed."""
+    path = LOCALES / f"{language}.toml"
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: Path, changed: int) -> Mapping[str, str]:  # noqa: ARG001 -- the time is there to miss the cache
+    return dict(_flatten(tomllib.loads(path.read_text(encoding="utf-8"))))
+
+
+def _flatten(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, entry in table.items():
+        if isinstance(entry, Mapping):
+            yield from _flatten(entry, f"{prefix}{name}.")
+        else:
+            yield prefix + name, str(entry)
+
+
+class _Slots(string.Formatter):
+    """Fills the slots of a text in a language: only whole values by name, never their attributes or items."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def get_field(self, field_name: str, args: Sequence[object], kwargs: Mapping[str, object]) -> tuple[object, str]:
+        return kwargs[field_name], field_name
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        if format_spec == "plain" or isinstance(value, bool) or not isinstance(value, Real):
+            return str(value)
+        return {"": number, "percent": percent, "duration": duration}[format_spec](value, language=self.language)
+
+
+def number(value: Real, digits: int | None = None, *, language: str) -> str:
+    """A number as the language writes it: `60,000` or `60.000`, `0.5` or `0,5`.
+
+    Args:
+        value: any number; what is not finite is written as a dash or the sign of infinity.
+        digits: decimals to write; None writes whole numbers whole and others with four significant digits.
+        language: as its file is named.
+    """
+    value = int(value) if isinstance(value, Integral) else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    if digits is not None:
+        plain = f"{value:,.{digits}f}"
+    elif isinstance(value, int) or abs(value) >= 1000:
+        plain = f"{value:,.0f}"
+    else:
+        plain = f"{value:.4g}".replace("e-0", "e-")
+    marks = number_marks(language)
+    return plain.translate(str.maketrans({".": marks["decimal"], ",": marks["thousands"]}))
+
+
+def number_marks(language: str) -> dict[str, str]:
+    """The signs that part a number's decimals (`decimal`) and its thousands (`thousands`) in the language."""
+    return {"decimal": text(language, "number.decimal"), "thousands": text(language, "number.thousands")}
+
+
+def percent(share: Real, digits: int = 1, *, language: str) -> str:
+    """A share between 0 and 1 as a percentage: `98.7%` or `98,7%`."""
+    written = number(100 * float(share), digits, language=language)
+    return f"{written}%" if math.isfinite(share) else written
+
+
+def interval(low: Real, high: Real, digits: int = 1, *, language: str) -> str:
+    """Two shares between 0 and 1 as the ends of an interval in percent: `97.9% to 98.4%`."""
+    ends = {"low": percent(low, digits, language=language), "high": percent(high, digits, language=language)}
+    return text(language, "number.interval", **ends)
+
+
+def duration(seconds: Real, *, language: str) -> str:
+    """A number of seconds (0 or more) as people say it: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    if not math.isfinite(seconds):
+        return number(seconds, language=language)
+    if seconds < 10:
+        return f"{number(float(f'{seconds:.2g}'), language=language)} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{number(whole // 3600, language=language)} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,35 @@
+"""Choose, train, watch."""
+
+import streamlit as st
+
+from core.datasets import dataset
+from core.refusal import Refusal
+from core.spec import checked
+from ui import form, live, network
+from ui.text import t
+
+left, right = st.columns([1, 2], gap="large")
+rows = []
+
+with left:
+    values = form.first_fields()
+    start = st.container()  # above the folded fields, so that it is in sight on a projector; drawn when they are known
+    values = form.other_fields(values)
+    form.write_link(values)
+    try:
+        spec, source = checked(values), dataset(values["data"])
+        rows = spec.table(source.shape, len(source.class_names["en"]))
+        ready = network.data_facts(source)
+        words = t("train.start")
+        start.button(words, type="primary", disabled=not ready, width="stretch", on_click=live.start, args=(spec,))
+        if "refused" in st.session_state:
+            raise st.session_state.pop("refused")
+    except Refusal as refusal:
+        start.error(t(refusal.key, **refusal.slots))
+
+with right:
+    run = live.choose()
+    if run:
+        live.panel(run)
+    if rows:
+        network.summary(rows, open=run is None)

@@ -1,0 +1,307 @@
+import io
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ui import charts
+
+THEMES = tomllib.loads((Path(__file__).resolve().parents[1] / ".streamlit/config.toml").read_text(encoding="utf-8"))[
+    "theme"
+]
+NAMES = {"train": "Treino", "val": "Validação", "steps": "Cada lote", "best": "Melhor época"}
+WORDS = {
+    "true_class": "Classe verdadeira",
+    "predicted_class": "Classe prevista",
+    "images": "Imagens",
+    "share_of_row": "Parcela da classe verdadeira",
+    "share_of_column": "Parcela da classe prevista",
+}
+COUNTS = np.array([[1135, 3, 0], [1, 98, 1], [0, 0, 0]])
+CLASSES = ["zero", "um", "dois"]
+
+
+def layers(chart):
+    """The layers of a chart as Vega-Lite will read them, each with its rows under "rows"."""
+    spec = chart.to_dict()
+    for layer in spec["layer"]:
+        layer["rows"] = spec["datasets"][(layer.get("data") or spec["data"])["name"]]
+    return spec, spec["layer"]
+
+
+def by_mark(chart, kind):
+    return [layer for layer in layers(chart)[1] if layer["mark"]["type"] == kind]
+
+
+def luminance(colour):
+    levels = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one, other):
+    """Source: WCAG 2.2, contrast ratio."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+# ---- curves
+
+EPOCHS = {"train": [(1, 0.9), (2, 0.5), (3, 0.31)], "val": [(1, 1.0), (2, float("nan")), (3, 0.4)]}
+
+
+def curves(**more):
+    options = {"x_title": "Época", "y_title": "Perda", "names": NAMES, "language": "pt_BR"} | more
+    return charts.curves(EPOCHS, **options)
+
+
+def test_curves_name_their_axes_and_keep_a_fixed_domain():
+    line = by_mark(curves(x_domain=(0, 20), y_domain=(0, 2)), "line")[0]["encoding"]
+    assert (line["x"]["title"], line["y"]["title"]) == ("Época", "Perda")
+    assert line["x"]["scale"]["domain"] == [0, 20]
+    assert line["y"]["scale"]["domain"] == [0, 2]
+
+
+def test_the_default_domain_of_a_loss_is_round_and_holds_all_epochs():
+    assert by_mark(curves(), "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
+
+
+def test_series_differ_by_dash_and_shape_as_well_as_by_colour():
+    lines, points = by_mark(curves(), "line")[0]["encoding"], by_mark(curves(), "point")[0]["encoding"]
+    dashes, shapes = lines["strokeDash"]["scale"]["range"], points["shape"]["scale"]["range"]
+    assert len({tuple(dash) for dash in dashes}) == len(set(shapes)) == 2
+    assert lines["color"]["scale"]["domain"] == points["shape"]["scale"]["domain"] == ["Treino", "Validação"]
+
+
+def test_values_that_are_not_finite_are_left_out():
+    rows = by_mark(curves(), "line")[0]["rows"]
+    assert [(row["series"], row["x"]) for row in rows] == [
+        ("Treino", 1),
+        ("Treino", 2),
+        ("Treino", 3),
+        ("Validação", 1),
+        ("Validação", 3),
+    ]
+
+
+def test_thousands_of_steps_are_thinned_to_what_a_browser_draws_at_ease():
+    steps = np.c_[np.linspace(0, 3, 20_000), np.random.default_rng(0).random(20_000)]
+    steps[7, 1] = np.nan
+    chart = curves(steps=steps)
+    assert sum(len(rows) for rows in chart.to_dict()["datasets"].values()) <= charts.POINTS_SENT
+    assert by_mark(chart, "line")[0]["rows"][0]["name"] == "Cada lote"
+
+
+def test_the_best_epoch_is_marked_in_words():
+    rule, word = by_mark(curves(best=3), "rule")[0], by_mark(curves(best=3), "text")[0]
+    assert rule["rows"] == word["rows"] == [{"x": 3, "name": "Melhor época"}]
+
+
+def test_a_run_without_epochs_yet_is_an_empty_chart():
+    chart = charts.curves({"train": [], "val": []}, x_title="x", y_title="y", names=NAMES, language="en")
+    assert by_mark(chart, "line")[0]["rows"] == []
+
+
+def test_charts_write_numbers_in_the_language_and_large_enough_for_a_projector():
+    config = curves().to_dict()["config"]
+    assert config["locale"]["number"]["decimal"] == ","
+    sizes = [config[part][size] for part in ("axis", "legend") for size in ("labelFontSize", "titleFontSize")]
+    assert min(sizes) >= 13
+    assert "background" not in config
+
+
+def test_the_curves_as_a_table_have_one_row_an_epoch():
+    table = charts.curves_table({"train": [(1, 0.9), (2, 0.5)], "val": [(2, 0.6)]}, x_title="Época", names=NAMES)
+    expected = pd.DataFrame({"Época": [1, 2], "Treino": [0.9, 0.5], "Validação": [np.nan, 0.6]})
+    pd.testing.assert_frame_equal(table, expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(0.31, 0.5), (1.0, 1), (1.01, 2), (7, 10), (23, 50), (0, 1), (float("nan"), 1)]
+)
+def test_a_round_number_above(value, rounded):
+    assert charts.round_above(value) == pytest.approx(rounded)
+
+
+# ---- lttb
+
+lines = st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=120).map(
+    lambda ys: np.c_[np.arange(len(ys)), ys].astype(float)
+)
+
+
+def lttb_by_definition(points, count):
+    """Steinarsson 2013, algorithm 4.2, one triangle at a time."""
+    n = len(points)
+    if n <= count:
+        return points
+    edges = [1 + bucket * (n - 2) // (count - 2) for bucket in range(count - 1)]
+    chosen = [points[0]]
+    for bucket in range(count - 2):
+        start, end = edges[bucket], edges[bucket + 1]
+        after = points[end : edges[bucket + 2]] if bucket + 2 < len(edges) else points[n - 1 :]
+        mean = after.mean(axis=0)
+        areas = [
+            abs((chosen[-1][0] - mean[0]) * (p[1] - chosen[-1][1]) - (chosen[-1][0] - p[0]) * (mean[1] - chosen[-1][1]))
+            / 2
+            for p in points[start:end]
+        ]
+        chosen.append(points[start + max(range(len(areas)), key=areas.__getitem__)])
+    return np.array([*chosen, points[-1]])
+
+
+@given(points=lines, count=st.integers(3, 60))
+def test_thinning_keeps_both_ends_and_rows_of_the_line_in_their_order(points, count):
+    thinned = charts.lttb(points, count)
+    assert len(thinned) == min(len(points), count)
+    rows = thinned[:, 0].astype(int)
+    assert rows[0] == 0
+    assert rows[-1] == len(points) - 1
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(points[rows], thinned)
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 400), count=st.integers(3, 60))
+def test_thinning_is_largest_triangle_three_buckets(seed, n, count):
+    points = np.c_[np.arange(n), np.random.default_rng(seed).normal(size=n)].astype(float)
+    np.testing.assert_array_equal(charts.lttb(points, count), lttb_by_definition(points, count))
+
+
+def test_thinning_keeps_a_lone_spike():
+    points = np.c_[np.arange(5000.0), np.zeros(5000)]
+    points[1234, 1] = 9
+    assert 9 in charts.lttb(points, 100)[:, 1]
+
+
+# ---- confusion matrix
+
+
+def matrix(**more):
+    return charts.confusion_matrix(COUNTS, CLASSES, words=WORDS, **{"language": "pt_BR"} | more)
+
+
+def test_rows_are_the_true_class_columns_the_predicted_one_and_both_axes_say_so():
+    cells = by_mark(matrix(), "rect")[0]
+    x, y = cells["encoding"]["x"], cells["encoding"]["y"]
+    assert (x["field"], y["field"]) == ("predicted", "true")
+    assert "Classe prevista" in x["title"]
+    assert "Classe verdadeira" in y["title"]
+    assert x["scale"]["domain"] == y["scale"]["domain"] == CLASSES
+    assert {(row["true"], row["predicted"]): row["value"] for row in cells["rows"]}[("zero", "um")] == 3
+
+
+def test_cells_say_their_counts_in_the_language():
+    labels = {(row["true"], row["predicted"]): row["label"] for row in by_mark(matrix(), "text")[0]["rows"]}
+    assert labels[("zero", "zero")] == "1.135"
+    assert labels[("dois", "um")] == "0"
+
+
+@pytest.mark.parametrize(("share", "expected"), [("row", "98,0%"), ("column", "97,0%")])
+def test_cells_say_shares_of_the_true_or_of_the_predicted_class(share, expected):
+    labels = {(row["true"], row["predicted"]): row["label"] for row in by_mark(matrix(share=share), "text")[0]["rows"]}
+    assert labels[("um", "um")] == expected
+
+
+def test_a_class_without_images_has_shares_of_zero():
+    assert charts.shares(COUNTS, "row")[2].tolist() == [0, 0, 0]
+
+
+def test_without_the_diagonal_the_errors_fill_the_scale():
+    cells = by_mark(matrix(diagonal=False), "rect")[0]
+    assert all(row["true"] != row["predicted"] for row in cells["rows"])
+    assert cells["encoding"]["color"]["scale"]["domain"] == [0, 3]
+
+
+def test_a_cell_can_be_selected_by_its_two_classes():
+    (selection,) = layers(matrix())[0]["params"]
+    assert selection["name"] == "cell"
+    assert selection["select"]["fields"] == ["true", "predicted"]
+
+
+def test_beyond_twelve_classes_the_numbers_give_way_to_a_legend():
+    names = [str(index) for index in range(13)]
+    chart = charts.confusion_matrix(np.eye(13, dtype=int), names, words=WORDS, language="en")
+    assert by_mark(chart, "text") == []
+    assert by_mark(chart, "rect")[0]["encoding"]["color"]["legend"]["title"] == "Imagens"
+
+
+def test_the_matrix_as_a_table_has_the_same_cells():
+    table = charts.confusion_table(COUNTS, CLASSES, words=WORDS)
+    assert table.loc["zero", "um"] == 3
+    assert (table.index.name, table.columns.name) == ("Classe verdadeira", "Classe prevista")
+    assert charts.confusion_table(COUNTS, CLASSES, share="row", words=WORDS).loc["um", "um"] == pytest.approx(0.98)
+
+
+# ---- probabilities
+
+
+def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
+    values = np.array([0.2, 0.7, 0.1])
+    chart = charts.probabilities(values, CLASSES, x_title="P", y_title="Classe", language="pt_BR", highlight=1)
+    bar = by_mark(chart, "bar")[0]
+    assert bar["encoding"]["y"]["scale"]["domain"] == CLASSES
+    assert bar["encoding"]["x"]["scale"]["domain"] == [0, 1]
+    assert [row["label"] for row in bar["rows"]] == ["20,0%", "70,0%", "10,0%"]
+    assert [row["highlight"] for row in bar["rows"]] == [False, True, False]
+    table = charts.probabilities_table(values, CLASSES, x_title="P", y_title="Classe")
+    assert table.to_dict("list") == {"Classe": CLASSES, "P": [0.2, 0.7, 0.1]}
+
+
+# ---- colours of both themes
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_reaches_4_5_to_1_and_lines_3_to_1_on_every_ground(theme):
+    colours = THEMES[theme]
+    for ground in (colours["backgroundColor"], colours["secondaryBackgroundColor"]):
+        for words in ("textColor", "linkColor", "primaryColor"):
+            assert contrast(colours[words], ground) >= 4.5, (words, ground)
+    assert min(contrast(line, colours["backgroundColor"]) for line in colours["chartCategoricalColors"]) >= 3
+    assert len(colours["chartCategoricalColors"]) == len(charts.DASHES) == len(charts.SHAPES)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_sequential_scale_leaves_the_ground_steadily_in_lightness(theme):
+    steps = [luminance(colour) for colour in THEMES[theme]["chartSequentialColors"]]
+    assert len(steps) == 10
+    away = np.diff(steps) * (-1 if theme == "light" else 1)
+    assert (away > 0).all()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_ink_of_charts_is_the_themes_text_colour(theme):
+    assert f"'{THEMES[theme]['textColor']}'" in charts.INK.expr
+
+
+# ---- pictures
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_a_sheet_shows_each_image_enlarged_with_hard_edges_and_a_gap():
+    images = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 1, 2, 2)
+    sheet = pixels(charts.sheet(images, columns=2, scale=3))
+    assert sheet.shape == (2 * 6 + 3, 2 * 6 + 3)
+    for index, (top, left) in enumerate([(0, 0), (0, 9), (9, 0)]):
+        expected = np.kron(images[index, 0], np.ones((3, 3), dtype=np.uint8))
+        np.testing.assert_array_equal(sheet[top : top + 6, left : left + 6], expected)
+    assert (sheet[6:9] == charts.GAP).all()
+    assert (sheet[:, 6:9] == charts.GAP).all()
+    assert (sheet[9:, 9:] == charts.GAP).all()
+
+
+def test_a_colour_image_keeps_its_colours():
+    image = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
+    np.testing.assert_array_equal(pixels(charts.enlarge(image, 1)), image.transpose(1, 2, 0))
+
+
+def test_fewer_images_than_columns_make_a_narrow_sheet():
+    assert pixels(charts.sheet(np.zeros((2, 1, 28, 28), np.uint8), columns=20, scale=1)).shape == (28, 57)

@@ -1,0 +1,193 @@
+import ast
+import math
+import re
+import string
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import words
+
+ROOT = Path(__file__).resolve().parents[1]
+LANGUAGES = sorted(path.stem for path in words.LOCALES.glob("*.toml"))
+SOURCES = [
+    ROOT / "app.py",
+    *sorted(path for folder in ("core", "pages", "ui") for path in (ROOT / folder).rglob("*.py")),
+]
+# Keys that the program puts together, as in t(f"spec.{field}.label"): their beginnings.
+BUILT = ("spec.", "layer.", "error.", "status.", "chart.", "number.", "language.")
+
+
+def slots(sentence: str) -> set[tuple[str, str]]:
+    return {(name, spec) for _, name, spec, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+def literal_keys() -> dict[str, str]:
+    """Each literal first argument of t(...) and Refusal(...), with the file that has it."""
+    found = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                if called in ("t", "Refusal"):
+                    found[node.args[0].value] = str(path.relative_to(ROOT))
+    return found
+
+
+def test_english_is_there_for_readers_of_any_other_language():
+    assert words.FALLBACK in LANGUAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_the_keys_and_slots_of_english(language):
+    english, other = words.words("en"), words.words(language)
+    assert set(other) == set(english)
+    assert {key: slots(other[key]) for key in other} == {key: slots(english[key]) for key in english}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_empty_and_every_slot_says_a_known_way(language):
+    for key, sentence in words.words(language).items():
+        assert sentence.strip(), key
+        assert {spec for _, spec in slots(sentence)} <= {"", "percent", "duration", "plain"}, key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_key_that_the_program_names_has_a_text(language):
+    known = words.words(language)
+    missing = {k: file for k, file in literal_keys().items() if k not in known and f"{k}.other" not in known}
+    assert not missing
+
+
+def test_every_text_is_used():
+    used = set(literal_keys())
+    source = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    beginnings = (*BUILT, *re.findall(r"""f["']([a-z_]+(?:\.[a-z_]+)*\.)\{""", source))
+    unused = [
+        key
+        for key in words.words("en")
+        if not ({key, key.removesuffix(".one").removesuffix(".other")} & used or key.startswith(beginnings))
+        and f'"{key}"' not in source
+    ]
+    assert not unused
+
+
+def test_a_missing_key_or_slot_is_an_error_in_tests():
+    with pytest.raises(KeyError):
+        words.text("en", "no.such.key")
+    with pytest.raises(KeyError):
+        words.text("en", "number.interval", low=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "english", "portuguese"),
+    [
+        (60000, None, "60,000", "60.000"),
+        (np.int64(9670664), None, "9,670,664", "9.670.664"),
+        (0.5, None, "0.5", "0,5"),
+        (np.float32(0.25), None, "0.25", "0,25"),
+        (10.0, None, "10", "10"),
+        (0.001, None, "0.001", "0,001"),
+        (1e-5, None, "1e-5", "1e-5"),
+        (1.5e-7, None, "1.5e-7", "1,5e-7"),
+        (2.98765, None, "2.988", "2,988"),
+        (1234.6, None, "1,235", "1.235"),
+        (1234.56, 1, "1,234.6", "1.234,6"),
+        (3, 2, "3.00", "3,00"),
+        (-0.25, None, "-0.25", "-0,25"),
+        (math.nan, None, "–", "–"),
+        (math.inf, 1, "∞", "∞"),
+        (-math.inf, None, "-∞", "-∞"),
+    ],
+)
+def test_numbers_are_written_as_the_language_writes_them(value, digits, english, portuguese):
+    assert words.number(value, digits, language="en") == english
+    assert words.number(value, digits, language="pt_BR") == portuguese
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_a_whole_number_can_be_read_back_in_both_languages(value):
+    assert int(words.number(value, language="en").replace(",", "")) == value
+    assert int(words.number(value, language="pt_BR").replace(".", "")) == value
+
+
+def test_shares_become_percentages():
+    assert words.percent(0.98714, language="en") == "98.7%"
+    assert words.percent(0.98714, 2, language="pt_BR") == "98,71%"
+    assert words.interval(0.979, 0.984, language="en") == "97.9% to 98.4%"
+    assert words.interval(0.979, 0.984, language="pt_BR") == "97,9% a 98,4%"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "portuguese"),
+    [
+        (0.0352, "0,035 s"),
+        (2.48, "2,5 s"),
+        (9.99, "10 s"),
+        (12.4, "12 s"),
+        (59.7, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_seconds_become_a_duration(seconds, portuguese):
+    assert words.duration(seconds, language="pt_BR") == portuguese
+
+
+@pytest.fixture
+def two_sentences(tmp_path, monkeypatch):
+    sentences = '[number]\ndecimal = ","\nthousands = "."\n'
+    sentences += '[say]\nseen = "{count} imagens, {share:percent}, semente {seed:plain}"\n'
+    sentences += '[say.epochs]\none = "{count} época"\nother = "{count} épocas"\n'
+    (tmp_path / "pt_BR.toml").write_text(sentences, encoding="utf-8")
+    monkeypatch.setattr(words, "LOCALES", tmp_path)
+    return tmp_path
+
+
+def test_numbers_in_slots_are_written_in_the_language_by_themselves(two_sentences):
+    said = words.text("pt_BR", "say.seen", count=60000, share=0.125, seed=20261121)
+    assert said == "60.000 imagens, 12,5%, semente 20261121"
+
+
+def test_the_count_chooses_between_one_and_other(two_sentences):
+    said = [words.text("pt_BR", "say.epochs", count=count) for count in (0, 1, 2000)]
+    assert said == ["0 épocas", "1 época", "2.000 épocas"]
+
+
+def test_what_a_visitor_wrote_is_shown_and_not_filled_again(two_sentences):
+    assert words.text("pt_BR", "say.seen", count="{seed}", share=0, seed="x").startswith("{seed} imagens")
+
+
+def test_a_changed_file_is_read_again_without_a_restart(two_sentences):
+    before = words.text("pt_BR", "say.epochs", count=1)
+    path = two_sentences / "pt_BR.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("época", "volta"), encoding="utf-8")
+    assert (before, words.text("pt_BR", "say.epochs", count=1)) == ("1 época", "1 volta")
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        ("pt-BR", "pt_BR"),
+        ("pt", "pt_BR"),
+        ("pt-PT", "pt_BR"),
+        ("pt_BR", "pt_BR"),
+        ("en-GB", "en"),
+        ("xx", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_browsers_tag_finds_the_closest_language(tag, language):
+    assert words.closest(tag) == language
+
+
+def test_the_files_are_plain_tables_of_texts():
+    for language in LANGUAGES:
+        tables = tomllib.loads((words.LOCALES / f"{language}.toml").read_text(encoding="utf-8"))
+        assert all(isinstance(table, dict) for table in tables.values())

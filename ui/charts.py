@@ -1,0 +1,358 @@
+"""Arrays in, charts and pictures out; nothing here knows the page.
+
+Series differ by dash and point as well as by colour; colours are the theme's (`.streamlit/config.toml`), so that both
+themes work and a change of theme needs no new chart. Beside each chart stands a function that gives it as a table.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from core.words import number, number_marks, percent
+
+POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second
+LABELLED_CLASSES = 12  # above that the cells are too small for numbers
+FONT = 15  # pixels: readable from the back of a room on a 1280 x 720 projector
+DASHES = [[1, 0], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5]]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
+# The colour of words and rules: the theme gives none to marks, and a faint one to axes, but it sets the chart's ground.
+INK = alt.ExprRef("luminance(background) > 0.18 ? '#1b1f24' : '#f2f4f7'")
+GAP = 128  # grey level between the pictures of a sheet: seen in both themes, and beside black and white pictures
+
+Points = Sequence[tuple[float, float]]
+
+
+def curves(
+    epochs: Mapping[str, Points],
+    *,
+    x_title: str,
+    y_title: str,
+    names: Mapping[str, str],
+    language: str,
+    x_domain: tuple[float, float] | None = None,
+    y_domain: tuple[float, float] | None = None,
+    steps: np.ndarray | None = None,
+    best: float | None = None,
+    height: int = 320,
+) -> alt.LayerChart:
+    """One line a series over the epochs, over the raw values of the steps where they are given.
+
+    Args:
+        epochs: points (epoch, value) of each series; values that are not finite are left out.
+        x_title: what the horizontal axis counts.
+        y_title: what the vertical axis measures.
+        names: what each series is called; `steps` and `best` too where they are given.
+        language: decides the decimal mark.
+        x_domain: ends of the horizontal axis; give the planned epochs, so that a running chart keeps its axis.
+        y_domain: ends of the vertical axis; by default 0 and a round number above all values of the epochs.
+        steps: raw values (n, 2) of (epoch, value), epoch with its fraction; thinned to what a browser draws at ease.
+        best: the epoch to mark.
+        height: of the chart, in pixels.
+    """
+    rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    data["label"] = [number(y, language=language) for y in data["y"]]
+    raw = np.empty((0, 2)) if steps is None else np.asarray(steps, dtype=float).reshape(-1, 2)
+    raw = raw[np.isfinite(raw).all(axis=1)]
+    y_domain = y_domain or (0.0, round_above(max(data["y"], default=1.0)))
+    x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
+    x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
+
+    series = [names[key] for key in epochs]
+    kinds = [index % len(DASHES) for index in range(len(series))]
+    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0)
+    x = alt.X(
+        "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
+    )
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
+    color = alt.Color("series:N", scale=alt.Scale(domain=series), legend=legend)
+    dash = alt.StrokeDash("series:N", scale=alt.Scale(domain=series, range=[DASHES[k] for k in kinds]), legend=legend)
+    shape = alt.Shape("series:N", scale=alt.Scale(domain=series, range=[SHAPES[k] for k in kinds]), legend=legend)
+    tooltip = [
+        alt.Tooltip("series:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+
+    layers = []
+    if len(raw):
+        thinned = pd.DataFrame(lttb(raw, max(3, POINTS_SENT - len(data))), columns=["x", "y"])
+        faint = alt.Opacity("name:O", scale=alt.Scale(range=[0.45, 0.45]), legend=alt.Legend(title=None, orient="top"))
+        line = alt.Chart(thinned.assign(name=names["steps"])).mark_line(clip=True, strokeWidth=1)
+        layers.append(line.encode(x=x, y=y, opacity=faint))
+    if best is not None:
+        mark = alt.Chart(pd.DataFrame({"x": [best], "name": [names["best"]]})).encode(x=x)
+        layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
+        layers.append(mark.mark_text(align="right", dx=-6, y=10, fontSize=FONT, color=INK).encode(text="name:N"))
+    lines = alt.Chart(data)
+    layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
+    layers.append(
+        lines.mark_point(clip=True, filled=True, size=70, opacity=1).encode(
+            x=x, y=y, color=color, shape=shape, tooltip=tooltip
+        )
+    )
+    return _readable(alt.layer(*layers), language).properties(height=height)
+
+
+def curves_table(epochs: Mapping[str, Points], *, x_title: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """The points of `curves`: one row an epoch, one column a series."""
+    columns = {names[key]: pd.Series(dict(points), dtype=float) for key, points in epochs.items()}
+    return pd.DataFrame(columns).rename_axis(x_title).sort_index().reset_index()
+
+
+def lttb(points: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` (3 or more) of the points that keep the look of the line: largest triangle, three buckets.
+
+    The first and the last point stay; those between are cut into `count - 2` buckets as equal as can be, and of each
+    stays the point that makes the largest triangle with the point kept before it and the mean of the next bucket.
+
+    Args:
+        points: (n, 2), finite, ordered by their first column.
+        count: points to keep.
+
+    Returns:
+        (min(n, count), 2), rows of `points` in their order.
+
+    Source: Steinarsson, Downsampling Time Series for Visual Representation, 2013.
+    """
+    n = len(points)
+    if n <= count:
+        return points
+    edges = 1 + np.arange(count - 1) * (n - 2) // (count - 2)  # the buckets' first rows, and the last point's
+    sums = np.add.reduceat(points, edges)
+    means = sums / np.diff(edges, append=n)[:, None]
+    kept = [0]
+    for bucket, (start, end) in enumerate(itertools.pairwise(edges)):
+        before, after = points[kept[-1]], means[bucket + 1]
+        candidates = points[start:end]
+        twice_area = np.abs(
+            (before[0] - after[0]) * (candidates[:, 1] - before[1])
+            - (before[0] - candidates[:, 0]) * (after[1] - before[1])
+        )
+        kept.append(start + int(twice_area.argmax()))
+    return points[[*kept, n - 1]]
+
+
+def round_above(value: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, ... and their tenths that is not below a value (1 for what is not above 0)."""
+    if not value > 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power)
+
+
+def confusion_matrix(
+    counts: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    share: Literal["row", "column"] | None = None,
+    diagonal: bool = True,
+    words: Mapping[str, str],
+    language: str,
+    height: int = 520,
+) -> alt.LayerChart:
+    """The matrix of true against predicted classes; a click on a cell selects its `true` and `predicted` class.
+
+    Args:
+        counts: images (K, K), rows are true classes and columns predicted ones.
+        class_names: K different names.
+        share: None writes counts; `row` shares of the true class, `column` shares of the predicted class.
+        diagonal: False leaves the right answers out, so that the errors fill the scale.
+        words: what is called `true_class`, `predicted_class`, `images`, `share_of_row` and `share_of_column`.
+        language: decides how numbers are written.
+        height: of the chart, in pixels.
+    """
+    values = shares(counts, share)
+    measure = words[f"share_of_{share}"] if share else words["images"]
+    rows = [
+        {
+            "true": class_names[i],
+            "predicted": class_names[j],
+            "value": float(values[i, j]),
+            "label": _cell_label(values[i, j], share, language),
+            "images": number(int(counts[i, j]), language=language),
+        }
+        for i, j in np.ndindex(*counts.shape)
+        if diagonal or i != j
+    ]
+    data = pd.DataFrame(rows)
+    top = 1.0 if share and diagonal else max(float(data["value"].max()), 1e-9)
+    slanted = max(map(len, class_names)) > 3  # in a narrow column even short words would run into one another
+    x = alt.X(
+        "predicted:N",
+        title=f"{words['predicted_class']} →",
+        scale=alt.Scale(domain=list(class_names)),
+        axis=alt.Axis(
+            orient="top", labelAngle=-35 if slanted else 0, labelOverlap=False, labelFlush=False, labelLimit=220
+        ),
+    )
+    y = alt.Y(
+        "true:N",
+        title=f"← {words['true_class']}",
+        scale=alt.Scale(domain=list(class_names)),
+        axis=alt.Axis(labelFlush=False, labelLimit=220),
+    )
+    legend = None if len(class_names) <= LABELLED_CLASSES else alt.Legend(title=measure, format=".0%" if share else "d")
+    # Half of the scale belongs to the small values: among 1,000 right answers, 5 errors must be seen.
+    color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
+    tooltip = [
+        alt.Tooltip("true:N", title=words["true_class"]),
+        alt.Tooltip("predicted:N", title=words["predicted_class"]),
+        alt.Tooltip("images:N", title=words["images"]),
+        *([alt.Tooltip("label:N", title=measure)] if share else []),
+    ]
+    chosen = alt.selection_point(name="cell", fields=["true", "predicted"], empty=False)
+    matrix = alt.Chart(data).encode(x=x, y=y)
+    layers = [
+        matrix.mark_rect(cursor="pointer", stroke="#808080")
+        .encode(
+            color=color,
+            tooltip=tooltip,
+            strokeWidth=alt.condition(chosen, alt.value(4), alt.value(0.4)),
+            strokeOpacity=alt.condition(chosen, alt.value(1), alt.value(0.6)),
+        )
+        .add_params(chosen)
+    ]
+    if len(class_names) <= LABELLED_CLASSES:
+        # Black and white are equally far from a ground of luminance 0.18; each is at least 4.5:1 on its side of it.
+        on_light = "luminance(scale('color', datum.value)) > 0.18"
+        layers.append(
+            matrix.mark_text(fontSize=FONT, fontWeight=600, tooltip=None).encode(
+                text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
+            )
+        )
+    return _readable(alt.layer(*layers), language).properties(height=height)
+
+
+def confusion_table(
+    counts: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    share: Literal["row", "column"] | None = None,
+    words: Mapping[str, str],
+) -> pd.DataFrame:
+    """The cells of `confusion_matrix`: one row a true class, one column a predicted one; counts, or shares 0 to 1."""
+    columns = pd.Index(class_names, name=words["predicted_class"])
+    return pd.DataFrame(shares(counts, share), index=pd.Index(class_names, name=words["true_class"]), columns=columns)
+
+
+def shares(counts: np.ndarray, share: Literal["row", "column"] | None) -> np.ndarray:
+    """Counts (K, K) divided by the sum of their row or column, 0 where that is 0; the counts themselves for None."""
+    if share is None:
+        return counts
+    sums = counts.sum(axis=1 if share == "row" else 0, keepdims=True)
+    return counts / np.maximum(sums, 1)
+
+
+def _cell_label(value: float, share: str | None, language: str) -> str:
+    if not share or value == 0:
+        return number(int(value), language=language)
+    return percent(value, language=language)
+
+
+def probabilities(
+    values: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    highlight: int | None = None,
+) -> alt.LayerChart:
+    """One bar a class, in the classes' order, with its percentage; the highlighted class is bold and in full colour.
+
+    Args:
+        values: probabilities (K,), 0 to 1.
+        class_names: K different names.
+        x_title: what the bars measure.
+        y_title: what a bar stands for.
+        language: decides how numbers are written.
+        highlight: row of the class to stress.
+    """
+    data = pd.DataFrame(
+        {
+            "class": list(class_names),
+            "value": np.asarray(values, dtype=float),
+            "label": [percent(value, language=language) for value in values],
+            "highlight": [row == highlight for row in range(len(class_names))],
+        }
+    )
+    bold = json.dumps(None if highlight is None else class_names[highlight])
+    y = alt.Y(
+        "class:N",
+        title=y_title,
+        scale=alt.Scale(domain=list(class_names)),
+        axis=alt.Axis(labelLimit=220, labelFontWeight=alt.ExprRef(f"datum.value === {bold} ? 700 : 400")),
+    )
+    x = alt.X(
+        "value:Q",
+        title=x_title,
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]),
+    )
+    chart = alt.Chart(data).encode(y=y)
+    tooltip = [alt.Tooltip("class:N", title=y_title), alt.Tooltip("label:N", title=x_title)]
+    bars = chart.mark_bar().encode(
+        x=x, opacity=alt.condition("datum.highlight", alt.value(1), alt.value(0.5)), tooltip=tooltip
+    )
+    weight = alt.ExprRef("datum.highlight ? 700 : 400")
+    labels = chart.mark_text(align="left", dx=6, fontSize=FONT, fontWeight=weight, color=INK)
+    labels = labels.encode(x=x, text="label:N")
+    return _readable(alt.layer(bars, labels), language).properties(height=30 * len(data) + 60)
+
+
+def probabilities_table(values: np.ndarray, class_names: Sequence[str], *, x_title: str, y_title: str) -> pd.DataFrame:
+    """The bars of `probabilities`: one row a class, probability from 0 to 1."""
+    return pd.DataFrame({y_title: list(class_names), x_title: np.asarray(values, dtype=float)})
+
+
+def _readable(chart: alt.LayerChart, language: str) -> alt.LayerChart:
+    marks = number_marks(language)
+    numbers = {**marks, "grouping": [3], "currency": ["", ""]}
+    return chart.configure(
+        axis=alt.AxisConfig(
+            labelFontSize=FONT, titleFontSize=FONT, titleFontWeight=600, labelColor=INK, titleColor=INK, titlePadding=10
+        ),
+        legend=alt.LegendConfig(
+            labelFontSize=FONT, titleFontSize=FONT, labelColor=INK, titleColor=INK, labelLimit=400, columnPadding=24
+        ),
+        locale=alt.Locale(number=alt.NumberLocale(**numbers)),
+    )
+
+
+def sheet(images: np.ndarray, *, columns: int, scale: int) -> bytes:
+    """Many images as one PNG, row by row, each enlarged by a whole factor with hard edges and a gap between.
+
+    Args:
+        images: uint8 (N, C, H, W), N at least 1, C 1 or 3.
+        columns: images in a row.
+        scale: picture pixels to one image pixel, in each direction.
+    """
+    n, channels, high, wide = images.shape
+    columns = min(columns, n)
+    lines = math.ceil(n / columns)
+    gap = max(1, scale)
+    canvas = np.full((lines, high * scale + gap, columns, wide * scale + gap, channels), GAP, dtype=np.uint8)
+    large = images.transpose(0, 2, 3, 1).repeat(scale, axis=1).repeat(scale, axis=2)  # (N, H * scale, W * scale, C)
+    for line in range(lines):
+        row = large[line * columns : (line + 1) * columns]
+        canvas[line, : high * scale, : len(row), : wide * scale] = row.transpose(1, 0, 2, 3)
+    pixels = canvas.reshape(lines * (high * scale + gap), columns * (wide * scale + gap), channels)[:-gap, :-gap]
+    file = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def enlarge(image: np.ndarray, scale: int) -> bytes:
+    """One image, uint8 (C, H, W), as a PNG enlarged by a whole factor with hard edges."""
+    return sheet(image[None], columns=1, scale=scale)

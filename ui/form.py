@@ -1,0 +1,131 @@
+"""A form drawn from the fields of the spec: each field's bounds, unit and default are read where they are declared."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, get_args
+
+import streamlit as st
+
+from core.architectures import ARCHITECTURES
+from core.datasets import datasets
+from core.layers import Layers
+from core.refusal import Refusal
+from core.spec import CUSTOM, RunSpec, bounds, checked, default
+from ui.text import t
+
+GROUPS = ("data", "network", "training", "stop")
+FIRST = (
+    ("data",),
+    ("architecture",),
+    ("optimizer", "learning_rate"),
+    ("batch_size", "epochs"),
+)  # the others are folded
+
+
+def first_fields() -> dict[str, Any]:
+    """Draw the fields that every training is chosen by; returns their values."""
+    values: dict[str, Any] = {}
+    for names in FIRST:
+        for column, name in zip(st.columns(len(names)), names, strict=True):
+            with column:
+                _draw(name, values)
+    return values
+
+
+def other_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Draw the other fields, folded by group, as far as the first ones leave them in use; returns all values."""
+    values = dict(values)
+    first = [name for names in FIRST for name in names]
+    for group in GROUPS:
+        with st.expander(t(f"form.{group}")):
+            for name, field in RunSpec.model_fields.items():
+                if _extra(field)["group"] == group and name not in first:
+                    _draw(name, values)
+    return values
+
+
+def _draw(name: str, values: dict[str, Any]) -> None:
+    extra = _extra(RunSpec.model_fields[name])
+    if extra["only_if"]:
+        other, wanted = extra["only_if"]
+        if values.get(other) not in wanted:
+            return
+    values[name] = _widget(name, extra["unit"], values)
+
+
+def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
+    field, start = RunSpec.model_fields[name], _start(name)
+    label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
+    common: dict[str, Any] = {"key": name, "help": t(f"spec.{name}.help"), "persist_state": "session"}
+    if name == "data":
+        titles = {key: known.title for key, known in datasets().items()}
+        return _select(label, titles, start, common)
+    if name == "architecture":
+        return _select(label, {key: t(f"architecture.{key}") for key in [*ARCHITECTURES, CUSTOM]}, start, common)
+    if name == "layers":
+        return _layers(label, values["architecture"], start, common)
+    options = get_args(field.annotation)
+    if options and all(isinstance(option, str) for option in options):
+        return _select(label, {key: t(f"option.{key}") for key in options}, start, common)
+    return _number(name, label, start, common)
+
+
+def _select(label: str, options: dict[str, str], start: Any, common: dict[str, Any]) -> str:
+    names = list(options)
+    index = names.index(start) if start in names else 0
+    return st.selectbox(label, names, index=index, format_func=lambda key: options.get(key, key), **common)
+
+
+def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -> str | None:
+    """The layers as text, to be edited where the architecture is `custom`, shown where it has a name."""
+    if architecture == CUSTOM:
+        return st.text_area(label, value=_lines(start), height=220, max_chars=4000, **common)
+    st.caption(label)
+    st.code(_lines(ARCHITECTURES[architecture]), language=None)
+    return None
+
+
+def _lines(layers: Layers) -> str:
+    return "\n".join(map(str, layers))
+
+
+def _number(name: str, label: str, start: Any, common: dict[str, Any]) -> int | float | None:
+    field = RunSpec.model_fields[name]
+    whole = field.annotation is int or int in get_args(field.annotation)
+    kind = int if whole else float
+    low, high = bounds(name)
+    usual = default(name)
+    return st.number_input(
+        label,
+        min_value=None if low is None else kind(low),
+        max_value=None if high is None else kind(high),
+        value=None if start is None else kind(start),
+        step=1 if whole else 0.001 if usual and usual < 0.01 else 0.01,
+        format="%d" if whole else "%g",
+        placeholder=t("form.not_used"),
+        **common,
+    )
+
+
+def _start(name: str) -> Any:
+    """The value that the link gives to the field, if the spec takes it; else the default."""
+    link = {key: st.query_params[key] for key in {name, "layers"} if key in st.query_params}
+    if name in link:
+        with contextlib.suppress(Refusal):
+            return getattr(checked(link), name)
+    return ARCHITECTURES[default("architecture")] if name == "layers" else default(name)
+
+
+def write_link(values: dict[str, Any]) -> None:
+    """Make the page's link hold what differs from the defaults, so that whoever opens it has the same form."""
+    differ = {name: str(value) for name, value in values.items() if value is not None and value != default(name)}
+    for name in RunSpec.model_fields:
+        if name in differ and st.query_params.get(name) != differ[name]:
+            st.query_params[name] = differ[name]
+        elif name not in differ and name in st.query_params:
+            del st.query_params[name]
+
+
+def _extra(field: Any) -> dict[str, Any]:
+    return field.json_schema_extra

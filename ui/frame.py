@@ -1,0 +1,40 @@
+"""The frame around each page: navigation, title, language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.words import languages
+from ui.text import browsers_language, t
+
+PAGES = Path(__file__).resolve().parents[1] / "pages"
+# Streamlit leaves a sixth of a 1280 x 720 projector empty above and beside the page.
+STYLE = "<style>.stMainBlockContainer { padding: 4rem 2rem 3rem; } h1 { padding: 0; }</style>"
+
+st.set_page_config(page_title=t("app.title"), page_icon="🔬", layout="wide")
+page = st.navigation(
+    [
+        st.Page(PAGES / "train.py", title=t("page.train"), icon=":material/model_training:", default=True),
+        st.Page(PAGES / "evaluate.py", title=t("page.evaluate"), icon=":material/analytics:", url_path="evaluate"),
+        st.Page(PAGES / "draw.py", title=t("page.draw"), icon=":material/draw:", url_path="draw"),
+    ],
+    position="top",
+)
+st.html(STYLE)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.title(page.title, anchor=False)
+    names = languages()
+    st.segmented_control(
+        t("language.label"),
+        list(names),
+        default=browsers_language(),  # not language(): the link drops what is the default
+        format_func=lambda code: code.replace("_", "-"),  # what the link says: ?lang=pt-BR
+        required=True,
+        label_visibility="collapsed",
+        width="content",
+        key="lang",
+        bind="query-params",
+    )
+page.run()

@@ -1,0 +1,63 @@
+"""The data set and the network of a spec, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.datasets import Dataset
+from core.layers import Row, shape_text
+from core.refusal import Refusal
+from ui.text import number, t
+
+
+def summary(rows: Sequence[Row], *, open: bool) -> None:
+    """The network's table: what each layer makes of one image, and what it costs."""
+    parameters = sum(row.parameters for row in rows)
+    with st.expander(t("network.title", parameters=parameters), expanded=open):
+        st.dataframe(
+            {
+                t("network.layer"): [str(row.layer) for row in rows],
+                t("network.shape"): [shape_text(row.shape) for row in rows],
+                t("network.parameters"): [number(row.parameters) for row in rows],
+                t("network.macs"): [number(row.macs) for row in rows],
+                t("network.receptive_field"): [row.receptive_field for row in rows],
+            },
+            width="stretch",
+            hide_index=True,
+        )
+        statistics = sum(row.statistics for row in rows)
+        words = t("network.totals", parameters=parameters, macs=sum(row.macs for row in rows))
+        st.caption(words + (" " + t("network.statistics", count=statistics) if statistics else ""))
+
+
+def data_facts(source: Dataset) -> bool:
+    """Whether the data are here; says what they are, offers to fetch them, or says why they cannot be had."""
+    state, why = source.state()
+    if state == "missing":
+        st.error(t(why or "data.absent", name=source.name))
+    if state == "fetchable" and st.button(t("data.fetch", name=source.title), icon=":material/download:"):
+        _fetch(source)
+    counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
+    if counts:
+        key = "data.facts_val" if source.counts.get("val") else "data.facts"
+        st.caption(t(key, counts=counts, source=source.source, licence=source.licence))
+    if source.note:
+        st.caption(t(source.note))
+    return state == "ready"
+
+
+def _fetch(source: Dataset) -> None:
+    bar = st.progress(0.0, t("data.fetching", done=0.0))
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(min(1.0, done / total) if total else 0.0, t("data.fetching", done=done / 1e6))
+
+    try:
+        source.fetch(progress)
+    except Refusal as refusal:
+        bar.empty()
+        st.error(t(refusal.key, **refusal.slots))
+    else:
+        st.rerun()

@@ -1,0 +1,134 @@
+"""A report drawn: measures, classes, the confusion matrix, the errors as pictures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import streamlit as st
+
+from core.evaluate import Measure, measures
+from core.events import Report
+from core.refusal import Refusal
+from core.store import Run
+from ui import charts, server
+from ui.gallery import gallery
+from ui.text import interval, language, number, percent, t
+
+PICTURES = 24  # on one page of the errors
+
+
+def panel(run: Run) -> None:
+    """All that the run's stored report says; the test split is not looked at again."""
+    report = run.report()
+    assert report
+    names = run.class_names(language())
+    matrix = np.array(report.confusion_matrix)
+    _summary(run, report)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        st.subheader(t("evaluate.classes"))
+        _classes(matrix, names)
+    with right:
+        st.subheader(t("evaluate.matrix"))
+        cell = _matrix(matrix, names)
+    st.subheader(t("evaluate.errors"))
+    try:
+        _errors(run, report, names, cell)
+    except Refusal as refusal:
+        st.warning(t(refusal.key, **refusal.slots))
+
+
+def _summary(run: Run, report: Report) -> None:
+    result = measures(report.confusion_matrix)
+    columns = st.columns(5)
+    columns[0].metric(
+        t("measure.accuracy"), percent(report.accuracy, 2), help=t("measure.accuracy_help"), delta_color="off"
+    )
+    columns[1].metric(t("measure.errors"), number(result.errors))
+    columns[2].metric(
+        t("measure.balanced_accuracy"), percent(report.balanced_accuracy, 2), help=t("measure.balanced_accuracy_help")
+    )
+    columns[3].metric(t("measure.macro_f1"), number(result.macro_f1, 4), help=t("measure.f1_help"))
+    columns[4].metric(t("measure.loss"), number(report.loss, 4), help=t("measure.loss_help"))
+    st.caption(
+        t(
+            "evaluate.said",
+            accuracy=percent(report.accuracy, 2),
+            interval=interval(*report.accuracy_interval, 2),
+            n=report.n,
+            epoch=report.best_epoch,
+            epochs=report.epochs,
+            by=t(f"option.{report.best_by}"),
+            architecture=run.spec.architecture,
+            data=run.spec.data,
+        )
+    )
+
+
+def _classes(matrix: np.ndarray, names: tuple[str, ...]) -> None:
+    rows = measures(matrix).classes
+    st.dataframe(
+        {
+            t("chart.class"): names,
+            t("measure.precision"): [_with_interval(row.precision) for row in rows],
+            t("measure.recall"): [_with_interval(row.recall) for row in rows],
+            t("measure.f1"): [number(row.f1, 4) for row in rows],
+            t("measure.support"): [number(row.support) for row in rows],
+        },
+        hide_index=True,
+        width="stretch",
+        height=35 * (len(rows) + 1) + 3,
+    )
+    st.caption(t("evaluate.classes_help"))
+
+
+def _matrix(matrix: np.ndarray, names: tuple[str, ...]) -> tuple[int, int] | None:
+    """Draw the matrix; the cell (true, predicted) that the reader has clicked."""
+    words = {
+        key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
+    }
+    chart = charts.confusion_matrix(matrix, names, words=words, language=language())
+    chosen = st.altair_chart(
+        chart, key="matrix", on_select="rerun", selection_mode="cell", width="stretch", alt=t("evaluate.matrix_alt")
+    )
+    st.caption(t("evaluate.matrix_help"))
+    with st.expander(t("chart.as_table")):
+        st.dataframe(charts.confusion_table(matrix, names, words=words), width="stretch")
+    cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
+    if cell.get("true") in names and cell.get("predicted") in names:
+        return names.index(cell["true"]), names.index(cell["predicted"])
+    return None
+
+
+def _errors(run: Run, report: Report, names: tuple[str, ...], cell: tuple[int, int] | None) -> None:
+    stored, _ = run.load(report.predictions, report.predictions_sha256)
+    probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
+    predicted = probabilities.argmax(axis=1)
+    if cell:
+        places = np.flatnonzero((labels == cell[0]) & (predicted == cell[1]))
+        st.write(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
+    else:
+        places = np.flatnonzero(labels != predicted)
+        st.write(t("evaluate.all_errors", count=len(places), n=report.n))
+    pages = max(1, math.ceil(len(places) / PICTURES))
+    page = st.pagination(pages, key=f"errors-{run.name}-{cell}") if pages > 1 else 1
+    places = places[(page - 1) * PICTURES : page * PICTURES]
+    test = server.splits(run.spec).test
+    if not np.array_equal(test.labels, labels):
+        raise Refusal("error.other_data", data=run.spec.data)
+    captions = [
+        t(
+            "evaluate.picture",
+            index=int(i),
+            true=names[labels[i]],
+            predicted=names[predicted[i]],
+            probability=percent(probabilities[i, predicted[i]]),
+        )
+        for i in places
+    ]
+    gallery(test.images[places], captions)
+
+
+def _with_interval(measure: Measure) -> str:
+    return f"{number(measure.value, 4)}  ({number(measure.low, 3)} – {number(measure.high, 3)})" if measure.n else "–"

@@ -1,0 +1,51 @@
+"""The words and numbers of the screen in the reader's language; `core/words.py` has them in every language."""
+
+from __future__ import annotations
+
+import os
+from numbers import Real
+
+import streamlit as st
+
+from core import words
+
+
+def t(key: str, **slots: object) -> str:
+    """The text of a key in the reader's language; a missing key is shown as itself, and is an error in tests."""
+    try:
+        return words.text(language(), key, **slots)
+    except KeyError:
+        if "PYTEST_VERSION" in os.environ:
+            raise
+        return key
+
+
+def language() -> str:
+    """The reader's language, as its file is named: the one chosen or in the link, else the browser's, else English."""
+    wanted = (st.session_state.get("lang"), st.query_params.get("lang"))
+    return next((code for tag in wanted if (code := words.closest(tag))), None) or browsers_language()
+
+
+def browsers_language() -> str:
+    """The language that the reader's browser asks for, English where we do not have it."""
+    return words.closest(st.context.locale) or words.FALLBACK
+
+
+def number(value: Real | float, digits: int | None = None) -> str:
+    """A number as the reader's language writes it."""
+    return words.number(value, digits, language=language())
+
+
+def percent(share: Real | float, digits: int = 1) -> str:
+    """A share between 0 and 1 as a percentage."""
+    return words.percent(share, digits, language=language())
+
+
+def interval(low: Real | float, high: Real | float, digits: int = 1) -> str:
+    """Two shares between 0 and 1 as the ends of an interval in percent."""
+    return words.interval(low, high, digits, language=language())
+
+
+def duration(seconds: Real | float) -> str:
+    """A number of seconds (0 or more) as people say it."""
+    return words.duration(seconds, language=language())
