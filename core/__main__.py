@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import locale
+import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from core import settings, store
 from core.datasets import dataset, datasets
@@ -21,7 +23,12 @@ from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
-from ui.text import closest, text
+from core.words import closest, text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.predict import Model
 
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
 
@@ -35,15 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refusal as refusal:
         print(sentence(refusal.key, refusal.slots), file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of our lines, `head` say, has gone
-        sys.stdout = None
+    except BrokenPipeError:
+        _mute()
         return 1
+    except OSError as error:
+        print(sentence("error.unexpected", {"reason": str(error)}), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return BROKEN_OFF
 
 
 def sentence(key: str, slots: dict[str, Any]) -> str:
-    """A text in the language of the terminal."""
+    """A text in the language of the terminal; its variables say it even where the system lacks that language."""
+    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
     try:
-        language = locale.getlocale()[0]
+        language = (named or locale.getlocale()[0] or "").partition(".")[0]
     except ValueError:
         language = None
     return text(closest(language) or "en", key, **slots)
@@ -110,7 +123,7 @@ def evaluate(options: argparse.Namespace) -> int:
         "errors": result.errors,
         "macro_f1": result.macro_f1,
         "weighted_f1": result.weighted_f1,
-        "kappa": result.kappa,
+        "kappa": result.kappa if math.isfinite(result.kappa) else None,
         "classes": classes,
         "confusion_matrix": report.confusion_matrix,
     }
@@ -127,7 +140,6 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """What a run's model answers to picture files."""
-    from core.drawing import open_picture
     from core.predict import open_model
 
     model = open_model(store.find(options.run))
@@ -135,10 +147,7 @@ def predict(options: argparse.Namespace) -> int:
     failed = False
     for file in options.images:
         try:
-            image = model.image(open_picture(Path(file)))
-            if image is None:
-                raise Refusal("error.picture_empty", file=file)
-            values = model.probabilities(image[None])[0]
+            values = model.probabilities(_image(model, file)[None])[0]
         except Refusal as refusal:
             failed = True
             why = sentence(refusal.key, refusal.slots)
@@ -148,6 +157,19 @@ def predict(options: argparse.Namespace) -> int:
         facts = {"file": file, "label": label, "class": names[label], "probabilities": [float(v) for v in values]}
         _print(options, facts, f"{file}: {names[label]} ({values[label]:.4f})")
     return int(failed)
+
+
+def _image(model: Model, file: str) -> np.ndarray:
+    """The image uint8 (C, H, W) that the model sees of a picture file. Raises: Refusal."""
+    from core.drawing import open_picture
+
+    try:
+        image = model.image(open_picture(Path(file)))
+    except OSError as error:
+        raise Refusal("error.file_unreadable", file=file, reason=error.strerror or str(error)) from error
+    if image is None:
+        raise Refusal("error.picture_empty", file=file)
+    return image
 
 
 def data(options: argparse.Namespace) -> int:
@@ -183,24 +205,32 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _work(run: Run, options: argparse.Namespace) -> int:
-    """Work at the run in this process and print its events. Ctrl-C, once: save the state and leave."""
-    from core.work import work
-
+    """Work at the run in this process and print its events. Ctrl-C, once, or no reader any more: save and leave."""
     asked: list[int] = []
+    failures: list[Failure] = []
 
     def leave(number: int, _: object) -> None:
         asked.append(number)
         signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
 
+    def tell(event: Event) -> None:
+        if isinstance(event, Failure):
+            failures.append(event)
+        try:
+            _tell(options, run, event)
+        except BrokenPipeError:
+            _mute()
+            asked.append(signal.SIGTERM)
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
-    status = work(str(run.folder), leaving=lambda: bool(asked), tell=lambda event: _tell(options, run, event))
+    from core.work import work  # seconds, in which a Ctrl-C is heard already
+
+    status = work(str(run.folder), leaving=lambda: bool(asked), tell=tell)
     if status == "done":
         return 0
-    if status == "failed":
-        failure = run.last(Failure)
-        assert failure
-        raise Refusal(failure.error, **failure.slots)
+    if failures:  # told, even where the disk is too full to hold it
+        raise Refusal(failures[-1].error, **failures[-1].slots)
     print(sentence("error.run_left", {"run": run.name, "status": status}), file=sys.stderr)
     return BROKEN_OFF if asked else 1
 
@@ -209,7 +239,9 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
     if options.json:
         print(to_line(event), flush=True)
     elif isinstance(event, Started):
-        print(f"{run.name}: {event.counts}, {event.parameters} parameters, {event.device} x {event.threads}")
+        images = ", ".join(f"{count} {split}" for split, count in event.counts.items())
+        where = f"{event.device}, {event.threads} thread{'s' if event.threads > 1 else ''}"
+        print(f"{run.name}: {images} images; {event.parameters} parameters; {where}", flush=True)
     elif isinstance(event, Epoch):
         print(
             f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
@@ -225,8 +257,19 @@ def _print(options: argparse.Namespace, facts: dict[str, Any], words: str) -> No
     print(json.dumps(facts, allow_nan=False) if options.json else words, flush=True)
 
 
+def _mute() -> None:
+    """Let go of standard output, whose reader, `head` say, has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, as for all other errors; `--help` says the rest."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m core", description="Bancada without a browser.")
+    parser = _Parser(prog="python -m core", description="Bancada without a browser.")
     commands = parser.add_subparsers(required=True)
 
     def command(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

@@ -1,10 +1,12 @@
 """A model on a split: logits, loss, the confusion matrix, and what is computed from it.
 
-scikit-learn computes what it has; only Wilson's interval is ours.
+Written out here, a few lines each, and held to scikit-learn's figures by the tests: its import takes a second or two,
+for which the first look at a result would wait.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ BATCH = 1000  # images at once where no gradients are kept; larger ones gain not
 
 
 def logits_in_parts(model: nn.Module, images: Tensor, batch: int = BATCH) -> Iterator[Tensor]:
-    """The model's logits (B, K) for images uint8 (N, C, H, W), a batch at a time, so that the caller may leave between two."""
+    """The model's logits (B, K) for images uint8 (N, C, H, W), batch by batch: the caller may leave between two."""
     import torch
 
     model.eval()
@@ -44,10 +46,8 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts of images, int64 (K, K), `[true][predicted]`."""
-    from sklearn import metrics
-
-    return metrics.confusion_matrix(labels, predicted, labels=range(classes))
+    """Counts of images, int64 (K, K), `[true][predicted]`, of two arrays (N,) of classes 0 to K - 1."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 @dataclass(frozen=True)
@@ -77,41 +77,36 @@ class Measures:
     accuracy: Measure
     errors: int
     balanced_accuracy: float  # the mean of the recalls of the classes that have images
-    macro_f1: float
+    macro_f1: float  # the mean over the classes that have images or were predicted
     weighted_f1: float
-    kappa: float
+    kappa: float  # Cohen 1960: agreement beyond chance; NaN where all images are of one class and were predicted so
     classes: tuple[ClassMeasures, ...]
 
 
 def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
     """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one."""
-    from sklearn import metrics
-
     matrix = np.asarray(matrix)
-    n, correct = int(matrix.sum()), int(matrix.trace())
+    right, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    n, correct = int(matrix.sum()), int(right.sum())
     if not n:
         raise ValueError("a confusion matrix of no images")
-    classes = range(len(matrix))
-    true = np.repeat(classes, matrix.sum(axis=1))
-    predicted = np.concatenate([np.repeat(classes, row) for row in matrix])
-    _, _, f1, support = metrics.precision_recall_fscore_support(true, predicted, labels=classes, zero_division=0)
-    present = support > 0
-    recalls = np.diag(matrix)[present] / support[present]
+    f1 = 2 * right / np.maximum(1, support + predicted)
+    by_chance = float(support @ predicted) / n**2
     return Measures(
         accuracy=proportion(correct, n),
         errors=n - correct,
-        balanced_accuracy=float(recalls.mean()),
-        macro_f1=float(f1.mean()),
-        weighted_f1=float(np.average(f1, weights=support)),
-        kappa=float(metrics.cohen_kappa_score(true, predicted, labels=classes)),
+        balanced_accuracy=float((right[support > 0] / support[support > 0]).mean()),
+        macro_f1=float(f1[support + predicted > 0].mean()),
+        weighted_f1=float(f1 @ support / n),
+        kappa=(correct / n - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan,
         classes=tuple(
             ClassMeasures(
-                precision=proportion(int(matrix[k, k]), int(matrix[:, k].sum())),
-                recall=proportion(int(matrix[k, k]), int(support[k])),
+                precision=proportion(int(right[k]), int(predicted[k])),
+                recall=proportion(int(right[k]), int(support[k])),
                 f1=float(f1[k]),
                 support=int(support[k]),
             )
-            for k in classes
+            for k in range(len(matrix))
         ),
     )
 
@@ -119,7 +114,7 @@ def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
 def proportion(correct: int, n: int) -> Measure:
     """`correct` of `n` with its interval; all NaN where n is 0."""
     if not n:
-        return Measure(np.nan, np.nan, np.nan, 0)
+        return Measure(math.nan, math.nan, math.nan, 0)
     low, high = wilson(correct, n)
     return Measure(correct / n, low, high, n)
 

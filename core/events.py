@@ -6,7 +6,7 @@ the middle of an epoch, as an `Epoch` commits the state at an epoch's end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -133,3 +133,18 @@ def continued(events: Iterable[Event]) -> list[Event]:
             kept = [old for old in kept if not isinstance(old, Failure)]
         kept.append(event)
     return kept
+
+
+def seconds_left(events: Sequence[Event], epochs: int) -> float | None:
+    """The training seconds still to go until `epochs` are done, at the pace so far; None before the first Steps."""
+    started = next((event for event in reversed(events) if isinstance(event, Started)), None)
+    told = [event for event in events if isinstance(event, Step | Epoch)]
+    if not started or not told:
+        return None
+    now, done = told[-1], [event for event in told if isinstance(event, Epoch)]
+    if done:  # whole epochs count their look at val too
+        an_epoch = done[-1].seconds / done[-1].epoch
+        return max(0.0, an_epoch * (epochs - done[-1].epoch) - (now.seconds - done[-1].seconds))
+    if now.step < 2:  # the first step is slower than the others
+        return None
+    return now.seconds / now.step * (started.steps_per_epoch * epochs - now.step)

@@ -1,11 +1,12 @@
-"""A network is a tuple of layers: its shapes, parameters, operations and receptive field come from the list; so does the module.
+"""A network is a tuple of layers: shapes, parameters, operations, receptive field and the module come from the list.
 
-A layer is written as it is called, `conv(6, 5, padding=2, activation=sigmoid)`; `parse` and `text` go from words to layers
-and back. This is the form of the link, the command line and the editor; JSON is the form of the stored spec.
+A layer is written as it is called, `conv(6, 5, padding=2, activation=sigmoid)`; `parse` and `text` go from words to
+layers and back. This is the form of the link, the command line and the editor; JSON is the form of the stored spec.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Layer(BaseModel):
     """One layer; its fields, in order, are what stands between the brackets of its text form."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: str
+    kind: Any  # each layer's own word
     window: ClassVar[Literal["point", "window", "everything"]] = "point"  # what one output sees of the layer's input
 
     def shape_after(self, shape: Shape) -> Shape:
@@ -112,8 +113,13 @@ class Conv(Layer):
     def module(self, shape: Shape, classes: int) -> nn.Module:
         from torch import nn
 
-        conv = nn.Conv2d(shape[0], self.filters, self.kernel, self.stride, self.padding)
-        return _with_activation("conv", conv, self.activation)
+        padding = (self.kernel - 1) // 2 if self.padding == "same" else self.padding
+        conv = nn.Conv2d(shape[0], self.filters, self.kernel, self.stride, padding)
+        module = _with_activation("conv", conv, self.activation)
+        if self.padding == "same" and self.kernel % 2 == 0:
+            # The odd pixel goes right and below, as torch's and Keras's "same" have it; torch's own warns of a copy.
+            return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), module)
+        return module
 
 
 class Pool(Layer):
@@ -234,7 +240,10 @@ class Dropout(Layer):
 
 
 class BatchNorm(Layer):
-    """Each channel (or value) is shifted and scaled by its mean and variance in the batch. Source: Ioffe, Szegedy 2015."""
+    """Each channel (or value) is shifted and scaled by its mean and variance in the batch.
+
+    Source: Ioffe, Szegedy 2015.
+    """
 
     kind: Literal["batch_norm"] = "batch_norm"
 
@@ -311,7 +320,7 @@ KINDS: dict[str, type[Layer]] = {t.model_fields["kind"].default: t for t in get_
 _LAYER: TypeAdapter[Layer] = TypeAdapter(AnyLayer)
 MOST_LAYERS = 100
 MOST_PARAMETERS = 100_000_000  # 400 MB of float32: more than a laptop trains, and a check against typing errors
-MOST_VALUES = 50_000_000  # in one feature map of one image
+MOST_VALUES = 50_000_000  # in one layer's output for one image
 
 
 @dataclass(frozen=True)
@@ -348,8 +357,10 @@ def table(layers: Iterable[Layer], shape: Shape, classes: int) -> list[Row]:
             field, jump = min(side, field + (window.kernel - 1) * jump), jump * window.stride
         parameters, statistics = layer.parameters(shape), layer.statistics(shape)
         rows.append(Row(number, layer, shape, after, parameters, statistics, layer.macs(shape), field))
-        if sum(row.parameters for row in rows) > MOST_PARAMETERS or _size(after) > MOST_VALUES:
+        if sum(row.parameters for row in rows) > MOST_PARAMETERS:
             raise Refusal("error.network_too_large", number=number, layer=str(layer), most=MOST_PARAMETERS)
+        if math.prod(after) > MOST_VALUES:
+            raise Refusal("error.output_too_large", number=number, layer=str(layer), shape=shape_text(after))
         shape = after
     if shape != (classes,):
         raise Refusal("error.last_layer", classes=classes, shape=shape_text(shape))
@@ -357,7 +368,7 @@ def table(layers: Iterable[Layer], shape: Shape, classes: int) -> list[Row]:
 
 
 def build(layers: Iterable[Layer], shape: Shape, classes: int) -> nn.Sequential:
-    """The layers as one PyTorch module: float images (N, C, H, W) in, logits (N, K) out. Raises: Refusal, as `table`."""
+    """The layers as one PyTorch module: float images (N, C, H, W) in, logits (N, K) out. Raises: Refusal."""
     from torch import nn
 
     module = nn.Sequential()
@@ -368,14 +379,15 @@ def build(layers: Iterable[Layer], shape: Shape, classes: int) -> nn.Sequential:
 
 def parse(words: str) -> Layers:
     """Layers from their text form, parted by commas, semicolons or line ends. Raises: Refusal, with the word named."""
+    calls = _calls(words)
+    if not 1 <= len(calls) <= MOST_LAYERS:
+        raise Refusal("error.layer_count", count=len(calls), most=MOST_LAYERS)
     layers = []
-    for word in _calls(words):
+    for word in calls:
         match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?", word, re.DOTALL)
         if not match or match[1] not in KINDS:
-            raise Refusal("error.layer_unknown", layer=word, known=", ".join(KINDS))
+            raise Refusal("error.layer_unknown", layer=word[:60], known=", ".join(KINDS))
         layers.append(_layer(match[1], match[2] or "", word))
-    if not 1 <= len(layers) <= MOST_LAYERS:
-        raise Refusal("error.layer_count", count=len(layers), most=MOST_LAYERS)
     return tuple(layers)
 
 
@@ -396,20 +408,19 @@ def _layer(kind: str, arguments: str, word: str) -> Any:
         name, equals, value = argument.partition("=")
         name, value = (name.strip(), value.strip()) if equals else (fields[place] if place < len(fields) else "", name)
         if name not in fields or name in values:
-            raise Refusal("error.layer_argument", layer=word, argument=argument)
+            raise Refusal("error.layer_argument", layer=word[:60], argument=argument[:60])
         values[name] = int(value) if re.fullmatch(r"\d{1,9}", value) else value
     try:
         return _LAYER.validate_python(values)
     except ValidationError as error:
         fault = error.errors()[0]
-        raise Refusal(
-            "error.layer_argument", layer=word, argument=str(fault["loc"][1] if fault["loc"][1:] else kind)
-        ) from None
+        name = str(fault["loc"][1] if fault["loc"][1:] else kind)
+        raise Refusal("error.layer_argument", layer=word[:60], argument=name) from None
 
 
 def _calls(words: str) -> list[str]:
     """The text cut at the commas, semicolons and line ends that stand outside brackets."""
-    return [word.strip() for word in re.split(r"[,;\n](?![^()]*\))", words) if word.strip()]
+    return [word.strip() for word in re.findall(r"(?:[^,;\n()]|\([^()]*\)|[()])+", words) if word.strip()]
 
 
 def _picture(shape: Shape) -> tuple[int, int, int]:
@@ -417,13 +428,6 @@ def _picture(shape: Shape) -> tuple[int, int, int]:
         raise Misfit("error.needs_picture")
     channels, height, width = shape
     return channels, height, width
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for side in shape:
-        size *= side
-    return size
 
 
 def _with_activation(name: str, module: nn.Module, activation: Activation) -> nn.Module:

@@ -40,7 +40,7 @@ class Model:
         return probabilities(self.module, images)
 
     def image(self, rgba: np.ndarray) -> np.ndarray | None:
-        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn on it."""
+        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn."""
         if not self.digits:
             return fit_picture(rgba, self.shape)
         drawn = prepare(rgba).image
@@ -52,10 +52,18 @@ class Model:
         return resized(split, self.shape[1]).images[0]
 
 
-def fits_drawing(run: Run) -> bool:
-    """Whether the run's model reads drawn digits; knows it from the spec, without opening the model."""
+def reads_digits(run: Run) -> bool:
+    """Whether the run's data are handwritten digits, so that a drawing can be made to look like one of its images."""
     known = datasets().get(run.spec.data)
     return bool(known and known.digits)
+
+
+def can_be_drawn_for(run: Run) -> bool:
+    """Whether the run has a model of handwritten digits, finished or not; a damaged run has none."""
+    try:
+        return reads_digits(run) and (run.report() is not None or bool(run.checkpoints()))
+    except Refusal:
+        return False
 
 
 def open_model(run: Run) -> Model:
@@ -66,26 +74,28 @@ def open_model(run: Run) -> Model:
     if not started:
         raise Refusal("error.no_model_yet", run=run.name)
     if report := run.report():
-        weights, epoch = run.load(report.model, report.model_sha256)[0], report.best_epoch
+        file, epoch = report.model, report.best_epoch
+        weights, _ = run.load(file, report.model_sha256)
     else:
         saved = run.checkpoints()
         if not saved:
             raise Refusal("error.no_model_yet", run=run.name)
-        tensors, _ = run.load(saved[-1].checkpoint, saved[-1].sha256)
-        weights, epoch = below("model.", tensors), saved[-1].epoch
+        file, epoch = saved[-1].checkpoint, saved[-1].epoch
+        tensors, _ = run.load(file, saved[-1].sha256)
+        weights = below("model.", tensors)
     classes = len(started.class_names["en"])
     module = new_model(run.spec, started.shape, classes)
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        raise Refusal("error.run_damaged", run=run.name, file="model.safetensors") from error
+        raise Refusal("error.run_damaged", run=run.name, file=file) from error
     module.eval()
     return Model(
         run=run.name,
         module=module,
         shape=started.shape,
         class_names=dict(started.class_names),
-        digits=fits_drawing(run),
+        digits=reads_digits(run),
         epoch=epoch,
         done=bool(report),
     )

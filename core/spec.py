@@ -44,12 +44,25 @@ class RunSpec(BaseModel):
     image_size: Annotated[int | None, Optional_] = _field(None, "data", ge=8, le=128, unit="px")
     normalisation: Normalisation = _field("unit", "data")
 
-    architecture: str = _field("lenet", "network", min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$")
-    layers: Layers = _field((), "network", min_length=1, max_length=MOST_LAYERS)
+    architecture: str = _field(
+        "lenet",
+        "network",
+        min_length=1,
+        max_length=40,
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        examples=[" | ".join([*ARCHITECTURES, CUSTOM])],
+    )
+    layers: Layers = _field(
+        (),
+        "network",
+        min_length=1,
+        max_length=MOST_LAYERS,
+        examples=["conv(6, 5), max_pool(2), flatten, dense(classes)"],
+    )
     defaults: Literal["pytorch", "keras"] = _field("pytorch", "network")
 
     optimizer: Literal["sgd", "adam", "adamw"] = _field("adam", "training")
-    learning_rate: float = _field(0.001, "training", gt=0, le=1e7)
+    learning_rate: float = _field(0.001, "training", gt=0, le=10_000_000)
     momentum: float = _field(0.0, "training", ge=0, lt=1, only_if=("optimizer", ("sgd",)))
     weight_decay: float = _field(0.0, "training", ge=0, le=10)
     schedule: Literal["constant", "cosine", "one_cycle"] = _field("constant", "training")
@@ -60,19 +73,21 @@ class RunSpec(BaseModel):
     best_by: Literal["val_accuracy", "val_loss", "last"] = _field("val_accuracy", "stop")
     target_accuracy: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=1)
     patience: Annotated[int | None, Optional_] = _field(None, "stop", ge=1, le=10_000, unit="epochs")
-    time_limit: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=1e7, unit="s")
+    time_limit: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=10_000_000, unit="s")
 
     @model_validator(mode="before")
     @classmethod
     def _layers_of_the_architecture(cls, values: Any) -> Any:
-        """Fill in the layers that the architecture's name stands for, so that a stored spec holds the network itself."""
+        """Fill in the layers that the architecture's name stands for: a stored spec holds the network itself."""
         if not isinstance(values, Mapping):
             return values
         values = dict(values)
         if not values.get("layers"):
             name = values.get("architecture", cls.model_fields["architecture"].default)
-            if name not in ARCHITECTURES:
-                raise Refusal("error.architecture_unknown", architecture=name, known=", ".join(ARCHITECTURES))
+            if name == CUSTOM:
+                raise Refusal("error.layer_count", count=0, most=MOST_LAYERS)
+            if not isinstance(name, str) or name not in ARCHITECTURES:
+                raise Refusal("error.architecture_unknown", architecture=str(name)[:60], known=", ".join(ARCHITECTURES))
             values["layers"] = ARCHITECTURES[name]
         elif "architecture" not in values:
             values["architecture"] = CUSTOM
@@ -118,7 +133,17 @@ def allowed(name: str) -> str:
     high = f"{merged['maximum']}" if "maximum" in merged else f"< {merged.get('exclusiveMaximum', '')}"
     if merged.get("type") in ("integer", "number"):
         return f"{low} ... {high}"
-    return merged.get("pattern", merged.get("type", ""))
+    return merged["examples"][0] if "examples" in merged else merged["type"]
+
+
+def bounds(name: str) -> tuple[float | None, float | None]:
+    """The smallest and the largest number that a field takes; at an open end, a millionth inside."""
+    signs = ("gt", "ge", "lt", "le")
+    metadata = RunSpec.model_fields[name].metadata
+    rules = {sign: getattr(rule, sign) for rule in metadata for sign in signs if hasattr(rule, sign)}
+    low = rules["gt"] + 1e-6 if "gt" in rules else rules.get("ge")
+    high = rules["lt"] - 1e-6 if "lt" in rules else rules.get("le")
+    return low, high
 
 
 def default(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Run: one folder that holds all there is of a run; the only file that knows the folder's file names.
 
 Every file is written once, under another name, and moved into its place, or only appended to. A file counts when a line
-of `events.jsonl` names it with its sha256, so whatever moment a crash chooses, the folder holds the old state or the new.
+of `events.jsonl` names it with its sha256: whatever moment a crash chooses, the folder holds the old state or the new.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from core import settings
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, continued, from_line, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +41,7 @@ FORMAT = 1  # of the folder; a reader refuses a newer one
 Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "done"]
 _Event = TypeVar("_Event", bound=Event)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
+_TAIL = 1 << 23  # bytes of a log's end that hold any Report: a matrix of 1,000 classes is a line of 2 MiB
 _HEADER = 1 << 20  # bytes of a safetensors header that we are willing to parse; ours have some kilobytes
 
 
@@ -45,7 +50,7 @@ Wanted = Literal["run", "pause", "batch", "epoch", "stop"]
 
 @dataclass(frozen=True)
 class Control:
-    """What the visitor asks of the worker; `batch` and `epoch` mean: pause after one more. Each asking has its `serial`."""
+    """What the visitor asks of the worker; `batch` and `epoch`: pause after one more. Each asking has its `serial`."""
 
     wanted: Wanted = "run"
     serial: int = 0
@@ -70,7 +75,7 @@ class Run:
             if stored["format"] > FORMAT:
                 raise Refusal("error.run_newer", run=self.name)
             return RunSpec.model_validate(stored["spec"])
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, Refusal) and error.key == "error.run_newer":
                 raise
             raise Refusal("error.run_damaged", run=self.name, file="spec.json") from error
@@ -80,14 +85,17 @@ class Run:
     def append(self, event: Event) -> None:
         """Add a line to the log; all but Steps are on the disk when this returns."""
         with (self.folder / "events.jsonl").open("a+b") as log:
-            if log.seek(0, os.SEEK_END):
+            length = log.seek(0, os.SEEK_END)
+            if length:
                 log.seek(-1, os.SEEK_END)
-                if log.read(1) != b"\n":  # a line cut short by a crash must not swallow this one
-                    log.write(b"\n")
+                if log.read(1) != b"\n":  # cut short by a crash: it must not swallow this line, nor become one itself
+                    log.write(b"#\n")
             log.write(to_line(event).encode() + b"\n")
             if event.event != "step":
                 log.flush()
                 os.fsync(log.fileno())
+                if not length:
+                    _sync(self.folder)
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events of the complete lines from byte `offset` on, and the offset to go on from."""
@@ -114,7 +122,7 @@ class Run:
         try:
             with (self.folder / "events.jsonl").open("rb") as log:
                 size = log.seek(0, os.SEEK_END)
-                log.seek(max(0, size - (1 << 20)))
+                log.seek(max(0, size - _TAIL))
                 tail = log.read()
         except FileNotFoundError:
             return None
@@ -128,17 +136,17 @@ class Run:
         return started.class_names[language] if started else ()
 
     def facts(self) -> dict[str, Any]:
-        """The run in a line: `run`, `status`, `data`, `architecture`, `accuracy`; a damaged folder's status is `damaged`."""
+        """The run in a line: `run`, `data`, `architecture`, `accuracy`, and its `status`, or `damaged`, or `newer`."""
         facts: dict[str, Any] = {"run": self.name, "status": "damaged", "data": None, "architecture": None}
         facts["accuracy"] = None
         try:
             facts |= {"data": self.spec.data, "architecture": self.spec.architecture, "status": self.status()}
+            if report := self.report():
+                facts["accuracy"] = report.accuracy
         except Refusal as refusal:
             facts["status"] = "newer" if refusal.key == "error.run_newer" else "damaged"
         except OSError:
-            pass
-        if report := self.report():
-            facts["accuracy"] = report.accuracy
+            facts["status"] = "damaged"
         return facts
 
     # --- status and control -------------------------------------------------------------------------------------
@@ -151,6 +159,8 @@ class Run:
         if self.is_held():
             return "running" if wanted in ("run", "stop") else "paused"
         events = self.events()
+        if events and isinstance(events[-1], Report):  # it came while we looked at the lock
+            return "done"
         if events and isinstance(events[-1], Failure):
             return "failed"
         if wanted == "stop":
@@ -160,9 +170,10 @@ class Run:
     def control(self) -> Control:
         """What the visitor asks of the worker."""
         try:
-            return Control(**json.loads((self.folder / "control").read_bytes()))
-        except (OSError, ValueError, TypeError):
+            control = Control(**json.loads((self.folder / "control").read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
             return Control()
+        return control if control.wanted in get_args(Wanted) else Control()
 
     def ask(self, wanted: Wanted) -> None:
         """Ask the worker for something; it looks before every step."""
@@ -182,7 +193,8 @@ class Run:
         """Hold the run's lock, if no other worker does: True then. The system frees it when the process ends."""
         lock = FileLock(self.folder / "lock")
         try:
-            lock.acquire(timeout=1)  # a page that looks whether the run is held has the lock for an instant
+            # A page that looks whether the run is held has the lock for an instant; many pages, for many instants.
+            lock.acquire(timeout=1, poll_interval=0.002)
         except Timeout:
             yield False
             return
@@ -192,18 +204,18 @@ class Run:
             lock.release()
 
     def is_held(self) -> bool:
-        """Whether a worker is at the run."""
-        lock = FileLock(self.folder / "lock")
-        if not (self.folder / "lock").exists():
-            return False
+        """Whether a worker is at the run. Those who ask share the lock for an instant: none is taken for a worker."""
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            with (self.folder / "lock").open("rb") as file:
+                if fcntl:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    return False
+            with FileLock(self.folder / "lock", timeout=0.1, poll_interval=0.005):  # Windows shares no lock
+                return False
+        except (Timeout, BlockingIOError):
             return True
-        except OSError:  # a store that may only be read: nobody works in it
+        except OSError:  # there is none, or none that can be opened: nobody holds it
             return False
-        lock.release()
-        return False
 
     # --- arrays -------------------------------------------------------------------------------------------------
 
@@ -235,10 +247,11 @@ class Run:
         return [event for event in self.events() if isinstance(event, Epoch | Checkpoint)]
 
     def tidy(self, keep: set[str]) -> None:
-        """Remove the checkpoints and half-written files that no event needs any more."""
-        for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.part")]:
+        """Remove the checkpoints and the worker's half-written files that no event needs any more."""
+        for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.safetensors.*.part")]:
             if path.name not in keep:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # what a reader has open, where that hinders, goes the next time
+                    path.unlink()
 
     def delete(self) -> None:
         """Remove the run from the store. Raises: Refusal, while a worker is at it."""
@@ -255,17 +268,18 @@ def create(spec: RunSpec, store: Path | None = None) -> Run:
     store = store or settings.store_folder()
     stored = {"format": FORMAT, "spec": spec.model_dump(mode="json")}
     data = re.sub(r"[^a-z0-9-]+", "-", spec.data.lower()).strip("-")[:40] or "data"
+    new = store / f".new-{secrets.token_hex(8)}"
     try:
-        store.mkdir(parents=True, exist_ok=True)
-        new = store / f".new-{secrets.token_hex(8)}"
-        new.mkdir()
+        new.mkdir(parents=True)
         _write(new / "spec.json", json.dumps(stored, indent=1).encode(), durable=True)
         while True:
             name = f"{time.strftime('%Y%m%d-%H%M')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
             if not (store / name).exists():
                 new.rename(store / name)
+                _sync(store)
                 return Run(store / name)
     except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
         raise Refusal("error.store_write", folder=str(store), reason=error.strerror or str(error)) from error
 
 
@@ -307,9 +321,15 @@ def _write(path: Path, data: bytes, *, durable: bool) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    if durable and os.name == "posix":  # Windows cannot sync a folder; it writes names through its journal
-        folder = os.open(path.parent, os.O_RDONLY)
+    if durable:
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    if os.name == "posix":  # Windows cannot sync a folder; it writes names through its journal
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)

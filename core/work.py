@@ -1,7 +1,7 @@
 """What a worker does: take a run up, train it, tell it, save it, look at the test split once.
 
-`python -m core.work` is the worker process: it gets ready, waits for a run's folder on its standard input, and watches
-that input while it works: its end means that the server is gone.
+`python -m core.work` is the worker process: it gets ready, waits for a run's folder (a line of JSON) on its standard
+input, and watches that input while it works: its end means that the server is gone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import json
 import math
 import os
 import platform
@@ -30,7 +31,7 @@ from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.splits import choose
-from core.store import Run
+from core.store import Control, Run
 from core.train import Data, State, below, train
 
 PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
@@ -45,15 +46,18 @@ def work(
 
     A run that is done, held by another worker or asked to stop is left alone. `leaving` says that the worker has to go:
     it saves the state and goes. `tell` gets every event after it is in the log.
+    Raises: Refusal, if the run is gone, damaged or of a newer format; nothing is written then.
     """
     run = Run(Path(folder))
+    _ = run.spec
     with run.hold() as held:
         if held and not run.report():
             try:
                 _Worker(run, leaving, tell).work()
             except Exception as error:  # the one place where whatever goes wrong becomes data
                 failure = _failure(run, error)
-                run.append(failure)
+                with contextlib.suppress(OSError):  # a full disk takes no line either: the run is broken off then
+                    run.append(failure)
                 tell(failure)
     return run.status()
 
@@ -64,6 +68,7 @@ class _Worker:
     def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None]):
         self.run, self.leaving, self.tell = run, leaving, tell
         self.control_mark: object = ()
+        self.control: Control | None = None
         self.wanted = run.control().wanted
         self.pause_at_step = self.pause_at_epoch = math.inf
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
@@ -81,6 +86,8 @@ class _Worker:
         state = State.new(spec, splits.train, len(source.class_names["en"]), device)
         self._restore(state)
         self._say(_started(run, source, splits, state))
+        if not self._may_go_on(state):
+            return
         for event in train(spec, Data.of(splits, device), state):
             if isinstance(event, Epoch):
                 name, sha256 = self._save(state)
@@ -119,7 +126,10 @@ class _Worker:
         if mark == self.control_mark:
             return
         self.control_mark = mark
-        self.wanted = self.run.control().wanted
+        control = self.run.control()
+        if control == self.control:  # written between the mark and the reading: `batch` means one batch, not two
+            return
+        self.control, self.wanted = control, control.wanted
         self.pause_at_step = {"pause": state.step, "batch": state.step + 1}.get(self.wanted, math.inf)
         self.pause_at_epoch = state.epoch + 1 if self.wanted == "epoch" else math.inf
 
@@ -223,7 +233,7 @@ def main() -> None:
     psutil.Process().nice(10 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
     _touch()
     print("ready", flush=True)
-    folder = sys.stdin.readline().strip()
+    line = sys.stdin.readline()
     gone = threading.Event()
 
     def watch() -> None:
@@ -231,12 +241,16 @@ def main() -> None:
         gone.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    if folder:
-        work(folder, leaving=gone.is_set)
+    if line:
+        try:
+            work(json.loads(line), leaving=gone.is_set)
+        except Refusal as refusal:
+            print(refusal, file=sys.stderr, flush=True)
+    os._exit(0)  # all is on the disk; to take Python and torch apart would hold the next run up for a second or two
 
 
 def _touch() -> None:
-    """One step of a tiny network: what torch and scikit-learn import at their first use, imported before a run waits."""
+    """One step of a tiny network: what torch imports at its first use, imported before a run waits."""
     spec = RunSpec(data="mnist-5k", architecture="lenet")
     images, labels = np.zeros((2, 1, 28, 28), dtype=np.uint8), np.arange(2)
     split = Split(images=images, labels=labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -35,11 +36,13 @@ class Workers:
             thread.start()
 
     def submit(self, run: Run) -> None:
-        """Put the run into the queue, unless it is there or being worked at."""
+        """Put the run into the queue, unless it is there. One being worked at is looked at again after that, since its
+        worker may be leaving: asked to stop, and now to go on.
+        """
         with self._changed:
-            if run not in self._waiting and run not in self._working:
+            if run not in self._waiting:
                 self._waiting.append(run)
-                self._changed.notify()
+                self._changed.notify_all()
 
     def place(self, run: Run) -> int | None:
         """0: being worked at; 1, 2, ...: its place in the queue; None: not here."""
@@ -61,28 +64,37 @@ class Workers:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting, timeout=self._spare_after)
         while not self._closed:
-            if spare is None or spare.poll() is not None:
-                spare = _process()
+            spare = spare or _process()
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._waiting)
-                if self._closed:
+                self._changed.wait_for(lambda: self._closed or self._next())
+                run = self._next()
+                if self._closed or not run:
                     break
-                run = self._waiting.pop(0)
+                self._waiting.remove(run)
                 self._working.append(run)
             try:
-                self._work(spare, run)
+                if run.facts()["status"] in ("queued", "interrupted", "failed", "running", "paused"):
+                    if spare.poll() is not None:  # it died while it waited
+                        _end(spare)
+                        spare = _process()
+                    process, spare = spare, None
+                    self._work(process, run)
             finally:
-                spare = None
                 with self._changed:
                     self._working.remove(run)
+                    self._changed.notify_all()
         if spare:
             _end(spare)
+
+    def _next(self) -> Run | None:
+        """The first run in the queue that nobody is at."""
+        return next((run for run in self._waiting if run not in self._working), None)
 
     def _work(self, process: subprocess.Popen[str], run: Run) -> None:
         """Give the run to the process and see it through; a worker that does not stop when asked is killed."""
         assert process.stdin
         with contextlib.suppress(OSError):  # it died while it waited: the run is still in the store, and says so
-            process.stdin.write(f"{run.folder.resolve()}\n")
+            process.stdin.write(json.dumps(str(run.folder.resolve())) + "\n")  # any name's letters, in ASCII
             process.stdin.flush()
         asked: float | None = None
         while process.poll() is None and not self._closed:

@@ -3,23 +3,15 @@
 import streamlit as st
 
 from core import store
-from core.predict import fits_drawing
-from core.refusal import Refusal
+from core.predict import can_be_drawn_for
 from ui import answer
+from ui.choice import choose_run
 from ui.text import t
 
-
-def asked(run: store.Run) -> bool:
-    """Whether the run has a model that reads drawn digits."""
-    try:
-        return fits_drawing(run) and (run.report() is not None or bool(run.checkpoints()))
-    except Refusal:
-        return False
-
-
-names = [run.name for run in store.runs() if asked(run)]
-if not names:
+names = [run.name for run in store.runs() if can_be_drawn_for(run)]
+if names:
+    run = choose_run(t("draw.model"), names, required=True)
+    if run:
+        answer.panel(run)
+else:
     st.info(t("draw.none_yet"))
-    st.stop()
-name = st.selectbox(t("draw.model"), names, key="run", bind="query-params")
-answer.panel(store.find(name))

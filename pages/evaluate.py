@@ -5,14 +5,16 @@ import streamlit as st
 from core import store
 from core.refusal import Refusal
 from ui import result
+from ui.choice import choose_run
 from ui.text import t
 
 done = [run.name for run in store.runs() if run.report()]
-if not done:
+if done:
+    run = choose_run(t("evaluate.run"), done, required=True)
+    try:
+        if run:
+            result.panel(run)
+    except Refusal as refusal:
+        st.error(t(refusal.key, **refusal.slots))
+else:
     st.info(t("evaluate.none_yet"))
-    st.stop()
-name = st.selectbox(t("evaluate.run"), done, key="run", bind="query-params")
-try:
-    result.panel(store.find(name))
-except Refusal as refusal:
-    st.error(t(refusal.key, **refusal.slots))

@@ -14,10 +14,11 @@ from core.events import Epoch, Event, Failure, Report, Started, Step, seconds_le
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import server
+from ui import choice, server
 from ui.text import duration, interval, language, number, percent, t
 
 POLL = 0.5  # seconds between two looks at a run that works
+POLL_CURVES = 1.5  # and at its curves: drawing them takes 0.1 s of a core that could train
 DOUBLE_CLICK = 1.0  # seconds in which a second click on Start is the same one
 LISTED = 50  # runs that can be chosen here; the others are in the store
 LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
@@ -36,20 +37,14 @@ Kind = TypeVar("Kind", bound=Event)
 
 
 def choose() -> Run | None:
-    """The run that the reader looks at: the one in the link, or chosen here; at first the newest, if it is at work."""
-    runs = store.runs()[:LISTED]
-    names = [run.name for run in runs]
-    linked = st.query_params.get("run")
-    if linked and linked not in names and server.find(linked):
-        names.append(linked)
-    if not st.session_state.get("run") and not linked and runs and _is_lively(runs[0]):
-        st.session_state["run"] = names[0]  # so that a closed tab finds its training again
-    if not names:
-        return None
-    name = st.selectbox(
-        t("train.run"), names, index=None, key="run", bind="query-params", placeholder=t("train.choose")
-    )
-    return server.find(name)
+    """The run that the reader looks at; at first the newest, if it is at work: a closed tab finds it again."""
+    names = [run.name for run in store.runs()[:LISTED]]
+    linked = server.find(st.query_params.get(choice.KEY))
+    if linked and linked.name not in names:
+        names.append(linked.name)
+    if not linked and not st.session_state.get(choice.KEY) and names and _is_lively(names[0]):
+        st.session_state[choice.KEY] = names[0]
+    return choice.choose_run(t("train.run"), names, required=False) if names else None
 
 
 def start(spec: RunSpec) -> None:
@@ -64,110 +59,128 @@ def start(spec: RunSpec) -> None:
         st.session_state["refused"] = refusal
         return
     server.workers().submit(run)
-    st.session_state["run"] = run.name
+    st.session_state[choice.KEY] = run.name
 
 
 def panel(run: Run) -> None:
     """The run's live view: polled while it works, at rest otherwise."""
     try:
-        status = run.status()
+        status = _status(run)
         epochs = run.spec.epochs
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return
 
-    def look() -> None:
-        now = run.status()
-        if (now in LIVELY) != (status in LIVELY):
+    lively = status in LIVELY
+
+    def state() -> None:
+        now = _status(run)
+        if (now in LIVELY) != lively:
             st.rerun()
-        events = server.events(run)
-        _state(run, now, events, epochs)
-        _buttons(run, now)
-        _curves(events, epochs)
+        _state(run, now, server.events(run), epochs)
 
-    st.fragment(look, run_every=POLL if status in LIVELY else None, key="live")()
+    def curves() -> None:
+        _curves(server.events(run), epochs)
+
+    # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
+    st.fragment(state, run_every=POLL if lively else None, key="state")()
+    st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
 
 
-def _is_lively(run: Run) -> bool:
-    try:
-        return run.status() in LIVELY
-    except Refusal:
-        return False
+def _is_lively(name: str) -> bool:
+    run = server.find(name)
+    return run is not None and _status(run) in LIVELY
+
+
+def _status(run: Run) -> Status:
+    """The run's status; waiting, too, from the moment in which it is handed to a worker until the worker holds it."""
+    status = run.status()
+    handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None
+    return "queued" if handed_over else status
 
 
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
-    started = _last(events, Started)
-    step, epoch, failure, report = (_last(events, kind) for kind in (Step, Epoch, Failure, Report))
-    told = next((event for event in reversed(events) if isinstance(event, Step | Epoch)), None)
+    """Status, buttons, progress, numbers: always as many rows, so that no button moves under a hand about to press it."""
+    started, step, epoch = _last(events, Started), _last(events, Step), _last(events, Epoch)
     icon, colour = ICONS[status]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
-        if started:
-            st.caption(t("train.where", device=started.device, name=started.device_name, threads=started.threads))
-        place = server.workers().place(run)
-        if status == "queued":
-            st.caption(t("train.place", place=place) if place else t("train.not_in_queue"))
+        _buttons(run, status)
+    told = max((event for event in (step, epoch) if event), key=lambda event: event.step, default=None)
+    words = [_waiting(run) if status == "queued" else t("train.starting") if status == "running" else ""]
+    share = 0.0
     if started and told:
         share = min(1.0, told.step / (started.steps_per_epoch * epochs))
         words = [t("train.epoch_of", epoch=min(told.epoch, epochs), epochs=epochs)]
-        if step:
+        if step and status == "running":
             words.append(t("train.speed", speed=round(step.images_per_second)))
-        left = seconds_left(events, epochs)
-        if status == "running" and left is not None:
-            words.append(t("train.left", seconds=duration(left)))
+            left = seconds_left(events, epochs)
+            if left is not None:
+                words.append(t("train.left", seconds=duration(left)))
         words.append(t("train.so_far", seconds=duration(told.seconds)))
-        st.progress(share, " · ".join(words))
-    elif status == "running":
-        st.progress(0.0, t("train.starting"))
-    if epoch and started:
-        columns = st.columns(4)
-        columns[0].metric(t("measure.val_accuracy"), percent(epoch.val_accuracy, 2))
-        columns[1].metric(t("measure.val_loss"), number(epoch.val_loss, 4))
-        columns[2].metric(t("measure.train_accuracy"), percent(epoch.train_accuracy, 2))
-        columns[3].metric(t("measure.best_epoch"), number(epoch.best_epoch))
+        words.append(t("train.where", device=started.device, name=started.device_name, threads=started.threads))
+    st.progress(share, " · ".join(words))
+    columns = st.columns(4)
+    columns[0].metric(t("measure.val_accuracy"), percent(epoch.val_accuracy, 2) if epoch else "–")
+    columns[1].metric(t("measure.val_loss"), number(epoch.val_loss, 4) if epoch else "–")
+    columns[2].metric(t("measure.train_accuracy"), percent(epoch.train_accuracy, 2) if epoch else "–")
+    columns[3].metric(t("measure.best_epoch"), number(epoch.best_epoch) if epoch else "–")
+    _outcome(run, status, events)
+
+
+def _outcome(run: Run, status: Status, events: list[Event]) -> None:
+    """What the run came to: its report and the ways on from there, or what went wrong."""
+    failure, report = _last(events, Failure), _last(events, Report)
     if failure and status == "failed":
         st.error(t(failure.error, **failure.slots))
         with st.expander(t("train.trace")):
             st.code(failure.trace, language=None)
     if report:
-        st.success(
-            t(
-                "train.report",
-                accuracy=percent(report.accuracy, 2),
-                interval=interval(*report.accuracy_interval, 2),
-                n=report.n,
-                epoch=report.best_epoch,
-                by=t(f"option.{report.best_by}"),
-            )
-        )
+        accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
+        by = t(f"option.{report.best_by}")
+        st.success(t("train.report", accuracy=accuracy, interval=ends, n=report.n, epoch=report.best_epoch, by=by))
         with st.container(horizontal=True):
-            st.page_link(server.PAGES / "evaluate.py", label=t("train.to_evaluate"), query_params={"run": run.name})
-            st.page_link(server.PAGES / "draw.py", label=t("train.to_draw"))
+            for page in ("evaluate", "draw"):
+                link, words = {"run": run.name}, t(f"train.to_{page}")
+                st.page_link(
+                    server.PAGES / f"{page}.py", label=words, icon=":material/arrow_forward:", query_params=link
+                )
+
+
+def _waiting(run: Run) -> str:
+    place = server.workers().place(run)
+    if place is None:
+        return t("train.not_in_queue")
+    return t("train.place", place=place) if place else t("train.starting")
 
 
 def _buttons(run: Run, status: Status) -> None:
-    """What can be asked of a run in its status; what cannot is not shown."""
-    with st.container(horizontal=True):
-        if status == "running" and _asks("pause", ":material/pause:"):
-            run.ask("pause")
-        if status == "paused":
-            if _asks("go_on", ":material/play_arrow:", primary=True):
-                run.ask("run")
-            if _asks("batch", ":material/skip_next:"):
-                run.ask("batch")
-            if _asks("epoch", ":material/fast_forward:"):
-                run.ask("epoch")
-        if status in LIVELY and _asks("stop", ":material/stop:"):
-            run.ask("stop")
-        waits = status == "queued" and server.workers().place(run) is None
-        if (waits or status in ("stopped", "interrupted", "failed")) and _asks("resume", ":material/play_arrow:", True):
+    """What can be asked of a run: four buttons in fixed places, grey where there is nothing to ask."""
+    resumes = status in ("stopped", "interrupted", "failed") or (
+        status == "queued" and server.workers().place(run) is None
+    )
+    if status == "done":
+        return
+    if resumes:
+        if _asks("resume", ":material/play_arrow:", primary=True):
             run.ask("run")
             server.workers().submit(run)
             st.rerun()
+    elif status == "paused":
+        if _asks("go_on", ":material/play_arrow:", primary=True):
+            run.ask("run")
+    elif _asks("pause", ":material/pause:", disabled=status != "running"):
+        run.ask("pause")
+    for step, icon in (("batch", ":material/skip_next:"), ("epoch", ":material/fast_forward:")):
+        if _asks(step, icon, disabled=status != "paused"):
+            run.ask(step)
+    if _asks("stop", ":material/stop:", disabled=status not in LIVELY):
+        run.ask("stop")
 
 
-def _asks(what: str, icon: str, primary: bool = False) -> bool:
-    return st.button(t(f"train.{what}"), key=f"ask-{what}", icon=icon, type="primary" if primary else "secondary")
+def _asks(what: str, icon: str, *, primary: bool = False, disabled: bool = False) -> bool:
+    kind = "primary" if primary else "secondary"
+    return st.button(t(f"train.{what}"), key=f"ask-{what}", icon=icon, type=kind, disabled=disabled)
 
 
 def _curves(events: list[Event], epochs: int) -> None:

@@ -1,0 +1,87 @@
+"""A real server and a real headless Chromium, as the tests of pages and journeys use them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator:
+    """A headless Chromium, driven by playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def serve(script: str, folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[str]:
+    """The address of `streamlit run script`, started in `folder`; the server gets a Ctrl-C at the end."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true", f"--server.port={port}"]
+    with subprocess.Popen(
+        [*command, *options], cwd=folder, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    ) as server:
+        address = f"http://127.0.0.1:{port}"
+        wait_for_answer(f"{address}/_stcore/health")
+        yield address
+        server.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(15)
+        server.kill()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for_answer(url: str, seconds: float = 30) -> None:
+    """Ask every 50 ms until the address answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310  our own loopback address
+                return
+        except OSError:
+            assert time.monotonic() < end, f"{url} did not answer"
+            time.sleep(0.05)
+
+
+def draw(page, *strokes: tuple[tuple[float, float], ...]) -> None:
+    """Draw strokes with the mouse on the page's pad; points are shares (0 to 1) of its side."""
+    box = page.locator("canvas.sheet").bounding_box()
+    for first, *others in strokes:
+        page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
+        page.mouse.down()
+        for x, y in others:
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
+        page.mouse.up()
+
+
+SEVEN = (((0.3, 0.25), (0.7, 0.25), (0.45, 0.8)),)
+ONE = (((0.5, 0.2), (0.5, 0.8)),)

@@ -1,0 +1,59 @@
+"""What several tests share: a home of their own, a small data set, and worker processes that can be killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from tests.driver import Driver
+
+settings.register_profile("any machine", deadline=None)  # a first call that imports takes as long as it takes
+settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> Path:
+    """A folder with two data sets of four classes, 28 x 28: `tiny` (70 train, 20 val, 30 test) and `long-val`."""
+    folder = tmp_path_factory.mktemp("data")
+    for name, counts in {"tiny": (70, 20, 30), "long-val": (8, 6_000, 8)}.items():
+        generator = np.random.default_rng(0)
+        arrays = {}
+        for part, count in zip(("train", "val", "test"), counts, strict=True):
+            labels = np.arange(count) % 4
+            images = generator.integers(0, 120, (count, 28, 28), dtype=np.uint8)
+            for label in range(4):  # a bright band where the label says, so that there is something to learn
+                images[labels == label, 7 * label : 7 * label + 7] += 100
+            arrays |= {f"{part}_images": images, f"{part}_labels": labels.astype(np.uint8)}
+        np.savez(folder / f"{name}.npz", **arrays)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path, tiny_data, monkeypatch) -> Path:
+    """The store of one test; data and cache are of the tests, too."""
+    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BANCADA_DATA", str(tiny_data))
+    monkeypatch.setenv("BANCADA_DEVICE", "cpu")
+    monkeypatch.setenv("BANCADA_THREADS", "1")
+    return tmp_path / "store"
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Driver]:
+    """Worker processes that start in a hundredth of a second and die at a chosen moment."""
+    with Driver() as one:
+        yield one
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Look every 10 ms until the condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)

@@ -1,0 +1,204 @@
+"""A process that ends at each call to the file system in turn and shows what a crash and a power cut leave behind.
+
+`python -m tests.crash_points SCENARIO STORE OUT` copies STORE to OUT/<k>/crash, does the scenario there and dies at its
+k-th call, a write being cut in half; OUT/<k>/power holds what had been synced by then: lengths of files at their last
+fsync, names at the last fsync of their folder. The last k is the one that got through. Method: SQLite's crash tests.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+from core import events, store
+from core.spec import RunSpec
+
+DIED, THROUGH = 9, 0
+CHECKPOINT = {"weights": torch.arange(600.0)}
+
+
+class Disk:
+    """What would be left after a power cut, and a count of calls that ends the process."""
+
+    def __init__(self, root: Path, power: Path, crash_at: int):
+        self.root, self.power, self.left = root, power, crash_at
+        self.contents: dict[int, bytes] = {}  # by inode
+        self.names: dict[int, dict[str, tuple[int, bool]]] = {}  # of a folder's inode: names to (inode, is a folder)
+        for folder, _, files in os.walk(root):
+            self.sync_folder(Path(folder))
+            for file in files:
+                self.contents[self.keep(os.open(Path(folder) / file, os.O_RDONLY))] = (Path(folder) / file).read_bytes()
+
+    def keep(self, descriptor: int) -> int:
+        """The inode, which stays in use as long as its descriptor is open."""
+        return os.fstat(descriptor).st_ino
+
+    def sync_folder(self, folder: Path) -> None:
+        self.names[folder.stat().st_ino] = {e.name: (e.inode(), e.is_dir()) for e in os.scandir(folder)}
+
+    def count(self) -> bool:
+        """One more call; True: the process ends at this one."""
+        self.left -= 1
+        return self.left == 0
+
+    def end(self, code: int) -> None:
+        self.left = 0  # no call ends it any more
+        self._restore(self.root.stat().st_ino, self.power)
+        os._exit(code)
+
+    def _restore(self, inode: int, place: Path) -> None:
+        place.mkdir()
+        for name, (child, is_folder) in self.names.get(inode, {}).items():
+            if is_folder:
+                self._restore(child, place / name)
+            else:
+                (place / name).write_bytes(self.contents.get(child, b""))
+
+    def install(self) -> None:
+        """Put the count before every call by which core.store changes the disk."""
+        disk = self
+        real_open, real_fsync = io.open, os.fsync
+
+        class File(io.FileIO):
+            def write(self, data):  # pyright: ignore
+                if disk.count():
+                    super().write(bytes(data)[: len(data) // 2])
+                    disk.end(DIED)
+                return super().write(data)
+
+        def counted_open(file, mode="r", *more, **named):
+            if mode not in ("wb", "a+b"):
+                return real_open(file, mode, *more, **named)
+            if disk.count():
+                disk.end(DIED)
+            raw = File(file, mode)
+            disk.keep(os.dup(raw.fileno()))
+            return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+
+        def counted_fsync(descriptor):
+            if disk.count():
+                disk.end(DIED)
+            real_fsync(descriptor)
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
+            if path.is_dir():
+                disk.sync_folder(path)
+            else:
+                disk.contents[os.fstat(descriptor).st_ino] = path.read_bytes()
+
+        def counted(call):
+            def do(*arguments, **named):
+                if disk.count():
+                    disk.end(DIED)
+                return call(*arguments, **named)
+
+            return do
+
+        io.open, os.fsync = counted_open, counted_fsync  # pyright: ignore
+        for name in ("replace", "rename", "unlink", "mkdir", "rmdir"):
+            setattr(os, name, counted(getattr(os, name)))
+
+
+def spec() -> RunSpec:
+    return RunSpec(data="tiny", split="official", architecture="mlp", epochs=7)
+
+
+def commit(run: store.Run, epoch: int) -> None:
+    """Save a checkpoint and commit it, as a worker does at an epoch's end."""
+    name = store.file_name(epoch, epoch * 5)
+    sha256 = run.save(name, CHECKPOINT, {"epoch": epoch})
+    numbers = dict.fromkeys(
+        ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"), 0.5
+    )
+    run.append(events.Epoch(epoch=epoch, step=epoch * 5, best_epoch=1, checkpoint=name, sha256=sha256, **numbers))
+    run.tidy(keep={event.checkpoint for event in run.checkpoints()[-2:]})
+
+
+def started(step: int) -> events.Started:
+    return events.Started(
+        run="a",
+        at="2026-01-01T00:00:00+00:00",
+        pid=1,
+        step=step,
+        epoch=step // 5,
+        device="cpu",
+        device_name="",
+        threads=1,
+        versions={},
+        shape=(1, 28, 28),
+        class_names={"en": ("0", "1")},
+        counts={"train": 1},
+        parameters=1,
+        steps_per_epoch=5,
+    )
+
+
+def report(run: store.Run) -> None:
+    """Save what a Report names and append it, as a worker does at the end."""
+    run.append(
+        events.Report(
+            run=run.name,
+            best_epoch=1,
+            best_by="last",
+            epochs=2,
+            stop="epochs",
+            n=2,
+            accuracy=0.5,
+            accuracy_interval=(0.1, 0.9),
+            balanced_accuracy=0.5,
+            loss=0.5,
+            confusion_matrix=((1, 0), (1, 0)),
+            seconds=1.0,
+            model=store.MODEL,
+            model_sha256=run.save(store.MODEL, CHECKPOINT),
+            predictions=store.PREDICTIONS,
+            predictions_sha256=run.save(store.PREDICTIONS, CHECKPOINT),
+        )
+    )
+    run.tidy(keep=set())
+
+
+def do(scenario: str, folder: Path) -> None:
+    if scenario == "create":
+        store.create(spec(), folder)
+        return
+    run = store.runs(folder)[0]
+    if scenario == "append":
+        run.append(started(10))
+    if scenario == "commit":
+        commit(run, 3)
+    if scenario == "report":
+        report(run)
+    if scenario == "ask":
+        run.ask("pause")
+
+
+def main(scenario: str, origin: Path, out: Path) -> None:
+    for k in range(1, 1000):
+        place = out / str(k)
+        shutil.copytree(origin, place / "crash")
+        pid = os.fork()
+        if not pid:
+            try:
+                disk = Disk(place / "crash", place / "power", k)
+                disk.install()
+                do(scenario, place / "crash")
+                disk.end(THROUGH)
+            except BaseException as error:
+                sys.excepthook(type(error), error, error.__traceback__)
+                os._exit(1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code == THROUGH:
+            print(json.dumps(k))
+            return
+        if code != DIED:
+            sys.exit(f"call {k} ended with {code}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,418 @@
+"""`python -m core` in processes of its own: what it prints, what it leaves behind, how it says what it cannot do."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.events import Started, Step, from_line
+from core.spec import RunSpec
+from core.store import Run
+from tests.conftest import wait_for
+
+ROOT = Path(__file__).resolve().parents[1]
+NET = "conv(8, 5, activation=relu), max_pool(2), flatten, dropout(0.2), dense(classes)"
+FIELDS = {"data": "mnist-5k", "layers": NET, "batch_size": 20, "epochs": 3, "seed": 7, "learning_rate": 0.002}
+signals = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+
+@dataclass
+class Shell:
+    """A terminal with a store, a cache and data of its own."""
+
+    folder: Path
+    data: Path
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        here = {"STORE": str(self.store), "CACHE": str(self.folder / "cache"), "DATA": str(self.data)}
+        mine = {f"BANCADA_{name}": value for name, value in {**here, "THREADS": "1", "DEVICE": "cpu"}.items()}
+        return {**os.environ, "LC_ALL": "C.UTF-8", **mine, **more}
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "core", *arguments],
+            cwd=ROOT,
+            env=self.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
+        """The exit code and what came on standard output and standard error."""
+        process = self.start(*arguments, **more)
+        output, error = process.communicate(timeout=60)
+        return process.returncode, output, error
+
+    def json(self, *arguments: str) -> list[dict]:
+        code, output, error = self.run(*arguments, "--json")
+        assert (code, error) == (0, "")
+        return objects(output)
+
+
+def objects(output):
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in output.splitlines()]
+    assert all(isinstance(line, dict) for line in lines)
+    return lines
+
+
+def flags(**fields):
+    return [part for name, value in fields.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def one_sentence(error):
+    assert "Traceback" not in error
+    assert error.endswith("\n")
+    assert len(error.splitlines()) == 1, error
+    return error.strip()
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory, tiny_data):
+    return Shell(tmp_path_factory.mktemp("shell"), tiny_data)
+
+
+@pytest.fixture(scope="module")
+def trained(shell):
+    """The objects that a whole training printed."""
+    return shell.json("train", *flags(**FIELDS))
+
+
+# --- train, work ------------------------------------------------------------------------------------------------------
+
+
+def test_train_prints_its_events_and_last_the_report(shell, trained):
+    kinds = [line["event"] for line in trained]
+    assert kinds[0] == "started"
+    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["epoch"] + ["report"]
+    report = trained[-1]
+    assert report["n"] == 1000
+    assert 0.8 < report["accuracy"] < 1
+    assert 0.8 < report["balanced_accuracy"] < 1
+    run = Run(shell.store / report["run"])
+    assert run.status() == "done"
+    assert run.spec == RunSpec.model_validate(FIELDS)
+    assert [from_line(json.dumps(line)) for line in trained] == run.events()
+
+
+def started_run(shell, known):
+    """The run that has just been made in the store."""
+    return next(folder for folder in shell.store.iterdir() if folder.name not in known and folder.name[0] != ".")
+
+
+def names(shell):
+    return {folder.name for folder in shell.store.iterdir()}
+
+
+def wait_for_line(process, event):
+    """Read what the process prints until it has told an event of this kind."""
+    for line in process.stdout:
+        if json.loads(line)["event"] == event:
+            return
+    pytest.fail(f"no {event}: {process.stderr.read()}")
+
+
+def left_alone(process, run):
+    """The process has obeyed a signal: it said in a sentence how to go on, and the run can be taken up."""
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"python -m core work {run}" in one_sentence(error)
+
+
+@signals
+def test_a_run_broken_off_by_ctrl_c_and_by_kill_and_taken_up_equals_an_unbroken_one(shell, trained):
+    known = names(shell)
+    process = shell.start("train", *flags(**FIELDS), "--json")
+    wait_for(lambda: names(shell) - known)
+    time.sleep(0.3)  # while torch is being imported
+    process.send_signal(signal.SIGINT)
+    left_alone(process, started_run(shell, known).name)
+    run = Run(started_run(shell, known))
+
+    process = shell.start("work", str(run.folder), "--json")
+    wait_for_line(process, "step")
+    process.send_signal(signal.SIGINT)
+    left_alone(process, run.name)
+    assert {line["run"]: line["status"] for line in shell.json("runs")}[run.name] == "interrupted"
+    assert 0 < run.checkpoints()[-1].step < 180, "left in the first epoch"
+
+    process = shell.start("work", run.name, "--json")
+    wait_for_line(process, "epoch")
+    process.kill()
+    process.communicate(timeout=30)
+    assert run.status() == "interrupted"
+
+    code, output, error = shell.run("work", str(run.folder) + "/", "--json")
+    assert (code, error) == (0, "")
+    report = objects(output)[-1]
+    of_one_run = {"run": None, "seconds": None}
+    assert {**report, **of_one_run} == {**trained[-1], **of_one_run}  # the sha256 of weights and predictions, too
+    assert len([event for event in run.events() if isinstance(event, Started)]) == 4
+
+
+@signals
+def test_a_reader_that_goes_away_leaves_a_run_that_can_be_taken_up(shell):
+    shell.store.mkdir(exist_ok=True)
+    known = names(shell)
+    with shell.start("train", *flags(**{**FIELDS, "epochs": 500}), "--json") as process:
+        assert json.loads(process.stdout.readline())["event"] == "started"
+        process.stdout.close()
+        assert process.wait(timeout=30) != 0
+        assert "python -m core work" in one_sentence(process.stderr.read())
+    assert Run(started_run(shell, known)).status() == "interrupted"
+
+
+def test_without_json_a_training_is_told_in_words(shell):
+    code, output, error = shell.run("train", *flags(data="tiny", split="official", epochs=2, architecture="mlp"))
+    assert (code, error) == (0, "")
+    lines = output.splitlines()
+    assert len(lines) == 4
+    assert "70 train, 20 val, 30 test images" in lines[0]
+    assert "parameters; cpu, 1 thread" in lines[0]
+    assert lines[2].startswith("epoch 2: train loss ")
+    assert lines[3].startswith("test accuracy ")
+    assert lines[3].endswith(", n 30)")
+    assert not set("{}[]") & set(output)
+
+
+def test_a_training_that_diverges_ends_in_a_sentence(shell):
+    fields = {"data": "tiny", "split": "official", "layers": "flatten, dense(9), dense(classes)"}
+    code, output, error = shell.run("train", *flags(**fields, optimizer="sgd", learning_rate=1e6), "--json")
+    assert code == 1
+    assert "diverged" in one_sentence(error)
+    assert objects(output)[-1]["event"] == "failure"
+    steps = [event for event in map(from_line, output.splitlines()) if isinstance(event, Step)]
+    assert all(np.isfinite(step.loss) for step in steps)
+
+
+# --- what the store holds ---------------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_a_line_each(shell, trained):
+    (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
+    wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
+    assert line == {**wanted, "accuracy": trained[-1]["accuracy"]}
+    code, output, _ = shell.run("runs")
+    assert code == 0
+    assert any(line["run"] in row and "done" in row for row in output.splitlines())
+
+
+def test_an_empty_store_is_an_empty_list(shell, tmp_path):
+    assert shell.run("runs", "--json", BANCADA_STORE=str(tmp_path / "none")) == (0, "", "")
+    assert not (tmp_path / "none").exists()
+
+
+def test_evaluate_prints_the_report_class_by_class(shell, trained):
+    report = trained[-1]
+    (line,) = shell.json("evaluate", report["run"])
+    assert {name: line[name] for name in ("run", "n", "accuracy", "balanced_accuracy", "confusion_matrix")} == {
+        name: report[name] for name in ("run", "n", "accuracy", "balanced_accuracy", "confusion_matrix")
+    }
+    matrix = np.array(line["confusion_matrix"])
+    assert matrix.shape == (10, 10)
+    assert [one["support"] for one in line["classes"]] == matrix.sum(axis=1).tolist() == 10 * [100]
+    for k, one in enumerate(line["classes"]):
+        assert one["recall"] == pytest.approx(matrix[k, k] / matrix[k].sum())
+        assert one["precision"] == pytest.approx(matrix[k, k] / matrix[:, k].sum())
+        assert one["f1"] == pytest.approx(2 * matrix[k, k] / (matrix[k].sum() + matrix[:, k].sum()))
+    assert line["classes"][3]["class"] == "Three"
+
+
+def test_without_json_an_evaluation_is_a_table(shell, trained):
+    code, output, error = shell.run("evaluate", trained[-1]["run"])
+    assert (code, error) == (0, "")
+    lines = output.splitlines()
+    assert lines[0].startswith(f"{trained[-1]['run']}: accuracy 0.")
+    assert lines[1].split() == ["precision", "recall", "f1", "support", "class"]
+    assert [line.split()[-1] for line in lines[2:12]][:3] == ["Zero", "One", "Two"]
+    assert [int(count) for count in lines[13].split()] == trained[-1]["confusion_matrix"][0]
+
+
+def test_a_measure_that_is_no_number_is_null_in_json(shell, trained):
+    source = shell.store / trained[-1]["run"]
+    shutil.copytree(source, shell.store / "one-class")
+    matrix = [[5] + 9 * [0]] + 9 * [10 * [0]]  # all images are of one class and predicted so: nothing beyond chance
+    events = [*trained[:-1], {**trained[-1], "confusion_matrix": matrix}]
+    (shell.store / "one-class" / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (line,) = shell.json("evaluate", "one-class")
+    assert line["kappa"] is None
+    assert [one["recall"] for one in line["classes"]] == [1] + 9 * [None]
+    shutil.rmtree(shell.store / "one-class")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A one as somebody draws it, a sheet with nothing on it, a text file and a file that is not there."""
+    folder = tmp_path_factory.mktemp("pictures")
+    sheet = np.full((200, 150, 3), 255, dtype=np.uint8)
+    Image.fromarray(sheet).save(folder / "empty.png")
+    sheet[30:170, 70:82] = 0
+    Image.fromarray(sheet).save(folder / "one.png")
+    (folder / "notes.png").write_text("no picture")
+    return {name: str(folder / f"{name}.png") for name in ("one", "empty", "notes", "missing")}
+
+
+def test_predict_answers_a_picture_of_a_digit(shell, trained, pictures):
+    (line,) = shell.json("predict", trained[-1]["run"], pictures["one"])
+    assert set(line) == {"file", "label", "class", "probabilities"}
+    assert (line["file"], line["label"], line["class"]) == (pictures["one"], 1, "One")
+    assert len(line["probabilities"]) == 10
+    assert sum(line["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_says_of_each_file_why_it_has_no_answer_and_answers_the_others(shell, trained, pictures):
+    files = [pictures[name] for name in ("missing", "notes", "empty", "one")]
+    code, output, error = shell.run("predict", trained[-1]["run"], *files, "--json")
+    lines = objects(output)
+    assert code == 1
+    assert error == ""
+    assert [line["file"] for line in lines] == files
+    assert ["error" in line for line in lines] == [True, True, True, False]
+    assert "missing.png" in lines[0]["error"]
+    assert "not a picture" in lines[1]["error"]
+    assert "drawn" in lines[2]["error"]
+    assert lines[3]["label"] == 1
+
+
+def test_without_json_predict_says_the_class(shell, trained, pictures):
+    code, output, _ = shell.run("predict", trained[-1]["run"], pictures["one"], pictures["notes"])
+    first, second = output.splitlines()
+    assert code == 1
+    assert first.startswith(f"{pictures['one']}: One (0.")
+    assert "not a picture" in second
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def test_data_lists_what_is_ready_and_what_can_be_fetched(shell):
+    lines = {line["name"]: line for line in shell.json("data")}
+    assert lines["mnist-5k"]["state"] == lines["tiny"]["state"] == "ready"
+    assert lines["mnist"]["state"] == "fetchable"
+    assert lines["mnist-5k"]["counts"] == {"train": 4000, "val": 0, "test": 1000}
+    assert all(line["source"] and line["licence"] for line in lines.values())
+    code, output, _ = shell.run("data")
+    assert code == 0
+    assert [line.split()[:2] for line in output.splitlines()] == [
+        [line["name"], line["state"]] for line in lines.values()
+    ]
+
+
+def test_data_that_are_here_need_not_be_fetched(shell):
+    assert shell.json("data", "get", "mnist-5k") == [{"name": "mnist-5k", "state": "ready"}]
+
+
+def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
+    nowhere = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "HTTP", "HTTPS")}
+    code, _, error = shell.run("data", "get", "mnist", BANCADA_DATA=str(tmp_path), **nowhere)
+    assert code == 1
+    assert "network or the server is away" in one_sentence(error)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# --- what it cannot do ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "--data", "mnits"], ["“mnits”", "mnist-5k"]),
+        (["train", "--epochs", "0"], ["epochs", "“0”", "1 ... 10000"]),
+        (["train", "--optimizer", "rmsprop"], ["optimizer", "sgd | adam | adamw"]),
+        (["train", "--learning-rate", "-1"], ["learning_rate", "“-1”"]),
+        (["train", "--architecture", "resnet"], ["“resnet”", "lenet"]),
+        (["train", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
+        (["train", "--layers", "flaten"], ["“flaten”"]),
+        (["train", "--data", "mnist"], ["mnist", "data get mnist"]),
+        (["data", "get", "mnits"], ["“mnits”"]),
+        (["data", "get"], ["data set"]),
+        (["work", "no-such-run"], ["“no-such-run”"]),
+        (["work", "../../etc"], ["“../../etc”"]),
+        (["evaluate", "no-such-run"], ["“no-such-run”"]),
+        (["predict", "no-such-run", "one.png"], ["“no-such-run”"]),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(shell, arguments, said):
+    made = names(shell) if shell.store.exists() else set()
+    code, output, error = shell.run(*arguments)
+    assert (code, output) == (1, "")
+    sentence = one_sentence(error)
+    assert all(words in sentence for words in said), sentence
+    assert (names(shell) if shell.store.exists() else set()) == made, "a run was made for nothing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trane"], "trane"),
+        (["train", "--epoch-count", "3"], "--epoch-count"),
+        (["train", "--epochs"], "--epochs"),
+        (["predict", "run"], "IMAGE"),
+        ([], "required"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_word_is_an_error_of_one_line(shell, arguments, said):
+    code, output, error = shell.run(*arguments)
+    assert (code, output) == (2, "")
+    assert said in one_sentence(error)
+
+
+def test_a_run_that_is_over_or_damaged_is_not_taken_up(shell, trained, tmp_path):
+    code, _, error = shell.run("work", trained[-1]["run"])
+    assert code == 1
+    assert trained[-1]["run"] in one_sentence(error)
+    (tmp_path / "spec.json").write_text("{}")
+    code, _, error = shell.run("work", str(tmp_path))
+    assert code == 1
+    assert "damaged" in one_sentence(error)
+
+
+def test_a_store_that_cannot_be_written_is_said(shell, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, error = shell.run("train", "--data", "tiny", BANCADA_STORE=str(tmp_path / "file" / "store"))
+    assert code == 1
+    assert "BANCADA_STORE" in one_sentence(error)
+
+
+def test_sentences_are_in_the_terminals_language(shell):
+    code, _, error = shell.run("evaluate", "nenhum", LC_ALL="pt_BR.UTF-8")
+    assert code == 1
+    assert one_sentence(error).startswith("Não há")
+
+
+def test_help_names_every_field_with_its_bounds(shell):
+    code, output, error = shell.run("train", "--help", COLUMNS="200")
+    assert (code, error) == (0, "")
+    assert all(f"--{name.replace('_', '-')}" in output for name in RunSpec.model_fields)
+    assert "sgd | adam | adamw" in output
+    assert "lenet" in output
+
+
+def test_what_needs_no_torch_starts_at_once(shell):
+    def seconds(*command):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=shell.environment(), check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    base = min(seconds("-c", "import pydantic, numpy") for _ in range(3))
+    assert min(seconds("-m", "core", "runs") for _ in range(3)) < max(1.0, 10 * base)
+    told = "import sys; from core.__main__ import main; main(sys.argv[1:]); assert not heavy & set(sys.modules)"
+    heavy = "heavy = {'torch', 'torchvision', 'sklearn', 'medmnist', 'streamlit', 'pandas'}\n"
+    for command in (["runs"], ["data"], ["evaluate", "none"], ["train", "--epochs", "0"]):
+        seconds("-c", heavy + told, *command)

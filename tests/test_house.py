@@ -1,0 +1,205 @@
+"""The house keeps its shape: imports go down only, the screen stays upstairs, heavy things stay asleep, words exist."""
+
+import ast
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import core
+from core.words import languages, words
+
+ROOT = Path(__file__).resolve().parents[1]
+# The floors, from the ground up; a package stands for all that is in it. What one floor holds may use that floor too.
+FLOORS: dict[int, tuple[str, ...]] = {
+    1: (
+        *("core", "core.refusal", "core.words", "core.settings", "core.events", "core.datasets"),
+        *("core.layers", "core.modules", "core.architectures", "core.spec"),
+    ),
+    2: ("core.store",),
+    3: ("core.splits", "core.train", "core.evaluate", "core.drawing", "core.predict", "core.recipes"),
+    4: ("core.work",),
+    5: ("core.workers", "core.__main__"),
+    6: ("ui",),
+    7: ("app", "pages"),
+}
+WITHOUT_TORCH = ["core.spec", "core.store", "core.datasets", "core.layers", "core.predict", "core.words"]
+
+
+def modules():
+    """Every module of ours by name: `core.spec`, `ui.frame`, `pages.train`, `app`."""
+    paths = [ROOT / "app.py", *(path for room in ("core", "ui", "pages") for path in (ROOT / room).rglob("*.py"))]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def floor(module):
+    """The floor of the nearest package or module in the table."""
+    parts = module.split(".")
+    names = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((number for name in names for number, rooms in FLOORS.items() if name in rooms), None)
+
+
+@cache
+def imports_of(path):
+    """The modules of ours that a file imports anywhere in it, also inside functions and for the type checker alone."""
+    known, found = modules(), set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else str(node.module) for name in inner}
+    return frozenset(name for name in found if name.partition(".")[0] in ("core", "ui", "pages", "app"))
+
+
+def in_a_fresh_process(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+# --- floors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_has_a_floor_of_its_own_choice_and_imports_from_there_or_below(module):
+    here = floor(module)
+    assert here is not None
+    assert module.count(".") == 0 or here > 1 or module in FLOORS[1] or module.startswith("core.datasets."), "no floor"
+    above = {name: floor(name) for name in imports_of(modules()[module]) if (floor(name) or 0) > here}
+    assert not above
+
+
+def test_no_imports_go_in_circles():
+    graph = {name: imports_of(path) - {name} for name, path in modules().items()}
+    left = dict(graph)
+    while free := [name for name, used in left.items() if not used & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, "these import each other"
+
+
+def test_only_the_screen_imports_streamlit():
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom) and "streamlit" in ast.unparse(node):
+                assert name.partition(".")[0] in ("app", "pages", "ui"), name
+
+
+def test_all_of_core_is_imported_without_streamlit():
+    names = [one.name for one in pkgutil.walk_packages(core.__path__, "core.")]
+    assert len(names) > 15
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    loaded = in_a_fresh_process(f"import sys; sys.argv[1:] = {names!r}\n{code}")
+    assert "core.work" in loaded
+    assert not {"streamlit", "ui", "altair"} & set(loaded)
+
+
+@pytest.mark.parametrize("module", WITHOUT_TORCH)
+def test_what_every_page_needs_is_imported_without_torch(module):
+    loaded = in_a_fresh_process(f"import sys, {module}; print(*sys.modules)")
+    assert module in loaded
+    assert not {"torch", "torchvision", "medmnist", "sklearn", "streamlit"} & set(loaded)
+
+
+FIRST_PAGE = """
+import sys
+import app
+from streamlit.testing.v1 import AppTest
+
+page = AppTest.from_file("ui/frame.py", default_timeout=30).run()
+assert not page.exception, page.exception
+assert page.main.button or page.main.selectbox, "nothing on the first page"
+print(*sys.modules)
+"""
+
+
+def test_the_launcher_and_the_first_page_need_no_torch(tmp_path):
+    empty = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    loaded = in_a_fresh_process(FIRST_PAGE, **empty)
+    assert "streamlit" in loaded
+    assert not {"torch", "torchvision", "medmnist", "sklearn"} & set(loaded)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def refusals():
+    """Every text key that a Refusal or Misfit is made with, with the slots that it gets."""
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id not in ("Refusal", "Misfit"):
+                continue
+            slots = {str(keyword.arg) for keyword in node.keywords}
+            if node.func.id == "Misfit":  # what `table` gives each
+                slots = {"number", "layer", "shape"}
+            key = node.args[0]
+            for part in (key.body, key.orelse) if isinstance(key, ast.IfExp) else (key,):
+                if isinstance(part, ast.Constant):
+                    yield name, str(part.value), slots
+
+
+def test_there_are_refusals_to_look_at():
+    assert len(list(refusals())) > 30
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(("module", "key", "slots"), list(refusals()), ids=str)
+def test_every_refusal_has_a_sentence_whose_slots_it_fills(language, module, key, slots):
+    found = words(language)
+    sentences = [found[name] for name in (key, f"{key}.one", f"{key}.other") if name in found]
+    assert sentences, f"{module} refuses with {key}, which {language} has no words for"
+    for sentence in sentences:
+        assert set(re.findall(r"\{(\w+)", sentence)) <= slots
+
+
+def test_every_key_that_looks_like_an_error_in_core_has_words():
+    known = words("en")
+    for name, path in modules().items():
+        for key in re.findall(r'"(error\.[a-z_0-9]+)"', path.read_text(encoding="utf-8")):
+            assert key in known or f"{key}.one" in known, f"{key} in {name}"
+
+
+# --- habits -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_file_has_a_name_that_says_nothing():
+    vague = {"utils", "helpers", "common", "misc", "manager"}
+    assert not [name for name in modules() if vague & set(name.split("."))]
+
+
+def test_only_the_worker_catches_whatever_goes_wrong():
+    catching = [
+        name
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") == "Exception")
+    ]
+    # Beside the worker: another project's package that is broken may raise anything when it is imported.
+    assert set(catching) <= {"core.work", "core.datasets.torchvision_sets", "core.datasets.medmnist_sets"}
+
+
+def test_nothing_reads_a_pickle_unpacks_blindly_or_runs_text_as_code():
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "pickle" not in ast.unparse(node), name
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("eval", "exec", "torch.load"), name
+                assert not called.endswith(".extractall"), name
+                assert "allow_pickle=True" not in ast.unparse(node), name

@@ -1,0 +1,148 @@
+"""What a visitor does, in a real browser against the server that the README starts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from core import store
+from core.events import Epoch
+from tests.browser import CHROMIUM, ROOT, SEVEN, chromium, draw, serve
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("journey")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    with serve("app.py", ROOT, environment) as at:
+        yield at
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page in a tab of its own; at the end no script may have complained."""
+    complaints, contexts = [], []
+
+    def open_page(path: str = "/", locale: str = "en-US", scheme: str = "light"):
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 720}, locale=locale, color_scheme=scheme, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        # Streamlit probes two addresses below a deep link, which answer 404.
+        page.on(
+            "console", lambda line: line.type == "error" and "404" not in line.text and complaints.append(line.text)
+        )
+        page.goto(address + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    return lambda: store.runs(folder / "store")
+
+
+def badge(page, status: str):
+    return page.locator(".stMarkdownBadge", has_text=status)
+
+
+def test_choose_train_watch_inspect_draw(visit, runs):
+    page = visit()
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text(re.compile("Epoch . of 5")).wait_for(timeout=MINUTE)
+    page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
+
+    page.reload()  # the run is not the page's
+    page.get_by_text(re.compile("Test accuracy .*n = 1,000")).wait_for(timeout=MINUTE)
+    report = runs()[0].report()
+    assert report
+    assert report.accuracy > 0.8
+    assert len([event for event in runs()[0].events() if isinstance(event, Epoch)]) == 5
+    page.get_by_text("As a table").click()
+    assert page.get_by_text("Learning rate").count() >= 1
+
+    page.get_by_role("link", name="See where it fails").click()
+    page.get_by_role("heading", name="Confusion matrix").wait_for()
+    assert page.get_by_text(f"{100 * report.accuracy:.2f}%").first.is_visible()
+    errors = page.locator("figure")
+    errors.first.wait_for()
+    assert errors.count() == min(24, 1000 - round(1000 * report.accuracy))
+    off = [(count, i, j) for i, row in enumerate(report.confusion_matrix) for j, count in enumerate(row) if i != j]
+    count, true, predicted = max(off)
+    page.locator("[data-testid=stVegaLiteChart] .mark-rect path").nth(10 * true + predicted).click()
+    names = runs()[0].class_names("en")
+    page.get_by_text(f"True class {names[true]}, predicted {names[predicted]}: {count} image").wait_for()
+    page.wait_for_function("count => document.querySelectorAll('figure').length === count", arg=count)
+
+    page.get_by_role("link", name="Draw").click()
+    page.locator("canvas.sheet").wait_for()
+    page.get_by_text("Draw a digit on the black sheet.").wait_for()
+    draw(page, *SEVEN)
+    page.get_by_role("heading", name=re.compile(r"7 · Seven \(\d+\.\d%\)")).wait_for()
+    page.get_by_text("What the model sees: 28 x 28 pixels").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Draw a digit on the black sheet.").wait_for()
+
+
+def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
+    page = visit("/?architecture=cnn&epochs=200")
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text("Epoch 1 of 200").wait_for(timeout=MINUTE)
+    run = runs()[0]
+    page.get_by_role("button", name="Pause").click()
+    badge(page, "paused").wait_for()
+    page.context.close()
+
+    page = visit()  # another visitor, no link
+    badge(page, "paused").wait_for()
+    assert page.get_by_role("combobox", name="Run").input_value() == run.name
+    steps = run.checkpoints()[-1].step
+    page.get_by_role("button", name="One batch").click()
+    page.get_by_role("button", name="Continue").click()
+    badge(page, "training").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    badge(page, "stopped").wait_for()
+    assert run.checkpoints()[-1].step > steps
+    page.get_by_role("button", name="Go on").click()
+    badge(page, "training").wait_for(timeout=MINUTE)
+    page.get_by_role("button", name="Stop").click()
+    badge(page, "stopped").wait_for()
+
+
+def test_the_page_speaks_portuguese_to_a_browser_that_does(visit):
+    page = visit(locale="pt-BR", scheme="dark")
+    page.get_by_role("heading", name="Treinar").wait_for()
+    page.get_by_role("button", name="Começar o treino").wait_for()
+    assert page.get_by_text("A rede: 61.706 parâmetros").is_visible()
+    page.get_by_role("radio", name="en").click()
+    page.get_by_role("heading", name="Train").wait_for()
+    assert "lang=en" in page.url
+    page.reload()
+    page.get_by_role("heading", name="Train").wait_for()
+
+
+def test_a_link_to_a_page_opens_that_page_with_its_frame(visit):
+    for path, title in (("/evaluate", "Evaluate"), ("/draw", "Draw")):
+        page = visit(path)
+        page.get_by_role("heading", name=title).wait_for()
+        page.get_by_role("link", name="Train").wait_for()

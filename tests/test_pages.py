@@ -1,0 +1,167 @@
+"""Every page in every language, run by Streamlit without a browser."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import store, words
+from core.spec import checked
+from core.work import work
+from tests.browser import ROOT
+
+LANGUAGES = sorted(words.languages())
+PAGES = ["train", "evaluate", "draw"]
+
+
+@pytest.fixture
+def frame(tmp_path, monkeypatch):
+    """The app over a store of its own, as a visitor of a language meets it."""
+    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
+
+    def visit(page: str = "train", language: str = "en", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
+        app.query_params["lang"] = language.replace("_", "-")
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "train":
+            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+        assert not app.exception
+        return app
+
+    return visit
+
+
+@pytest.fixture
+def trained(frame):
+    """A finished run of the embedded data."""
+    run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
+    assert work(str(run.folder)) == "done"
+    return run
+
+
+def texts(app: AppTest) -> str:
+    kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error", "metric")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app.main, kind))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_in_every_language_over_an_empty_store(frame, page, language):
+    app = frame(page, language)
+    assert app.title[0].value == words.text(language, f"page.{page}")
+    if page != "train":
+        assert app.info[0].value == words.text(language, f"{page}.none_yet")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_a_finished_run_in_every_language(frame, trained, page, language):
+    app = frame(page, language, run=trained.name)
+    report = trained.report()
+    assert report
+    if page == "train":
+        assert words.percent(report.accuracy, 2, language=language) in app.success[0].value
+    if page == "evaluate":
+        assert app.metric[0].value == words.percent(report.accuracy, 2, language=language)
+        assert words.interval(*report.accuracy_interval, 2, language=language) in texts(app)
+    if page == "draw":
+        assert app.info[0].value == words.text(language, "draw.empty")
+
+
+def test_a_spec_in_the_link_fills_the_form(frame):
+    app = frame(architecture="cnn", epochs="9", optimizer="sgd", learning_rate="0.25", momentum="0.5", batch_size="0")
+    shown = {**{w.key: w.value for w in app.selectbox}, **{w.key: w.value for w in app.number_input}}
+    assert (shown["architecture"], shown["epochs"], shown["optimizer"]) == ("cnn", 9, "sgd")
+    assert (shown["learning_rate"], shown["momentum"]) == (0.25, 0.5)
+    assert shown["batch_size"] == 64, "what the spec does not take is not taken from the link"
+    assert app.query_params["epochs"] == "9"
+    assert "batch_size" not in app.query_params
+
+
+def test_the_network_table_follows_the_form_before_anything_is_trained(frame):
+    app = frame()
+    assert "61,706" in app.expander[-1].label
+    app.selectbox(key="architecture").select("custom").run()
+    app.text_area(key="layers").set_value(
+        "flatten, dense(256, activation=relu), dense(256, activation=relu), dense(classes)"
+    ).run()
+    assert "269,322" in app.expander[-1].label
+    app.text_area(key="layers").set_value(
+        "max_pool(2), max_pool(2), max_pool(2), conv(8, 5), flatten, dense(classes)"
+    ).run()
+    assert "Layer 4, conv(8, 5), does not fit" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_data_set_that_is_not_here_can_be_fetched_and_not_trained_on(frame):
+    app = frame(data="mnist")
+    labels = {button.label: button for button in app.button}
+    assert "Download MNIST" in labels
+    assert labels["Start training"].disabled
+
+
+def test_start_makes_one_run_even_if_it_is_clicked_twice(frame):
+    app = frame(epochs="1", architecture="mlp")
+    start = next(button for button in app.button if button.label == "Start training")
+    start.click().run()
+    assert not app.exception
+    start = next(button for button in app.button if button.label == "Start training")
+    start.click().run()
+    runs = store.runs()
+    assert [run.spec.epochs for run in runs] == [1]
+    assert app.selectbox(key="run").value == runs[0].name
+    runs[0].ask("stop")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_click_on_a_cell_of_the_matrix_shows_exactly_its_images(frame, trained, language):
+    report = trained.report()
+    assert report
+    matrix = np.array(report.confusion_matrix)
+    true, predicted = np.unravel_index((matrix - np.diag(np.diag(matrix))).argmax(), matrix.shape)
+    names = trained.class_names(language)
+    app = frame("evaluate", language, run=trained.name)
+    app.session_state["matrix"] = {"selection": {"cell": [{"true": names[true], "predicted": names[predicted]}]}}
+    app.run()
+    assert not app.exception
+    said = words.text(
+        language, "evaluate.cell", true=names[true], predicted=names[predicted], count=int(matrix[true, predicted])
+    )
+    assert said in texts(app)
+    pictures = next(html.proto.body for html in app.get("html") if "<figure" in html.proto.body)
+    assert pictures.count("<img") == min(24, matrix[true, predicted])
+    assert f"{names[true]} → {names[predicted]}" in pictures
+
+
+def test_a_drawing_is_answered_in_the_readers_language(frame, trained):
+    sheet = np.zeros((112, 112), np.uint8)
+    sheet[20:92, 52:60] = 255
+    app = frame("draw", "pt_BR", run=trained.name)
+    message = {"seq": 1, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
+    app.session_state["pad"] = {"drawing": message}
+    app.run()
+    assert not app.exception
+    assert "1 · Um (" in app.subheader[0].value
+    assert "%" in app.subheader[0].value
+    assert "," in app.subheader[0].value
+
+
+def test_a_damaged_run_is_told_and_the_others_are_shown(frame, trained):
+    damaged = store.create(checked({"architecture": "mlp"}))
+    (damaged.folder / "spec.json").write_bytes(b"{")
+    assert "damaged" in frame("train", run=damaged.name).error[0].value
+    assert frame("evaluate", run=trained.name).metric
+    assert not frame("draw").exception
+
+
+def test_a_link_to_a_run_that_is_not_there_is_harmless(frame):
+    for name in ("../../etc", "nothing", "<script>alert(1)</script>"):
+        assert not frame("train", run=name).exception
+        assert not frame("evaluate", run=name).exception

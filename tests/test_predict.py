@@ -1,0 +1,186 @@
+"""A stored model answers as it did when it was tested, and sees a picture as it saw the images that it learned from."""
+
+import json
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core import evaluate
+from core.datasets import dataset
+from core.drawing import fit_picture, open_picture, prepare
+from core.events import Report
+from core.predict import can_be_drawn_for, open_model, reads_digits
+from core.refusal import Refusal
+from core.spec import checked
+from core.splits import choose
+from core.store import Run, create
+from core.work import work
+
+CONV_NET = "conv(8, 3, activation=relu), max_pool(2), batch_norm, flatten, dropout(0.5), dense(classes)"
+
+
+def new(**fields):
+    values = {"data": "tiny", "split": "official", "layers": CONV_NET, "batch_size": 16, "epochs": 2}
+    return create(checked(values | fields))
+
+
+def done(**fields):
+    run = new(**fields)
+    assert work(str(run.folder)) == "done"
+    return run
+
+
+def left_after(events, **fields):
+    """A run whose worker left after so many events."""
+    run, told = new(**fields), []
+    work(str(run.folder), leaving=lambda: len(told) >= events, tell=told.append)
+    return run
+
+
+def drawing():
+    """A pen's stroke, black on transparent, as a canvas gives it: uint8 (H, W, 4)."""
+    rgba = np.zeros((120, 160, 4), dtype=np.uint8)
+    rgba[20:100, 75:90, 3] = 255
+    return rgba
+
+
+def test_a_model_opened_again_gives_the_very_probabilities_that_the_report_stored(home):
+    run = done()
+    report = run.report()
+    assert report
+    stored = run.load(report.predictions, report.predictions_sha256)[0]["probabilities"].numpy()
+    images = choose(run.spec, dataset("tiny").load()).test.images
+    one, two = open_model(run), open_model(Run(run.folder))
+    assert one.done
+    assert one.epoch == report.best_epoch
+    assert np.array_equal(one.probabilities(images), stored)
+    hundred = np.random.default_rng(0).integers(0, 256, (100, 1, 28, 28), dtype=np.uint8)
+    assert np.array_equal(one.probabilities(hundred), two.probabilities(hundred))
+    single = np.concatenate([one.probabilities(image[None]) for image in hundred])
+    assert np.allclose(single, one.probabilities(hundred), atol=1e-6)
+    assert (one.shape, one.class_names) == ((1, 28, 28), {"en": ("0", "1", "2", "3"), "pt_BR": ("0", "1", "2", "3")})
+
+
+def test_the_model_of_a_done_run_is_its_best_epochs(home):
+    run = done(best_by="val_loss", learning_rate=0.5, epochs=6)
+    report = run.report()
+    assert report
+    assert report.best_epoch < 6, "a run on which this test says something"
+    images = choose(run.spec, dataset("tiny").load()).test
+    values = open_model(run).probabilities(images.images)
+    matrix = evaluate.confusion_matrix(images.labels, values.argmax(axis=1), 4)
+    assert matrix.tolist() == [list(row) for row in report.confusion_matrix]
+    assert evaluate.log_loss(values, images.labels) == pytest.approx(report.loss)
+
+
+def test_a_run_that_is_not_done_answers_with_its_newest_weights_and_says_so(home):
+    run = left_after(9, epochs=50)
+    assert run.status() == "interrupted"
+    model = open_model(run)
+    newest = run.checkpoints()[-1]
+    assert (model.done, model.epoch) == (False, newest.epoch)
+    weights = run.load(newest.checkpoint, newest.sha256)[0]
+    opened = model.module.state_dict()
+    assert all(torch.equal(opened[name], weights[f"model.{name}"]) for name in opened)
+    assert model.probabilities(np.zeros((2, 1, 28, 28), dtype=np.uint8)).shape == (2, 4)
+
+
+def test_a_run_without_weights_has_no_model_yet(home):
+    run = new()
+    with pytest.raises(Refusal) as refused:
+        open_model(run)
+    assert (refused.value.key, refused.value.slots) == ("error.no_model_yet", {"run": run.name})
+
+
+@pytest.mark.parametrize("layers", ["flatten, dense(5), dense(classes)", "flatten, dense(classes)"])
+def test_weights_of_another_network_are_a_damaged_run(home, layers):
+    run, other = done(), done(layers=layers)
+    report = run.report()
+    assert report
+    shutil.copy(other.folder / report.model, run.folder / report.model)
+    events = run.events()
+    other_report = other.report()
+    assert other_report
+    swapped = [
+        event.model_copy(update={"model_sha256": other_report.model_sha256}) if isinstance(event, Report) else event
+        for event in events
+    ]
+    (run.folder / "events.jsonl").write_text("".join(event.model_dump_json() + "\n" for event in swapped))
+    with pytest.raises(Refusal) as refused:
+        open_model(run)
+    assert (refused.value.key, refused.value.slots) == ("error.run_damaged", {"run": run.name, "file": report.model})
+
+
+def test_a_changed_bit_of_the_weights_is_a_damaged_run(home):
+    run = done(epochs=1)
+    path = run.folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Refusal, match=r"error\.run_damaged"):
+        open_model(run)
+
+
+def test_a_spec_of_other_layers_than_the_weights_is_a_damaged_run(home):
+    run = left_after(9, epochs=50)
+    stored = json.loads((run.folder / "spec.json").read_text())
+    stored["spec"]["layers"][0]["filters"] = 9
+    (run.folder / "spec.json").write_text(json.dumps(stored))
+    with pytest.raises(Refusal) as refused:
+        open_model(Run(run.folder))
+    assert refused.value.slots["file"] == run.checkpoints()[-1].checkpoint
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [None, 20])
+def test_a_model_of_digits_sees_a_drawing_as_mnists_authors_would_have_made_it(home, side):
+    run = done(data="mnist-5k", split="stratified", image_size=side, layers="flatten, dense(classes)", epochs=1)
+    assert reads_digits(run)
+    model = open_model(run)
+    seen = model.image(drawing())
+    assert seen is not None
+    assert (seen.shape, seen.dtype) == ((1, side or 28, side or 28), np.uint8)
+    if side is None:
+        wanted = prepare(drawing()).image
+        assert wanted is not None
+        assert np.array_equal(seen[0], wanted)
+    one = model.class_names["en"].index("One")
+    assert model.probabilities(seen[None]).shape == (1, 10)
+    assert model.probabilities(seen[None])[0, one] > 0.3
+    assert model.image(np.zeros((120, 160, 4), dtype=np.uint8)) is None
+
+
+def test_a_model_of_other_images_sees_the_middle_of_a_picture_in_its_colours(home, tiny_data, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    parts = ("train", "val", "test")
+    images: Any = {f"{part}_images": random.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8) for part in parts}
+    labels: Any = {f"{part}_labels": (np.arange(12) % 3).astype(np.uint8) for part in parts}
+    (tmp_path / "own").mkdir()
+    np.savez(tmp_path / "own" / "fruit.npz", **images, **labels)
+    monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "own"))
+    run = done(data="fruit", layers="flatten, dense(classes)", epochs=1)
+    assert not reads_digits(run)
+    model = open_model(run)
+    Image.fromarray(random.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(tmp_path / "photo.png")
+    picture = open_picture(tmp_path / "photo.png")
+    seen = model.image(picture)
+    assert seen is not None
+    assert np.array_equal(seen, fit_picture(picture, (3, 16, 16)))
+    assert model.probabilities(seen[None]).shape == (1, 3)
+
+
+def test_whether_a_run_can_be_drawn_for_is_known_without_opening_its_model(home):
+    digits, others = new(data="mnist-5k", split="stratified", layers="flatten, dense(classes)", epochs=1), new()
+    assert (reads_digits(digits), reads_digits(others), reads_digits(new(data="gone"))) == (True, False, False)
+    assert not can_be_drawn_for(digits), "it has no weights yet"
+    assert not can_be_drawn_for(done())
+    work(str(digits.folder))
+    assert can_be_drawn_for(digits)
+    (digits.folder / "spec.json").write_text("{}")
+    assert not can_be_drawn_for(Run(digits.folder))

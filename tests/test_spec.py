@@ -1,0 +1,211 @@
+"""A spec takes what it can use, as numbers or as words, and refuses the rest with name, value and bounds."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import spec as spec_module
+from core.architectures import ARCHITECTURES
+from core.layers import parse, text
+from core.refusal import Refusal
+from core.spec import CUSTOM, RunSpec, allowed, checked, default
+
+# Field: values out of its bounds, the bounds as they are said.
+REFUSED = {
+    "data": (["", "x" * 101], "string"),
+    "split": (["random", ""], "stratified | official | first_last"),
+    "val_fraction": ([0, 0.0099, 0.51, "nan", "half"], "0.01 ... 0.5"),
+    "image_size": ([7, 129, 28.5, "large"], "8 ... 128"),
+    "normalisation": (["", "imagenet"], "unit | half | standard"),
+    "architecture": ([], " | ".join([*ARCHITECTURES, CUSTOM])),
+    "layers": ([], "conv(6, 5), max_pool(2), flatten, dense(classes)"),
+    "defaults": (["jax"], "pytorch | keras"),
+    "optimizer": (["SGD", "rmsprop"], "sgd | adam | adamw"),
+    "learning_rate": ([0, -0.1, 1.1e7, "inf", "nan", "0,1"], "> 0 ... 10000000"),
+    "momentum": ([-0.1, 1], "0 ... < 1"),
+    "weight_decay": ([-1e-9, 10.1], "0 ... 10"),
+    "schedule": (["linear"], "constant | cosine | one_cycle"),
+    "batch_size": ([0, 8193, 1.5], "1 ... 8192"),
+    "epochs": ([0, 10_001, "many"], "1 ... 10000"),
+    "seed": ([-1, 2**31], "0 ... 2147483647"),
+    "best_by": (["test_accuracy"], "val_accuracy | val_loss | last"),
+    "target_accuracy": ([0, 1.01], "> 0 ... 1"),
+    "patience": ([0, 10_001], "1 ... 10000"),
+    "time_limit": ([0, 1.1e7, "soon"], "> 0 ... 10000000"),
+}
+ON_THE_BOUND = {
+    "data": ["x", "x" * 100],
+    "val_fraction": [0.01, 0.5],
+    "image_size": [8, 128, None],
+    "learning_rate": [1e-300, 1e7],
+    "momentum": [0, 0.999],
+    "weight_decay": [0, 10],
+    "batch_size": [1, 8192],
+    "epochs": [1, 10_000],
+    "seed": [0, 2**31 - 1],
+    "target_accuracy": [1e-9, 1, None],
+    "patience": [1, 10_000, None],
+    "time_limit": [1e-9, 1e7, None],
+}
+
+
+def names(*values):
+    return st.sampled_from(values)
+
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "data": st.text(min_size=1, max_size=100),
+        "split": names("stratified", "official", "first_last"),
+        "val_fraction": st.floats(0.01, 0.5),
+        "image_size": st.none() | st.integers(8, 128),
+        "normalisation": names("unit", "half", "standard"),
+        "architecture": names(*ARCHITECTURES),
+        "defaults": names("pytorch", "keras"),
+        "optimizer": names("sgd", "adam", "adamw"),
+        "learning_rate": st.floats(0, 1e7, exclude_min=True),
+        "momentum": st.floats(0, 1, exclude_max=True),
+        "weight_decay": st.floats(0, 10),
+        "schedule": names("constant", "cosine", "one_cycle"),
+        "batch_size": st.integers(1, 8192),
+        "epochs": st.integers(1, 10_000),
+        "seed": st.integers(0, 2**31 - 1),
+        "best_by": names("val_accuracy", "val_loss", "last"),
+        "target_accuracy": st.none() | st.floats(0, 1, exclude_min=True),
+        "patience": st.none() | st.integers(1, 10_000),
+        "time_limit": st.none() | st.floats(0, 1e7, exclude_min=True),
+    },
+)
+
+
+def test_every_field_is_tried_here():
+    assert list(REFUSED) == list(RunSpec.model_fields)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, row in REFUSED.items() for value in row[0]])
+def test_a_value_out_of_bounds_is_refused_with_its_name_itself_and_the_bounds(name, value):
+    with pytest.raises(Refusal) as refused:
+        checked({name: value})
+    assert refused.value.key == "error.field_value"
+    assert refused.value.slots == {"field": name, "value": str(value)[:60], "allowed": REFUSED[name][1]}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_bounds_are_said_in_signs(name):
+    assert allowed(name) == REFUSED[name][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in ON_THE_BOUND.items() for value in values]
+)
+def test_a_value_on_its_bound_is_taken(name, value):
+    assert getattr(checked({name: value}), name) == value
+
+
+@settings(max_examples=150, deadline=None)
+@given(specs)
+def test_a_spec_comes_back_from_json(values):
+    spec = checked(values)
+    stored = spec.model_dump_json()
+    assert RunSpec.model_validate_json(stored) == spec
+    assert checked(json.loads(stored)) == spec
+    assert hash(RunSpec.model_validate_json(stored)) == hash(spec)
+
+
+@settings(max_examples=150, deadline=None)
+@given(specs)
+def test_a_spec_is_the_same_from_words_as_a_command_line_gives_them(values):
+    assert checked({name: str(value) for name, value in values.items()}) == checked(values)
+
+
+@pytest.mark.parametrize("nothing", ["", "none", "None", None])
+def test_an_empty_form_field_means_that_a_limit_is_not_used(nothing):
+    spec = checked({"patience": nothing, "time_limit": nothing, "target_accuracy": nothing, "image_size": nothing})
+    assert (spec.patience, spec.time_limit, spec.target_accuracy, spec.image_size) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("name", ["learnin_rate", "lr", "epochs ", ""])
+def test_an_unknown_field_is_named_beside_the_known_ones(name):
+    with pytest.raises(Refusal) as refused:
+        checked({name: 1})
+    assert refused.value.key == "error.field_unknown"
+    assert refused.value.slots == {"field": name, "known": ", ".join(RunSpec.model_fields)}
+
+
+@pytest.mark.parametrize("name", ["LeNet", "resnet-152", "", None, ["lenet"], 5])
+def test_an_unknown_architecture_is_named_beside_the_known_ones(name):
+    with pytest.raises(Refusal) as refused:
+        checked({"architecture": name})
+    assert refused.value.key == "error.architecture_unknown"
+    assert refused.value.slots == {"architecture": str(name), "known": ", ".join(ARCHITECTURES)}
+
+
+@pytest.mark.parametrize("name", ["", "Ba/d", "../lenet", "-x", "x" * 41])
+def test_an_architecture_beside_written_layers_has_a_name_that_a_folder_can_bear(name):
+    with pytest.raises(Refusal) as refused:
+        checked({"architecture": name, "layers": "flatten, dense(classes)"})
+    assert (refused.value.key, refused.value.slots["field"]) == ("error.field_value", "architecture")
+
+
+def test_layers_may_be_written_in_words():
+    words = "flatten, dense(32, activation=relu), dense(classes)"
+    spec = checked({"layers": words})
+    assert (spec.architecture, spec.layers) == (CUSTOM, parse(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [("flatten, densse(5)", "error.layer_unknown"), ("  ", "error.layer_count"), ("", "error.layer_count")],
+)
+def test_layers_in_wrong_words_are_refused_as_the_layers_say(words, key):
+    with pytest.raises(Refusal) as refused:
+        checked({"architecture": CUSTOM, "layers": words})
+    assert refused.value.key == key
+
+
+@pytest.mark.parametrize(
+    "layers", [[{"kind": "conv"}], [{"kind": "no"}], [5], {"a": 1}, 7, [{"kind": "flatten"}] * 101]
+)
+def test_layers_that_are_none_are_refused_by_their_field(layers):
+    with pytest.raises(Refusal) as refused:
+        checked({"layers": layers})
+    assert (refused.value.key, refused.value.slots["field"]) == ("error.field_value", "layers")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_name_and_its_layers_in_words_make_equal_specs(name):
+    assert checked({"architecture": name}) == checked({"architecture": name, "layers": text(ARCHITECTURES[name])})
+
+
+def test_equal_specs_are_equal_and_unequal_ones_are_not():
+    assert checked({"seed": 1, "epochs": 3}) == checked({"epochs": "3", "seed": "1"})
+    assert len(set(map(hash, (checked({"seed": seed}) for seed in (0, 1, 1, 2))))) == 3
+    assert checked({}) == RunSpec()
+
+
+def test_a_stored_spec_keeps_its_layers_when_the_architecture_changes(monkeypatch):
+    stored = checked({"architecture": "cnn"}).model_dump_json()
+    monkeypatch.setitem(spec_module.ARCHITECTURES, "cnn", parse("flatten, dense(classes)"))
+    again = RunSpec.model_validate_json(stored)
+    assert text(again.layers).startswith("conv(32, 3, activation=relu)")
+    assert text(checked({"architecture": "cnn"}).layers) == "flatten, dense(classes)"
+    monkeypatch.delitem(spec_module.ARCHITECTURES, "cnn")
+    assert RunSpec.model_validate_json(stored) == again
+
+
+def test_a_spec_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        checked({}).epochs = 9  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_networks_input_is_of_the_images_own_size_unless_the_spec_says_one():
+    assert checked({}).input_shape((3, 20, 30)) == (3, 20, 30)
+    assert checked({"image_size": 28}).input_shape((3, 32, 32)) == (3, 28, 28)
+    assert sum(row.parameters for row in checked({"image_size": 28}).table((3, 32, 32), 10)) == 62_006
+
+
+def test_a_fields_default_is_said():
+    assert (default("batch_size"), default("patience"), default("data")) == (64, None, "mnist-5k")

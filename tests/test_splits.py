@@ -1,0 +1,115 @@
+"""A spec's rule says which images train and which choose; the test split is handed through untouched."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from core.datasets import Split, Splits
+from core.refusal import Refusal
+from core.spec import checked
+from core.splits import choose, resized, val_indices
+
+
+def authors(counts=(100, 60, 40), val=True, shape=(1, 8, 8)):
+    """Splits whose images tell which one they are: the first two pixels hold the place in the train split."""
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(len(counts)), counts))
+    images = np.random.default_rng(2).integers(0, 256, (len(labels), *shape), dtype=np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = np.divmod(np.arange(len(labels)), 256)
+    others = [Split(images[:n].copy(), labels[:n].copy()) for n in (20, 30)]
+    return Splits(train=Split(images, labels), val=others[0] if val else None, test=others[1])
+
+
+def places(split):
+    return split.images[:, 0, 0, 0].astype(int) * 256 + split.images[:, 0, 0, 1]
+
+
+@pytest.mark.parametrize("rule", ["stratified", "first_last"])
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.3, 0.5])
+def test_each_train_image_either_trains_or_chooses_under_its_own_label(rule, fraction):
+    source = authors()
+    chosen = choose(checked({"split": rule, "val_fraction": fraction}), source)
+    assert chosen.val is not None
+    train, val = places(chosen.train), places(chosen.val)
+    assert len(train)
+    assert len(val)
+    assert sorted([*train, *val]) == list(range(200))
+    assert list(train) == sorted(train)
+    assert np.array_equal(chosen.train.labels, source.train.labels[train])
+    assert np.array_equal(chosen.val.labels, source.train.labels[val])
+
+
+def test_a_stratified_split_keeps_each_classs_share():
+    chosen = choose(checked({"val_fraction": 0.2}), authors())
+    assert chosen.val is not None
+    assert np.bincount(chosen.val.labels).tolist() == [20, 12, 8]
+    assert np.bincount(chosen.train.labels).tolist() == [80, 48, 32]
+
+
+def test_a_stratified_split_is_a_function_of_the_seed():
+    labels = authors().train.labels
+    zero, again, one = (val_indices(checked({"seed": seed}), labels) for seed in (0, 0, 1))
+    assert np.array_equal(zero, again)
+    assert not np.array_equal(zero, one)
+    assert zero.tolist() == sorted(set(zero.tolist()))
+
+
+def test_classes_too_small_for_a_share_still_leave_an_image_to_choose_by():
+    chosen = choose(checked({"val_fraction": 0.01}), authors(counts=(3, 3, 3)))
+    assert chosen.val is not None
+    assert (len(chosen.train.labels), len(chosen.val.labels)) == (8, 1)
+
+
+def test_first_and_last_part_bloodmnist_as_keras_does():
+    last = val_indices(checked({"split": "first_last", "val_fraction": 0.3}), np.zeros(11_959, dtype=np.int64))
+    assert (last[0], last[-1], len(last)) == (8_371, 11_958, 3_588)
+
+
+def test_the_authors_own_val_split_is_taken_as_it_is():
+    source = authors()
+    chosen = choose(checked({"split": "official"}), source)
+    assert chosen.train is source.train
+    assert chosen.val is source.val
+
+
+def test_an_official_val_split_that_is_not_there_is_refused():
+    with pytest.raises(Refusal) as refused:
+        choose(checked({"split": "official", "data": "mnist"}), authors(val=False))
+    assert (refused.value.key, refused.value.slots) == ("error.no_official_val", {"data": "mnist"})
+
+
+@pytest.mark.parametrize("rule", ["stratified", "first_last", "official"])
+def test_the_test_split_is_handed_through_untouched(rule):
+    source = authors()
+    assert choose(checked({"split": rule}), source).test is source.test
+
+
+@pytest.mark.parametrize("size", [None, 12])
+@pytest.mark.parametrize("rule", ["stratified", "first_last", "official"])
+def test_no_array_can_be_written_to(rule, size):
+    chosen = choose(checked({"split": rule, "image_size": size}), authors())
+    for split in chosen.parts().values():
+        assert split.images.shape[1:] == ((1, 12, 12) if size else (1, 8, 8))
+        with pytest.raises(ValueError, match="read-only"):
+            split.images[0] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            split.labels[0] = 0
+
+
+@pytest.mark.parametrize("side", [28, 64, 9])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 20, 31)], ids=str)
+def test_images_are_resized_as_torchvision_resizes_them(shape, side):
+    random = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, shape[1] * shape[2]).reshape(1, 1, *shape[1:])
+    images = np.concatenate([random.integers(0, 256, (3, *shape)), np.broadcast_to(ramp, (1, *shape))]).astype(np.uint8)
+    wanted = v2.Resize((side, side), antialias=True)(torch.from_numpy(images.copy())).numpy()
+    ours = resized(Split(images, np.arange(4)), side)
+    assert ours.images.dtype == np.uint8
+    assert np.abs(ours.images.astype(int) - wanted.astype(int)).max() <= 1
+    assert ours.labels.tolist() == [0, 1, 2, 3]
+
+
+def test_many_images_are_resized_in_their_order():
+    images = np.arange(2_500, dtype=np.int64).reshape(-1, 1, 1, 1) % 251 * np.ones((1, 1, 4, 4), dtype=np.int64)
+    split = resized(Split(images.astype(np.uint8), np.arange(2_500)), 8)
+    assert np.array_equal(split.images[:, 0, 3, 3], np.arange(2_500) % 251)

@@ -1,0 +1,454 @@
+"""The store opens whatever moment a crash chose and whatever lies in it; a run is in its old or its new state."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from core import store
+from core.events import Epoch, Report, Step, to_line
+from core.refusal import Refusal
+from core.spec import RunSpec
+from core.store import Run, create, find, runs
+from tests.driver import ROOT
+
+STATUSES = {"queued", "running", "paused", "stopped", "interrupted", "failed", "done"}
+
+
+def step(number: int) -> Step:
+    return Step(epoch=1, step=number, loss=1.5, accuracy=0.5, seconds=0.1, images_per_second=10)
+
+
+@pytest.fixture
+def run(home) -> Run:
+    """A run with two checkpoints."""
+    from tests.crash_points import commit, spec, started
+
+    run = create(spec())
+    run.append(started(0))
+    for epoch in (1, 2):
+        run.append(step(epoch * 5 - 1))
+        commit(run, epoch)
+    return run
+
+
+@pytest.fixture
+def done(run) -> Run:
+    from tests.crash_points import report
+
+    report(run)
+    return run
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the crash points are counted in a forked process")
+@pytest.mark.parametrize("scenario", ["create", "append", "commit", "report", "ask"])
+def test_a_crash_or_power_cut_at_any_call_leaves_the_old_state_or_the_new(run, scenario, home, tmp_path):
+    out = tmp_path / "out"
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.crash_points", scenario, str(home), str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    through = json.loads(result.stdout)
+    assert through >= 4
+    old, states = describe(home, run.name), set()
+    assert old == describe(home, run.name)
+    new = describe(out / str(through) / "crash", run.name)
+    assert new != old
+    for k in range(1, through + 1):
+        for cut in ("crash", "power"):
+            place = out / str(k) / cut
+            state = describe(place, run.name)
+            assert state in (old, new), (k, cut)
+            states.add(json.dumps(state))
+            if scenario != "ask" and k == through:
+                assert state == new, f"{scenario} has returned, and a {cut} loses it"
+            goes_on(Run(place / run.name))
+    assert len(states) == 2
+
+
+def describe(folder: Path, name: str) -> list:
+    """What a reader sees of a store: its runs' specs and statuses, and of one run what counts of its files."""
+    found = sorted(runs(folder), key=lambda one: one.status())
+    run = Run(folder / name)
+    newest = [run.load(event.checkpoint, event.sha256)[1] for event in run.checkpoints()[-1:] if not run.report()]
+    report = run.report()
+    if report:
+        run.load(report.model, report.model_sha256)
+        run.load(report.predictions, report.predictions_sha256)
+    events = [to_line(event) for event in run.events() if not isinstance(event, Report)]
+    facts = [one.facts() | {"run": len(one.name)} for one in found]
+    return [facts, [one.spec.epochs for one in found], newest, events, run.control().wanted]
+
+
+def goes_on(run: Run) -> None:
+    """An event appended after the crash is read back."""
+    run.append(step(1000))
+    assert run.read()[0][-1] == step(1000)
+
+
+def test_a_last_line_cut_at_any_byte_is_no_event_and_the_next_line_is_one(run):
+    log = run.folder / "events.jsonl"
+    whole = log.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for length in range(len(whole) - len(lines[-1]) - len(lines[-2]), len(whole)):
+        log.write_bytes(whole[:length])
+        events = run.events()
+        assert len(events) == whole[:length].count(b"\n")
+        run.append(step(77))
+        assert run.events() == [*events, step(77)]
+
+
+def test_a_line_read_while_it_grows_is_read_once(run):
+    events, offset = run.read()
+    with (run.folder / "events.jsonl").open("ab") as log:
+        log.write(to_line(step(50)).encode()[:20])
+        log.flush()
+        assert run.read(offset) == ([], offset)
+        log.write(to_line(step(50)).encode()[20:] + b"\n")
+    assert run.read(offset)[0] == [step(50)]
+    assert run.read()[0] == [*events, step(50)]
+
+
+def test_a_flipped_bit_or_a_cut_in_a_file_of_arrays_is_noticed(done):
+    report = done.report()
+    file = done.folder / report.model
+    whole = file.read_bytes()
+    for position in range(0, len(whole), max(1, len(whole) // 300)):
+        file.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :])
+        with pytest.raises(Refusal, match="run_damaged"):
+            done.load(report.model, report.model_sha256)
+        file.write_bytes(whole[:position])
+        with pytest.raises(Refusal, match="run_damaged"):
+            done.load(report.model, report.model_sha256)
+    file.unlink()
+    with pytest.raises(Refusal, match="run_damaged"):
+        done.load(report.model, report.model_sha256)
+
+
+def test_a_report_of_a_thousand_classes_is_found_at_the_end_of_the_log(done):
+    report = done.report().model_copy(update={"confusion_matrix": ((11,) * 1000,) * 1000})
+    done.append(report)
+    assert done.status() == "done"
+
+
+# --- damaged and newer runs -------------------------------------------------------------------------------------------
+
+
+def missing(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 8 + b"\n")
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def json_null(path: Path) -> None:
+    path.write_text("null\n")
+
+
+def json_list(path: Path) -> None:
+    path.write_text('[{"event": "report"}]\n')
+
+
+def json_wrong(path: Path) -> None:
+    path.write_text('{"format": [], "spec": 3, "event": {}, "wanted": ["pause"], "serial": "x"}\n')
+
+
+def json_deep(path: Path) -> None:
+    path.write_text("[" * 100_000 + "]" * 100_000 + "\n")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def a_link_to_itself(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
+
+
+MUTATIONS = (missing, empty, garbage, half, json_null, json_list, json_wrong, json_deep, a_folder, a_link_to_itself)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_damaged_run_is_listed_as_what_it_is_and_all_others_are_fine(done, mutation):
+    folder = done.folder.parent
+    done.ask("run")
+    (done.folder / "lock").touch()
+    for file in ("spec.json", "events.jsonl", "control", "lock", "model.safetensors"):
+        damaged = Run(folder / f"damaged-{file.partition('.')[0]}")
+        shutil.copytree(done.folder, damaged.folder)
+        mutation(damaged.folder / file)
+    facts = {one.name: one.facts() for one in runs()}
+    assert len(facts) == 6
+    assert facts[done.name]["status"] == "done"
+    assert facts["damaged-spec"]["status"] == "damaged"
+    assert {facts[f"damaged-{file}"]["status"] for file in ("control", "lock", "model")} == {"done"}
+    unreadable = mutation in (a_folder, a_link_to_itself)
+    assert facts["damaged-events"]["status"] in ({"damaged"} if unreadable else {"queued", "interrupted"})
+    with pytest.raises(Refusal, match="run_damaged"):
+        _ = find("damaged-spec").spec
+    assert find("damaged-control").control().wanted == "run"
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_the_status_of_an_unfinished_run_survives_damage(run, mutation):
+    for file in ("control", "lock", store.file_name(2, 10)):
+        (run.folder / "control").touch()
+        (run.folder / "lock").touch()
+        mutation(run.folder / file)
+        assert run.facts()["status"] == "interrupted"
+        shutil.rmtree(run.folder / file, ignore_errors=True)
+        (run.folder / file).unlink(missing_ok=True)
+
+
+def test_what_is_no_run_at_all_is_passed_over(run):
+    folder = run.folder.parent
+    (folder / "a-file").write_text("")
+    (folder / ".new-0123").mkdir()
+    (folder / "an-empty-folder").mkdir()
+    (folder / "a-link").symlink_to(run.folder)
+    assert {one.name: one.facts()["status"] for one in runs()} == {
+        run.name: "interrupted",
+        "an-empty-folder": "damaged",
+    }
+
+
+def test_a_run_of_a_newer_format_is_listed_as_newer_and_nothing_is_changed(done):
+    stored = json.loads((done.folder / "spec.json").read_text())
+    (done.folder / "spec.json").write_text(json.dumps(stored | {"format": store.FORMAT + 1, "spec": "of tomorrow"}))
+    done = Run(done.folder)
+    before = tree(done.folder)
+    assert done.facts()["status"] == "newer"
+    with pytest.raises(Refusal, match="run_newer"):
+        _ = done.spec
+    from core.work import work
+
+    with pytest.raises(Refusal, match="run_newer"):
+        work(str(done.folder))
+    assert tree(done.folder) == before
+
+
+def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+NAMES = [
+    *(
+        "",
+        ".",
+        "..",
+        "../x",
+        "../store",
+        "a/../../x",
+        "/etc",
+        "/",
+        "//",
+        "a/b",
+        "a\\b",
+        "..\\x",
+        "C:\\x",
+        "C:x",
+        "~",
+        "~root",
+    ),
+    *("a\0b", "\0", "a\nb", "a\n", " a", "a ", "a.", "a..b", ".hidden", ".new-01", "-x", "_x", "*", "?", "a:b", "a|b"),
+    *("<script>", "%2e%2e%2fx", "..%2fx", "$HOME", "`id`", "CON", "nul", "COM1", "a" * 152, "a" * 5000),
+    *("é", "名前", "😀", "a\u202eb", "ａ", "\ud800"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_that_is_no_runs_name_is_refused(run, tmp_path, name):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(Refusal, match="run_unknown"):
+        find(name)
+
+
+def test_a_link_in_the_store_leads_nowhere(run, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (run.folder.parent / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(Refusal, match="run_unknown"):
+        find("link")
+    assert find(run.name) == run
+
+
+def test_200_runs_made_in_a_row_have_200_names_that_sort_by_time(home):
+    spec = RunSpec(data="Ünï/../çödé.. 😀" + "x" * 80, architecture="lenet")
+    made = [create(spec) for _ in range(200)]
+    assert len({run.name for run in made}) == len(runs()) == 200
+    assert all(re.fullmatch(r"\d{8}-\d{4}-[a-z0-9-]+-lenet-[0-9a-f]{4}", run.name) for run in made)
+    assert {find(run.name).spec for run in made} == {spec}
+    assert {path.name for run in made for path in run.folder.iterdir()} == {"spec.json"}
+    assert {path.name for path in home.iterdir()} == {run.name for run in made}
+
+
+@pytest.mark.parametrize("below", [".", "below"])
+def test_a_store_that_cannot_be_written_is_a_refusal(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refusal, match="store_write"):
+        create(RunSpec(data="tiny"), tmp_path / "file" / below)
+    assert runs(tmp_path / "file") == []
+    with pytest.raises(Refusal, match="run_unknown"):
+        find("a", tmp_path / "file")
+
+
+# --- the lock, and what is asked --------------------------------------------------------------------------------------
+
+HOLD_OFTEN = """
+import sys, pathlib
+from core.store import Run
+run, missed = Run(pathlib.Path(sys.argv[1])), 0
+for _ in range(200):
+    with run.hold() as held:
+        missed += not held
+print(missed)
+"""
+
+
+def test_readers_who_look_at_the_lock_keep_no_worker_from_it(run):
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            run.is_held()
+
+    threads = [threading.Thread(target=look) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", HOLD_OFTEN, str(run.folder)], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert result.stdout == "0\n"
+
+
+def test_readers_who_look_at_the_lock_do_not_take_each_other_for_a_worker(run):
+    (run.folder / "lock").touch()
+    seen = []
+
+    def look() -> None:
+        seen.extend(run.is_held() for _ in range(300))
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [False] * 1200
+
+
+FINISH = """
+import sys, pathlib
+from core.store import Run
+for folder in sys.stdin:
+    run = Run(pathlib.Path(folder.strip()))
+    with run.hold():
+        print("held", flush=True)
+        sys.stdin.readline()
+        run.append(Run(pathlib.Path(sys.argv[1])).report())
+"""
+
+
+def test_a_run_that_ends_while_we_look_is_running_or_done_but_never_interrupted(done):
+    spec = done.spec
+    worker = subprocess.Popen(
+        [sys.executable, "-c", FINISH, str(done.folder)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with worker:
+        assert worker.stdin
+        assert worker.stdout
+        for _ in range(60):
+            run = create(spec)
+            run.append(step(1))
+            worker.stdin.write(f"{run.folder}\n")
+            worker.stdin.flush()
+            assert worker.stdout.readline() == "held\n"
+            worker.stdin.write("end\n")
+            worker.stdin.flush()
+            seen = [run.status()]
+            while seen[-1] != "done":
+                seen.append(run.status())
+            assert set(seen) <= {"running", "done"}
+        worker.stdin.close()
+
+
+def test_a_half_written_control_is_no_control_and_the_workers_tidying_leaves_it_alone(run):
+    aside = run.folder / "control.0123.part"
+    aside.write_text('{"wan')
+    orphan = run.folder / "checkpoint-0003-00000015.safetensors.0123.part"
+    orphan.write_text("")
+    run.tidy(keep={event.checkpoint for event in run.checkpoints()})
+    assert aside.exists()
+    assert not orphan.exists()
+    assert run.control() == store.Control()
+    for event in run.checkpoints():
+        run.load(event.checkpoint, event.sha256)
+
+
+def test_what_is_asked_is_read_back_and_each_asking_differs(run):
+    marks, serials = set(), set()
+    for wanted in ("run", "pause", "batch", "batch", "epoch", "stop"):
+        run.ask(wanted)
+        assert run.control().wanted == wanted
+        marks.add(run.control_changed())
+        serials.add(run.control().serial)
+        time.sleep(0.005)
+    assert len(marks) == len(serials) == 6
+    assert run.status() == "stopped"
+
+
+def test_a_run_that_a_worker_is_at_cannot_be_deleted(run):
+    with run.hold() as held:
+        assert held
+        with pytest.raises(Refusal, match="run_held"):
+            run.delete()
+    run.delete()
+    assert not run.folder.exists()
+    assert list(run.folder.parent.iterdir()) == []
+
+
+def test_the_newest_two_checkpoints_are_kept_and_their_events_all(run):
+    from tests.crash_points import commit
+
+    for epoch in (3, 4):
+        commit(run, epoch)
+    assert [event.epoch for event in run.events() if isinstance(event, Epoch)] == [1, 2, 3, 4]
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        store.file_name(3, 15),
+        store.file_name(4, 20),
+        "events.jsonl",
+        "spec.json",
+    ]

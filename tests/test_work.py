@@ -1,0 +1,351 @@
+"""One worker: it trains, obeys, breaks off, is killed, and goes on as if nothing had been."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from core.architectures import ARCHITECTURES
+from core.events import Checkpoint, Epoch, Failure, Started
+from core.refusal import Refusal
+from core.spec import RunSpec
+from core.store import Run, create
+from core.work import work
+from tests.driver import KILLED, ROOT, outcome
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the driver forks")
+
+FINISHED = {"spec.json", "events.jsonl", "model.safetensors", "predictions.safetensors", "lock"}
+LOOKS = 1 + 5 + 1 + 1  # of an epoch of `tiny`: before it, 5 steps, val, the epoch's end
+EVERYTHING = {
+    "layers": "conv(4, 3), batch_norm, activation(relu), max_pool(2), flatten, dense(16), dropout(0.5), dense(classes)",
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "schedule": "one_cycle",
+    "normalisation": "standard",
+    "patience": 2,
+    "epochs": 4,
+}
+
+
+def new(**fields) -> Run:
+    """A queued run on `tiny`: 5 steps an epoch."""
+    values = {"data": "tiny", "split": "official", "architecture": "mlp", "batch_size": 16, "epochs": 2} | fields
+    if "layers" in fields:
+        values["architecture"] = "custom"
+    return create(RunSpec(**values))
+
+
+def events_of(run: Run, kind: type) -> list:
+    return [event for event in run.events() if isinstance(event, kind)]
+
+
+def names_in(run: Run) -> set[str]:
+    return {path.name for path in run.folder.iterdir()}
+
+
+# --- one worker -------------------------------------------------------------------------------------------------------
+
+
+def test_a_queued_run_is_done_when_work_returns_and_its_folder_holds_nothing_half_written(home):
+    run, told = new(), []
+    assert run.status() == "queued"
+    assert work(str(run.folder), tell=told.append) == "done"
+    assert names_in(run) == FINISHED
+    assert told == run.events()
+    assert [event.epoch for event in events_of(run, Epoch)] == [1, 2]
+    assert events_of(run, Started)[0].threads == 1
+    report = run.report()
+    assert report
+    assert report.n == 30
+    assert set(run.load(report.predictions, report.predictions_sha256)[0]) == {"probabilities", "labels"}
+
+
+def test_a_done_run_is_left_alone(home):
+    run = new(epochs=1)
+    work(str(run.folder))
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    assert work(str(run.folder)) == "done"
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_a_run_that_another_process_holds_is_left_alone(home):
+    run = new()
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, pathlib; from core.store import Run\n"
+            "with Run(pathlib.Path(sys.argv[1])).hold() as held: print(held, flush=True); sys.stdin.read()",
+            str(run.folder),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "True\n"
+        assert work(str(run.folder)) == "running"
+        assert names_in(run) == {"spec.json", "lock"}
+        holder.kill()
+    assert run.status() == "queued"
+
+
+def test_of_twenty_workers_started_at_once_on_one_run_one_writes(home, driver):
+    run = new(epochs=1, data="long-val", architecture="cnn")
+    assert set(driver.work(run, times=20)) == {0}
+    assert run.status() == "done"
+    kinds = [event.event for event in run.read()[0]]
+    assert kinds.count("started") == kinds.count("epoch") == kinds.count("report") == 1
+    assert (run.folder / "events.jsonl").read_bytes().count(b"\n") == len(kinds)
+
+
+def test_a_deleted_or_damaged_run_is_refused_and_nothing_is_written(home):
+    run = new()
+    folder = run.folder
+    run.delete()
+    with pytest.raises(Refusal, match="run_damaged"):
+        work(str(folder))
+    assert not folder.exists()
+    run = new()
+    (run.folder / "spec.json").write_text("{")
+    with pytest.raises(Refusal, match="run_damaged"):
+        work(str(run.folder))
+    assert names_in(run) == {"spec.json"}
+
+
+def test_what_goes_wrong_is_a_failure_event_and_the_run_can_be_taken_up_again(home, tiny_data, monkeypatch):
+    run = new()
+    monkeypatch.setenv("BANCADA_DATA", str(home))
+    assert work(str(run.folder)) == "failed"
+    failure = run.last(Failure)
+    assert failure
+    assert failure.error == "error.data_unknown"
+    assert "Traceback" in failure.trace
+    monkeypatch.setenv("BANCADA_DATA", str(tiny_data))
+    assert work(str(run.folder)) == "done"
+
+
+def test_a_run_that_diverges_fails_with_the_step_and_no_line_that_is_not_json(home):
+    run = new(optimizer="sgd", learning_rate=1e6, layers="flatten, dense(32), dense(classes)")
+    assert work(str(run.folder)) == "failed"
+    failure = run.last(Failure)
+    assert failure
+    assert failure.error == "error.diverged"
+    assert failure.slots["step"] <= 20
+    for line in (run.folder / "events.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+# --- broken off and taken up again ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_killed_twice_and_taken_up_again_equals_unbroken(home, driver, architecture):
+    fields = {"architecture": architecture, "optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.01}
+    unbroken, killed = new(**fields), new(**fields)
+    assert driver.work(unbroken) == [0]
+    assert driver.work(killed, {LOOKS + 2: "kill"}) == [KILLED]  # in the second epoch
+    assert killed.status() == "interrupted"
+    assert driver.work(killed, {4: "leave"}) == [0]  # in its middle
+    assert killed.status() == "interrupted"
+    assert driver.work(killed) == [0]
+    assert [event.step for event in events_of(killed, Started)] == [0, 5, 8]
+    assert outcome(killed) == outcome(unbroken)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, tiny_data, driver) -> dict[str, object]:
+    """The outcome of EVERYTHING, undisturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BANCADA_STORE", str(tmp_path_factory.mktemp("unbroken")))
+        patch.setenv("BANCADA_DATA", str(tiny_data))
+        patch.setenv("BANCADA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("BANCADA_DEVICE", "cpu")
+        patch.setenv("BANCADA_THREADS", "1")
+        run = new(**EVERYTHING)
+        driver.work(run)
+        return outcome(run)
+
+
+@pytest.mark.parametrize("optimizer", [{"optimizer": "sgd"}, {"optimizer": "adam", "defaults": "keras"}])
+def test_optimizers_with_and_without_a_state_go_on_as_they_were(home, driver, optimizer):
+    whole, broken = new(**optimizer), new(**optimizer)
+    driver.work(whole)
+    driver.work(broken, {4: "leave"})
+    driver.work(broken)
+    assert outcome(broken) == outcome(whole)
+
+
+def test_killed_at_random_moments_equals_unbroken(home, driver, unbroken):
+    clock = time.monotonic()
+    driver.work(new(**EVERYTHING))
+    whole = time.monotonic() - clock
+    run, generator, kills = new(**EVERYTHING), random.Random(), 0  # noqa: S311
+    while not run.report():
+        kills += driver.work(run, kill_after=generator.uniform(0, 0.7) * whole) == [KILLED]
+        if kills == 12:
+            driver.work(run)
+    assert kills
+    assert outcome(run) == unbroken
+
+
+@pytest.mark.parametrize("look", [1, 2, LOOKS - 2, LOOKS - 1, LOOKS, LOOKS + 3])
+def test_a_worker_that_leaves_saves_where_it_is_and_the_next_one_goes_on_from_there(home, driver, unbroken, look):
+    run = new(**EVERYTHING)
+    assert driver.work(run, {look: "leave"}) == [0]
+    assert run.status() == "interrupted"
+    last = run.checkpoints()[-1]
+    assert isinstance(run.events()[-1], Epoch | Checkpoint)
+    driver.work(run)
+    assert events_of(run, Started)[1].step == last.step
+    assert outcome(run) == unbroken
+
+
+def test_paused_in_mid_epoch_and_resumed_equals_unbroken(home, driver, unbroken):
+    run = new(**EVERYTHING)
+    driver.work(run, {3: "pause", 6: "run", LOOKS + 6: "pause", LOOKS + 9: "run"})
+    assert [event.step for event in events_of(run, Checkpoint)] == [3, 9]  # one batch after it was asked
+    assert outcome(run) == unbroken
+
+
+def test_stopped_in_mid_epoch_it_is_left_alone_until_it_is_asked_to_go_on(home, driver, unbroken):
+    run = new(**EVERYTHING)
+    driver.work(run, {3: "stop"})
+    assert run.status() == "stopped"
+    assert [event.step for event in events_of(run, Checkpoint)] == [3]
+    lines = (run.folder / "events.jsonl").read_bytes()
+    driver.work(run)
+    assert (run.folder / "events.jsonl").read_bytes() == lines
+    run.ask("run")
+    assert run.status() == "interrupted"
+    driver.work(run)
+    assert outcome(run) == unbroken
+
+
+def test_batch_by_batch_and_epoch_by_epoch_equals_unbroken(home, driver, unbroken):
+    run = new(**EVERYTHING)
+    run.ask("batch")
+    driver.work(run, {5: "batch", 10: "batch", 15: "epoch", 30: "epoch", 45: "run"})
+    assert [event.step for event in events_of(run, Checkpoint)] == [1, 2, 3]
+    assert [event.epoch for event in events_of(run, Epoch)] == [1, 2, 3, 4]
+    assert outcome(run) == unbroken
+
+
+@pytest.mark.parametrize(
+    ("wanted", "step", "epoch"), [("pause", 0, 0), ("batch", 1, 0), ("epoch", 5, 1), ("stop", None, None)]
+)
+def test_what_is_asked_before_the_worker_starts_is_obeyed(home, driver, wanted, step, epoch):
+    run = new()
+    run.ask(wanted)
+    driver.work(run, {LOOKS + 4: "leave"})
+    assert [(event.step, event.epoch) for event in run.checkpoints()] == ([(step, epoch)] if step is not None else [])
+    assert run.status() == ("stopped" if wanted == "stop" else "interrupted")
+
+
+def test_one_batch_asked_of_a_resumed_run_is_one_batch(home, driver):
+    run = new()
+    driver.work(run, {4: "leave"})
+    run.ask("batch")
+    driver.work(run, {6: "leave"})
+    assert [event.step for event in run.checkpoints()] == [3, 4]
+
+
+def test_a_batch_asked_while_the_worker_runs_is_one_batch_and_then_a_pause(home, driver):
+    run = new()
+    driver.work(run, {3: "batch", 8: "leave"})
+    assert [event.step for event in run.checkpoints()] == [4]  # asked after 2; seen after 3; one more
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_flipped_bit_in_the_newest_checkpoints_costs_time_but_no_bit_of_the_result(home, driver, unbroken, damaged):
+    run = new(**EVERYTHING)
+    driver.work(run, {3 * LOOKS + 1: "leave"})
+    saved = run.checkpoints()
+    for event in saved[-damaged:]:
+        file = run.folder / event.checkpoint
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 16
+        file.write_bytes(data)
+    driver.work(run)
+    assert events_of(run, Started)[1].step < saved[-1].step
+    assert outcome(run) == unbroken
+
+
+def test_a_run_keeps_its_number_of_threads_and_its_bits_on_another_setting(home, driver):
+    fields = {"architecture": "lenet", "batch_size": 64}
+    whole, broken = new(**fields), new(**fields)
+    driver.work(whole, BANCADA_THREADS="2")
+    driver.work(broken, {3: "leave"}, BANCADA_THREADS="2")
+    driver.work(broken, BANCADA_THREADS="1")
+    assert [event.threads for event in events_of(broken, Started)] == [2, 2]
+    assert outcome(broken) == outcome(whole)
+
+
+# --- a full disk ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path, home, monkeypatch):
+    """A store on a disk of 3 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = (
+        sys.platform == "linux"
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("only root may mount a small disk")
+    monkeypatch.setenv("BANCADA_STORE", str(folder))
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_fails_the_run_leaves_its_checkpoint_and_lets_it_go_on_when_there_is_room(small_disk, driver):
+    fields = {"epochs": 3, "layers": "flatten, dense(64), dense(classes)"}  # checkpoints of 0.6 MB
+    whole, run = new(**fields), new(**fields)
+    driver.work(whole)
+    driver.work(run, {LOOKS + 2: "leave"})
+    before = run.checkpoints()
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        size = 1 << 16
+        while size >= 4096:
+            try:
+                file.write(bytes(size))
+            except OSError:
+                size //= 2
+    driver.work(run)
+    assert run.status() in ("failed", "interrupted")
+    failure = run.last(Failure)
+    assert failure is None or failure.error == "error.disk_full"
+    assert not list(run.folder.glob("*.part"))
+    assert run.checkpoints() == before
+    for event in before:
+        run.load(event.checkpoint, event.sha256)
+    with pytest.raises(Refusal, match="store_write"):
+        new(layers=", ".join(["flatten", *["dense(9)"] * 40, "dense(classes)"]))
+    assert not list(small_disk.glob(".new-*"))
+    ballast.unlink()
+    driver.work(run)
+    assert outcome(run) == outcome(whole)
+
+
+# --- odd folders ------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_whose_name_has_spaces_letters_and_150_signs_works_as_any(home, tmp_path, monkeypatch, driver):
+    odd = tmp_path / "Klasse 7b - Übung 名前 😀" / ("x" * 150)
+    monkeypatch.setenv("BANCADA_STORE", str(odd))
+    run = new(epochs=1)
+    driver.work(run)
+    assert run.status() == "done"
+    assert run.folder.parent == odd

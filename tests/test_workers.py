@@ -1,0 +1,223 @@
+"""Who does the work: a queue, a process for each run, and no process left over, whoever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from core import workers as module
+from core.events import Checkpoint, Epoch, Started, Step
+from core.spec import RunSpec
+from core.store import Run, create
+from core.workers import Workers
+from tests.conftest import wait_for
+from tests.driver import ROOT, outcome
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+SERVER = """
+import pathlib, sys
+from core.store import Run
+from core.workers import Workers
+workers = Workers(3, spare_after=0)
+for folder in sys.stdin:
+    workers.submit(Run(pathlib.Path(folder.strip())))
+"""
+
+
+def new(**fields) -> Run:
+    values = {"data": "tiny", "split": "official", "architecture": "mlp", "batch_size": 16, "epochs": 1}
+    return create(RunSpec(**(values | fields)))
+
+
+def endless() -> Run:
+    return new(epochs=10_000, best_by="last")
+
+
+def pid_of(run: Run) -> int:
+    """The process at the run, once it is."""
+    wait_for(lambda: run.last(Started) and run.is_held())
+    started = run.last(Started)
+    assert started
+    return started.pid
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether nothing runs there any more; its new parent may yet have to take note."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def is_done(run: Run) -> bool:
+    return run.status() == "done"
+
+
+@pytest.fixture
+def workers(home, monkeypatch) -> Iterator[Workers]:
+    """One slot; a worker that is asked to leave has a second for it."""
+    monkeypatch.setattr(module, "GRACE", 1.0)
+    before = set(psutil.Process().children(recursive=True))
+    one = Workers(1, spare_after=0)
+    yield one
+    one.close()
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.fixture
+def others(driver) -> set[psutil.Process]:
+    """The processes that are not the workers'."""
+    return set(psutil.Process().children(recursive=True))
+
+
+def waiting(others: set[psutil.Process]) -> list[int]:
+    """The worker processes there are."""
+    return [child.pid for child in psutil.Process().children() if child not in others]
+
+
+def test_runs_are_worked_at_in_their_order_by_a_process_each_and_one_killed_hits_no_other(others, workers):
+    wait_for(lambda: waiting(others))
+    spare = waiting(others)
+    first, second, third, stopped = endless(), new(), new(), new()
+    for run in (first, second, third, stopped, second, first):
+        workers.submit(run)
+    wait_for(lambda: workers.place(first) == 0)
+    assert [workers.place(run) for run in (second, third, stopped)] == [1, 2, 3]
+    stopped.ask("stop")
+    assert stopped.status() == "stopped"
+    first.ask("run")
+    pid = pid_of(first)
+    assert [pid] == spare == waiting(others)
+    environment = psutil.Process(pid).environ()
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert environment["OMP_NUM_THREADS"] == "1"
+    first.ask("stop")  # so that its second place in the queue is passed over
+    wait_for(lambda: is_done(second) and is_done(third) and workers.place(stopped) is None)
+    pids = [run.last(Started).pid for run in (first, second, third)]  # pyright: ignore
+    assert len(set(pids)) == 3
+    assert second.last(Started).step == 0  # pyright: ignore
+    assert [event.event for event in second.read()[0]].count("started") == 1
+    assert (
+        second.folder.joinpath("events.jsonl").stat().st_mtime <= third.folder.joinpath("events.jsonl").stat().st_mtime
+    )
+    assert stopped.status() == "stopped"
+    assert stopped.events() == []
+    wait_for(lambda: workers.place(first) is None)
+    assert first.status() == "stopped"
+
+
+def test_a_worker_that_is_killed_loses_its_run_only_and_a_dead_spare_loses_none(others, workers):
+    killed, after = endless(), new()
+    workers.submit(killed)
+    workers.submit(after)
+    os.kill(pid_of(killed), signal.SIGKILL)
+    wait_for(lambda: killed.status() == "interrupted", 1)
+    wait_for(lambda: is_done(after) and workers.place(after) is None)
+    assert workers.place(killed) is None
+    wait_for(lambda: waiting(others))
+    os.kill(waiting(others)[0], signal.SIGKILL)
+    last = new()
+    workers.submit(last)
+    wait_for(lambda: is_done(last))
+
+
+def test_a_stuck_worker_is_killed_after_its_grace_and_a_run_stopped_and_sent_on_at_once_goes_on(others, workers):
+    stuck, run = endless(), endless()
+    workers.submit(stuck)
+    workers.submit(run)
+    os.kill(pid_of(stuck), signal.SIGSTOP)
+    clock = time.monotonic()
+    stuck.ask("stop")
+    wait_for(lambda: workers.place(stuck) is None)
+    assert time.monotonic() - clock < module.GRACE + 1
+    assert stuck.status() == "stopped"
+
+    first = pid_of(run)
+    run.ask("stop")
+    wait_for(lambda: not run.is_held())
+    run.ask("run")
+    workers.submit(run)  # its process may still be ending
+    wait_for(lambda: run.is_held() and run.last(Started).pid != first)  # pyright: ignore
+
+    clock = time.monotonic()
+    workers.close()
+    assert time.monotonic() - clock < module.GRACE + 1
+    assert waiting(others) == []
+    assert run.status() == "interrupted"
+    assert isinstance(run.events()[-1], Checkpoint | Epoch)
+
+
+def test_a_deleted_run_in_the_queue_is_passed_over_and_nothing_is_made_in_its_place(workers):
+    gone, run = new(), new()
+    gone.delete()
+    workers.submit(gone)
+    workers.submit(run)
+    wait_for(lambda: is_done(run))
+    assert not gone.folder.exists()
+
+
+def test_close_ends_workers_that_train_pause_and_wait_and_leaves_no_process(home, others):
+    one = Workers(2, spare_after=60)  # no process waits when the first run comes
+    training, paused = endless(), endless()
+    paused.ask("pause")
+    for run in (training, paused):
+        one.submit(run)
+    wait_for(lambda: training.last(Epoch) and paused.last(Checkpoint))
+    assert (training.status(), paused.status()) == ("running", "paused")
+    clock = time.monotonic()
+    one.close()
+    assert time.monotonic() - clock < 2
+    assert waiting(others) == []
+    assert (training.status(), paused.status()) == ("interrupted", "interrupted")
+
+
+def test_workers_whose_server_is_killed_save_and_end_in_two_seconds_and_the_next_server_goes_on(
+    home, driver, monkeypatch
+):
+    monkeypatch.setenv("BANCADA_THREADS", "2")
+    fields = {
+        "training": {"data": "mnist-5k", "split": "stratified", "architecture": "lenet", "batch_size": 32},
+        "paused": {"architecture": "lenet-sigmoid", "epochs": 2},
+        "validating": {"architecture": "cnn", "data": "long-val"},
+    }
+    runs = {name: new(**values) for name, values in fields.items()}
+    unbroken = {name: new(**values) for name, values in fields.items()}
+    for run in unbroken.values():
+        driver.work(run)
+    server = subprocess.Popen([sys.executable, "-c", SERVER], cwd=ROOT, stdin=subprocess.PIPE, text=True)
+    with server:
+        assert server.stdin
+        runs["paused"].ask("batch")
+        for name in fields:
+            server.stdin.write(f"{runs[name].folder}\n")
+        server.stdin.flush()
+        wait_for(lambda: runs["paused"].last(Checkpoint) and all(runs[name].last(Step) for name in fields))
+        assert [run.status() for run in runs.values()] == ["running", "paused", "running"]
+        processes = psutil.Process(server.pid).children(recursive=True)
+        assert len(processes) == 3
+        server.kill()
+        clock = time.monotonic()
+        wait_for(lambda: all(has_ended(process) for process in processes))
+        overbooked = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # workers are nice: others come first
+        assert time.monotonic() - clock < 2 * overbooked
+    assert [run.status() for run in runs.values()] == ["interrupted"] * 3
+    for run in runs.values():
+        assert isinstance(run.events()[-1], Checkpoint)
+    assert runs["validating"].events()[-1].step == 1
+
+    monkeypatch.setenv("BANCADA_THREADS", "1")
+    following = Workers(2, spare_after=0)
+    for run in runs.values():
+        run.ask("run")
+        following.submit(run)
+    wait_for(lambda: all(is_done(run) for run in runs.values()))
+    following.close()
+    for name, run in runs.items():
+        assert [event.threads for event in run.events() if isinstance(event, Started)] == [2, 2]
+        assert outcome(run) == outcome(unbroken[name])
