@@ -24,6 +24,7 @@ class Started(_Event):
     at: str  # date and time, UTC, ISO 8601
     pid: int
     step: int  # steps done so far; 0 for a new run
+    epoch: int  # epochs finished so far
     device: str  # "cpu", "cuda", "mps"
     device_name: str
     threads: int
@@ -129,7 +130,9 @@ def continued(events: Iterable[Event]) -> list[Event]:
     kept: list[Event] = []
     for event in events:
         if isinstance(event, Started):
-            kept = [old for old in kept if not (isinstance(old, Step | Epoch) and old.step > event.step)]
+            kept = [old for old in kept if not (isinstance(old, Step | Epoch | Checkpoint) and old.step > event.step)]
+            # The last step of an epoch is done, and its look at val goes again.
+            kept = [old for old in kept if not (isinstance(old, Epoch) and old.epoch > event.epoch)]
             kept = [old for old in kept if not isinstance(old, Failure)]
         kept.append(event)
     return kept

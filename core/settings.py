@@ -1,6 +1,6 @@
 """What this machine has: folders, devices, threads and how many runs at once.
 
-Each value can be set by an environment variable; nothing here decides the outcome of a run, which is the spec's business.
+Each value can be set by an environment variable. Nothing here decides the outcome of a run, which is the spec's part.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def store_folder() -> Path:
 
 
 def threads() -> int:
-    """How many threads a new run computes with (`BANCADA_THREADS`; by default the cores divided among the runs at once).
+    """How many threads a new run computes with (`BANCADA_THREADS`; by default the cores shared by the runs at once).
 
     A run records the number and keeps it when it is resumed, since another number gives other last bits.
     """
@@ -45,7 +45,7 @@ def threads() -> int:
 
 
 def runs_at_once() -> int:
-    """How many runs train at the same time on this server (`BANCADA_RUNS`, by default 1); the others wait in a queue."""
+    """How many runs train at the same time on this server (`BANCADA_RUNS`, by default 1); the others wait."""
     return max(1, int(os.environ.get("BANCADA_RUNS", "1")))
 
 
@@ -55,7 +55,7 @@ def cores() -> int:
 
 
 def device() -> str:
-    """The name of the device that a new run computes on: `BANCADA_DEVICE`, else `cuda`, `mps` or `cpu`, the first present."""
+    """The device that a new run computes on: `BANCADA_DEVICE`, else the first that is there of cuda, mps, cpu."""
     named = os.environ.get("BANCADA_DEVICE")
     if named:
         return named

@@ -84,7 +84,7 @@ class _Slots(string.Formatter):
         return {"": number, "percent": percent, "duration": duration}[format_spec](value, language=self.language)
 
 
-def number(value: Real, digits: int | None = None, *, language: str) -> str:
+def number(value: float, digits: int | None = None, *, language: str) -> str:
     """A number as the language writes it: `60,000` or `60.000`, `0.5` or `0,5`.
 
     Args:
@@ -110,19 +110,19 @@ def number_marks(language: str) -> dict[str, str]:
     return {"decimal": text(language, "number.decimal"), "thousands": text(language, "number.thousands")}
 
 
-def percent(share: Real, digits: int = 1, *, language: str) -> str:
+def percent(share: float, digits: int = 1, *, language: str) -> str:
     """A share between 0 and 1 as a percentage: `98.7%` or `98,7%`."""
     written = number(100 * float(share), digits, language=language)
     return f"{written}%" if math.isfinite(share) else written
 
 
-def interval(low: Real, high: Real, digits: int = 1, *, language: str) -> str:
+def interval(low: float, high: float, digits: int = 1, *, language: str) -> str:
     """Two shares between 0 and 1 as the ends of an interval in percent: `97.9% to 98.4%`."""
     ends = {"low": percent(low, digits, language=language), "high": percent(high, digits, language=language)}
     return text(language, "number.interval", **ends)
 
 
-def duration(seconds: Real, *, language: str) -> str:
+def duration(seconds: float, *, language: str) -> str:
     """A number of seconds (0 or more) as people say it: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
     if not math.isfinite(seconds):
         return number(seconds, language=language)

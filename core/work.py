@@ -200,6 +200,7 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State) -> Started
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         pid=os.getpid(),
         step=state.step,
+        epoch=state.epoch,
         device=device.type,
         device_name=torch.cuda.get_device_name()
         if device.type == "cuda"

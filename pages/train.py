@@ -19,9 +19,10 @@ with left:
     try:
         spec, source = checked(values), dataset(values["data"])
         rows = spec.table(source.shape, len(source.class_names["en"]))
-        ready = network.data_facts(source)
-        words = t("train.start")
-        start.button(words, type="primary", disabled=not ready, width="stretch", on_click=live.start, args=(spec,))
+        network.data_facts(source)
+        with start:
+            if network.data_are_here(source):
+                st.button(t("train.start"), type="primary", width="stretch", on_click=live.start, args=(spec,))
         if "refused" in st.session_state:
             raise st.session_state.pop("refused")
     except Refusal as refusal:

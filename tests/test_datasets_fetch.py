@@ -237,7 +237,7 @@ def test_mnist_is_fetched_from_the_second_mirror_into_torchvisions_folders(folde
 
 
 def test_cifar10_is_unpacked_and_read_by_torchvision(folder, server, monkeypatch):
-    import pickle  # noqa: TID251  (CIFAR-10's own format, made here as small files of its layout)
+    import pickle
 
     from torchvision.datasets import CIFAR10
 

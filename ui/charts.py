@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import altair as alt
 import numpy as np
@@ -93,7 +93,7 @@ def curves(
     if best is not None:
         mark = alt.Chart(pd.DataFrame({"x": [best], "name": [names["best"]]})).encode(x=x)
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
-        layers.append(mark.mark_text(align="right", dx=-6, y=10, fontSize=FONT, color=INK).encode(text="name:N"))
+        layers.append(mark.mark_text(align="right", dx=-6, y=height // 2, fontSize=FONT, color=INK).encode(text="name:N"))
     lines = alt.Chart(data)
     layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
     layers.append(
@@ -139,7 +139,7 @@ def lttb(points: np.ndarray, count: int) -> np.ndarray:
             (before[0] - after[0]) * (candidates[:, 1] - before[1])
             - (before[0] - candidates[:, 0]) * (after[1] - before[1])
         )
-        kept.append(start + int(twice_area.argmax()))
+        kept.append(int(start) + int(twice_area.argmax()))
     return points[[*kept, n - 1]]
 
 
@@ -179,14 +179,14 @@ def confusion_matrix(
             "true": class_names[i],
             "predicted": class_names[j],
             "value": float(values[i, j]),
-            "label": _cell_label(values[i, j], share, language),
+            "label": _cell_label(float(values[i, j]), share, language),
             "images": number(int(counts[i, j]), language=language),
         }
         for i, j in np.ndindex(*counts.shape)
         if diagonal or i != j
     ]
     data = pd.DataFrame(rows)
-    top = 1.0 if share and diagonal else max(float(data["value"].max()), 1e-9)
+    top = 1.0 if share and diagonal else max([row["value"] for row in rows] + [1e-9])
     slanted = max(map(len, class_names)) > 3  # in a narrow column even short words would run into one another
     x = alt.X(
         "predicted:N",
@@ -316,7 +316,8 @@ def probabilities_table(values: np.ndarray, class_names: Sequence[str], *, x_tit
     return pd.DataFrame({y_title: list(class_names), x_title: np.asarray(values, dtype=float)})
 
 
-def _readable(chart: alt.LayerChart, language: str) -> alt.LayerChart:
+def _readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.LayerChart:
+    chart = cast("alt.LayerChart", chart)  # of layers without facets, `alt.layer` makes no other
     marks = number_marks(language)
     numbers = {**marks, "grouping": [3], "currency": ["", ""]}
     return chart.configure(

@@ -74,7 +74,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
 def _select(label: str, options: dict[str, str], start: Any, common: dict[str, Any]) -> str:
     names = list(options)
     index = names.index(start) if start in names else 0
-    return st.selectbox(label, names, index=index, format_func=lambda key: options.get(key, key), **common)
+    return st.selectbox(label, names, index=index, format_func=lambda key: options[key], **common)
 
 
 def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import store
 from core.events import Epoch, Event, Failure, Report, Started, Step, seconds_left
@@ -100,12 +102,13 @@ def _status(run: Run) -> Status:
 
 
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
-    """Status, buttons, progress, numbers: always as many rows, so that no button moves under a hand about to press it."""
+    """Status, buttons, progress, numbers: always in the same places, so that no button moves under a hand."""
     started, step, epoch = _last(events, Started), _last(events, Step), _last(events, Epoch)
     icon, colour = ICONS[status]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
-        _buttons(run, status)
+    # A column each: while the browser swaps one button for another, it shows both for a moment.
+    first, *others = st.columns(5, gap="small")
+    first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
+    _buttons(run, status, others)
     told = max((event for event in (step, epoch) if event), key=lambda event: event.step, default=None)
     words = [_waiting(run) if status == "queued" else t("train.starting") if status == "running" else ""]
     share = 0.0
@@ -154,33 +157,33 @@ def _waiting(run: Run) -> str:
     return t("train.place", place=place) if place else t("train.starting")
 
 
-def _buttons(run: Run, status: Status) -> None:
-    """What can be asked of a run: four buttons in fixed places, grey where there is nothing to ask."""
-    resumes = status in ("stopped", "interrupted", "failed") or (
-        status == "queued" and server.workers().place(run) is None
-    )
+def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> None:
+    """What can be asked of a run: four buttons, grey where there is nothing to ask; none once it is done."""
     if status == "done":
         return
-    if resumes:
-        if _asks("resume", ":material/play_arrow:", primary=True):
+
+    def asks(place: int, what: str, icon: str, *, primary: bool = False, disabled: bool = False) -> bool:
+        kind = "primary" if primary else "secondary"
+        words, key = t(f"train.{what}"), f"ask-{what}"
+        return columns[place].button(words, key=key, icon=icon, type=kind, disabled=disabled, width="stretch")
+
+    waits = status == "queued" and server.workers().place(run) is None
+    if waits or status in ("stopped", "interrupted", "failed"):
+        if asks(0, "resume", ":material/play_arrow:", primary=True):
             run.ask("run")
             server.workers().submit(run)
             st.rerun()
     elif status == "paused":
-        if _asks("go_on", ":material/play_arrow:", primary=True):
+        if asks(0, "go_on", ":material/play_arrow:", primary=True):
             run.ask("run")
-    elif _asks("pause", ":material/pause:", disabled=status != "running"):
+    elif asks(0, "pause", ":material/pause:", disabled=status != "running"):
         run.ask("pause")
-    for step, icon in (("batch", ":material/skip_next:"), ("epoch", ":material/fast_forward:")):
-        if _asks(step, icon, disabled=status != "paused"):
-            run.ask(step)
-    if _asks("stop", ":material/stop:", disabled=status not in LIVELY):
+    if asks(1, "batch", ":material/skip_next:", disabled=status != "paused"):
+        run.ask("batch")
+    if asks(2, "epoch", ":material/fast_forward:", disabled=status != "paused"):
+        run.ask("epoch")
+    if asks(3, "stop", ":material/stop:", disabled=status not in LIVELY):
         run.ask("stop")
-
-
-def _asks(what: str, icon: str, *, primary: bool = False, disabled: bool = False) -> bool:
-    kind = "primary" if primary else "secondary"
-    return st.button(t(f"train.{what}"), key=f"ask-{what}", icon=icon, type=kind, disabled=disabled)
 
 
 def _curves(events: list[Event], epochs: int) -> None:
@@ -207,7 +210,7 @@ def _curves(events: list[Event], epochs: int) -> None:
             x_title=t("chart.epoch"),
             y_title=t(f"chart.{what}"),
             x_domain=(0, epochs),
-            y_domain=(0, 1) if what == "accuracy" else (0, charts.round_above(steps[0].loss)),
+            y_domain=(0, 1) if what == "accuracy" else (0, math.ceil(steps[0].loss)),
             language=language(),
         )
         column.altair_chart(chart, key=f"curve-{what}", width="stretch", alt=t(f"chart.{what}_alt"))

@@ -32,20 +32,25 @@ def summary(rows: Sequence[Row], *, open: bool) -> None:
         st.caption(words + (" " + t("network.statistics", count=statistics) if statistics else ""))
 
 
-def data_facts(source: Dataset) -> bool:
-    """Whether the data are here; says what they are, offers to fetch them, or says why they cannot be had."""
+def data_are_here(source: Dataset) -> bool:
+    """Whether the data can be used now; if not, offers to fetch them or says why they cannot be had."""
     state, why = source.state()
     if state == "missing":
         st.error(t(why or "data.absent", name=source.name))
-    if state == "fetchable" and st.button(t("data.fetch", name=source.title), icon=":material/download:"):
+    words, icon = t("data.fetch", name=source.title), ":material/download:"
+    if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch"):
         _fetch(source)
+    return state == "ready"
+
+
+def data_facts(source: Dataset) -> None:
+    """How many images the data have, who made them, what may be done with them."""
     counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
     if counts:
         key = "data.facts_val" if source.counts.get("val") else "data.facts"
         st.caption(t(key, counts=counts, source=source.source, licence=source.licence))
     if source.note:
         st.caption(t(source.note))
-    return state == "ready"
 
 
 def _fetch(source: Dataset) -> None:

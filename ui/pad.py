@@ -29,7 +29,7 @@ HTML = """
 </div>
 """
 
-_pad = st.components.v2.component(
+_pad = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.pad",
     html=HTML,
     css=Path(__file__).with_name("pad.css").read_text(encoding="utf-8"),

@@ -123,7 +123,7 @@ def _errors(run: Run, report: Report, names: tuple[str, ...], cell: tuple[int, i
             index=int(i),
             true=names[labels[i]],
             predicted=names[predicted[i]],
-            probability=percent(probabilities[i, predicted[i]]),
+            probability=percent(float(probabilities[i, predicted[i]])),
         )
         for i in places
     ]

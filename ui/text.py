@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from numbers import Real
 
 import streamlit as st
 
@@ -31,21 +30,21 @@ def browsers_language() -> str:
     return words.closest(st.context.locale) or words.FALLBACK
 
 
-def number(value: Real | float, digits: int | None = None) -> str:
+def number(value: float, digits: int | None = None) -> str:
     """A number as the reader's language writes it."""
     return words.number(value, digits, language=language())
 
 
-def percent(share: Real | float, digits: int = 1) -> str:
+def percent(share: float, digits: int = 1) -> str:
     """A share between 0 and 1 as a percentage."""
     return words.percent(share, digits, language=language())
 
 
-def interval(low: Real | float, high: Real | float, digits: int = 1) -> str:
+def interval(low: float, high: float, digits: int = 1) -> str:
     """Two shares between 0 and 1 as the ends of an interval in percent."""
     return words.interval(low, high, digits, language=language())
 
 
-def duration(seconds: Real | float) -> str:
+def duration(seconds: float) -> str:
     """A number of seconds (0 or more) as people say it."""
     return words.duration(seconds, language=language())

@@ -1,0 +1,97 @@
+"""What a fresh clone holds: the starter model, and documents that tell the truth."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import evaluate, store
+from core.datasets import dataset
+from core.events import Epoch
+from core.predict import open_model
+from tests.browser import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+STARTERS = sorted({Path(file).parts[1] for file in TRACKED if re.fullmatch(r"models_store/[^/]+/spec\.json", file)})
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def test_there_is_a_starter_model():
+    assert STARTERS or not TRACKED, "git ls-files knows nothing: not a clone"
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_a_starter_model_is_a_whole_small_run_whose_report_follows_from_its_predictions(name):
+    run = store.find(name, ROOT / "models_store")
+    report = run.report()
+    assert run.status() == "done"
+    assert report
+    assert sum(path.stat().st_size for path in run.folder.iterdir()) < 2**20
+    assert len([event for event in run.events() if isinstance(event, Epoch)]) == report.epochs
+    stored, _ = run.load(report.predictions, report.predictions_sha256)
+    probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
+    matrix = evaluate.confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    assert matrix.tolist() == [list(row) for row in report.confusion_matrix]
+    assert evaluate.measures(matrix).accuracy.value == report.accuracy
+    assert f"{report.accuracy:.4f}" in (ROOT / "models_store" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
+@pytest.mark.parametrize("name", STARTERS)
+def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path))
+    run = store.find(name, ROOT / "models_store")
+    report = run.report()
+    assert report
+    stored, _ = run.load(report.predictions, report.predictions_sha256)
+    images = dataset(run.spec.data).load().test.images[:500]
+    answers = open_model(run).probabilities(images)
+    np.testing.assert_allclose(answers, stored["probabilities"].numpy()[:500], atol=1e-5)
+
+
+def test_the_readmes_two_commands_do_all_the_set_up_in_one_line_each():
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    set_up = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/"
+    assert lines == [f"{set_up}streamlit run app.py", f"{set_up}python -m pytest"]
+    windows = [line for line in re.findall(r"py -m venv[^`\n]*", README)]
+    assert [line.rsplit("\\", 1)[-1] for line in windows] == ["streamlit run app.py", "python -m pytest"]
+
+
+def test_ci_calls_the_readmes_test_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    pattern = re.search(r"sed -n '(.*)' README.md", script)
+    assert pattern
+    found = subprocess.run(
+        ["sed", "-n", pattern[1], "README.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert found == [line for line in README.splitlines() if line.startswith("python3 -m venv") and "pytest" in line]
+
+
+def test_the_readmes_command_lines_are_understood(tmp_path):
+    commands = re.findall(r"^\.venv/bin/python -m core (\w+)", README, re.MULTILINE)
+    assert {"data", "train", "work", "runs", "evaluate", "predict"} <= set(commands)
+    environment = {**os.environ, "BANCADA_STORE": str(tmp_path), "BANCADA_CACHE": str(tmp_path)}
+    for command in ("data", "runs"):
+        ended = subprocess.run([sys.executable, "-m", "core", command], cwd=ROOT, env=environment, check=False)
+        assert ended.returncode == 0
+
+
+def test_every_setting_that_the_program_reads_is_in_the_readme():
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "core").rglob("*.py"))
+    assert set(re.findall(r"BANCADA_[A-Z]+", source)) <= set(re.findall(r"BANCADA_[A-Z]+", README))
+
+
+def test_what_the_documents_point_to_is_there():
+    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), (document, target)
+    for file in re.findall(r"^((?:core|ui|pages|app)[\w/]*\.py)", README, re.MULTILINE):
+        assert (ROOT / file).exists(), file
