@@ -77,6 +77,7 @@ def work(options: argparse.Namespace) -> int:
     """Take a run up: new, broken off, stopped or failed."""
     folder = Path(options.folder)
     run = Run(folder.resolve()) if (folder / "spec.json").exists() else store.find(options.folder)
+    _ = run.spec  # a damaged run, or one of a newer format, is not written to
     if run.report():
         raise Refusal("error.run_over", run=run.name)
     if run.is_held():

@@ -13,36 +13,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.layers import Row
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
-BATCH = 1000  # images at once where no gradients are kept; larger ones gain nothing on two cores
+MOST_IMAGES = 1000  # at once where no gradients are kept; more gain nothing on two cores
+MOST_VALUES = 20_000_000  # in one feature map of all of them: 80 MB, and a part is over before anybody waits for it
 
 
-def logits_in_parts(model: nn.Module, images: Tensor, batch: int = BATCH) -> Iterator[Tensor]:
-    """The model's logits (B, K) for images uint8 (N, C, H, W), batch by batch: the caller may leave between two."""
+def part_size(rows: Sequence[Row]) -> int:
+    """How many images go through a network of this table at once: as many as its largest feature map allows."""
+    return max(1, min(MOST_IMAGES, MOST_VALUES // max(math.prod(row.shape) for row in rows)))
+
+
+def logits_in_parts(model: nn.Module, images: Tensor, part: int) -> Iterator[Tensor]:
+    """The logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time: the caller may leave between two."""
     import torch
 
     model.eval()
-    for part in images.split(batch):
+    for some in images.split(part):
         with torch.inference_mode():
-            logits = model(part)
+            logits = model(some)
         yield logits
 
 
-def probabilities(model: nn.Module, images: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
-    """Probabilities float32 (N, K) for images uint8 (N, C, H, W)."""
+def probabilities(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (N, K) of a model on the CPU for a few images uint8 (N, C, H, W)."""
     import torch
 
-    parts = logits_in_parts(model, torch.tensor(images, device=device))
-    return torch.cat([part.float().softmax(dim=1).cpu() for part in parts]).numpy()
-
-
-def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean cross-entropy in nats of probabilities (N, K), none taken to be below the smallest float32."""
-    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+    parts = logits_in_parts(model, torch.tensor(images), part=100)
+    return torch.cat([logits.float().softmax(dim=1) for logits in parts]).numpy()
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

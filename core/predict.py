@@ -61,7 +61,7 @@ def reads_digits(run: Run) -> bool:
 def can_be_drawn_for(run: Run) -> bool:
     """Whether the run has a model of handwritten digits, finished or not; a damaged run has none."""
     try:
-        return reads_digits(run) and (run.report() is not None or bool(run.checkpoints()))
+        return reads_digits(run) and (run.is_done() or bool(run.checkpoints()))
     except Refusal:
         return False
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticUndefined
 
 from core.architectures import ARCHITECTURES
 from core.layers import MOST_LAYERS, Layers, Row, parse, table
@@ -25,7 +24,7 @@ def _none_of_nothing(value: Any) -> Any:
     return None if value in ("", "none", "None") else value
 
 
-Optional_ = BeforeValidator(_none_of_nothing)
+NotUsed = BeforeValidator(_none_of_nothing)
 
 
 def _field(default: Any, group: str, **more: Any) -> Any:
@@ -41,7 +40,7 @@ class RunSpec(BaseModel):
     data: str = _field("mnist-5k", "data", min_length=1, max_length=100)
     split: Literal["stratified", "official", "first_last"] = _field("stratified", "data")
     val_fraction: float = _field(0.1, "data", ge=0.01, le=0.5, only_if=("split", ("stratified", "first_last")))
-    image_size: Annotated[int | None, Optional_] = _field(None, "data", ge=8, le=128, unit="px")
+    image_size: Annotated[int | None, NotUsed] = _field(None, "data", ge=8, le=128, unit="px")
     normalisation: Normalisation = _field("unit", "data")
 
     architecture: str = _field(
@@ -71,9 +70,11 @@ class RunSpec(BaseModel):
     seed: int = _field(0, "training", ge=0, le=2**31 - 1)
 
     best_by: Literal["val_accuracy", "val_loss", "last"] = _field("val_accuracy", "stop")
-    target_accuracy: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=1)
-    patience: Annotated[int | None, Optional_] = _field(None, "stop", ge=1, le=10_000, unit="epochs")
-    time_limit: Annotated[float | None, Optional_] = _field(None, "stop", gt=0, le=10_000_000, unit="s")
+    target_accuracy: Annotated[float | None, NotUsed] = _field(None, "stop", gt=0, le=1)
+    patience: Annotated[int | None, NotUsed] = _field(
+        None, "stop", ge=1, le=10_000, unit="epochs", only_if=("best_by", ("val_accuracy", "val_loss"))
+    )
+    time_limit: Annotated[float | None, NotUsed] = _field(None, "stop", gt=0, le=10_000_000, unit="s")
 
     @model_validator(mode="before")
     @classmethod
@@ -108,9 +109,13 @@ class RunSpec(BaseModel):
 
 
 def checked(values: Mapping[str, Any]) -> RunSpec:
-    """A spec of these values, as text or numbers. Raises: Refusal, with the field, its value and its bounds."""
+    """A spec of these values, as text or numbers.
+
+    Layers that are not those of the architecture named beside them are called `custom`: a name says what it says.
+    Raises: Refusal, with the field, its value and its bounds, or with the field that the others leave no use for.
+    """
     try:
-        return RunSpec.model_validate(values)
+        spec = RunSpec.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         refusal = (fault.get("ctx") or {}).get("error")
@@ -120,6 +125,19 @@ def checked(values: Mapping[str, Any]) -> RunSpec:
         if name not in RunSpec.model_fields:
             raise Refusal("error.field_unknown", field=name, known=", ".join(RunSpec.model_fields)) from None
         raise Refusal("error.field_value", field=name, value=str(fault["input"])[:60], allowed=allowed(name)) from None
+    for name in values:
+        condition = only_if(name)
+        if condition and getattr(spec, name) != default(name) and getattr(spec, condition[0]) not in condition[1]:
+            raise Refusal("error.field_unused", field=name, other=condition[0], allowed=" | ".join(condition[1]))
+    if spec.layers != ARCHITECTURES.get(spec.architecture):
+        spec = spec.model_copy(update={"architecture": CUSTOM})
+    return spec
+
+
+def only_if(name: str) -> tuple[str, tuple[str, ...]] | None:
+    """The other field, and its values, without which a field has no use; None for a field that always has."""
+    extra: Any = RunSpec.model_fields[name].json_schema_extra
+    return extra["only_if"]
 
 
 def allowed(name: str) -> str:
@@ -147,6 +165,5 @@ def bounds(name: str) -> tuple[float | None, float | None]:
 
 
 def default(name: str) -> Any:
-    """A field's default; None where the field means 'not used' by default."""
-    value = RunSpec.model_fields[name].default
-    return None if value is PydanticUndefined else value
+    """A field's default; None where that means: not used."""
+    return RunSpec.model_fields[name].default

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from filelock import FileLock, Timeout
 
 from core import settings
-from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, continued, from_line, to_line
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, Step, continued, from_line, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec
 
@@ -98,13 +98,8 @@ class Run:
                     _sync(self.folder)
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
-        """The events of the complete lines from byte `offset` on, and the offset to go on from."""
-        try:
-            with (self.folder / "events.jsonl").open("rb") as log:
-                log.seek(offset)
-                lines = log.read()
-        except FileNotFoundError:
-            return [], 0
+        """The events of the complete lines from byte `offset` on, and the offset to go on from. Raises: Refusal."""
+        lines = self._log_from(offset)
         lines = lines[: lines.rfind(b"\n") + 1]
         events = [event for line in lines.splitlines() if (event := from_line(line))]
         return events, offset + len(lines)
@@ -118,22 +113,39 @@ class Run:
         return next((event for event in reversed(self.events()) if isinstance(event, kind)), None)
 
     def report(self) -> Report | None:
-        """The result, if the run is done; reads the log's end only."""
+        """The result, if the run is done. Raises: Refusal."""
+        event = self.latest()
+        return event if isinstance(event, Report) else None
+
+    def latest(self) -> Event | None:
+        """What the run said last; reads the log's end only. Raises: Refusal."""
+        tail = self._log_from(-_TAIL)
+        lines = tail[: tail.rfind(b"\n") + 1].splitlines()
+        return from_line(lines[-1]) if lines else None
+
+    def _log_from(self, offset: int) -> bytes:
+        """The log from byte `offset` on, counted from its end if negative; nothing where there is none yet."""
         try:
             with (self.folder / "events.jsonl").open("rb") as log:
                 size = log.seek(0, os.SEEK_END)
-                log.seek(max(0, size - _TAIL))
-                tail = log.read()
+                log.seek(offset if offset >= 0 else max(0, size + offset))
+                return log.read()
         except FileNotFoundError:
-            return None
-        lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-        event = from_line(lines[-1]) if lines else None
-        return event if isinstance(event, Report) else None
+            return b""
+        except OSError as error:
+            raise Refusal("error.run_damaged", run=self.name, file="events.jsonl") from error
+
+    def is_done(self) -> bool:
+        """Whether there is a report to look at; a damaged run has none."""
+        try:
+            return self.report() is not None and bool(self.spec)
+        except Refusal:
+            return False
 
     def class_names(self, language: str) -> tuple[str, ...]:
-        """The names of the K classes, as they were when the run began; numbers before that."""
+        """The names of the K classes, as they were when the run began; English where the language had none yet."""
         started = self.last(Started)
-        return started.class_names[language] if started else ()
+        return started.class_names.get(language, started.class_names["en"]) if started else ()
 
     def facts(self) -> dict[str, Any]:
         """The run in a line: `run`, `data`, `architecture`, `accuracy`, and its `status`, or `damaged`, or `newer`."""
@@ -153,19 +165,20 @@ class Run:
 
     def status(self) -> Status:
         """What the files and the operating system's word on the lock say; nothing that could go stale is stored."""
-        if self.report():
+        latest = self.latest()
+        if isinstance(latest, Report):
             return "done"
         wanted = self.control().wanted
-        if self.is_held():
-            return "running" if wanted in ("run", "stop") else "paused"
-        events = self.events()
-        if events and isinstance(events[-1], Report):  # it came while we looked at the lock
+        if self.is_held():  # a worker that waits has saved its state just before, and has not made a step since
+            return "running" if wanted in ("run", "stop") or isinstance(latest, Step) else "paused"
+        latest = self.latest()
+        if isinstance(latest, Report):  # it came while we looked at the lock
             return "done"
-        if events and isinstance(events[-1], Failure):
+        if isinstance(latest, Failure):
             return "failed"
         if wanted == "stop":
             return "stopped"
-        return "interrupted" if events else "queued"
+        return "interrupted" if self.read()[0] else "queued"
 
     def control(self) -> Control:
         """What the visitor asks of the worker."""
@@ -232,8 +245,11 @@ class Run:
         """The arrays and numbers of the file `name`. Raises: Refusal, if it is not the file that the event named."""
         from safetensors.torch import load
 
+        path = self.folder / name
+        if path.parent != self.folder or path.is_symlink() or not path.is_file():  # the log may be a stranger's
+            raise Refusal("error.run_damaged", run=self.name, file=name[:80])
         try:
-            data = (self.folder / name).read_bytes()
+            data = path.read_bytes()
         except OSError as error:
             raise Refusal("error.run_damaged", run=self.name, file=name) from error
         header = int.from_bytes(data[:8], "little")
@@ -317,12 +333,22 @@ def _write(path: Path, data: bytes, *, durable: bool) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        aside.replace(path)
+        _replace(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     if durable:
         _sync(path.parent)
+
+
+def _replace(aside: Path, path: Path) -> None:
+    """Move a file over another; on Windows that has to wait while somebody has the other open."""
+    for _ in range(50 if os.name == "nt" else 0):
+        with contextlib.suppress(PermissionError):
+            aside.replace(path)
+            return
+        time.sleep(0.02)
+    aside.replace(path)
 
 
 def _sync(folder: Path) -> None:

@@ -17,14 +17,15 @@ from torch.nn import functional
 
 from core import layers
 from core.datasets import Split, Splits
-from core.evaluate import BATCH, logits_in_parts
+from core.evaluate import logits_in_parts, part_size
 from core.events import Epoch, Step
 from core.modules import Scale
 from core.refusal import Refusal
 from core.spec import RunSpec
 
 STEPS_PER_TELLING = 20  # reading the loss waits for the device, so it is read for this many steps at once ...
-SECONDS_PER_TELLING = 0.5  # ... or after this time, whichever comes first; the curve moves and a divergence is seen
+SECONDS_PER_TELLING = 0.5  # ... or after this time, whichever comes first, so that the curve moves
+STEPS_PER_JUDGING = 20  # whether it has diverged; never by the clock, or a busy machine would judge otherwise
 DIVERGED = 10  # times the loss of the first batch
 
 
@@ -35,7 +36,10 @@ class State:
     model: nn.Sequential
     optimizer: torch.optim.Optimizer
     sums: Tensor  # float64 (2,): loss and correct answers, summed over the images of the unfinished epoch
+    recent: Tensor  # the same over the images since the last judging
+    part: int  # images that go through the network at once where no gradients are kept
     images: int = 0  # seen in the unfinished epoch
+    recent_images: int = 0
     epoch: int = 0  # finished
     step: int = 0  # done
     seconds: float = 0.0  # of training, pauses left out
@@ -52,15 +56,18 @@ class State:
         scale, shift = normalisation(spec, train.images)
         model.get_submodule("scale").load_state_dict({"scale": scale, "shift": shift})
         model = model.to(device)
+        if device.type == "mps":  # there channels-last is slower, and batch norm has crashed with it
+            model = model.to(memory_format=torch.contiguous_format)
         sums = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
-        return cls(model, new_optimizer(spec, model), sums)
+        part = part_size(layers.table(spec.layers, train.images.shape[1:], classes))
+        return cls(model, new_optimizer(spec, model), sums, sums.clone(), part)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, optimizer states, sums and the states of every random generator that training draws from."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for place, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{place}.{name}": torch.as_tensor(value) for name, value in values.items()}
-        tensors |= {"sums": self.sums, "random.cpu": torch.get_rng_state()}
+        tensors |= {"sums": self.sums, "recent": self.recent, "random.cpu": torch.get_rng_state()}
         device = self.sums.device.type
         if device in ("cuda", "mps"):
             tensors[f"random.{device}"] = getattr(torch, device).get_rng_state()
@@ -68,7 +75,8 @@ class State:
 
     def numbers(self) -> dict[str, Any]:
         """The rest of the state, ready for JSON."""
-        names = ("images", "epoch", "step", "seconds", "first_loss", "best_epoch", "best_value", "stop")
+        names = ("images", "recent_images", "epoch", "step", "seconds", "first_loss")
+        names += ("best_epoch", "best_value", "stop")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
@@ -86,6 +94,7 @@ class State:
                     value = torch.empty_like(parameter, requires_grad=False).copy_(value)
                 self.optimizer.state[parameter][key] = value
         self.sums.copy_(tensors["sums"])
+        self.recent.copy_(tensors["recent"])
         torch.set_rng_state(tensors["random.cpu"])
         device = self.sums.device.type
         if f"random.{device}" in tensors and device != "cpu":
@@ -111,18 +120,21 @@ class Data:
         return cls(*(torch.tensor(array, device=device) for array in arrays))
 
 
-@dataclass
-class _Telling:
-    """What the steps since the last Step event add up to."""
+@dataclass(frozen=True)
+class _Told:
+    """Where the state was when the last Step was told."""
 
-    sums: Tensor  # as State.sums
-    since: float  # State.seconds before the first of them
-    steps: int = 0
-    images: int = 0
+    sums: Tensor
+    images: int
+    step: int
+    seconds: float
 
     @classmethod
-    def new(cls, state: State) -> _Telling:
-        return cls(torch.zeros_like(state.sums), state.seconds)
+    def now(cls, state: State) -> _Told:
+        return cls(state.sums.clone(), state.images, state.step, state.seconds)
+
+    def is_long_ago(self, state: State) -> bool:
+        return state.step - self.step >= STEPS_PER_TELLING or state.seconds - self.seconds >= SECONDS_PER_TELLING
 
 
 def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | None]:
@@ -134,7 +146,7 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
     steps_per_epoch = math.ceil(n / spec.batch_size)
     while state.stop is None:
         batches = order(spec.seed, state.epoch, n).to(device).split(spec.batch_size)
-        telling = _Telling.new(state)
+        told = _Told.now(state)
         state.model.train()
         for batch in batches[state.step - state.epoch * steps_per_epoch :]:
             with _timed(state):
@@ -142,22 +154,22 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
                 sums = update(state, data.train_images[batch], data.train_labels[batch], rate)
                 state.step += 1
                 state.sums += sums
+                state.recent += sums
                 state.images += len(batch)
-                telling.sums += sums
-                telling.steps += 1
-                telling.images += len(batch)
+                state.recent_images += len(batch)
             first_or_last = state.step == 1 or state.step % steps_per_epoch == 0
-            long = state.seconds - telling.since >= SECONDS_PER_TELLING
-            if first_or_last or long or telling.steps == STEPS_PER_TELLING:
-                yield _step(state, telling)
-                telling = _Telling.new(state)
+            if first_or_last or state.step % STEPS_PER_JUDGING == 0:
+                _judge(state)
+            if first_or_last or told.is_long_ago(state):
+                yield _step(state, told)
+                told = _Told.now(state)
             else:
                 yield None
             if spec.time_limit and state.seconds >= spec.time_limit:
                 break
         val_sums = torch.zeros_like(state.sums)
-        parts = logits_in_parts(state.model, data.val_images)
-        for labels in data.val_labels.split(BATCH):
+        parts = logits_in_parts(state.model, data.val_images, state.part)
+        for labels in data.val_labels.split(state.part):
             with _timed(state):
                 val_sums += sums_of(next(parts), labels)
             yield None
@@ -253,20 +265,29 @@ def _use_keras_constants(model: nn.Module) -> None:
             module.momentum, module.eps = 0.01, 1e-3
 
 
-def _step(state: State, telling: _Telling) -> Step:
+def _judge(state: State) -> None:
+    """Raise a Refusal if the loss since the last judging is not finite or ten times that of the first batch."""
     with _timed(state):  # the device may still be at these steps
-        loss, accuracy = (value / telling.images for value in telling.sums.tolist())
+        loss = state.recent[0].item() / state.recent_images
     if state.first_loss is None and math.isfinite(loss):
         state.first_loss = loss
     if not math.isfinite(loss) or (state.first_loss is not None and loss > DIVERGED * state.first_loss):
         raise _diverged(state, loss)
+    state.recent.zero_()
+    state.recent_images = 0
+
+
+def _step(state: State, told: _Told) -> Step:
+    with _timed(state):
+        images = state.images - told.images
+        loss, accuracy = (value / images for value in (state.sums - told.sums).tolist())
     return Step(
         epoch=state.epoch + 1,
         step=state.step,
-        loss=loss,
-        accuracy=accuracy,
+        loss=max(0.0, loss),
+        accuracy=min(1.0, max(0.0, accuracy)),
         seconds=state.seconds,
-        images_per_second=telling.images / max(1e-9, state.seconds - telling.since),
+        images_per_second=images / max(1e-9, state.seconds - told.seconds),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import itertools
 import json
 import math
@@ -32,7 +33,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.splits import choose
 from core.store import Control, Run
-from core.train import Data, State, below, train
+from core.train import Data, State, below, sums_of, train
 
 PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
 
@@ -57,7 +58,8 @@ def work(
             except Exception as error:  # the one place where whatever goes wrong becomes data
                 failure = _failure(run, error)
                 with contextlib.suppress(OSError):  # a full disk takes no line either: the run is broken off then
-                    run.append(failure)
+                    if not run.report():  # a report is the last word
+                        run.append(failure)
                 tell(failure)
     return run.status()
 
@@ -158,12 +160,18 @@ class _Worker:
         if state.best_epoch != state.epoch:
             best = next(e for e in run.checkpoints() if isinstance(e, Epoch) and e.epoch == state.best_epoch)
             model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
-        parts = []
-        for logits in evaluate.logits_in_parts(model, torch.tensor(test.images, device=state.sums.device)):
+        device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
+        images, labels = torch.tensor(test.images, device=device), torch.tensor(test.labels, device=device)
+        logits_in_parts = evaluate.logits_in_parts(model, images, state.part)
+        for logits, some_labels in zip(logits_in_parts, labels.split(state.part), strict=True):
+            sums += sums_of(logits, some_labels)
             parts.append(logits.float().softmax(dim=1).cpu())
             self._look(state)
             if self.leaving() or self.wanted == "stop":
                 return None
+        loss = sums[0].item() / len(labels)
+        if not math.isfinite(loss):
+            raise Refusal("error.diverged", step=state.step, epoch=state.epoch, loss=str(loss))
         probabilities = torch.cat(parts)
         matrix = evaluate.confusion_matrix(test.labels, probabilities.argmax(dim=1).numpy(), probabilities.shape[1])
         measures = evaluate.measures(matrix)
@@ -178,7 +186,7 @@ class _Worker:
             accuracy=measures.accuracy.value,
             accuracy_interval=(measures.accuracy.low, measures.accuracy.high),
             balanced_accuracy=measures.balanced_accuracy,
-            loss=evaluate.log_loss(probabilities.numpy(), test.labels),
+            loss=loss,
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,
             model=store.MODEL,
@@ -220,8 +228,10 @@ def _failure(run: Run, error: Exception) -> Failure:
     key, slots = "error.unexpected", {"reason": f"{type(error).__name__}: {error}"[:500]}
     if isinstance(error, Refusal):
         key, slots = error.key, error.slots
-    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or "memory" in str(error):  # the CPU's has no type
         key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
+    elif "more than 1 value per channel" in str(error):
+        key, slots = "error.batch_of_one", {"batch_size": run.spec.batch_size}
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         key, slots = "error.disk_full", {"folder": str(run.folder)}
     slots = {name: value if isinstance(value, int | float) else str(value) for name, value in slots.items()}
@@ -245,13 +255,19 @@ def main() -> None:
     if line:
         try:
             work(json.loads(line), leaving=gone.is_set)
-        except Refusal as refusal:
-            print(refusal, file=sys.stderr, flush=True)
+        except (Refusal, OSError) as error:
+            print(error, file=sys.stderr, flush=True)
     os._exit(0)  # all is on the disk; to take Python and torch apart would hold the next run up for a second or two
 
 
 def _touch() -> None:
-    """One step of a tiny network: what torch imports at its first use, imported before a run waits."""
+    """One step of a tiny network: what torch imports at its first use, imported before a run waits.
+
+    On Windows an import of native code while another thread reads standard input can hang, so what a run needs besides
+    is imported here too.
+    """
+    importlib.import_module("safetensors.torch")
+    importlib.import_module("PIL.Image")
     spec = RunSpec(data="mnist-5k", architecture="lenet")
     images, labels = np.zeros((2, 1, 28, 28), dtype=np.uint8), np.arange(2)
     split = Split(images=images, labels=labels)

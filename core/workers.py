@@ -30,6 +30,7 @@ class Workers:
         self._changed = threading.Condition()
         self._closed = False
         self._spare_after = spare_after
+        settings.threads()  # a setting that is no number is told at the start, not in a thread
         count = runs_at_once or settings.runs_at_once()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
         for thread in self._threads:
@@ -64,7 +65,11 @@ class Workers:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting, timeout=self._spare_after)
         while not self._closed:
-            spare = spare or _process()
+            try:
+                spare = spare or _process()
+            except OSError:  # no memory or no process to be had just now
+                time.sleep(1)
+                continue
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._next())
                 run = self._next()

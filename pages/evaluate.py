@@ -8,7 +8,7 @@ from ui import result
 from ui.choice import choose_run
 from ui.text import t
 
-done = [run.name for run in store.runs() if run.report()]
+done = [run.name for run in store.runs() if run.is_done()]
 if done:
     run = choose_run(t("evaluate.run"), done, required=True)
     try:

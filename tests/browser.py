@@ -32,8 +32,10 @@ def chromium() -> Iterator:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextlib.contextmanager
@@ -45,12 +47,14 @@ def serve(script: str, folder: Path, environment: Mapping[str, str], *options: s
         [*command, *options], cwd=folder, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     ) as server:
         address = f"http://127.0.0.1:{port}"
-        wait_for_answer(f"{address}/_stcore/health")
-        yield address
-        server.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(15)
-        server.kill()
+        try:
+            wait_for_answer(f"{address}/_stcore/health")
+            yield address
+        finally:
+            server.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(15)
+            server.kill()
 
 
 def free_port() -> int:

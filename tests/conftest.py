@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from core.settings import wait_passively
 from tests.driver import Driver
 
+wait_passively()  # before anybody imports torch
 settings.register_profile("any machine", deadline=None)  # a first call that imports takes as long as it takes
 settings.load_profile("any machine")
 

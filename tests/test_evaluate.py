@@ -12,12 +12,13 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 from torch import nn
 
+from core import layers
+from core.architectures import ARCHITECTURES
 from core.evaluate import (
-    BATCH,
     confusion_matrix,
-    log_loss,
     logits_in_parts,
     measures,
+    part_size,
     probabilities,
     proportion,
     wilson,
@@ -166,25 +167,12 @@ def test_a_confusion_matrix_counts_true_against_predicted():
     assert counts.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
 
 
-def test_the_log_loss_is_scikit_learns():
-    values = np.random.default_rng(0).dirichlet(np.ones(10), 500)
-    labels = np.random.default_rng(1).integers(0, 10, 500)
-    wanted = metrics.log_loss(labels, values, labels=range(10))
-    assert log_loss(values, labels) == pytest.approx(wanted, rel=1e-12)
-    assert log_loss(values.astype(np.float32), labels) == pytest.approx(wanted, rel=1e-6)
-
-
-def test_the_log_loss_of_a_certain_error_is_large_and_finite():
-    loss = log_loss(np.array([[1, 0]], dtype=np.float32), np.array([1]))
-    assert loss == pytest.approx(87.34, abs=0.01)
-
-
 def test_logits_come_in_parts_of_the_model_as_it_answers_not_as_it_trains():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Dropout(0.5)).train()
-    images = torch.rand(2 * BATCH + 5, 1, 2, 2)
-    parts = list(logits_in_parts(model, images))
-    assert [len(part) for part in parts] == [BATCH, BATCH, 5]
+    images = torch.rand(2 * 30 + 5, 1, 2, 2)
+    parts = list(logits_in_parts(model, images, 30))
+    assert [len(part) for part in parts] == [30, 30, 5]
     assert not any(part.requires_grad for part in parts)
     assert torch.allclose(torch.cat(parts), model[1](images.flatten(1)), atol=1e-6)
 
@@ -194,3 +182,11 @@ def test_probabilities_add_up_to_one():
     values = probabilities(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), np.ones((7, 1, 2, 2), dtype=np.float32))
     assert (values.shape, values.dtype) == ((7, 3), np.float32)
     assert np.allclose(values.sum(axis=1), 1)
+
+
+def test_fewer_images_at_once_go_through_a_network_with_large_feature_maps():
+    small = layers.table(ARCHITECTURES["lenet"], (1, 28, 28), 10)
+    large = layers.table(ARCHITECTURES["dense-net"], (3, 128, 128), 8)
+    assert part_size(small) == 1000
+    assert part_size(large) * 64 * 128 * 128 <= 20_000_000
+    assert part_size(large) >= 1

@@ -61,7 +61,7 @@ def test_the_readmes_two_commands_do_all_the_set_up_in_one_line_each():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     set_up = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/"
     assert lines == [f"{set_up}streamlit run app.py", f"{set_up}python -m pytest"]
-    windows = [line for line in re.findall(r"py -m venv[^`\n]*", README)]
+    windows = re.findall(r"py -m venv[^`\n]*", README)
     assert [line.rsplit("\\", 1)[-1] for line in windows] == ["streamlit run app.py", "python -m pytest"]
 
 

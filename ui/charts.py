@@ -93,7 +93,8 @@ def curves(
     if best is not None:
         mark = alt.Chart(pd.DataFrame({"x": [best], "name": [names["best"]]})).encode(x=x)
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
-        layers.append(mark.mark_text(align="right", dx=-6, y=height // 2, fontSize=FONT, color=INK).encode(text="name:N"))
+        words = mark.mark_text(align="right", dx=-6, y=height // 2, fontSize=FONT, color=INK)
+        layers.append(words.encode(text="name:N"))
     lines = alt.Chart(data)
     layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
     layers.append(

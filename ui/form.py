@@ -11,7 +11,7 @@ from core.architectures import ARCHITECTURES
 from core.datasets import datasets
 from core.layers import Layers
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, bounds, checked, default
+from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
 from ui.text import t
 
 GROUPS = ("data", "network", "training", "stop")
@@ -46,12 +46,9 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _draw(name: str, values: dict[str, Any]) -> None:
-    extra = _extra(RunSpec.model_fields[name])
-    if extra["only_if"]:
-        other, wanted = extra["only_if"]
-        if values.get(other) not in wanted:
-            return
-    values[name] = _widget(name, extra["unit"], values)
+    condition = only_if(name)
+    if condition is None or values.get(condition[0]) in condition[1]:
+        values[name] = _widget(name, _extra(RunSpec.model_fields[name])["unit"], values)
 
 
 def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
@@ -110,7 +107,8 @@ def _number(name: str, label: str, start: Any, common: dict[str, Any]) -> int | 
 
 def _start(name: str) -> Any:
     """The value that the link gives to the field, if the spec takes it; else the default."""
-    link = {key: st.query_params[key] for key in {name, "layers"} if key in st.query_params}
+    needed = {name, "layers", *(only_if(name) or ())[:1]}
+    link = {key: st.query_params[key] for key in needed if key in st.query_params}
     if name in link:
         with contextlib.suppress(Refusal):
             return getattr(checked(link), name)

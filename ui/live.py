@@ -73,13 +73,14 @@ def panel(run: Run) -> None:
         st.error(t(refusal.key, **refusal.slots))
         return
 
-    lively = status in LIVELY
+    lively, has_curve = status in LIVELY, _last(server.events(run), Step) is not None
 
     def state() -> None:
-        now = _status(run)
-        if (now in LIVELY) != lively:
+        now, events = _status(run), server.events(run)
+        begins = not has_curve and _last(events, Step) is not None  # the first point is not to wait for POLL_CURVES
+        if (now in LIVELY) != lively or begins:
             st.rerun()
-        _state(run, now, server.events(run), epochs)
+        _state(run, now, events, epochs)
 
     def curves() -> None:
         _curves(server.events(run), epochs)
@@ -91,7 +92,7 @@ def panel(run: Run) -> None:
 
 def _is_lively(name: str) -> bool:
     run = server.find(name)
-    return run is not None and _status(run) in LIVELY
+    return run is not None and run.facts()["status"] in LIVELY
 
 
 def _status(run: Run) -> Status:

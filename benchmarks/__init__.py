@@ -1,0 +1,1 @@
+"""What is claimed about speed, as commands; `RESULTS.md` holds what they printed."""

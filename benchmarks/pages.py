@@ -1,0 +1,305 @@
+"""How long a visitor waits: `python benchmarks/pages.py [--update]`.
+
+Starts the server that the README starts, with a store and a cache of its own, visits it with headless Chromium, trains
+on `mnist-5k` and, where MNIST is in the data folder, from the command line. Prints a section of Markdown; `--update`
+writes it into `RESULTS.md`, between its two markers. Takes some six minutes; what it does goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
+
+from benchmarks.results import machine, update  # noqa: E402
+from core import settings  # noqa: E402
+from core.datasets import dataset  # noqa: E402
+from tests.browser import CHROMIUM, ONE, SEVEN, chromium, draw, serve  # noqa: E402
+
+FEW, MANY = 5, 20  # measurements of seconds and of milliseconds (even, so that the last language is English)
+SEEDS = (0, 1, 2)
+TRAINING = ("-m", "core", "train", "--data", "mnist", "--architecture", "lenet", "--epochs", "3", "--json")
+MINUTE = 60_000  # milliseconds
+TRAIN, EVALUATE = "Train", "Evaluate"  # titles of pages
+START = "Start training"
+TITLE, ANSWER, CURVE = "h1", "h3", "[data-testid=stVegaLiteChart] svg"
+
+# From the moment the pointer goes up to the frame that shows another text in the first element that the selector finds,
+# in milliseconds of the browser's own clock.
+STOPWATCH = """(selector) => {
+  const text = () => document.querySelector(selector)?.textContent;
+  const before = text();
+  let begun;
+  addEventListener("pointerup", (event) => (begun = event.timeStamp), { capture: true, once: true });
+  window.elapsed = new Promise((resolve) => {
+    const observer = new MutationObserver(() => {
+      if (begun === undefined || !text() || text() === before) return;
+      observer.disconnect();
+      requestAnimationFrame(() => resolve(performance.now() - begun));
+    });
+    observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+}"""
+
+Figures = dict[str, list[float]]  # what was measured -> seconds, or bytes
+
+
+def main() -> None:
+    """Measure, print, and write with `--update`."""
+    parser = argparse.ArgumentParser(description="Measure how long a visitor waits.")
+    parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
+    options = parser.parse_args()
+    if not CHROMIUM:
+        parser.exit(1, "There is no Chromium on this machine: apt install chromium\n")
+    with chromium() as browser:
+        where = machine(f"Chromium {browser.version}, headless")
+        waits, memory = visit(browser)
+    parts = [where, waits_table(waits), memory_table(memory), trainings_table(trainings())]
+    section = "\n\n".join(parts)
+    print(section)
+    if options.update:
+        update("pages.py", section)
+
+
+# --- the pages --------------------------------------------------------------------------------------------------------
+
+
+def visit(browser) -> tuple[Figures, Figures]:
+    """What a visitor waits for, in seconds, and the memory that it takes, in bytes."""
+    waits: Figures = {}
+    memory: Figures = {}
+    for last in [False] * (FEW - 1) + [True]:
+        tell("a server starts")
+        started = time.perf_counter()
+        with own_folders() as environment, serve("app.py", ROOT, environment) as address:
+            with opened(browser, address) as page:
+                arrive(page, started, waits, "`streamlit run app.py`, first page")
+                add(waits, "*Start* to the first point on the curve, right after the server's start", start(page))
+                finish(page)
+            if last:
+                server = streamlit()
+                settle(server)
+                add(memory, "server, after one page and one training", server.memory_info().rss)
+                visit_warm(browser, address, server, waits, memory)
+                add(memory, "server, at the end of this visit", server.memory_info().rss)
+    return waits, memory
+
+
+def visit_warm(browser, address: str, server: psutil.Process, waits: Figures, memory: Figures) -> None:
+    """The same server, once it has all that it wants to have ready."""
+    finished = ""
+    for _ in range(FEW):
+        tell("a training begins")
+        settle(server)
+        add(memory, "worker that waits for a run", worker(server).memory_info().rss)
+        started = time.perf_counter()
+        with opened(browser, address) as page:
+            arrive(page, started, waits, "later opening of the page")
+            add(waits, "*Start* to the first point on the curve, a worker waiting", start(page))
+            finish(page)
+            finished = page.url
+    done = urlsplit(finished).query  # names the run
+    settle(server)
+    respond(browser, finished, f"{address}/draw?{done}", waits, "idle")
+
+    tell("a long training begins")
+    with opened(browser, f"{address}/?architecture=cnn&epochs=1000") as page:
+        start(page)
+        working = page.url
+    busy = worker(server)  # the next one gets ready when this one is gone
+    respond(browser, working, f"{address}/draw?{done}", waits, "while a training runs")
+    assert busy.is_running(), "the training ended before the measurements"
+    add(memory, "worker that trains the small CNN on mnist-5k", busy.memory_info().rss)
+
+
+def respond(browser, train: str, drawing: str, waits: Figures, when: str) -> None:
+    """Clicks on the page Train with a run in sight, changes of page, and strokes of the pen."""
+    tell(f"clicks, {when}")
+    with opened(browser, train) as page:
+        page.locator(CURVE).first.wait_for()
+        for number in range(MANY):
+            pause(number)
+            language = page.get_by_role("radio", name=("pt-BR", "en")[number % 2])
+            add(waits, f"click on a language to the title in it, {when}", watch(page, TITLE, language.click))
+        for number in range(MANY // 2):
+            for name in (EVALUATE, TRAIN):
+                pause(number)
+                link = page.get_by_role("link", name=name, exact=True)
+                add(waits, f"click on another page to its title, {when}", watch(page, TITLE, link.click))
+    tell(f"strokes, {when}")
+    with opened(browser, drawing) as page:
+        for number in range(MANY):
+            pause(number)
+            seconds = watch(page, ANSWER, draw, page, *(SEVEN, ONE)[number % 2])
+            add(waits, f"pen-up to the prediction, {when}", seconds)
+            page.get_by_role("button", name="Clear").click()
+            page.locator(ANSWER).wait_for(state="detached")
+
+
+@contextlib.contextmanager
+def opened(browser, address: str) -> Iterator:
+    """A page in a browser that has never been there."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US", reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(MINUTE)
+    page.goto(address, wait_until="commit")
+    yield page
+    context.close()
+
+
+def arrive(page, started: float, waits: Figures, name: str) -> None:
+    """Wait for the page's title and for the button that starts a training."""
+    page.locator(TITLE).wait_for()
+    add(waits, f"{name} to its title", time.perf_counter() - started)
+    page.locator("button:enabled", has_text=START).wait_for()
+    add(waits, f"{name} to the button *{START}*", time.perf_counter() - started)
+
+
+def start(page) -> float:
+    """Seconds from the click on the button to the curve with its first point."""
+    return watch(page, CURVE, page.get_by_role("button", name=START).click)
+
+
+def finish(page) -> None:
+    """Wait until the page tells the result of its run."""
+    page.get_by_text("Test accuracy").first.wait_for()
+
+
+def watch(page, selector: str, act, *arguments) -> float:
+    """Seconds from the pen's or the mouse button's way up, in `act`, to another text in `selector`."""
+    page.evaluate(STOPWATCH, selector)
+    act(*arguments)
+    return page.evaluate("window.elapsed") / 1000
+
+
+def pause(number: int) -> None:
+    """A third of a second to one and a third: a page that looks at its run is met at any moment."""
+    time.sleep(0.33 + number * 0.618 % 1)
+
+
+def streamlit() -> psutil.Process:
+    """The server that runs now."""
+    return next(child for child in psutil.Process().children() if "streamlit" in child.cmdline())
+
+
+def worker(server: psutil.Process) -> psutil.Process:
+    """The server's one worker process."""
+    return next(child for child in server.children() if "core.work" in child.cmdline())
+
+
+def settle(server: psutil.Process) -> None:
+    """Wait until server and worker have been at rest for a second: all imported, the worker waiting for a run."""
+
+    def used() -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in (server, worker(server)))
+
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(1)
+        with contextlib.suppress(StopIteration, psutil.NoSuchProcess):  # one worker goes, the next one comes
+            before = used()
+            time.sleep(1)
+            if abs(used() - before) < 0.1:
+                return
+    raise TimeoutError("the server does not come to rest")
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def trainings() -> list[tuple[dict, float]]:
+    """Three LeNets on MNIST: each one's Report and the seconds of the whole command; none without MNIST."""
+    results = []
+    with own_folders() as environment:
+        for seed in SEEDS if dataset("mnist").state()[0] == "ready" else ():
+            tell(f"LeNet on MNIST, seed {seed}")
+            started = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, *TRAINING, "--seed", str(seed)],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            results.append((json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - started))
+    return results
+
+
+@contextlib.contextmanager
+def own_folders() -> Iterator[dict[str, str]]:
+    """The environment of a program with an empty store and cache, and the data of this machine."""
+    data = os.pathsep.join(map(str, settings.data_folders()))
+    with tempfile.TemporaryDirectory(prefix="bancada-", ignore_cleanup_errors=True) as folder:
+        yield {"BANCADA_STORE": f"{folder}/store", "BANCADA_CACHE": f"{folder}/cache", "BANCADA_DATA": data}
+
+
+# --- what is written --------------------------------------------------------------------------------------------------
+
+
+def waits_table(waits: Figures) -> str:
+    """A row for each wait."""
+    rows = ["### What a visitor waits for", "", "| from ... to ... | median | p95 | least to most | n |"]
+    rows += ["|---|---:|---:|---:|---:|"]
+    for name, values in waits.items():
+        p95 = seconds(statistics.quantiles(values, n=20, method="inclusive")[18]) if len(values) >= MANY else ""
+        least, median, most = map(seconds, (min(values), statistics.median(values), max(values)))
+        rows.append(f"| {name} | {median} | {p95} | {least} to {most} | {len(values)} |")
+    return "\n".join(rows)
+
+
+def memory_table(memory: Figures) -> str:
+    """A row for each process."""
+    rows = ["### Memory (resident set)", "", "| process | median | least to most | n |", "|---|---:|---:|---:|"]
+    for name, values in memory.items():
+        least, median, most = (
+            f"{value / 2**20:.0f}" for value in (min(values), statistics.median(values), max(values))
+        )
+        rows.append(f"| {name} | {median} MiB | {least} to {most} MiB | {len(values)} |")
+    return "\n".join(rows)
+
+
+def trainings_table(results: Sequence[tuple[dict, float]]) -> str:
+    """A row for each seed."""
+    rows = [f"### `python {' '.join(TRAINING)}`", ""]
+    if not results:
+        return "\n".join([*rows, "skipped: no MNIST in the data folder"])
+    rows += ["| seed | test accuracy (95 % interval) | n | training | whole command |", "|---:|---:|---:|---:|---:|"]
+    for seed, (report, whole) in zip(SEEDS, results, strict=True):
+        low, high = (f"{100 * value:.2f}" for value in report["accuracy_interval"])
+        accuracy = f"{100 * report['accuracy']:.2f} % ({low} to {high})"
+        rows.append(f"| {seed} | {accuracy} | {report['n']:,} | {seconds(report['seconds'])} | {seconds(whole)} |")
+    return "\n".join(rows)
+
+
+def seconds(value: float) -> str:
+    """A time as people say it."""
+    return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.0f} ms"
+
+
+def add(figures: Figures, name: str, value: float) -> None:
+    """One more measurement."""
+    figures.setdefault(name, []).append(value)
+
+
+def tell(what: str) -> None:
+    """Say what goes on to whoever waits."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
