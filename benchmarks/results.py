@@ -29,8 +29,8 @@ def machine(*more: str) -> str:
     packages = [f"{name} {version(name)}" for name in ("torch", "streamlit")]
     memory = psutil.virtual_memory().total / 2**30
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, {settings.cores()} cores, {memory:.1f} GiB, {platform.system()}; "
-        f"{', '.join([f'Python {platform.python_version()}', *packages, *more])}. "
+        f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, {settings.cores()} cores, {memory:.1f} GiB, "
+        f"{platform.system()}; {', '.join([f'Python {platform.python_version()}', *packages, *more])}. "
         f"Load average of the five minutes before: {os.getloadavg()[1]:.2f}."
     )
 

@@ -385,6 +385,8 @@ def parse(words: str) -> Layers:
     layers = []
     for word in calls:
         match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?", word, re.DOTALL)
+        if word.count("(") != word.count(")"):
+            raise Refusal("error.layer_bracket", layer=word[:60])
         if not match or match[1] not in KINDS:
             raise Refusal("error.layer_unknown", layer=word[:60], known=", ".join(KINDS))
         layers.append(_layer(match[1], match[2] or "", word))

@@ -289,7 +289,7 @@ def create(spec: RunSpec, store: Path | None = None) -> Run:
         new.mkdir(parents=True)
         _write(new / "spec.json", json.dumps(stored, indent=1).encode(), durable=True)
         while True:
-            name = f"{time.strftime('%Y%m%d-%H%M')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
+            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
             if not (store / name).exists():
                 new.rename(store / name)
                 _sync(store)

@@ -97,10 +97,10 @@ def number(value: float, digits: int | None = None, *, language: str) -> str:
         return "–" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if digits is not None:
         plain = f"{value:,.{digits}f}"
-    elif isinstance(value, int) or abs(value) >= 1000:
+    elif isinstance(value, int) or 1000 <= abs(value) < 1e9:
         plain = f"{value:,.0f}"
     else:
-        plain = f"{value:.4g}".replace("e-0", "e-")
+        plain = f"{value:.4g}".replace("e-0", "e-").replace("e+", "e")
     marks = number_marks(language)
     return plain.translate(str.maketrans({".": marks["decimal"], ",": marks["thousands"]}))
 

@@ -5,10 +5,13 @@ import streamlit as st
 from core import store
 from core.predict import can_be_drawn_for
 from ui import answer
-from ui.choice import choose_run
+from ui.choice import CHOSEN, choose_run, run_label
 from ui.text import t
 
 names = [run.name for run in store.runs() if can_be_drawn_for(run)]
+chosen = st.session_state.get(CHOSEN)
+if names and chosen and chosen not in names:
+    st.info(t("draw.not_offered", run=run_label(chosen)))
 if names:
     run = choose_run(t("draw.model"), names, required=True)
     if run:

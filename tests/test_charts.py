@@ -260,8 +260,10 @@ def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
 def test_text_reaches_4_5_to_1_and_lines_3_to_1_on_every_ground(theme):
     colours = THEMES[theme]
     for ground in (colours["backgroundColor"], colours["secondaryBackgroundColor"]):
-        for words in ("textColor", "linkColor", "primaryColor"):
+        for words in ("textColor", "linkColor"):
             assert contrast(colours[words], ground) >= 4.5, (words, ground)
+    assert contrast(colours["primaryColor"], colours["backgroundColor"]) >= 3  # borders and bars
+    assert contrast("#ffffff", colours["primaryColor"]) >= 4.5  # the words on a button
     assert min(contrast(line, colours["backgroundColor"]) for line in colours["chartCategoricalColors"]) >= 3
     assert len(colours["chartCategoricalColors"]) == len(charts.DASHES) == len(charts.SHAPES)
 

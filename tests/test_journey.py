@@ -78,10 +78,10 @@ def test_choose_train_watch_inspect_draw(visit, runs):
     assert report
     assert report.accuracy > 0.8
     assert len([event for event in runs()[0].events() if isinstance(event, Epoch)]) == 5
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as table").click()
     assert page.get_by_text("Learning rate").count() >= 1
 
-    page.get_by_role("link", name="See where it fails").click()
+    page.get_by_role("link", name="See its errors").click()
     page.get_by_role("heading", name="Confusion matrix").wait_for()
     assert page.get_by_text(f"{100 * report.accuracy:.2f}%").first.is_visible()
     errors = page.locator("figure")
@@ -96,12 +96,12 @@ def test_choose_train_watch_inspect_draw(visit, runs):
 
     page.get_by_role("link", name="Draw").click()
     page.locator("canvas.sheet").wait_for()
-    page.get_by_text("Draw a digit on the black sheet.").wait_for()
+    page.get_by_text("Draw a digit on the black square.").wait_for()
     draw(page, *SEVEN)
     page.get_by_role("heading", name=re.compile(r"7 · Seven \(\d+\.\d%\)")).wait_for()
     page.get_by_text("What the model sees: 28 x 28 pixels").wait_for()
     page.get_by_role("button", name="Clear").click()
-    page.get_by_text("Draw a digit on the black sheet.").wait_for()
+    page.get_by_text("Draw a digit on the black square.").wait_for()
 
 
 def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
@@ -115,7 +115,7 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
 
     page = visit()  # another visitor, no link
     badge(page, "paused").wait_for()
-    assert page.get_by_role("combobox", name="Run").input_value() == run.name
+    assert page.get_by_role("combobox", name="Run").input_value().endswith(run.name[-4:])
     steps = run.checkpoints()[-1].step
     page.get_by_role("button", name="One batch").click()
     page.get_by_role("button", name="Continue").click()
@@ -123,7 +123,7 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     page.get_by_role("button", name="Stop").click()
     badge(page, "stopped").wait_for()
     assert run.checkpoints()[-1].step > steps
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     badge(page, "training").wait_for(timeout=MINUTE)
     page.get_by_role("button", name="Stop").click()
     badge(page, "stopped").wait_for()

@@ -260,9 +260,9 @@ def test_words_may_be_written_in_several_ways():
     [
         ("convolution(6, 5)", "error.layer_unknown", "convolution(6, 5)"),
         ("__import__('os')", "error.layer_unknown", "__import__('os')"),
-        ("conv(6, 5", "error.layer_unknown", "conv(6"),
-        ("conv(6, 5))", "error.layer_argument", "conv(6, 5))"),
-        ("conv(6, (5))", "error.layer_unknown", "conv(6"),
+        ("conv(6, 5", "error.layer_bracket", "conv(6"),
+        ("conv(6, 5))", "error.layer_bracket", "conv(6, 5))"),
+        ("conv(6, (5))", "error.layer_bracket", "conv(6"),
         ("conv(6, 5, 1, 0, relu, 9)", "error.layer_argument", "9"),
         ("conv(6, 5, colour=3)", "error.layer_argument", "colour=3"),
         ("conv(6, 5, kernel=3)", "error.layer_argument", "kernel=3"),

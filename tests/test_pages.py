@@ -77,12 +77,36 @@ def test_every_page_shows_a_finished_run_in_every_language(frame, trained, page,
 
 def test_a_spec_in_the_link_fills_the_form(frame):
     app = frame(architecture="cnn", epochs="9", optimizer="sgd", learning_rate="0.25", momentum="0.5", batch_size="0")
-    shown = {**{w.key: w.value for w in app.selectbox}, **{w.key: w.value for w in app.number_input}}
+    shown = {widget.key: widget.value for widget in (*app.selectbox, *app.number_input, *app.text_input)}
     assert (shown["architecture"], shown["epochs"], shown["optimizer"]) == ("cnn", 9, "sgd")
-    assert (shown["learning_rate"], shown["momentum"]) == (0.25, 0.5)
+    assert (shown["learning_rate"], shown["momentum"]) == ("0.25", "0.5")
     assert shown["batch_size"] == 64, "what the spec does not take is not taken from the link"
     assert app.query_params["epochs"] == "9"
     assert "batch_size" not in app.query_params
+
+
+def test_a_decimal_comma_is_a_decimal_comma(frame):
+    app = frame(language="pt_BR", learning_rate="0.002")
+    field = app.text_input(key="learning_rate")
+    assert field.value == "0,002"
+    app = field.set_value("0,003").run()
+    assert app.query_params["learning_rate"] == "0.003"
+    app = app.text_input(key="learning_rate").set_value("meio").run()
+    assert "learning_rate não pode ser “meio”" in app.error[0].value
+
+
+def test_layers_with_a_fault_in_the_link_stay_as_they_were_written(frame):
+    app = frame(architecture="custom", layers="flatten, dense(8, activation=rleu), dense(classes)")
+    assert app.text_area(key="layers").value == "flatten, dense(8, activation=rleu), dense(classes)"
+    assert "activation" in app.error[0].value
+
+
+def test_a_run_that_is_shown_for_want_of_another_is_not_the_readers_choice(frame, trained):
+    app = frame("evaluate")
+    assert app.selectbox(key="run").value == trained.name
+    assert "run" not in app.query_params
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    assert app.selectbox(key="run").value is None
 
 
 def test_the_network_table_follows_the_form_before_anything_is_trained(frame):

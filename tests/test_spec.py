@@ -10,7 +10,7 @@ from core import spec as spec_module
 from core.architectures import ARCHITECTURES
 from core.layers import parse, text
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, allowed, checked, default
+from core.spec import CUSTOM, RunSpec, allowed, checked, default, only_if
 
 # Field: values out of its bounds, the bounds as they are said.
 REFUSED = {
@@ -102,13 +102,40 @@ def test_the_bounds_are_said_in_signs(name):
     ("name", "value"), [(name, value) for name, values in ON_THE_BOUND.items() for value in values]
 )
 def test_a_value_on_its_bound_is_taken(name, value):
-    assert getattr(checked({name: value}), name) == value
+    condition = only_if(name)
+    needed = {condition[0]: condition[1][0]} if condition else {}
+    assert getattr(checked({**needed, name: value}), name) == value
+
+
+def test_a_field_that_the_others_leave_no_use_for_is_refused():
+    for values in ({"momentum": 0.9}, {"patience": 3, "best_by": "last"}, {"split": "official", "val_fraction": 0.2}):
+        with pytest.raises(Refusal) as refused:
+            checked(values)
+        assert refused.value.key == "error.field_unused"
+        assert refused.value.slots["field"] in values
+    assert checked({"momentum": 0.9, "optimizer": "sgd"}).momentum == 0.9
+
+
+def test_layers_that_are_not_the_named_architectures_are_called_custom():
+    assert checked({"architecture": "lenet", "layers": "flatten, dense(classes)"}).architecture == "custom"
+    assert checked({"architecture": "nonsense", "layers": "flatten, dense(classes)"}).architecture == "custom"
+    assert checked({"architecture": "mlp", "layers": text(ARCHITECTURES["mlp"])}).architecture == "mlp"
+
+
+def in_use(values):
+    """The values without those of fields that the others leave no use for."""
+    conditions = {name: only_if(name) for name in values}
+    return {
+        name: value
+        for name, value in values.items()
+        if not (one := conditions[name]) or values.get(one[0], default(one[0])) in one[1]
+    }
 
 
 @settings(max_examples=150, deadline=None)
 @given(specs)
 def test_a_spec_comes_back_from_json(values):
-    spec = checked(values)
+    spec = checked(in_use(values))
     stored = spec.model_dump_json()
     assert RunSpec.model_validate_json(stored) == spec
     assert checked(json.loads(stored)) == spec
@@ -118,6 +145,7 @@ def test_a_spec_comes_back_from_json(values):
 @settings(max_examples=150, deadline=None)
 @given(specs)
 def test_a_spec_is_the_same_from_words_as_a_command_line_gives_them(values):
+    values = in_use(values)
     assert checked({name: str(value) for name, value in values.items()}) == checked(values)
 
 

@@ -301,7 +301,7 @@ def test_200_runs_made_in_a_row_have_200_names_that_sort_by_time(home):
     spec = RunSpec(data="Ünï/../çödé.. 😀" + "x" * 80, architecture="lenet")
     made = [create(spec) for _ in range(200)]
     assert len({run.name for run in made}) == len(runs()) == 200
-    assert all(re.fullmatch(r"\d{8}-\d{4}-[a-z0-9-]+-lenet-[0-9a-f]{4}", run.name) for run in made)
+    assert all(re.fullmatch(r"\d{8}-\d{6}-[a-z0-9-]+-lenet-[0-9a-f]{4}", run.name) for run in made)
     assert {find(run.name).spec for run in made} == {spec}
     assert {path.name for run in made for path in run.folder.iterdir()} == {"spec.json"}
     assert {path.name for path in home.iterdir()} == {run.name for run in made}

@@ -19,7 +19,7 @@ SOURCES = [
     *sorted(path for folder in ("core", "pages", "ui") for path in (ROOT / folder).rglob("*.py")),
 ]
 # Keys that the program puts together, as in t(f"spec.{field}.label"): their beginnings.
-BUILT = ("spec.", "layer.", "error.", "status.", "chart.", "number.", "language.")
+BUILT = ("spec.", "layer.", "error.", "status.", "chart.", "draw.mode_", "number.", "language.")
 
 
 def slots(sentence: str) -> set[tuple[str, str]]:

@@ -93,14 +93,12 @@ def curves(
     if best is not None:
         mark = alt.Chart(pd.DataFrame({"x": [best], "name": [names["best"]]})).encode(x=x)
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
-        words = mark.mark_text(align="right", dx=-6, y=height // 2, fontSize=FONT, color=INK)
+        words = mark.mark_text(y=0, dy=-8, fontSize=FONT, color=INK)  # above the plot, where no line is
         layers.append(words.encode(text="name:N"))
     lines = alt.Chart(data)
     layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
     layers.append(
-        lines.mark_point(clip=True, filled=True, size=70, opacity=1).encode(
-            x=x, y=y, color=color, shape=shape, tooltip=tooltip
-        )
+        lines.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
     )
     return _readable(alt.layer(*layers), language).properties(height=height)
 

@@ -2,34 +2,91 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
+from core import store
+from core.architectures import ARCHITECTURES
+from core.datasets import datasets
+from core.spec import CUSTOM
 from core.store import Run
 from ui import server
-from ui.text import t
+from ui.text import percent, t
 
 KEY = "run"
+CHOSEN = "run.chosen"  # by the reader: what a page shows for want of it never gets in here, nor into the link
 WRITTEN = "run.written"  # what we have put into the link: another value there comes from whoever opened it
 
 
 def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | None:
-    """Let the reader choose among runs; a run that the link names, or another page showed, is chosen already.
+    """Let the reader choose among runs; one that the link names, or was chosen on another page, is chosen already.
 
     With `required` the first one stands where nothing is chosen, without it nothing does.
     """
     linked = st.query_params.get(KEY)
     if linked and linked != st.session_state.get(WRITTEN):
-        st.session_state[KEY] = linked
-    if st.session_state.get(KEY) not in names:
-        st.session_state[KEY] = names[0] if required and names else None
-    hint = t("train.choose")
-    index = 0 if required else None  # None lets the reader choose nothing again
-    name = st.selectbox(label, names, index=index, key=KEY, placeholder=hint, persist_state="session")
-    st.session_state[WRITTEN] = name
-    if name and name != linked:
-        st.query_params[KEY] = name
-    if not name and linked:
+        st.session_state[CHOSEN] = linked
+    chosen = st.session_state.get(CHOSEN)
+    st.session_state[KEY] = chosen if chosen in names else names[0] if required and names else None
+
+    def remember() -> None:
+        st.session_state[CHOSEN] = st.session_state[KEY]
+
+    labels = {name: run_label(name) for name in names}
+    st.selectbox(
+        label,
+        names,
+        index=0 if required else None,  # None lets the reader choose nothing again
+        key=KEY,
+        format_func=labels.__getitem__,
+        on_change=remember,
+        placeholder=t("train.choose"),
+    )
+    chosen = st.session_state.get(CHOSEN)
+    st.session_state[WRITTEN] = chosen
+    if chosen and chosen != linked:
+        st.query_params[KEY] = chosen
+    if not chosen and linked:
         del st.query_params[KEY]
-    return server.find(name)
+    return server.find(st.session_state[KEY])
+
+
+def look_at(run: Run) -> None:
+    """Choose a run for the reader, who has just started it or has none."""
+    st.session_state[CHOSEN] = run.name
+
+
+def run_label(name: str) -> str:
+    """A run as people tell it from others: when, data, architecture, accuracy, and the end of its name."""
+    try:
+        changed = (store.settings.store_folder() / name / "events.jsonl").stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    data, architecture, accuracy = _facts(store.settings.store_folder() / name, changed)
+    if not data or not architecture:
+        return name
+    when = f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]}"
+    result = percent(accuracy, 2) if accuracy is not None else "…"
+    return " · ".join([when, data_name(data), architecture_name(architecture), result, name[-4:]])
+
+
+def data_name(data: str) -> str:
+    """A data set as people call it."""
+    known = datasets().get(data)
+    return known.title if known else data
+
+
+def architecture_name(architecture: str) -> str:
+    """An architecture as people call it."""
+    named = architecture in ARCHITECTURES or architecture == CUSTOM
+    return t(f"architecture.{architecture}") if named else architecture
+
+
+@functools.lru_cache(maxsize=4096)
+def _facts(folder: Path, changed: int) -> tuple[str | None, str | None, float | None]:
+    del changed  # it is there to miss the cache
+    facts = Run(folder).facts()
+    return facts["data"], facts["architecture"], facts["accuracy"]

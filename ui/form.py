@@ -9,10 +9,11 @@ import streamlit as st
 
 from core.architectures import ARCHITECTURES
 from core.datasets import datasets
-from core.layers import Layers
+from core.layers import Layers, parse
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
-from ui.text import t
+from core.words import number_marks
+from ui.text import language, t
 
 GROUPS = ("data", "network", "training", "stop")
 FIRST = (
@@ -38,7 +39,8 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
     values = dict(values)
     first = [name for names in FIRST for name in names]
     for group in GROUPS:
-        with st.expander(t(f"form.{group}")):
+        own_layers = group == "network" and values["architecture"] == CUSTOM
+        with st.expander(t(f"form.{group}"), expanded=own_layers):
             for name, field in RunSpec.model_fields.items():
                 if _extra(field)["group"] == group and name not in first:
                     _draw(name, values)
@@ -65,7 +67,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     options = get_args(field.annotation)
     if options and all(isinstance(option, str) for option in options):
         return _select(label, {key: t(f"option.{key}") for key in options}, start, common)
-    return _number(name, label, start, common)
+    return _whole(name, label, start, common) if _is_whole(name) else _decimal(label, start, common)
 
 
 def _select(label: str, options: dict[str, str], start: Any, common: dict[str, Any]) -> str:
@@ -77,38 +79,53 @@ def _select(label: str, options: dict[str, str], start: Any, common: dict[str, A
 def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -> str | None:
     """The layers as text, to be edited where the architecture is `custom`, shown where it has a name."""
     if architecture == CUSTOM:
-        return st.text_area(label, value=_lines(start), height=220, max_chars=4000, **common)
+        written = st.text_area(label, value=_lines(start), height=220, max_chars=4000, **common)
+        try:
+            parse(written or "")
+        except Refusal as refusal:
+            st.error(t(refusal.key, **refusal.slots))
+        return written
     st.caption(label)
     st.code(_lines(ARCHITECTURES[architecture]), language=None)
     return None
 
 
-def _lines(layers: Layers) -> str:
-    return "\n".join(map(str, layers))
+def _lines(layers: Layers | str) -> str:
+    return layers if isinstance(layers, str) else "\n".join(map(str, layers))
 
 
-def _number(name: str, label: str, start: Any, common: dict[str, Any]) -> int | float | None:
-    field = RunSpec.model_fields[name]
-    whole = field.annotation is int or int in get_args(field.annotation)
-    kind = int if whole else float
-    low, high = bounds(name)
-    usual = default(name)
+def _whole(name: str, label: str, start: int | None, common: dict[str, Any]) -> int | None:
+    low, high = (None if end is None else int(end) for end in bounds(name))
+    hint = t("form.not_used")
     return st.number_input(
-        label,
-        min_value=None if low is None else kind(low),
-        max_value=None if high is None else kind(high),
-        value=None if start is None else kind(start),
-        step=1 if whole else 0.001 if usual and usual < 0.01 else 0.01,
-        format="%d" if whole else "%g",
-        placeholder=t("form.not_used"),
-        **common,
+        label, min_value=low, max_value=high, value=start, step=1, format="%d", placeholder=hint, **common
     )
+
+
+def _decimal(label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
+    """A field for a number with decimals, as text: a number field would take `0,002` for 2."""
+    mark = number_marks(language())["decimal"]
+    shown = "" if start is None else f"{start:g}".replace(".", mark)
+    written = (st.text_input(label, value=shown, placeholder=t("form.not_used"), **common) or "").strip()
+    try:
+        return float(written.replace(",", ".")) if written else None
+    except ValueError:
+        return written  # the spec says what is wrong with it
+
+
+def _is_whole(name: str) -> bool:
+    annotation = RunSpec.model_fields[name].annotation
+    return annotation is int or int in get_args(annotation)
 
 
 def _start(name: str) -> Any:
     """The value that the link gives to the field, if the spec takes it; else the default."""
-    needed = {name, "layers", *(only_if(name) or ())[:1]}
+    needed = {name, *(only_if(name) or ())[:1]}
     link = {key: st.query_params[key] for key in needed if key in st.query_params}
+    if name == "architecture" and link.get(name) == CUSTOM:
+        return CUSTOM
+    if name == "layers" and name in link:
+        return link[name]  # as it was written, faults included: the page says what is wrong with it
     if name in link:
         with contextlib.suppress(Refusal):
             return getattr(checked(link), name)

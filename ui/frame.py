@@ -7,11 +7,21 @@ from pathlib import Path
 import streamlit as st
 
 from core.words import languages
-from ui.text import browsers_language, t
+from ui.text import browsers_language, language, t
 
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 # Streamlit leaves a sixth of a 1280 x 720 projector empty above and beside the page.
-STYLE = "<style>.stMainBlockContainer { padding: 4rem 2rem 3rem; } h1 { padding: 0; }</style>"
+# Its captions, links in them and chosen buttons have a contrast below 4.5:1; they get the text's own colour.
+STYLE = """<style>
+.stMainBlockContainer { padding: 4rem 2rem 3rem; }
+h1 { padding: 0; }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
+button[role="radio"][aria-checked="true"] { color: inherit; }
+</style>"""
+# The page's language, which a screen reader speaks in; Streamlit's own page says English.
+_tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
+    "bancada.language", js="export default ({ data }) => { document.documentElement.lang = data; };"
+)
 
 st.set_page_config(page_title=t("app.title"), page_icon="🔬", layout="wide")
 page = st.navigation(
@@ -37,4 +47,5 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         key="lang",
         bind="query-params",
     )
+_tell_language(data=language().replace("_", "-"))
 page.run()

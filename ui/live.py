@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import store
 from core.events import Epoch, Event, Failure, Report, Started, Step, seconds_left
+from core.predict import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
@@ -22,6 +23,7 @@ from ui.text import duration, interval, language, number, percent, t
 POLL = 0.5  # seconds between two looks at a run that works
 POLL_CURVES = 1.5  # and at its curves: drawing them takes 0.1 s of a core that could train
 DOUBLE_CLICK = 1.0  # seconds in which a second click on Start is the same one
+LOOKED_AT = 8  # of the newest runs, to find one at work
 LISTED = 50  # runs that can be chosen here; the others are in the store
 LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
 ICONS: dict[Status, tuple[str, str]] = {
@@ -44,8 +46,10 @@ def choose() -> Run | None:
     linked = server.find(st.query_params.get(choice.KEY))
     if linked and linked.name not in names:
         names.append(linked.name)
-    if not linked and not st.session_state.get(choice.KEY) and names and _is_lively(names[0]):
-        st.session_state[choice.KEY] = names[0]
+    if not linked and not st.session_state.get(choice.CHOSEN):
+        lively = next((run for name in names[:LOOKED_AT] if (run := server.find(name)) and _is_lively(run)), None)
+        if lively:
+            choice.look_at(lively)
     return choice.choose_run(t("train.run"), names, required=False) if names else None
 
 
@@ -61,7 +65,7 @@ def start(spec: RunSpec) -> None:
         st.session_state["refused"] = refusal
         return
     server.workers().submit(run)
-    st.session_state[choice.KEY] = run.name
+    choice.look_at(run)
 
 
 def panel(run: Run) -> None:
@@ -90,9 +94,8 @@ def panel(run: Run) -> None:
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
 
 
-def _is_lively(name: str) -> bool:
-    run = server.find(name)
-    return run is not None and run.facts()["status"] in LIVELY
+def _is_lively(run: Run) -> bool:
+    return run.facts()["status"] in LIVELY
 
 
 def _status(run: Run) -> Status:
@@ -124,11 +127,14 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
         words.append(t("train.so_far", seconds=duration(told.seconds)))
         words.append(t("train.where", device=started.device, name=started.device_name, threads=started.threads))
     st.progress(share, " · ".join(words))
-    columns = st.columns(4)
-    columns[0].metric(t("measure.val_accuracy"), percent(epoch.val_accuracy, 2) if epoch else "–")
-    columns[1].metric(t("measure.val_loss"), number(epoch.val_loss, 4) if epoch else "–")
-    columns[2].metric(t("measure.train_accuracy"), percent(epoch.train_accuracy, 2) if epoch else "–")
-    columns[3].metric(t("measure.best_epoch"), number(epoch.best_epoch) if epoch else "–")
+    shown = {
+        "val_accuracy": epoch and percent(epoch.val_accuracy, 2),
+        "val_loss": epoch and number(epoch.val_loss, 4),
+        "train_accuracy": epoch and percent(epoch.train_accuracy, 2),
+        "best_epoch": epoch and number(epoch.best_epoch),
+    }
+    for column, (name, value) in zip(st.columns(4), shown.items(), strict=True):
+        column.metric(t(f"measure.{name}"), value or "–", help=t(f"measure.{name}_help"))
     _outcome(run, status, events)
 
 
@@ -137,14 +143,15 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
     failure, report = _last(events, Failure), _last(events, Report)
     if failure and status == "failed":
         st.error(t(failure.error, **failure.slots))
-        with st.expander(t("train.trace")):
-            st.code(failure.trace, language=None)
+        if failure.error == "error.unexpected":
+            with st.expander(t("train.trace")):
+                st.code(failure.trace, language=None)
     if report:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
-        by = t(f"option.{report.best_by}")
+        by = t(f"chosen.{report.best_by}")
         st.success(t("train.report", accuracy=accuracy, interval=ends, n=report.n, epoch=report.best_epoch, by=by))
         with st.container(horizontal=True):
-            for page in ("evaluate", "draw"):
+            for page in ("evaluate", "draw") if can_be_drawn_for(run) else ("evaluate",):
                 link, words = {"run": run.name}, t(f"train.to_{page}")
                 st.page_link(
                     server.PAGES / f"{page}.py", label=words, icon=":material/arrow_forward:", query_params=link
@@ -169,6 +176,9 @@ def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> Non
         return columns[place].button(words, key=key, icon=icon, type=kind, disabled=disabled, width="stretch")
 
     waits = status == "queued" and server.workers().place(run) is None
+    failure = run.last(Failure) if status == "failed" else None
+    if failure and failure.error == "error.diverged":
+        return  # the same spec would diverge again
     if waits or status in ("stopped", "interrupted", "failed"):
         if asks(0, "resume", ":material/play_arrow:", primary=True):
             run.ask("run")
@@ -211,7 +221,7 @@ def _curves(events: list[Event], epochs: int) -> None:
             x_title=t("chart.epoch"),
             y_title=t(f"chart.{what}"),
             x_domain=(0, epochs),
-            y_domain=(0, 1) if what == "accuracy" else (0, math.ceil(steps[0].loss)),
+            y_domain=(0, 1) if what == "accuracy" else (0, _highest_loss(steps)),
             language=language(),
         )
         column.altair_chart(chart, key=f"curve-{what}", width="stretch", alt=t(f"chart.{what}_alt"))
@@ -225,6 +235,11 @@ def _curves(events: list[Event], epochs: int) -> None:
             t("measure.learning_rate"): [number(event.learning_rate) for event in told],
         }
         st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def _highest_loss(steps: Sequence[Step]) -> int:
+    """The loss axis's end: above the first loss, and up to four times as high where the loss jumps."""
+    return math.ceil(min(4 * steps[0].loss, max(step.loss for step in steps)))
 
 
 def _last(events: list[Event], kind: type[Kind]) -> Kind | None:

@@ -7,12 +7,15 @@ import math
 import numpy as np
 import streamlit as st
 
+from core.datasets import Split, dataset
 from core.evaluate import Measure, measures
 from core.events import Report
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server
+from ui.choice import architecture_name, data_name
 from ui.gallery import gallery
+from ui.network import data_are_here
 from ui.text import interval, language, number, percent, t
 
 PICTURES = 24  # on one page of the errors
@@ -31,12 +34,15 @@ def panel(run: Run) -> None:
         _classes(matrix, names)
     with right:
         st.subheader(t("evaluate.matrix"))
-        cell = _matrix(matrix, names)
+        clicked = _matrix(matrix, names)
     st.subheader(t("evaluate.errors"))
     try:
-        _errors(run, report, names, cell)
+        test = server.splits(run.spec).test
     except Refusal as refusal:
         st.warning(t(refusal.key, **refusal.slots))
+        data_are_here(dataset(run.spec.data))
+        return
+    _errors(run, report, test, names, _chosen_cell(names) or clicked)
 
 
 def _summary(run: Run, report: Report) -> None:
@@ -45,7 +51,7 @@ def _summary(run: Run, report: Report) -> None:
     columns[0].metric(
         t("measure.accuracy"), percent(report.accuracy, 2), help=t("measure.accuracy_help"), delta_color="off"
     )
-    columns[1].metric(t("measure.errors"), number(result.errors))
+    columns[1].metric(t("measure.errors"), number(result.errors), help=t("measure.errors_help"))
     columns[2].metric(
         t("measure.balanced_accuracy"), percent(report.balanced_accuracy, 2), help=t("measure.balanced_accuracy_help")
     )
@@ -59,9 +65,9 @@ def _summary(run: Run, report: Report) -> None:
             n=report.n,
             epoch=report.best_epoch,
             epochs=report.epochs,
-            by=t(f"option.{report.best_by}"),
-            architecture=run.spec.architecture,
-            data=run.spec.data,
+            by=t(f"chosen.{report.best_by}"),
+            architecture=architecture_name(run.spec.architecture),
+            data=data_name(run.spec.data),
         )
     )
 
@@ -88,7 +94,7 @@ def _matrix(matrix: np.ndarray, names: tuple[str, ...]) -> tuple[int, int] | Non
     words = {
         key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
     }
-    chart = charts.confusion_matrix(matrix, names, words=words, language=language())
+    chart = charts.confusion_matrix(matrix, names, words=words, language=language(), height=440)
     chosen = st.altair_chart(
         chart, key="matrix", on_select="rerun", selection_mode="cell", width="stretch", alt=t("evaluate.matrix_alt")
     )
@@ -101,9 +107,23 @@ def _matrix(matrix: np.ndarray, names: tuple[str, ...]) -> tuple[int, int] | Non
     return None
 
 
-def _errors(run: Run, report: Report, names: tuple[str, ...], cell: tuple[int, int] | None) -> None:
+def _chosen_cell(names: tuple[str, ...]) -> tuple[int, int] | None:
+    """The cell that two select boxes name, for those who do not click; None while one of them is empty."""
+    columns = st.columns(2)
+    hint = t("evaluate.all")
+    true, predicted = (
+        column.selectbox(t(f"chart.{what}"), names, index=None, key=f"cell-{what}", placeholder=hint)
+        for column, what in zip(columns, ("true_class", "predicted_class"), strict=True)
+    )
+    return (names.index(true), names.index(predicted)) if true and predicted else None
+
+
+def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell: tuple[int, int] | None) -> None:
     stored, _ = run.load(report.predictions, report.predictions_sha256)
     probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
+    if not np.array_equal(test.labels, labels):
+        st.warning(t("error.other_data", data=data_name(run.spec.data)))
+        return
     predicted = probabilities.argmax(axis=1)
     if cell:
         places = np.flatnonzero((labels == cell[0]) & (predicted == cell[1]))
@@ -114,9 +134,6 @@ def _errors(run: Run, report: Report, names: tuple[str, ...], cell: tuple[int, i
     pages = max(1, math.ceil(len(places) / PICTURES))
     page = st.pagination(pages, key=f"errors-{run.name}-{cell}") if pages > 1 else 1
     places = places[(page - 1) * PICTURES : page * PICTURES]
-    test = server.splits(run.spec).test
-    if not np.array_equal(test.labels, labels):
-        raise Refusal("error.other_data", data=run.spec.data)
     captions = [
         t(
             "evaluate.picture",
