@@ -76,9 +76,9 @@ def wait_for_answer(url: str, seconds: float = 30) -> None:
             time.sleep(0.05)
 
 
-def draw(page, *strokes: tuple[tuple[float, float], ...]) -> None:
-    """Draw strokes with the mouse on the page's pad; points are shares (0 to 1) of its side."""
-    box = page.locator("canvas.sheet").bounding_box()
+def draw(page, *strokes: tuple[tuple[float, float], ...], sheet: str = "canvas.sheet") -> None:
+    """Draw strokes with the mouse on the page's pad, or another sheet; points are shares (0 to 1) of its side."""
+    box = page.locator(sheet).bounding_box()
     for first, *others in strokes:
         page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
         page.mouse.down()

@@ -291,7 +291,7 @@ def test_a_pen_that_is_pressed_harder_draws_wider(visit):
 
 def test_the_pad_is_never_wider_than_its_column(visit):
     wide = visit().locator("canvas.sheet").bounding_box()
-    assert wide["width"] == wide["height"] == 400
+    assert wide["width"] == wide["height"] == 360
     page = visit(width=320, height=640)
     narrow = page.locator("canvas.sheet").bounding_box()
     assert narrow["x"] >= 0

@@ -87,7 +87,6 @@ def _canvas() -> np.ndarray | None:
         width=CANVAS,
         height=CANVAS,
         return_image_data=True,
-        label=t("pad.pad"),
         key="canvas",
     )
     return None if canvas.image_data is None else np.asarray(canvas.image_data, dtype=np.uint8)

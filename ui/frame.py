@@ -16,7 +16,7 @@ STYLE = """<style>
 .stMainBlockContainer { padding: 4rem 2rem 3rem; }
 h1 { padding: 0; }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
-button[role="radio"][aria-checked="true"] { color: inherit; }
+button[role="radio"][aria-checked="true"] { color: inherit !important; }
 </style>"""
 # The page's language, which a screen reader speaks in; Streamlit's own page says English.
 _tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
