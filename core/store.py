@@ -119,8 +119,12 @@ class Run:
 
     def latest(self) -> Event | None:
         """What the run said last; reads the log's end only. Raises: Refusal."""
-        tail = self._log_from(-_TAIL)
-        lines = tail[: tail.rfind(b"\n") + 1].splitlines()
+        lines: list[bytes] = []
+        for length in (1 << 16, _TAIL):  # nearly always the first is enough, and a list of runs asks each of them
+            tail = self._log_from(-length)
+            lines = tail[: tail.rfind(b"\n") + 1].splitlines()
+            if len(lines) > 1 or len(tail) < length:
+                break
         return from_line(lines[-1]) if lines else None
 
     def _log_from(self, offset: int) -> bytes:

@@ -1,26 +1,14 @@
 """The drawing pad in a real browser: what is drawn there arrives in Python, and stays."""
 
 import base64
-import os
 import re
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.browser import CHROMIUM, ROOT, chromium, serve
 from ui.pad import PAD_LABELS, SIDE, drawing_of
-
-ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome"))), None
-)
 
 APP = """
 import numpy as np
@@ -62,60 +50,19 @@ def address(tmp_path_factory) -> Iterator[str]:
     """The address of a server that shows a page with the pad and another page."""
     folder = tmp_path_factory.mktemp("pad")
     (folder / "scratch.py").write_text(APP)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    options = {
-        "server.port": port,
-        "server.address": "127.0.0.1",
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-        "runner.postScriptGC": "false",
-    }
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "scratch.py",
-            *(f"--{name}={value}" for name, value in options.items()),
-        ],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
-
-
-def wait_for(url: str, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310  our own loopback address
-                return
-        except OSError:
-            assert time.monotonic() < until, f"{url} did not answer"
-            time.sleep(0.05)
+    options = ("server.address=127.0.0.1", "server.fileWatcherType=none", "browser.gatherUsageStats=false")
+    options += ("runner.postScriptGC=false",)
+    with serve("scratch.py", folder, {"PYTHONPATH": str(ROOT)}, *(f"--{option}" for option in options)) as at:
+        yield at
 
 
 @pytest.fixture(scope="module")
 def context() -> Iterator:
     """One headless browser with a mouse, fingers and a cache for all pages of this file."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        options += ["--disable-component-update", "--no-first-run"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium.new_context(has_touch=True)
-        chromium.close()
+        pytest.skip("no Chromium on this machine: apt install chromium")
+    with chromium() as browser:
+        yield browser.new_context(has_touch=True)
 
 
 @pytest.fixture
