@@ -36,7 +36,12 @@ BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; returns the exit code."""
     settings.wait_passively()
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help()
+        return 2
+    options = parser.parse_args(given)
     try:
         return options.command(options)
     except Refusal as refusal:
@@ -50,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return BROKEN_OFF
+
+
+def _find(name: str) -> Run:
+    """The run of that name, or the only one whose name ends so. Raises: Refusal."""
+    endings = [run for run in store.runs() if run.name.endswith(f"-{name}")]
+    return endings[0] if len(endings) == 1 else store.find(name)
 
 
 def sentence(key: str, slots: dict[str, Any]) -> str:
@@ -69,14 +80,14 @@ def train(options: argparse.Namespace) -> int:
     source = dataset(spec.data)
     spec.table(source.shape, len(source.class_names["en"]))  # a layer that cannot fit is refused before a run is made
     if source.state()[0] != "ready":
-        raise Refusal("error.data_not_ready", data=spec.data)
+        raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
     return _work(store.create(spec), options)
 
 
 def work(options: argparse.Namespace) -> int:
     """Take a run up: new, broken off, stopped or failed."""
     folder = Path(options.folder)
-    run = Run(folder.resolve()) if (folder / "spec.json").exists() else store.find(options.folder)
+    run = Run(folder.resolve()) if (folder / "spec.json").exists() else _find(options.folder)
     _ = run.spec  # a damaged run, or one of a newer format, is not written to
     if run.report():
         raise Refusal("error.run_over", run=run.name)
@@ -99,7 +110,7 @@ def evaluate(options: argparse.Namespace) -> int:
     """What the stored report says, class by class; the test split is not looked at again."""
     from core.evaluate import measures
 
-    run = store.find(options.run)
+    run = _find(options.run)
     report = run.report()
     if not report:
         raise Refusal("error.no_report", run=run.name)
@@ -143,7 +154,7 @@ def predict(options: argparse.Namespace) -> int:
     """What a run's model answers to picture files."""
     from core.predict import open_model
 
-    model = open_model(store.find(options.run))
+    model = open_model(_find(options.run))
     names = model.class_names["en"]
     failed = False
     for file in options.images:
@@ -152,7 +163,7 @@ def predict(options: argparse.Namespace) -> int:
         except Refusal as refusal:
             failed = True
             why = sentence(refusal.key, refusal.slots)
-            _print(options, {"file": file, "error": why}, f"{file}: {why}")
+            _print(options, {"file": file, "error": why}, why)
             continue
         label = int(values.argmax())
         facts = {"file": file, "label": label, "class": names[label], "probabilities": [float(v) for v in values]}
@@ -232,7 +243,7 @@ def _work(run: Run, options: argparse.Namespace) -> int:
         return 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)
-    print(sentence("error.run_left", {"run": run.name, "status": status}), file=sys.stderr)
+    print(sentence("error.run_left", {"run": run.name, "status": status, "python": sys.executable}), file=sys.stderr)
     return BROKEN_OFF if asked else 1
 
 
@@ -271,7 +282,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m core", description="Bancada without a browser.")
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
@@ -286,11 +297,11 @@ def _parser() -> argparse.ArgumentParser:
     for name in RunSpec.model_fields:
         flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
         made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
-    command("work", work).add_argument("folder", help="a run's folder, or its name in the store")
+    command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)
-    command("evaluate", evaluate).add_argument("run", help="a run's name")
+    command("evaluate", evaluate).add_argument("run", help="a run's name, or its last part")
     made = command("predict", predict)
-    made.add_argument("run", help="a run's name")
+    made.add_argument("run", help="a run's name, or its last part")
     made.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, WEBP or BMP files")
     return parser
 

@@ -363,7 +363,6 @@ def test_what_cannot_be_done_is_said_in_one_sentence(shell, arguments, said):
         (["train", "--epoch-count", "3"], "--epoch-count"),
         (["train", "--epochs"], "--epochs"),
         (["predict", "run"], "IMAGE"),
-        ([], "required"),
     ],
     ids=" ".join,
 )
@@ -371,6 +370,19 @@ def test_a_wrong_word_is_an_error_of_one_line(shell, arguments, said):
     code, output, error = shell.run(*arguments)
     assert (code, output) == (2, "")
     assert said in one_sentence(error)
+
+
+def test_without_a_command_the_commands_are_shown(shell):
+    code, output, _ = shell.run()
+    assert code == 2
+    assert all(command in output for command in ("data", "train", "work", "runs", "evaluate", "predict"))
+
+
+def test_a_run_is_found_by_the_last_part_of_its_name(shell, trained):
+    name = trained[-1]["run"]
+    code, output, _ = shell.run("evaluate", name.rpartition("-")[2], "--json")
+    assert code == 0
+    assert json.loads(output)["run"] == name
 
 
 def test_a_run_that_is_over_or_damaged_is_not_taken_up(shell, trained, tmp_path):

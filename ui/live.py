@@ -41,15 +41,16 @@ Kind = TypeVar("Kind", bound=Event)
 
 
 def choose() -> Run | None:
-    """The run that the reader looks at; at first the newest, if it is at work: a closed tab finds it again."""
+    """The run that the reader looks at; at first the newest that is at work or was interrupted: it is found again."""
     names = [run.name for run in store.runs()[:LISTED]]
     linked = server.find(st.query_params.get(choice.KEY))
     if linked and linked.name not in names:
         names.append(linked.name)
     if not linked and not st.session_state.get(choice.CHOSEN):
-        lively = next((run for name in names[:LOOKED_AT] if (run := server.find(name)) and _is_lively(run)), None)
-        if lively:
-            choice.look_at(lively)
+        newest = [run for name in names[:LOOKED_AT] if (run := server.find(name))]
+        wanting = (*LIVELY, "interrupted")  # what somebody waits for, or has to resume
+        if wanted := next((run for run in newest if run.facts()["status"] in wanting), None):
+            choice.look_at(wanted)
     return choice.choose_run(t("train.run"), names, required=False) if names else None
 
 
@@ -92,10 +93,6 @@ def panel(run: Run) -> None:
     # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
     st.fragment(state, run_every=POLL if lively else None, key="state")()
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
-
-
-def _is_lively(run: Run) -> bool:
-    return run.facts()["status"] in LIVELY
 
 
 def _status(run: Run) -> Status:
