@@ -1,4 +1,4 @@
-"""Why worker threads wait without spinning: epochs beside another busy process, by number and kind of threads.
+"""Why a run leaves a core free: epochs with and without another busy process, by number and kind of threads.
 
 `python benchmarks/threads.py [--update]` trains LeNet (batch 64, Adam) on 12,800 made-up images in fresh processes, the
 settings in turn, and prints a table; `--update` writes it into RESULTS.md. About four minutes on two cores.

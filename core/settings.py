@@ -36,12 +36,14 @@ def store_folder() -> Path:
 
 
 def threads() -> int:
-    """How many threads a new run computes with (`BANCADA_THREADS`; by default the cores shared by the runs at once).
+    """How many threads a new run computes with (`BANCADA_THREADS`; by default all cores but one, shared by the runs).
 
+    On two cores a second thread makes an epoch a fifth shorter while nothing else runs, and three times as long as
+    soon as something does, a browser say (`benchmarks/threads.py`); the worst case counts in front of a class.
     A run records the number and keeps it when it is resumed, since another number gives other last bits.
     """
     named = os.environ.get("BANCADA_THREADS")
-    return max(1, int(named)) if named else max(1, cores() // runs_at_once())
+    return max(1, int(named)) if named else max(1, (cores() - 1) // runs_at_once())
 
 
 def runs_at_once() -> int:
@@ -69,7 +71,6 @@ def device() -> str:
 def wait_passively() -> None:
     """Make the threads of a process that has not yet imported torch sleep while they wait instead of spinning.
 
-    Spinning threads on a machine with one other busy process make an epoch 3 to 4 times as long; sleeping ones cost
-    15 to 30 % on an idle one (two cores, three networks, see benchmarks/RESULTS.md).
+    A spinning thread takes its core from whoever could work there: the server, the browser, another run.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
