@@ -177,6 +177,35 @@ def test_a_drawing_is_answered_in_the_readers_language(frame, trained):
     assert "," in app.subheader[0].value
 
 
+def test_a_run_that_is_not_done_can_be_drawn_for_and_says_so(frame):
+    run = store.create(checked({"architecture": "mlp", "epochs": 3, "batch_size": 128}))
+    seen = []
+    work(
+        str(run.folder), leaving=lambda: len(seen) > 0, tell=lambda event: event.event == "epoch" and seen.append(event)
+    )
+    assert run.status() == "interrupted"
+    app = frame("draw", run=run.name)
+    assert "Epoch 1, not finished" in app.warning[0].value
+    assert work(str(run.folder)) == "done"
+    app.run()
+    assert not app.warning, "the newest weights are asked, and the run is done"
+
+
+def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_path):
+    images, labels = np.zeros((40, 28, 28), np.uint8), np.arange(40) % 2
+    (tmp_path / "data").mkdir()
+    arrays = {
+        f"{part}_{what}": v for part in ("train", "val", "test") for what, v in (("images", images), ("labels", labels))
+    }
+    np.savez(tmp_path / "data" / "mine.npz", **arrays)
+    other = store.create(checked({"data": "mine", "architecture": "mlp", "epochs": 1}))
+    assert work(str(other.folder)) == "done"
+    app = frame("draw", run=other.name)
+    assert [option.endswith(trained.name[-4:]) for option in app.selectbox(key="run").options] == [True]
+    assert "not trained on handwritten digits" in app.info[0].value
+    assert not any(link.proto.page == "draw" for link in frame("train", run=other.name).get("page_link"))
+
+
 def test_a_damaged_run_is_told_and_the_others_are_shown(frame, trained):
     damaged = store.create(checked({"architecture": "mlp"}))
     (damaged.folder / "spec.json").write_bytes(b"{")
