@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.datasets import datasets
+from core.datasets import Split, datasets
 from core.drawing import fit_picture, prepare
 from core.events import Started
 from core.refusal import Refusal
@@ -46,8 +46,6 @@ class Model:
         drawn = prepare(rgba).image
         if drawn is None:
             return None
-        from core.datasets import Split
-
         split = Split(images=drawn[None, None], labels=np.zeros(1, dtype=np.int64))
         return resized(split, self.shape[1]).images[0]
 

@@ -182,7 +182,7 @@ class Run:
             return "failed"
         if wanted == "stop":
             return "stopped"
-        return "interrupted" if self.read()[0] else "queued"
+        return "interrupted" if latest or self.read()[0] else "queued"
 
     def control(self) -> Control:
         """What the visitor asks of the worker."""

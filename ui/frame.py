@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.words import languages
+from ui.server import PAGES
 from ui.text import browsers_language, language, t
 
-PAGES = Path(__file__).resolve().parents[1] / "pages"
 # Streamlit leaves a sixth of a 1280 x 720 projector empty above and beside the page.
 # Its captions, links in them and chosen buttons have a contrast below 4.5:1; they get the text's own colour.
 STYLE = """<style>

@@ -109,7 +109,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     # A column each: while the browser swaps one button for another, it shows both for a moment.
     first, *others = st.columns(5, gap="small")
     first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
-    _buttons(run, status, others)
+    _buttons(run, status, _last(events, Failure), others)
     told = max((event for event in (step, epoch) if event), key=lambda event: event.step, default=None)
     words = [_waiting(run) if status == "queued" else t("train.starting") if status == "running" else ""]
     share = 0.0
@@ -162,7 +162,7 @@ def _waiting(run: Run) -> str:
     return t("train.place", place=place) if place else t("train.starting")
 
 
-def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> None:
+def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequence[DeltaGenerator]) -> None:
     """What can be asked of a run: four buttons, grey where there is nothing to ask; none once it is done."""
     if status == "done":
         return
@@ -173,8 +173,7 @@ def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> Non
         return columns[place].button(words, key=key, icon=icon, type=kind, disabled=disabled, width="stretch")
 
     waits = status == "queued" and server.workers().place(run) is None
-    failure = run.last(Failure) if status == "failed" else None
-    if failure and failure.error == "error.diverged":
+    if status == "failed" and failure and failure.error == "error.diverged":
         return  # the same spec would diverge again
     if waits or status in ("stopped", "interrupted", "failed"):
         if asks(0, "resume", ":material/play_arrow:", primary=True):

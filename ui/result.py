@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.datasets import Split, dataset
-from core.evaluate import Measure, measures
+from core.evaluate import ClassMeasures, Measure, Measures, measures
 from core.events import Report
 from core.refusal import Refusal
 from core.store import Run
@@ -27,11 +27,12 @@ def panel(run: Run) -> None:
     assert report
     names = run.class_names(language())
     matrix = np.array(report.confusion_matrix)
-    _summary(run, report)
+    measured = measures(matrix)
+    _summary(run, report, measured)
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.subheader(t("evaluate.classes"))
-        _classes(matrix, names)
+        _classes(measured.classes, names)
     with right:
         st.subheader(t("evaluate.matrix"))
         clicked = _matrix(matrix, names)
@@ -45,17 +46,16 @@ def panel(run: Run) -> None:
     _errors(run, report, test, names, _chosen_cell(names) or clicked)
 
 
-def _summary(run: Run, report: Report) -> None:
-    result = measures(report.confusion_matrix)
+def _summary(run: Run, report: Report, measured: Measures) -> None:
     columns = st.columns(5)
     columns[0].metric(
         t("measure.accuracy"), percent(report.accuracy, 2), help=t("measure.accuracy_help"), delta_color="off"
     )
-    columns[1].metric(t("measure.errors"), number(result.errors), help=t("measure.errors_help"))
+    columns[1].metric(t("measure.errors"), number(measured.errors), help=t("measure.errors_help"))
     columns[2].metric(
         t("measure.balanced_accuracy"), percent(report.balanced_accuracy, 2), help=t("measure.balanced_accuracy_help")
     )
-    columns[3].metric(t("measure.macro_f1"), number(result.macro_f1, 4), help=t("measure.f1_help"))
+    columns[3].metric(t("measure.macro_f1"), number(measured.macro_f1, 4), help=t("measure.f1_help"))
     columns[4].metric(t("measure.loss"), number(report.loss, 4), help=t("measure.loss_help"))
     st.caption(
         t(
@@ -72,8 +72,7 @@ def _summary(run: Run, report: Report) -> None:
     )
 
 
-def _classes(matrix: np.ndarray, names: tuple[str, ...]) -> None:
-    rows = measures(matrix).classes
+def _classes(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> None:
     st.dataframe(
         {
             t("chart.class"): names,
