@@ -65,11 +65,7 @@ class Workers:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting, timeout=self._spare_after)
         while not self._closed:
-            try:
-                spare = spare or _process()
-            except OSError:  # no memory or no process to be had just now
-                time.sleep(1)
-                continue
+            spare = self._living(spare)
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._next())
                 run = self._next()
@@ -79,17 +75,29 @@ class Workers:
                 self._working.append(run)
             try:
                 if run.facts()["status"] in ("queued", "interrupted", "failed", "running", "paused"):
-                    if spare.poll() is not None:  # it died while it waited
-                        _end(spare)
-                        spare = _process()
-                    process, spare = spare, None
-                    self._work(process, run)
+                    process, spare = self._living(spare), None  # it may have died while it waited
+                    if process:
+                        self._work(process, run)
             finally:
                 with self._changed:
                     self._working.remove(run)
                     self._changed.notify_all()
         if spare:
             _end(spare)
+
+    def _living(self, spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None:
+        """The waiting process, or a new one in its place if it has died; None once the workers are closed."""
+        while not self._closed:
+            if spare and spare.poll() is None:
+                return spare
+            if spare:
+                _end(spare)
+            try:
+                spare = _process()
+            except OSError:  # no memory or no process to be had just now
+                spare = None
+                time.sleep(1)
+        return spare
 
     def _next(self) -> Run | None:
         """The first run in the queue that nobody is at."""
