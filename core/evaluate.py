@@ -18,6 +18,8 @@ from core.layers import Row
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from core.engine import Team
+
 MOST_IMAGES = 1000  # at once where no gradients are kept; more gain nothing on two cores
 MOST_VALUES = 20_000_000  # in one feature map of all of them: 80 MB, and a part is over before anybody waits for it
 
@@ -27,15 +29,22 @@ def part_size(rows: Sequence[Row]) -> int:
     return max(1, min(MOST_IMAGES, MOST_VALUES // max(math.prod(row.shape) for row in rows)))
 
 
-def logits_in_parts(model: nn.Module, images: Tensor, part: int) -> Iterator[Tensor]:
-    """The logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time: the caller may leave between two."""
+def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
+    """The logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time: the caller may leave between two.
+
+    A team computes as many parts at the same time as it has threads.
+    """
     import torch
 
-    model.eval()
-    for some in images.split(part):
+    def logits(some: Tensor) -> Tensor:
         with torch.inference_mode():
-            logits = model(some)
-        yield logits
+            return model(some)
+
+    model.eval()
+    parts = images.split(part)
+    together = team.threads if team else 1
+    for at in range(0, len(parts), together):
+        yield from team.run(logits, parts[at : at + together]) if team else map(logits, parts[at : at + together])
 
 
 def probabilities(model: nn.Module, images: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ class Layer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Any  # each layer's own word
     window: ClassVar[Literal["point", "window", "everything"]] = "point"  # what one output sees of the layer's input
+    mixes_images: ClassVar[bool] = False  # whether an image's output depends on the others in its batch
 
     def shape_after(self, shape: Shape) -> Shape:
         """The output's shape for an input of `shape`. Raises: Misfit."""
@@ -192,9 +193,9 @@ class Flatten(Layer):
         return (channels * height * width,)
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        from torch import nn
+        from core.modules import Flatten as Module
 
-        return nn.Flatten()
+        return Module()
 
 
 class Dense(Layer):
@@ -234,9 +235,9 @@ class Dropout(Layer):
     rate: Annotated[float, Field(ge=0, lt=1)]
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        from torch import nn
+        from core.modules import Dropout as Module
 
-        return nn.Dropout(self.rate)
+        return Module(self.rate)
 
 
 class BatchNorm(Layer):
@@ -246,6 +247,7 @@ class BatchNorm(Layer):
     """
 
     kind: Literal["batch_norm"] = "batch_norm"
+    mixes_images: ClassVar = True
 
     def parameters(self, shape: Shape) -> int:
         return 2 * shape[0]
@@ -281,6 +283,7 @@ class DenseBlock(Layer):
     bottleneck: Count = 128
     window: ClassVar = "window"
     stride: ClassVar = 1
+    mixes_images: ClassVar = True
 
     @property
     def kernel(self) -> int:

@@ -36,14 +36,12 @@ def store_folder() -> Path:
 
 
 def threads() -> int:
-    """How many threads a new run computes with (`BANCADA_THREADS`; by default all cores but one, shared by the runs).
+    """How many threads a new run computes with (`BANCADA_THREADS`; by default all cores, shared by the runs).
 
-    On two cores a second thread makes an epoch a fifth shorter while nothing else runs, and three times as long as
-    soon as something does, a browser say (`benchmarks/threads.py`); the worst case counts in front of a class.
     A run records the number and keeps it when it is resumed, since another number gives other last bits.
     """
     named = os.environ.get("BANCADA_THREADS")
-    return max(1, int(named)) if named else max(1, (cores() - 1) // runs_at_once())
+    return max(1, int(named)) if named else max(1, cores() // runs_at_once())
 
 
 def runs_at_once() -> int:

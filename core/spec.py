@@ -68,6 +68,11 @@ class RunSpec(BaseModel):
     batch_size: int = _field(64, "training", ge=1, le=8192, unit="images")
     epochs: int = _field(5, "training", ge=1, le=10_000)
     seed: int = _field(0, "training", ge=0, le=2**31 - 1)
+    precision: Literal["auto", "float32", "bfloat16"] = _field("auto", "training")
+
+    rotation: float = _field(0.0, "augmentation", ge=0, le=180, unit="degrees")
+    shift: float = _field(0.0, "augmentation", ge=0, le=32, unit="px")
+    zoom: float = _field(0.0, "augmentation", ge=0, le=1)
 
     best_by: Literal["val_accuracy", "val_loss", "last"] = _field("val_accuracy", "stop")
     target_accuracy: Annotated[float | None, NotUsed] = _field(None, "stop", gt=0, le=1)

@@ -81,13 +81,15 @@ class _Worker:
             return
         run, spec = self.run, self.run.spec
         started = run.last(Started)
-        torch.set_num_threads(started.threads if started else settings.threads())
+        threads = started.threads if started else settings.threads()
+        if started:  # it goes on as it began, on whatever machine
+            spec = spec.model_copy(update={"precision": started.precision})
         source = dataset(spec.data)
         splits = choose(spec, source.load())
         device = torch.device(settings.device())
-        state = State.new(spec, splits.train, len(source.class_names["en"]), device)
+        state = State.new(spec, splits.train, len(source.class_names["en"]), device, threads)
         self._restore(state)
-        self._say(_started(run, source, splits, state))
+        self._say(_started(run, source, splits, state, threads))
         if not self._may_go_on(state):
             return
         for event in train(spec, Data.of(splits, device), state):
@@ -162,7 +164,7 @@ class _Worker:
             model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
         device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
         images, labels = torch.tensor(test.images, device=device), torch.tensor(test.labels, device=device)
-        logits_in_parts = evaluate.logits_in_parts(model, images, state.part)
+        logits_in_parts = evaluate.logits_in_parts(state.engine.model, images, state.part, state.engine.team)
         for logits, some_labels in zip(logits_in_parts, labels.split(state.part), strict=True):
             sums += sums_of(logits, some_labels)
             parts.append(logits.float().softmax(dim=1).cpu())
@@ -200,7 +202,7 @@ class _Worker:
         self.tell(event)
 
 
-def _started(run: Run, source: Dataset, splits: Splits, state: State) -> Started:
+def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int) -> Started:
     device, spec = state.sums.device, run.spec
     assert splits.val is not None
     return Started(
@@ -213,7 +215,8 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State) -> Started
         device_name=torch.cuda.get_device_name()
         if device.type == "cuda"
         else platform.processor() or platform.machine(),
-        threads=torch.get_num_threads(),
+        threads=threads,
+        precision=state.engine.precision,
         versions={"python": platform.python_version(), "torch": torch.__version__},
         shape=spec.input_shape(source.shape),
         class_names={language: tuple(names) for language, names in source.class_names.items()},

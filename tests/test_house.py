@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         *("core", "core.refusal", "core.words", "core.settings", "core.events", "core.datasets"),
-        *("core.layers", "core.modules", "core.architectures", "core.spec"),
+        *("core.layers", "core.modules", "core.architectures", "core.spec", "core.engine", "core.augment"),
     ),
     2: ("core.store",),
     3: ("core.splits", "core.train", "core.evaluate", "core.drawing", "core.predict", "core.recipes"),

@@ -212,13 +212,14 @@ def test_our_steps_are_plain_torch_steps(name):
     for ours, theirs in zip(state.model.parameters(), plain.parameters(), strict=True):
         theirs.data = ours.detach().clone()
     optimizer = plain_optimizer(plain.parameters())
-    for images, labels in zip(data.train_images.split(16), data.train_labels.split(16), strict=True):
+    for batch in torch.arange(90).split(16):
+        images, labels = data.train_images[batch], data.train_labels[batch]
         logits = plain(images.float() / 255)
         loss = nn.CrossEntropyLoss()(logits, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        sums = update(state, images, labels, 0.05)
+        sums = update(spec, data, state, batch, 0.05)
         assert sums[0].item() == pytest.approx(loss.item() * len(labels), rel=1e-5)
         assert sums[1].item() == (logits.argmax(dim=1) == labels).sum().item()
     for ours, theirs in zip(state.model.parameters(), plain.parameters(), strict=True):
@@ -235,7 +236,8 @@ def test_the_network_gets_each_train_image_once_an_epoch_and_unchanged():
     spec, splits = small_spec(), small_splits()
     data, state = begun(spec, splits)
     seen: list[torch.Tensor] = []
-    state.model.register_forward_pre_hook(lambda model, images: seen.append(images[0]) if model.training else None)
+    scale = state.model.get_submodule("scale")
+    scale.register_forward_pre_hook(lambda module, images: seen.append(images[0]) if module.training else None)
     list(train(spec, data, state))
     assert [len(batch) for batch in seen] == 2 * [16, 16, 16, 16, 16, 10]
     wanted = sorted(image.tobytes() for image in splits.train.images)
@@ -252,7 +254,8 @@ def test_an_epoch_tells_the_means_over_its_images_while_the_weights_changed():
     state.model.train()
     sums = torch.zeros(2, dtype=torch.float64)
     for batch in order(spec.seed, 0, 90).split(16):
-        sums += update(state, data.train_images[batch], data.train_labels[batch], 0.01)
+        sums += update(spec, data, state, batch, 0.01)
+        state.step += 1
     first, last = told(events, Epoch)
     assert (first.train_loss, first.train_accuracy) == tuple((sums / 90).tolist())
     with torch.no_grad():
@@ -396,7 +399,7 @@ def first_bad_step(spec, splits):
     first = None
     for epoch in range(spec.epochs):
         for batch in order(spec.seed, epoch, len(data.train_labels)).split(spec.batch_size):
-            sums = update(state, data.train_images[batch], data.train_labels[batch], spec.learning_rate)
+            sums = update(spec, data, state, batch, spec.learning_rate)
             state.step += 1
             loss = sums[0].item() / len(batch)
             first = first or loss

@@ -15,7 +15,7 @@ from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
 from core.words import number_marks
 from ui.text import language, t
 
-GROUPS = ("data", "network", "training", "stop")
+GROUPS = ("data", "network", "training", "augmentation", "stop")
 FIRST = (
     ("data",),
     ("architecture",),

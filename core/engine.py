@@ -1,0 +1,132 @@
+"""How a step is computed: the pieces that make it quick, each with its measured reason. What it computes is `train`'s.
+
+The figures are of `benchmarks/training.py` and `benchmarks/threads.py` on two cores; `benchmarks/RESULTS.md` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from core.layers import Conv, Dense, Row
+
+if TYPE_CHECKING:
+    from core.spec import RunSpec
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Precision = Literal["float32", "bfloat16"]
+
+LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
+"""Multiply-accumulates of the smallest part of a batch; in a smaller one, calling the operations takes as long."""
+WIDE = 64  # inputs and outputs of a matrix product from which on bfloat16 is quicker ...
+WIDE_WORK = 20_000_000  # ... if a step has as many multiply-accumulates in them; below, casting takes what it saves
+
+
+class Team:
+    """Threads that work at the parts of one batch at the same time, each with operations of one thread.
+
+    torch's own threads meet at the end of every operation, some hundred times a step: as soon as another program uses
+    a core they wait for each other, and an epoch takes three to four times as long. These meet once a step: idle they
+    are as quick, and beside another program an epoch takes less than twice its time. Which thread takes which part is
+    left to chance; what comes out is not.
+    """
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads - 1, initializer=_compute_alone) if threads > 1 else None
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """`function` of each item, in their order; the caller's thread works along. Raises: what `function` raises."""
+        results: dict[int, Result] = {}
+        left = iter(range(len(items)))  # handed out under Python's lock
+
+        def work() -> None:
+            for place in left:
+                results[place] = function(items[place])
+
+        others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)] if self._pool else []
+        try:
+            work()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return [results[place] for place in range(len(items))]
+
+
+class Engine:
+    """A model as it is computed here: its operations in quick order, its batches in parts, its precision."""
+
+    def __init__(self, spec: RunSpec, model: nn.Sequential, rows: Sequence[Row], device: torch.device, threads: int):
+        self.model = in_quick_order(model)
+        self.device = device
+        self.precision = precision(spec, rows, device)
+        divisible = device.type == "cpu" and not any(row.layer.mixes_images for row in rows)
+        work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
+        self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
+        self.team = Team(threads if divisible else 1)
+        # A batch that cannot be divided is left to torch's threads, on all cores but one: see `Team`.
+        torch.set_num_threads(1 if divisible else max(1, threads - 1))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits float32 (N, K) for images uint8 (N, C, H, W), in the run's precision, for training."""
+        if self.precision == "float32":
+            return self.model(images)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return self.model(images).float()
+
+
+def in_quick_order(model: nn.Sequential) -> nn.Sequential:
+    """The same function with the same modules, bit for bit, in an order that moves less memory.
+
+    A max-pool before its ReLU leaves the ReLU a quarter of the values (both only choose among them); a ReLU writes over
+    its input where nothing else needs that. Together they make a step of the CNN of report 003 a quarter shorter.
+    """
+    order = list(_leaves(model))
+    for at in range(1, len(order)):
+        if isinstance(order[at], nn.MaxPool2d) and isinstance(order[at - 1], nn.ReLU):
+            order[at - 1 : at + 1] = order[at], order[at - 1]
+    unread = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d)  # their outputs, going backward
+    for at in range(1, len(order)):
+        if isinstance(order[at], nn.ReLU) and isinstance(order[at - 1], unread):
+            order[at] = nn.ReLU(inplace=True)
+    return nn.Sequential(*order)
+
+
+def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:
+    """The precision that a spec's `auto` means here: `bfloat16` where the device computes in it and it is quicker.
+
+    On a CPU with bfloat16 instructions it makes wide layers up to twice as quick, and narrow ones, as LeNet's, slower.
+    """
+    if spec.precision != "auto":
+        return spec.precision
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.get_device_capability() >= (8, 0) else "float32"
+    wide = spec.batch_size * sum(row.macs for row in rows if _is_wide(row))
+    able = torch.cpu.get_capabilities()
+    return "bfloat16" if device.type == "cpu" and able.get("avx512_bf16") and wide >= WIDE_WORK else "float32"
+
+
+def _is_wide(row: Row) -> bool:
+    layer = row.layer
+    if isinstance(layer, Conv):
+        return min(layer.filters, row.shape_before[0] * layer.kernel**2) >= WIDE
+    return isinstance(layer, Dense) and min(row.shape[0], row.shape_before[0]) >= WIDE
+
+
+def _leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules of a sequence of sequences, in their order."""
+    if type(module) is nn.Sequential:
+        for child in module:
+            yield from _leaves(child)
+    else:
+        yield module
+
+
+def _compute_alone() -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,293 @@
+"""What makes a step quick changes nothing of what it computes; parts of a batch are one batch, whoever takes them."""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as torchvision
+
+from core import engine
+from core.architectures import ARCHITECTURES
+from core.augment import augmented
+from core.datasets import Split, Splits
+from core.engine import Engine, Team, in_quick_order
+from core.evaluate import logits_in_parts
+from core.events import Epoch
+from core.layers import table
+from core.modules import Dropout, chance
+from core.spec import checked
+from core.train import Data, State, new_model, train, update
+
+CPU = torch.device("cpu")
+SHAPE, CLASSES = (3, 28, 28), 10
+MIXING = {"dense-net"}  # batch norm: an image's output depends on the others in its batch
+
+
+@pytest.fixture(autouse=True)
+def the_thread_count_is_left_as_it_was():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def some_split(n, shape=SHAPE):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (n, *shape), dtype=np.uint8)
+    return Split(images, random.integers(0, CLASSES, n))
+
+
+def begun(spec, threads, n=64):
+    split = some_split(n)
+    return Data.of(Splits(split, split, split), CPU), State.new(spec, split, CLASSES, CPU, threads)
+
+
+def bits(model):
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+
+
+def small_spec(**fields):
+    layers = (
+        "conv(8, 3, activation=relu), max_pool(2), flatten, dropout(0.3), dense(32, activation=relu), dense(classes)"
+    )
+    return checked({"layers": layers, "batch_size": 24, "epochs": 2, "precision": "float32", "rotation": 10} | fields)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Also the smallest batch is worth dividing."""
+    monkeypatch.setattr(engine, "LEAST_WORK", {"float32": 1, "bfloat16": 1})
+
+
+# --- a team -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_a_team_gives_each_items_result_in_the_items_order(threads, count):
+    assert Team(threads).run(lambda item: item * item, range(count)) == [item * item for item in range(count)]
+
+
+def test_a_teams_threads_work_at_the_same_time():
+    meeting = threading.Barrier(3)  # passed only when three are there
+    Team(3).run(lambda _: meeting.wait(timeout=20), range(3))
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_what_goes_wrong_in_a_part_is_raised_and_the_team_can_go_on(bad):
+    team = Team(2)
+    meeting = threading.Barrier(2)
+
+    def fail(item):
+        meeting.wait(timeout=20)  # the parts are with two threads
+        if item == bad:
+            raise ValueError(item)
+
+    with pytest.raises(ValueError, match=str(bad)):
+        team.run(fail, range(2))
+    assert team.run(str, [1, 2]) == ["1", "2"]
+
+
+# --- the same function ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_quick_order_gives_the_same_logits_and_gradients_to_the_last_bit(architecture):
+    torch.set_num_threads(1)
+    spec = checked({"architecture": architecture})
+    torch.manual_seed(1)
+    model = new_model(spec, SHAPE, CLASSES)
+    images, labels = (torch.tensor(array) for array in (some_split(16).images, some_split(16).labels))
+    found = []
+    for one in (model, in_quick_order(model)):
+        logits = one.train()(images)
+        loss = functional.cross_entropy(logits, labels)
+        found.append([logits, *torch.autograd.grad(loss, list(model.parameters()))])
+    assert all(torch.equal(plain, quick) for plain, quick in zip(*found, strict=True))
+
+
+def test_a_max_pool_comes_before_its_relu_and_that_writes_over_its_input():
+    spec = checked({"layers": "conv(4, 3, activation=relu), max_pool(2), flatten, dense(classes)"})
+    order = list(in_quick_order(new_model(spec, SHAPE, CLASSES)))
+    assert [type(module).__name__ for module in order] == ["Scale", "Conv2d", "MaxPool2d", "ReLU", "Flatten", "Linear"]
+    assert isinstance(order[3], nn.ReLU)
+    assert order[3].inplace
+
+
+@pytest.mark.parametrize("before", ["sigmoid", "tanh"])
+def test_a_relu_does_not_write_over_what_another_activation_still_needs(before):
+    layers = f"conv(4, 3, activation={before}), activation(relu), flatten, dense(classes)"
+    data, state = begun(small_spec(layers=layers), 1)
+    update(small_spec(layers=layers), data, state, torch.arange(24), 0.1)  # torch would raise
+
+
+@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - MIXING))
+def test_the_gradient_of_the_parts_is_that_of_the_whole_batch(architecture, small_parts):
+    spec = checked({"architecture": architecture, "batch_size": 30, "optimizer": "sgd", "precision": "float32"})
+    gradients = []
+    for threads in (1, 4):
+        data, state = begun(spec, threads)
+        assert state.engine.parts == threads
+        sums = update(spec, data, state, torch.arange(30), 0.01)
+        gradients.append([sums, *(one.grad for one in state.model.parameters())])
+        assert all(one.grad.stride() == one.stride() for one in state.model.parameters())
+    for whole, parts in zip(*gradients, strict=True):
+        assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-6)
+
+
+def test_a_batch_that_batch_norm_sees_as_one_is_not_divided(small_parts):
+    for layers in ("flatten, dense(8), batch_norm, dense(classes)", "dense_block(1), flatten, dense(classes)"):
+        _, state = begun(small_spec(layers=layers), 4)
+        assert (state.engine.parts, state.engine.team.threads) == (1, 1)
+        assert torch.get_num_threads() == 3
+
+
+def test_a_small_batch_is_not_worth_dividing_and_no_part_is_empty(small_parts, monkeypatch):
+    _, state = begun(small_spec(batch_size=2), 8)
+    assert state.engine.parts == 2
+    monkeypatch.undo()
+    assert begun(small_spec(), 8)[1].engine.parts == 1
+
+
+# --- the same bits ----------------------------------------------------------------------------------------------------
+
+
+def trained(spec, threads):
+    data, state = begun(spec, threads)
+    list(train(spec, data, state))
+    return state
+
+
+def test_parts_repeat_to_the_last_bit_whichever_thread_takes_them(small_parts):
+    assert len({tuple(bits(trained(small_spec(), 3).model).values()) for _ in range(3)}) == 1
+
+
+def test_parts_saved_and_restored_go_on_to_the_same_bits(small_parts):
+    spec = small_spec()
+    data, state = begun(spec, 3)
+    list(itertools.islice(train(spec, data, state), 4))
+    tensors = {name: value.clone() for name, value in state.tensors().items()}
+    numbers = state.numbers()
+    data, other = begun(spec, 3)
+    other.restore(tensors, numbers)
+    list(train(spec, data, other))
+    assert bits(other.model) == bits(trained(spec, 3).model)
+
+
+def test_parts_draw_different_chances(small_parts):
+    seen = []
+    data, state = begun(small_spec(), 3)
+    dropout = next(module for module in state.model.modules() if isinstance(module, Dropout))
+    dropout.register_forward_hook(lambda *ends: seen.append((ends[-1] == 0).numpy().tobytes()))
+    data.train_images[:] = 200  # all alike, so that chance alone tells the parts apart
+    spec = small_spec(rotation=0)
+    state.engine.model.train()
+    update(spec, data, state, torch.arange(24), 0.01)
+    state.step += 1
+    update(spec, data, state, torch.arange(24), 0.01)
+    assert len(set(seen)) == len(seen) == 6
+
+
+def test_a_team_evaluates_as_one_thread_does(small_parts):
+    data, state = begun(small_spec(), 3)
+    alone = torch.cat(list(logits_in_parts(state.engine.model, data.val_images, 10)))
+    together = torch.cat(list(logits_in_parts(state.engine.model, data.val_images, 10, state.engine.team)))
+    assert torch.equal(alone, together)
+
+
+# --- dropout ----------------------------------------------------------------------------------------------------------
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    chance.generator = torch.Generator().manual_seed(0)
+    values = torch.ones(100_000)
+    dropped = Dropout(0.3).train()(values)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(Dropout(0.3).eval()(values), values)
+
+
+# --- precision --------------------------------------------------------------------------------------------------------
+
+
+def precision(device_has_it, monkeypatch, **fields):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": device_has_it})
+    spec = checked(fields)
+    rows = table(spec.layers, (1, 28, 28), CLASSES)
+    return Engine(spec, new_model(spec, (1, 28, 28), CLASSES), rows, CPU, 1).precision
+
+
+def test_auto_is_bfloat16_where_the_processor_has_it_and_the_layers_are_wide(monkeypatch):
+    assert precision(True, monkeypatch, architecture="cnn", batch_size=128) == "bfloat16"
+    assert precision(False, monkeypatch, architecture="cnn", batch_size=128) == "float32"
+    assert precision(True, monkeypatch, architecture="lenet", batch_size=128) == "float32"
+    assert precision(True, monkeypatch, architecture="mlp", batch_size=8) == "float32"
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
+def test_a_precision_that_is_asked_for_is_taken(asked, monkeypatch):
+    assert precision(True, monkeypatch, architecture="cnn", batch_size=128, precision=asked) == asked
+    assert precision(False, monkeypatch, architecture="cnn", batch_size=128, precision=asked) == asked
+
+
+def test_bfloat16_computes_coarsely_and_keeps_its_weights_in_float32():
+    fine, coarse = (trained(small_spec(precision=name), 1) for name in ("float32", "bfloat16"))
+    assert all(parameter.dtype == torch.float32 for parameter in coarse.model.parameters())
+    for one, other in zip(fine.model.parameters(), coarse.model.parameters(), strict=True):
+        assert not torch.equal(one, other)
+        assert torch.allclose(one, other, atol=0.02)
+
+
+def test_the_epochs_of_both_precisions_are_evaluated_in_float32():
+    spec = small_spec(precision="bfloat16", epochs=1)
+    data, state = begun(spec, 1)
+    (epoch,) = (event for event in train(spec, data, state) if isinstance(event, Epoch))
+    with torch.inference_mode():
+        loss = functional.cross_entropy(state.model.eval()(data.val_images), data.val_labels).item()
+    assert epoch.val_loss == pytest.approx(loss, rel=1e-5)
+
+
+# --- augmentation -----------------------------------------------------------------------------------------------------
+
+
+def test_without_augmentation_the_images_are_the_images():
+    images = torch.tensor(some_split(5).images)
+    assert augmented(checked({}), images) is images
+
+
+@pytest.mark.parametrize(
+    "fields", [{"rotation": 40}, {"shift": 3.5}, {"zoom": 0.4}, {"rotation": 25, "shift": 2, "zoom": 0.2}]
+)
+def test_an_augmented_image_is_torchvisions_affine_map_of_it(fields):
+    spec = checked(fields)
+    noise = torch.tensor(some_split(6, (3, 36, 44)).images).float()
+    images = functional.avg_pool2d(noise, 9, 1).round().to(torch.uint8)  # (6, 3, 28, 36), smooth
+    chance.generator = torch.Generator().manual_seed(4)
+    ours = augmented(spec, images).float()
+    drawn = torch.rand(4, 6, generator=torch.Generator().manual_seed(4)) * 2 - 1
+    for image, result, (angle, zoom, right, down) in zip(images, ours, drawn.T.tolist(), strict=True):
+        theirs = torchvision.affine(
+            image.float(),
+            angle=-angle * spec.rotation,
+            translate=[right * spec.shift, down * spec.shift],  # type: ignore[list-item]  # takes floats as well
+            scale=(1 + spec.zoom) ** zoom,
+            shear=[0.0],
+            interpolation=InterpolationMode.BILINEAR,
+        )
+        assert (result - theirs).abs().max() <= 0.51  # rounded
+
+
+def test_each_look_at_an_image_is_another_and_repeats_by_the_seed():
+    spec, images = checked({"rotation": 20, "shift": 2, "zoom": 0.2}), torch.tensor(some_split(3).images)
+    looks = []
+    for seed in (1, 2, 1):
+        chance.generator = torch.Generator().manual_seed(seed)
+        looks.append(augmented(spec, images))
+    assert torch.equal(looks[0], looks[2])
+    assert not torch.equal(looks[0], looks[1])
+    assert looks[0].dtype == torch.uint8
+    assert looks[0].shape == images.shape
