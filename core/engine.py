@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from core.layers import Conv, Dense, Row
 
@@ -65,7 +67,7 @@ class Engine:
     def __init__(self, spec: RunSpec, model: nn.Sequential, rows: Sequence[Row], device: torch.device, threads: int):
         self.model = in_quick_order(model)
         self.device = device
-        self.precision = precision(spec, rows, device)
+        self.precision: Precision = precision(spec, rows, device)
         divisible = device.type == "cpu" and not any(row.layer.mixes_images for row in rows)
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
@@ -77,8 +79,51 @@ class Engine:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), in the run's precision, for training."""
         if self.precision == "float32":
             return self.model(images)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):  # each weight is used once
             return self.model(images).float()
+
+
+class Captured:
+    """A step on a whole batch as one CUDA graph: one call to the device in the place of some hundred.
+
+    `step` takes the places (B,) of a batch in the train split, makes one step of `model` and `optimizer`, and returns
+    a tensor that the next call writes over.
+    """
+
+    def __init__(self, step: Callable[[Tensor], Tensor], batch: Tensor, model: nn.Module, optimizer: Optimizer):
+        self._batch = batch.clone()
+        warming = torch.cuda.Stream()
+        warming.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(warming), rehearsed(model, optimizer, batch.device):
+            for _ in range(3):  # what is allocated and chosen at first use must not be captured
+                step(self._batch)
+        torch.cuda.current_stream().wait_stream(warming)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._result = step(self._batch)
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """The step on these places."""
+        self._batch.copy_(batch)
+        self._graph.replay()
+        return self._result
+
+
+@contextmanager
+def rehearsed(model: nn.Module, optimizer: Optimizer, device: torch.device) -> Iterator[None]:
+    """Leave model, optimizer and chance as they are, whatever steps are made meanwhile.
+
+    Each tensor keeps its place in memory. What the optimizer did not have before is 0 then, which is how it begins.
+    """
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    states = {id(p): {key: torch.clone(value) for key, value in optimizer.state[p].items()} for p in optimizer.state}
+    drawn = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+    yield
+    model.load_state_dict(before)
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():
+            value.copy_(states.get(id(parameter), {}).get(key, torch.zeros_like(value)))
+    torch.cuda.set_rng_state(drawn, device) if device.type == "cuda" else torch.set_rng_state(drawn)
 
 
 def in_quick_order(model: nn.Sequential) -> nn.Sequential:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.nn import functional
 from core import layers
 from core.augment import augmented
 from core.datasets import Split, Splits
-from core.engine import Engine
+from core.engine import Captured, Engine
 from core.evaluate import logits_in_parts, part_size
 from core.events import Epoch, Step
 from core.modules import Scale, chance
@@ -50,6 +51,7 @@ class State:
     best_epoch: int = 0
     best_value: float | None = None
     stop: Any = None  # why the training is over, once it is: a word of Epoch.stop
+    captured: Captured | None = None  # the step on a GPU
 
     @classmethod
     def new(cls, spec: RunSpec, train: Split, classes: int, device: torch.device, threads: int = 1) -> State:
@@ -96,7 +98,7 @@ class State:
             for key, value in values.items():  # in the memory layout of the parameter that they belong to
                 if value.shape == parameter.shape:
                     value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-                self.optimizer.state[parameter][key] = value
+                self.optimizer.state[parameter][key] = value.to(parameter.device)
         self.sums.copy_(tensors["sums"])
         self.recent.copy_(tensors["recent"])
         torch.set_rng_state(tensors["random.cpu"])
@@ -181,12 +183,19 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
 
 
 def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) -> Tensor:
-    """One step on the train images at the places `batch` (B,); returns their sums, as `State.sums`.
-
-    A part of the batch gives a part of the gradient; the parts are added in their order, whichever was ready first.
-    """
+    """One step on the train images at the places `batch` (B,); returns their sums, as `State.sums`."""
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
+    if batch.device.type != "cuda" or len(batch) < spec.batch_size:
+        return _update(spec, data, state, batch)
+    if state.captured is None:
+        step = partial(_update, spec, data, state)
+        state.captured = Captured(step, batch, state.model, state.optimizer)
+    return state.captured(batch)
+
+
+def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
+    """A part of the batch gives a part of the gradient; they are added in their order, whichever was ready first."""
     parameters = list(state.model.parameters())
 
     def gradients(part: tuple[int, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -276,12 +285,16 @@ def normalisation(spec: RunSpec, images: np.ndarray) -> tuple[Tensor, Tensor]:
 
 def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
     """The spec's optimizer, with PyTorch's or Keras's constants (they differ in Adam's epsilon)."""
+    device = next(model.parameters()).device
     # Fused: all parameters in one pass over them, which for Adam and the MLP is a fifth of the step.
     common: dict[str, Any] = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay, "fused": True}
+    if device.type == "cuda":  # what a captured step reads has to lie on the device
+        common["lr"] = torch.tensor(spec.learning_rate, device=device)
     if spec.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=spec.momentum, **common)
     kind = torch.optim.Adam if spec.optimizer == "adam" else torch.optim.AdamW
-    return kind(model.parameters(), eps=1e-7 if spec.defaults == "keras" else 1e-8, **common)
+    common |= {"eps": 1e-7 if spec.defaults == "keras" else 1e-8, "capturable": device.type == "cuda"}
+    return kind(model.parameters(), **common)
 
 
 def _use_keras_constants(model: nn.Module) -> None:

@@ -15,7 +15,7 @@ from core import engine
 from core.architectures import ARCHITECTURES
 from core.augment import augmented
 from core.datasets import Split, Splits
-from core.engine import Engine, Team, in_quick_order
+from core.engine import Engine, Team, in_quick_order, rehearsed
 from core.evaluate import logits_in_parts
 from core.events import Epoch
 from core.layers import table
@@ -197,6 +197,46 @@ def test_a_team_evaluates_as_one_thread_does(small_parts):
     alone = torch.cat(list(logits_in_parts(state.engine.model, data.val_images, 10)))
     together = torch.cat(list(logits_in_parts(state.engine.model, data.val_images, 10, state.engine.team)))
     assert torch.equal(alone, together)
+
+
+# --- on a GPU ---------------------------------------------------------------------------------------------------------
+
+OPTIMIZERS = [{"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}]
+
+
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("fields", OPTIMIZERS, ids=lambda fields: fields["optimizer"])
+def test_a_rehearsal_leaves_no_trace(fields, before):
+    spec = small_spec(layers="flatten, dense(8), batch_norm, dropout(0.2), dense(classes)", **fields)
+    results = []
+    for rehearse in (False, True):
+        data, state = begun(spec, 1)
+        state.engine.model.train()
+        for _ in range(before):
+            update(spec, data, state, torch.arange(24), 0.01)
+        if rehearse:
+            with rehearsed(state.model, state.optimizer, CPU):
+                torch.rand(3)
+                for _ in range(3):
+                    update(spec, data, state, torch.arange(24, 48), 0.5)
+        update(spec, data, state, torch.arange(24), 0.01)
+        results.append((bits(state.model), torch.get_rng_state().tolist()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("fields", OPTIMIZERS, ids=lambda fields: fields["optimizer"])
+def test_a_captured_step_is_the_plain_step(fields):
+    spec = small_spec(layers="conv(8, 3, activation=relu), max_pool(2), flatten, dense(classes)", rotation=0, **fields)
+    split = some_split(100)
+    device, ends = torch.device("cuda"), []
+    for one in (device, CPU):  # five batches an epoch: four whole ones, captured, and one of four images
+        state = State.new(spec, split, CLASSES, one)
+        list(train(spec, Data.of(Splits(split, split, split), one), state))
+        ends.append([parameter.detach().cpu() for parameter in state.model.parameters()])
+        assert (state.captured is not None) == (one == device)
+    for captured, plain in zip(*ends, strict=True):
+        assert torch.allclose(captured, plain, rtol=1e-2, atol=1e-3)
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------
