@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from core import settings, store
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
+from core.recipes import RECIPES, recipe
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
@@ -76,12 +77,29 @@ def sentence(key: str, slots: dict[str, Any]) -> str:
 def train(options: argparse.Namespace) -> int:
     """Make a run of the fields given and work at it."""
     given = {name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None}
-    spec = checked(given)
+    return _begin(checked(given), options)
+
+
+def _begin(spec: RunSpec, options: argparse.Namespace) -> int:
+    """Make a run of the spec and work at it."""
     source = dataset(spec.data)
     spec.table(source.shape, len(source.class_names["en"]))  # a layer that cannot fit is refused before a run is made
     if source.state()[0] != "ready":
         raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
     return _work(store.create(spec), options)
+
+
+def recipes(options: argparse.Namespace) -> int:
+    """The recipes, a line for each; or run one."""
+    if options.action == "run":
+        if not options.name:
+            raise Refusal("error.recipe_unknown", name="", known=", ".join(RECIPES))
+        others = {} if options.seed is None else {"seed": options.seed}
+        return _begin(recipe(options.name).spec(**others), options)
+    for name, one in RECIPES.items():
+        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
+        _print(options, facts, f"{name:20} {facts['title']}")
+    return 0
 
 
 def work(options: argparse.Namespace) -> int:
@@ -297,6 +315,10 @@ def _parser() -> argparse.ArgumentParser:
     for name in RunSpec.model_fields:
         flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
         made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
+    made = command("recipes", recipes)
+    made.add_argument("action", nargs="?", choices=["list", "run"], default="list")
+    made.add_argument("name", nargs="?", help="the recipe to run")
+    made.add_argument("--seed", metavar="VALUE", help=allowed("seed"))
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)
     command("evaluate", evaluate).add_argument("run", help="a run's name, or its last part")

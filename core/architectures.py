@@ -78,6 +78,28 @@ def dense_net() -> Layers:
     )
 
 
+def cnn_strided() -> Layers:
+    """A CNN for a CPU in a hurry: its first convolution looks at every other place and needs no pooling."""
+    first = Conv(filters=16, kernel=5, stride=2, activation="relu")
+    return (first, Conv(filters=32, kernel=3, activation="relu"), MaxPool(size=2), *mlp(128))
+
+
+def cnn_four() -> Layers:
+    """Four convolutions in pairs, each pair with a max-pool, as VGG has them. Source: Simonyan, Zisserman 2015."""
+    return (
+        Conv(filters=16, kernel=3, padding=1, activation="relu"),
+        Conv(filters=32, kernel=3, activation="relu"),
+        MaxPool(size=2),
+        Conv(filters=48, kernel=3, activation="relu"),
+        Conv(filters=48, kernel=3, activation="relu"),
+        MaxPool(size=2),
+        Flatten(),
+        Dropout(rate=0.3),
+        Dense(units=64, activation="relu"),
+        Dense(units="classes"),
+    )
+
+
 ARCHITECTURES: dict[str, Layers] = {
     "mlp": mlp(128),
     "mlp-256-256": mlp(256, 256),
@@ -87,6 +109,8 @@ ARCHITECTURES: dict[str, Layers] = {
     "cnn-small": cnn((16, 5), (32, 3), widths=(64,)),
     "cnn-deeper": cnn((32, 3), (64, 3), (64, 3), widths=(128,)),
     "cnn-wide-kernel": one_convolution(64, 9),
+    "cnn-strided": cnn_strided(),
+    "cnn-four": cnn_four(),
     "encoder-mlp": cnn((32, 3), (64, 3), widths=(64, 32)),
     "dense-net": dense_net(),
 }

@@ -25,7 +25,7 @@ Precision = Literal["float32", "bfloat16"]
 
 LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
 """Multiply-accumulates of the smallest part of a batch; in a smaller one, calling the operations takes as long."""
-WIDE = 64  # inputs and outputs of a matrix product from which on bfloat16 is quicker ...
+WIDE = 32  # inputs and outputs of a matrix product from which on bfloat16 is quicker ...
 WIDE_WORK = 20_000_000  # ... if a step has as many multiply-accumulates in them; below, casting takes what it saves
 
 

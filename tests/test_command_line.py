@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from core.events import Started, Step, from_line
+from core.recipes import RECIPES
 from core.spec import RunSpec
 from core.store import Run
 from tests.conftest import wait_for
@@ -202,6 +203,13 @@ def test_a_training_that_diverges_ends_in_a_sentence(shell):
 # --- what the store holds ---------------------------------------------------------------------------------------------
 
 
+def test_recipes_are_listed_a_line_each(shell):
+    code, output, _ = shell.run("recipes", "--json")
+    assert code == 0
+    assert [json.loads(line)["name"] for line in output.splitlines()] == list(RECIPES)
+    assert all(json.loads(line)["spec"] == RECIPES[json.loads(line)["name"]].values for line in output.splitlines())
+
+
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
@@ -338,6 +346,10 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["train", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
         (["train", "--layers", "flaten"], ["“flaten”"]),
         (["train", "--data", "mnist"], ["mnist", "data get mnist"]),
+        (["recipes", "run", "mnist-fast", "--seed", "1"], ["mnist", "data get mnist"]),
+        (["recipes", "run", "mnist-fast", "--seed", "x"], ["seed", "“x”"]),
+        (["recipes", "run", "mnist-slow"], ["“mnist-slow”", "mnist-fast"]),
+        (["recipes", "run"], ["mnist-fast"]),
         (["data", "get", "mnits"], ["“mnits”"]),
         (["data", "get"], ["data set"]),
         (["work", "no-such-run"], ["“no-such-run”"]),

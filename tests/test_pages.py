@@ -9,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
-from core.spec import checked
+from core.recipes import RECIPES
+from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT
 
@@ -73,6 +74,22 @@ def test_every_page_shows_a_finished_run_in_every_language(frame, trained, page,
         assert words.interval(*report.accuracy_interval, 2, language=language) in texts(app)
     if page == "draw":
         assert app.info[0].value == words.text(language, "draw.empty")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor(frame, name, language):
+    app = frame(language=language)
+    app.number_input(key="patience").set_value(7).run()  # a field that the recipe leaves alone is set back
+    app.selectbox(key="recipe").select(name).run()
+    assert not app.exception
+    assert words.text(language, f"recipe.{name}.help") in texts(app)
+    spec = RECIPES[name].spec()
+    query = {key: value for key, value in app.query_params.items() if key in RunSpec.model_fields}
+    assert checked(query) == spec
+    app.number_input(key="epochs").set_value(2).run()
+    assert app.query_params["epochs"] == "2"
+    assert app.selectbox(key="architecture").value == spec.architecture
 
 
 def test_a_spec_in_the_link_fills_the_form(frame):

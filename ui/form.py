@@ -10,6 +10,7 @@ import streamlit as st
 from core.architectures import ARCHITECTURES
 from core.datasets import datasets
 from core.layers import Layers, parse
+from core.recipes import RECIPES
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
 from core.words import number_marks
@@ -25,7 +26,11 @@ FIRST = (
 
 
 def first_fields() -> dict[str, Any]:
-    """Draw the fields that every training is chosen by; returns their values."""
+    """Draw the fields that every training is chosen by, below the recipes that fill them in; returns their values."""
+    titles = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in RECIPES}
+    common = {"key": "recipe", "help": t("recipe.help"), "persist_state": "session", "on_change": _fill}
+    if chosen := _select(t("recipe.label"), titles, "", common):
+        st.caption(t(f"recipe.{chosen}.help"))
     values: dict[str, Any] = {}
     for names in FIRST:
         for column, name in zip(st.columns(len(names)), names, strict=True):
@@ -45,6 +50,23 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
                 if _extra(field)["group"] == group and name not in first:
                     _draw(name, values)
     return values
+
+
+def _fill() -> None:
+    """Put the chosen recipe's values into the form; without one the form stays as it is."""
+    if not st.session_state["recipe"]:
+        return
+    spec = RECIPES[st.session_state["recipe"]].spec()
+    for name in RunSpec.model_fields:
+        if name != "layers":  # an architecture's name stands for its layers
+            st.session_state[name] = _shown(name, getattr(spec, name))
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A field's value as its widget holds it: a decimal number as text in the reader's language."""
+    if isinstance(value, str) or _is_whole(name):
+        return value
+    return "" if value is None else f"{value:g}".replace(".", number_marks(language())["decimal"])
 
 
 def _draw(name: str, values: dict[str, Any]) -> None:
@@ -104,8 +126,7 @@ def _whole(name: str, label: str, start: int | None, common: dict[str, Any]) -> 
 
 def _decimal(label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
     """A field for a number with decimals, as text: a number field would take `0,002` for 2."""
-    mark = number_marks(language())["decimal"]
-    shown = "" if start is None else f"{start:g}".replace(".", mark)
+    shown = _shown(common["key"], start)
     written = (st.text_input(label, value=shown, placeholder=t("form.not_used"), **common) or "").strip()
     try:
         return float(written.replace(",", ".")) if written else None
