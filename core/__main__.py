@@ -270,7 +270,7 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
         print(to_line(event), flush=True)
     elif isinstance(event, Started):
         images = ", ".join(f"{count} {split}" for split, count in event.counts.items())
-        where = f"{event.device}, {event.threads} thread{'s' if event.threads > 1 else ''}"
+        where = f"{event.device}, {event.threads} thread{'s' if event.threads > 1 else ''}, {event.precision}"
         print(f"{run.name}: {images} images; {event.parameters} parameters; {where}", flush=True)
     elif isinstance(event, Epoch):
         print(

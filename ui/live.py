@@ -122,7 +122,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
             if left is not None:
                 words.append(t("train.left", seconds=duration(left)))
         words.append(t("train.so_far", seconds=duration(told.seconds)))
-        words.append(t("train.where", device=started.device, name=started.device_name, threads=started.threads))
+        words.append(_where(started))
     st.progress(share, " · ".join(words))
     shown = {
         "val_accuracy": epoch and percent(epoch.val_accuracy, 2),
@@ -153,6 +153,11 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
                 st.page_link(
                     server.PAGES / f"{page}.py", label=words, icon=":material/arrow_forward:", query_params=link
                 )
+
+
+def _where(started: Started) -> str:
+    device, precision = started.device, t(f"option.{started.precision}")
+    return t("train.where", device=device, name=started.device_name, threads=started.threads, precision=precision)
 
 
 def _waiting(run: Run) -> str:
