@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from core.engine import Team
 
-MOST_IMAGES = 1000  # at once where no gradients are kept; more gain nothing on two cores
-MOST_VALUES = 20_000_000  # in one feature map of all of them: 80 MB, and a part is over before anybody waits for it
+MOST_IMAGES = 200  # at once where no gradients are kept: their feature maps stay near the core; 1,000 take up to twice
+MOST_VALUES = 5_000_000  # in one feature map of all of them: 20 MB, and a part is over before anybody waits for it
 
 
 def part_size(rows: Sequence[Row]) -> int:

@@ -1,7 +1,11 @@
 """What makes a step quick changes nothing of what it computes; parts of a batch are one batch, whoever takes them."""
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +27,11 @@ from core.modules import Dropout, chance
 from core.spec import checked
 from core.train import Data, State, new_model, train, update
 
+ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
 SHAPE, CLASSES = (3, 28, 28), 10
 MIXING = {"dense-net"}  # batch norm: an image's output depends on the others in its batch
+CHANCE = {"cnn-four"}  # dropout: each part draws its own
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +110,7 @@ def test_the_quick_order_gives_the_same_logits_and_gradients_to_the_last_bit(arc
     images, labels = (torch.tensor(array) for array in (some_split(16).images, some_split(16).labels))
     found = []
     for one in (model, in_quick_order(model)):
+        chance.generator = torch.Generator().manual_seed(2)
         logits = one.train()(images)
         loss = functional.cross_entropy(logits, labels)
         found.append([logits, *torch.autograd.grad(loss, list(model.parameters()))])
@@ -125,7 +132,7 @@ def test_a_relu_does_not_write_over_what_another_activation_still_needs(before):
     update(small_spec(layers=layers), data, state, torch.arange(24), 0.1)  # torch would raise
 
 
-@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - MIXING))
+@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - MIXING - CHANCE))
 def test_the_gradient_of_the_parts_is_that_of_the_whole_batch(architecture, small_parts):
     spec = checked({"architecture": architecture, "batch_size": 30, "optimizer": "sgd", "precision": "float32"})
     gradients = []
@@ -237,6 +244,29 @@ def test_a_captured_step_is_the_plain_step(fields):
         assert (state.captured is not None) == (one == device)
     for captured, plain in zip(*ends, strict=True):
         assert torch.allclose(captured, plain, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_can_compute_parts():
+    """As the workers of some executors are made; without the engine's own first use, one in twenty crashed."""
+    code = """
+import os
+import torch
+from tests.test_engine import begun, engine, small_spec, update
+engine.LEAST_WORK = {"float32": 1}
+data, state = begun(small_spec(), 1)
+update(small_spec(), data, state, torch.arange(24), 0.01)
+for _ in range(60):
+    pid = os.fork()
+    if not pid:
+        data, state = begun(small_spec(), 4)
+        for _ in range(3):
+            update(small_spec(), data, state, torch.arange(24), 0.01)
+        os._exit(0)
+    assert not os.waitpid(pid, 0)[1]
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------

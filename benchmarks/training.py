@@ -1,0 +1,791 @@
+"""How quick training is: `python benchmarks/training.py [--update] [--quick] [--only NETWORK]`.
+
+One epoch of four networks on real MNIST with this engine and with what people would use in its place: the same layers,
+batch, optimizer, learning rate and images, in turn, each time in a fresh process with its own default threads, which
+trains a little first. Where fewer than 60,000 images are timed the seconds are scaled to 60,000, all but those that an
+epoch takes to begin. All is on the CPU and at the usual priority; the workers of the app stand back behind others.
+Then: what no engine can go below, an epoch beside a busy process, two runs at once, what telling and saving cost, and
+how long the first Step takes. `BANCADA_KERAS` names a Python that has Keras and TensorFlow; without it one is made in
+the cache folder. About twelve minutes on two cores; what it does goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
+
+from benchmarks.results import machine, update  # noqa: E402
+from core import settings, store  # noqa: E402
+from core.datasets import Split, Splits, dataset  # noqa: E402
+from core.events import Event  # noqa: E402
+from core.refusal import Refusal  # noqa: E402
+from core.spec import RunSpec, checked  # noqa: E402
+from core.workers import Workers  # noqa: E402
+
+EPOCH = 60_000  # images: what all seconds are scaled to
+FEW = 12_800  # images for those that are slow
+WARM = 20  # steps before the clock starts
+FIXED = 60  # steps on a batch that never changes
+SIDE = 2048  # of the matrices whose product says how quick the machine is
+
+Figures = dict[str, list[dict[str, Any]]]  # contestant -> what it said, round by round
+
+
+@dataclass(frozen=True)
+class Network:
+    """What every contestant trains, and on how many of MNIST's images."""
+
+    words: str
+    architecture: str
+    batch: int
+    optimizer: str
+    rate: float
+    images: int = EPOCH
+    channels: int = 1  # MNIST's images repeated
+
+
+NETWORKS = {
+    "mlp": Network("784-128-10, batch 256, Adam 0.001", "mlp", 256, "adam", 1e-3),
+    "lenet": Network("LeNet, batch 64, SGD 0.01", "lenet", 64, "sgd", 1e-2),
+    "cnn": Network("convolutions 32 and 64 of 3 x 3, dense 64, batch 128, Adam 0.001", "cnn", 128, "adam", 1e-3, FEW),
+    "wide": Network(
+        "64 filters of 9 x 9 on 3 channels, batch 32, SGD 0.01", "cnn-wide-kernel", 32, "sgd", 1e-2, FEW, 3
+    ),
+}
+AT_ONCE = ("lenet", "cnn")  # the networks of which two are trained at once
+
+ENGINE, FLOAT32, BUSY = "this engine", "this engine, float32", "this engine, one core busy"
+MEMORY, LOADER, LOADER_BUSY = "PyTorch, tensors", "PyTorch, DataLoader", "PyTorch, DataLoader, one core busy"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One row: how its process is started, the images it trains on, and what else goes on."""
+
+    name: str
+    command: tuple[str, ...]
+    images: int
+    busy: bool = False  # whether another process keeps a core busy
+    runs: int = 1  # BANCADA_RUNS
+
+
+def main() -> None:
+    """Measure, print, and write with `--update`; or be one of the contestants."""
+    parser = argparse.ArgumentParser(description="Measure how quick training is.")
+    parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
+    parser.add_argument("--quick", action="store_true", help="6,400 images, two rounds: to see whether it works")
+    parser.add_argument("--only", choices=NETWORKS, help="this network alone, and nothing of the app")
+    parser.add_argument("--contestant", nargs=3, metavar=("NAME", "NETWORK", "IMAGES"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.contestant:
+        name, network, images = options.contestant
+        print(json.dumps(CONTESTANTS[name](network, int(images))))
+        return
+    if options.update and options.only:
+        parser.error("--update writes all networks: leave --only away")
+    try:
+        dataset("mnist").load()  # here first, so that no contestant has to fill the cache
+    except Refusal:
+        parser.exit(1, "There is no MNIST in the data folder: download it with the app, or set BANCADA_DATA.\n")
+
+    rounds = 2 if options.quick else 5
+    networks = {name: NETWORKS[name] for name in ([options.only] if options.only else NETWORKS)}
+    if options.quick:
+        networks = {name: replace(network, images=6_400) for name, network in networks.items()}
+    keras, keras_words = keras_python()
+    where = machine(*(f"{name} {version(name)}" for name in ("torchvision", "scikit-learn")), keras_words)
+
+    figures = {name: measure(contestants(name, one, keras), rounds, name) for name, one in networks.items()}
+    parts = [where, elsewhere(figures)]
+    parts += [*(network_table(name, networks[name], figures[name]) for name in networks)]
+    parts += [limits_table(networks, figures), load_table(figures)]
+    at_once = [name for name in AT_ONCE if name in networks]
+    if at_once:
+        parts.append(at_once_table({name: two_at_once(name, networks[name], rounds) for name in at_once}))
+    if not options.only:
+        parts += [telling_table(telling(rounds)), start_table(*starts(rounds))]
+    section = "\n\n".join(parts)
+    print(section)
+    if options.update:
+        update("training.py", section)
+
+
+# --- the contestants, each in a process of its own --------------------------------------------------------------------
+
+
+def engine(name: str, images: int, precision: str = "auto") -> dict[str, Any]:
+    """What a worker does: an epoch of `train`, and `update` on a batch of fixed places."""
+    settings.wait_passively()
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
+    import torch
+
+    from core.train import Data, State, train, update
+
+    network, device = NETWORKS[name], torch.device("cpu")
+    spec = run_spec(network, precision)
+
+    def new(split: Split) -> tuple[Data, State]:
+        val = Split(split.images[:64], split.labels[:64])  # every epoch ends with a look at it
+        return Data.of(Splits(split, val, val), device), State.new(spec, split, 10, device, settings.threads())
+
+    for _ in train(spec, *new(mnist(network, WARM * network.batch))):
+        pass
+    data, state = new(mnist(network, images))
+    go()
+    begun = time.perf_counter()
+    for _ in train(spec, data, state):
+        pass
+    seconds = scaled(time.perf_counter() - begun, images)
+    places = torch.arange(network.batch)
+    fixed = repeated(lambda: update(spec, data, state, places, network.rate), network)
+    return {"seconds": seconds, "fixed": fixed, "precision": state.engine.precision}
+
+
+def engine_float32(name: str, images: int) -> dict[str, Any]:
+    """The same without bfloat16."""
+    return engine(name, images, "float32")
+
+
+def loader(name: str, images: int, workers: int = 0) -> dict[str, Any]:
+    """PyTorch as its tutorials have it: torchvision's MNIST, ToTensor and a DataLoader."""
+    from torch.utils.data import DataLoader
+    from torchvision import datasets, transforms
+
+    network = NETWORKS[name]
+    # MNIST has one channel; to expand it costs microseconds, less than to read an image that has three.
+    transform = [transforms.ToTensor()] + [transforms.Lambda(three_channels)] * (network.channels == 3)
+    data = datasets.MNIST(mnist_folder(), train=True, transform=transforms.Compose(transform))
+    data.data, data.targets = data.data[:images], data.targets[:images]
+    batches = DataLoader(data, batch_size=network.batch, shuffle=True, num_workers=workers)
+    model = by_hand(name)
+    optimizer = new_optimizer(network, model)
+    plain_epoch(model, optimizer, itertools.islice(batches, WARM))
+    go()
+    clock = time.perf_counter()
+    iterator = iter(batches)  # starts the workers ...
+    begun = time.perf_counter()
+    plain_epoch(model, optimizer, itertools.islice(iterator, len(batches)))
+    ended = time.perf_counter()
+    next(iterator, None)  # ... and this ends them: both once an epoch, however many images it has
+    around = begun - clock + time.perf_counter() - ended
+    return {"seconds": around + scaled(ended - begun, images)}
+
+
+def loader_2(name: str, images: int) -> dict[str, Any]:
+    """The same with two worker processes."""
+    return loader(name, images, workers=2)
+
+
+def memory(name: str, images: int) -> dict[str, Any]:
+    """PyTorch on tensors in memory; then the limits: a batch that never changes, and a product of two matrices."""
+    import torch
+
+    network = NETWORKS[name]
+    split = mnist(network, images)
+    pixels, labels = torch.tensor(split.images).float() / 255, torch.tensor(split.labels)
+
+    def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for places in torch.randperm(len(labels)).split(network.batch):
+            yield pixels[places], labels[places]
+
+    model = by_hand(name)
+    optimizer = new_optimizer(network, model)
+    plain_epoch(model, optimizer, itertools.islice(batches(), WARM))
+    go()
+    begun = time.perf_counter()
+    plain_epoch(model, optimizer, batches())
+    figures = {"seconds": scaled(time.perf_counter() - begun, images)}
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    for kind in kinds if torch.cpu.get_capabilities().get("avx512_bf16") else ("float32",):
+        figures[f"fixed {kind}"] = fixed_batch(name, pixels[: network.batch], labels[: network.batch], kinds[kind])
+        figures[f"product {kind}"] = product(kinds[kind])
+    return figures
+
+
+def scikit_learn(name: str, images: int) -> dict[str, Any]:
+    """scikit-learn's MLPClassifier, one epoch."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    warnings.simplefilter("ignore", ConvergenceWarning)  # one epoch is what was asked for
+    network = NETWORKS[name]
+    split = mnist(network, images)
+    pixels = split.images.reshape(images, -1).astype(np.float32) / 255
+    values: dict[str, Any] = {"batch_size": network.batch, "learning_rate_init": network.rate}
+    model = MLPClassifier((128,), solver="adam", alpha=0, max_iter=1, **values)
+    model.fit(pixels[: WARM * network.batch], split.labels[: WARM * network.batch])
+    go()
+    begun = time.perf_counter()
+    model.fit(pixels, split.labels)
+    return {"seconds": scaled(time.perf_counter() - begun, images)}
+
+
+# Keras has a Python of its own, without the packages that `core` imports.
+KERAS = """
+import json, os, sys, time
+os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+from pathlib import Path
+import keras, numpy as np
+from keras.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
+
+name, folder, images, batch, channels, optimizer, rate, warm, whole = json.loads(sys.argv[1])
+raw = {28: np.fromfile(Path(folder, "MNIST/raw/train-images-idx3-ubyte"), np.uint8)[16:],
+       1: np.fromfile(Path(folder, "MNIST/raw/train-labels-idx1-ubyte"), np.uint8)[8:]}
+x = np.repeat(raw[28].reshape(-1, 28, 28, 1)[:images], channels, axis=-1).astype("float32") / 255
+y = raw[1][:images].astype("int64")
+layers = {
+    "mlp": [Flatten(), Dense(128, "relu"), Dense(10)],
+    "lenet": [Conv2D(6, 5, padding="same", activation="relu"), AveragePooling2D(2),
+              Conv2D(16, 5, activation="relu"), AveragePooling2D(2),
+              Flatten(), Dense(120, "relu"), Dense(84, "relu"), Dense(10)],
+    "cnn": [Conv2D(32, 3, activation="relu"), MaxPooling2D(2), Conv2D(64, 3, activation="relu"), MaxPooling2D(2),
+            Flatten(), Dense(64, "relu"), Dense(10)],
+    "wide": [Conv2D(64, 9, padding="same", activation="relu"), MaxPooling2D(2), Flatten(), Dense(10)],
+}[name]
+model = keras.Sequential([keras.Input(x.shape[1:]), *layers])
+optimizer = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[optimizer](rate)
+model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(x[: warm * batch], y[: warm * batch], batch_size=batch, epochs=1, verbose=0)
+print("ready", flush=True)
+input()
+clock, begun = time.perf_counter(), []
+begin = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(time.perf_counter()))
+model.fit(x, y, batch_size=batch, epochs=1, verbose=0, callbacks=[begin])
+print(json.dumps({"seconds": begun[0] - clock + (time.perf_counter() - begun[0]) * whole / images}))
+"""
+
+
+def telling_and_saving(name: str, rounds: int) -> dict[str, Any]:
+    """Seconds of an epoch with nothing told, and of the same epoch as `work` does it, in turn, in one process.
+
+    Both from where the data go to the device to the epoch's end; in `work` that is from its `Started` until it looks
+    whether to go on after the `Epoch`: Steps told and written, `control` looked at before every step, a checkpoint
+    written through to the disk, and the older ones tidied away.
+    """
+    settings.wait_passively()
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
+    import torch
+
+    import core.train
+    from core.splits import choose
+    from core.train import Data, State, train
+    from core.work import work
+
+    spec, device = run_spec(NETWORKS[name]), torch.device("cpu")
+    splits = choose(spec, dataset(spec.data).load())
+    usual = core.train.STEPS_PER_TELLING, core.train.SECONDS_PER_TELLING
+
+    def silent(steps: int | None = None) -> float:
+        state = State.new(spec, splits.train, 10, device, settings.threads())
+        core.train.STEPS_PER_TELLING = core.train.SECONDS_PER_TELLING = sys.maxsize
+        begun = time.perf_counter()
+        for _ in itertools.islice(train(spec, Data.of(splits, device), state), steps):
+            pass
+        ended = time.perf_counter()
+        core.train.STEPS_PER_TELLING, core.train.SECONDS_PER_TELLING = usual
+        return ended - begun
+
+    def told(folder: Path) -> float:
+        moments: dict[str, float] = {}
+
+        def leaving() -> bool:
+            if "epoch" in moments:
+                moments["end"] = time.perf_counter()
+            return "end" in moments
+
+        def tell(event: Event) -> None:
+            moments.setdefault(event.event, time.perf_counter())
+
+        work(str(folder), leaving, tell)
+        return moments["end"] - moments["started"]
+
+    go()
+    silent(steps=WARM)
+    pairs = []
+    with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
+        for number in range(rounds):
+            run, pair = store.create(spec, Path(folder)), {}
+            for way in ("silent", "told")[:: 1 - 2 * (number % 2)]:  # now this one first, now that one
+                pair[way] = silent() if way == "silent" else told(run.folder)
+            pairs.append((pair["silent"], pair["told"]))
+    return {"pairs": pairs}
+
+
+CONTESTANTS: dict[str, Callable[[str, int], dict[str, Any]]] = {
+    "engine": engine,
+    "engine-float32": engine_float32,
+    "loader": loader,
+    "loader-2": loader_2,
+    "memory": memory,
+    "scikit-learn": scikit_learn,
+    "telling": telling_and_saving,
+}
+
+
+def go() -> None:
+    """Say that all is ready, and wait until it is this process's turn."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
+def scaled(seconds: float, images: int) -> float:
+    """Seconds of 60,000 images at the pace of these."""
+    return seconds * EPOCH / images
+
+
+def mnist(network: Network, images: int) -> Split:
+    """The first images of MNIST (they are in no order), with the channels that the network takes."""
+    train = dataset("mnist").load().train
+    return Split(np.repeat(train.images[:images], network.channels, axis=1), train.labels[:images])
+
+
+def mnist_folder() -> Path:
+    """The data folder that has MNIST's files."""
+    files = dataset("mnist").files
+    return next(folder for folder in settings.data_folders() if all((folder / file).is_file() for file in files))
+
+
+def run_spec(network: Network, precision: str = "auto") -> RunSpec:
+    """One epoch of the network as this engine is told it."""
+    values = {"data": "mnist", "architecture": network.architecture, "optimizer": network.optimizer}
+    more = {"learning_rate": network.rate, "batch_size": network.batch, "epochs": 1, "precision": precision}
+    return checked({**values, **more})
+
+
+def by_hand(name: str) -> Any:
+    """The network as a user of PyTorch writes it."""
+    from torch.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+
+    return {
+        "mlp": lambda: Sequential(Flatten(), Linear(784, 128), ReLU(), Linear(128, 10)),
+        "lenet": lambda: Sequential(
+            *(Conv2d(1, 6, 5, padding=2), ReLU(), AvgPool2d(2), Conv2d(6, 16, 5), ReLU(), AvgPool2d(2)),
+            *(Flatten(), Linear(400, 120), ReLU(), Linear(120, 84), ReLU(), Linear(84, 10)),
+        ),
+        "cnn": lambda: Sequential(
+            *(Conv2d(1, 32, 3), ReLU(), MaxPool2d(2), Conv2d(32, 64, 3), ReLU(), MaxPool2d(2)),
+            *(Flatten(), Linear(1600, 64), ReLU(), Linear(64, 10)),
+        ),
+        "wide": lambda: Sequential(
+            Conv2d(3, 64, 9, padding=4), ReLU(), MaxPool2d(2), Flatten(), Linear(64 * 14 * 14, 10)
+        ),
+    }[name]()
+
+
+def new_optimizer(network: Network, model: Any, fused: bool | None = None) -> Any:
+    """The network's optimizer, as PyTorch makes it by default or fused."""
+    from torch import optim
+
+    kind = {"adam": optim.Adam, "sgd": optim.SGD}[network.optimizer]
+    return kind(model.parameters(), lr=network.rate, fused=fused)
+
+
+def plain_epoch(model: Any, optimizer: Any, batches: Iterable[Any]) -> float:
+    """The loop that everybody writes; returns the sum of the batches' losses."""
+    from torch import nn
+
+    criterion, total = nn.CrossEntropyLoss(), 0.0
+    model.train()
+    for images, labels in batches:
+        optimizer.zero_grad()
+        loss = criterion(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    return total
+
+
+def three_channels(image: Any) -> Any:
+    """An image (1, H, W) as (3, H, W)."""
+    return image.expand(3, -1, -1)
+
+
+def fixed_batch(name: str, images: Any, labels: Any, kind: Any) -> float:
+    """Seconds of 60,000 images in PyTorch if all batches were this one: no data to choose, nothing to count."""
+    import torch
+    from torch.nn import functional
+
+    model = by_hand(name)
+    if name != "mlp":
+        model = model.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    optimizer = new_optimizer(NETWORKS[name], model, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+            logits = model(images)
+        functional.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
+
+    return repeated(step, NETWORKS[name])
+
+
+def repeated(step: Callable[[], object], network: Network) -> float:
+    """Seconds of 60,000 images, from some steps after some others."""
+    for _ in range(WARM):
+        step()
+    begun = time.perf_counter()
+    for _ in range(FIXED):
+        step()
+    return scaled(time.perf_counter() - begun, FIXED * network.batch)
+
+
+def product(kind: Any) -> float:
+    """Floating-point operations a second in the quickest of several products of two matrices, on all cores."""
+    import torch
+
+    a, b, seconds = torch.randn(SIDE, SIDE).to(kind), torch.randn(SIDE, SIDE).to(kind), []
+    for _ in range(6):
+        begun = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - begun)
+    return 2 * SIDE**3 / min(seconds)
+
+
+# --- who runs them ----------------------------------------------------------------------------------------------------
+
+
+def contestants(name: str, network: Network, keras: str | None) -> list[Contestant]:
+    """The rows of a network, in the order of a round."""
+    images, few = network.images, min(FEW, network.images)
+    rows = [
+        own(ENGINE, "engine", name, images),
+        own(LOADER, "loader", name, few),
+        own(f"{LOADER}, 2 workers", "loader-2", name, few),
+        own(MEMORY, "memory", name, images),
+        replace(own(BUSY, "engine", name, images), busy=True),
+    ]
+    if resolved(network) != "float32":
+        rows.append(own(FLOAT32, "engine-float32", name, images))
+    if name == "mlp":
+        rows.append(own("scikit-learn, MLPClassifier", "scikit-learn", name, images))
+    if keras:
+        values = [name, str(mnist_folder()), images, network.batch, network.channels]
+        values += [network.optimizer, network.rate, WARM, EPOCH]
+        rows.append(Contestant("Keras on TensorFlow", (keras, "-c", KERAS, json.dumps(values)), images))
+    if name in ("mlp", "lenet"):
+        rows.append(replace(own(LOADER_BUSY, "loader", name, few // 2), busy=True))
+    return rows
+
+
+def own(row: str, contestant: str, name: str, images: int) -> Contestant:
+    """A contestant of this file."""
+    return Contestant(row, (sys.executable, __file__, "--contestant", contestant, name, str(images)), images)
+
+
+def resolved(network: Network) -> str:
+    """The precision that this engine takes for the network by itself."""
+    import torch
+
+    from core.engine import precision
+
+    return precision(run_spec(network), rows_of(network), torch.device("cpu"))
+
+
+def rows_of(network: Network) -> list[Any]:
+    """The network's table."""
+    return run_spec(network).table((network.channels, 28, 28), 10)
+
+
+def measure(rows: Sequence[Contestant], rounds: int, what: str) -> Figures:
+    """What each contestant says, in turn, round by round."""
+    figures: Figures = {row.name: [] for row in rows}
+    at_once = max(2, settings.cores())  # that get ready at the same time; they are timed one by one
+    for number, place in itertools.product(range(rounds), range(0, len(rows), at_once)):
+        some = rows[place : place + at_once]
+        with ready(some) as processes:
+            elsewhere = psutil.cpu_percent(interval=0.25) / 100
+            for row, process in zip(some, processes, strict=True):
+                with busy() if row.busy else contextlib.nullcontext():
+                    figures[row.name].append({**timed(process)[0], "elsewhere": elsewhere, "images": row.images})
+                tell(f"{what}, round {number + 1}: {row.name}: {figures[row.name][-1]['seconds']:.2f} s")
+    return figures
+
+
+@contextlib.contextmanager
+def ready(rows: Sequence[Contestant]) -> Iterator[list[subprocess.Popen[str]]]:
+    """Their processes, all warm and waiting for their turn; none is left at the end."""
+    processes = []
+    try:
+        for row in rows:
+            kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
+            kept |= {"BANCADA_RUNS": str(row.runs), "BANCADA_THREADS": "", "BANCADA_DEVICE": "cpu"}
+            processes.append(
+                subprocess.Popen(
+                    row.command, cwd=ROOT, env=kept, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            )
+        for row, process in zip(rows, processes, strict=True):
+            assert process.stdout
+            if process.stdout.readline() != "ready\n":
+                raise RuntimeError(f"{row.name} does not start")
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def timed(*processes: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """Let them go, all at the same time, and hear what they say."""
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [json.loads(process.communicate()[0]) for process in processes]
+
+
+@contextlib.contextmanager
+def busy() -> Iterator[None]:
+    """Another process that keeps a core busy."""
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
+def keras_python() -> tuple[str | None, str]:
+    """A Python that has Keras on TensorFlow, made if there is none, and its versions; or None, and why."""
+    named, folder = os.environ.get("BANCADA_KERAS"), settings.cache_folder() / "keras"
+    python = named or str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    versions = "import keras, tensorflow as t; print(f'keras {keras.__version__}, tensorflow {t.__version__}')"
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        if not named and not folder.exists():
+            tell(f"Keras and TensorFlow are installed into {folder}")
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", "keras", "tensorflow-cpu"], check=True)
+        found = subprocess.run([python, "-c", versions], env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        if not named:
+            shutil.rmtree(folder, ignore_errors=True)  # half an environment is none
+        return None, f"Keras on TensorFlow skipped: {error}"
+    return python, found.stdout.strip()
+
+
+def two_at_once(name: str, network: Network, rounds: int) -> list[tuple[float, float]]:
+    """Images a second of one run alone and of two at the same time, both with the threads of one of two."""
+    images, pairs = min(FEW, network.images), []
+    one = replace(own(ENGINE, "engine", name, images), runs=2)
+    for number in range(rounds):
+        with ready([one] * 3) as processes:
+            alone = timed(processes[0])[0]["seconds"]
+            both = max(result["seconds"] for result in timed(*processes[1:]))
+        pairs.append((EPOCH / alone, 2 * EPOCH / both))
+        tell(f"{name}, round {number + 1}: one {pairs[-1][0]:.0f}, two {pairs[-1][1]:.0f} images/s")
+    return pairs
+
+
+def telling(rounds: int) -> list[tuple[float, float]]:
+    """Seconds of LeNet's epochs, silent and told, in a process of their own."""
+    tell("telling and saving")
+    with ready([own("telling", "telling", "lenet", rounds)]) as processes:
+        return timed(*processes)[0]["pairs"]
+
+
+def starts(rounds: int) -> tuple[dict[str, list[float]], list[int]]:
+    """Seconds from the queue to the first Step in the log, with and without a worker that waits; and its memory."""
+    waits: dict[str, list[float]] = {"a worker waiting": [], "none yet": []}
+    memories = []
+    spec = run_spec(NETWORKS["lenet"])
+    with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
+        for number, name in itertools.product(range(rounds), waits):
+            workers, run = Workers(1, spare_after=0 if name == "a worker waiting" else 60), None
+            try:
+                if name == "a worker waiting":
+                    memories.append(settled().memory_info().rss)
+                run = store.create(spec, Path(folder))
+                begun = time.perf_counter()
+                workers.submit(run)
+                wait_for_step(run)
+                waits[name].append(time.perf_counter() - begun)
+                tell(f"start, {name}, round {number + 1}: {waits[name][-1]:.2f} s")
+            finally:
+                if run:
+                    run.ask("stop")
+                workers.close()
+    return waits, memories
+
+
+def settled() -> psutil.Process:
+    """The worker process, once it has been at rest for a second: all imported, waiting for a run."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for process in psutil.Process().children():
+            if "core.work" in process.cmdline():
+                before = sum(process.cpu_times()[:2])
+                time.sleep(1)
+                if before > 0.5 and sum(process.cpu_times()[:2]) - before < 0.02:
+                    return process
+        time.sleep(0.1)
+    raise TimeoutError("no worker comes to rest")
+
+
+def wait_for_step(run: store.Run) -> None:
+    """Return when the run has told its first Step."""
+    end, log = time.monotonic() + 60, run.folder / "events.jsonl"
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if b'"event":"step"' in log.read_bytes():
+                return
+        time.sleep(0.005)
+    raise TimeoutError("the run tells no Step")
+
+
+# --- what is written --------------------------------------------------------------------------------------------------
+
+
+def elsewhere(figures: dict[str, Figures]) -> str:
+    """What others took of the machine meanwhile; where that is much, threads that spin wait for each other."""
+    shares = [100 * row["elsewhere"] for one in figures.values() for rows in one.values() for row in rows]
+    return f"Other programs took {spread(shares, 0)} % of the cores just before the timings."
+
+
+def network_table(name: str, network: Network, figures: Figures) -> str:
+    """A row for each contestant."""
+    precision = figures[ENGINE][0]["precision"]
+    rows = [f"### {name}: {network.words}", ""]
+    rows += [
+        "| contestant | images timed | seconds per epoch (60,000 images) | images/s | this engine is ... x as quick |"
+    ]
+    rows += ["|---|---:|---:|---:|---:|"]
+    for row in (row for row in figures if row not in (BUSY, LOADER_BUSY)):  # those are of another table
+        values = seconds(figures, row)
+        label = f"**{row}** ({precision})" if row == ENGINE else row
+        quick = "" if row == ENGINE else ratio(values, seconds(figures, ENGINE))
+        images = f"{figures[row][0]['images']:,}"
+        rows.append(f"| {label} | {images} | {spread(values)} | {EPOCH / statistics.median(values):,.0f} | {quick} |")
+    return "\n".join(rows)
+
+
+def limits_table(networks: dict[str, Network], figures: dict[str, Figures]) -> str:
+    """A row for each network: its epoch beside what would be left of it without the data, and its bare operations."""
+    products = {
+        kind: max(row.get(f"product {kind}", 0) for one in figures.values() for row in one[MEMORY])
+        for kind in ("float32", "bfloat16")
+    }
+    rows = ["### Limits: seconds per 60,000 images", ""]
+    rows += [
+        "No data handling: forward, backward and the optimizer's step on a batch that never changes, in PyTorch "
+        "(channels-last, fused optimizer) and with this engine's own `update`; the smallest median is the limit. "
+        f"Operations: those of the network at the speed of the product of two matrices {SIDE} x {SIDE} on all cores, "
+        f"best of all: {products['float32'] / 1e9:.0f} GFLOP/s in float32, "
+        f"{products['bfloat16'] / 1e9:.0f} in bfloat16 (0: not measured here).",
+        "",
+    ]
+    rows += ["| network | this engine | PyTorch, float32 | PyTorch, bfloat16 | `update` | epoch / smallest |"]
+    rows[-1] += " operations, float32 | operations, bfloat16 | epoch / operations in its precision |"
+    rows += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
+    for name, network in networks.items():
+        memories, engines = figures[name][MEMORY], figures[name][ENGINE]
+        precision, values = engines[0]["precision"], seconds(figures[name], ENGINE)
+        fixed = [[row[f"fixed {kind}"] for row in memories if f"fixed {kind}" in row] for kind in products]
+        fixed.append([row["fixed"] for row in engines])
+        limit = min((one for one in fixed if one), key=statistics.median)
+        bare = {kind: EPOCH * operations(network) / speed for kind, speed in products.items() if speed}
+        cells = [f"{name} ({precision})", spread(values), *(spread(one) if one else "" for one in fixed)]
+        cells += [ratio(values, limit), *(f"{bare[kind]:.2f}" if kind in bare else "" for kind in products)]
+        rows.append(f"| {' | '.join(cells)} | {statistics.median(values) / bare[precision]:.2f} |")
+    return "\n".join(rows)
+
+
+def operations(network: Network) -> int:
+    """Floating-point operations of a training step, for one image: forward, and the gradients of weights and inputs.
+
+    Nobody needs the gradient of the images, so the first layer that has weights counts twice, not three times.
+    """
+    macs = [row.macs for row in rows_of(network) if row.macs]
+    return 2 * (3 * sum(macs) - macs[0])
+
+
+def load_table(figures: dict[str, Figures]) -> str:
+    """A row for each network: idle, and beside a process that keeps a core busy."""
+    rows = ["### Under load: seconds per epoch (60,000 images)", ""]
+    rows += ["| network | contestant | idle | one core busy elsewhere | busy / idle | engine is ... x as quick, busy |"]
+    rows += ["|---|---|---:|---:|---:|---:|"]
+    for name, one in figures.items():
+        for idle, loaded in ((ENGINE, BUSY), (LOADER, LOADER_BUSY)):
+            if loaded in one:
+                quiet, loud = seconds(one, idle), seconds(one, loaded)
+                quick = "" if idle == ENGINE else ratio(loud, seconds(one, BUSY))
+                rows.append(f"| {name} | {idle} | {spread(quiet)} | {spread(loud)} | {ratio(loud, quiet)} | {quick} |")
+    return "\n".join(rows)
+
+
+def at_once_table(pairs: dict[str, list[tuple[float, float]]]) -> str:
+    """A row for each network."""
+    rows = ["### Two runs at once (`BANCADA_RUNS=2`): images/s", ""]
+    rows += ["| network | one of them alone | both together | together / alone |", "|---|---:|---:|---:|"]
+    for name, some in pairs.items():
+        alone, both = ([pair[place] for pair in some] for place in (0, 1))
+        rows.append(f"| {name} | {spread(alone, 0)} | {spread(both, 0)} | {ratio(both, alone)} |")
+    return "\n".join(rows)
+
+
+def telling_table(pairs: list[tuple[float, float]]) -> str:
+    """One row."""
+    silent, told = ([pair[place] for pair in pairs] for place in (0, 1))
+    rows = ["### Telling: seconds of one LeNet epoch (54,000 images, and 6,000 of val)", ""]
+    rows += ["| nothing told, nothing saved | as a worker does it: Steps, `control`, checkpoint | told / silent |"]
+    rows += ["|---:|---:|---:|", f"| {spread(silent)} | {spread(told)} | {ratio(told, silent, 3)} |"]
+    return "\n".join(rows)
+
+
+def start_table(waits: dict[str, list[float]], memories: list[int]) -> str:
+    """A row for each kind of start."""
+    rows = ["### Start: seconds from the queue to the first Step in the log, LeNet on MNIST", ""]
+    rows += ["| worker | seconds | n |", "|---|---:|---:|"]
+    rows += [f"| {name} | {spread(values)} | {len(values)} |" for name, values in waits.items()]
+    resident = spread([memory / 2**20 for memory in memories], 0)
+    return "\n".join([*rows, "", f"Resident memory of the worker that waits: {resident} MiB."])
+
+
+def seconds(figures: Figures, name: str) -> list[float]:
+    """A contestant's seconds, round by round."""
+    return [row["seconds"] for row in figures[name]]
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median (least to most)."""
+    median, least, most = (f"{f(values):,.{digits}f}" for f in (statistics.median, min, max))
+    return f"{median} ({least} to {most})"
+
+
+def ratio(above: Sequence[float], below: Sequence[float], digits: int = 2) -> str:
+    """The ratio of the medians (the least to the most of the rounds' ratios)."""
+    of_rounds = [a / b for a, b in zip(above, below, strict=True)]
+    median = statistics.median(above) / statistics.median(below)
+    return f"{median:.{digits}f} ({min(of_rounds):.{digits}f} to {max(of_rounds):.{digits}f})"
+
+
+def tell(what: str) -> None:
+    """Say what goes on to whoever waits."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
