@@ -92,10 +92,8 @@ def _begin(spec: RunSpec, options: argparse.Namespace) -> int:
 def recipes(options: argparse.Namespace) -> int:
     """The recipes, a line for each; or run one."""
     if options.action == "run":
-        if not options.name:
-            raise Refusal("error.recipe_unknown", name="", known=", ".join(RECIPES))
         others = {} if options.seed is None else {"seed": options.seed}
-        return _begin(recipe(options.name).spec(**others), options)
+        return _begin(recipe(options.name or "").spec(**others), options)
     for name, one in RECIPES.items():
         facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
         _print(options, facts, f"{name:20} {facts['title']}")

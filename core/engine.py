@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from core import settings
 from core.layers import Conv, Dense, Row
 
 if TYPE_CHECKING:
@@ -74,12 +75,14 @@ class Engine:
         self.parameters = list(model.parameters())
         self.device = device
         self.precision: Precision = precision(spec, rows, device)
-        divisible = device.type == "cpu" and not any(row.layer.mixes_images for row in rows)
+        if device.type == "cuda":
+            reduced = self.precision != "float32"
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = reduced
+        divisible = device.type == "cpu" and not mixes_images(rows)
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
         self.team = Team(threads if divisible else 1)
-        # A batch that cannot be divided is left to torch's threads, on all cores but one: see `Team`.
-        torch.set_num_threads(1 if divisible else max(1, threads - 1))
+        torch.set_num_threads(1 if divisible else threads)
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), in the run's precision, for training."""
@@ -97,16 +100,16 @@ class Captured:
     """
 
     def __init__(self, step: Callable[[Tensor], Tensor], batch: Tensor, model: nn.Module, optimizer: Optimizer):
-        self._batch = batch.clone()
+        self._batch, self._step = batch.clone(), step  # the graph reads what the step holds, by its place in memory
         warming = torch.cuda.Stream()
         warming.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(warming), rehearsed(model, optimizer, batch.device):
             for _ in range(3):  # what is allocated and chosen at first use must not be captured
-                step(self._batch)
+                self._step(self._batch)
         torch.cuda.current_stream().wait_stream(warming)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._result = step(self._batch)
+            self._result = self._step(self._batch)
 
     def __call__(self, batch: Tensor) -> Tensor:
         """The step on these places."""
@@ -149,8 +152,18 @@ def in_quick_order(model: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*order)
 
 
+def useful_threads(rows: Sequence[Row], threads: int) -> int:
+    """How many threads a new run had better take: a batch that cannot be divided leaves a core free, see `Team`."""
+    return max(1, min(threads, settings.cores() - 1)) if mixes_images(rows) else threads
+
+
+def mixes_images(rows: Sequence[Row]) -> bool:
+    """Whether a network of this table makes an image's logits depend on the others of its batch."""
+    return any(row.layer.mixes_images for row in rows)
+
+
 def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:
-    """The precision that a spec's `auto` means here: `bfloat16` where the device computes in it and it is quicker.
+    """The precision that a spec's `auto` means here: `bfloat16` where the device computes in it.
 
     On a CPU with bfloat16 instructions it makes wide layers up to twice as quick, and narrow ones, as LeNet's, slower.
     """

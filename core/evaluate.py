@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
     from core.engine import Team
 
-MOST_IMAGES = 200  # at once where no gradients are kept: their feature maps stay near the core; 1,000 take up to twice
+MOST_IMAGES = {"cpu": 200}  # at once without gradients: feature maps stay near the core; 1,000 take up to twice as long
+MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of all of them: 20 MB, and a part is over before anybody waits for it
 
 
-def part_size(rows: Sequence[Row]) -> int:
+def part_size(rows: Sequence[Row], device: str = "cpu") -> int:
     """How many images go through a network of this table at once: as many as its largest feature map allows."""
-    return max(1, min(MOST_IMAGES, MOST_VALUES // max(math.prod(row.shape) for row in rows)))
+    return max(
+        1, min(MOST_IMAGES.get(device, MOST_IMAGES_ELSEWHERE), MOST_VALUES // max(math.prod(row.shape) for row in rows))
+    )
 
 
 def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
@@ -119,6 +122,27 @@ def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
             for k in range(len(matrix))
         ),
     )
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The classes that one class's images were most often taken for: several where they tie."""
+
+    true: int
+    predicted: tuple[int, ...]
+    count: int  # of images, each of `predicted`
+
+
+def most_confused(matrix: np.ndarray | Sequence[Sequence[int]]) -> list[Confusion]:
+    """For each class that has errors, what it was most often taken for, of a matrix (K, K) of counts; most first."""
+    errors = np.array(matrix)
+    np.fill_diagonal(errors, 0)
+    found = [
+        Confusion(true, tuple(np.flatnonzero(row == row.max()).tolist()), int(row.max()))
+        for true, row in enumerate(errors)
+        if row.any()
+    ]
+    return sorted(found, key=lambda one: -one.count)
 
 
 def proportion(correct: int, n: int) -> Measure:

@@ -27,7 +27,7 @@ class Started(_Event):
     epoch: int  # epochs finished so far
     device: str  # "cpu", "cuda", "mps"
     device_name: str
-    threads: int  # at work on each batch
+    threads: int  # that it may compute with; a small batch is not worth dividing among all
     precision: Literal["float32", "bfloat16"] = "float32"  # of the training; models are evaluated in float32
     versions: dict[str, str]
     shape: tuple[int, int, int]  # (C, H, W) of the images that the network gets

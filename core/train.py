@@ -41,7 +41,7 @@ class State:
     sums: Tensor  # float64 (2,): loss and correct answers, summed over the images of the unfinished epoch
     recent: Tensor  # the same over the images since the last judging
     engine: Engine  # how the model is computed; nothing of it is saved
-    part: int  # images that go through the network at once where no gradients are kept
+    images_at_once: int  # that go through the network where no gradients are kept
     images: int = 0  # seen in the unfinished epoch
     recent_images: int = 0
     epoch: int = 0  # finished
@@ -66,10 +66,13 @@ class State:
         sums = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         rows = layers.table(spec.layers, train.images.shape[1:], classes)
         engine = Engine(spec, model, rows, device, threads)
-        return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine, part_size(rows))
+        return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine, part_size(rows, device.type))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, optimizer states, sums and the states of every random generator that training draws from."""
+        """Weights, optimizer states, sums and the states of torch's random generators.
+
+        On a CPU nothing of a step hangs on these: what it draws follows from seed, step and part.
+        """
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for place, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{place}.{name}": torch.as_tensor(value) for name, value in values.items()}
@@ -99,6 +102,7 @@ class State:
                 if value.shape == parameter.shape:
                     value = torch.empty_like(parameter, requires_grad=False).copy_(value)
                 self.optimizer.state[parameter][key] = value.to(parameter.device)
+        self.captured = None  # it works on the tensors that were there before
         self.sums.copy_(tensors["sums"])
         self.recent.copy_(tensors["recent"])
         torch.set_rng_state(tensors["random.cpu"])
@@ -174,8 +178,8 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
             if spec.time_limit and state.seconds >= spec.time_limit:
                 break
         val_sums = torch.zeros_like(state.sums)
-        parts = logits_in_parts(state.engine.model, data.val_images, state.part, state.engine.team)
-        for labels in data.val_labels.split(state.part):
+        parts = logits_in_parts(state.engine.model, data.val_images, state.images_at_once, state.engine.team)
+        for labels in data.val_labels.split(state.images_at_once):
             with _timed(state):
                 val_sums += sums_of(next(parts), labels)
             yield None
@@ -209,7 +213,9 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
         sums = torch.stack([loss.detach(), correct]).to(state.sums.dtype)
         return torch.autograd.grad(loss / len(batch), engine.parameters), sums
 
-    (first, sums), *others = engine.team.run(gradients, list(enumerate(batch.tensor_split(engine.parts))))
+    (first, sums), *others = engine.team.run(
+        gradients, list(enumerate(batch.tensor_split(min(engine.parts, len(batch)))))
+    )
     for place, parameter in enumerate(engine.parameters):
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)  # in its memory layout, which fused optimizers count on
@@ -224,10 +230,12 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
 
 def _seed_chance(spec: RunSpec, state: State, part: int) -> None:
     """What dropout and augmentation draw is a function of seed, step and part, so that no state has to be kept."""
-    if state.engine.device.type == "cpu":
-        if not hasattr(chance, "generator"):
-            chance.generator = torch.Generator()
-        chance.generator.manual_seed((spec.seed * 1_000_003 + state.step) * 1_009 + part)
+    if state.engine.device.type != "cpu":  # there torch's own generator is drawn from, and saved
+        chance.generator = None
+        return
+    if getattr(chance, "generator", None) is None:
+        chance.generator = torch.Generator()
+    chance.generator.manual_seed((spec.seed * 1_000_003 + state.step) * 1_009 + part)
 
 
 def sums_of(logits: Tensor, labels: Tensor) -> Tensor:
@@ -289,7 +297,8 @@ def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
     """The spec's optimizer, with PyTorch's or Keras's constants (they differ in Adam's epsilon)."""
     device = next(model.parameters()).device
     # Fused: all parameters in one pass over them, which for Adam and the MLP is a fifth of the step.
-    common: dict[str, Any] = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay, "fused": True}
+    common: dict[str, Any] = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    common["fused"] = device.type != "mps"  # where torch calls it a prototype
     if device.type == "cuda":  # what a captured step reads has to lie on the device
         common["lr"] = torch.tensor(spec.learning_rate, device=device)
     if spec.optimizer == "sgd":

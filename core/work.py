@@ -28,6 +28,7 @@ import torch
 
 from core import evaluate, settings, store
 from core.datasets import Dataset, Split, Splits, dataset
+from core.engine import useful_threads
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -81,10 +82,11 @@ class _Worker:
             return
         run, spec = self.run, self.run.spec
         started = run.last(Started)
-        threads = started.threads if started else settings.threads()
+        source = dataset(spec.data)
+        rows = spec.table(source.shape, len(source.class_names["en"]))
+        threads = started.threads if started else useful_threads(rows, settings.threads())
         if started:  # it goes on as it began, on whatever machine
             spec = spec.model_copy(update={"precision": started.precision})
-        source = dataset(spec.data)
         splits = choose(spec, source.load())
         device = torch.device(settings.device())
         state = State.new(spec, splits.train, len(source.class_names["en"]), device, threads)
@@ -164,8 +166,8 @@ class _Worker:
             model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
         device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
         images, labels = torch.tensor(test.images, device=device), torch.tensor(test.labels, device=device)
-        logits_in_parts = evaluate.logits_in_parts(state.engine.model, images, state.part, state.engine.team)
-        for logits, some_labels in zip(logits_in_parts, labels.split(state.part), strict=True):
+        logits_in_parts = evaluate.logits_in_parts(state.engine.model, images, state.images_at_once, state.engine.team)
+        for logits, some_labels in zip(logits_in_parts, labels.split(state.images_at_once), strict=True):
             sums += sums_of(logits, some_labels)
             parts.append(logits.float().softmax(dim=1).cpu())
             self._look(state)

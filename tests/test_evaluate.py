@@ -15,9 +15,11 @@ from torch import nn
 from core import layers
 from core.architectures import ARCHITECTURES
 from core.evaluate import (
+    Confusion,
     confusion_matrix,
     logits_in_parts,
     measures,
+    most_confused,
     part_size,
     probabilities,
     proportion,
@@ -155,6 +157,13 @@ def test_a_matrix_of_a_single_class_has_all_but_kappa():
     result = measures([[7, 0], [0, 0]])
     assert (result.accuracy.value, result.balanced_accuracy, result.macro_f1, result.weighted_f1) == (1, 1, 1, 1)
     assert math.isnan(result.kappa)
+
+
+def test_what_a_class_is_most_often_taken_for_is_said_most_first_with_ties():
+    found = most_confused(BLOOD_MLP)
+    assert [(one.true, one.predicted, one.count) for one in found[:3]] == [(5, (3,), 48), (0, (3,), 43), (3, (0,), 34)]
+    assert most_confused([[5, 2, 2], [0, 3, 0], [1, 0, 4]]) == [Confusion(0, (1, 2), 2), Confusion(2, (0,), 1)]
+    assert most_confused(np.diag([3, 4])) == []
 
 
 def test_a_matrix_of_no_images_is_an_error():

@@ -288,6 +288,17 @@ def test_a_run_keeps_its_number_of_threads_and_its_bits_on_another_setting(home,
     assert outcome(broken) == outcome(whole)
 
 
+def test_a_run_keeps_its_precision_where_another_would_be_chosen(home, driver):
+    run = new()
+    driver.work(run, {3: "leave"})
+    log = run.folder / "events.jsonl"
+    assert '"precision":"float32"' in log.read_text()
+    log.write_text(log.read_text().replace('"precision":"float32"', '"precision":"bfloat16"'))  # as on another machine
+    driver.work(run)
+    assert [event.precision for event in events_of(run, Started)] == ["bfloat16", "bfloat16"]
+    assert run.status() == "done"
+
+
 # --- a full disk ------------------------------------------------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ def _fill() -> None:
         return
     spec = RECIPES[st.session_state["recipe"]].spec()
     for name in RunSpec.model_fields:
-        if name != "layers":  # an architecture's name stands for its layers
+        if name not in ("layers", "seed"):  # an architecture's name stands for its layers; a seed is the visitor's
             st.session_state[name] = _shown(name, getattr(spec, name))
 
 
