@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
+from core.evaluate import most_confused
 from core.recipes import RECIPES
 from core.spec import RunSpec, checked
 from core.work import work
@@ -74,6 +76,61 @@ def test_every_page_shows_a_finished_run_in_every_language(frame, trained, page,
         assert words.interval(*report.accuracy_interval, 2, language=language) in texts(app)
     if page == "draw":
         assert app.info[0].value == words.text(language, "draw.empty")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_class_is_most_often_taken_for_is_said_in_the_language(frame, trained, language):
+    app = frame("evaluate", language, run=trained.name)
+    report = trained.report()
+    assert report
+    names = trained.class_names(language)
+    said = texts(app)
+    for one in most_confused(report.confusion_matrix):
+        key = "evaluate.confused_tie" if len(one.predicted) > 1 else "evaluate.confused"
+        others = words.text(language, "evaluate.and").join(f"**{names[k]}**" for k in one.predicted)
+        slots = {"true": f"**{names[one.true]}**", "predicted": others, "count": one.count}
+        assert words.text(language, key, **slots) in said
+
+
+def captions(app: AppTest) -> list[str]:
+    """The words below the pictures of the page."""
+    return [
+        words for block in app.main.get("html") for words in re.findall(r"<figcaption>(.*?)<", str(block.proto), re.S)
+    ]
+
+
+def test_errors_come_by_index_by_loss_and_by_confidence(frame, trained):
+    report = trained.report()
+    assert report
+    stored, _ = trained.load(report.predictions, report.predictions_sha256)
+    probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    wanted = {
+        "index": wrong,
+        "loss": sorted(wrong, key=lambda i: probabilities[i, labels[i]]),
+        "confidence": sorted(wrong, key=lambda i: -probabilities[i].max()),
+    }
+    app = frame("evaluate", run=trained.name)
+    for order, places in wanted.items():
+        control = next(one for one in app.get("button_group") if one.key == "errors-order")
+        control.set_value(order).run()
+        assert not app.exception
+        first = re.findall(r"no\. ([0-9]+)", "".join(captions(app)))[:5]
+        assert first == [str(i) for i in places[:5]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_runs_are_compared_with_a_verdict_in_words(frame, trained, language):
+    spec = checked({"architecture": "mlp", "epochs": 1, "batch_size": 512, "learning_rate": 0.0001})
+    other = store.create(spec)
+    assert work(str(other.folder)) == "done"
+    app = frame("evaluate", language, run=trained.name)
+    app.selectbox(key="other").select(other.name).run()
+    assert not app.exception
+    assert words.words(language)["compare.better"].split("**")[1] in texts(app)
+    app = frame("evaluate", language, run=other.name)
+    app.selectbox(key="other").select(trained.name).run()
+    assert words.words(language)["compare.worse"].split("**")[1] in texts(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

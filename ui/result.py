@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from core.datasets import Split, dataset
-from core.evaluate import ClassMeasures, Measure, Measures, measures
+from core.evaluate import ClassMeasures, Measure, Measures, measures, most_confused
 from core.events import Report
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, server
+from ui import charts, server, versus
 from ui.choice import architecture_name, data_name
 from ui.gallery import gallery
 from ui.network import data_are_here
@@ -36,6 +37,7 @@ def panel(run: Run) -> None:
     with right:
         st.subheader(t("evaluate.matrix"))
         clicked = _matrix(matrix, names)
+    _confusions(matrix, names)
     st.subheader(t("evaluate.errors"))
     try:
         test = server.splits(run.spec).test
@@ -43,7 +45,9 @@ def panel(run: Run) -> None:
         st.warning(t(refusal.key, **refusal.slots))
         data_are_here(dataset(run.spec.data))
         return
-    _errors(run, report, test, names, _chosen_cell(names) or clicked)
+    if _errors(run, report, test, names, _chosen_cell(names) or clicked):
+        st.subheader(t("compare.title"))
+        versus.panel(run, test, names)
 
 
 def _summary(run: Run, report: Report, measured: Measures) -> None:
@@ -88,18 +92,50 @@ def _classes(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> None:
     st.caption(t("evaluate.classes_help"))
 
 
+def _confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
+    """A sentence for each class that has errors: what it was most often taken for, ties and all."""
+    found = most_confused(matrix)
+    if found:
+        st.subheader(t("evaluate.confusions"))
+    left, right = st.columns(2, gap="large")
+    for place, one in enumerate(found):
+        others = t("evaluate.and").join(f"**{names[k]}**" for k in one.predicted)
+        key = "evaluate.confused_tie" if len(one.predicted) > 1 else "evaluate.confused"
+        (right if place % 2 else left).markdown(
+            t(key, true=f"**{names[one.true]}**", predicted=others, count=one.count)
+        )
+
+
 def _matrix(matrix: np.ndarray, names: tuple[str, ...]) -> tuple[int, int] | None:
     """Draw the matrix; the cell (true, predicted) that the reader has clicked."""
     words = {
         key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
     }
-    chart = charts.confusion_matrix(matrix, names, words=words, language=language(), height=440)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    shares = {"counts": None, "row": "row", "column": "column"}
+    kind = left.segmented_control(
+        t("evaluate.show"),
+        list(shares),
+        default="counts",
+        required=True,
+        format_func=lambda name: words["images"] if name == "counts" else words[f"share_of_{name}"],
+        key="matrix-kind",
+    )
+    diagonal = right.toggle(t("evaluate.diagonal"), value=True, key="matrix-diagonal", help=t("evaluate.diagonal_help"))
+    share: Any = shares[kind]
+    chart = charts.confusion_matrix(
+        matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
+    )
     chosen = st.altair_chart(
         chart, key="matrix", on_select="rerun", selection_mode="cell", width="stretch", alt=t("evaluate.matrix_alt")
     )
     st.caption(t("evaluate.matrix_help"))
     with st.expander(t("chart.as_table")):
-        st.dataframe(charts.confusion_table(matrix, names, words=words), width="stretch")
+        table = charts.confusion_table(matrix, names, words=words)
+        st.dataframe(table, width="stretch")
+        st.download_button(
+            t("evaluate.download"), table.to_csv(), "confusion-matrix.csv", "text/csv", on_click="ignore"
+        )
     cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
     if cell.get("true") in names and cell.get("predicted") in names:
         return names.index(cell["true"]), names.index(cell["predicted"])
@@ -117,12 +153,13 @@ def _chosen_cell(names: tuple[str, ...]) -> tuple[int, int] | None:
     return (names.index(true), names.index(predicted)) if true and predicted else None
 
 
-def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell: tuple[int, int] | None) -> None:
+def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell: tuple[int, int] | None) -> bool:
+    """The pictures of the errors, or of a cell; False where the data here are not those of the test."""
     stored, _ = run.load(report.predictions, report.predictions_sha256)
     probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
     if not np.array_equal(test.labels, labels):
         st.warning(t("error.other_data", data=data_name(run.spec.data)))
-        return
+        return False
     predicted = probabilities.argmax(axis=1)
     if cell:
         places = np.flatnonzero((labels == cell[0]) & (predicted == cell[1]))
@@ -130,8 +167,22 @@ def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell:
     else:
         places = np.flatnonzero(labels != predicted)
         st.write(t("evaluate.all_errors", count=len(places), n=report.n))
+    orders = {  # of the truth's probability the smallest first is of the loss the largest first
+        "index": places,
+        "loss": places[np.argsort(probabilities[places, labels[places]], kind="stable")],
+        "confidence": places[np.argsort(-probabilities[places, predicted[places]], kind="stable")],
+    }
+    order = st.segmented_control(
+        t("evaluate.order"),
+        list(orders),
+        default="index",
+        required=True,
+        format_func=lambda name: t(f"order.{name}"),
+        key="errors-order",
+    )
+    places = orders[order]
     pages = max(1, math.ceil(len(places) / PICTURES))
-    page = st.pagination(pages, key=f"errors-{run.name}-{cell}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"errors-{run.name}-{cell}-{order}") if pages > 1 else 1
     places = places[(page - 1) * PICTURES : page * PICTURES]
     captions = [
         t(
@@ -144,6 +195,7 @@ def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell:
         for i in places
     ]
     gallery(test.images[places], captions)
+    return True
 
 
 def _with_interval(measure: Measure) -> str:
