@@ -118,7 +118,7 @@ def _matrix(matrix: np.ndarray, names: tuple[str, ...]) -> tuple[int, int] | Non
         list(shares),
         default="counts",
         required=True,
-        format_func=lambda name: words["images"] if name == "counts" else words[f"share_of_{name}"],
+        format_func=lambda name: t(f"cells.{name}"),
         key="matrix-kind",
     )
     diagonal = right.toggle(t("evaluate.diagonal"), value=True, key="matrix-diagonal", help=t("evaluate.diagonal_help"))
