@@ -29,7 +29,8 @@ def first_fields() -> dict[str, Any]:
     """Draw the fields that every training is chosen by, below the recipes that fill them in; returns their values."""
     titles = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in RECIPES}
     common = {"key": "recipe", "help": t("recipe.help"), "persist_state": "session", "on_change": _fill}
-    if chosen := _select(t("recipe.label"), titles, "", common):
+    chosen = _select(t("recipe.label"), titles, "", common)
+    if chosen in RECIPES:
         st.caption(t(f"recipe.{chosen}.help"))
     values: dict[str, Any] = {}
     for names in FIRST:
@@ -54,9 +55,10 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fill() -> None:
     """Put the chosen recipe's values into the form; without one the form stays as it is."""
-    if not st.session_state["recipe"]:
+    chosen = RECIPES.get(st.session_state["recipe"])  # a change of language brings the old language's word for "none"
+    if not chosen:
         return
-    spec = RECIPES[st.session_state["recipe"]].spec()
+    spec = chosen.spec()
     for name in RunSpec.model_fields:
         if name not in ("layers", "seed"):  # an architecture's name stands for its layers; a seed is the visitor's
             st.session_state[name] = _shown(name, getattr(spec, name))
