@@ -185,7 +185,8 @@ def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequenc
             run.ask("run")
             server.workers().submit(run)
             st.rerun()
-    elif status == "paused":
+    elif status == "paused" or (status == "running" and run.control().wanted == "batch"):
+        # A batch takes a moment: the button stays, or the click that follows would meet another one in its place.
         if asks(0, "go_on", ":material/play_arrow:", primary=True):
             run.ask("run")
     elif asks(0, "pause", ":material/pause:", disabled=status != "running"):
