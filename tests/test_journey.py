@@ -119,9 +119,8 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
 def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     page = visit("/?architecture=cnn&epochs=900")
     page.get_by_role("button", name="Start training").click()
-    page.get_by_text(re.compile(r"Epoch \d+ of 900")).wait_for(
-        timeout=MINUTE
-    )  # the first may be over before it is shown
+    an_epoch = re.compile(r"Epoch \d+ of 900")  # the first may be over before it is shown
+    page.get_by_text(an_epoch).wait_for(timeout=MINUTE)
     run = runs()[0]
     page.get_by_role("button", name="Pause").click()
     badge(page, "paused").wait_for()
