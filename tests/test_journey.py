@@ -68,9 +68,9 @@ def badge(page, status: str):
 
 
 def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
-    page = visit()
+    page = visit("/?epochs=15")  # long enough to be seen at work on a quick machine
     page.get_by_role("button", name="Start training").click()
-    page.get_by_text(re.compile("Epoch . of 5")).wait_for(timeout=MINUTE)
+    page.get_by_text(re.compile(r"Epoch \d+ of 15")).wait_for(timeout=MINUTE)
     page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
 
     page.reload()  # the run is not the page's
@@ -78,7 +78,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     report = runs()[0].report()
     assert report
     assert report.accuracy > 0.8
-    assert len([event for event in runs()[0].events() if isinstance(event, Epoch)]) == 5
+    assert len([event for event in runs()[0].events() if isinstance(event, Epoch)]) == 15
     page.get_by_text("Show as table").click()
     assert page.get_by_text("Learning rate").count() >= 1
 

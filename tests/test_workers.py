@@ -14,6 +14,7 @@ from core import workers as module
 from core.events import Checkpoint, Epoch, Started, Step
 from core.spec import RunSpec
 from core.store import Run, create
+from core.work import PAUSE_LOOKS
 from core.workers import Workers
 from tests.conftest import wait_for
 from tests.driver import ROOT, outcome
@@ -182,7 +183,7 @@ def test_workers_whose_server_is_killed_save_and_end_in_two_seconds_and_the_next
 ):
     monkeypatch.setenv("BANCADA_THREADS", "2")
     fields = {
-        "training": {"data": "mnist-5k", "split": "stratified", "architecture": "lenet", "batch_size": 32},
+        "training": {"data": "mnist-5k", "split": "stratified", "architecture": "lenet", "batch_size": 32, "epochs": 4},
         "paused": {"architecture": "lenet-sigmoid", "epochs": 2},
         "validating": {"architecture": "cnn", "data": "long-val"},
     }
@@ -193,11 +194,15 @@ def test_workers_whose_server_is_killed_save_and_end_in_two_seconds_and_the_next
     server = subprocess.Popen([sys.executable, "-c", SERVER], cwd=ROOT, stdin=subprocess.PIPE, text=True)
     with server:
         assert server.stdin
-        runs["paused"].ask("batch")
-        for name in fields:
-            server.stdin.write(f"{runs[name].folder}\n")
+        for run in runs.values():  # all wait behind their first batch, however quick or slow the machine starts them
+            run.ask("batch")
+            server.stdin.write(f"{run.folder}\n")
         server.stdin.flush()
-        wait_for(lambda: runs["paused"].last(Checkpoint) and all(runs[name].last(Step) for name in fields))
+        wait_for(lambda: all(run.last(Checkpoint) for run in runs.values()))
+        runs["training"].ask("run")
+        wait_for(lambda: runs["training"].last(Step).step > 1)  # pyright: ignore
+        runs["validating"].ask("run")
+        time.sleep(3 * PAUSE_LOOKS)
         assert [run.status() for run in runs.values()] == ["running", "paused", "running"]
         processes = psutil.Process(server.pid).children(recursive=True)
         assert len(processes) == 3
