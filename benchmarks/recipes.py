@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.results import machine, update  # noqa: E402  the path comes first
+from benchmarks.results import machine, spread, update  # noqa: E402  the path comes first
 from core import store  # noqa: E402
 from core.datasets import dataset  # noqa: E402
 from core.evaluate import wilson  # noqa: E402
@@ -55,8 +55,7 @@ def recipes() -> list[str]:
         seconds = [report.seconds for _, report in runs]
         each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
         mean = f"{statistics.mean(accuracies):.2f} % ({min(accuracies):.2f} to {max(accuracies):.2f})"
-        took = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-        lines.append(f"| `{name}` | {runs[0][0].parameters:,} | {each} | {mean} | {took} |")
+        lines.append(f"| `{name}` | {runs[0][0].parameters:,} | {each} | {mean} | {spread(seconds, 1)} |")
     low, high = wilson(9930, 10_000)
     lines += ["", f"n = 10,000 test images a seed; at 99.30 % the 95 % interval is {low:.2%} to {high:.2%}."]
     return lines
@@ -79,8 +78,8 @@ def precisions() -> list[str]:
             accuracies = [100 * report.accuracy for report in reports]
             seconds = [report.seconds for report in reports]
             each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
-            took = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-            lines.append(f"| {title} | {precision} | {each} | {statistics.mean(accuracies):.2f} % | {took} |")
+            mean = f"{statistics.mean(accuracies):.2f} %"
+            lines.append(f"| {title} | {precision} | {each} | {mean} | {spread(seconds, 1)} |")
     return lines
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -42,3 +46,20 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median (least to most)."""
+    median, least, most = (f"{of(values):,.{digits}f}" for of in (statistics.median, min, max))
+    return f"{median} ({least} to {most})"
+
+
+@contextlib.contextmanager
+def busy() -> Iterator[None]:
+    """Another process that keeps a core busy."""
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        other.kill()
+        other.wait()

@@ -7,6 +7,7 @@ settings in turn, and prints a table; `--update` writes it into RESULTS.md. Abou
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.results import machine, update  # noqa: E402  the path comes first
+from benchmarks.results import busy, machine, spread, update  # noqa: E402  the path comes first
 from core import settings  # noqa: E402
 
 REPEATS = 5
@@ -50,17 +51,11 @@ print(seconds[1] - seconds[0])
 """
 
 
-def epoch(threads: int, whose: str, policy: str, *, busy: bool) -> float:
-    """Seconds of the second epoch in a process of its own, with or without another that uses one core."""
+def epoch(threads: int, whose: str, policy: str) -> float:
+    """Seconds of the second epoch in a process of its own."""
     environment = {**os.environ, "OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": str(threads)}
-    other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
-    try:
-        command = [sys.executable, "-c", CHILD, str(threads), whose]
-        return float(subprocess.check_output(command, cwd=ROOT, env=environment, text=True))
-    finally:
-        if other:
-            other.kill()
-            other.wait()
+    command = [sys.executable, "-c", CHILD, str(threads), whose]
+    return float(subprocess.check_output(command, cwd=ROOT, env=environment, text=True))
 
 
 def main() -> None:
@@ -69,19 +64,19 @@ def main() -> None:
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
     options = parser.parse_args()
     where = machine()
-    seconds: dict[tuple[str, bool], list[float]] = {}
+    seconds: dict[tuple[str, str], list[float]] = {}
     for _ in range(REPEATS):
         for name, setting in SETTINGS.items():
-            for busy in (False, True):
-                seconds.setdefault((name, busy), []).append(epoch(*setting, busy=busy))
-                print(name, busy, f"{seconds[name, busy][-1]:.2f} s", file=sys.stderr)
+            for beside in ("nothing", "a busy process"):
+                with busy() if beside != "nothing" else contextlib.nullcontext():
+                    seconds.setdefault((name, beside), []).append(epoch(*setting))
+                print(f"{name}, beside {beside}: {seconds[name, beside][-1]:.2f} s", file=sys.stderr)
     lines = [f"{where} Seconds per epoch of 12,800 images, median (least to most), n = {REPEATS} each.", ""]
     lines += ["| threads | idle | one core busy elsewhere | busy / idle |", "|---|---:|---:|---:|"]
     for name in SETTINGS:
-        idle, busy = seconds[name, False], seconds[name, True]
-        ratio = statistics.median(busy) / statistics.median(idle)
-        cells = [f"{statistics.median(s):.2f} ({min(s):.2f} to {max(s):.2f})" for s in (idle, busy)]
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {ratio:.2f} |")
+        idle, loaded = seconds[name, "nothing"], seconds[name, "a busy process"]
+        ratio = statistics.median(loaded) / statistics.median(idle)
+        lines.append(f"| {name} | {spread(idle)} | {spread(loaded)} | {ratio:.2f} |")
     text = "\n".join(lines)
     print(text)
     if options.update:

@@ -36,7 +36,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
 
-from benchmarks.results import machine, update  # noqa: E402
+from benchmarks.results import busy, machine, spread, update  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets import Split, Splits, dataset  # noqa: E402
 from core.events import Event  # noqa: E402
@@ -562,17 +562,6 @@ def timed(*processes: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return [json.loads(process.communicate()[0]) for process in processes]
 
 
-@contextlib.contextmanager
-def busy() -> Iterator[None]:
-    """Another process that keeps a core busy."""
-    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        yield
-    finally:
-        other.kill()
-        other.wait()
-
-
 def keras_python() -> tuple[str | None, str]:
     """A Python that has Keras on TensorFlow, made if there is none, and its versions; or None, and why."""
     named, folder = os.environ.get("BANCADA_KERAS"), settings.cache_folder() / "keras"
@@ -772,12 +761,6 @@ def start_table(waits: dict[str, list[float]], memories: list[int]) -> str:
 def seconds(figures: Figures, name: str) -> list[float]:
     """A contestant's seconds, round by round."""
     return [row["seconds"] for row in figures[name]]
-
-
-def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median (least to most)."""
-    median, least, most = (f"{f(values):,.{digits}f}" for f in (statistics.median, min, max))
-    return f"{median} ({least} to {most})"
 
 
 def ratio(above: Sequence[float], below: Sequence[float], digits: int = 2) -> str:

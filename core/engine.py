@@ -5,11 +5,11 @@ The figures are of `benchmarks/training.py` and `benchmarks/threads.py` on two c
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core import settings
-from core.layers import Conv, Dense, Row
+from core.layers import Conv, Dense, Layer, Row
 
 if TYPE_CHECKING:
     from core.spec import RunSpec
@@ -30,6 +30,9 @@ LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
 """Multiply-accumulates of the smallest part of a batch; in a smaller one, calling the operations takes as long."""
 WIDE = 32  # inputs and outputs of a matrix product from which on bfloat16 is quicker ...
 WIDE_WORK = 20_000_000  # ... if a step has as many multiply-accumulates in them; below, casting takes what it saves
+MOST_IMAGES = 200  # at once without gradients on a CPU: maps stay near the core; 1,000 take up to twice as long
+MOST_IMAGES_ELSEWHERE = 2000
+MOST_VALUES = 5_000_000  # in one feature map of all of them: 20 MB, and a part is over before anybody waits for it
 
 
 class Team:
@@ -78,10 +81,11 @@ class Engine:
         if device.type == "cuda":
             reduced = self.precision != "float32"
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = reduced
-        divisible = device.type == "cpu" and not mixes_images(rows)
+        divisible = device.type == "cpu" and not mixes_images(spec.layers)
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
         self.team = Team(threads if divisible else 1)
+        self.images_at_once = part_size(rows, device.type)  # where no gradients are kept
         torch.set_num_threads(1 if divisible else threads)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -90,6 +94,10 @@ class Engine:
             return self.model(images)
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):  # each weight is used once
             return self.model(images).float()
+
+    def evaluated(self, images: Tensor) -> Iterator[Tensor]:
+        """Logits (B, K) without gradients for images uint8 (N, C, H, W), B = `images_at_once` at a time."""
+        return logits_in_parts(self.model, images, self.images_at_once, self.team)
 
 
 class Captured:
@@ -152,14 +160,37 @@ def in_quick_order(model: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*order)
 
 
-def useful_threads(rows: Sequence[Row], threads: int) -> int:
+def part_size(rows: Sequence[Row], device: str = "cpu") -> int:
+    """How many images go through a network of this table at once: as many as its largest feature map allows."""
+    most = MOST_IMAGES if device == "cpu" else MOST_IMAGES_ELSEWHERE
+    return max(1, min(most, MOST_VALUES // max(math.prod(row.shape) for row in rows)))
+
+
+def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
+    """The logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time: the caller may leave between two.
+
+    A team computes as many parts at the same time as it has threads.
+    """
+
+    def logits(some: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return model(some)
+
+    model.eval()
+    parts = images.split(part)
+    together = team.threads if team else 1
+    for at in range(0, len(parts), together):
+        yield from team.run(logits, parts[at : at + together]) if team else map(logits, parts[at : at + together])
+
+
+def useful_threads(layers: Sequence[Layer], threads: int) -> int:
     """How many threads a new run had better take: a batch that cannot be divided leaves a core free, see `Team`."""
-    return max(1, min(threads, settings.cores() - 1)) if mixes_images(rows) else threads
+    return max(1, min(threads, settings.cores() - 1)) if mixes_images(layers) else threads
 
 
-def mixes_images(rows: Sequence[Row]) -> bool:
-    """Whether a network of this table makes an image's logits depend on the others of its batch."""
-    return any(row.layer.mixes_images for row in rows)
+def mixes_images(layers: Sequence[Layer]) -> bool:
+    """Whether a network of these layers makes an image's logits depend on the others of its batch."""
+    return any(layer.mixes_images for layer in layers)
 
 
 def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:
@@ -195,10 +226,10 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module]:
 def _keep_freed_memory() -> None:
     """Let this process keep what it frees: a step frees and takes again all of its feature maps.
 
-    glibc gives large blocks back to the system and gets them anew, page by page, each set to zero; without that a step
-    of the CNN of report 003 takes three quarters of the time. Other systems' allocators keep them by themselves.
+    glibc gives large blocks back to the system and gets them anew, page by page, each set to zero: a quarter of a step
+    of the CNN of report 003. Other systems' allocators keep them by themselves.
     """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
+    with suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)
         trim_threshold, mmap_threshold, largest = -1, -3, 2**25  # larger blocks than 32 MiB are always given back
         libc.mallopt(trim_threshold, 2**31 - 1)

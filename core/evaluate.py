@@ -1,4 +1,4 @@
-"""A model on a split: logits, loss, the confusion matrix, and what is computed from it.
+"""What a model's answers on a split say: the confusion matrix, and what is computed from it.
 
 Written out here, a few lines each, and held to scikit-learn's figures by the tests: its import takes a second or two,
 for which the first look at a result would wait.
@@ -7,55 +7,10 @@ for which the first look at a result would wait.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-from core.layers import Row
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from core.engine import Team
-
-MOST_IMAGES = {"cpu": 200}  # at once without gradients: feature maps stay near the core; 1,000 take up to twice as long
-MOST_IMAGES_ELSEWHERE = 2000
-MOST_VALUES = 5_000_000  # in one feature map of all of them: 20 MB, and a part is over before anybody waits for it
-
-
-def part_size(rows: Sequence[Row], device: str = "cpu") -> int:
-    """How many images go through a network of this table at once: as many as its largest feature map allows."""
-    return max(
-        1, min(MOST_IMAGES.get(device, MOST_IMAGES_ELSEWHERE), MOST_VALUES // max(math.prod(row.shape) for row in rows))
-    )
-
-
-def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
-    """The logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time: the caller may leave between two.
-
-    A team computes as many parts at the same time as it has threads.
-    """
-    import torch
-
-    def logits(some: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return model(some)
-
-    model.eval()
-    parts = images.split(part)
-    together = team.threads if team else 1
-    for at in range(0, len(parts), together):
-        yield from team.run(logits, parts[at : at + together]) if team else map(logits, parts[at : at + together])
-
-
-def probabilities(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (N, K) of a model on the CPU for a few images uint8 (N, C, H, W)."""
-    import torch
-
-    parts = logits_in_parts(model, torch.tensor(images), part=100)
-    return torch.cat([logits.float().softmax(dim=1) for logits in parts]).numpy()
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

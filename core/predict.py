@@ -35,9 +35,12 @@ class Model:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 (N, K) for images uint8 (N, C, H, W) of the model's shape."""
-        from core.evaluate import probabilities
+        import torch
 
-        return probabilities(self.module, images)
+        from core.engine import logits_in_parts
+
+        parts = logits_in_parts(self.module, torch.tensor(images), 100)
+        return torch.cat([logits.softmax(dim=1) for logits in parts]).numpy()
 
     def image(self, rgba: np.ndarray) -> np.ndarray | None:
         """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn."""

@@ -20,7 +20,6 @@ from core import layers
 from core.augment import augmented
 from core.datasets import Split, Splits
 from core.engine import Captured, Engine
-from core.evaluate import logits_in_parts, part_size
 from core.events import Epoch, Step
 from core.modules import Scale, chance
 from core.refusal import Refusal
@@ -41,7 +40,6 @@ class State:
     sums: Tensor  # float64 (2,): loss and correct answers, summed over the images of the unfinished epoch
     recent: Tensor  # the same over the images since the last judging
     engine: Engine  # how the model is computed; nothing of it is saved
-    images_at_once: int  # that go through the network where no gradients are kept
     images: int = 0  # seen in the unfinished epoch
     recent_images: int = 0
     epoch: int = 0  # finished
@@ -66,7 +64,7 @@ class State:
         sums = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         rows = layers.table(spec.layers, train.images.shape[1:], classes)
         engine = Engine(spec, model, rows, device, threads)
-        return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine, part_size(rows, device.type))
+        return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, optimizer states, sums and the states of torch's random generators.
@@ -178,8 +176,8 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
             if spec.time_limit and state.seconds >= spec.time_limit:
                 break
         val_sums = torch.zeros_like(state.sums)
-        parts = logits_in_parts(state.engine.model, data.val_images, state.images_at_once, state.engine.team)
-        for labels in data.val_labels.split(state.images_at_once):
+        parts = state.engine.evaluated(data.val_images)
+        for labels in data.val_labels.split(state.engine.images_at_once):
             with _timed(state):
                 val_sums += sums_of(next(parts), labels)
             yield None

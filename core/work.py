@@ -83,8 +83,7 @@ class _Worker:
         run, spec = self.run, self.run.spec
         started = run.last(Started)
         source = dataset(spec.data)
-        rows = spec.table(source.shape, len(source.class_names["en"]))
-        threads = started.threads if started else useful_threads(rows, settings.threads())
+        threads = started.threads if started else useful_threads(spec.layers, settings.threads())
         if started:  # it goes on as it began, on whatever machine
             spec = spec.model_copy(update={"precision": started.precision})
         splits = choose(spec, source.load())
@@ -166,8 +165,8 @@ class _Worker:
             model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
         device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
         images, labels = torch.tensor(test.images, device=device), torch.tensor(test.labels, device=device)
-        logits_in_parts = evaluate.logits_in_parts(state.engine.model, images, state.images_at_once, state.engine.team)
-        for logits, some_labels in zip(logits_in_parts, labels.split(state.images_at_once), strict=True):
+        parts_of_labels = labels.split(state.engine.images_at_once)
+        for logits, some_labels in zip(state.engine.evaluated(images), parts_of_labels, strict=True):
             sums += sums_of(logits, some_labels)
             parts.append(logits.float().softmax(dim=1).cpu())
             self._look(state)

@@ -19,8 +19,7 @@ from core import engine, settings
 from core.architectures import ARCHITECTURES
 from core.augment import augmented
 from core.datasets import Split, Splits
-from core.engine import Engine, Team, in_quick_order, rehearsed, useful_threads
-from core.evaluate import logits_in_parts
+from core.engine import Engine, Team, in_quick_order, logits_in_parts, part_size, rehearsed, useful_threads
 from core.events import Epoch
 from core.layers import table
 from core.modules import Dropout, chance
@@ -156,9 +155,9 @@ def test_a_batch_that_batch_norm_sees_as_one_is_not_divided(small_parts):
 def test_a_network_that_cannot_be_divided_leaves_a_core_free(monkeypatch):
     monkeypatch.setattr(settings, "cores", lambda: 4)
     for layers, threads in (("flatten, batch_norm, dense(classes)", 3), ("flatten, dense(classes)", 4)):
-        rows = table(checked({"layers": layers}).layers, SHAPE, CLASSES)
-        assert useful_threads(rows, 4) == threads
-        assert useful_threads(rows, 2) == 2
+        network = checked({"layers": layers}).layers
+        assert useful_threads(network, 4) == threads
+        assert useful_threads(network, 2) == 2
 
 
 def test_the_last_batch_may_have_fewer_images_than_parts(small_parts):
@@ -392,3 +391,21 @@ def test_each_look_at_an_image_is_another_and_repeats_by_the_seed():
     assert not torch.equal(looks[0], looks[1])
     assert looks[0].dtype == torch.uint8
     assert looks[0].shape == images.shape
+
+
+def test_logits_come_in_parts_of_the_model_as_it_answers_not_as_it_trains():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Dropout(0.5)).train()
+    images = torch.rand(2 * 30 + 5, 1, 2, 2)
+    parts = list(logits_in_parts(model, images, 30))
+    assert [len(part) for part in parts] == [30, 30, 5]
+    assert not any(part.requires_grad for part in parts)
+    assert torch.allclose(torch.cat(parts), model[1](images.flatten(1)), atol=1e-6)
+
+
+def test_fewer_images_at_once_go_through_a_network_with_large_feature_maps():
+    small = table(ARCHITECTURES["lenet"], (1, 28, 28), 10)
+    large = table(ARCHITECTURES["dense-net"], (3, 128, 128), 8)
+    assert part_size(small) == 200
+    assert part_size(large) * 64 * 128 * 128 <= 5_000_000
+    assert part_size(large) >= 1

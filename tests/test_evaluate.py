@@ -5,23 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import metrics
-from torch import nn
 
-from core import layers
-from core.architectures import ARCHITECTURES
 from core.evaluate import (
     Confusion,
     confusion_matrix,
-    logits_in_parts,
     measures,
     most_confused,
-    part_size,
-    probabilities,
     proportion,
     wilson,
 )
@@ -174,28 +167,3 @@ def test_a_matrix_of_no_images_is_an_error():
 def test_a_confusion_matrix_counts_true_against_predicted():
     counts = confusion_matrix(np.array([0, 0, 2, 2, 2]), np.array([0, 1, 2, 2, 0]), 4)
     assert counts.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
-
-
-def test_logits_come_in_parts_of_the_model_as_it_answers_not_as_it_trains():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Dropout(0.5)).train()
-    images = torch.rand(2 * 30 + 5, 1, 2, 2)
-    parts = list(logits_in_parts(model, images, 30))
-    assert [len(part) for part in parts] == [30, 30, 5]
-    assert not any(part.requires_grad for part in parts)
-    assert torch.allclose(torch.cat(parts), model[1](images.flatten(1)), atol=1e-6)
-
-
-def test_probabilities_add_up_to_one():
-    torch.manual_seed(0)
-    values = probabilities(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), np.ones((7, 1, 2, 2), dtype=np.float32))
-    assert (values.shape, values.dtype) == ((7, 3), np.float32)
-    assert np.allclose(values.sum(axis=1), 1)
-
-
-def test_fewer_images_at_once_go_through_a_network_with_large_feature_maps():
-    small = layers.table(ARCHITECTURES["lenet"], (1, 28, 28), 10)
-    large = layers.table(ARCHITECTURES["dense-net"], (3, 128, 128), 8)
-    assert part_size(small) == 200
-    assert part_size(large) * 64 * 128 * 128 <= 5_000_000
-    assert part_size(large) >= 1

@@ -94,9 +94,8 @@ def test_what_a_class_is_most_often_taken_for_is_said_in_the_language(frame, tra
 
 def captions(app: AppTest) -> list[str]:
     """The words below the pictures of the page."""
-    return [
-        words for block in app.main.get("html") for words in re.findall(r"<figcaption>(.*?)<", str(block.proto), re.S)
-    ]
+    pieces = [block.proto.body for block in app.main.get("html")]
+    return [found for piece in pieces for found in re.findall(r"<figcaption>(.*?)</figcaption>", piece, re.DOTALL)]
 
 
 def test_errors_come_by_index_by_loss_and_by_confidence(frame, trained):

@@ -58,6 +58,7 @@ def test_a_model_opened_again_gives_the_very_probabilities_that_the_report_store
     assert one.done
     assert one.epoch == report.best_epoch
     assert np.array_equal(one.probabilities(images), stored)
+    assert np.allclose(stored.sum(axis=1), 1)
     hundred = np.random.default_rng(0).integers(0, 256, (100, 1, 28, 28), dtype=np.uint8)
     assert np.array_equal(one.probabilities(hundred), two.probabilities(hundred))
     single = np.concatenate([one.probabilities(image[None]) for image in hundred])

@@ -14,9 +14,8 @@ __all__ = ["RECIPES", "Recipe", "recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A spec with a name; its title and its reason are words, `recipe.NAME.title` and `recipe.NAME.help`."""
+    """A spec worth repeating; its title and its reason are words, `recipe.NAME.title` and `recipe.NAME.help`."""
 
-    name: str
     values: dict[str, Any]  # the fields of the spec that differ from the defaults
 
     def spec(self, **others: Any) -> RunSpec:
@@ -25,8 +24,8 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "mnist-fast": Recipe("mnist-fast", MNIST_FAST),
-    "mnist-best": Recipe("mnist-best", MNIST_BEST),
+    "mnist-fast": Recipe(MNIST_FAST),
+    "mnist-best": Recipe(MNIST_BEST),
 }
 
 
