@@ -136,7 +136,7 @@ def evaluate(options: argparse.Namespace) -> int:
             "class": name,
             "precision": one.precision.value if one.precision.n else None,
             "recall": one.recall.value if one.recall.n else None,
-            "f1": one.f1,
+            "f1": one.f1.value if one.f1.n else None,
             "support": one.support,
         }
         for name, one in zip(run.class_names("en"), result.classes, strict=True)
@@ -149,16 +149,21 @@ def evaluate(options: argparse.Namespace) -> int:
         "balanced_accuracy": report.balanced_accuracy,
         "loss": report.loss,
         "errors": result.errors,
-        "macro_f1": result.macro_f1,
-        "weighted_f1": result.weighted_f1,
-        "kappa": result.kappa if math.isfinite(result.kappa) else None,
+        "macro_f1": result.macro_f1.value,
+        "weighted_f1": result.weighted_f1.value,
+        "kappa": result.kappa.value if math.isfinite(result.kappa.value) else None,
+        "intervals": {
+            name: [measure.low, measure.high] if math.isfinite(measure.low) else None
+            for name in ("balanced_accuracy", "macro_f1", "weighted_f1", "kappa")
+            if (measure := getattr(result, name))
+        },
         "classes": classes,
         "confusion_matrix": report.confusion_matrix,
     }
     lines = [f"{run.name}: accuracy {report.accuracy:.4f}, balanced {report.balanced_accuracy:.4f}, n {report.n}"]
     lines += ["precision  recall  f1      support  class"]
     for one in result.classes:
-        lines += [f"{one.precision.value:9.4f}  {one.recall.value:.4f}  {one.f1:.4f}  {one.support:7}  "]
+        lines += [f"{one.precision.value:9.4f}  {one.recall.value:.4f}  {one.f1.value:.4f}  {one.support:7}  "]
     lines[2:] = [line + str(one["class"]) for line, one in zip(lines[2:], classes, strict=True)]
     lines += ["confusion matrix, a row for each true class:"]
     lines += [" ".join(f"{count:5}" for count in row) for row in report.confusion_matrix]

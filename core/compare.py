@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from core.evaluate import Answers
 from core.refusal import Refusal
 
 LEVEL = 0.05  # a difference is called one below this probability
@@ -27,25 +27,16 @@ class Comparison:
         return self.p < LEVEL
 
 
-def compare(labels_a: np.ndarray, a: np.ndarray, labels_b: np.ndarray, b: np.ndarray) -> Comparison:
-    """Compare two models by their probabilities (N, K) of the same N images, each with its labels (N,).
-
-    Raises: Refusal, where the images are not the same.
-    """
-    from core.evaluate import confusion_matrix
-
-    if a.shape != b.shape or not np.array_equal(labels_a, labels_b):
+def compare(a: Answers, b: Answers) -> Comparison:
+    """Compare two models by what they said of the same images. Raises: Refusal, where the images are not the same."""
+    if a.probabilities.shape != b.probabilities.shape or not np.array_equal(a.labels, b.labels):
         raise Refusal("error.other_images")
-    answers_a, answers_b = a.argmax(axis=1), b.argmax(axis=1)
-    right_a, right_b = answers_a == labels_a, answers_b == labels_a
-    fixed, broken = np.flatnonzero(right_b & ~right_a), np.flatnonzero(right_a & ~right_b)
-    classes = a.shape[1]
-    matrix = confusion_matrix(labels_a, answers_b, classes) - confusion_matrix(labels_a, answers_a, classes)
-    return Comparison(fixed, broken, mcnemar(len(fixed), len(broken)), matrix)
+    fixed, broken = np.flatnonzero(b.is_right & ~a.is_right), np.flatnonzero(a.is_right & ~b.is_right)
+    return Comparison(fixed, broken, mcnemar(len(fixed), len(broken)), b.confusion_matrix - a.confusion_matrix)
 
 
 def mcnemar(fixed: int, broken: int) -> float:
     """McNemar's exact two-sided p of two counts: heads and tails of a fair coin. Source: McNemar 1947."""
-    n = fixed + broken
-    tail = sum(math.comb(n, k) for k in range(min(fixed, broken) + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    from scipy.stats import binomtest
+
+    return float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0

@@ -1,7 +1,6 @@
-"""What a model's answers on a split say: the confusion matrix, and what is computed from it.
+"""What a model's answers on a split say: the confusion matrix and its measures, how sure the model was, and of what.
 
-Written out here, a few lines each, and held to scikit-learn's figures by the tests: its import takes a second or two,
-for which the first look at a result would wait.
+scikit-learn computes what it has. The intervals, the ties and the temperature are ours.
 """
 
 from __future__ import annotations
@@ -9,8 +8,131 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, cast
 
 import numpy as np
+
+from core.refusal import Refusal
+from core.store import Run
+
+RESAMPLES = 2000  # tables drawn for an interval: its ends are then right to a twentieth of its length
+BINS = 10  # of the probabilities 0 to 1, for calibration
+TEMPERATURES = (0.05, 20.0)  # between which the best one is looked for
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said of the images of a split."""
+
+    labels: np.ndarray  # int64 (N,)
+    probabilities: np.ndarray  # float32 (N, K)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each image, int64 (N,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confusion_matrix(self) -> np.ndarray:
+        """Counts of images, int64 (K, K), `[true][predicted]`."""
+        return confusion_matrix(self.labels, self.predicted, self.probabilities.shape[1])
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of the predicted class, float32 (N,)."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def of_truth(self) -> np.ndarray:
+        """The probability of the true class, float32 (N,)."""
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
+
+    @property
+    def is_right(self) -> np.ndarray:
+        """Whether the predicted class is the true one, bool (N,)."""
+        return self.predicted == self.labels
+
+    def loss(self) -> Measure:
+        """The mean cross-entropy in nats, with a normal interval: the mean of many images is nearly normal."""
+        losses = -np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny).astype(np.float64))
+        half = 1.959964 * losses.std(ddof=1) / math.sqrt(len(losses)) if len(losses) > 1 else math.nan
+        return Measure(float(losses.mean()), float(losses.mean() - half), float(losses.mean() + half), len(losses))
+
+    def rank_of_truth(self, index: int) -> int:
+        """1, if no class was more probable than the true one; at most K."""
+        return 1 + int((self.probabilities[index] > self.of_truth[index]).sum())
+
+    def representative(self, k: int) -> int | None:
+        """The image of class k that is recognised most surely; None, if the split has none of the class."""
+        places = np.flatnonzero(self.labels == k)
+        return int(places[self.probabilities[places, k].argmax()]) if len(places) else None
+
+    def errors(self, order: Literal["index", "loss", "confidence"], cell: tuple[int, int] | None = None) -> np.ndarray:
+        """The places of all errors, or of the images of a cell (true, predicted), the worst ones first, int64."""
+        wrong = ~self.is_right if cell is None else (self.labels == cell[0]) & (self.predicted == cell[1])
+        places = np.flatnonzero(wrong)
+        if order == "index":
+            return places
+        worst = self.of_truth if order == "loss" else -self.confidence  # of the truth the least is the largest loss
+        return places[np.argsort(worst[places], kind="stable")]
+
+
+def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers | None:
+    """What a finished run's best model said; None of val for a run of the first versions. Raises: Refusal."""
+    report = run.report()
+    if not report:
+        raise Refusal("error.no_model_yet", run=run.name)
+    stored, _ = run.load(report.predictions, report.predictions_sha256)
+    prefix = "" if split == "test" else "val_"
+    if f"{prefix}labels" not in stored:
+        return None
+    return Answers(stored[f"{prefix}labels"].numpy(), stored[f"{prefix}probabilities"].numpy())
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether a model is right as often as it says: a bin holds the images whose confidence lies between its edges."""
+
+    edges: np.ndarray  # (BINS + 1,), 0 to 1
+    counts: np.ndarray  # images (BINS,)
+    confidence: np.ndarray  # their mean confidence (BINS,), NaN for a bin without images
+    accuracy: np.ndarray  # the share of them that is right (BINS,), NaN for a bin without images
+    error: float  # expected calibration error, 0 to 1: the mean of |accuracy - confidence|, each image counting once
+
+
+def calibration(answers: Answers) -> Calibration:
+    """The reliability of a model's confidence. Source: Guo, Pleiss, Sun, Weinberger 2017, ICML."""
+    from sklearn.calibration import calibration_curve
+
+    edges = np.linspace(0, 1, BINS + 1)
+    counts = np.bincount(np.searchsorted(edges[1:-1], answers.confidence), minlength=BINS)  # as scikit-learn bins them
+    accuracy, confidence = np.full(BINS, math.nan), np.full(BINS, math.nan)
+    accuracy[counts > 0], confidence[counts > 0] = calibration_curve(
+        answers.is_right, answers.confidence, n_bins=BINS, pos_label=True
+    )
+    error = float(np.nansum(counts * np.abs(accuracy - confidence)) / counts.sum())
+    return Calibration(edges, counts, confidence, accuracy, error)
+
+
+def temperature(val: Answers) -> float:
+    """What to divide the logits by so that val's cross-entropy is least; above 1 for a model that is too sure.
+
+    Never fitted on test. Source: Guo, Pleiss, Sun, Weinberger 2017, ICML.
+    """
+    from scipy.optimize import minimize_scalar
+
+    low, high = np.log(TEMPERATURES)
+    found = minimize_scalar(lambda log: tempered(val, math.exp(log)).loss().value, bounds=(low, high), method="bounded")
+    return math.exp(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def tempered(answers: Answers, temperature: float) -> Answers:
+    """The answers of the same model with its logits divided by `temperature`: no class changes, only how sure it is."""
+    from scipy.special import softmax
+
+    logits = np.log(np.maximum(answers.probabilities, np.finfo(np.float32).tiny))
+    return Answers(answers.labels, softmax(logits / temperature, axis=1))
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -20,7 +142,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 @dataclass(frozen=True)
 class Measure:
-    """A proportion (0 to 1) with its Wilson interval at 95 % and the number of images that it is of."""
+    """A measure with its interval at 95 % and the number of images that it is of; all NaN where there are none."""
 
     value: float
     low: float
@@ -32,51 +154,97 @@ class Measure:
 class ClassMeasures:
     """What a confusion matrix says of one class; `precision` is NaN for a class that was never predicted."""
 
-    precision: Measure
-    recall: Measure
-    f1: float
+    precision: Measure  # Wilson
+    recall: Measure  # Wilson
+    f1: Measure  # Wilson, see `_f1`
     support: int
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What a confusion matrix says."""
+    """What a confusion matrix says, each from 0 to 1 but kappa, which may be below 0."""
 
-    accuracy: Measure
+    accuracy: Measure  # Wilson; the other intervals are of a bootstrap, NaN where there is no error
     errors: int
-    balanced_accuracy: float  # the mean of the recalls of the classes that have images
-    macro_f1: float  # the mean over the classes that have images or were predicted
-    weighted_f1: float
-    kappa: float  # Cohen 1960: agreement beyond chance; NaN where all images are of one class and were predicted so
+    balanced_accuracy: Measure  # the mean of the recalls of the classes that have images
+    macro_f1: Measure  # the mean over the classes that have images or were predicted
+    weighted_f1: Measure
+    kappa: Measure  # agreement beyond chance; NaN where all images are of one class and were predicted so
     classes: tuple[ClassMeasures, ...]
 
 
 def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
     """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one."""
+    from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
+
     matrix = np.asarray(matrix)
     right, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     n, correct = int(matrix.sum()), int(right.sum())
     if not n:
         raise ValueError("a confusion matrix of no images")
-    f1 = 2 * right / np.maximum(1, support + predicted)
-    by_chance = float(support @ predicted) / n**2
+    true, answered = np.indices(matrix.shape).reshape(2, -1)  # a cell is an answer, as heavy as it has images
+    weights, undefined = matrix.ravel(), cast("str", np.nan)  # scikit-learn takes NaN, its types do not know it
+    _, recall, f1, _ = precision_recall_fscore_support(
+        true, answered, labels=np.arange(len(matrix)), sample_weight=weights, zero_division=undefined
+    )
+    one_class = n * n == int(support @ predicted)
+    kappa = math.nan if one_class else float(cohen_kappa_score(true, answered, sample_weight=weights))
+    drawn = _of_tables(
+        np.random.default_rng(0).multinomial(n, matrix.ravel() / n, RESAMPLES).reshape(-1, *matrix.shape)
+    )
+
+    def resampled(value: float, name: str) -> Measure:
+        return Measure(value, *_middle(drawn[name]), n)
+
     return Measures(
         accuracy=proportion(correct, n),
         errors=n - correct,
-        balanced_accuracy=float((right[support > 0] / support[support > 0]).mean()),
-        macro_f1=float(f1[support + predicted > 0].mean()),
-        weighted_f1=float(f1 @ support / n),
-        kappa=(correct / n - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan,
+        balanced_accuracy=resampled(float(np.nanmean(recall)), "balanced_accuracy"),
+        macro_f1=resampled(float(np.nanmean(f1)), "macro_f1"),
+        weighted_f1=resampled(float(np.nansum(f1 * support)) / n, "weighted_f1"),
+        kappa=resampled(kappa, "kappa"),
         classes=tuple(
             ClassMeasures(
                 precision=proportion(int(right[k]), int(predicted[k])),
                 recall=proportion(int(right[k]), int(support[k])),
-                f1=float(f1[k]),
+                f1=_f1(int(right[k]), int(support[k] + predicted[k] - right[k])),
                 support=int(support[k]),
             )
             for k in range(len(matrix))
         ),
     )
+
+
+def _f1(right: int, union: int) -> Measure:
+    """F1 of a class of which `right` images were found, among `union` that are of it or were predicted so.
+
+    With J = right / union, a proportion, F1 = 2 J / (1 + J), which only grows with J: so do the ends of its interval.
+    """
+    j = proportion(right, union)
+    value, low, high = (2 * end / (1 + end) for end in (j.value, j.low, j.high))
+    return Measure(value, low, high, union)
+
+
+def _of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
+    """The measures of many confusion matrices (R, K, K) at once, (R,) each: scikit-learn takes one at a time.
+
+    Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap (the images are resampled, percentile intervals).
+    """
+    n = tables.sum(axis=(1, 2))
+    right, support, predicted = tables.diagonal(axis1=1, axis2=2), tables.sum(axis=2), tables.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        recall, f1 = right / support, 2 * right / (support + predicted)
+        agreed, by_chance = right.sum(axis=1) / n, (support * predicted).sum(axis=1) / n**2
+        kappa = (agreed - by_chance) / (1 - by_chance)
+    means = {"balanced_accuracy": np.nanmean(recall, axis=1), "macro_f1": np.nanmean(f1, axis=1)}
+    return means | {"weighted_f1": np.nansum(f1 * support, axis=1) / n, "kappa": kappa}
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    """The ends of the middle 95 % of values (R,); NaN where all are one, as they are where no error was seen."""
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [0.025, 0.975]) if len(np.unique(values)) > 1 else (math.nan, math.nan)
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)

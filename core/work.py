@@ -102,7 +102,7 @@ class _Worker:
                 self._say(event)
             if not self._may_go_on(state):
                 return
-        if report := self._report(splits.test, state):
+        if report := self._report(splits, state):
             self._say(report)
             run.tidy(keep=set())
 
@@ -157,38 +157,35 @@ class _Worker:
         best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
         self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
 
-    def _report(self, test: Split, state: State) -> Report | None:
-        """The only look at the test split, with the best weights; None when the worker has to leave before its end."""
+    def _report(self, splits: Splits, state: State) -> Report | None:
+        """The only look at the test split, with the best weights; None when the worker has to leave before its end.
+
+        What they say of val is kept too: how sure the model is on test can be mended by what val shows.
+        """
         run, spec, model = self.run, self.run.spec, state.model
         if state.best_epoch != state.epoch:
             best = next(e for e in run.checkpoints() if isinstance(e, Epoch) and e.epoch == state.best_epoch)
             model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
-        device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
-        images, labels = torch.tensor(test.images, device=device), torch.tensor(test.labels, device=device)
-        parts_of_labels = labels.split(state.engine.images_at_once)
-        for logits, some_labels in zip(state.engine.evaluated(images), parts_of_labels, strict=True):
-            sums += sums_of(logits, some_labels)
-            parts.append(logits.float().softmax(dim=1).cpu())
-            self._look(state)
-            if self.leaving() or self.wanted == "stop":
+        predictions, loss = {}, math.nan
+        for prefix, split in (("val_", splits.val), ("", splits.test)):
+            assert split is not None
+            answered = self._answers(split, state)
+            if not answered:
                 return None
-        loss = sums[0].item() / len(labels)
-        if not math.isfinite(loss):
-            raise Refusal("error.diverged", step=state.step, epoch=state.epoch, loss=str(loss))
-        probabilities = torch.cat(parts)
-        matrix = evaluate.confusion_matrix(test.labels, probabilities.argmax(dim=1).numpy(), probabilities.shape[1])
+            probabilities, loss = answered
+            predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": torch.tensor(split.labels)}
+        matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
         measures = evaluate.measures(matrix)
-        predictions = {"probabilities": probabilities, "labels": torch.tensor(test.labels)}
         return Report(
             run=run.name,
             best_epoch=state.best_epoch,
             best_by=spec.best_by,
             epochs=state.epoch,
             stop=state.stop or "",
-            n=len(test.labels),
+            n=len(splits.test.labels),
             accuracy=measures.accuracy.value,
             accuracy_interval=(measures.accuracy.low, measures.accuracy.high),
-            balanced_accuracy=measures.balanced_accuracy,
+            balanced_accuracy=measures.balanced_accuracy.value,
             loss=loss,
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,
@@ -197,6 +194,22 @@ class _Worker:
             predictions=store.PREDICTIONS,
             predictions_sha256=run.save(store.PREDICTIONS, predictions),
         )
+
+    def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:
+        """Probabilities float32 (N, K) and the loss of a split's images; None when the worker has to leave."""
+        device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
+        images, labels = torch.tensor(split.images, device=device), torch.tensor(split.labels, device=device)
+        parts_of_labels = labels.split(state.engine.images_at_once)
+        for logits, some_labels in zip(state.engine.evaluated(images), parts_of_labels, strict=True):
+            sums += sums_of(logits, some_labels)
+            parts.append(logits.softmax(dim=1).cpu())
+            self._look(state)
+            if self.leaving() or self.wanted == "stop":
+                return None
+        loss = sums[0].item() / len(labels)
+        if not math.isfinite(loss):
+            raise Refusal("error.diverged", step=state.step, epoch=state.epoch, loss=str(loss))
+        return torch.cat(parts), loss
 
     def _say(self, event: Event) -> None:
         self.run.append(event)

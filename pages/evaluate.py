@@ -13,7 +13,7 @@ if done:
     run = choose_run(t("evaluate.run"), done, required=True)
     try:
         if run:
-            result.panel(run)
+            result.panel(run, done)
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
 else:

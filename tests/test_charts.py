@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.evaluate import Answers, calibration
 from ui import charts
 
 THEMES = tomllib.loads((Path(__file__).resolve().parents[1] / ".streamlit/config.toml").read_text(encoding="utf-8"))[
@@ -239,6 +240,32 @@ def test_the_matrix_as_a_table_has_the_same_cells():
 
 
 # ---- probabilities
+
+
+def test_a_difference_has_its_sign_and_no_colour_where_there_is_none():
+    difference = np.array([[4, -4, 0], [0, 1_000, -1_000], [0, 0, 0]])
+    words = {**WORDS, "difference": "Diferença"}
+    chart = charts.difference_matrix(difference, CLASSES, words=words, language="pt_BR")
+    rows = by_mark(chart, "text")[0]["rows"]
+    assert [row["label"] for row in rows[:6]] == ["+4", "-4", "0", "0", "+1.000", "-1.000"]
+    scale = by_mark(chart, "rect")[0]["encoding"]["color"]["scale"]
+    assert (scale["domain"], scale["domainMid"]) == ([-1000, 1000], 0)
+
+
+def test_reliability_has_a_point_a_bin_with_images_and_the_line_of_those_who_keep_their_word():
+    labels = np.array([0] * 30 + [1] * 10)
+    sure = np.float32([[0.95, 0.05]] * 20 + [[0.65, 0.35]] * 20)
+    found = calibration(Answers(labels, sure))
+    words = {"confidence": "Diz", "accuracy": "Acerta", "images": "Imagens", "perfect": "acerta o que diz"}
+    chart = charts.reliability(found, words=words, language="pt_BR")
+    points = by_mark(chart, "circle")[0]["rows"]
+    assert [(row["says"], row["keeps"], row["label"]) for row in points] == [
+        ("65,0%", "50,0%", "20"),
+        ("95,0%", "100,0%", "20"),
+    ]
+    assert [(row["x"], row["y"]) for row in by_mark(chart, "line")[0]["rows"]] == [(0, 0), (1, 1)]
+    table = charts.reliability_table(found, words=words)
+    assert (len(table), table["Imagens"].sum(), table["Diz"].isna().sum()) == (10, 40, 8)
 
 
 def test_probabilities_keep_the_order_of_classes_and_a_full_axis():

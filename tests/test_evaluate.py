@@ -1,5 +1,6 @@
 """What is computed from a confusion matrix is what the published reports and scikit-learn compute from it."""
 
+import itertools
 import math
 from typing import Any
 
@@ -11,11 +12,15 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 
 from core.evaluate import (
+    Answers,
     Confusion,
+    calibration,
     confusion_matrix,
     measures,
     most_confused,
     proportion,
+    temperature,
+    tempered,
     wilson,
 )
 
@@ -59,9 +64,9 @@ def test_published_matrices_give_their_published_figures(counts, n, correct, acc
     result = measures(counts)
     assert (result.accuracy.n, result.errors) == (n, n - correct)
     assert round(result.accuracy.value, 4) == accuracy
-    assert round(result.balanced_accuracy, 4) == balanced
-    assert round(result.macro_f1, 4) == macro_f1
-    assert kappa is None or round(result.kappa, 4) == kappa
+    assert round(result.balanced_accuracy.value, 4) == balanced
+    assert round(result.macro_f1.value, 4) == macro_f1
+    assert kappa is None or round(result.kappa.value, 4) == kappa
 
 
 def test_rows_are_true_classes_and_columns_predicted_ones():
@@ -79,7 +84,7 @@ def test_rows_are_true_classes_and_columns_predicted_ones():
 )
 def test_the_shirts_of_004_are_found_as_rarely_as_reported(counts, recall, precision, f1):
     shirt = measures(counts).classes[SHIRT]
-    assert (round(shirt.recall.value, 3), round(shirt.precision.value, 3), round(shirt.f1, 3)) == (
+    assert (round(shirt.recall.value, 3), round(shirt.precision.value, 3), round(shirt.f1.value, 3)) == (
         recall,
         precision,
         f1,
@@ -123,11 +128,11 @@ def test_all_measures_are_scikit_learns_on_any_matrix(counts):
     assert np.array_equal(confusion_matrix(true, predicted, k), counts)
     result = measures(counts)
     assert result.accuracy.value == pytest.approx(metrics.accuracy_score(true, predicted))
-    assert result.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(true, predicted))
+    assert result.balanced_accuracy.value == pytest.approx(metrics.balanced_accuracy_score(true, predicted))
     zero: Any = {"zero_division": 0}
-    assert result.macro_f1 == pytest.approx(metrics.f1_score(true, predicted, average="macro", **zero))
-    assert result.weighted_f1 == pytest.approx(metrics.f1_score(true, predicted, average="weighted", **zero))
-    assert result.kappa == pytest.approx(metrics.cohen_kappa_score(true, predicted), nan_ok=True)
+    assert result.macro_f1.value == pytest.approx(metrics.f1_score(true, predicted, average="macro", **zero))
+    assert result.weighted_f1.value == pytest.approx(metrics.f1_score(true, predicted, average="weighted", **zero))
+    assert result.kappa.value == pytest.approx(metrics.cohen_kappa_score(true, predicted), nan_ok=True)
     open_ended: Any = {"labels": range(k), "zero_division": np.nan}
     every: Any = metrics.precision_recall_fscore_support(true, predicted, **open_ended)
     for one, precision, recall, _, support in zip(result.classes, *every, strict=True):
@@ -142,14 +147,19 @@ def test_an_empty_class_and_one_never_predicted_are_left_open_without_a_warning(
     assert result.classes[1].recall.value == 0
     assert math.isnan(result.classes[2].recall.value)  # no image
     assert result.classes[2].precision.value == 0
-    assert [one.f1 for one in result.classes] == [pytest.approx(10 / 13), 0, 0]
-    assert result.balanced_accuracy == pytest.approx((5 / 6 + 0) / 2)
+    assert [one.f1.value for one in result.classes] == [pytest.approx(10 / 13), 0, 0]
+    assert result.balanced_accuracy.value == pytest.approx((5 / 6 + 0) / 2)
 
 
 def test_a_matrix_of_a_single_class_has_all_but_kappa():
     result = measures([[7, 0], [0, 0]])
-    assert (result.accuracy.value, result.balanced_accuracy, result.macro_f1, result.weighted_f1) == (1, 1, 1, 1)
-    assert math.isnan(result.kappa)
+    assert (result.accuracy.value, result.balanced_accuracy.value, result.macro_f1.value, result.weighted_f1.value) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert math.isnan(result.kappa.value)
 
 
 def test_what_a_class_is_most_often_taken_for_is_said_most_first_with_ties():
@@ -167,3 +177,107 @@ def test_a_matrix_of_no_images_is_an_error():
 def test_a_confusion_matrix_counts_true_against_predicted():
     counts = confusion_matrix(np.array([0, 0, 2, 2, 2]), np.array([0, 1, 2, 2, 0]), 4)
     assert counts.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+
+
+def test_the_intervals_of_the_bootstrap_are_those_of_the_large_sample_formulas():
+    """Balanced accuracy: independent recalls. Kappa: Fleiss, Cohen, Everitt 1969, Psychological Bulletin 72, 323."""
+    result, n = measures(BLOOD_CNN), BLOOD_CNN.sum()
+    recalls, support = np.diag(BLOOD_CNN) / BLOOD_CNN.sum(axis=1), BLOOD_CNN.sum(axis=1)
+    error = math.sqrt((recalls * (1 - recalls) / support).sum()) / len(support)
+    assert result.balanced_accuracy.low == pytest.approx(result.balanced_accuracy.value - 1.96 * error, abs=0.1 * error)
+    assert result.balanced_accuracy.high == pytest.approx(
+        result.balanced_accuracy.value + 1.96 * error, abs=0.1 * error
+    )
+
+    shares, kappa = BLOOD_CNN / n, result.kappa.value
+    rows, columns = shares.sum(axis=1), shares.sum(axis=0)
+    agreed, by_chance = np.diag(shares).sum(), rows @ columns
+    on = (np.diag(shares) * (1 - (rows + columns) * (1 - kappa)) ** 2).sum()
+    off = ((shares - np.diag(np.diag(shares))) * (columns[:, None] + rows[None, :]) ** 2).sum() * (1 - kappa) ** 2
+    variance = (on + off - (kappa - by_chance * (1 - kappa)) ** 2) / ((1 - by_chance) ** 2 * n)
+    assert agreed < 1
+    assert result.kappa.high - result.kappa.low == pytest.approx(2 * 1.96 * math.sqrt(variance), rel=0.07)
+
+
+def test_the_interval_of_f1_is_that_of_resampled_images():
+    one = measures(BLOOD_MLP).classes[0]
+    tables = np.random.default_rng(1).multinomial(3_421, BLOOD_MLP.ravel() / 3_421, 20_000).reshape(-1, 8, 8)
+    f1 = 2 * tables[:, 0, 0] / (tables[:, 0].sum(axis=1) + tables[:, :, 0].sum(axis=1))
+    assert (one.f1.low, one.f1.high) == pytest.approx(tuple(np.quantile(f1, [0.025, 0.975])), abs=0.004)
+    assert one.f1.n == 244 + 239 - 177
+
+
+def test_who_saw_no_error_gives_no_interval_where_there_is_nothing_to_resample():
+    result = measures(np.diag([5, 3]))
+    assert math.isnan(result.kappa.low)
+    assert math.isnan(result.macro_f1.high)
+    assert result.accuracy.low < 1, "Wilson's interval needs no error"
+    assert result.classes[0].f1.low < 1
+
+
+def answered(confidence, right):
+    """Answers of two classes, each given with `confidence`, of which the first `right` of 100 are right."""
+    labels = np.array([0] * right + [1] * (100 - right))
+    return Answers(labels, np.tile(np.float32([confidence, 1 - confidence]), (100, 1)))
+
+
+def test_a_model_that_says_90_percent_and_is_right_that_often_is_calibrated():
+    assert calibration(answered(0.9, 90)).error == pytest.approx(0, abs=1e-6)
+    found = calibration(answered(0.9, 60))
+    assert found.error == pytest.approx(0.3, abs=1e-6)
+    assert found.counts.tolist() == [0] * 8 + [0, 100] or found.counts.tolist() == [0] * 8 + [100, 0]
+    assert np.isfinite(found.accuracy).sum() == 1
+
+
+def test_calibration_is_the_mean_gap_of_the_bins():
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.full(4, 0.4), 2_000).astype(np.float32)
+    answers = Answers(random.integers(0, 4, 2_000), probabilities)
+    wanted = 0.0
+    for low, high in itertools.pairwise(np.linspace(0, 1, 11)):
+        inside = (answers.confidence > low) & (answers.confidence <= high)
+        if inside.any():
+            gap = answers.is_right[inside].mean() - answers.confidence[inside].mean()
+            wanted += inside.mean() * abs(gap)
+    assert calibration(answers).error == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_found_is_the_one_that_spoiled_the_probabilities(true_temperature):
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (20_000, 5))
+    honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (honest.cumsum(axis=1) > random.random((20_000, 1))).argmax(axis=1)
+    said = np.exp(logits * true_temperature)
+    val = Answers(labels, (said / said.sum(axis=1, keepdims=True)).astype(np.float32))
+    found = temperature(val)
+    assert found == pytest.approx(true_temperature, rel=0.05)
+    mended = tempered(val, found)
+    assert np.array_equal(mended.predicted, val.predicted)
+    assert mended.loss().value <= val.loss().value + 1e-9
+    assert calibration(mended).error < 0.02
+
+
+def test_an_image_has_a_rank_of_its_truth_and_a_class_a_typical_image():
+    probabilities = np.float32([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.0, 0.9, 0.1], [0.6, 0.3, 0.1]])
+    answers = Answers(np.array([2, 1, 1, 1]), probabilities)
+    assert [answers.rank_of_truth(i) for i in range(4)] == [3, 1, 1, 2]
+    assert (answers.representative(1), answers.representative(2), answers.representative(0)) == (2, 0, None)
+    assert answers.errors("index").tolist() == [0, 3]
+    assert answers.errors("loss").tolist() == [0, 3]
+    assert answers.errors("confidence").tolist() == [3, 0]
+    assert answers.errors("index", (1, 1)).tolist() == [1, 2]
+    assert answers.confusion_matrix.tolist() == [[0, 0, 0], [1, 2, 0], [1, 0, 0]]
+
+
+def test_the_loss_comes_with_its_interval():
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(3), 5_000).astype(np.float32)
+    labels = random.integers(0, 3, 5_000)
+    found = Answers(labels, probabilities).loss()
+    assert found.value == pytest.approx(metrics.log_loss(labels, probabilities), rel=1e-5)
+    means = [-np.log(probabilities[i, labels[i]]).mean() for i in random.integers(0, 5_000, (1_000, 5_000))]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.01)
+    assert math.isfinite(Answers(np.array([0, 0]), np.float32([[0, 1], [1, 0]])).loss().value), (
+        "a truth of probability 0"
+    )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
-from core.evaluate import most_confused
+from core.evaluate import calibration, measures, most_confused, stored_answers, temperature, tempered
 from core.recipes import RECIPES
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT
+from tests.test_evaluate import BLOOD_MLP
 
 LANGUAGES = sorted(words.languages())
-PAGES = ["train", "evaluate", "draw"]
+PAGES = ["train", "evaluate", "draw", "check"]
+OVER_RUNS = ["evaluate", "draw"]
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def texts(app: AppTest) -> str:
 def test_every_page_shows_in_every_language_over_an_empty_store(frame, page, language):
     app = frame(page, language)
     assert app.title[0].value == words.text(language, f"page.{page}")
-    if page != "train":
+    if page in OVER_RUNS:
         assert app.info[0].value == words.text(language, f"{page}.none_yet")
 
 
@@ -92,6 +95,16 @@ def test_what_a_class_is_most_often_taken_for_is_said_in_the_language(frame, tra
         assert words.text(language, key, **slots) in said
 
 
+def look_at(app: AppTest, view: str) -> AppTest:
+    """The Evaluate page with another of its views."""
+    return control(app, "view").set_value(view).run()
+
+
+def control(app: AppTest, key: str) -> Any:
+    """The row of options of that key."""
+    return next(one for one in app.get("button_group") if one.key == key)
+
+
 def captions(app: AppTest) -> list[str]:
     """The words below the pictures of the page."""
     pieces = [block.proto.body for block in app.main.get("html")]
@@ -111,8 +124,7 @@ def test_errors_come_by_index_by_loss_and_by_confidence(frame, trained):
     }
     app = frame("evaluate", run=trained.name)
     for order, places in wanted.items():
-        control = next(one for one in app.get("button_group") if one.key == "errors-order")
-        control.set_value(order).run()
+        control(app, "order").set_value(order).run()
         assert not app.exception
         first = re.findall(r"no\. ([0-9]+)", "".join(captions(app)))[:5]
         assert first == [str(i) for i in places[:5]]
@@ -124,12 +136,108 @@ def test_two_runs_are_compared_with_a_verdict_in_words(frame, trained, language)
     other = store.create(spec)
     assert work(str(other.folder)) == "done"
     app = frame("evaluate", language, run=trained.name)
-    app.selectbox(key="other").select(other.name).run()
+    look_at(app, "beside").selectbox(key="other").select(other.name).run()
     assert not app.exception
     assert words.words(language)["compare.better"].split("**")[1] in texts(app)
     app = frame("evaluate", language, run=other.name)
-    app.selectbox(key="other").select(trained.name).run()
+    look_at(app, "beside").selectbox(key="other").select(trained.name).run()
     assert words.words(language)["compare.worse"].split("**")[1] in texts(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_measure_comes_with_its_interval_n_and_method(frame, trained, language):
+    app = look_at(frame("evaluate", language, run=trained.name), "numbers")
+    table, found = app.dataframe[0].value, measures(trained.report().confusion_matrix)
+    assert len(table) == 6
+    for row, measure in zip(table.itertuples(index=False), (found.accuracy, found.balanced_accuracy), strict=False):
+        value, low, high = (
+            words.number(one, 4, language=language) for one in (measure.value, measure.low, measure.high)
+        )
+        assert row[1:4] == (value, f"{low} – {high}", words.number(1_000, language=language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(frame, trained, language):
+    answers = stored_answers(trained)
+    assert answers
+    names, wrong = trained.class_names(language), answers.errors("index")
+    app = look_at(frame("evaluate", language, run=trained.name), "image")
+    assert app.number_input(key="image-index").value == wrong[0]
+    true, predicted = answers.labels[wrong[0]], answers.predicted[wrong[0]]
+    assert len(captions(app)) == 3
+    assert [
+        name in caption
+        for name, caption in zip((names[true], names[true], names[predicted]), captions(app), strict=True)
+    ]
+    rank = words.number(answers.rank_of_truth(wrong[0]), language=language)
+    slots = {"true": names[true], "predicted": names[predicted], "rank": rank, "classes": 10}
+    slots["probability"] = words.percent(float(answers.confidence[wrong[0]]), language=language)
+    slots["of_truth"] = words.percent(float(answers.of_truth[wrong[0]]), language=language)
+    assert words.text(language, "image.wrong", **slots) in texts(app)
+    assert app.dataframe[0].value.iloc[:, 1].sum() == pytest.approx(1, abs=1e-5)
+    assert len(app.dataframe[0].value) == 10
+
+    app.button(key="image-next").click().run()
+    assert app.number_input(key="image-index").value == wrong[1]
+    app.button(key="image-previous").click().run()
+    right = int(np.flatnonzero(answers.is_right)[-1])
+    app.number_input(key="image-index").set_value(right).run()
+    assert not app.exception
+    assert len(captions(app)) == 2, "the predicted class is the true one"
+    assert words.words(language)["image.right"].split("**")[1] in texts(app)
+
+
+def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):
+    app = look_at(frame("evaluate", run=trained.name), "image")
+    app.session_state["image-index"] = 1_000
+    app.run()
+    assert not app.exception
+    assert 0 <= app.number_input(key="image-index").value < 1_000
+    assert len(captions(app)) >= 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_sure_the_model_is_is_said_and_a_temperature_chosen_on_val(frame, trained, language):
+    app = look_at(frame("evaluate", language, run=trained.name), "sure")
+    test, val = stored_answers(trained), stored_answers(trained, "val")
+    assert test
+    assert val
+    assert len(val.labels) == 400
+    by = temperature(val)
+    slots = {"temperature": words.number(by, 2, language=language)}
+    slots["error"] = words.percent(calibration(tempered(test, by)).error, 2, language=language)
+    slots["loss"] = words.number(tempered(test, by).loss().value, 4, language=language)
+    assert words.text(language, "certainty.after", **slots) in texts(app)
+    assert [table.value.iloc[:, 2].sum() for table in app.dataframe] == [1_000, 1_000]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_impossible_figures_are_doubted_and_possible_ones_are_not(frame, language):
+    app = frame("check", language)
+    assert words.text(language, "check.too_few") in texts(app)
+    for key, value in (("loss", "0.0836"), ("accuracy", "0.0990")):
+        app.text_input(key=f"check-{key}").set_value(value).run()
+    assert words.number(0.8794, language=language) in app.warning[0].value
+    app.text_input(key="check-accuracy").set_value("97,45 %" if language == "pt_BR" else "97.45 %").run()
+    assert not app.warning
+    assert app.success[0].value == words.text(language, "check.no_doubt")
+    app.text_input(key="check-loss").set_value("low").run()
+    assert "low" in app.error[0].value
+    assert not app.exception
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_typed_confusion_matrix_says_all_that_a_report_does(frame, language):
+    app = frame("check", language)
+    app.text_area(key="check-matrix").set_value("\n".join(" ".join(map(str, row)) for row in BLOOD_MLP)).run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table.iloc[0, 1] == words.number(0.8705, 4, language=language)
+    assert table.iloc[1, 1] == words.number(0.8437, 4, language=language)
+    slots = {"true": "**5**", "predicted": "**3**", "count": 48}
+    assert words.text(language, "evaluate.confused", **slots) in texts(app)
+    app.text_area(key="check-matrix").set_value("1 2 | 3").run()
+    assert "2" in app.error[0].value
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

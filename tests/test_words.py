@@ -66,7 +66,8 @@ def test_every_key_that_the_program_names_has_a_text(language):
 def test_every_text_is_used():
     used = set(literal_keys())
     source = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
-    beginnings = (*BUILT, *re.findall(r"""f["']([a-z_]+(?:\.[a-z_]+)*\.)\{""", source))
+    chosen = (f"{name}." for name in re.findall(r"""one_of\(["']([a-z]+)["']""", source))
+    beginnings = (*BUILT, *chosen, *re.findall(r"""f["']([a-z_]+(?:\.[a-z_]+)*\.)\{""", source))
     unused = [
         key
         for key in words.words("en")

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from core.evaluate import Calibration
 from core.words import number, number_marks, percent
 
 POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second
@@ -184,8 +185,53 @@ def confusion_matrix(
         for i, j in np.ndindex(*counts.shape)
         if diagonal or i != j
     ]
-    data = pd.DataFrame(rows)
     top = 1.0 if share and diagonal else max([row["value"] for row in rows] + [1e-9])
+    legend = None if len(class_names) <= LABELLED_CLASSES else alt.Legend(title=measure, format=".0%" if share else "d")
+    # Half of the scale belongs to the small values: among 1,000 right answers, 5 errors must be seen.
+    color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
+    tooltip = [alt.Tooltip("images:N", title=words["images"])]
+    tooltip += [alt.Tooltip("label:N", title=measure)] if share else []
+    chosen = alt.selection_point(name="cell", fields=["true", "predicted"], empty=False)
+    matrix = _cells(rows, class_names, color, tooltip, words, chosen)
+    return _readable(matrix, language).properties(height=height)
+
+
+def difference_matrix(
+    difference: np.ndarray, class_names: Sequence[str], *, words: Mapping[str, str], language: str, height: int = 520
+) -> alt.LayerChart:
+    """One confusion matrix minus another, each cell with its sign and its colour on either side of none.
+
+    Args:
+        difference: images (K, K), rows are true classes and columns predicted ones.
+        class_names: K different names.
+        words: what is called `true_class`, `predicted_class` and `difference`.
+        language: decides how numbers are written.
+        height: of the chart, in pixels.
+    """
+    rows = [
+        {
+            "true": class_names[i],
+            "predicted": class_names[j],
+            "value": float(difference[i, j]),
+            "label": ("+" if difference[i, j] > 0 else "") + number(int(difference[i, j]), language=language),
+        }
+        for i, j in np.ndindex(*difference.shape)
+    ]
+    most = max(1.0, float(np.abs(difference).max()))
+    color = alt.Color("value:Q", scale=alt.Scale(scheme="blueorange", domain=[-most, most], domainMid=0), legend=None)
+    matrix = _cells(rows, class_names, color, [alt.Tooltip("label:N", title=words["difference"])], words)
+    return _readable(matrix, language).properties(height=height)
+
+
+def _cells(
+    rows: Sequence[Mapping[str, object]],
+    class_names: Sequence[str],
+    color: alt.Color,
+    tooltip: Sequence[alt.Tooltip],
+    words: Mapping[str, str],
+    chosen: alt.Parameter | None = None,
+) -> alt.LayerChart | alt.FacetChart:
+    """A matrix of cells with `true`, `predicted`, `value` and `label`; `chosen` is the selection that a click makes."""
     slanted = max(map(len, class_names)) > 3  # in a narrow column even short words would run into one another
     x = alt.X(
         "predicted:N",
@@ -201,36 +247,30 @@ def confusion_matrix(
         scale=alt.Scale(domain=list(class_names)),
         axis=alt.Axis(labelFlush=False, labelLimit=220),
     )
-    legend = None if len(class_names) <= LABELLED_CLASSES else alt.Legend(title=measure, format=".0%" if share else "d")
-    # Half of the scale belongs to the small values: among 1,000 right answers, 5 errors must be seen.
-    color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
     tooltip = [
         alt.Tooltip("true:N", title=words["true_class"]),
         alt.Tooltip("predicted:N", title=words["predicted_class"]),
-        alt.Tooltip("images:N", title=words["images"]),
-        *([alt.Tooltip("label:N", title=measure)] if share else []),
+        *tooltip,
     ]
-    chosen = alt.selection_point(name="cell", fields=["true", "predicted"], empty=False)
-    matrix = alt.Chart(data).encode(x=x, y=y)
-    layers = [
-        matrix.mark_rect(cursor="pointer", stroke="#808080")
-        .encode(
+    matrix = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
+    if chosen is None:
+        cells = matrix.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color, tooltip=tooltip)
+    else:
+        cells = matrix.mark_rect(cursor="pointer", stroke="#808080").encode(
             color=color,
             tooltip=tooltip,
             strokeWidth=alt.condition(chosen, alt.value(4), alt.value(0.4)),
             strokeOpacity=alt.condition(chosen, alt.value(1), alt.value(0.6)),
         )
-        .add_params(chosen)
-    ]
-    if len(class_names) <= LABELLED_CLASSES:
-        # Black and white are equally far from a ground of luminance 0.18; each is at least 4.5:1 on its side of it.
-        on_light = "luminance(scale('color', datum.value)) > 0.18"
-        layers.append(
-            matrix.mark_text(fontSize=FONT, fontWeight=600, tooltip=None).encode(
-                text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
-            )
-        )
-    return _readable(alt.layer(*layers), language).properties(height=height)
+        cells = cells.add_params(chosen)
+    if len(class_names) > LABELLED_CLASSES:
+        return alt.layer(cells)
+    # Black and white are equally far from a ground of luminance 0.18; each is at least 4.5:1 on its side of it.
+    on_light = "luminance(scale('color', datum.value)) > 0.18"
+    labels = matrix.mark_text(fontSize=FONT, fontWeight=600, tooltip=None).encode(
+        text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
+    )
+    return alt.layer(cells, labels)
 
 
 def confusion_table(
@@ -313,6 +353,44 @@ def probabilities(
 def probabilities_table(values: np.ndarray, class_names: Sequence[str], *, x_title: str, y_title: str) -> pd.DataFrame:
     """The bars of `probabilities`: one row a class, probability from 0 to 1."""
     return pd.DataFrame({y_title: list(class_names), x_title: np.asarray(values, dtype=float)})
+
+
+def reliability(found: Calibration, *, words: Mapping[str, str], language: str, height: int = 360) -> alt.LayerChart:
+    """How often a model is right against how sure it says to be: a point a bin, as large as it has images.
+
+    Args:
+        found: the bins.
+        words: what is called `confidence`, `accuracy`, `images`, and the line `perfect` on which they are equal.
+        language: decides how numbers are written.
+        height: of the chart, in pixels.
+    """
+    data = reliability_table(found, words={"confidence": "x", "accuracy": "y", "images": "n"}).dropna()
+    data["says"] = [percent(value, language=language) for value in data["x"]]
+    data["keeps"] = [percent(value, language=language) for value in data["y"]]
+    data["label"] = [number(int(count), language=language) for count in data["n"]]
+    ends = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])}
+    x, y = alt.X("x:Q", title=words["confidence"], **ends), alt.Y("y:Q", title=words["accuracy"], **ends)
+    line = alt.Chart(pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]}))
+    perfect = line.mark_line(strokeDash=[6, 4], strokeWidth=2, color=INK).encode(x=x, y=y)
+    named = alt.Chart(pd.DataFrame({"x": [0.98], "y": [0.06], "name": [f"- - -  {words['perfect']}"]}))
+    name = named.mark_text(align="right", fontSize=FONT, color=INK).encode(x="x:Q", y="y:Q", text="name:N")
+    points = alt.Chart(data).encode(x=x, y=y)
+    tooltip = [
+        alt.Tooltip("says:N", title=words["confidence"]),
+        alt.Tooltip("keeps:N", title=words["accuracy"]),
+        alt.Tooltip("label:N", title=words["images"]),
+    ]
+    size = alt.Size("n:Q", scale=alt.Scale(type="sqrt", range=[60, 900]), legend=None)
+    marks = points.mark_circle(opacity=0.85).encode(size=size, tooltip=tooltip)
+    counts = points.mark_text(align="left", dx=16, fontSize=FONT, color=INK).encode(text="label:N")
+    gaps = points.mark_rule(strokeWidth=2, color=INK).encode(y2="x:Q")
+    return _readable(alt.layer(perfect, name, gaps, marks, counts), language).properties(height=height)
+
+
+def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.DataFrame:
+    """The points of `reliability`: one row a bin, confidence and accuracy 0 to 1, NaN for a bin without images."""
+    columns = {words["confidence"]: found.confidence, words["accuracy"]: found.accuracy, words["images"]: found.counts}
+    return pd.DataFrame(columns)
 
 
 def _readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.LayerChart:

@@ -90,3 +90,18 @@ def _facts(folder: Path, changed: int) -> tuple[str | None, str | None, float | 
     del changed  # it is there to miss the cache
     facts = Run(folder).facts()
     return facts["data"], facts["architecture"], facts["accuracy"]
+
+
+def one_of(words: str, options: Sequence[str]) -> str:
+    """One of a few options in a row, the first at first; their words are `WORDS.OPTION`, and `WORDS.label` for all."""
+    say = {option: t(f"{words}.{option}") for option in options}
+    return st.segmented_control(
+        t(f"{words}.label"),
+        options,
+        default=options[0],
+        required=True,
+        format_func=say.__getitem__,
+        label_visibility="collapsed",
+        key=words,
+        persist_state="session",
+    )

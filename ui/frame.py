@@ -14,7 +14,7 @@ STYLE = """<style>
 .stMainBlockContainer { padding: 4rem 2rem 3rem; }
 h1 { padding: 0; }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
-button[role="radio"][aria-checked="true"] { color: inherit !important; }
+button[role="radio"][aria-checked="true"], [data-testid="stMetricDelta"] { color: inherit !important; }
 </style>"""
 # The page's language, which a screen reader speaks in; Streamlit's own page says English.
 _tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
@@ -27,6 +27,7 @@ page = st.navigation(
         st.Page(PAGES / "train.py", title=t("page.train"), icon=":material/model_training:", default=True),
         st.Page(PAGES / "evaluate.py", title=t("page.evaluate"), icon=":material/analytics:", url_path="evaluate"),
         st.Page(PAGES / "draw.py", title=t("page.draw"), icon=":material/draw:", url_path="draw"),
+        st.Page(PAGES / "check.py", title=t("page.check"), icon=":material/fact_check:", url_path="check"),
     ],
     position="top",
 )

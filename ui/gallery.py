@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -16,18 +16,54 @@ STYLE = """<style>
 .pictures figure { margin: 0; text-align: center; }
 .pictures img { image-rendering: pixelated; border: 1px solid #808080; }
 .pictures figcaption { font-size: 0.95rem; line-height: 1.25; white-space: pre-line; }
+.pictures [role="button"] { cursor: pointer; }
+.pictures [role="button"]:is(:hover, :focus-visible) img { outline: 3px solid currentcolor; }
 </style>"""
+# The pictures are one piece of the page, without a widget each; this one hears which of them is clicked.
+_clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
+    "bancada.clicks",
+    js="""export default ({ setTriggerValue }) => {
+  const hear = (event) => {
+    const picture = event.target.closest?.(".pictures [data-number]");
+    if (!picture || (event.type === "keydown" && event.key !== "Enter")) return;
+    setTriggerValue("number", Number(picture.dataset.number));
+  };
+  document.addEventListener("click", hear);
+  document.addEventListener("keydown", hear);
+  return () => {
+    document.removeEventListener("click", hear);
+    document.removeEventListener("keydown", hear);
+  };
+};""",
+)
 
 
-def gallery(images: np.ndarray, captions: Sequence[str], *, side: int = 120) -> None:
-    """Show images uint8 (N, C, H, W), each `side` CSS pixels wide; its caption is also its text for a screen reader."""
+def gallery(
+    images: np.ndarray, captions: Sequence[str], *, side: int = 120, numbers: Sequence[int] | None = None
+) -> None:
+    """Show images uint8 (N, C, H, W), each `side` CSS pixels wide; its caption is also its text for a screen reader.
+
+    With `numbers` each picture is a button, see `clicked_picture`.
+    """
     figures = []
-    for image, caption in zip(images, captions, strict=True):
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        button = f'role="button" tabindex="0" data-number="{numbers[place]}" ' if numbers else ""
         data = base64.b64encode(enlarge(image, 1)).decode()
         words = html.escape(caption)
         alt = html.escape(caption.replace("\n", ", "), quote=True)
         figures.append(
-            f'<figure style="width:{side}px"><img src="data:image/png;base64,{data}" width="{side}" height="{side}" '
-            f'alt="{alt}"><figcaption>{words}</figcaption></figure>'
+            f'<figure {button}style="width:{side}px"><img src="data:image/png;base64,{data}" width="{side}" '
+            f'height="{side}" alt="{alt}"><figcaption>{words}</figcaption></figure>'
         )
     st.html(f'{STYLE}<div class="pictures">{"".join(figures)}</div>')
+
+
+def clicked_picture(then: Callable[[int], None]) -> None:
+    """Call `then` with the number of the picture that is clicked, or entered from the keyboard."""
+
+    def called() -> None:
+        number = st.session_state["clicks"].get("number")
+        if isinstance(number, int):  # anybody can send one by hand
+            then(number)
+
+    _clicks(key="clicks", on_number_change=called)

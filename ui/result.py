@@ -1,66 +1,73 @@
-"""A report drawn: measures, classes, the confusion matrix, the errors as pictures."""
+"""A report drawn: its measures, then one view at a time of what stands behind them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
-from core.datasets import Split, dataset
-from core.evaluate import ClassMeasures, Measure, Measures, measures, most_confused
+from core.evaluate import RESAMPLES, ClassMeasures, Measure, Measures, measures, most_confused
 from core.events import Report
-from core.refusal import Refusal
 from core.store import Run
-from ui import charts, server, versus
-from ui.choice import architecture_name, data_name
-from ui.gallery import gallery
-from ui.network import data_are_here
+from ui import certainty, charts, errors, server, versus
+from ui.choice import architecture_name, data_name, one_of
+from ui.tables import offer_csv
 from ui.text import interval, language, number, percent, t
 
-PICTURES = 24  # on one page of the errors
+VIEWS = ("fails", "image", "sure", "beside", "numbers")
 
 
-def panel(run: Run) -> None:
-    """All that the run's stored report says; the test split is not looked at again."""
+def panel(run: Run, done: Sequence[str]) -> None:
+    """All that the run's stored report says; the test split is not looked at again. `done` names the finished runs."""
     report = run.report()
     assert report
     names = run.class_names(language())
     matrix = np.array(report.confusion_matrix)
-    measured = measures(matrix)
-    _summary(run, report, measured)
-    left, right = st.columns([1, 1], gap="large")
-    with left:
-        st.subheader(t("evaluate.classes"))
-        _classes(measured.classes, names)
-    with right:
-        st.subheader(t("evaluate.matrix"))
-        clicked = _matrix(matrix, names)
-    _confusions(matrix, names)
-    st.subheader(t("evaluate.errors"))
-    try:
-        test = server.splits(run.spec).test
-    except Refusal as refusal:
-        st.warning(t(refusal.key, **refusal.slots))
-        data_are_here(dataset(run.spec.data))
-        return
-    if _errors(run, report, test, names, _chosen_cell(names) or clicked):
-        st.subheader(t("compare.title"))
-        versus.panel(run, test, names)
+    measured, answers = measures(matrix), server.answers(run, "test")
+    assert answers
+    loss = answers.loss()
+    _summary(run, report, measured, loss)
+    view = one_of("view", VIEWS)
+    if view == "fails":
+        left, right = st.columns([1, 1], gap="large")
+        with left:
+            clicked = matrix_chart(matrix, names, key="matrix")
+            st.caption(t("evaluate.matrix_help"))
+        with right:
+            st.markdown(f"**{t('evaluate.classes')}**")
+            classes_table(measured.classes, names)
+        confusions(matrix, names)
+        st.subheader(t("evaluate.errors"))
+        errors.gallery_of(run, answers, names, clicked)
+    elif view == "image":
+        errors.one_image(run, answers, names)
+    elif view == "sure":
+        certainty.panel(answers, server.answers(run, "val"))
+    elif view == "beside":
+        versus.panel(run, answers, names, [name for name in done if name != run.name])
+    else:
+        measures_table(measured, loss)
 
 
-def _summary(run: Run, report: Report, measured: Measures) -> None:
-    columns = st.columns(5)
-    columns[0].metric(
-        t("measure.accuracy"), percent(report.accuracy, 2), help=t("measure.accuracy_help"), delta_color="off"
-    )
-    columns[1].metric(t("measure.errors"), number(measured.errors), help=t("measure.errors_help"))
-    columns[2].metric(
-        t("measure.balanced_accuracy"), percent(report.balanced_accuracy, 2), help=t("measure.balanced_accuracy_help")
-    )
-    columns[3].metric(t("measure.macro_f1"), number(measured.macro_f1, 4), help=t("measure.f1_help"))
-    columns[4].metric(t("measure.loss"), number(report.loss, 4), help=t("measure.loss_help"))
+def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> None:
+    shown = [
+        ("accuracy", percent(measured.accuracy.value, 2), ends(measured.accuracy, percents=True)),
+        (
+            "balanced_accuracy",
+            percent(measured.balanced_accuracy.value, 2),
+            ends(measured.balanced_accuracy, percents=True),
+        ),
+        ("macro_f1", measured_number(measured.macro_f1.value), ends(measured.macro_f1)),
+        ("kappa", measured_number(measured.kappa.value), ends(measured.kappa)),
+        ("loss", measured_number(loss.value), ends(loss)),
+        ("errors", number(measured.errors), t("evaluate.of_images", n=report.n)),
+    ]
+    for column, (name, value, below) in zip(st.columns(len(shown)), shown, strict=True):
+        column.metric(t(f"measure.{name}"), value, below, "off", delta_arrow="off", help=t(f"measure.{name}_help"))
     st.caption(
         t(
             "evaluate.said",
@@ -76,23 +83,81 @@ def _summary(run: Run, report: Report, measured: Measures) -> None:
     )
 
 
-def _classes(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> None:
-    st.dataframe(
-        {
-            t("chart.class"): names,
-            t("measure.precision"): [_with_interval(row.precision) for row in rows],
-            t("measure.recall"): [_with_interval(row.recall) for row in rows],
-            t("measure.f1"): [number(row.f1, 4) for row in rows],
-            t("measure.support"): [number(row.support) for row in rows],
-        },
-        hide_index=True,
-        width="stretch",
-        height=35 * (len(rows) + 1) + 3,
+def measures_table(measured: Measures, loss: Measure | None = None) -> None:
+    """Every measure with its interval, the number of images, and how the interval was found."""
+    rows: list[tuple[str, Measure, str]] = [
+        ("accuracy", measured.accuracy, "wilson"),
+        ("balanced_accuracy", measured.balanced_accuracy, "bootstrap"),
+        ("macro_f1", measured.macro_f1, "bootstrap"),
+        ("weighted_f1", measured.weighted_f1, "bootstrap"),
+        ("kappa", measured.kappa, "bootstrap"),
+        *([("loss", loss, "normal")] if loss else []),
+    ]
+    table = {
+        t("measure.measure"): [t(f"measure.{name}") for name, _, _ in rows],
+        t("measure.value"): [measured_number(measure.value) for _, measure, _ in rows],
+        t("measure.interval"): [ends(measure) for _, measure, _ in rows],
+        t("measure.n"): [number(measure.n) for _, measure, _ in rows],
+        t("measure.method"): [t(f"method.{method}") for _, _, method in rows],
+    }
+    st.dataframe(table, hide_index=True, width="stretch")
+    st.caption(t("evaluate.measures_help", resamples=RESAMPLES))
+    offer_csv(
+        pd.DataFrame(
+            [(name, measure.value, measure.low, measure.high, measure.n, method) for name, measure, method in rows],
+            columns=["measure", "value", "low", "high", "n", "interval"],
+        ),
+        "measures",
     )
+
+
+def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> None:
+    """Precision, recall and F1 of each class, with their intervals."""
+    table = {
+        t("chart.class"): names,
+        t("measure.precision"): [_with_interval(row.precision) for row in rows],
+        t("measure.recall"): [_with_interval(row.recall) for row in rows],
+        t("measure.f1"): [_with_interval(row.f1) for row in rows],
+        t("measure.support"): [number(row.support) for row in rows],
+    }
+    st.dataframe(table, hide_index=True, width="stretch", height=35 * (len(rows) + 1) + 3)
     st.caption(t("evaluate.classes_help"))
+    measured = {
+        f"{name}{end}": [getattr(getattr(row, name), end.strip("_") or "value") for row in rows]
+        for name in ("precision", "recall", "f1")
+        for end in ("", "_low", "_high")
+    }
+    offer_csv(pd.DataFrame({"class": names, **measured, "images": [row.support for row in rows]}), "classes")
 
 
-def _confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
+def matrix_chart(matrix: np.ndarray, names: tuple[str, ...], *, key: str) -> tuple[int, int] | None:
+    """Draw the confusion matrix; the cell (true, predicted) that the reader has clicked."""
+    words = {
+        name: t(f"chart.{name}")
+        for name in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
+    }
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        cells = one_of("cells", ("counts", "row", "column"))
+    diagonal = right.toggle(t("evaluate.diagonal"), value=True, key=f"{key}-diagonal", help=t("evaluate.diagonal_help"))
+    share: Any = None if cells == "counts" else cells
+    chart = charts.confusion_matrix(
+        matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
+    )
+    chosen = st.altair_chart(
+        chart, key=key, on_select="rerun", selection_mode="cell", width="stretch", alt=t("evaluate.matrix_alt")
+    )
+    with st.expander(t("chart.as_table")):
+        table = charts.confusion_table(matrix, names, words=words)
+        st.dataframe(table, width="stretch")
+        offer_csv(table.reset_index(), "confusion-matrix")
+    cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
+    if cell.get("true") in names and cell.get("predicted") in names:
+        return names.index(cell["true"]), names.index(cell["predicted"])
+    return None
+
+
+def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
     """A sentence for each class that has errors: what it was most often taken for, ties and all."""
     found = most_confused(matrix)
     if found:
@@ -106,97 +171,21 @@ def _confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
         )
 
 
-def _matrix(matrix: np.ndarray, names: tuple[str, ...]) -> tuple[int, int] | None:
-    """Draw the matrix; the cell (true, predicted) that the reader has clicked."""
-    words = {
-        key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
-    }
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    shares = {"counts": None, "row": "row", "column": "column"}
-    kind = left.segmented_control(
-        t("evaluate.show"),
-        list(shares),
-        default="counts",
-        required=True,
-        format_func=lambda name: t(f"cells.{name}"),
-        key="matrix-kind",
-    )
-    diagonal = right.toggle(t("evaluate.diagonal"), value=True, key="matrix-diagonal", help=t("evaluate.diagonal_help"))
-    share: Any = shares[kind]
-    chart = charts.confusion_matrix(
-        matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
-    )
-    chosen = st.altair_chart(
-        chart, key="matrix", on_select="rerun", selection_mode="cell", width="stretch", alt=t("evaluate.matrix_alt")
-    )
-    st.caption(t("evaluate.matrix_help"))
-    with st.expander(t("chart.as_table")):
-        table = charts.confusion_table(matrix, names, words=words)
-        st.dataframe(table, width="stretch")
-        st.download_button(
-            t("evaluate.download"), table.to_csv(), "confusion-matrix.csv", "text/csv", on_click="ignore"
-        )
-    cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
-    if cell.get("true") in names and cell.get("predicted") in names:
-        return names.index(cell["true"]), names.index(cell["predicted"])
-    return None
+def measured_number(value: float) -> str:
+    """A measure with four decimals; a dash where there is none."""
+    return number(value, 4) if math.isfinite(value) else "–"
 
 
-def _chosen_cell(names: tuple[str, ...]) -> tuple[int, int] | None:
-    """The cell that two select boxes name, for those who do not click; None while one of them is empty."""
-    columns = st.columns(2)
-    hint = t("evaluate.all")
-    true, predicted = (
-        column.selectbox(t(f"chart.{what}"), names, index=None, key=f"cell-{what}", placeholder=hint)
-        for column, what in zip(columns, ("true_class", "predicted_class"), strict=True)
-    )
-    return (names.index(true), names.index(predicted)) if true and predicted else None
-
-
-def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell: tuple[int, int] | None) -> bool:
-    """The pictures of the errors, or of a cell; False where the data here are not those of the test."""
-    stored, _ = run.load(report.predictions, report.predictions_sha256)
-    probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
-    if not np.array_equal(test.labels, labels):
-        st.warning(t("error.other_data", data=data_name(run.spec.data)))
-        return False
-    predicted = probabilities.argmax(axis=1)
-    if cell:
-        places = np.flatnonzero((labels == cell[0]) & (predicted == cell[1]))
-        st.write(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
-    else:
-        places = np.flatnonzero(labels != predicted)
-        st.write(t("evaluate.all_errors", count=len(places), n=report.n))
-    orders = {  # of the truth's probability the smallest first is of the loss the largest first
-        "index": places,
-        "loss": places[np.argsort(probabilities[places, labels[places]], kind="stable")],
-        "confidence": places[np.argsort(-probabilities[places, predicted[places]], kind="stable")],
-    }
-    order = st.segmented_control(
-        t("evaluate.order"),
-        list(orders),
-        default="index",
-        required=True,
-        format_func=lambda name: t(f"order.{name}"),
-        key="errors-order",
-    )
-    places = orders[order]
-    pages = max(1, math.ceil(len(places) / PICTURES))
-    page = st.pagination(pages, key=f"errors-{run.name}-{cell}-{order}") if pages > 1 else 1
-    places = places[(page - 1) * PICTURES : page * PICTURES]
-    captions = [
-        t(
-            "evaluate.picture",
-            index=int(i),
-            true=names[labels[i]],
-            predicted=names[predicted[i]],
-            probability=percent(float(probabilities[i, predicted[i]])),
-        )
-        for i in places
-    ]
-    gallery(test.images[places], captions)
-    return True
+def ends(measure: Measure, *, percents: bool = False) -> str:
+    """The interval of a measure; a dash where there is none."""
+    if not math.isfinite(measure.low):
+        return "–"
+    if percents:
+        return interval(measure.low, measure.high, 2)
+    return f"{number(measure.low, 4)} – {number(measure.high, 4)}"
 
 
 def _with_interval(measure: Measure) -> str:
-    return f"{number(measure.value, 4)}  ({number(measure.low, 3)} – {number(measure.high, 3)})" if measure.n else "–"
+    if not measure.n:
+        return "–"
+    return f"{number(measure.value, 4)}  ({number(measure.low, 3)} – {number(measure.high, 3)})"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from core import settings, store
 from core.datasets import Splits, dataset
+from core.evaluate import Answers, stored_answers
 from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.predict import Model, open_model
 from core.refusal import Refusal
@@ -68,6 +70,18 @@ def _model(folder: Path, version: str) -> Model:
 
     torch.set_num_threads(1)  # a page asks about one picture; the cores belong to the training
     return open_model(Run(folder))
+
+
+def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
+    """What a finished run's best model said, see `stored_answers`. Raises: Refusal."""
+    report = run.report()
+    return _answers(run.folder, report.predictions_sha256 if report else "", split)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _answers(folder: Path, version: str, split: Literal["val", "test"]) -> Answers | None:
+    del version  # it is the cache's key
+    return stored_answers(Run(folder), split)
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)

@@ -2,55 +2,75 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import streamlit as st
 
-from core import store
 from core.compare import Comparison, compare
-from core.datasets import Split
+from core.evaluate import Answers, proportion
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server
 from ui.choice import run_label
+from ui.errors import test_images
 from ui.gallery import gallery
-from ui.text import number, t
+from ui.tables import offer_csv
+from ui.text import interval, language, number, percent, t
 
 PICTURES = 12  # of each list
 
 
-def panel(run: Run, test: Split, names: tuple[str, ...]) -> None:
-    """Choose another run of the same data, and see this one (B) beside it (A)."""
-    others = [one.name for one in store.runs() if one.is_done() and one != run and one.spec.data == run.spec.data]
-    if not others:
-        st.caption(t("compare.none"))
+def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[str]) -> None:
+    """Choose another run of the same data among `others`, and see this one (B) beside it (A)."""
+    candidates = {name: one for name in others if (one := server.find(name)) and one.spec.data == run.spec.data}
+    if not candidates:
+        st.info(t("compare.none"))
         return
-    labels = {name: run_label(name) for name in others}
+    labels = {name: run_label(name) for name in candidates}
     name = st.selectbox(
         t("compare.with"),
-        others,
+        list(candidates),
         index=None,
         format_func=labels.__getitem__,
         placeholder=t("compare.choose"),
         key="other",
     )
-    other = server.find(name)
-    if not other:
+    if not name:
         return
     try:
-        found = compare(*_predictions(other), *_predictions(run))
+        other = server.answers(candidates[name], "test")
+        assert other
+        found = compare(other, answers)
     except Refusal as refusal:
         st.warning(t(refusal.key, **refusal.slots))
         return
-    st.markdown(_verdict(found, len(test.labels)))
-    st.dataframe(charts.confusion_table(found.matrix, names, words=_words()), width="stretch")
-    st.caption(t("compare.matrix_help"))
-    left, right = st.columns(2, gap="large")
-    for column, what, places in ((left, "fixed", found.fixed), (right, "broken", found.broken)):
-        with column:
+    st.markdown(_verdict(found, len(answers.labels)))
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        words = {key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "difference")}
+        chart = charts.difference_matrix(found.matrix, names, words=words, language=language(), height=440)
+        st.altair_chart(chart, width="stretch", alt=t("compare.matrix_alt"), key="difference")
+        st.caption(t("compare.matrix_help"))
+        with st.expander(t("chart.as_table")):
+            table = charts.confusion_table(found.matrix, names, words=words)
+            st.dataframe(table, width="stretch")
+            offer_csv(table.reset_index(), "difference-matrix")
+    with right:
+        st.markdown(f"{t('compare.this')}: {_accuracy(answers)}\n\n{t('compare.other')}: {_accuracy(other)}")
+        test = test_images(run, answers)
+        for what, places in (("fixed", found.fixed), ("broken", found.broken)):
             st.markdown(t(f"compare.{what}", count=len(places)))
-            shown = places[:PICTURES]
-            captions = [t("compare.picture", index=int(i), true=names[test.labels[i]]) for i in shown]
-            gallery(test.images[shown], captions, side=96)
+            if test:
+                shown = places[:PICTURES]
+                captions = [t("compare.picture", index=int(i), true=names[answers.labels[i]]) for i in shown]
+                gallery(test.images[shown], captions, side=80)
+
+
+def _accuracy(answers: Answers) -> str:
+    found = proportion(int(answers.is_right.sum()), len(answers.labels))
+    return t(
+        "compare.accuracy", accuracy=percent(found.value, 2), interval=interval(found.low, found.high, 2), n=found.n
+    )
 
 
 def _verdict(found: Comparison, n: int) -> str:
@@ -58,15 +78,3 @@ def _verdict(found: Comparison, n: int) -> str:
     key = ("compare.better" if better else "compare.worse") if found.is_difference else "compare.no_difference"
     p = number(found.p, 4) if found.p >= 0.0001 else f"< {number(0.0001, 4)}"
     return t(key, fixed=len(found.fixed), broken=len(found.broken), n=n, p=p)
-
-
-def _predictions(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """A report's labels (N,) and probabilities (N, K)."""
-    report = run.report()
-    assert report
-    stored, _ = run.load(report.predictions, report.predictions_sha256)
-    return stored["labels"].numpy(), stored["probabilities"].numpy()
-
-
-def _words() -> dict[str, str]:
-    return {key: t(f"chart.{key}") for key in ("true_class", "predicted_class")}

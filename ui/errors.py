@@ -1,0 +1,147 @@
+"""The images behind the numbers: the errors, those of a cell, and one image with all that was said of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.datasets import Split, dataset
+from core.evaluate import Answers
+from core.refusal import Refusal
+from core.store import Run
+from ui import charts, server
+from ui.choice import data_name, one_of
+from ui.gallery import clicked_picture, gallery
+from ui.network import data_are_here
+from ui.text import language, number, percent, t
+
+PICTURES = 24  # on one page of the gallery
+INDEX = "image-index"  # the place in the test split that is looked at
+
+
+def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tuple[int, int] | None) -> None:
+    """The pictures of all errors, or of the cell that was clicked or chosen, a page at a time."""
+    chosen = _chosen_cell(names)  # drawn in any case, so that it keeps its place
+    test = test_images(run, answers)
+    if not test:
+        return
+    cell = chosen or clicked
+    order: Any = one_of("order", ("index", "loss", "confidence"))
+    places = answers.errors(order, cell)
+    if cell:
+        st.write(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
+    else:
+        st.write(t("evaluate.all_errors", count=len(places), n=len(answers.labels)))
+    pages = max(1, math.ceil(len(places) / PICTURES))
+    page = st.pagination(pages, key=f"errors-{run.name}-{cell}-{order}") if pages > 1 else 1
+    places = places[(page - 1) * PICTURES : page * PICTURES]
+    captions = [
+        t(
+            "evaluate.picture",
+            index=int(i),
+            true=names[answers.labels[i]],
+            predicted=names[answers.predicted[i]],
+            probability=percent(float(answers.confidence[i])),
+        )
+        for i in places
+    ]
+    gallery(test.images[places], captions, numbers=[int(i) for i in places])
+    clicked_picture(_look_at)
+
+
+def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
+    """Any test image by its number, beside what its true and its predicted class look like, and all probabilities."""
+    test = test_images(run, answers)
+    if not test:
+        return
+    errors = answers.errors("index")
+    n = len(answers.labels)
+    if not 0 <= st.session_state.get(INDEX, -1) < n:
+        st.session_state[INDEX] = int(errors[0]) if len(errors) else 0
+    left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
+    index = left.number_input(
+        t("image.index", last=n - 1), 0, n - 1, step=1, format="%d", key=INDEX, persist_state="session"
+    )
+    for column, name, found in (
+        (middle, "previous", errors[errors < index][-1:]),
+        (right, "next", errors[errors > index][:1]),
+    ):
+        where = int(found[0]) if len(found) else None
+        column.button(
+            t(f"image.{name}"),
+            on_click=_set,
+            args=(where,),
+            disabled=where is None,
+            width="stretch",
+            key=f"image-{name}",
+        )
+    true, predicted = int(answers.labels[index]), int(answers.predicted[index])
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(_said(answers, index, names))
+        shown = [("image.this", index, true), ("image.looks", answers.representative(true), true)]
+        if predicted != true:
+            shown.append(("image.looks", answers.representative(predicted), predicted))
+        shown = [(key, place, k) for key, place, k in shown if place is not None]
+        captions = [t(key, index=int(place), label=names[k]) for key, place, k in shown]
+        gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
+        st.caption(t("image.looks_help"))
+    with right:
+        values = answers.probabilities[index]
+        words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
+        chart = charts.probabilities(values, names, language=language(), highlight=true, **words)
+        st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
+        with st.expander(t("chart.as_table")):
+            st.dataframe(charts.probabilities_table(values, names, **words), hide_index=True, width="stretch")
+
+
+def test_images(run: Run, answers: Answers) -> Split | None:
+    """The run's test split; None, and why, where its data are not on this machine or are not the same any more."""
+    try:
+        test = server.splits(run.spec).test
+    except Refusal as refusal:
+        st.warning(t(refusal.key, **refusal.slots))
+        data_are_here(dataset(run.spec.data))
+        return None
+    if not np.array_equal(test.labels, answers.labels):
+        st.warning(t("error.other_data", data=data_name(run.spec.data)))
+        return None
+    return test
+
+
+def _said(answers: Answers, index: int, names: tuple[str, ...]) -> str:
+    """What the model took the image for, and how near the truth was."""
+    true, predicted = int(answers.labels[index]), int(answers.predicted[index])
+    slots = {
+        "true": names[true],
+        "predicted": names[predicted],
+        "probability": percent(float(answers.confidence[index])),
+    }
+    if true == predicted:
+        return t("image.right", **slots)
+    of_truth = percent(float(answers.of_truth[index]))
+    return t("image.wrong", **slots, of_truth=of_truth, rank=number(answers.rank_of_truth(index)), classes=len(names))
+
+
+def _chosen_cell(names: tuple[str, ...]) -> tuple[int, int] | None:
+    """The cell that two select boxes name, for those who do not click; None while one of them is empty."""
+    columns = st.columns(2)
+    hint = t("evaluate.all")
+    true, predicted = (
+        column.selectbox(t(f"chart.{what}"), names, index=None, key=f"cell-{what}", placeholder=hint)
+        for column, what in zip(columns, ("true_class", "predicted_class"), strict=True)
+    )
+    return (names.index(true), names.index(predicted)) if true and predicted else None
+
+
+def _look_at(index: int) -> None:
+    """A picture was clicked: show it alone."""
+    st.session_state["view"] = "image"
+    _set(index)
+
+
+def _set(index: int | None) -> None:
+    st.session_state[INDEX] = index
