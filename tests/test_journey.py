@@ -83,7 +83,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     assert page.get_by_text("Learning rate").count() >= 1
 
     page.get_by_role("link", name="See its errors").click()
-    page.get_by_role("heading", name="Confusion matrix").wait_for()
+    page.get_by_role("radio", name="Where it fails").wait_for()
     assert page.get_by_text(f"{100 * report.accuracy:.2f}%").first.is_visible()
     errors = page.locator("figure")
     errors.first.wait_for()
@@ -94,6 +94,18 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     names = runs()[0].class_names("en")
     page.get_by_text(f"True class {names[true]}, predicted {names[predicted]}: {count} image").wait_for()
     page.wait_for_function("count => document.querySelectorAll('figure').length === count", arg=count)
+
+    chart = page.locator("[data-testid=stVegaLiteChart]").first
+    chart.hover()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download as PNG").first.click()
+    assert saved.value.path().read_bytes().startswith(b"\x89PNG")
+    shown = page.locator("figure").first
+    number = re.findall("[0-9]+", shown.inner_text())[0]
+    shown.click()
+    page.get_by_text(f"It is {names[true]}; the model says {names[predicted]}").wait_for()
+    assert page.get_by_role("spinbutton", name="Number of the test image").input_value() == number
+    page.get_by_role("radio", name="Where it fails").click()
 
     page.get_by_role("link", name="Draw").click()
     page.locator("canvas.sheet").wait_for()
