@@ -20,7 +20,7 @@ from ui.headers import SecurityHeaders
 
 def warm() -> None:
     """Import what the first training or drawing would wait for, then keep it out of every later garbage collection."""
-    for module in ("pandas", "altair", "torch"):
+    for module in ("pandas", "altair", "torch", "sklearn.calibration"):
         with contextlib.suppress(ImportError, OSError, RuntimeError):  # a broken torch is told where it is used
             importlib.import_module(module)
     gc.collect()

@@ -1,0 +1,125 @@
+"""How quickly a report is shown, and made: `python benchmarks/evaluation.py [--update]`.
+
+Trains the recipe `mnist-fast` in a store of its own and visits its report of 10,000 test images with headless Chromium:
+to the page Evaluate, to its views, to a cell's images, to one picture. Then the pass over the test images as a worker
+makes it beside the engine's logits alone, in turn. Needs MNIST in a data folder; some three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
+
+from benchmarks.pages import EVALUATE, MANY, TRAIN, Figures, add, opened, own_folders, pause, tell, waits_table, watch  # noqa: E402
+from benchmarks.results import machine, spread, update  # noqa: E402
+from core import store  # noqa: E402
+from core.datasets import dataset  # noqa: E402
+from core.store import Run  # noqa: E402
+from tests.browser import CHROMIUM, chromium, serve  # noqa: E402
+
+MATRIX, PICTURES, IMAGE = ".st-key-matrix svg", ".pictures", ".st-key-image-probabilities svg"
+PASSES = 10
+
+
+def main() -> None:
+    """Measure, print, and write with `--update`."""
+    parser = argparse.ArgumentParser(description="Measure how quickly a report is shown, and made.")
+    parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
+    options = parser.parse_args()
+    if not CHROMIUM or dataset("mnist").state()[0] != "ready":
+        parser.exit(1, "This needs Chromium (apt install chromium) and MNIST (python -m core data get mnist).\n")
+    with own_folders() as environment, chromium() as browser:
+        where = machine(f"Chromium {browser.version}, headless")
+        tell("a run of mnist-fast")
+        command = [sys.executable, "-m", "core", "recipes", "run", "mnist-fast"]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, check=True)
+        run = store.runs(Path(environment["BANCADA_STORE"]))[0]
+        waits: Figures = {}
+        with serve("app.py", ROOT, environment) as address:
+            time.sleep(5)  # the server imports what its pages need
+            visit(browser, f"{address}/?run={run.name}", run, waits)
+        section = "\n\n".join([where, waits_table(waits), passes_table(*passes(run))])
+    print(section)
+    if options.update:
+        update("evaluation.py", section)
+
+
+def visit(browser, address: str, run: Run, waits: Figures) -> None:
+    """What a visitor of the report waits for, in seconds."""
+    report = run.report()
+    assert report
+    wrong = [(i, j) for i, row in enumerate(report.confusion_matrix) for j, n in enumerate(row) if i != j and n]
+    with opened(browser, address) as page:
+        for number in range(MANY):
+            evaluate = page.get_by_role("link", name=EVALUATE, exact=True)
+            evaluate.wait_for()
+            pause(number)
+            add(waits, "click on *Evaluate* to the matrix with its numbers", watch(page, MATRIX, evaluate.click))
+            page.locator(f"{PICTURES} figure").first.wait_for()
+            page.get_by_role("link", name=TRAIN, exact=True).click()
+            page.locator(MATRIX).wait_for(state="detached")
+        page.get_by_role("link", name=EVALUATE, exact=True).click()
+        for number in range(MANY):
+            i, j = wrong[number % len(wrong)]
+            cell = page.locator(f"{MATRIX} .mark-rect path").nth(len(report.confusion_matrix) * i + j)
+            cell.scroll_into_view_if_needed()
+            pause(number)
+            add(waits, "click on a cell to its images", watch(page, PICTURES, cell.click))
+        for number in range(MANY):
+            picture = page.locator(f"{PICTURES} figure").first
+            picture.scroll_into_view_if_needed()
+            pause(number)
+            add(waits, "click on a picture to its probabilities", watch(page, IMAGE, picture.click))
+            page.get_by_role("radio", name="Where it fails").click()
+            page.locator(IMAGE).wait_for(state="detached")
+            page.locator(f"{PICTURES} figure").first.wait_for()
+
+
+def passes(run: Run) -> tuple[list[float], list[float]]:
+    """Seconds of the report's pass over the test images, and of the engine's logits alone for the same images."""
+    import torch
+
+    from core.settings import threads
+    from core.splits import choose
+    from core.train import State
+    from core.work import _Worker
+
+    splits, device = choose(run.spec, dataset(run.spec.data).load()), torch.device("cpu")
+    state = State.new(run.spec, splits.train, 10, device, threads())
+    worker, images = _Worker(run, lambda: False, lambda _: None), torch.tensor(splits.test.images)
+    worked: list[float] = []
+    alone: list[float] = []
+    for number in range(PASSES + 1):
+        started = time.perf_counter()
+        worker._answers(splits.test, state)
+        between = time.perf_counter()
+        for _ in state.engine.evaluated(images):
+            pass
+        if number:  # the first warms up
+            worked.append(between - started)
+            alone.append(time.perf_counter() - between)
+    return worked, alone
+
+
+def passes_table(worked: list[float], alone: list[float]) -> str:
+    """Both in milliseconds, and what part of the engine's speed the pass has."""
+    shares = [100 * engine / whole for whole, engine in zip(worked, alone, strict=True)]
+    rows = [
+        "### The look at the test split",
+        "",
+        "| pass of the report | logits alone | share of the engine's speed | n |",
+    ]
+    rows += ["|---:|---:|---:|---:|"]
+    cells = [f"{spread([1000 * value for value in values], 0)} ms" for values in (worked, alone)]
+    return "\n".join([*rows, f"| {cells[0]} | {cells[1]} | {spread(shares, 0)} % | {PASSES} |"])
+
+
+if __name__ == "__main__":
+    main()
