@@ -24,6 +24,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.store",),
     3: (
         "core.splits",
+        "core.preprocessing",
+        "core.exploration",
         "core.train",
         "core.evaluate",
         "core.drawing",

@@ -15,6 +15,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server, versus
 from ui.choice import architecture_name, data_name
+from ui.exploration import known_error
 from ui.gallery import gallery
 from ui.network import data_are_here
 from ui.text import interval, language, number, percent, t
@@ -184,6 +185,7 @@ def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell:
     pages = max(1, math.ceil(len(places) / PICTURES))
     page = st.pagination(pages, key=f"errors-{run.name}-{cell}-{order}") if pages > 1 else 1
     places = places[(page - 1) * PICTURES : page * PICTURES]
+    source = dataset(run.spec.data)
     captions = [
         t(
             "evaluate.picture",
@@ -192,6 +194,7 @@ def _errors(run: Run, report: Report, test: Split, names: tuple[str, ...], cell:
             predicted=names[predicted[i]],
             probability=percent(float(probabilities[i, predicted[i]])),
         )
+        + known_error(source, int(i), names, before="\n")
         for i in places
     ]
     gallery(test.images[places], captions)
