@@ -136,12 +136,13 @@ def _means(used: Splits, names: tuple[str, ...]) -> None:
 
 def _image(spec: RunSpec, source: Dataset, official: Splits, names: tuple[str, ...]) -> None:
     parts = official.parts()
+    titles = {name: t(f"chart.{name}") for name in parts}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         part = st.selectbox(
             t("explore.split"),
             list(parts),
             index=list(parts).index("test"),
-            format_func=lambda name: t(f"chart.{name}"),
+            format_func=titles.__getitem__,
             width=200,
             key="image-split",
             persist_state="session",
@@ -173,11 +174,10 @@ def _stages(spec: RunSpec, image: np.ndarray) -> None:
     st.subheader(t("explore.stages"))
     scale, shift = server.normalisation(spec)
     found = stages(spec, image, scale, shift)
-    captions = [
-        t(f"stage.{one.name}") + "\n" + t("stage.range", low=one.values.min(), high=one.values.max(), side=side)
-        for one in found
-        for side in one.values.shape[-1:]
-    ]
+    captions = []
+    for one in found:
+        low, high, side = one.values.min(), one.values.max(), one.values.shape[-1]
+        captions.append(t(f"stage.{one.name}") + "\n" + t("stage.range", low=low, high=high, side=side))
     gallery([one.picture for one in found], captions, side=112)
     deviation = 1 / (255 * scale.ravel())
     mean, deviation = (" | ".join(map(number, values)) for values in (-shift.ravel() * deviation, deviation))
