@@ -280,6 +280,25 @@ def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
     assert table.to_dict("list") == {"Classe": CLASSES, "P": [0.2, 0.7, 0.1]}
 
 
+# ---- class balance
+
+
+def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar():
+    counts = {"Treino\na usar: 60": np.array([10, 20, 30]), "Teste\n5": np.array([0, 5, 0])}
+    chart = charts.class_balance(counts, CLASSES, y_title="Classe", language="pt_BR")
+    bars = by_mark(chart, "bar")[0]
+    assert bars["encoding"]["x"]["scale"]["domain"] == [0, 2]
+    lengths = [row["end"] - row["start"] for row in bars["rows"]]
+    assert lengths == pytest.approx([charts.BAR * share for share in (1 / 3, 2 / 3, 1, 0, 1, 0)])
+    assert [row["start"] for row in bars["rows"]] == [0, 0, 0, 1, 1, 1]
+    assert [row["label"] for row in bars["rows"]] == ["10", "20", "30", "0", "5", "0"]
+    headings = by_mark(chart, "text")[1]
+    assert [row["heading"] for row in headings["rows"]] == list(counts)
+    table = charts.class_balance_table(counts, CLASSES, y_title="Classe")
+    assert list(table.columns) == ["Classe", "Treino, a usar: 60", "Teste, 5"]
+    assert table["Teste, 5"].tolist() == [0, 5, 0]
+
+
 # ---- colours of both themes
 
 

@@ -24,6 +24,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.store",),
     3: (
         "core.splits",
+        "core.preprocessing",
+        "core.exploration",
         "core.train",
         "core.evaluate",
         "core.drawing",
@@ -37,7 +39,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
     6: ("ui",),
     7: ("app", "pages"),
 }
-WITHOUT_TORCH = ["core.spec", "core.store", "core.datasets", "core.layers", "core.predict", "core.words"]
+WITHOUT_TORCH = [
+    *("core.spec", "core.store", "core.datasets", "core.layers", "core.predict", "core.words"),
+    *("core.exploration", "core.preprocessing"),
+]
 
 
 def modules():
@@ -139,6 +144,21 @@ def test_the_launcher_and_the_first_page_need_no_torch(tmp_path):
     empty = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
     loaded = in_a_fresh_process(FIRST_PAGE, **empty)
     assert "streamlit" in loaded
+    assert not {"torch", "torchvision", "medmnist", "sklearn"} & set(loaded)
+
+
+DATA_PAGE = """
+page.switch_page("../pages/data.py").run()
+assert not page.exception, page.exception
+assert any("<img" in block.proto.body for block in page.get("html")), "no images"
+print(*sys.modules)
+"""
+
+
+def test_the_data_page_shows_images_without_torch(tmp_path):
+    empty = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    loaded = in_a_fresh_process(FIRST_PAGE + DATA_PAGE, **empty)
+    assert "ui.exploration" in loaded
     assert not {"torch", "torchvision", "medmnist", "sklearn"} & set(loaded)
 
 

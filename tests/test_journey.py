@@ -173,6 +173,26 @@ def test_a_link_to_a_page_opens_that_page_with_its_frame(visit):
         page.get_by_role("link", name="Train").wait_for()
 
 
+def test_what_is_chosen_on_the_data_page_is_what_will_be_trained_and_back(visit):
+    page = visit("/data")
+    page.get_by_role("img", name="Zero (11)").wait_for()
+    page.get_by_role("textbox", name="Share for validation").fill("0.25")
+    page.get_by_role("textbox", name="Share for validation").press("Enter")
+    page.get_by_role("radio", name="Class balance").click()
+    page.get_by_text("Always answering").wait_for()
+    page.get_by_role("link", name="Train").click()
+    page.get_by_role("heading", name="Train").wait_for()
+    page.get_by_text("Data and split").click()
+    share = page.get_by_role("textbox", name="Share for validation")
+    assert share.input_value() == "0.25"
+    share.fill("0.5")
+    share.press("Enter")
+    page.wait_for_url("**val_fraction=0.5*")
+    page.get_by_role("link", name="Data", exact=True).click()
+    page.get_by_text("Always answering").wait_for()
+    assert page.get_by_role("textbox", name="Share for validation").input_value() == "0.5"
+
+
 @pytest.mark.parametrize("back_to_none", [False, True])
 def test_a_change_of_language_keeps_the_form(visit, back_to_none):
     page = visit()

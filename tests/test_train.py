@@ -16,6 +16,7 @@ from torch.nn import functional
 from core.architectures import ARCHITECTURES
 from core.datasets import Split, Splits, dataset
 from core.events import Epoch, Step, from_line, to_line
+from core.preprocessing import normalisation
 from core.refusal import Refusal
 from core.spec import checked
 from core.train import (
@@ -26,7 +27,6 @@ from core.train import (
     learning_rate,
     new_model,
     new_optimizer,
-    normalisation,
     order,
     train,
     update,
@@ -152,8 +152,8 @@ def test_pixels_are_taken_from_0_to_1_or_from_minus_1_to_1(name, low, high):
 
 def test_images_of_one_grey_can_be_standardised():
     scale, shift = normalisation(small_spec(normalisation="standard"), np.full((3, 1, 8, 8), 7, dtype=np.uint8))
-    assert torch.isfinite(scale).all()
-    assert (7 * scale + shift).abs().max() < 0.1
+    assert np.isfinite(scale).all()
+    assert np.abs(7 * scale + shift).max() < 0.1
 
 
 EVERY_WEIGHT = "conv(32, 3), batch_norm, dense_block(1), flatten, dense(64), batch_norm, dense(classes)"

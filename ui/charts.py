@@ -28,6 +28,7 @@ DASHES = [[1, 0], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
 # The colour of words and rules: the theme gives none to marks, and a faint one to axes, but it sets the chart's ground.
 INK = alt.ExprRef("luminance(background) > 0.18 ? '#1b1f24' : '#f2f4f7'")
+BAR = 0.62  # of a panel's width is its longest bar; its count stands in the rest
 GAP = 128  # grey level between the pictures of a sheet: seen in both themes, and beside black and white pictures
 
 Points = Sequence[tuple[float, float]]
@@ -391,6 +392,56 @@ def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.Dat
     """The points of `reliability`: one row a bin, confidence and accuracy 0 to 1, NaN for a bin without images."""
     columns = {words["confidence"]: found.confidence, words["accuracy"]: found.accuracy, words["images"]: found.counts}
     return pd.DataFrame(columns)
+
+
+def class_balance(
+    counts: Mapping[str, np.ndarray], class_names: Sequence[str], *, y_title: str, language: str
+) -> alt.LayerChart:
+    """One panel a split, in it one bar a class with its count; each panel has a scale of its own.
+
+    The panels are parts of one plane, so that they share the classes' names and fill whatever width there is.
+
+    Args:
+        counts: images (K,) of each class by the heading of a split; a line break begins its second line.
+        class_names: K different names.
+        y_title: what a bar stands for.
+        language: decides how numbers are written.
+    """
+    bars = pd.DataFrame(
+        {
+            "class": name,
+            "split": heading.replace("\n", ", "),
+            "start": panel,
+            "end": panel + BAR * float(of_class) / max(1, values.max()),
+            "label": number(int(of_class), language=language),
+        }
+        for panel, (heading, values) in enumerate(counts.items())
+        for name, of_class in zip(class_names, values, strict=True)
+    )
+    headings = pd.DataFrame({"start": range(len(counts)), "heading": list(counts)})
+    start, end = (
+        alt.X(field, axis=None, scale=alt.Scale(domain=[0, len(counts)], nice=False)) for field in ("start:Q", "end:Q")
+    )
+    y = alt.Y("class:N", title=y_title, scale=alt.Scale(domain=list(class_names)), axis=alt.Axis(labelLimit=220))
+    titles = {"class:N": y_title, "split:N": " ", "label:N": "n"}
+    tooltip = [alt.Tooltip(field, title=title) for field, title in titles.items()]
+    chart = alt.Chart(bars).encode(y=y)
+    layers = [
+        chart.mark_bar().encode(x=start, x2="end:Q", tooltip=tooltip),
+        chart.mark_text(align="left", dx=5, fontSize=FONT, color=INK).encode(x=end, text="label:N"),
+        alt.Chart(headings)
+        .mark_text(align="left", baseline="bottom", y=-26, fontSize=FONT, fontWeight=600, lineBreak="\n", color=INK)
+        .encode(x=start, text="heading:N"),
+    ]
+    padding = {"left": 5, "top": 48, "right": 5, "bottom": 5}  # above stand the headings
+    height = 30 * len(class_names) + padding["top"] + padding["bottom"]
+    return _readable(alt.layer(*layers), language).properties(height=height, padding=padding)
+
+
+def class_balance_table(counts: Mapping[str, np.ndarray], class_names: Sequence[str], *, y_title: str) -> pd.DataFrame:
+    """The bars of `class_balance`: one row a class, one column a split."""
+    columns = {heading.replace("\n", ", "): values for heading, values in counts.items()}
+    return pd.DataFrame({y_title: list(class_names), **columns})
 
 
 def _readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.LayerChart:

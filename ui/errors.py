@@ -14,6 +14,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server
 from ui.choice import data_name, one_of
+from ui.exploration import known_error
 from ui.gallery import clicked_picture, gallery
 from ui.network import data_are_here
 from ui.text import language, number, percent, t
@@ -38,6 +39,7 @@ def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tupl
     pages = max(1, math.ceil(len(places) / PICTURES))
     page = st.pagination(pages, key=f"errors-{run.name}-{cell}-{order}") if pages > 1 else 1
     places = places[(page - 1) * PICTURES : page * PICTURES]
+    source = dataset(run.spec.data)
     captions = [
         t(
             "evaluate.picture",
@@ -46,6 +48,7 @@ def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tupl
             predicted=names[answers.predicted[i]],
             probability=percent(float(answers.confidence[i])),
         )
+        + known_error(source, int(i), names, before="\n")
         for i in places
     ]
     gallery(test.images[places], captions, numbers=[int(i) for i in places])
@@ -82,6 +85,8 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown(_said(answers, index, names))
+        if wrong := known_error(dataset(run.spec.data), index, names):
+            st.warning(wrong)
         shown = [("image.this", index, true), ("image.looks", answers.representative(true), true)]
         if predicted != true:
             shown.append(("image.looks", answers.representative(predicted), predicted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import streamlit as st
@@ -37,6 +38,14 @@ def first_fields() -> dict[str, Any]:
         for column, name in zip(st.columns(len(names)), names, strict=True):
             with column:
                 _draw(name, values)
+    return values
+
+
+def fields(names: Sequence[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Draw these fields on another page, as far as `values` leave them in use: the widgets are the form's own."""
+    values = dict(values or {})
+    for name in names:
+        _draw(name, values)
     return values
 
 

@@ -24,6 +24,7 @@ _tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeA
 st.set_page_config(page_title=t("app.title"), page_icon="🔬", layout="wide")
 page = st.navigation(
     [
+        st.Page(PAGES / "data.py", title=t("page.data"), icon=":material/grid_view:", url_path="data"),
         st.Page(PAGES / "train.py", title=t("page.train"), icon=":material/model_training:", default=True),
         st.Page(PAGES / "evaluate.py", title=t("page.evaluate"), icon=":material/analytics:", url_path="evaluate"),
         st.Page(PAGES / "draw.py", title=t("page.draw"), icon=":material/draw:", url_path="draw"),

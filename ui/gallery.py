@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import streamlit as st
 
-from ui.charts import enlarge
+from ui.charts import enlarge, sheet
 
+ABOVE = 215  # pixels of a page above its pictures
+LEAST = 40  # pixels of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .pictures figure { margin: 0; text-align: center; }
@@ -18,6 +20,8 @@ STYLE = """<style>
 .pictures figcaption { font-size: 0.95rem; line-height: 1.25; white-space: pre-line; }
 .pictures [role="button"] { cursor: pointer; }
 .pictures [role="button"]:is(:hover, :focus-visible) img { outline: 3px solid currentcolor; }
+.picture-rows { display: grid; grid-template-columns: max-content 1fr; gap: 2px 0.75rem; align-items: center; }
+.picture-rows { overflow-x: auto; }
 </style>"""
 # The pictures are one piece of the page, without a widget each; this one hears which of them is clicked.
 _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
@@ -39,9 +43,9 @@ _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIs
 
 
 def gallery(
-    images: np.ndarray, captions: Sequence[str], *, side: int = 120, numbers: Sequence[int] | None = None
+    images: Iterable[np.ndarray], captions: Sequence[str], *, side: int = 120, numbers: Sequence[int] | None = None
 ) -> None:
-    """Show images uint8 (N, C, H, W), each `side` CSS pixels wide; its caption is also its text for a screen reader.
+    """Show images uint8 (C, H, W), each `side` CSS pixels wide; its caption is also its text for a screen reader.
 
     With `numbers` each picture is a button, see `clicked_picture`.
     """
@@ -67,3 +71,21 @@ def clicked_picture(then: Callable[[int], None]) -> None:
             then(number)
 
     _clicks(key="clicks", on_number_change=called)
+
+
+def rows(labels: Sequence[str], images: Sequence[np.ndarray], *, columns: int, scale: int) -> None:
+    """Show a sheet of images uint8 (N, C, H, W), N at least 1, beside each label, enlarged by `scale` if that fits.
+
+    A sheet breaks after `columns` images. Where the window is too low for all, they are made smaller until they fit.
+    """
+    lines = []
+    for label, some in zip(labels, images, strict=True):
+        words = html.escape(label, quote=True)
+        # Twice as large as shown: a browser that has to shrink it keeps the edges hard.
+        data = base64.b64encode(sheet(some, columns=columns, scale=2 * scale)).decode()
+        height = -(-len(some) // columns) * (some.shape[2] + 1) * scale
+        lines.append(
+            f'<span>{words}</span><img src="data:image/png;base64,{data}" alt="{words} ({len(some)})" '
+            f'style="height:min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {len(labels)}))">'
+        )
+    st.html(f'{STYLE}<div class="picture-rows">{"".join(lines)}</div>')

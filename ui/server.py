@@ -9,16 +9,17 @@ import threading
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import streamlit as st
 
-from core import settings, store
+from core import preprocessing, settings, store
 from core.datasets import Splits, dataset
 from core.evaluate import Answers, stored_answers
 from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.predict import Model, open_model
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.splits import choose
+from core.splits import choose, resized
 from core.store import Run
 from core.workers import Workers
 
@@ -84,10 +85,40 @@ def _answers(folder: Path, version: str, split: Literal["val", "test"]) -> Answe
     return stored_answers(Run(folder), split)
 
 
-@st.cache_resource(show_spinner=False, max_entries=3)
+def official(data: str) -> Splits:
+    """The authors' own splits of the data set of this name. Raises: Refusal, if they are not here."""
+    return _official(data, dataset(data).version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _official(data: str, version: str) -> Splits:
+    del version  # it is the cache's key: other files, other data
+    return dataset(data).load()
+
+
 def splits(spec: RunSpec) -> Splits:
-    """The data as the spec's run had them. Raises: Refusal, if they are not here."""
-    return choose(spec, dataset(spec.data).load())
+    """The data as the spec's run has them. Raises: Refusal, if they are not here."""
+    return _splits(spec, dataset(spec.data).version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _splits(spec: RunSpec, version: str) -> Splits:
+    del version
+    return choose(spec, official(spec.data))
+
+
+def normalisation(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and shift, float32 (1, C, 1, 1), that the spec's run gives its pixels. Raises: Refusal, as `splits`."""
+    return _normalisation(spec, dataset(spec.data).version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _normalisation(spec: RunSpec, version: str) -> tuple[np.ndarray, np.ndarray]:
+    del version
+    train = splits(spec.model_copy(update={"image_size": None})).train
+    if spec.image_size and spec.normalisation == "standard":  # the others do not hang on the images
+        train = resized(train, spec.image_size)
+    return preprocessing.normalisation(spec, train.images)
 
 
 def find(name: str | None) -> Run | None:

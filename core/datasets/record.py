@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -46,6 +46,15 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Pitfall:
+    """Something about a data set that people found out after it was published, and that a figure may hang on."""
+
+    text: str  # text key of what it is (slot: `count`, the known label errors)
+    source: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One data set: what it is, where its files lie or can be had, and how they are read."""
 
@@ -63,6 +72,9 @@ class Dataset:
     folders: Callable[[], tuple[Path, ...]] = settings.data_folders
     digits: bool = False  # handwritten digits: a drawing can be made to look like one of these images
     note: str = ""  # text key of a remark to show
+    pitfalls: tuple[Pitfall, ...] = ()
+    # Places in the test split whose label most people reject -> the class that most see; None: no class has a majority.
+    label_errors: Mapping[int, int | None] = field(default_factory=dict)
     unfit: str = ""  # text key of why the file that is there cannot be used
 
     def state(self) -> tuple[Literal["ready", "fetchable", "missing"], str | None]:
@@ -140,6 +152,10 @@ class Dataset:
             except Refusal as damaged:
                 refusal = damaged
         raise refusal
+
+    def version(self) -> str:
+        """What names the state of the files that `load` tries first; empty where there are none."""
+        return next((cache.version(folder / file for file in self.files) for folder in self._places()), "")
 
     def _places(self) -> list[Path]:
         return [folder for folder in self.folders() if all(is_file(folder / file) for file in self.files)]

@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from core.datasets.files import Download, written_aside
-from core.datasets.record import NOT_STATED, Dataset, Split, Splits
+from core.datasets.record import NOT_STATED, Dataset, Pitfall, Split, Splits
 from core.refusal import Refusal
 
 DIGIT_NAMES = {
@@ -87,6 +87,14 @@ def _gunzip(archive: Path, folder: Path) -> None:  # noqa: ARG001
         shutil.copyfileobj(packed, file)
 
 
+# Five people each were shown a test image and asked whether it is of the given class, of another named one, or neither;
+# these labels fewer than three confirmed. Source: Northcutt, Athalye, Mueller 2021, the file mturk/mnist_mturk.json of
+# https://github.com/cleanlab/label-errors.
+MNIST_LABEL_ERRORS = {
+    **{947: 9, 1621: 6, 1901: 4, 2130: None, 2462: 0, 2597: 3, 2654: None, 3520: None},
+    **{3558: 0, 5937: 3, 6651: 6, 6783: 6, 8527: None, 9679: None, 9729: 6},
+}
+
 MNIST = Dataset(
     name="mnist",
     title="MNIST",
@@ -100,6 +108,10 @@ MNIST = Dataset(
     md5=MNIST_MD5.copy,
     downloads=_idx_downloads("MNIST"),
     digits=True,
+    pitfalls=(
+        Pitfall("pitfall.mnist_labels", "Northcutt, Athalye, Mueller 2021", "https://github.com/cleanlab/label-errors"),
+    ),
+    label_errors=MNIST_LABEL_ERRORS,
 )
 FASHION_MNIST = Dataset(
     name="fashion-mnist",
@@ -123,6 +135,7 @@ FASHION_MNIST = Dataset(
     read=_read_idx("FashionMNIST"),
     md5=FASHION_MNIST_MD5.copy,
     downloads=_idx_downloads("FashionMNIST"),
+    pitfalls=(Pitfall("pitfall.fashion_duplicates", "Geier 2019", "https://arxiv.org/abs/1906.08255"),),
 )
 
 
@@ -182,4 +195,5 @@ CIFAR10 = Dataset(
     read=_read_cifar10,
     md5=_cifar10_md5,
     downloads=_cifar10_downloads,
+    pitfalls=(Pitfall("pitfall.cifar10_duplicates", "Barz, Denzler 2020", "https://arxiv.org/abs/1902.00423"),),
 )

@@ -1,0 +1,29 @@
+"""See the data before anything is trained on them."""
+
+import streamlit as st
+
+from core.datasets import dataset
+from core.refusal import Refusal
+from core.spec import checked
+from ui import exploration, form, network
+from ui.text import t
+
+left, right = st.columns([1, 3], gap="large")
+
+with left:
+    values = form.fields(["data"])
+    known = st.container()
+    values = form.fields(["split", "val_fraction", "image_size", "normalisation", "seed"], values)
+    form.write_link(values)
+
+try:
+    spec, source = checked(values), dataset(values["data"])
+    with known:
+        exploration.pitfalls(source)
+    with left:
+        network.data_facts(source)
+    with right:
+        if network.data_are_here(source):
+            exploration.panel(spec, source)
+except Refusal as refusal:
+    right.error(t(refusal.key, **refusal.slots))
