@@ -30,6 +30,7 @@ from core import evaluate, settings, store
 from core.datasets import Dataset, Split, Splits, dataset
 from core.engine import useful_threads
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
+from core.inside import look_inside
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.splits import choose
@@ -93,8 +94,10 @@ class _Worker:
         self._say(_started(run, source, splits, state, threads))
         if not self._may_go_on(state):
             return
-        for event in train(spec, Data.of(splits, device), state):
+        data = Data.of(splits, device)
+        for event in train(spec, data, state):
             if isinstance(event, Epoch):
+                self._say(look_inside(state, data.val_images, event))
                 name, sha256 = self._save(state)
                 self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                 self._tidy(event.best_epoch)

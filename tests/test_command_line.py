@@ -99,7 +99,7 @@ def trained(shell):
 def test_train_prints_its_events_and_last_the_report(shell, trained):
     kinds = [line["event"] for line in trained]
     assert kinds[0] == "started"
-    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["epoch"] + ["report"]
+    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["inside", "epoch"] + ["report"]
     report = trained[-1]
     assert report["n"] == 1000
     assert 0.8 < report["accuracy"] < 1

@@ -33,6 +33,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.recipes",
         "core.claims",
         "core.compare",
+        "core.diagnosis",
+        "core.inside",
     ),
     4: ("core.work",),
     5: ("core.workers", "core.__main__"),

@@ -19,9 +19,11 @@ import pandas as pd
 from PIL import Image
 
 from core.evaluate import Calibration
+from core.events import Histogram
 from core.words import number, number_marks, percent
 
 POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second
+COLUMNS = 40  # epochs of a histogram
 LABELLED_CLASSES = 12  # above that the cells are too small for numbers
 FONT = 15  # pixels: readable from the back of a room on a 1280 x 720 projector
 DASHES = [[1, 0], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5]]
@@ -103,6 +105,45 @@ def curves(
         lines.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
     )
     return _readable(alt.layer(*layers), language).properties(height=height)
+
+
+def histograms(
+    epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str, language: str
+) -> alt.LayerChart:
+    """One column an epoch, the darker where more of the values lie.
+
+    Args:
+        epochs: (epoch, histogram) of one series; of more than `COLUMNS` epochs evenly chosen ones.
+        x_title: what the columns count.
+        y_title: what the values are.
+        share_title: what the shade says.
+        language: decides how numbers are written.
+    """
+    data = histograms_table(epochs, x_title="epoch", y_title="value", share_title="share")
+    data["label"] = [percent(share, language=language) for share in data["share"]]
+    x = alt.X("epoch:O", title=x_title, axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=6))
+    color = alt.Color("share:Q", scale=alt.Scale(type="sqrt"), legend=alt.Legend(title=share_title, format=".0%"))
+    tooltip = [
+        alt.Tooltip("epoch:O", title=x_title),
+        alt.Tooltip("value:Q", title=y_title, format=".3"),
+        alt.Tooltip("label:N", title=share_title),
+    ]
+    cells = alt.Chart(data).mark_bar(orient="vertical").encode(x=x, y=y, y2="top:Q", color=color, tooltip=tooltip)
+    return _readable(alt.layer(cells), language).properties(height=320)
+
+
+def histograms_table(
+    epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str
+) -> pd.DataFrame:
+    """The cells of `histograms`: one row a bin and epoch, with the bin's lower end, its `top` and its share, 0 to 1."""
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, COLUMNS).round().astype(int)) if len(epochs) > COLUMNS else None
+    rows = []
+    for epoch, one in epochs if chosen is None else [epochs[place] for place in chosen]:
+        edges, total = np.linspace(one.low, one.high, len(one.counts) + 1), max(1, sum(one.counts))
+        for count, (low, high) in zip(one.counts, itertools.pairwise(edges), strict=True):
+            rows.append({x_title: epoch, y_title: float(low), "top": float(high), share_title: count / total})
+    return pd.DataFrame(rows)
 
 
 def curves_table(epochs: Mapping[str, Points], *, x_title: str, names: Mapping[str, str]) -> pd.DataFrame:
