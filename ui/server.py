@@ -6,7 +6,9 @@ A hot reload must not start a second set of workers, so these live in Streamlit'
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -18,7 +20,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.splits import choose
 from core.store import Run
-from core.workers import Workers
+from core.workers import Workers, estimated
 
 PAGES = settings.ROOT / "pages"
 
@@ -74,6 +76,17 @@ def _model(folder: Path, version: str) -> Model:
 def splits(spec: RunSpec) -> Splits:
     """The data as the spec's run had them. Raises: Refusal, if they are not here."""
     return choose(spec, dataset(spec.data).load())
+
+
+@st.cache_resource(show_spinner=False)
+def _timers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)  # two at the same time would measure each other
+
+
+@st.cache_resource(show_spinner=False, max_entries=500)
+def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
+    """How long the spec's training will take, once it is measured, as `python -m core estimate --json` says it."""
+    return _timers().submit(estimated, spec)
 
 
 def find(name: str | None) -> Run | None:
