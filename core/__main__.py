@@ -25,7 +25,7 @@ from core.recipes import RECIPES, recipe
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
-from core.words import closest, text
+from core.words import closest, duration, text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,17 +96,22 @@ def _begin(spec: RunSpec, options: argparse.Namespace) -> int:
 
 def estimate(options: argparse.Namespace) -> int:
     """How long a training would take here: a few steps on made-up images, measured; nothing is trained or stored."""
+    spec = _spec(options)
+    source = dataset(spec.data)
+    spec.table(
+        source.shape, len(source.class_names["en"])
+    )  # a layer that cannot fit is refused before torch is imported
     from core.estimate import estimate as measured
 
-    spec = _spec(options)
     try:
-        found = measured(spec, dataset(spec.data))
+        found = measured(spec, source)
     except Refusal:
         raise
     except (RuntimeError, ValueError, MemoryError) as error:  # torch's own: too little memory, say
         raise Refusal("error.unexpected", reason=str(error).partition("\n")[0]) from error
     where = f"{found.steps} steps on {found.device}, {found.threads} thread{'s' if found.threads > 1 else ''}"
-    words = f"about {found.epoch_seconds:.2g} s an epoch, {found.seconds:.2g} s in all (measured over {where})"
+    epoch, whole = (duration(seconds, language="en") for seconds in (found.epoch_seconds, found.seconds))
+    words = f"about {epoch} an epoch, {whole} in all (measured over {where}; other programs make it longer)"
     _print(options, asdict(found), words)
     return 0
 

@@ -144,6 +144,7 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        # A worker has 10, so a training gets three times as much of the processor.
         psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
         try:
             output, error = process.communicate(timeout=MOST_FOR_ESTIMATE)

@@ -111,10 +111,10 @@ def functions(
         language: decides the decimal mark.
         height: of the chart, in pixels.
     """
-    data = pd.DataFrame([(name, a, b) for name, line in values.items() for a, b in zip(x, line, strict=True)])
-    data = data.set_axis(["series", "x", "y"], axis=1) if len(data) else pd.DataFrame(columns=["series", "x", "y"])
-    marked = data[data["x"].astype(float) % 2 == 0]
-    marked = marked.assign(label=[number(float(y), language=language) for y in marked["y"]])
+    rows = [(name, float(a), float(b)) for name, line in values.items() for a, b in zip(x, line, strict=True)]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    marked = data[data["x"] % 2 == 0]
+    marked = marked.assign(label=[number(y, language=language) for y in marked["y"]])
     color, dash, shape = _told_apart(list(values))
     encoding = {"x": alt.X("x:Q", title=x_title), "y": alt.Y("y:Q", title=y_title), "color": color}
     tooltip = [
