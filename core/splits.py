@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,20 @@ def choose(spec: RunSpec, splits: Splits) -> Splits:
     else:
         test = splits.test
     return Splits(train=train, val=val, test=test)
+
+
+def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
+    """How many images `choose` gives to train and val, of a data set with these `counts`, loading none of them.
+
+    `stratified` rounds within each class, so it may give a few images more or fewer.
+    Raises: Refusal, where `official` is asked of a data set without one.
+    """
+    if spec.split == "official":
+        if not counts.get("val"):
+            raise Refusal("error.no_official_val", data=spec.data)
+        return counts["train"], counts["val"]
+    n_val = max(1, round(counts["train"] * spec.val_fraction))
+    return max(1, counts["train"] - n_val), n_val
 
 
 def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:

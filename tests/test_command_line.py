@@ -346,6 +346,7 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["train", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
         (["train", "--layers", "flaten"], ["“flaten”"]),
         (["train", "--data", "mnist"], ["mnist", "data get mnist"]),
+        (["estimate", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
         (["recipes", "run", "mnist-fast", "--seed", "1"], ["mnist", "data get mnist"]),
         (["recipes", "run", "mnist-fast", "--seed", "x"], ["seed", "“x”"]),
         (["recipes", "run", "mnist-slow"], ["“mnist-slow”", "mnist-fast"]),

@@ -52,7 +52,8 @@ def test_to_look_inside_changes_nothing():
 
 
 def test_a_dead_relu_and_a_saturated_sigmoid_are_seen_and_a_living_one_is_not():
-    layers = "conv(4, 3, activation=relu), conv(5, 3, activation=sigmoid), flatten, dense(8, activation=tanh), dense(classes)"
+    layers = "conv(4, 3, activation=relu), conv(5, 3, activation=sigmoid), flatten"
+    layers += ", dense(8, activation=tanh), dense(classes)"
     _, data, state, epoch = trained(layers=layers)
     living = {one.layer: one for one in look_inside(state, data.val_images, epoch).activities}
     assert [living[number].function for number in (1, 2, 4)] == ["relu", "sigmoid", "tanh"]

@@ -27,27 +27,6 @@ with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIS
 
 
 @pytest.fixture
-def frame(tmp_path, monkeypatch):
-    """The app over a store of its own, as a visitor of a language meets it."""
-    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
-
-    def visit(page: str = "train", language: str = "en", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
-        app.query_params["lang"] = language.replace("_", "-")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        if page != "train":
-            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
-        assert not app.exception
-        return app
-
-    return visit
-
-
-@pytest.fixture
 def trained(frame):
     """A finished run of the embedded data."""
     run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))

@@ -6,8 +6,9 @@ A hot reload must not start a second set of workers, so these live in Streamlit'
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -21,7 +22,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.splits import choose, resized
 from core.store import Run
-from core.workers import Workers
+from core.workers import Workers, estimated
 
 PAGES = settings.ROOT / "pages"
 
@@ -119,6 +120,17 @@ def _normalisation(spec: RunSpec, version: str) -> tuple[np.ndarray, np.ndarray]
     if spec.image_size and spec.normalisation == "standard":  # the others do not hang on the images
         train = resized(train, spec.image_size)
     return preprocessing.normalisation(spec, train.images)
+
+
+@st.cache_resource(show_spinner=False)
+def _timers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)  # two at the same time would measure each other
+
+
+@st.cache_resource(show_spinner=False, max_entries=500)
+def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
+    """How long the spec's training will take, once it is measured, as `python -m core estimate --json` says it."""
+    return _timers().submit(estimated, spec)
 
 
 def find(name: str | None) -> Run | None:
