@@ -14,7 +14,7 @@ from ui.charts import enlarge
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .pictures figure { margin: 0; text-align: center; }
-.pictures img { image-rendering: pixelated; border: 1px solid #808080; }
+.pictures img { object-fit: contain; image-rendering: pixelated; background: #808080; border: 1px solid #808080; }
 .pictures figcaption { font-size: 0.95rem; line-height: 1.25; white-space: pre-line; }
 </style>"""
 
