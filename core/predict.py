@@ -5,6 +5,7 @@ The model is the run's best one; of a run that is not done, the newest checkpoin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ class Model:
     epoch: int  # whose weights these are
     done: bool  # False: of a run that has not finished
 
+    def names(self, language: str) -> tuple[str, ...]:
+        """The names of the K classes; English where the language had none yet."""
+        return self.class_names.get(language, self.class_names["en"])
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 (N, K) for images uint8 (N, C, H, W) of the model's shape."""
         import torch
@@ -42,11 +47,14 @@ class Model:
         parts = logits_in_parts(self.module, torch.tensor(images), 100)
         return torch.cat([logits.softmax(dim=1) for logits in parts]).numpy()
 
-    def image(self, rgba: np.ndarray) -> np.ndarray | None:
-        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn."""
+    def image(self, rgba: np.ndarray, *, without: Collection[str] = ()) -> np.ndarray | None:
+        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn.
+
+        `without` names steps of the preparation of a digit that are left out.
+        """
         if not self.digits:
             return fit_picture(rgba, self.shape)
-        drawn = prepare(rgba).image
+        drawn = prepare(rgba, without=without).image
         if drawn is None:
             return None
         split = Split(images=drawn[None, None], labels=np.zeros(1, dtype=np.int64))

@@ -53,19 +53,19 @@ def events(run: Run) -> list[Event]:
     log = _log(run.folder)
     with log.lock:
         new, log.offset = run.read(log.offset)
-        log.events = continued([*log.events, *new])
+        if new:
+            log.events = continued([*log.events, *new])
         return log.events
 
 
 def model(run: Run) -> Model:
     """The run's best model, or its newest state while it is not done. Raises: Refusal, if it has none yet."""
-    saved = [event for event in events(run) if isinstance(event, Epoch | Checkpoint | Report)]
-    last = saved[-1] if saved else None
+    last = next((event for event in reversed(events(run)) if isinstance(event, Epoch | Checkpoint | Report)), None)
     version = last.model_sha256 if isinstance(last, Report) else last.sha256 if last else ""
     return _model(run.folder, version)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=32)  # of a class: each is asked up to 40 times a second
 def _model(folder: Path, version: str) -> Model:
     del version  # it is the cache's key: other weights, another model
     import torch
