@@ -129,6 +129,7 @@ class Report(_Event):
     model_sha256: str
     predictions: str
     predictions_sha256: str
+    images: str = ""  # what names the test images, see `splits.digest`; runs of the first versions have none
 
 
 class Failure(_Event):

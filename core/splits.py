@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,11 @@ def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
     if not len(chosen):  # classes so small that a fraction of each is none
         chosen = np.sort(generator.permutation(n)[: max(1, round(n * spec.val_fraction))])
     return chosen
+
+
+def digest(split: Split) -> str:
+    """What names the images of a split, their order and their sizes: equal for equal images alone."""
+    return hashlib.sha256(repr(split.images.shape).encode() + split.images.tobytes()).hexdigest()
 
 
 def resized(split: Split, side: int) -> Split:

@@ -33,7 +33,7 @@ from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
 from core.inside import look_inside
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.splits import choose
+from core.splits import choose, digest
 from core.store import Control, Run
 from core.train import Data, State, below, sums_of, train
 
@@ -178,7 +178,7 @@ class _Worker:
             probabilities, loss = answered
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": torch.tensor(split.labels)}
         matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
-        measures = evaluate.measures(matrix)
+        measures = evaluate.measures(matrix, intervals=False)
         return Report(
             run=run.name,
             best_epoch=state.best_epoch,
@@ -196,6 +196,7 @@ class _Worker:
             model_sha256=run.save(store.MODEL, model.state_dict()),
             predictions=store.PREDICTIONS,
             predictions_sha256=run.save(store.PREDICTIONS, predictions),
+            images=digest(splits.test),
         )
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:

@@ -191,11 +191,34 @@ def test_how_sure_the_model_is_is_said_and_a_temperature_chosen_on_val(frame, tr
     assert val
     assert len(val.labels) == 400
     by = temperature(val)
+    assert by
     slots = {"temperature": words.number(by, 2, language=language)}
     slots["error"] = words.percent(calibration(tempered(test, by)).error, 2, language=language)
     slots["loss"] = words.number(tempered(test, by).loss().value, 4, language=language)
     assert words.text(language, "certainty.after", **slots) in texts(app)
     assert [table.value.iloc[:, 2].sum() for table in app.dataframe] == [1_000, 1_000]
+
+
+def test_two_select_boxes_name_a_cell_whose_images_are_shown(frame, trained):
+    matrix, names = np.array(trained.report().confusion_matrix), trained.class_names("en")
+    np.fill_diagonal(matrix, 0)
+    true, predicted = np.unravel_index(matrix.argmax(), matrix.shape)
+    app = frame("evaluate", run=trained.name)
+    app.selectbox(key="cell-true_class").select(names[true]).run()
+    app.selectbox(key="cell-predicted_class").select(names[predicted]).run()
+    assert len(captions(app)) == matrix[true, predicted]
+    assert all(f"{names[true]} → {names[predicted]}" in caption for caption in captions(app))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_of_the_first_versions_has_no_temperature_and_says_so(frame, monkeypatch, trained, language):
+    report = trained.report()
+    stored, _ = trained.load(report.predictions, report.predictions_sha256)
+    only_test = {name: stored[name] for name in ("probabilities", "labels")}
+    sha256 = trained.save(report.predictions, only_test)
+    trained.append(report.model_copy(update={"predictions_sha256": sha256, "images": ""}))
+    app = look_at(frame("evaluate", language, run=trained.name), "sure")
+    assert words.text(language, "certainty.no_val") in texts(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -204,7 +227,7 @@ def test_impossible_figures_are_doubted_and_possible_ones_are_not(frame, languag
     assert words.text(language, "check.too_few") in texts(app)
     for key, value in (("loss", "0.0836"), ("accuracy", "0.0990")):
         app.text_input(key=f"check-{key}").set_value(value).run()
-    assert words.number(0.8794, language=language) in app.warning[0].value
+    assert words.number(0.8793, language=language) in app.warning[0].value
     app.text_input(key="check-accuracy").set_value("97,45 %" if language == "pt_BR" else "97.45 %").run()
     assert not app.warning
     assert app.success[0].value == words.text(language, "check.no_doubt")

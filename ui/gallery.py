@@ -29,15 +29,18 @@ _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIs
     js="""export default ({ setTriggerValue }) => {
   const hear = (event) => {
     const picture = event.target.closest?.(".pictures [data-number]");
-    if (!picture || (event.type === "keydown" && event.key !== "Enter")) return;
+    if (!picture || (event.type === "keydown" && !["Enter", " "].includes(event.key))) return;
+    event.preventDefault();
     setTriggerValue("number", Number(picture.dataset.number));
   };
+  document.bancadaForget?.();  // a change of theme begins anew without having ended
   document.addEventListener("click", hear);
   document.addEventListener("keydown", hear);
-  return () => {
+  document.bancadaForget = () => {
     document.removeEventListener("click", hear);
     document.removeEventListener("keydown", hear);
   };
+  return document.bancadaForget;
 };""",
 )
 

@@ -15,12 +15,12 @@ import streamlit as st
 
 from core import preprocessing, settings, store
 from core.datasets import Splits, dataset
-from core.evaluate import Answers, stored_answers
-from core.events import Checkpoint, Epoch, Event, Report, continued
+from core.evaluate import Answers, Measures, measures, stored_answers, temperature
+from core.events import Checkpoint, Epoch, Event, Report, Started, continued
 from core.predict import Model, open_model
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.splits import choose, resized
+from core.splits import choose, digest, resized
 from core.store import Run
 from core.workers import Workers, estimated
 
@@ -78,6 +78,42 @@ def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
     """What a finished run's best model said, see `stored_answers`. Raises: Refusal."""
     report = run.report()
     return _answers(run.folder, report.predictions_sha256 if report else "", split)
+
+
+def class_names(run: Run, language: str) -> tuple[str, ...]:
+    """The names of the K classes, as they were when the run began; English where the language had none yet."""
+    started = next((event for event in events(run) if isinstance(event, Started)), None)
+    return started.class_names.get(language, started.class_names["en"]) if started else ()
+
+
+def measured(run: Run) -> Measures:
+    """What a finished run's confusion matrix says."""
+    report = run.report()
+    assert report
+    return _measured(report.confusion_matrix)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _measured(matrix: tuple[tuple[int, ...], ...]) -> Measures:
+    return measures(matrix)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def best_temperature(folder: Path, version: str) -> float | None:
+    """The temperature that the val answers of the run in `folder` choose, see `temperature`; of these predictions."""
+    val = _answers(folder, version, "val")
+    return temperature(val) if val else None
+
+
+def images(spec: RunSpec) -> str:
+    """What names the test images that the spec's run would have, see `digest`. Raises: Refusal, as `splits`."""
+    return _images(spec, dataset(spec.data).version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _images(spec: RunSpec, version: str) -> str:
+    del version
+    return digest(splits(spec).test)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)
