@@ -20,6 +20,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         *("core", "core.refusal", "core.words", "core.settings", "core.events", "core.datasets", "core.activations"),
         *("core.layers", "core.modules", "core.architectures", "core.spec", "core.engine", "core.augment"),
+        *("core.strokes", "core.drawing"),
     ),
     2: ("core.store",),
     3: (
@@ -29,7 +30,6 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.train",
         "core.evaluate",
         "core.estimate",
-        "core.drawing",
         "core.predict",
         "core.recipes",
         "core.claims",

@@ -1,0 +1,30 @@
+"""Pen strokes as the drawing pad inks them: round ends, round corners, smooth edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+SIDE = 112  # px of the sheet that the drawing pad sends
+WIDTHS = (3, 8, 16)  # px on that sheet: the pad's thinnest pen, the one that it starts with, its thickest
+FINER = 4  # times the sheet's resolution at which the pad draws
+
+
+def inked(strokes: Sequence[np.ndarray], width: float = WIDTHS[1], side: int = SIDE) -> np.ndarray:
+    """The strokes as ink, uint8 (side, side), 0 ground to 255 ink.
+
+    Args:
+        strokes: points (n, 2) each, x to the right and y downward, in shares of the sheet's side.
+        width: of the pen, px.
+        side: of the sheet, px.
+    """
+    sheet = Image.new("L", (side * FINER, side * FINER))
+    pen, radius = ImageDraw.Draw(sheet), width * FINER / 2
+    for stroke in strokes:
+        points = stroke * (side * FINER) - 0.5  # Pillow counts from the middle of the first pixel
+        pen.line(points.ravel().tolist(), fill=255, width=round(2 * radius))
+        for x, y in points:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(sheet.reduce(FINER))
