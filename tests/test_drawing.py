@@ -187,7 +187,7 @@ def test_white_on_black_black_on_white_and_a_transparent_ground_are_the_same_dra
         assert np.abs(prepared(rgba).astype(int) - expected).max() <= 1
 
 
-@given(st.floats(0, 180), st.floats(4, 40))
+@given(st.floats(0, 180), st.floats(6, 40))
 def test_the_width_of_a_stroke_is_measured_whatever_its_direction(angle, width):
     turned = 0.4 * np.array([[np.cos(np.radians(angle)), np.sin(np.radians(angle))]])
     picture = ink(inked([np.concatenate([0.5 - turned, 0.5 + turned])], width, 400))
