@@ -400,8 +400,8 @@ def test_elastic_pulls_pixels_by_some_and_never_by_much_more_than_the_spec_says(
     ramp = (torch.arange(28) * 9).to(torch.uint8).expand(300, 1, 28, 28)
     for images, axis in ((ramp, 3), (ramp.transpose(2, 3), 2)):
         chance.generator = torch.Generator().manual_seed(1)
-        pulled = (augmented(checked({"elastic": 2}), images).float() - images.float())[:, :, 4:-4, 4:-4] / 9
-        assert 1.5 < pulled.abs().max() < 2.9  # a curve through the pulls swings a little further
+        pulled = (augmented(checked({"elastic": 1.5}), images).float() - images.float())[:, :, 4:-4, 4:-4] / 9
+        assert 1.2 < pulled.abs().max() < 2.2  # a curve through the pulls swings a little further
         assert pulled.mean().abs() < 0.05
         neighbours = pulled.diff(dim=axis).abs().max()
         assert 0 < neighbours < 1  # nothing is torn or folded
