@@ -43,8 +43,8 @@ def augmented(spec: RunSpec, images: Tensor) -> Tensor:
         grid = grid + 2 * spec.elastic * torch.stack([pulls[:, 0] / width, pulls[:, 1] / height], dim=3)
     if spec.stroke_width:
         growth = spec.stroke_width * drawn(images, count, 1, 1, 1)
-        wider, narrower = (sign * functional.max_pool2d(sign * changed, 3, 1, padding=1) for sign in (1, -1))
-        changed = torch.lerp(changed, torch.where(growth > 0, wider, narrower), growth.abs())
+        sign = growth.sign()  # the lowest of nine pixels is the highest of their negatives
+        changed = torch.lerp(changed, sign * functional.max_pool2d(sign * changed, 3, 1, padding=1), growth.abs())
     return functional.grid_sample(changed, grid, align_corners=False).round_().to(torch.uint8)
 
 

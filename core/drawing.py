@@ -22,7 +22,7 @@ SIDE = 28  # px of MNIST's pictures
 BOX = 20  # px of the box inside it that a digit fills
 CENTRE = 14  # index of the row and column in which every MNIST test image has its centre of mass, within 0.5
 WIDTHS = (1.9, 2.7)  # px of a stroke in that box: between them are half of MNIST's 60,000 training images
-FINE = 100  # px of the longer side at which strokes are made wider or narrower: five to each of the box
+FINE = 60  # px of the longer side at which strokes are made wider or narrower: three to each of the box
 FAINTEST = 0.08  # share of the strongest ink; what is fainter is the noise of JPEG and widens no box
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -158,11 +158,12 @@ def thickened(picture: Picture, by: float) -> Picture:
     """The picture with `by` px more ink along every outline, or less where it is negative; its frame follows."""
     from scipy.ndimage import distance_transform_edt  # of scikit-learn's own requirements; only who draws needs it
 
+    picture = np.pad(picture, math.ceil(max(by, 1)))
     if by > 0:
-        picture = np.pad(picture, math.ceil(by))
-        return np.maximum(picture, np.clip(by + 1 - distance_transform_edt(picture <= 0.5), 0, 1)).astype(np.float32)
-    inside = distance_transform_edt(np.pad(picture, 1) > 0.5)[1:-1, 1:-1]  # px from each pixel of ink to the ground
-    return crop(np.minimum(picture, np.clip(inside + by, 0, 1)).astype(np.float32))
+        outside = np.asarray(distance_transform_edt(picture <= 0.5))  # px from each pixel to the ink
+        return np.maximum(picture, np.clip(by + 1 - outside, 0, 1)).astype(np.float32)
+    inside = np.asarray(distance_transform_edt(picture > 0.5))  # px from each pixel of ink to the ground
+    return crop(np.minimum(picture, np.clip(inside + by, 0, 1)).astype(np.float32), 0)
 
 
 def fit(picture: Picture) -> Picture:

@@ -20,11 +20,16 @@ def inked(strokes: Sequence[np.ndarray], width: float = PENS[1], side: int = SID
         width: of the pen, px.
         side: of the sheet, px.
     """
-    sheet = Image.new("L", (side * FINER, side * FINER))
-    pen, radius = ImageDraw.Draw(sheet), width * FINER / 2
+    every, margin = np.concatenate(strokes) * side, width / 2 + 1
+    left, top = np.clip(np.floor(every.min(axis=0) - margin), 0, side).astype(int)
+    right, bottom = np.clip(np.ceil(every.max(axis=0) + margin), 0, side).astype(int)
+    part = Image.new("L", (max(1, right - left) * FINER, max(1, bottom - top) * FINER))  # the rest stays empty
+    pen, radius = ImageDraw.Draw(part), width * FINER / 2
     for stroke in strokes:
-        points = stroke * (side * FINER) - 0.5  # Pillow counts from the middle of the first pixel
+        points = (stroke * side - (left, top)) * FINER - 0.5  # Pillow counts from the middle of the first pixel
         pen.line(points.ravel().tolist(), fill=255, width=round(2 * radius))
-        for x, y in points:
+        for x, y in points.tolist():
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return np.asarray(sheet.reduce(FINER))
+    sheet = np.zeros((side, side), dtype=np.uint8)
+    sheet[top:bottom, left:right] = np.asarray(part.reduce(FINER))[: bottom - top, : right - left]
+    return sheet
