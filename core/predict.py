@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.datasets import Split, datasets
-from core.drawing import fit_picture, prepare
+from core.drawing import Prepared, fit_picture, prepare, stands_apart
 from core.events import Started
 from core.refusal import Refusal
 from core.splits import resized
@@ -20,6 +20,9 @@ from core.store import Run
 
 if TYPE_CHECKING:
     from torch import nn
+
+SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 98 % of the digits of val
+MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, one in a thousand has more
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,24 @@ class Model:
             return None
         split = Split(images=drawn[None, None], labels=np.zeros(1, dtype=np.int64))
         return resized(split, self.shape[1]).images[0]
+
+
+def doubt(drawing: Prepared, probabilities: np.ndarray) -> str | None:
+    """The text key of why a model had better not name a digit for this drawing; None where it may.
+
+    `benchmarks/drawing.py` measures what this costs of the digits, and how much else it holds back.
+
+    Args:
+        drawing: from `prepare`; with nothing drawn the probabilities are not looked at.
+        probabilities: (K,) that the model gives to its image.
+    """
+    if drawing.image is None:
+        return "doubt.empty"
+    if stands_apart(drawing.pictures["ink"]):
+        return "doubt.several"
+    if drawing.image.sum() > 255 * MOST_INK:
+        return "doubt.blot"
+    return "doubt.unsure" if probabilities.max() < SURE else None
 
 
 def reads_digits(run: Run) -> bool:

@@ -272,7 +272,7 @@ def test_each_step_leaves_a_picture_and_can_be_switched_off():
     rgba = coloured(seven(shift=(25, -20)), pen=(0, 0, 0), ground=(255, 255, 255))
     everything = prepare(rgba)
     assert [picture.shape for picture in everything.pictures.values()] == [
-        *((140, 140), (80, 63), (60, 46), (20, 15), (28, 28))
+        *((140, 140), (80, 63), (60, 47), (20, 16), (28, 28))
     ]
     assert all(picture.dtype == np.float32 for picture in everything.pictures.values())
     assert INSTEAD.keys() == STEPS.keys()

@@ -196,7 +196,7 @@ def test_another_archive_is_refused_and_leaves_nothing(folder, uci, mode):
 @real_mnist
 @real_pens
 def test_mnist_and_the_pen_digits_together_hold_each_image_once(cached):
-    one, mnist = dataset("mnist-and-pen-digits"), dataset("mnist").load()
+    one, mnist = dataset("mnist-and-drawings"), dataset("mnist").load()
     splits = one.load()
     check_contract(one, splits)
     assert splits.val

@@ -155,9 +155,9 @@ PEN_DIGITS = Dataset(
     digits=True,
     note="data.pen-digits.note",
 )
-MNIST_AND_PEN_DIGITS = Dataset(
-    name="mnist-and-pen-digits",
-    title="MNIST and pen digits",
+MNIST_AND_DRAWINGS = Dataset(
+    name="mnist-and-drawings",
+    title="MNIST and drawings",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
     counts={"train": 66_997, "val": 5_997, "test": 12_498},
@@ -168,5 +168,5 @@ MNIST_AND_PEN_DIGITS = Dataset(
     md5=lambda: {**MNIST.md5(), FILE: MD5},
     downloads=lambda: (*(MNIST.downloads or tuple)(), *_downloads()),
     digits=True,
-    note="data.mnist-and-pen-digits.note",
+    note="data.mnist-and-drawings.note",
 )

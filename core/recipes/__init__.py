@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.recipes.ours import MNIST_BEST, MNIST_FAST
+from core.recipes.ours import DRAWING, DRAWING_MNIST_ONLY, MNIST_BEST, MNIST_FAST
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 
@@ -26,6 +26,8 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mnist-fast": Recipe(MNIST_FAST),
     "mnist-best": Recipe(MNIST_BEST),
+    "drawing": Recipe(DRAWING),
+    "drawing-mnist-only": Recipe(DRAWING_MNIST_ONLY),
 }
 
 
