@@ -26,7 +26,6 @@ FILE = "pendigits/pendigits-orig.tra"
 MD5 = "28e269fb7eaf8cb51af3f561743a0de5"
 BOX = 500  # tablet units a side of the box that people were told to write in; y grows upward
 WRITERS = {"train": range(1, 17), "val": range(17, 21), "test": range(21, 31)}
-MNIST_VAL = 5_000  # of MNIST's training images, the last ones
 LARGEST = 2**26  # bytes unpacked; the file has 4 million
 
 
@@ -76,18 +75,11 @@ def _read(folder: Path) -> Splits:
 
 def _read_with_mnist(_: Path) -> Splits:
     pens, mnist = PEN_DIGITS.load(), MNIST.load()  # each as it was kept the last time
-    assert pens.val is not None
-    train, val = slice(None, -MNIST_VAL), slice(-MNIST_VAL, None)
-    return Splits(
-        _joined((mnist.train.images[train], mnist.train.labels[train]), (pens.train.images, pens.train.labels)),
-        _joined((mnist.train.images[val], mnist.train.labels[val]), (pens.val.images, pens.val.labels)),
-        _joined((mnist.test.images, mnist.test.labels), (pens.test.images, pens.test.labels)),
-    )
+    return Splits(_joined(mnist.train, pens.train), pens.val, _joined(mnist.test, pens.test))
 
 
-def _joined(*parts: tuple[np.ndarray, np.ndarray]) -> Split:
-    images, labels = zip(*parts, strict=True)
-    return Split(np.concatenate(images), np.concatenate(labels))
+def _joined(one: Split, other: Split) -> Split:
+    return Split(np.concatenate([one.images, other.images]), np.concatenate([one.labels, other.labels]))
 
 
 def uncompressed(packed: bytes) -> bytes:
@@ -160,7 +152,7 @@ MNIST_AND_DRAWINGS = Dataset(
     title="MNIST and drawings",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
-    counts={"train": 66_997, "val": 5_997, "test": 12_498},
+    counts={"train": 71_997, "val": 997, "test": 12_498},
     source=f"{MNIST.source}; {PEN_DIGITS.source}",
     licence=f"MNIST: {MNIST.licence}; pen digits: {PEN_DIGITS.licence}",
     files=(*MNIST.files, FILE),

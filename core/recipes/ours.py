@@ -37,7 +37,7 @@ MNIST_BEST: dict[str, Any] = {
 
 # Both chosen on the pen digits of other people than those of test. A drawing is centred and its strokes are MNIST's, so
 # what MNIST lacks is other hands: bending a digit by a pixel is worth a little, by two it costs.
-DRAWING_MNIST_ONLY: dict[str, Any] = MNIST_BEST | {"shift": 1, "elastic": 1}
+DRAWING_MNIST_ONLY: dict[str, Any] = MNIST_BEST | {"val_fraction": 0.02, "shift": 1, "elastic": 1}
 DRAWING: dict[str, Any] = MNIST_BEST | {
     "data": "mnist-and-drawings",
     "split": "official",
