@@ -49,7 +49,7 @@ def percent(right: np.ndarray) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table's lines; the first column is words, the others are figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return ["", *(f"| {' | '.join(row)} |" for row in lines), ""]
+    return ["", *(f"| {' | '.join(row)} |" for row in lines)]
 
 
 def prepared(sheets: Iterable[np.ndarray], without: Sequence[str] = ()) -> np.ndarray:
@@ -65,10 +65,10 @@ def answers(model: Model, images: np.ndarray) -> np.ndarray:
 
 def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
     """A row a model and pen: the accuracy with each of the pipelines."""
-    labels, rows = np.array([one.digit for one in digits]), []
-    seen = {
-        pen: [prepared([inked(one.strokes, pen) for one in digits], off) for off in PIPELINES.values()] for pen in PENS
-    }
+    labels, rows, seen = np.array([one.digit for one in digits]), [], {}
+    for pen in PENS:
+        sheets = [inked(one.strokes, pen) for one in digits]
+        seen[pen] = [prepared(sheets, without) for without in PIPELINES.values()]
     for model in models:
         for pen, ways in seen.items():
             rows.append([f"`{model.run}`", f"{pen}", *(percent(answers(model, images) == labels) for images in ways)])
@@ -121,7 +121,7 @@ def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.nda
     return strokes
 
 
-def sheets(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> dict[str, list[np.ndarray]]:
+def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> dict[str, list[np.ndarray]]:
     """Pictures that are no digit, by kind, made of the data of one part."""
     random, own = np.random.default_rng(0), [one for one in digits if one.writer in writers]
     fashion = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0]
@@ -149,7 +149,9 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
     written = {f"pen digits, pen {pen}": [prepare(inked(one.strokes, pen)) for one in test] for pen in PENS}
     written["MNIST's test images"] = [prepare(image) for image in mnist.images[:, 0]]
     labels = dict.fromkeys(written, np.array([one.digit for one in test])) | {"MNIST's test images": mnist.labels}
-    made = {kind: [prepare(sheet) for sheet in some] for kind, some in sheets(WRITERS["test"], "test", digits).items()}
+    made = {
+        kind: [prepare(sheet) for sheet in some] for kind, some in no_digits(WRITERS["test"], "test", digits).items()
+    }
     answered, held = [], []
     for model in models:
         for kind, drawings in written.items():
@@ -191,24 +193,26 @@ def main() -> int:
     folder = next(folder for folder in settings.data_folders() if (folder / FILE).is_file())
     digits = pen_digits(folder / FILE)
     test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test
-    canvas = inked(digits[0].strokes, 3 * PENS[1], 3 * SIDE)
+    canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SIDE)
     rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
-    intervals = (
-        "In brackets: 95 % intervals (Wilson); digits of one writer resemble each other, so that for new writers"
-    )
     text = [
         machine(*(f"{name} {version(name)}" for name in ("numpy", "pillow", "scipy"))),
         "",
-        f"Pen digits of the last ten writers, n = {len(test):,}, of whom no model has seen any. {intervals} they are",
-        "rather wider: see the least and the most of the writers below.",
+        f"Pen digits of the last ten writers, n = {len(test):,}: no model has seen them, nothing was chosen by them. "
+        "In brackets: 95 % intervals (Wilson). One writer's digits resemble each other, so for new writers they are "
+        "rather wider: see the writers below.",
         *pipeline(models, test),
-        f"By digit and by writer, with the pen of {PENS[1]} px:",
+        "",
+        f"With the pen of {PENS[1]} px:",
         *each(models, test, "digit"),
         *each(models, test, "writer"),
+        "",
         f"MNIST's test images, n = {len(mnist.labels):,}:",
         *enlarged(models, mnist),
-        f"What is answered, with the threshold of {SURE}, and what is held back:",
+        "",
+        f"What is answered with a threshold of {SURE}, and what is held back, and why:",
         *abstention(models, digits, mnist),
+        "",
         f"`prepare` of {3 * SIDE} x {3 * SIDE} px of ink: {seconds(lambda: prepare(canvas))}; "
         f"of RGBA: {seconds(lambda: prepare(rgba))}.",
     ]

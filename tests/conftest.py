@@ -37,6 +37,12 @@ def tiny_data(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory) -> Path:
+    """A cache folder for those who read the real data: to draw the pen digits takes seconds."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def home(tmp_path, tiny_data, monkeypatch) -> Path:
     """The store of one test; data and cache are of the tests, too."""

@@ -133,11 +133,11 @@ def test_the_parts_are_of_different_people_and_only_train_has_every_pen(folder, 
 
 
 @pytest.fixture(scope="module")
-def cached(tmp_path_factory):
-    """The real data, with a cache that this file's tests share: to draw them all takes seconds."""
+def cached(shared_cache):
+    """The real data."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BANCADA_DATA", str(DATA))
-        patch.setenv("BANCADA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("BANCADA_CACHE", str(shared_cache))
         yield
 
 

@@ -161,4 +161,5 @@ MNIST_AND_DRAWINGS = Dataset(
     downloads=lambda: (*(MNIST.downloads or tuple)(), *_downloads()),
     digits=True,
     note="data.mnist-and-drawings.note",
+    pitfalls=MNIST.pitfalls,
 )
