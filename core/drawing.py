@@ -136,6 +136,8 @@ def width(picture: Picture) -> Picture:
     height, across = picture.shape
     scale = FINE / max(height, across)
     picture = resize(picture, max(1, round(height * scale)), max(1, round(across * scale)))
+    if not picture.any():  # black ink that was taken for ground, where the first step is switched off
+        return picture
     picture = picture / picture.max()  # a pen thinner than a pixel leaves it faint
     pixel = FINE / BOX
     now = stroke_width(picture)

@@ -237,6 +237,10 @@ def test_nothing_drawn_gives_no_image(ground):
     assert prepare(np.zeros((64, 64, 4), np.uint8)).image is None
 
 
+def test_black_ink_on_a_transparent_ground_is_lost_without_the_first_step():
+    assert not prepared(transparent(seven()), without=["ink"]).any()
+
+
 @pytest.mark.parametrize("without", [[], ["ink"], ["crop"], ["fit"], ["centre"], list(STEPS)])
 def test_a_single_dot_works_whatever_is_switched_off(without):
     inked = np.zeros((112, 112), np.uint8)

@@ -35,8 +35,8 @@ MNIST_BEST: dict[str, Any] = {
     "best_by": "last",
 }
 
-# Both chosen on the pen digits of other people than those of test. A drawing is centred and its strokes are MNIST's, so
-# what MNIST lacks is other hands: bending a digit by a pixel is worth a little, by two it costs.
+# Chosen on people's pen digits, none of test's, among three and two. Drawings come centred and with MNIST's strokes, so
+# bending by a pixel is worth a little; twice as much of everything costs more than a point.
 DRAWING_MNIST_ONLY: dict[str, Any] = MNIST_BEST | {"val_fraction": 0.02, "shift": 1, "elastic": 1}
 DRAWING: dict[str, Any] = MNIST_BEST | {
     "data": "mnist-and-drawings",
