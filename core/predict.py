@@ -21,8 +21,8 @@ from core.store import Run
 if TYPE_CHECKING:
     from torch import nn
 
-SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 98 % of the digits of val
-MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, one in a thousand has more
+SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 97 % of the digits of val
+MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more
 
 
 @dataclass(frozen=True)
