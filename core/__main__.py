@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from core.predict import Model
 
+USES = {"once": "", "watched": "; validated on test", "selected": "; selected on test"}
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
 
 
@@ -118,6 +119,7 @@ def list_runs(options: argparse.Namespace) -> int:
     for run in store.runs():
         facts = run.facts()
         accuracy = "" if facts["accuracy"] is None else f"{facts['accuracy']:.4f}"
+        accuracy += "  selected on test" if facts["test_use"] == "selected" else ""
         _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {accuracy}")
     return 0
 
@@ -144,6 +146,7 @@ def evaluate(options: argparse.Namespace) -> int:
     facts = {
         "run": run.name,
         "n": report.n,
+        "test_use": report.test_use,
         "accuracy": report.accuracy,
         "accuracy_interval": report.accuracy_interval,
         "balanced_accuracy": report.balanced_accuracy,
@@ -161,6 +164,7 @@ def evaluate(options: argparse.Namespace) -> int:
         "confusion_matrix": report.confusion_matrix,
     }
     lines = [f"{run.name}: accuracy {report.accuracy:.4f}, balanced {report.balanced_accuracy:.4f}, n {report.n}"]
+    lines[0] += USES[report.test_use]
     lines += ["precision  recall  f1      support  class"]
     for one in result.classes:
         lines += [f"{one.precision.value:9.4f}  {one.recall.value:.4f}  {one.f1.value:.4f}  {one.support:7}  "]
@@ -283,7 +287,7 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
         )
     elif isinstance(event, Report):
         low, high = event.accuracy_interval
-        print(f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n})")
+        print(f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n}){USES[event.test_use]}")
 
 
 def _print(options: argparse.Namespace, facts: dict[str, Any], words: str) -> None:

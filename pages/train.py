@@ -21,6 +21,7 @@ with left:
         rows = spec.table(source.shape, len(source.class_names["en"]))
         network.data_facts(source)
         with start:
+            network.test_use_notice(spec)
             if network.data_are_here(source):
                 st.button(t("train.start"), type="primary", width="stretch", on_click=live.start, args=(spec,))
         if "refused" in st.session_state:

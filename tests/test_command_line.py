@@ -213,7 +213,7 @@ def test_recipes_are_listed_a_line_each(shell):
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
-    assert line == {**wanted, "accuracy": trained[-1]["accuracy"]}
+    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once"}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())

@@ -17,7 +17,7 @@ from core.predict import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, server
+from ui import choice, network, server
 from ui.text import duration, interval, language, number, percent, t
 
 POLL = 0.5  # seconds between two looks at a run that works
@@ -132,6 +132,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     }
     for column, (name, value) in zip(st.columns(4), shown.items(), strict=True):
         column.metric(t(f"measure.{name}"), value or "–", help=t(f"measure.{name}_help"))
+    network.test_use_notice(run.spec)
     _outcome(run, status, events)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from core.datasets import Dataset
 from core.layers import Row, shape_text
 from core.refusal import Refusal
+from core.spec import RunSpec
 from ui.text import number, t
 
 
@@ -51,6 +52,14 @@ def data_facts(source: Dataset) -> None:
         st.caption(t(key, counts=counts, source=source.source, licence=source.licence))
     if source.note:
         st.caption(t(source.note))
+
+
+def test_use_notice(spec: RunSpec) -> None:
+    """Say so where a spec uses its test split for more than one look at the end."""
+    if spec.test_use == "watched":
+        st.info(t("test_use.notice_watched"))
+    if spec.test_use == "selected":
+        st.warning(t("test_use.notice_selected"))
 
 
 def _fetch(source: Dataset) -> None:
