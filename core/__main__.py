@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from core import settings, store
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
-from core.recipes import RECIPES, recipe
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, recipe
+from core.recipes.results import RESULTS, Row, keep, of_run, rows, stored
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
+from core.verdict import SEEDS, Verdict
 from core.words import closest, text
 
 if TYPE_CHECKING:
@@ -78,27 +80,103 @@ def sentence(key: str, slots: dict[str, Any]) -> str:
 def train(options: argparse.Namespace) -> int:
     """Make a run of the fields given and work at it."""
     given = {name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None}
-    return _begin(checked(given), options)
+    return _work(_new_run(checked(given)), options)
 
 
-def _begin(spec: RunSpec, options: argparse.Namespace) -> int:
-    """Make a run of the spec and work at it."""
+def _new_run(spec: RunSpec) -> Run:
+    """A run of the spec, which its data and its layers allow. Raises: Refusal."""
     source = dataset(spec.data)
     spec.table(source.shape, len(source.class_names["en"]))  # a layer that cannot fit is refused before a run is made
     if source.state()[0] != "ready":
         raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
-    return _work(store.create(spec), options)
+    return store.create(spec)
 
 
 def recipes(options: argparse.Namespace) -> int:
-    """The recipes, a line for each; or run one."""
+    """The recipes, a line for each; run one; or the table of all stored results beside the reported figures."""
     if options.action == "run":
-        others = {} if options.seed is None else {"seed": options.seed}
-        return _begin(recipe(options.name or "").spec(**others), options)
+        return _repeat(options)
+    if options.action == "table":
+        return _table(options)
     for name, one in RECIPES.items():
         facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
-        _print(options, facts, f"{name:20} {facts['title']}")
+        facts |= {"reported": dict(one.figures), "n": one.n if one.figures else None, "assumed": one.assumed}
+        facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
+        reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
+        _print(options, facts, f"{name:12} {one.values['data']:14} {facts['title']:38} {reported}".rstrip())
     return 0
+
+
+def _repeat(options: argparse.Namespace) -> int:
+    """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
+    name, variant = options.name or "", options.variant
+    others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
+    spec = recipe(name).spec(variant, **others)
+    if options.seeds < 1:
+        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
+    results = []
+    for seed in range(spec.seed, spec.seed + options.seeds):
+        run = _new_run(spec.model_copy(update={"seed": seed}))
+        if code := _work(run, options):
+            return code
+        if name in PUBLISHED and (result := of_run(run, (name, variant))):
+            results.append(result)
+            if options.store_results:
+                keep([result], options.store_results)
+    if results:
+        _print(options, *_said(Row(name, variant, spec.data, tuple(results))))
+    return 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    columns = ("recipe", "variant", "data", "reported", "measured", "seeds", "delta", "verdict")
+    if not options.json:
+        print("| " + " | ".join(columns) + " |\n|---|---|---|---:|---:|---:|---:|---|")
+    for row in rows(stored(options.store_results or RESULTS)):
+        facts, _ = _said(row)
+        delta, measured = facts["delta"], _measured(row.verdict)
+        cells = {
+            "recipe": f"{row.recipe}: {sentence(f'recipe.{row.recipe}.title', {})}",
+            "variant": sentence(f"variant.{row.variant}", {}),
+            "reported": f"{facts['reported']:.4f}",
+            "measured": sentence("test_use.mark", {"accuracy": measured})
+            if measured and facts["test_use"] == "selected"
+            else measured,
+            "delta": "" if delta is None else f"{delta:+.4f}",
+            "verdict": _verdict_words(row.verdict),
+        }
+        _print(options, facts, "| " + " | ".join(str(cells.get(name, facts.get(name))) for name in columns) + " |")
+    return 0
+
+
+def _said(row: Row) -> tuple[dict[str, Any], str]:
+    """The reported accuracy of a row's recipe, the measured one, and the verdict: as data and in words."""
+    verdict, reported = row.verdict, RECIPES[row.recipe].figures["accuracy"]
+    facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
+    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta")}
+    facts |= {"verdict": verdict.word, "open": verdict.is_open}
+    facts["test_use"] = RECIPES[row.recipe].spec(row.variant).test_use
+    facts["figures"] = {
+        name: {"reported": value, "measured": row.measured(name)} for name, value in RECIPES[row.recipe].figures.items()
+    }
+    measured = "" if verdict.delta is None else f"measured {_measured(verdict)}, delta {verdict.delta:+.4f}, "
+    words = [f"{sentence(f'figure.{name}', {})}: {_figures(**pair)}" for name, pair in facts["figures"].items()]
+    words.append(f"{row.recipe}, {row.variant}: reported {reported:.4f}, {measured}seeds {verdict.seeds}: ")
+    return facts, "\n".join(words) + _verdict_words(verdict)
+
+
+def _measured(verdict: Verdict) -> str:
+    spread = "" if verdict.spread is None else f" ± {verdict.spread:.4f}"
+    return "" if verdict.measured is None else f"{verdict.measured:.4f}{spread}"
+
+
+def _figures(reported: float, measured: float | None) -> str:
+    return f"reported {reported:g}, measured " + ("none" if measured is None else f"{measured:.6g}")
+
+
+def _verdict_words(verdict: Verdict) -> str:
+    word = sentence(f"verdict.{verdict.word}", {})
+    return sentence("verdict.open", {"word": word, "most": SEEDS}) if verdict.is_open else word
 
 
 def work(options: argparse.Namespace) -> int:
@@ -323,9 +401,20 @@ def _parser() -> argparse.ArgumentParser:
         flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
         made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
     made = command("recipes", recipes)
-    made.add_argument("action", nargs="?", choices=["list", "run"], default="list")
+    made.add_argument("action", nargs="?", choices=["list", "run", "table"], default="list")
     made.add_argument("name", nargs="?", help="the recipe to run")
+    made.add_argument("--variant", default=VARIANTS[0], metavar="VALUE", help=" | ".join(VARIANTS))
     made.add_argument("--seed", metavar="VALUE", help=allowed("seed"))
+    made.add_argument("--seeds", type=int, default=1, metavar="COUNT", help="run so many seeds, from --seed on")
+    made.add_argument("--data", metavar="NAME", help="run it on other data, which makes it not comparable")
+    made.add_argument(
+        "--store-results",
+        nargs="?",
+        type=Path,
+        const=RESULTS,
+        metavar="FILE",
+        help="keep what was measured beside the recipes, or in FILE; with `table`: read FILE",
+    )
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)
     command("evaluate", evaluate).add_argument("run", help="a run's name, or its last part")

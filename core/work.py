@@ -229,9 +229,7 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: i
         step=state.step,
         epoch=state.epoch,
         device=device.type,
-        device_name=torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else platform.processor() or platform.machine(),
+        device_name=torch.cuda.get_device_name() if device.type == "cuda" else settings.processor(),
         threads=threads,
         precision=state.engine.precision,
         versions={"python": platform.python_version(), "torch": torch.__version__},

@@ -33,6 +33,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.recipes",
         "core.claims",
         "core.compare",
+        "core.verdict",
     ),
     4: ("core.work",),
     5: ("core.workers", "core.__main__"),
