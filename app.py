@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 import streamlit as st
 from starlette.middleware import Middleware
 
+from ui import live_answer
 from ui.headers import SecurityHeaders
 
 
@@ -45,4 +46,4 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         carriers.close()
 
 
-app = st.App("ui/frame.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])
+app = st.App("ui/frame.py", routes=[live_answer.route], lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -31,6 +33,7 @@ from core.datasets import dataset  # noqa: E402
 from tests.browser import CHROMIUM, ONE, SEVEN, chromium, draw, serve  # noqa: E402
 
 FEW, MANY = 5, 20  # measurements of seconds and of milliseconds (even, so that the last language is English)
+ROUNDS = 3  # of the pen, two seconds each
 SEEDS = (0, 1, 2)
 TRAINING = ("-m", "core", "train", "--data", "mnist", "--architecture", "lenet", "--epochs", "3", "--json")
 MINUTE = 60_000  # milliseconds
@@ -53,6 +56,12 @@ STOPWATCH = """(selector) => {
     });
     observer.observe(document.body, { subtree: true, childList: true, characterData: true });
   });
+}"""
+
+# Notes the moment of each live answer.
+WATCH_ANSWERS = """(bars) => {
+  window.answers = [];
+  new MutationObserver(() => window.answers.push(performance.now())).observe(bars, { subtree: true, childList: true });
 }"""
 
 Figures = dict[str, list[float]]  # what was measured -> seconds, or bytes
@@ -148,6 +157,23 @@ def respond(browser, train: str, drawing: str, waits: Figures, when: str) -> Non
             add(waits, f"pen-up to the prediction, {when}", seconds)
             page.get_by_role("button", name="Clear").click()
             page.locator(ANSWER).wait_for(state="detached")
+        name = f"one answer to the next while the pen is down (20 a second are 50 ms), {when}"
+        waits[name] = draw_on(page)
+
+
+def draw_on(page) -> list[float]:
+    """Seconds between the answers that come while the pen goes round in circles."""
+    page.locator(".bars").evaluate(WATCH_ANSWERS)
+    box = page.locator("canvas.sheet").bounding_box()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    begun = time.monotonic()
+    while (turns := (time.monotonic() - begun) / 2) < ROUNDS:
+        across, down = 0.5 + 0.3 * math.cos(math.tau * turns), 0.5 + 0.3 * math.sin(math.tau * turns)
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    moments = page.evaluate("window.answers")
+    page.mouse.up()
+    return [(later - earlier) / 1000 for earlier, later in itertools.pairwise(moments)]
 
 
 @contextlib.contextmanager

@@ -285,8 +285,8 @@ def telling_and_saving(name: str, rounds: int) -> dict[str, Any]:
     """Seconds of an epoch with nothing told, and of the same epoch as `work` does it, in turn, in one process.
 
     Both from where the data go to the device to the epoch's end; in `work` that is from its `Started` until it looks
-    whether to go on after the `Epoch`: Steps told and written, `control` looked at before every step, a checkpoint
-    written through to the disk, and the older ones tidied away.
+    whether to go on after the `Epoch`: Steps told and written, `control` looked at before every step, the network
+    looked at from inside, a checkpoint written through to the disk, and the older ones tidied away.
     """
     settings.wait_passively()
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))

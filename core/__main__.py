@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,7 +27,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
 from core.verdict import SEEDS, Verdict
-from core.words import closest, text
+from core.words import closest, duration, text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +80,12 @@ def sentence(key: str, slots: dict[str, Any]) -> str:
 
 def train(options: argparse.Namespace) -> int:
     """Make a run of the fields given and work at it."""
-    given = {name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None}
-    return _work(_new_run(checked(given)), options)
+    return _work(_new_run(_spec(options)), options)
+
+
+def _spec(options: argparse.Namespace) -> RunSpec:
+    """The spec of the fields given. Raises: Refusal."""
+    return checked({name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None})
 
 
 def _new_run(spec: RunSpec) -> Run:
@@ -90,6 +95,28 @@ def _new_run(spec: RunSpec) -> Run:
     if source.state()[0] != "ready":
         raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
     return store.create(spec)
+
+
+def estimate(options: argparse.Namespace) -> int:
+    """How long a training would take here: a few steps on made-up images, measured; nothing is trained or stored."""
+    spec = _spec(options)
+    source = dataset(spec.data)
+    spec.table(
+        source.shape, len(source.class_names["en"])
+    )  # a layer that cannot fit is refused before torch is imported
+    from core.estimate import estimate as measured
+
+    try:
+        found = measured(spec, source)
+    except Refusal:
+        raise
+    except (RuntimeError, ValueError, MemoryError) as error:  # torch's own: too little memory, say
+        raise Refusal("error.unexpected", reason=str(error).partition("\n")[0]) from error
+    where = f"{found.steps} steps on {found.device}, {found.threads} thread{'s' if found.threads > 1 else ''}"
+    epoch, whole = (duration(seconds, language="en") for seconds in (found.epoch_seconds, found.seconds))
+    words = f"about {epoch} an epoch, {whole} in all (measured over {where}; other programs make it longer)"
+    _print(options, asdict(found), words)
+    return 0
 
 
 def recipes(options: argparse.Namespace) -> int:
@@ -396,10 +423,10 @@ def _parser() -> argparse.ArgumentParser:
     made = command("data", data)
     made.add_argument("action", nargs="?", choices=["list", "get"], default="list")
     made.add_argument("name", nargs="?", help="the data set to fetch")
-    made = command("train", train)
-    for name in RunSpec.model_fields:
-        flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
-        made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
+    for made in (command("train", train), command("estimate", estimate)):
+        for name in RunSpec.model_fields:
+            flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
+            made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
     made = command("recipes", recipes)
     made.add_argument("action", nargs="?", choices=["list", "run", "table"], default="list")
     made.add_argument("name", nargs="?", help="the recipe to run")

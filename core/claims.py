@@ -23,6 +23,11 @@ class Figure:
     value: float
     decimals: int
 
+    @property
+    def slack(self) -> float:
+        """Half a unit of the last decimal: so far off may be what the figure was rounded from."""
+        return 0.5 * 10.0**-self.decimals + 1e-12
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -48,17 +53,27 @@ class Doubt:
 
 
 def doubts(claim: Claim) -> list[Doubt] | None:
-    """What is wrong with a claim; None where it has too few figures to be checked."""
+    """What is wrong with a claim; None where it has too few figures to be checked.
+
+    Raises: Refusal, for a figure that is none of its kind: an accuracy above 1, say, or no images.
+    """
+    for share in (claim.accuracy, claim.balanced_accuracy, *claim.precision, *claim.recall):
+        if share and share.value > 1:
+            raise Refusal("error.no_share", value=share.value)
+    for size in (claim.n, claim.larger, claim.smaller, claim.ratio):
+        if size and size.value <= 0:
+            raise Refusal("error.no_size")
+    if len(claim.precision) != len(claim.recall) and claim.precision and claim.recall:
+        raise Refusal("error.columns_differ", precision=len(claim.precision), recall=len(claim.recall))
     checks: list[Doubt | None] = []
     if claim.accuracy and claim.loss:
-        checks.append(doubt_accuracy_at_loss(claim.loss.value, claim.accuracy.value))
+        checks.append(doubt_accuracy_at_loss(claim.loss, claim.accuracy))
     if claim.accuracy and claim.n:
-        checks.append(doubt_count(claim.accuracy.value, claim.accuracy.decimals, int(claim.n.value)))
-    if claim.precision and claim.recall and claim.balanced_accuracy:
-        precision, recall = ([figure.value for figure in column] for column in (claim.precision, claim.recall))
-        checks.append(doubt_columns(precision, recall, claim.balanced_accuracy.value))
-    if claim.larger and claim.smaller and claim.smaller.value and claim.ratio:
-        checks.append(doubt_ratio(claim.ratio.value, claim.larger.value, claim.smaller.value))
+        checks.append(doubt_count(claim.accuracy, int(claim.n.value)))
+    if claim.recall and claim.balanced_accuracy:
+        checks.append(doubt_columns(claim.precision, claim.recall, claim.balanced_accuracy))
+    if claim.larger and claim.smaller and claim.ratio:
+        checks.append(doubt_ratio(claim.ratio, claim.larger, claim.smaller))
     return [doubt for doubt in checks if doubt] if checks else None
 
 
@@ -71,10 +86,10 @@ def figure(word: str, language: str) -> Figure:
     """A number as people of the language write it, or with a point; a percentage is a share. Raises: Refusal."""
     marks = {name: re.escape(mark) for name, mark in number_marks(language).items()}
     plain = word.removesuffix("%")
-    if re.fullmatch(rf"\d{{1,3}}({marks['thousands']}\d{{3}})+({marks['decimal']}\d+)?", plain):
+    if re.fullmatch(rf"[1-9]\d{{0,2}}({marks['thousands']}\d{{3}})+({marks['decimal']}\d+)?", plain):
         plain = re.sub(marks["thousands"], "", plain)
     plain = plain.replace(",", ".")
-    if not re.fullmatch(r"\d+(\.\d+)?", plain):
+    if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", plain):
         raise Refusal("error.no_number", word=word[:40])
     decimals = len(plain.partition(".")[2])
     return Figure(float(plain) / 100, decimals + 2) if word.endswith("%") else Figure(float(plain), decimals)
@@ -86,7 +101,7 @@ def read_matrix(text: str) -> np.ndarray:
     Raises: Refusal, where it is no square of counts or holds no image.
     """
     rows = [row.replace(",", " ").replace(";", " ").split() for row in re.split(r"[|\n]", text) if row.strip(" ,;\r\t")]
-    for word in (word for row in rows for word in row if not re.fullmatch(r"\d{1,9}", word)):
+    for word in (word for row in rows for word in row if not re.fullmatch(r"\d{1,7}", word)):
         raise Refusal("error.no_count", word=word[:40])
     widths = {len(row) for row in rows}
     if widths != {len(rows)} or not 2 <= len(rows) <= MOST_CLASSES:
@@ -97,43 +112,51 @@ def read_matrix(text: str) -> np.ndarray:
     return matrix
 
 
-def doubt_accuracy_at_loss(loss: float, accuracy: float) -> Doubt | None:
-    """Whether a mean cross-entropy (nats) and an accuracy (0 to 1) can be of the same answers.
+def doubt_accuracy_at_loss(loss: Figure, accuracy: Figure) -> Doubt | None:
+    """Whether a mean cross-entropy (nats) and an accuracy can be of the same answers.
 
     A wrong answer gives the truth at most probability 1/2 and so costs ln 2 or more: accuracy >= 1 - loss / ln 2.
     """
-    least = 1 - loss / math.log(2)
-    if accuracy >= least - 0.0005:  # figures are rounded
+    least = 1 - (loss.value + loss.slack) / math.log(2)
+    if accuracy.value + accuracy.slack >= least:
         return None
-    return Doubt("claim.accuracy_at_loss", {"loss": loss, "accuracy": accuracy, "least": least})
+    return Doubt("claim.accuracy_at_loss", {"loss": loss.value, "accuracy": accuracy.value, "least": least})
 
 
-def doubt_columns(precision: Sequence[float], recall: Sequence[float], balanced_accuracy: float) -> Doubt | None:
-    """Whether the precision and recall columns of a table (0 to 1, a row a class) were taken for each other.
+def doubt_columns(precision: Sequence[Figure], recall: Sequence[Figure], balanced_accuracy: Figure) -> Doubt | None:
+    """Whether the mean of the recalls is the balanced accuracy, as it is by definition.
 
-    Balanced accuracy is the mean of the recalls; where it is the mean of the "precision" column, that column is recall.
+    Where the mean of the precisions is, the two columns were taken for each other.
     """
-    means = {"precision": sum(precision) / len(precision), "recall": sum(recall) / len(recall)}
-    near = {name: abs(mean - balanced_accuracy) < 0.0006 for name, mean in means.items()}
-    if near["recall"] or not near["precision"]:
+
+    def fits(column: Sequence[Figure]) -> bool:
+        slack = max(figure.slack for figure in column) + balanced_accuracy.slack
+        return abs(_mean(column) - balanced_accuracy.value) <= slack
+
+    if fits(recall):
         return None
-    return Doubt("claim.columns_swapped", {"balanced_accuracy": balanced_accuracy, **means})
+    slots = {"balanced_accuracy": balanced_accuracy.value, "recall": _mean(recall)}
+    if precision and fits(precision):
+        return Doubt("claim.columns_swapped", {**slots, "precision": _mean(precision)})
+    return Doubt("claim.balanced_accuracy", slots)
 
 
-def doubt_ratio(claimed: float, larger: float, smaller: float) -> Doubt | None:
+def doubt_ratio(claimed: Figure, larger: Figure, smaller: Figure) -> Doubt | None:
     """Whether `larger` is `claimed` times `smaller`, to 5 %."""
-    ratio = larger / smaller
-    if abs(claimed / ratio - 1) <= 0.05:
+    ratio = larger.value / smaller.value
+    if abs(claimed.value / ratio - 1) <= 0.05:
         return None
-    return Doubt("claim.ratio", {"claimed": claimed, "ratio": ratio, "larger": larger, "smaller": smaller})
+    slots = {"claimed": claimed.value, "ratio": ratio, "larger": larger.value, "smaller": smaller.value}
+    return Doubt("claim.ratio", slots)
 
 
-def doubt_count(accuracy: float, decimals: int, n: int) -> Doubt | None:
-    """Whether some number of right answers among `n` gives this accuracy (0 to 1), written with so many decimals."""
-    if any(round(count / n, decimals) == round(accuracy, decimals) for count in _near(accuracy * n, n)):
+def doubt_count(accuracy: Figure, n: int) -> Doubt | None:
+    """Whether some number of right answers among `n` gives this accuracy, rounded as it is written."""
+    nearest = round(accuracy.value * n)
+    if abs(nearest / n - accuracy.value) <= accuracy.slack:
         return None
-    return Doubt("claim.count", {"accuracy": accuracy, "n": n})
+    return Doubt("claim.count", {"accuracy": accuracy.value, "n": n})
 
 
-def _near(count: float, n: int) -> range:
-    return range(max(0, math.floor(count) - 1), min(n, math.ceil(count) + 1) + 1)
+def _mean(column: Sequence[Figure]) -> float:
+    return sum(figure.value for figure in column) / len(column)

@@ -31,6 +31,8 @@ def compare(a: Answers, b: Answers) -> Comparison:
     """Compare two models by what they said of the same images. Raises: Refusal, where the images are not the same."""
     if a.probabilities.shape != b.probabilities.shape or not np.array_equal(a.labels, b.labels):
         raise Refusal("error.other_images")
+    if a.images and b.images and a.images != b.images:
+        raise Refusal("error.other_images")
     fixed, broken = np.flatnonzero(b.is_right & ~a.is_right), np.flatnonzero(a.is_right & ~b.is_right)
     return Comparison(fixed, broken, mcnemar(len(fixed), len(broken)), b.confusion_matrix - a.confusion_matrix)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, cast
 
@@ -16,7 +16,8 @@ import numpy as np
 from core.refusal import Refusal
 from core.store import Run
 
-RESAMPLES = 2000  # tables drawn for an interval: its ends are then right to a twentieth of its length
+RESAMPLES = 2000  # tables drawn for an interval: its ends are then right to a twentieth of its length ...
+MOST_CELLS = 4_000_000  # ... and fewer where there are so many classes that they would take seconds
 BINS = 10  # of the probabilities 0 to 1, for calibration
 TEMPERATURES = (0.05, 20.0)  # between which the best one is looked for
 
@@ -27,6 +28,7 @@ class Answers:
 
     labels: np.ndarray  # int64 (N,)
     probabilities: np.ndarray  # float32 (N, K)
+    images: str = ""  # what names the images, see `splits.digest`; empty where it is not known
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -54,18 +56,19 @@ class Answers:
         return self.predicted == self.labels
 
     def loss(self) -> Measure:
-        """The mean cross-entropy in nats, with a normal interval: the mean of many images is nearly normal."""
+        """The mean cross-entropy in nats, with a normal interval above 0; none where a truth has probability 0."""
         losses = -np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny).astype(np.float64))
-        half = 1.959964 * losses.std(ddof=1) / math.sqrt(len(losses)) if len(losses) > 1 else math.nan
-        return Measure(float(losses.mean()), float(losses.mean() - half), float(losses.mean() + half), len(losses))
+        mean, n = float(losses.mean()), len(losses)
+        half = 1.959964 * losses.std(ddof=1) / math.sqrt(n) if n > 1 and self.of_truth.all() else math.nan
+        return Measure(mean, float(np.maximum(0, mean - half)), float(mean + half), n)
 
     def rank_of_truth(self, index: int) -> int:
         """1, if no class was more probable than the true one; at most K."""
         return 1 + int((self.probabilities[index] > self.of_truth[index]).sum())
 
     def representative(self, k: int) -> int | None:
-        """The image of class k that is recognised most surely; None, if the split has none of the class."""
-        places = np.flatnonzero(self.labels == k)
+        """The image of class k that is recognised most surely; None, if none of the class is recognised."""
+        places = np.flatnonzero((self.labels == k) & self.is_right)
         return int(places[self.probabilities[places, k].argmax()]) if len(places) else None
 
     def errors(self, order: Literal["index", "loss", "confidence"], cell: tuple[int, int] | None = None) -> np.ndarray:
@@ -87,7 +90,8 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
     prefix = "" if split == "test" else "val_"
     if f"{prefix}labels" not in stored:
         return None
-    return Answers(stored[f"{prefix}labels"].numpy(), stored[f"{prefix}probabilities"].numpy())
+    images = report.images if split == "test" else ""
+    return Answers(stored[f"{prefix}labels"].numpy(), stored[f"{prefix}probabilities"].numpy(), images)
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,16 @@ def calibration(answers: Answers) -> Calibration:
     return Calibration(edges, counts, confidence, accuracy, error)
 
 
-def temperature(val: Answers) -> float:
+def temperature(val: Answers) -> float | None:
     """What to divide the logits by so that val's cross-entropy is least; above 1 for a model that is too sure.
 
-    Never fitted on test. Source: Guo, Pleiss, Sun, Weinberger 2017, ICML.
+    None where val has no error: then there is no least, the surer the better. Never fitted on test.
+    Source: Guo, Pleiss, Sun, Weinberger 2017, ICML.
     """
     from scipy.optimize import minimize_scalar
 
+    if val.is_right.all():
+        return None
     low, high = np.log(TEMPERATURES)
     found = minimize_scalar(lambda log: tempered(val, math.exp(log)).loss().value, bounds=(low, high), method="bounded")
     return math.exp(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]
@@ -132,7 +139,7 @@ def tempered(answers: Answers, temperature: float) -> Answers:
     from scipy.special import softmax
 
     logits = np.log(np.maximum(answers.probabilities, np.finfo(np.float32).tiny))
-    return Answers(answers.labels, softmax(logits / temperature, axis=1))
+    return replace(answers, probabilities=softmax(logits / temperature, axis=1))
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -164,7 +171,7 @@ class ClassMeasures:
 class Measures:
     """What a confusion matrix says, each from 0 to 1 but kappa, which may be below 0."""
 
-    accuracy: Measure  # Wilson; the other intervals are of a bootstrap, NaN where there is no error
+    accuracy: Measure  # Wilson; the other intervals are of a bootstrap, NaN where all resamplings agree
     errors: int
     balanced_accuracy: Measure  # the mean of the recalls of the classes that have images
     macro_f1: Measure  # the mean over the classes that have images or were predicted
@@ -173,8 +180,16 @@ class Measures:
     classes: tuple[ClassMeasures, ...]
 
 
-def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
-    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one."""
+def resamples(classes: int) -> int:
+    """How many tables are drawn for the intervals of a matrix of K = `classes`."""
+    return max(200, min(RESAMPLES, MOST_CELLS // classes**2))
+
+
+def measures(matrix: np.ndarray | Sequence[Sequence[int]], *, intervals: bool = True) -> Measures:
+    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one.
+
+    Without `intervals` those of the bootstrap, which take the time, are NaN.
+    """
     from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
     matrix = np.asarray(matrix)
@@ -189,12 +204,10 @@ def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
     )
     one_class = n * n == int(support @ predicted)
     kappa = math.nan if one_class else float(cohen_kappa_score(true, answered, sample_weight=weights))
-    drawn = _of_tables(
-        np.random.default_rng(0).multinomial(n, matrix.ravel() / n, RESAMPLES).reshape(-1, *matrix.shape)
-    )
+    drawn = _drawn(matrix) if intervals else {}
 
     def resampled(value: float, name: str) -> Measure:
-        return Measure(value, *_middle(drawn[name]), n)
+        return Measure(value, *(_middle(drawn[name]) if drawn else (math.nan, math.nan)), n)
 
     return Measures(
         accuracy=proportion(correct, n),
@@ -225,6 +238,17 @@ def _f1(right: int, union: int) -> Measure:
     return Measure(value, low, high, union)
 
 
+def _drawn(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """The measures (R,) of tables drawn as if the images were, as many at a time as take little memory."""
+    chance, left, parts = np.random.default_rng(0), resamples(len(matrix)), []
+    while left:
+        some = min(left, max(1, MOST_CELLS // matrix.size))
+        drawn = chance.multinomial(matrix.sum(), matrix.ravel() / matrix.sum(), some)
+        parts.append(_of_tables(drawn.reshape(-1, *matrix.shape)))
+        left -= some
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
     """The measures of many confusion matrices (R, K, K) at once, (R,) each: scikit-learn takes one at a time.
 
@@ -241,7 +265,7 @@ def _of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:
-    """The ends of the middle 95 % of values (R,); NaN where all are one, as they are where no error was seen."""
+    """The ends of the middle 95 % of values (R,); NaN where all are one: such resampling tells nothing."""
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [0.025, 0.975]) if len(np.unique(values)) > 1 else (math.nan, math.nan)
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Started | Step | Epoch | Checkpoint | Report | Failure: all that a run says, one JSON object a line.
+"""Started | Step | Inside | Epoch | Checkpoint | Report | Failure: all that a run says, one JSON object a line.
 
 `Checkpoint` is the one that the plan did not have: it commits the state that a pause, a stop or a lost server saves in
 the middle of an epoch, as an `Epoch` commits the state at an epoch's end.
@@ -71,6 +71,38 @@ class Epoch(_Event):
     sha256: str = ""
 
 
+class Histogram(BaseModel):
+    """How the values of one kind in one layer are spread: images have no part in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    layer: int  # number, from 1
+    what: str  # "weight", "bias", or "gradient" of the last step's weights
+    low: float
+    high: float
+    counts: tuple[int, ...]  # values in bins of equal width between both ends
+
+
+class Activity(BaseModel):
+    """How much of an activation function's output is stuck, 0 to 1, see `inside._stuck`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    layer: int
+    function: str  # "relu", "sigmoid", "tanh"
+    stuck: float
+
+
+class Inside(_Event):
+    """What the network looks like inside at the end of an epoch; said before its Epoch."""
+
+    event: Literal["inside"] = "inside"
+    epoch: int
+    step: int
+    histograms: tuple[Histogram, ...]
+    activities: tuple[Activity, ...]
+
+
 class Checkpoint(_Event):
     """A state in the middle of an epoch is on the disk: the run pauses, stops or has lost its server."""
 
@@ -102,6 +134,7 @@ class Report(_Event):
     model_sha256: str
     predictions: str
     predictions_sha256: str
+    images: str = ""  # what names the test images, see `splits.digest`; runs of the first versions have none
 
 
 class Failure(_Event):
@@ -114,7 +147,7 @@ class Failure(_Event):
     trace: str
 
 
-Event = Started | Step | Epoch | Checkpoint | Report | Failure
+Event = Started | Step | Inside | Epoch | Checkpoint | Report | Failure
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
@@ -138,7 +171,7 @@ def continued(events: Iterable[Event]) -> list[Event]:
         if isinstance(event, Started):
             kept = [old for old in kept if not (isinstance(old, Step | Epoch | Checkpoint) and old.step > event.step)]
             # The last step of an epoch is done, and its look at val goes again.
-            kept = [old for old in kept if not (isinstance(old, Epoch) and old.epoch > event.epoch)]
+            kept = [old for old in kept if not (isinstance(old, Inside | Epoch) and old.epoch > event.epoch)]
             kept = [old for old in kept if not isinstance(old, Failure)]
         kept.append(event)
     return kept

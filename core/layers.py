@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from core.activations import FUNCTIONS, Activation
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
     from torch import nn
 
 Shape = tuple[int, ...]  # (C, H, W) of a picture or feature map; (D,) of a vector
-Activation = Literal["none", "relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh"]
 Count = Annotated[int, Field(ge=1, le=65_536)]
 Window = Annotated[int, Field(ge=1, le=64)]
 
 
 class Layer(BaseModel):
-    """One layer; its fields, in order, are what stands between the brackets of its text form."""
+    """One layer; its fields, in order, are what stands between the brackets of its text form.
+
+    A field's example is the value that a new layer begins with in the editor; without one it is the default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Any  # each layer's own word
@@ -86,11 +89,11 @@ class Conv(Layer):
     """Convolution with square kernels; `padding` in pixels, or `same` to keep height and width (stride 1)."""
 
     kind: Literal["conv"] = "conv"
-    filters: Count
-    kernel: Window
+    filters: Count = Field(examples=[16])
+    kernel: Window = Field(examples=[3])
     stride: Window = 1
-    padding: Annotated[int, Field(ge=0, le=64)] | Literal["same"] = 0
-    activation: Activation = "none"
+    padding: Annotated[int, Field(ge=0, le=64)] | Literal["same"] = Field(default=0, examples=["same"])
+    activation: Activation = Field(default="none", examples=["relu"])
     window: ClassVar = "window"
 
     def shape_after(self, shape: Shape) -> Shape:
@@ -126,7 +129,7 @@ class Conv(Layer):
 class Pool(Layer):
     """What the two poolings share: a square window that moves by its own size."""
 
-    size: Window
+    size: Window = Field(examples=[2])
     window: ClassVar = "window"
 
     @property
@@ -202,8 +205,8 @@ class Dense(Layer):
     """Every output is a weighted sum of every input; `units=classes` gives one logit for each class."""
 
     kind: Literal["dense"] = "dense"
-    units: Count | Literal["classes"]
-    activation: Activation = "none"
+    units: Count | Literal["classes"] = Field(examples=[64])
+    activation: Activation = Field(default="none", examples=["relu"])
     window: ClassVar = "everything"
 
     def resolved(self, classes: int) -> Dense:
@@ -232,7 +235,7 @@ class Dropout(Layer):
     """While training, each value is set to zero with probability `rate`."""
 
     kind: Literal["dropout"] = "dropout"
-    rate: Annotated[float, Field(ge=0, lt=1)]
+    rate: Annotated[float, Field(ge=0, lt=1)] = Field(examples=[0.25])
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
         from core.modules import Dropout as Module
@@ -265,7 +268,7 @@ class ActivationLayer(Layer):
     """An activation function on its own, as after a batch norm."""
 
     kind: Literal["activation"] = "activation"
-    function: Activation
+    function: Activation = Field(examples=["relu"])
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
         return _activation(self.function)
@@ -278,7 +281,7 @@ class DenseBlock(Layer):
     """
 
     kind: Literal["dense_block"] = "dense_block"
-    layers: Annotated[int, Field(ge=1, le=64)]
+    layers: Annotated[int, Field(ge=1, le=64)] = Field(examples=[2])
     growth: Count = 32
     bottleneck: Count = 128
     window: ClassVar = "window"
@@ -341,12 +344,16 @@ class Row:
 
 
 def table(layers: Iterable[Layer], shape: Shape, classes: int) -> list[Row]:
-    """The network's lines for images of `shape` (C, H, W) and K = `classes`.
+    """The network's lines for images of `shape` (C, H, W) and K = `classes`. Raises: Refusal, as `rows` does."""
+    return list(rows(layers, shape, classes))
+
+
+def rows(layers: Iterable[Layer], shape: Shape, classes: int) -> Iterator[Row]:
+    """The lines of `table` one by one, as far as the layers fit.
 
     Raises: Refusal, with the layer named, where one cannot fit or the last one does not give K logits.
     """
-    rows: list[Row] = []
-    side, field, jump = max(shape[1:]), 1, 1
+    side, field, jump, total = max(shape[1:]), 1, 1, 0
     for number, layer in enumerate(layers, start=1):
         layer = layer.resolved(classes)
         try:
@@ -359,15 +366,30 @@ def table(layers: Iterable[Layer], shape: Shape, classes: int) -> list[Row]:
             window: Any = layer
             field, jump = min(side, field + (window.kernel - 1) * jump), jump * window.stride
         parameters, statistics = layer.parameters(shape), layer.statistics(shape)
-        rows.append(Row(number, layer, shape, after, parameters, statistics, layer.macs(shape), field))
-        if sum(row.parameters for row in rows) > MOST_PARAMETERS:
+        total += parameters
+        if total > MOST_PARAMETERS:
             raise Refusal("error.network_too_large", number=number, layer=str(layer), most=MOST_PARAMETERS)
         if math.prod(after) > MOST_VALUES:
             raise Refusal("error.output_too_large", number=number, layer=str(layer), shape=shape_text(after))
+        yield Row(number, layer, shape, after, parameters, statistics, layer.macs(shape), field)
         shape = after
     if shape != (classes,):
         raise Refusal("error.last_layer", classes=classes, shape=shape_text(shape))
-    return rows
+
+
+def code_size(rows: Sequence[Row]) -> int | None:
+    """How many numbers an encoder makes of one image; None for a network without an encoder.
+
+    An encoder is taken to be what learns before the feature maps become a vector, if an MLP of its own reads that
+    vector: two hidden dense layers or more, as in report 004 (784 -> 1,600, then 64-32-10). The usual network of
+    convolutions with one hidden layer, or none, widens the image more often than not and is not said to compress it.
+    """
+    for at, row in enumerate(rows):
+        if len(row.shape_before) == 3 and len(row.shape) == 1:
+            learns = any(before.parameters for before in rows[:at])
+            dense = sum(isinstance(after.layer, Dense) for after in rows[at:])
+            return row.shape[0] if learns and dense > 2 else None
+    return None
 
 
 def build(layers: Iterable[Layer], shape: Shape, classes: int) -> nn.Sequential:
@@ -404,6 +426,12 @@ def text(layers: Iterable[Layer]) -> str:
 def shape_text(shape: Shape) -> str:
     """`16 x 5 x 5`, as people write it."""
     return " x ".join(map(str, shape))
+
+
+def new_layer(kind: str) -> Any:
+    """A layer of this kind as the editor begins with it."""
+    fields = KINDS[kind].model_fields.items()
+    return KINDS[kind].model_validate({name: field.examples[0] for name, field in fields if field.examples})
 
 
 def _layer(kind: str, arguments: str, word: str) -> Any:
@@ -448,12 +476,4 @@ def _with_activation(name: str, module: nn.Module, activation: Activation) -> nn
 def _activation(name: Activation) -> nn.Module:
     from torch import nn
 
-    return {
-        "none": nn.Identity,
-        "relu": nn.ReLU,
-        "leaky_relu": nn.LeakyReLU,
-        "gelu": nn.GELU,
-        "silu": nn.SiLU,
-        "sigmoid": nn.Sigmoid,
-        "tanh": nn.Tanh,
-    }[name]()
+    return getattr(nn, FUNCTIONS[name].module)()

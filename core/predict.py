@@ -5,13 +5,14 @@ The model is the run's best one; of a run that is not done, the newest checkpoin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.datasets import Split, datasets
-from core.drawing import fit_picture, prepare
+from core.drawing import Prepared, fit_picture, prepare, stands_apart
 from core.events import Started
 from core.refusal import Refusal
 from core.splits import resized
@@ -19,6 +20,9 @@ from core.store import Run
 
 if TYPE_CHECKING:
     from torch import nn
+
+SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 97 % of the digits of val
+MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Model:
     epoch: int  # whose weights these are
     done: bool  # False: of a run that has not finished
 
+    def names(self, language: str) -> tuple[str, ...]:
+        """The names of the K classes; English where the language had none yet."""
+        return self.class_names.get(language, self.class_names["en"])
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 (N, K) for images uint8 (N, C, H, W) of the model's shape."""
         import torch
@@ -42,15 +50,36 @@ class Model:
         parts = logits_in_parts(self.module, torch.tensor(images), 100)
         return torch.cat([logits.softmax(dim=1) for logits in parts]).numpy()
 
-    def image(self, rgba: np.ndarray) -> np.ndarray | None:
-        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn."""
+    def image(self, rgba: np.ndarray, *, without: Collection[str] = ()) -> np.ndarray | None:
+        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn.
+
+        `without` names steps of the preparation of a digit that are left out.
+        """
         if not self.digits:
             return fit_picture(rgba, self.shape)
-        drawn = prepare(rgba).image
+        drawn = prepare(rgba, without=without).image
         if drawn is None:
             return None
         split = Split(images=drawn[None, None], labels=np.zeros(1, dtype=np.int64))
         return resized(split, self.shape[1]).images[0]
+
+
+def doubt(drawing: Prepared, probabilities: np.ndarray) -> str | None:
+    """The text key of why a model had better not name a digit for this drawing; None where it may.
+
+    `benchmarks/drawing.py` measures what this costs of the digits, and how much else it holds back.
+
+    Args:
+        drawing: from `prepare`; with nothing drawn the probabilities are not looked at.
+        probabilities: (K,) that the model gives to its image.
+    """
+    if drawing.image is None:
+        return "doubt.empty"
+    if stands_apart(drawing.pictures["ink"]):
+        return "doubt.several"
+    if drawing.image.sum() > 255 * MOST_INK:
+        return "doubt.blot"
+    return "doubt.unsure" if probabilities.max() < SURE else None
 
 
 def reads_digits(run: Run) -> bool:

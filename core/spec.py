@@ -74,6 +74,8 @@ class RunSpec(BaseModel):
     rotation: float = _field(0.0, "augmentation", ge=0, le=180, unit="degrees")
     shift: float = _field(0.0, "augmentation", ge=0, le=32, unit="px")
     zoom: float = _field(0.0, "augmentation", ge=0, le=1)
+    elastic: float = _field(0.0, "augmentation", ge=0, le=8, unit="px")
+    stroke_width: float = _field(0.0, "augmentation", ge=0, le=1, unit="px")
 
     best_by: Literal["val_accuracy", "val_loss", "last"] = _field("val_accuracy", "stop")
     target_accuracy: Annotated[float | None, NotUsed] = _field(None, "stop", gt=0, le=1)

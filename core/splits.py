@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +39,20 @@ def choose(spec: RunSpec, splits: Splits) -> Splits:
     return Splits(train=train, val=val, test=test)
 
 
+def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
+    """How many images `choose` gives to train and val, of a data set with these `counts`, loading none of them.
+
+    `stratified` rounds within each class, so it may give a few images more or fewer.
+    Raises: Refusal, where `official` is asked of a data set without one.
+    """
+    if spec.split == "official":
+        if not counts.get("val"):
+            raise Refusal("error.no_official_val", data=spec.data)
+        return counts["train"], counts["val"]
+    n_val = max(1, round(counts["train"] * spec.val_fraction))
+    return max(1, counts["train"] - n_val), n_val
+
+
 def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
     """The places (M,) in the authors' train split, in order, that the spec's rule gives to val."""
     n = len(labels)
@@ -51,6 +67,11 @@ def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
     if not len(chosen):  # classes so small that a fraction of each is none
         chosen = np.sort(generator.permutation(n)[: max(1, round(n * spec.val_fraction))])
     return chosen
+
+
+def digest(split: Split) -> str:
+    """What names the images of a split, their order and their sizes: equal for equal images alone."""
+    return hashlib.sha256(repr(split.images.shape).encode() + split.images.tobytes()).hexdigest()
 
 
 def resized(split: Split, side: int) -> Split:

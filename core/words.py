@@ -107,7 +107,8 @@ def number(value: float, digits: int | None = None, *, language: str) -> str:
 
 def number_marks(language: str) -> dict[str, str]:
     """The signs that part a number's decimals (`decimal`) and its thousands (`thousands`) in the language."""
-    return {"decimal": text(language, "number.decimal"), "thousands": text(language, "number.thousands")}
+    found = words(language)
+    return {"decimal": found["number.decimal"], "thousands": found["number.thousands"]}
 
 
 def percent(share: float, digits: int = 1, *, language: str) -> str:

@@ -30,9 +30,10 @@ from core import evaluate, settings, store
 from core.datasets import Dataset, Split, Splits, dataset
 from core.engine import useful_threads
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
+from core.inside import look_inside
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.splits import choose
+from core.splits import choose, digest
 from core.store import Control, Run
 from core.train import Data, State, below, sums_of, train
 
@@ -93,8 +94,10 @@ class _Worker:
         self._say(_started(run, source, splits, state, threads))
         if not self._may_go_on(state):
             return
-        for event in train(spec, Data.of(splits, device), state):
+        data = Data.of(splits, device)
+        for event in train(spec, data, state):
             if isinstance(event, Epoch):
+                self._say(look_inside(state, data.val_images, event))
                 name, sha256 = self._save(state)
                 self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                 self._tidy(event.best_epoch)
@@ -177,7 +180,7 @@ class _Worker:
             probabilities, loss = answered
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": torch.tensor(split.labels)}
         matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
-        measures = evaluate.measures(matrix)
+        measures = evaluate.measures(matrix, intervals=False)
         return Report(
             run=run.name,
             best_epoch=state.best_epoch,
@@ -196,6 +199,7 @@ class _Worker:
             model_sha256=run.save(store.MODEL, model.state_dict()),
             predictions=store.PREDICTIONS,
             predictions_sha256=run.save(store.PREDICTIONS, predictions),
+            images=digest(splits.test),
         )
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:

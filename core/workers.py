@@ -9,11 +9,18 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
+
+import psutil
 
 from core import settings
+from core.layers import text
+from core.refusal import Refusal
+from core.spec import RunSpec
 from core.store import Run
 
 GRACE = 5.0  # seconds that a worker has to leave by itself when it is asked to stop
+MOST_FOR_ESTIMATE = 120.0  # seconds; torch is imported, then some twenty steps are made
 SPARE_AFTER = 2.0  # seconds from the start to the first waiting process, so that it does not slow the first page down
 
 
@@ -121,6 +128,32 @@ class Workers:
                 if time.monotonic() - asked > GRACE:
                     process.kill()
         _end(process)
+
+
+def estimated(spec: RunSpec) -> dict[str, Any]:
+    """What `python -m core estimate --json` says of a spec: measured in a process that gives way to trainings.
+
+    Raises: Refusal, where it cannot be measured.
+    """
+    values = {**dict(spec), "layers": text(spec.layers)}
+    flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    with subprocess.Popen(
+        [sys.executable, "-m", "core", "estimate", "--json", *flags],
+        cwd=settings.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # A worker has 10, so a training gets three times as much of the processor.
+        psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
+        try:
+            output, error = process.communicate(timeout=MOST_FOR_ESTIMATE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise Refusal("error.unexpected", reason="timeout") from None
+    if process.returncode:
+        raise Refusal("error.unexpected", reason=error.strip())
+    return json.loads(output)
 
 
 def _process() -> subprocess.Popen[str]:

@@ -9,7 +9,7 @@ from ui import form, live, network
 from ui.text import t
 
 left, right = st.columns([1, 2], gap="large")
-rows = []
+spec, source, rows = None, None, []
 
 with left:
     values = form.first_fields()
@@ -24,6 +24,7 @@ with left:
             network.test_use_notice(spec)
             if network.data_are_here(source):
                 st.button(t("train.start"), type="primary", width="stretch", on_click=live.start, args=(spec,))
+            network.how_long(spec)
         if "refused" in st.session_state:
             raise st.session_state.pop("refused")
     except Refusal as refusal:
@@ -33,5 +34,5 @@ with right:
     run = live.choose()
     if run:
         live.panel(run)
-    if rows:
-        network.summary(rows, open=run is None)
+    if spec and source:
+        network.panel(spec, source, rows, open=run is None)

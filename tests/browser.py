@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,14 +76,14 @@ def wait_for_answer(url: str, seconds: float = 30) -> None:
             time.sleep(0.05)
 
 
-def draw(page, *strokes: tuple[tuple[float, float], ...], sheet: str = "canvas.sheet") -> None:
+def draw(page, *strokes: Sequence[tuple[float, float]], sheet: str = "canvas.sheet", steps: int = 8) -> None:
     """Draw strokes with the mouse on the page's pad, or another sheet; points are shares (0 to 1) of its side."""
     box = page.locator(sheet).bounding_box()
     for first, *others in strokes:
         page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
         page.mouse.down()
         for x, y in others:
-            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=steps)
         page.mouse.up()
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from streamlit.testing.v1 import AppTest
 
 from core.settings import wait_passively
+from tests.browser import ROOT
 from tests.driver import Driver
 
 wait_passively()  # before anybody imports torch
@@ -35,6 +37,12 @@ def tiny_data(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory) -> Path:
+    """A cache folder for those who read the real data: to draw the pen digits takes seconds."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def home(tmp_path, tiny_data, monkeypatch) -> Path:
     """The store of one test; data and cache are of the tests, too."""
@@ -44,6 +52,27 @@ def home(tmp_path, tiny_data, monkeypatch) -> Path:
     monkeypatch.setenv("BANCADA_DEVICE", "cpu")
     monkeypatch.setenv("BANCADA_THREADS", "1")
     return tmp_path / "store"
+
+
+@pytest.fixture
+def frame(tmp_path, monkeypatch):
+    """The app over a store of its own, as a visitor of a language meets it."""
+    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
+
+    def visit(page: str = "train", language: str = "en", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
+        app.query_params["lang"] = language.replace("_", "-")
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "train":
+            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+        assert not app.exception
+        return app
+
+    return visit
 
 
 @pytest.fixture(scope="session")

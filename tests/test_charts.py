@@ -180,6 +180,34 @@ def test_thinning_keeps_a_lone_spike():
     assert 9 in charts.lttb(points, 100)[:, 1]
 
 
+# ---- functions
+
+X = np.linspace(-8, 8, 321)
+
+
+def functions(count=3):
+    values = {f"f{place}": X * place for place in range(count)}
+    return charts.functions(X, values, x_title="x", y_title="Derivada", language="pt_BR")
+
+
+def test_functions_are_told_apart_by_dash_and_point_and_marked_at_every_second_number():
+    line, points = by_mark(functions(5), "line")[0], by_mark(functions(5), "point")[0]
+    assert len({tuple(dash) for dash in line["encoding"]["strokeDash"]["scale"]["range"]}) == 5
+    assert len(set(points["encoding"]["shape"]["scale"]["range"])) == 5
+    assert {row["x"] for row in points["rows"]} == set(range(-8, 9, 2))
+    assert len(line["rows"]) == 5 * 321
+
+
+def test_the_values_of_functions_are_written_in_the_language():
+    table = charts.functions_table(X, {"f": X / 4}, x_title="x", language="pt_BR")
+    assert table["x"].tolist() == list(range(-8, 9, 2))
+    assert table["f"].tolist()[5] == "0,5"
+
+
+def test_no_function_is_an_empty_chart():
+    assert by_mark(functions(0), "line")[0]["rows"] == []
+
+
 # ---- confusion matrix
 
 

@@ -1,7 +1,5 @@
 """Impossible figures of the published reports are found, and possible ones are left alone."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,11 +22,16 @@ from core.refusal import Refusal
 from tests.test_evaluate import BLOOD_CNN, BLOOD_MLP
 
 
+def said(word):
+    return figure(word, "en")
+
+
 def test_the_loss_of_003_b_does_not_go_with_its_accuracy():
-    doubt = doubt_accuracy_at_loss(0.0836, 0.0990)
+    doubt = doubt_accuracy_at_loss(said("0.0836"), said("0.0990"))
     assert doubt
     assert doubt.slots["least"] == pytest.approx(0.879, abs=0.0005)
-    assert doubt_accuracy_at_loss(0.0836, 0.9745) is None
+    assert doubt_accuracy_at_loss(said("0.0836"), said("0.9745")) is None
+    assert doubt_accuracy_at_loss(said("0.08"), said("0.88")) is None, "0.085 and 0.8849 are written so"
 
 
 @given(st.integers(2, 10), st.integers(0, 2**32 - 1))
@@ -37,41 +40,51 @@ def test_no_answers_that_can_be_given_are_doubted(classes, seed):
     probabilities = random.dirichlet(np.full(classes, 0.5), size=40)
     labels = random.integers(0, classes, 40)
     loss = float(-np.log(np.maximum(probabilities[np.arange(40), labels], 1e-300)).mean())
-    assert doubt_accuracy_at_loss(loss, float((probabilities.argmax(axis=1) == labels).mean())) is None
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    assert doubt_accuracy_at_loss(said(f"{loss:.4f}"), said(f"{accuracy:.4f}")) is None
 
 
+@pytest.mark.parametrize("decimals", [2, 3, 4])
 @pytest.mark.parametrize("counts", [BLOOD_MLP, BLOOD_CNN], ids=["table 2", "table 4"])
-def test_the_swapped_columns_of_002_are_found_and_the_right_ones_are_not(counts):
+def test_the_swapped_columns_of_002_are_found_and_the_right_ones_are_not(counts, decimals):
     result = measures(counts)
-    precision = [round(one.precision.value, 4) for one in result.classes]
-    recall = [round(one.recall.value, 4) for one in result.classes]
-    assert doubt_columns(recall, precision, round(result.balanced_accuracy.value, 4))
-    assert doubt_columns(precision, recall, round(result.balanced_accuracy.value, 4)) is None
+    precision = [said(f"{one.precision.value:.{decimals}f}") for one in result.classes]
+    recall = [said(f"{one.recall.value:.{decimals}f}") for one in result.classes]
+    balanced = said(f"{result.balanced_accuracy.value:.4f}")
+    doubt = doubt_columns(recall, precision, balanced)
+    assert doubt
+    assert doubt.key == "claim.columns_swapped"
+    assert doubt_columns(precision, recall, balanced) is None
 
 
-def test_columns_that_give_no_reason_are_left_alone():
-    assert doubt_columns([0.5, 0.7], [0.6, 0.6], 0.9) is None
+def test_a_balanced_accuracy_that_is_not_the_mean_of_the_recalls_is_doubted():
+    doubt = doubt_columns([said("0.5"), said("0.7")], [said("0.6"), said("0.6")], said("0.9"))
+    assert doubt
+    assert doubt.key == "claim.balanced_accuracy"
 
 
 def test_842_times_fewer_parameters_are_83_times():
-    doubt = doubt_ratio(842, 9_670_664, 115_976)
+    doubt = doubt_ratio(said("842"), said("9670664"), said("115976"))
     assert doubt
     assert round(doubt.slots["ratio"], 1) == 83.4
-    assert doubt_ratio(83, 9_670_664, 115_976) is None
+    assert doubt_ratio(said("83"), said("9670664"), said("115976")) is None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "n"), [("0.8705", 3_421), ("0.8838", 3_588), ("1.0000", 7), ("0.13", 8), ("0.063", 16), ("90.63%", 32)]
+)
+def test_an_accuracy_that_a_count_gives_is_not_doubted_however_it_was_rounded(accuracy, n):
+    assert doubt_count(said(accuracy), n) is None
 
 
 def test_an_accuracy_that_no_count_gives_is_doubted():
-    assert doubt_count(0.8705, 4, 3_421) is None
-    assert doubt_count(0.8838, 4, 3_588) is None
-    assert doubt_count(0.85, 2, 3)
-    assert doubt_count(1.0, 4, 7) is None
+    assert doubt_count(said("0.85"), 3)
 
 
 @given(st.integers(1, 5_000), st.data())
 def test_no_accuracy_that_a_count_gives_is_doubted(n, data):
     count = data.draw(st.integers(0, n))
-    assert doubt_count(round(count / n, 4), 4, n) is None
-    assert math.isfinite(count / n)
+    assert doubt_count(said(f"{count / n:.4f}"), n) is None
 
 
 @pytest.mark.parametrize(
@@ -84,6 +97,8 @@ def test_no_accuracy_that_a_count_gives_is_doubted(n, data):
         ("9,670,664", "en", Figure(9_670_664, 0)),
         ("9.670.664", "pt_BR", Figure(9_670_664, 0)),
         ("842", "pt_BR", Figure(842, 0)),
+        ("0.990", "pt_BR", Figure(0.99, 3)),
+        ("0,875", "en", Figure(0.875, 3)),
     ],
 )
 def test_a_figure_is_read_as_people_of_the_language_write_it(word, language, wanted):
@@ -91,7 +106,7 @@ def test_a_figure_is_read_as_people_of_the_language_write_it(word, language, wan
     assert (found.value, found.decimals) == (pytest.approx(wanted.value), wanted.decimals)
 
 
-@pytest.mark.parametrize("word", ["high", "0.87.05", "-1", "1e3", "nan", "%", ""])
+@pytest.mark.parametrize("word", ["high", "0.87.05", "-1", "1e3", "nan", "%", "", "9" * 400])
 def test_what_is_no_figure_is_refused_with_the_word(word):
     with pytest.raises(Refusal, match=r"error\.no_number"):
         figure(word, "en")
@@ -107,6 +122,20 @@ def test_a_claim_is_checked_as_far_as_its_figures_go():
     assert [doubt.key for doubt in found or ()] == ["claim.ratio"]
     column = figures("0,5 0,7; 0,9", "pt_BR")
     assert doubts(Claim(precision=column, recall=figures("0.6 0.6 0.6", "en"), balanced_accuracy=Figure(0.7, 2)))
+
+
+@pytest.mark.parametrize(
+    ("claim", "error"),
+    [
+        (Claim(accuracy=Figure(98.5, 1), loss=Figure(0.05, 2)), "no_share"),
+        (Claim(accuracy=Figure(0.9, 1), n=Figure(0, 0)), "no_size"),
+        (Claim(larger=Figure(0, 0), smaller=Figure(1, 0), ratio=Figure(2, 0)), "no_size"),
+        (Claim(precision=(Figure(0.5, 1),), recall=(Figure(0.5, 1),) * 2), "columns_differ"),
+    ],
+)
+def test_figures_that_are_none_of_their_kind_are_refused(claim, error):
+    with pytest.raises(Refusal, match=rf"error\.{error}"):
+        doubts(claim)
 
 
 @pytest.mark.parametrize("text", ["3 1\n0 2", "3 1 | 0 2", "3, 1\r\n0, 2\n\n", " 3;1 |0;2| "])

@@ -99,7 +99,7 @@ def trained(shell):
 def test_train_prints_its_events_and_last_the_report(shell, trained):
     kinds = [line["event"] for line in trained]
     assert kinds[0] == "started"
-    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["epoch"] + ["report"]
+    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["inside", "epoch"] + ["report"]
     report = trained[-1]
     assert report["n"] == 1000
     assert 0.8 < report["accuracy"] < 1
@@ -397,6 +397,7 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["train", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
         (["train", "--layers", "flaten"], ["“flaten”"]),
         (["train", "--data", "mnist"], ["mnist", "data get mnist"]),
+        (["estimate", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
         (["recipes", "run", "mnist-fast", "--seed", "1"], ["mnist", "data get mnist"]),
         (["recipes", "run", "mnist-fast", "--seed", "x"], ["seed", "“x”"]),
         (["recipes", "run", "mnist-slow"], ["“mnist-slow”", "mnist-fast"]),

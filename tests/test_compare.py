@@ -36,6 +36,9 @@ def test_other_images_are_refused():
         compare(Answers(LABELS, answers(*LABELS)), Answers(LABELS[::-1], answers(*LABELS)))
     with pytest.raises(Refusal, match=r"error\.other_images"):
         compare(Answers(LABELS, answers(*LABELS)), Answers(LABELS[:4], answers(*LABELS[:4])))
+    with pytest.raises(Refusal, match=r"error\.other_images"):
+        compare(Answers(LABELS, answers(*LABELS), "one"), Answers(LABELS, answers(*LABELS), "other"))
+    assert compare(Answers(LABELS, answers(*LABELS), "one"), Answers(LABELS, answers(*LABELS))).p == 1
 
 
 def test_mcnemars_probability_is_the_published_one():

@@ -59,7 +59,8 @@ def small_spec(**fields):
     layers = (
         "conv(8, 3, activation=relu), max_pool(2), flatten, dropout(0.3), dense(32, activation=relu), dense(classes)"
     )
-    return checked({"layers": layers, "batch_size": 24, "epochs": 2, "precision": "float32", "rotation": 10} | fields)
+    changes = {"rotation": 10, "elastic": 1, "stroke_width": 0.5}
+    return checked({"layers": layers, "batch_size": 24, "epochs": 2, "precision": "float32"} | changes | fields)
 
 
 @pytest.fixture
@@ -213,7 +214,7 @@ def test_parts_draw_different_chances(small_parts):
     dropout = next(module for module in state.model.modules() if isinstance(module, Dropout))
     dropout.register_forward_hook(lambda *ends: seen.append((ends[-1] == 0).numpy().tobytes()))
     data.train_images[:] = 200  # all alike, so that chance alone tells the parts apart
-    spec = small_spec(rotation=0)
+    spec = small_spec(rotation=0, elastic=0, stroke_width=0)
     state.engine.model.train()
     update(spec, data, state, torch.arange(24), 0.01)
     state.step += 1
@@ -382,7 +383,8 @@ def test_an_augmented_image_is_torchvisions_affine_map_of_it(fields):
 
 
 def test_each_look_at_an_image_is_another_and_repeats_by_the_seed():
-    spec, images = checked({"rotation": 20, "shift": 2, "zoom": 0.2}), torch.tensor(some_split(3).images)
+    changes = {"rotation": 20, "shift": 2, "zoom": 0.2, "elastic": 2, "stroke_width": 0.5}
+    spec, images = checked(changes), torch.tensor(some_split(3).images)
     looks = []
     for seed in (1, 2, 1):
         chance.generator = torch.Generator().manual_seed(seed)
@@ -391,6 +393,29 @@ def test_each_look_at_an_image_is_another_and_repeats_by_the_seed():
     assert not torch.equal(looks[0], looks[1])
     assert looks[0].dtype == torch.uint8
     assert looks[0].shape == images.shape
+
+
+def test_elastic_pulls_pixels_by_some_and_never_by_much_more_than_the_spec_says():
+    """Each image is a ramp whose grey level says where a pixel came from: nine levels a pixel, its edges left out."""
+    ramp = (torch.arange(28) * 9).to(torch.uint8).expand(300, 1, 28, 28)
+    for images, axis in ((ramp, 3), (ramp.transpose(2, 3), 2)):
+        chance.generator = torch.Generator().manual_seed(1)
+        pulled = (augmented(checked({"elastic": 1.5}), images).float() - images.float())[:, :, 4:-4, 4:-4] / 9
+        assert 1.2 < pulled.abs().max() < 2.2  # a curve through the pulls swings a little further
+        assert pulled.mean().abs() < 0.05
+        neighbours = pulled.diff(dim=axis).abs().max()
+        assert 0 < neighbours < 1  # nothing is torn or folded
+
+
+@pytest.mark.parametrize("most", [0.3, 1])
+def test_a_stroke_grows_or_shrinks_by_at_most_the_spec_says_at_each_edge(most):
+    images = torch.zeros(300, 1, 28, 28, dtype=torch.uint8)
+    images[:, :, 10:16] = 255  # six pixels wide
+    chance.generator = torch.Generator().manual_seed(1)
+    widths = augmented(checked({"stroke_width": most}), images).float().sum(dim=2)[:, 0, 14] / 255
+    assert 6 - 2 * most - 0.01 <= widths.min() < 6 - 1.8 * most
+    assert 6 + 1.8 * most < widths.max() <= 6 + 2 * most + 0.01
+    assert widths.mean() == pytest.approx(6, abs=0.1 * most + 0.05)
 
 
 def test_logits_come_in_parts_of_the_model_as_it_answers_not_as_it_trains():

@@ -19,6 +19,7 @@ from core.evaluate import (
     measures,
     most_confused,
     proportion,
+    resamples,
     temperature,
     tempered,
     wilson,
@@ -251,6 +252,7 @@ def test_the_temperature_found_is_the_one_that_spoiled_the_probabilities(true_te
     said = np.exp(logits * true_temperature)
     val = Answers(labels, (said / said.sum(axis=1, keepdims=True)).astype(np.float32))
     found = temperature(val)
+    assert found
     assert found == pytest.approx(true_temperature, rel=0.05)
     mended = tempered(val, found)
     assert np.array_equal(mended.predicted, val.predicted)
@@ -262,7 +264,7 @@ def test_an_image_has_a_rank_of_its_truth_and_a_class_a_typical_image():
     probabilities = np.float32([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.0, 0.9, 0.1], [0.6, 0.3, 0.1]])
     answers = Answers(np.array([2, 1, 1, 1]), probabilities)
     assert [answers.rank_of_truth(i) for i in range(4)] == [3, 1, 1, 2]
-    assert (answers.representative(1), answers.representative(2), answers.representative(0)) == (2, 0, None)
+    assert (answers.representative(1), answers.representative(2), answers.representative(0)) == (2, None, None)
     assert answers.errors("index").tolist() == [0, 3]
     assert answers.errors("loss").tolist() == [0, 3]
     assert answers.errors("confidence").tolist() == [3, 0]
@@ -281,3 +283,17 @@ def test_the_loss_comes_with_its_interval():
     assert math.isfinite(Answers(np.array([0, 0]), np.float32([[0, 1], [1, 0]])).loss().value), (
         "a truth of probability 0"
     )
+
+
+def test_a_matrix_of_a_hundred_classes_takes_no_seconds_and_a_worker_needs_no_intervals():
+    matrix = np.random.default_rng(0).integers(0, 20, (100, 100))
+    assert (resamples(10), resamples(47), resamples(100)) == (2000, 1810, 400)
+    assert math.isfinite(measures(matrix).kappa.low)
+    assert math.isnan(measures(matrix, intervals=False).kappa.low)
+    assert measures(matrix, intervals=False).kappa.value == measures(matrix).kappa.value
+
+
+def test_who_makes_no_error_on_val_gets_no_temperature_and_no_truth_of_probability_0_an_interval():
+    assert temperature(answered(0.9, 100)) is None
+    assert math.isnan(Answers(np.array([0, 0]), np.float32([[0, 1], [1, 0]])).loss().high)
+    assert Answers(np.zeros(300, int), np.float32([[1, 0]] * 299 + [[1e-5, 1]])).loss().low == 0

@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.events import Checkpoint, Epoch, Event, Failure, Started, Step, continued, from_line, to_line
+from core.events import (
+    Activity,
+    Checkpoint,
+    Epoch,
+    Event,
+    Failure,
+    Histogram,
+    Started,
+    Step,
+    continued,
+    from_line,
+    to_line,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SLOTS = st.dictionaries(st.text(), st.text() | st.integers(-(2**53), 2**53) | FINITE)
@@ -21,6 +33,10 @@ def a_field(annotation: Any) -> st.SearchStrategy:
 def any_event(kind: type) -> st.SearchStrategy:
     fields = {name: a_field(field.annotation) for name, field in kind.model_fields.items()}
     return st.builds(kind, **fields)
+
+
+for part in (Histogram, Activity):
+    st.register_type_strategy(part, any_event(part))
 
 
 @pytest.mark.parametrize("kind", get_args(Event))

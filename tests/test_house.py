@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # The floors, from the ground up; a package stands for all that is in it. What one floor holds may use that floor too.
 FLOORS: dict[int, tuple[str, ...]] = {
     1: (
-        *("core", "core.refusal", "core.words", "core.settings", "core.events", "core.datasets"),
+        *("core", "core.refusal", "core.words", "core.settings", "core.events", "core.datasets", "core.activations"),
         *("core.layers", "core.modules", "core.architectures", "core.spec", "core.engine", "core.augment"),
+        *("core.strokes", "core.drawing"),
     ),
     2: ("core.store",),
     3: (
@@ -28,12 +29,14 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.exploration",
         "core.train",
         "core.evaluate",
-        "core.drawing",
+        "core.estimate",
         "core.predict",
         "core.recipes",
         "core.claims",
         "core.compare",
         "core.verdict",
+        "core.diagnosis",
+        "core.inside",
     ),
     4: ("core.work",),
     5: ("core.workers", "core.__main__"),

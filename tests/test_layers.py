@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from core.layers import KINDS, MOST_LAYERS, Conv, Dense, DenseBlock, Flatten, build, parse, table, text
+from core.layers import KINDS, MOST_LAYERS, Conv, Dense, DenseBlock, Flatten, build, code_size, parse, rows, table, text
 from core.refusal import Refusal
 
 ACTIVATIONS = ("none", "relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh")
@@ -166,6 +166,28 @@ def test_a_convolution_9x9_and_a_pool_2_see_10_pixels():
 def test_an_average_over_the_whole_map_sees_the_whole_image():
     rows = table(parse("conv(2, 3), global_avg_pool, dense(classes)"), (1, 12, 20), 4)
     assert [row.receptive_field for row in rows] == [3, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("layers", "code"),
+    [
+        ("conv(32, 3), max_pool(2), conv(64, 3), max_pool(2), flatten, dense(64), dense(32), dense(classes)", 1600),
+        ("conv(8, 3), global_avg_pool, dropout(0.5), dense(64), dense(32), dense(classes)", 8),
+        ("conv(64, 3), flatten, dense(64), dense(classes)", None),  # one hidden layer: no MLP of its own
+        ("max_pool(2), flatten, dense(64), dense(32), dense(classes)", None),  # nothing that learns to compress
+        ("flatten, dense(64), dense(32), dense(classes)", None),
+        ("conv(10, 28), global_avg_pool", None),
+    ],
+)
+def test_the_code_is_what_a_convolutional_part_hands_to_an_mlp_of_its_own(layers, code):
+    assert code_size(table(parse(layers), (1, 28, 28), 10)) == code
+
+
+def test_the_lines_of_a_network_come_as_far_as_it_fits():
+    lines = rows(parse("max_pool(3), max_pool(3), conv(6, 5), flatten, dense(classes)"), (1, 28, 28), 10)
+    assert [next(lines).shape, next(lines).shape] == [(1, 9, 9), (1, 3, 3)]
+    with pytest.raises(Refusal, match="number=3"):
+        next(lines)
 
 
 # --- what cannot be --------------------------------------------------------------------------------------------------

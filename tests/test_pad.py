@@ -5,8 +5,10 @@ import re
 import statistics
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
+from core.strokes import PENS, inked
 from tests.browser import CHROMIUM, ROOT, chromium, serve
 from ui.pad import PAD_LABELS, SIDE, drawing_of
 
@@ -120,6 +122,27 @@ def test_a_stroke_arrives_in_python_where_it_was_drawn(visit):
     assert drawing["bottom"] == pytest.approx(0.25 * SIDE + half, abs=1.5)
     assert drawing["left"] == pytest.approx(0.2 * SIDE - half, abs=1.5)
     assert drawing["right"] == pytest.approx(0.8 * SIDE + half, abs=1.5)
+
+
+AS_SENT = """canvas => {
+    const small = new OffscreenCanvas(SIDE, SIDE).getContext("2d");
+    small.imageSmoothingQuality = "high";
+    small.drawImage(canvas, 0, 0, SIDE, SIDE);
+    return Array.from(small.getImageData(0, 0, SIDE, SIDE).data).filter((_, i) => i % 4 === 0);
+}"""
+
+
+@pytest.mark.parametrize("pen", PENS)
+def test_strokes_are_inked_as_the_pad_inks_them(visit, pen):
+    page, strokes = visit(), [((0.3, 0.25), (0.71, 0.28), (0.4, 0.8)), ((0.35, 0.55), (0.62, 0.5))]
+    page.get_by_role("slider", name="width").fill(str(4 * pen))
+    for one in strokes:
+        stroke(page, *one)
+    arrived(page, len(strokes))
+    drawn = page.locator("canvas.sheet").evaluate(AS_SENT.replace("SIDE", str(SIDE)))
+    pixels, ours = np.reshape(drawn, (SIDE, SIDE)).astype(float), inked([np.array(one) for one in strokes], pen)
+    assert ours.sum() == pytest.approx(pixels.sum(), rel=0.04)
+    assert np.abs(ours - pixels).sum() < 0.08 * pixels.sum()  # the mouse goes by whole pixels of the screen
 
 
 def test_undo_redo_and_clear_change_what_python_has(visit):

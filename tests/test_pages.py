@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from typing import Any
 
 import numpy as np
@@ -11,40 +12,23 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
-from core.datasets import DATASETS
+from core.datasets import DATASETS, dataset
+from core.drawing import STEPS
 from core.evaluate import calibration, measures, most_confused, stored_answers, temperature, tempered
+from core.predict import open_model
 from core.recipes import RECIPES
 from core.spec import RunSpec, checked
+from core.store import Run
 from core.work import work
 from tests.browser import ROOT
 from tests.test_evaluate import BLOOD_MLP
+from ui.answer import Answer, agreement
 
 LANGUAGES = sorted(words.languages())
 PAGES = ["train", "data", "evaluate", "draw", "check"]
 OVER_RUNS = ["evaluate", "draw"]
 SHARED = ROOT.parent / "shared" / "data"
 with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
-
-
-@pytest.fixture
-def frame(tmp_path, monkeypatch):
-    """The app over a store of its own, as a visitor of a language meets it."""
-    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
-
-    def visit(page: str = "train", language: str = "en", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
-        app.query_params["lang"] = language.replace("_", "-")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        if page != "train":
-            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
-        assert not app.exception
-        return app
-
-    return visit
 
 
 @pytest.fixture
@@ -207,11 +191,34 @@ def test_how_sure_the_model_is_is_said_and_a_temperature_chosen_on_val(frame, tr
     assert val
     assert len(val.labels) == 400
     by = temperature(val)
+    assert by
     slots = {"temperature": words.number(by, 2, language=language)}
     slots["error"] = words.percent(calibration(tempered(test, by)).error, 2, language=language)
     slots["loss"] = words.number(tempered(test, by).loss().value, 4, language=language)
     assert words.text(language, "certainty.after", **slots) in texts(app)
     assert [table.value.iloc[:, 2].sum() for table in app.dataframe] == [1_000, 1_000]
+
+
+def test_two_select_boxes_name_a_cell_whose_images_are_shown(frame, trained):
+    matrix, names = np.array(trained.report().confusion_matrix), trained.class_names("en")
+    np.fill_diagonal(matrix, 0)
+    true, predicted = np.unravel_index(matrix.argmax(), matrix.shape)
+    app = frame("evaluate", run=trained.name)
+    app.selectbox(key="cell-true_class").select(names[true]).run()
+    app.selectbox(key="cell-predicted_class").select(names[predicted]).run()
+    assert len(captions(app)) == matrix[true, predicted]
+    assert all(f"{names[true]} → {names[predicted]}" in caption for caption in captions(app))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_of_the_first_versions_has_no_temperature_and_says_so(frame, monkeypatch, trained, language):
+    report = trained.report()
+    stored, _ = trained.load(report.predictions, report.predictions_sha256)
+    only_test = {name: stored[name] for name in ("probabilities", "labels")}
+    sha256 = trained.save(report.predictions, only_test)
+    trained.append(report.model_copy(update={"predictions_sha256": sha256, "images": ""}))
+    app = look_at(frame("evaluate", language, run=trained.name), "sure")
+    assert words.text(language, "certainty.no_val") in texts(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -220,7 +227,7 @@ def test_impossible_figures_are_doubted_and_possible_ones_are_not(frame, languag
     assert words.text(language, "check.too_few") in texts(app)
     for key, value in (("loss", "0.0836"), ("accuracy", "0.0990")):
         app.text_input(key=f"check-{key}").set_value(value).run()
-    assert words.number(0.8794, language=language) in app.warning[0].value
+    assert words.number(0.8793, language=language) in app.warning[0].value
     app.text_input(key="check-accuracy").set_value("97,45 %" if language == "pt_BR" else "97.45 %").run()
     assert not app.warning
     assert app.success[0].value == words.text(language, "check.no_doubt")
@@ -348,17 +355,122 @@ def test_a_click_on_a_cell_of_the_matrix_shows_exactly_its_images(frame, trained
     assert f"{names[true]} → {names[predicted]}" in pictures
 
 
-def test_a_drawing_is_answered_in_the_readers_language(frame, trained):
+def drawn(app: AppTest, ink: int = 255) -> AppTest:
+    """The page after a one was drawn on the pad, or with no ink nothing."""
     sheet = np.zeros((112, 112), np.uint8)
-    sheet[20:92, 52:60] = 255
-    app = frame("draw", "pt_BR", run=trained.name)
+    sheet[20:92, 52:60] = ink
     message = {"seq": 1, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
     app.session_state["pad"] = {"drawing": message}
     app.run()
     assert not app.exception
+    return app
+
+
+def test_a_drawing_is_answered_in_the_readers_language(frame, trained):
+    app = drawn(frame("draw", "pt_BR", run=trained.name))
     assert "1 · Um (" in app.subheader[0].value
     assert "%" in app.subheader[0].value
     assert "," in app.subheader[0].value
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_step_of_the_preparation_is_shown_and_can_be_left_out(frame, trained, language):
+    app = drawn(frame("draw", language, run=trained.name))
+    assert captions(app) == [words.text(language, f"step.{name}.on") for name in STEPS]
+    answer = app.subheader[0].value
+    for name in STEPS:
+        app.checkbox(key=f"step.{name}").set_value(False).run()
+        assert not app.exception
+    assert captions(app) == [words.text(language, f"step.{name}.off") for name in STEPS]
+    assert app.subheader[0].value != answer
+
+
+def test_a_step_that_was_left_out_stays_left_out_for_the_next_drawing(frame, trained):
+    app = drawn(frame("draw", run=trained.name))
+    app.checkbox(key="step.centre").set_value(False).run()
+    assert "Draw a digit" in drawn(app, ink=0).info[0].value
+    assert app.checkbox(key="step.centre").value is False
+
+
+@pytest.fixture
+def twin(trained):
+    """Another run of the same model."""
+    return Run(shutil.copytree(trained.folder, trained.folder.with_name("20261122-0000-twin")))
+
+
+@pytest.fixture
+def damaged(trained):
+    """A run whose weights cannot be read."""
+    run = Run(shutil.copytree(trained.folder, trained.folder.with_name("20261122-0000-damaged")))
+    (run.folder / "model.safetensors").write_bytes(b"nothing")
+    return run
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_several_models_answer_one_drawing_and_their_votes_are_counted(frame, trained, twin, damaged, language):
+    app = frame("train", language, run=trained.name)
+    app.session_state["others"] = [twin.name, damaged.name]
+    app.switch_page(str(ROOT / "pages" / "draw.py"))
+    drawn(app)
+    said = words.text(language, "draw.class", digit=1, label=trained.class_names(language)[1])
+    assert app.subheader[0].value == words.text(language, "draw.most", said=said, votes=2, models=2)
+    assert damaged.name in app.error[0].value
+    answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
+    assert answers.count("<section>") == 2
+    assert answers.count("<tr") == 2 * 3, "the three highest of each"
+    assert app.dataframe[0].value.shape == (10, 3), "the classes, and a column for each model"
+
+
+def test_the_other_models_are_kept_until_they_are_gone_or_the_first_themselves(frame, trained, twin, damaged):
+    app = frame("draw", run=trained.name)
+    assert sorted(option[-4:] for option in app.multiselect(key="others").options) == ["aged", "twin"]
+    app.multiselect(key="others").set_value([twin.name, damaged.name]).run()
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    app.switch_page(str(ROOT / "pages" / "draw.py")).run()
+    assert app.multiselect(key="others").value == [twin.name, damaged.name]
+    damaged.delete()
+    app.run()
+    assert app.multiselect(key="others").value == [twin.name]
+    app.selectbox(key="run").select(twin.name).run()
+    assert app.multiselect(key="others").value == []
+
+
+@pytest.mark.parametrize(
+    ("votes", "sentence"),
+    [
+        ([7], "7 · Seven (60.0%)"),
+        ([7, 7], "2 of 2 models say 7 · Seven"),
+        ([7, 1, 7, 7], "3 of 4 models say 7 · Seven"),
+        ([1, 7, 2, 7], "2 of 4 models say 7 · Seven"),
+        ([7, 1], "The models disagree: 7 · Seven (1), 1 · One (1)"),
+        ([7, 1, 1, 7, 2], "The models disagree: 7 · Seven (2), 1 · One (2), 2 · Two (1)"),
+    ],
+)
+def test_votes_are_told_in_a_sentence(trained, votes, sentence):
+    model = open_model(trained)
+    image = np.zeros((1, 28, 28), np.uint8)
+    answers = [Answer(model, image, np.where(np.arange(10) == vote, 0.6, 0.4 / 9)) for vote in votes]
+    assert agreement(answers) == sentence
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_test_image_is_chosen_by_its_number_or_by_chance(frame, trained, language):
+    app = frame("draw", language, run=trained.name)
+    mode = next(one for one in app.get("button_group") if one.key == "mode")
+    mode.set_value("image").run()
+    test = dataset("mnist-5k").load().test
+    for index in (0, 999):
+        app.number_input(key="image").set_value(index).run()
+        assert not app.exception
+        label = int(test.labels[index])
+        said = words.text(language, "draw.class", digit=label, label=trained.class_names(language)[label])
+        assert words.text(language, "draw.true", said=said) in captions(app)
+        assert app.subheader[0].value
+    seen = set()
+    for _ in range(4):
+        next(button for button in app.button if button.label == words.text(language, "draw.random")).click().run()
+        seen.add(app.number_input(key="image").value)
+    assert len(seen) > 1
 
 
 def test_a_run_that_is_not_done_can_be_drawn_for_and_says_so(frame):
@@ -370,6 +482,7 @@ def test_a_run_that_is_not_done_can_be_drawn_for_and_says_so(frame):
     assert run.status() == "interrupted"
     app = frame("draw", run=run.name)
     assert "Epoch 1, not finished" in app.warning[0].value
+    assert run.name[-4:] in app.warning[0].value
     assert work(str(run.folder)) == "done"
     app.run()
     assert not app.warning, "the newest weights are asked, and the run is done"

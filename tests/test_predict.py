@@ -13,11 +13,12 @@ from core import evaluate
 from core.datasets import dataset
 from core.drawing import fit_picture, open_picture, prepare
 from core.events import Report
-from core.predict import can_be_drawn_for, open_model, reads_digits
+from core.predict import SURE, can_be_drawn_for, doubt, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
 from core.splits import choose
 from core.store import Run, create
+from core.strokes import inked
 from core.work import work
 
 CONV_NET = "conv(8, 3, activation=relu), max_pool(2), batch_norm, flatten, dropout(0.5), dense(classes)"
@@ -186,3 +187,55 @@ def test_whether_a_run_can_be_drawn_for_is_known_without_opening_its_model(home)
     assert can_be_drawn_for(digits)
     (digits.folder / "spec.json").write_text("{}")
     assert not can_be_drawn_for(Run(digits.folder))
+
+
+# --- doubt ------------------------------------------------------------------------------------------------------------
+
+CERTAIN = np.eye(10, dtype=np.float32)[3]
+
+
+def line(right: float, down: float = 0.2, to: tuple[float, float] = (0.0, 0.3)) -> np.ndarray:
+    return np.array([(right, down), (right + to[0], down + to[1])])
+
+
+ONE_DIGIT = {
+    "one": [line(0.5)],
+    "seven with a bar": [line(0.3, to=(0.2, 0.0)), line(0.5, to=(-0.1, 0.4)), line(0.35, 0.4, (0.2, 0.0))],
+    "four of two strokes that do not touch": [np.array([(0.3, 0.2), (0.28, 0.4), (0.44, 0.4)]), line(0.52, 0.35)],
+    "five whose top stands off": [line(0.4, to=(0.0, 0.4)), line(0.56, 0.2, (0.15, 0.0))],
+}
+
+
+@pytest.mark.parametrize("name", ONE_DIGIT)
+@pytest.mark.parametrize("pen", [3, 8])
+def test_a_certain_answer_for_one_digit_counts(name, pen):
+    assert doubt(prepare(inked(ONE_DIGIT[name], pen)), CERTAIN) is None
+
+
+def test_what_is_drawn_but_fits_no_digit_well_is_not_answered():
+    stroke, torn = prepare(inked(ONE_DIGIT["one"])), np.full(10, 0.1, dtype=np.float32)
+    assert doubt(stroke, torn) == "doubt.unsure"
+    torn[4] = SURE
+    assert doubt(stroke, torn) is None
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_an_empty_sheet_is_not_answered(ground):
+    sheet = np.full((336, 336, 4), ground, dtype=np.uint8)
+    assert doubt(prepare(sheet), CERTAIN) == doubt(prepare(np.zeros((112, 112), np.uint8)), CERTAIN) == "doubt.empty"
+
+
+@pytest.mark.parametrize("side", [60, 112, 500])
+@pytest.mark.parametrize(("apart", "other"), [(0.2, 0.3), (0.5, 0.3), (0.3, 0.16)])
+def test_two_digits_beside_each_other_are_not_answered(side, apart, other):
+    pen = max(1, side // 20)
+    sheet = inked([line(0.2), line(0.2 + apart, to=(0.0, other)), line(0.2 + apart, to=(0.1, 0.0))], pen, side)
+    assert doubt(prepare(sheet), CERTAIN) == "doubt.several"
+    assert doubt(prepare(sheet, without=["crop", "width", "centre"]), CERTAIN) == "doubt.several"
+
+
+def test_a_dot_and_a_dense_scribble_are_not_answered():
+    dots = [inked([np.array([[0.3, 0.6]])], pen) for pen in (3, 8, 16)]
+    zigzag = np.stack([0.2 + np.arange(24) % 2 * 0.5, 0.2 + np.arange(24) * 0.025], axis=1)
+    for sheet in (*dots, inked([zigzag], 3)):
+        assert doubt(prepare(sheet), CERTAIN) == "doubt.blot"

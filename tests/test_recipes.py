@@ -37,8 +37,9 @@ def test_a_recipe_is_a_spec_that_says_its_title_and_reason_in_every_language(nam
         assert all(words.text(language, f"recipe.{name}.{part}") for part in ("title", "help"))
 
 
-def test_mnist_best_is_small():
-    assert parameters("mnist-best") < 100_000
+@pytest.mark.parametrize("name", ["mnist-best", "drawing", "drawing-mnist-only"])
+def test_what_is_said_to_be_small_has_fewer_than_100000_parameters(name):
+    assert parameters(name) < 100_000
 
 
 @with_mnist

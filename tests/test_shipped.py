@@ -1,4 +1,4 @@
-"""What a fresh clone holds: the starter model, and documents that tell the truth."""
+"""What a fresh clone holds: the starter models, and documents that tell the truth."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ STARTERS = sorted({Path(file).parts[1] for file in TRACKED if re.fullmatch(r"mod
 SHARED = ROOT.parent / "shared" / "data"
 
 
-def test_there_is_a_starter_model():
-    assert STARTERS or not TRACKED, "git ls-files knows nothing: not a clone"
+@pytest.mark.skipif(not TRACKED, reason="git ls-files knows nothing: not a clone")
+def test_there_are_an_mlp_a_lenet_and_a_model_for_drawings_to_start_with():
+    for name in ("mlp", "lenet", "drawing"):
+        assert any(name in starter for starter in STARTERS)
 
 
 @pytest.mark.parametrize("name", STARTERS)
@@ -45,16 +47,18 @@ def test_a_starter_model_is_a_whole_small_run_whose_report_follows_from_its_pred
 
 @pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
 @pytest.mark.parametrize("name", STARTERS)
-def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, tmp_path, monkeypatch):
+def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, shared_cache, monkeypatch):
     monkeypatch.setenv("BANCADA_DATA", str(SHARED))
-    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path))
+    monkeypatch.setenv("BANCADA_CACHE", str(shared_cache))
     run = store.find(name, ROOT / "models_store")
+    if dataset(run.spec.data).state()[0] != "ready":
+        pytest.skip(f"no {run.spec.data} in ../shared/data")
     report = run.report()
     assert report
     stored, _ = run.load(report.predictions, report.predictions_sha256)
-    images = dataset(run.spec.data).load().test.images[:500]
+    images = dataset(run.spec.data).load().test.images[::20]  # drawings, too, which the pipeline may not draw otherwise
     answers = open_model(run).probabilities(images)
-    np.testing.assert_allclose(answers, stored["probabilities"].numpy()[:500], atol=1e-5)
+    np.testing.assert_allclose(answers, stored["probabilities"].numpy()[::20], atol=1e-5)
 
 
 def test_the_readmes_two_commands_do_all_the_set_up_in_one_line_each():

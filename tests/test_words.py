@@ -4,6 +4,7 @@ import re
 import string
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import words
+from core.activations import Activation
+from core.layers import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = sorted(path.stem for path in words.LOCALES.glob("*.toml"))
@@ -61,6 +64,16 @@ def test_every_key_that_the_program_names_has_a_text(language):
     known = words.words(language)
     missing = {k: file for k, file in literal_keys().items() if k not in known and f"{k}.other" not in known}
     assert not missing
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_layer_field_and_word_of_a_field_has_a_name(language):
+    known = words.words(language)
+    wanted = {f"layer.word.{word}" for word in (*get_args(Activation), "same", "classes")}
+    for kind, layer in KINDS.items():
+        wanted |= {f"layer.{kind}.label", f"layer.{kind}.help"}
+        wanted |= {f"layer.field.{name}" for name in layer.model_fields if name != "kind"}
+    assert {key for key in known if key.startswith("layer.")} == wanted
 
 
 def test_every_text_is_used():

@@ -63,7 +63,10 @@ def test_a_queued_run_is_done_when_work_returns_and_its_folder_holds_nothing_hal
     report = run.report()
     assert report
     assert report.n == 30
-    assert set(run.load(report.predictions, report.predictions_sha256)[0]) == {"probabilities", "labels"}
+    assert set(run.load(report.predictions, report.predictions_sha256)[0]) == {
+        *("probabilities", "labels"),
+        *("val_probabilities", "val_labels"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,63 +1,169 @@
-"""A drawing and what a model takes it for."""
+"""A drawing and what models take it for."""
 
 from __future__ import annotations
+
+import base64
+import html
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from core.drawing import open_picture
+from core.drawing import STEPS, open_picture, prepare
 from core.predict import Model
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server
+from ui.choice import run_label
+from ui.gallery import gallery
+from ui.live_answer import live_address
 from ui.pad import PAD_LABELS, drawing_pad
 from ui.text import language, percent, t
 
 CANVAS = 336  # pixels: twelve to each that the model sees
+PICTURE = 308  # pixels of a test image: with its true class, in sight at 1280 x 720
+SEEN = 84  # pixels: three to each that the model sees
+TOP = 3  # classes that are shown of a model beside others
+
+STYLE = """<style>
+.answers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
+.answers section { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 0.75rem; align-items: start; }
+.answers h4 { grid-column: 1 / -1; margin: 0; padding: 0; font-size: 0.95rem; }
+.answers img { image-rendering: pixelated; border: 1px solid #808080; }
+.answers table { width: 100%; border-collapse: collapse; line-height: 1.25; }
+.answers td { padding: 0 0.25rem; border: none; white-space: nowrap; }
+.answers td:nth-child(2) { width: 100%; }
+.answers td:nth-child(2) div { height: 0.875rem; min-width: 1px; background: currentColor; opacity: 0.6; }
+.answers td:nth-child(3) { text-align: right; }
+.answers .best { font-weight: 700; }
+</style>"""
 
 
-def panel(run: Run) -> None:
-    """The sheet, the image that the model sees, and its answer; only this part runs again when the pen is lifted."""
+@dataclass(frozen=True)
+class Answer:
+    """What one model says of one drawing."""
+
+    model: Model
+    image: np.ndarray  # uint8 (C, H, W), as the model sees it
+    values: np.ndarray  # probabilities (K,)
+
+
+def panel(runs: Sequence[Run]) -> None:
+    """The sheet, and what each run's model sees on it and answers; only this part runs again when the pen is lifted.
+
+    The first run answers while the pen is down, too.
+    """
 
     @st.fragment
     def look() -> None:
-        left, middle, right = st.columns([3, 1, 3], gap="large")
+        left, right = st.columns([11, 9], gap="large")
+        without = [name for name in STEPS if not st.session_state.get(f"step.{name}", True)]
         with left:
-            picture = _picture()
+            mode, picture = _picture(runs[0], without)
         with right:
-            try:
-                model = server.model(run)  # the newest weights, of a run that is still training too
-                if not model.done:
-                    st.warning(t("draw.not_finished", epoch=model.epoch))
-                image = None if picture is None else model.image(picture)
-            except Refusal as refusal:
-                st.error(t(refusal.key, **refusal.slots))
-                return
-            if image is None:
+            models = _open(runs)  # with the newest weights, of a run that is still training too
+            pictures = {} if picture is None else prepare(picture, without=without).pictures
+            answers = [_ask(model, picture, without) for model in models] if picture is not None and pictures else []
+            if not pictures:
                 st.info(t("draw.empty"))
-                return
-            _answer(model, image)
-        with middle:
-            st.image(charts.enlarge(image, 5), caption=t("draw.seen", side=image.shape[-1]))
+            if answers:
+                _tell(answers, in_full=mode != "pad")
+            _show_steps(pictures, without)
+            if answers:
+                _table(answers)
 
     look()
 
 
-def _answer(model: Model, image: np.ndarray) -> None:
-    values = model.probabilities(image[None])[0]
-    names = model.class_names.get(language(), model.class_names["en"])
-    best = int(np.argmax(values))
-    st.subheader(t("draw.answer", label=names[best], digit=best, probability=percent(float(values[best]))))
-    words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
-    chart = charts.probabilities(values, names, language=language(), highlight=best, **words)
-    st.altair_chart(chart, key="answer", width="stretch", alt=t("draw.answer_alt"))
+def _open(runs: Sequence[Run]) -> list[Model]:
+    """The models that can be asked; for each of the others a sentence that says why it cannot."""
+    models = []
+    for run in runs:
+        try:
+            models.append(server.model(run))
+        except Refusal as refusal:
+            st.error(t(refusal.key, **refusal.slots))
+    for model in models:
+        if not model.done:
+            st.warning(t("draw.not_finished", epoch=model.epoch, run=run_label(model.run)))
+    return models
+
+
+def _ask(model: Model, picture: np.ndarray, without: Collection[str]) -> Answer:
+    image = model.image(picture, without=without)
+    assert image is not None, "only what has ink is asked about"
+    return Answer(model, image, model.probabilities(image[None])[0])
+
+
+# --- what the models say ----------------------------------------------------------------------------------------------
+
+
+def _tell(answers: Sequence[Answer], *, in_full: bool) -> None:
+    """The answers in a sentence and as bars; one alone is in full, or left to the bars of the pad."""
+    st.subheader(agreement(answers), anchor=False)
+    alone = len(answers) == 1
+    if in_full or not alone:
+        st.html(f'{STYLE}<div class="answers">{"".join(_bars(answer, alone=alone) for answer in answers)}</div>')
+
+
+def _table(answers: Sequence[Answer]) -> None:
+    """What each model gives to each class."""
+    columns: dict[str, object] = {t("chart.class"): answers[0].model.names(language())}
+    columns |= {run_label(answer.model.run): answer.values for answer in answers}
     with st.expander(t("chart.as_table")):
-        st.dataframe(charts.probabilities_table(values, names, **words), hide_index=True, width="stretch")
+        st.dataframe(columns, hide_index=True, width="stretch")
 
 
-def _picture() -> np.ndarray | None:
-    """What is drawn or handed in: ink uint8 (H, W), or RGBA uint8 (H, W, 4); None while there is nothing."""
-    say = {mode: t(f"draw.mode_{mode}") for mode in ("pad", "canvas", "file")}
+def agreement(answers: Sequence[Answer]) -> str:
+    """What the models take the drawing for, and how many of them."""
+    votes = Counter(int(answer.values.argmax()) for answer in answers).most_common()
+    (best, count), *others = votes
+    names = answers[0].model.names(language())
+    said = t("draw.class", digit=best, label=names[best])
+    if len(answers) == 1:
+        return t("draw.answer", said=said, probability=percent(float(answers[0].values[best])))
+    if others and others[0][1] == count:
+        parties = [t("draw.votes", said=t("draw.class", digit=k, label=names[k]), votes=n) for k, n in votes]
+        return t("draw.split", said=", ".join(parties))
+    return t("draw.most", said=said, votes=count, models=len(answers))
+
+
+def _bars(answer: Answer, *, alone: bool) -> str:
+    """One model's piece of the page: what it sees, and the classes with the highest probabilities, or alone all."""
+    ranks = (-answer.values).argsort(kind="stable")
+    names, rows = answer.model.names(language()), []
+    for k in map(int, sorted(ranks) if alone else ranks[:TOP]):
+        best = " class=best" if k == ranks[0] else ""
+        name, share = html.escape(t("draw.class", digit=k, label=names[k])), float(answer.values[k])
+        bar = f'<div style="width:{share:.1%}"></div>'
+        rows.append(f"<tr{best}><td>{name}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
+    seen = base64.b64encode(charts.enlarge(answer.image, 1)).decode()
+    words = html.escape(t("draw.seen", side=answer.image.shape[-1]), quote=True)
+    title = "" if alone else f"<h4>{html.escape(run_label(answer.model.run))}</h4>"
+    picture = f'<img src="data:image/png;base64,{seen}" width="{SEEN}" height="{SEEN}" alt="{words}" title="{words}">'
+    return f"<section>{title}{picture}<table>{''.join(rows)}</table></section>"
+
+
+def _show_steps(pictures: Mapping[str, np.ndarray], without: Collection[str]) -> None:
+    """What each step makes of the drawing, and a switch that leaves the step out."""
+    st.caption(t("draw.steps"))
+    for column, name in zip(st.columns(len(STEPS)), STEPS, strict=True):
+        with column:
+            st.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
+            if pictures:
+                picture = (pictures[name] * 255).round().astype(np.uint8)
+                done = t(f"step.{name}.off" if name in without else f"step.{name}.on")
+                gallery(picture[None, None], [done], side=SEEN)
+
+
+# --- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None]:
+    """How the reader draws, and what: ink uint8 (H, W), or RGBA uint8 (H, W, 4); None while there is nothing."""
+    say = {mode: t(f"draw.mode_{mode}") for mode in ("pad", "canvas", "image", "file")}
     mode = st.segmented_control(
         t("draw.mode"),
         list(say),
@@ -68,35 +174,68 @@ def _picture() -> np.ndarray | None:
         key="mode",
     )
     if mode == "canvas":
-        return _canvas()
+        return mode, _canvas()
+    if mode == "image":
+        return mode, _test_image(run)
     if mode == "file":
-        return _file()
-    drawing = drawing_pad("pad", labels={name: t(f"pad.{name}") for name in PAD_LABELS})
-    return drawing.pixels if drawing else None
+        return mode, _file()
+    live = live_address(run, without=without, language=language())
+    drawing = drawing_pad("pad", labels={name: t(f"pad.{name}") for name in PAD_LABELS}, live=live)
+    return mode, drawing.pixels if drawing else None
 
 
 def _canvas() -> np.ndarray | None:
     """The canvas on which what was drawn can be selected, moved, scaled and turned."""
     from streamlit_drawable_canvas import st_canvas  # cannot be imported outside a running server
 
-    st.caption(t("draw.canvas_help"))
-    canvas = st_canvas(
-        stroke_width=28,
-        stroke_color="#ffffff",
-        background_color="#000000",
-        width=CANVAS,
-        height=CANVAS,
-        return_image_data=True,
-        key="canvas",
-    )
-    return None if canvas.image_data is None else np.asarray(canvas.image_data, dtype=np.uint8)
+    left, right = st.columns([CANVAS, 240])
+    right.caption(t("draw.canvas_help", crop=t("step.crop.name"), centre=t("step.centre.name")))
+    with left:
+        st.space(20)  # for the canvas's tools, which come when the mouse does
+        canvas = st_canvas(
+            stroke_width=28,
+            stroke_color="#ffffff",
+            background_color="#000000",
+            width=CANVAS,
+            height=CANVAS,
+            return_image_data=True,
+            key="canvas",
+        )
+    return _opened(canvas.image_bytes, t("draw.mode_canvas"))  # a browser can send anything, as with a file
+
+
+def _test_image(run: Run) -> np.ndarray | None:
+    """One of the test images of the run's data, by its number: a drawing for those who have no hand free."""
+    try:
+        test = server.splits(run.spec).test
+    except Refusal as refusal:
+        st.error(t(refusal.key, **refusal.slots))
+        return None
+    last = len(test.labels) - 1
+    st.session_state["image"] = min(st.session_state.get("image", 0), last)
+
+    def another() -> None:
+        st.session_state["image"] = int(np.random.default_rng().integers(last + 1))
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        index = st.number_input(t("draw.image", last=last), 0, last, key="image", width=200)
+        st.button(t("draw.random"), icon=":material/casino:", on_click=another)
+    label = int(test.labels[index])
+    true = t("draw.true", said=t("draw.class", digit=label, label=run.class_names(language())[label]))
+    gallery(test.images[index][None], [true], side=PICTURE)
+    return test.images[index][0]
 
 
 def _file() -> np.ndarray | None:
     """A picture file, for those who cannot draw here; dark on light or light on dark."""
     file = st.file_uploader(t("draw.file_help"), type=["png", "jpg", "jpeg", "webp", "bmp"], key="file")
+    return _opened(file.getvalue(), file.name) if file else None
+
+
+def _opened(content: bytes | None, name: str) -> np.ndarray | None:
+    """The picture, RGBA uint8 (H, W, 4), or a sentence that says why it is refused."""
     try:
-        return open_picture(file.getvalue(), file.name) if file else None
+        return open_picture(content, name) if content else None
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return None

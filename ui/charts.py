@@ -19,9 +19,11 @@ import pandas as pd
 from PIL import Image
 
 from core.evaluate import Calibration
+from core.events import Histogram
 from core.words import number, number_marks, percent
 
 POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second
+COLUMNS = 40  # epochs of a histogram
 LABELLED_CLASSES = 12  # above that the cells are too small for numbers
 FONT = 15  # pixels: readable from the back of a room on a 1280 x 720 projector
 DASHES = [[1, 0], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5]]
@@ -70,16 +72,11 @@ def curves(
     x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
     x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
 
-    series = [names[key] for key in epochs]
-    kinds = [index % len(DASHES) for index in range(len(series))]
-    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0)
+    color, dash, shape = _told_apart([names[key] for key in epochs])
     x = alt.X(
         "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
     )
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
-    color = alt.Color("series:N", scale=alt.Scale(domain=series), legend=legend)
-    dash = alt.StrokeDash("series:N", scale=alt.Scale(domain=series, range=[DASHES[k] for k in kinds]), legend=legend)
-    shape = alt.Shape("series:N", scale=alt.Scale(domain=series, range=[SHAPES[k] for k in kinds]), legend=legend)
     tooltip = [
         alt.Tooltip("series:N", title=" "),
         alt.Tooltip("x:Q", title=x_title),
@@ -103,6 +100,94 @@ def curves(
         lines.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
     )
     return _readable(alt.layer(*layers), language).properties(height=height)
+
+
+def histograms(
+    epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str, language: str
+) -> alt.LayerChart:
+    """One column an epoch, the darker where more of the values lie.
+
+    Args:
+        epochs: (epoch, histogram) of one series; of more than `COLUMNS` epochs evenly chosen ones.
+        x_title: what the columns count.
+        y_title: what the values are.
+        share_title: what the shade says.
+        language: decides how numbers are written.
+    """
+    data = histograms_table(epochs, x_title="epoch", y_title="value", share_title="share")
+    data["label"] = [percent(share, language=language) for share in data["share"]]
+    x = alt.X("epoch:O", title=x_title, axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=6))
+    color = alt.Color("share:Q", scale=alt.Scale(type="sqrt"), legend=alt.Legend(title=share_title, format=".0%"))
+    tooltip = [
+        alt.Tooltip("epoch:O", title=x_title),
+        alt.Tooltip("value:Q", title=y_title, format=".3"),
+        alt.Tooltip("label:N", title=share_title),
+    ]
+    cells = alt.Chart(data).mark_bar(orient="vertical").encode(x=x, y=y, y2="top:Q", color=color, tooltip=tooltip)
+    return _readable(alt.layer(cells), language).properties(height=320)
+
+
+def histograms_table(
+    epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str
+) -> pd.DataFrame:
+    """The cells of `histograms`: one row a bin and epoch, with the bin's lower end, its `top` and its share, 0 to 1."""
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, COLUMNS).round().astype(int)) if len(epochs) > COLUMNS else None
+    rows = []
+    for epoch, one in epochs if chosen is None else [epochs[place] for place in chosen]:
+        edges, total = np.linspace(one.low, one.high, len(one.counts) + 1), max(1, sum(one.counts))
+        for count, (low, high) in zip(one.counts, itertools.pairwise(edges), strict=True):
+            rows.append({x_title: epoch, y_title: float(low), "top": float(high), share_title: count / total})
+    return pd.DataFrame(rows)
+
+
+def functions(
+    x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, y_title: str, language: str, height: int = 320
+) -> alt.LayerChart:
+    """One line a function of a number, with a point at every second whole number.
+
+    Args:
+        x: where the functions are computed (n,), in order.
+        values: what each is there (n,), by its name; at most `len(DASHES)`, so that they can be told apart.
+        x_title: what the horizontal axis is called.
+        y_title: what the vertical axis measures.
+        language: decides the decimal mark.
+        height: of the chart, in pixels.
+    """
+    rows = [(name, float(a), float(b)) for name, line in values.items() for a, b in zip(x, line, strict=True)]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    marked = data[data["x"] % 2 == 0]
+    marked = marked.assign(label=[number(y, language=language) for y in marked["y"]])
+    color, dash, shape = _told_apart(list(values))
+    encoding = {"x": alt.X("x:Q", title=x_title), "y": alt.Y("y:Q", title=y_title), "color": color}
+    tooltip = [
+        alt.Tooltip("series:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+    lines = alt.Chart(data).mark_line(strokeWidth=3).encode(**encoding, strokeDash=dash)
+    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1)
+    return _readable(alt.layer(lines, points.encode(**encoding, shape=shape, tooltip=tooltip)), language).properties(
+        height=height
+    )
+
+
+def functions_table(x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, language: str) -> pd.DataFrame:
+    """The marked points of `functions`: one row a number, one column a function."""
+    marked = x % 2 == 0
+    columns = {name: [number(float(y), language=language) for y in line[marked]] for name, line in values.items()}
+    return pd.DataFrame({x_title: x[marked].astype(int), **columns})
+
+
+def _told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
+    """What tells the series from one another: colour, dash and point, in one legend."""
+    kinds = [index % len(DASHES) for index in range(len(series))]
+    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0)
+    return (
+        alt.Color("series:N", scale=alt.Scale(domain=series), legend=legend),
+        alt.StrokeDash("series:N", scale=alt.Scale(domain=series, range=[DASHES[k] for k in kinds]), legend=legend),
+        alt.Shape("series:N", scale=alt.Scale(domain=series, range=[SHAPES[k] for k in kinds]), legend=legend),
+    )
 
 
 def curves_table(epochs: Mapping[str, Points], *, x_title: str, names: Mapping[str, str]) -> pd.DataFrame:

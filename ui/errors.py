@@ -20,6 +20,7 @@ from ui.network import data_are_here
 from ui.text import language, number, percent, t
 
 PICTURES = 24  # on one page of the gallery
+BOXES = ("true_class", "predicted_class")
 INDEX = "image-index"  # the place in the test split that is looked at
 
 
@@ -111,7 +112,8 @@ def test_images(run: Run, answers: Answers) -> Split | None:
         st.warning(t(refusal.key, **refusal.slots))
         data_are_here(dataset(run.spec.data))
         return None
-    if not np.array_equal(test.labels, answers.labels):
+    same = not answers.images or server.images(run.spec) == answers.images
+    if not same or not np.array_equal(test.labels, answers.labels):
         st.warning(t("error.other_data", data=data_name(run.spec.data)))
         return None
     return test
@@ -137,9 +139,15 @@ def _chosen_cell(names: tuple[str, ...]) -> tuple[int, int] | None:
     hint = t("evaluate.all")
     true, predicted = (
         column.selectbox(t(f"chart.{what}"), names, index=None, key=f"cell-{what}", placeholder=hint)
-        for column, what in zip(columns, ("true_class", "predicted_class"), strict=True)
+        for column, what in zip(columns, BOXES, strict=True)
     )
     return (names.index(true), names.index(predicted)) if true and predicted else None
+
+
+def forget_cell() -> None:
+    """A cell was clicked: what the select boxes name is of before."""
+    for what in BOXES:
+        st.session_state[f"cell-{what}"] = None
 
 
 def _look_at(index: int) -> None:

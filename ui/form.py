@@ -73,6 +73,11 @@ def _fill() -> None:
             st.session_state[name] = _shown(name, getattr(spec, name))
 
 
+def use_layers(layers: Layers) -> None:
+    """Put layers into the form as the visitor's own. Called by a click, before the page is drawn."""
+    st.session_state["architecture"], st.session_state["layers"] = CUSTOM, _lines(layers)
+
+
 def _shown(name: str, value: Any) -> Any:
     """A field's value as its widget holds it: a decimal number as text in the reader's language."""
     if isinstance(value, str) or _is_whole(name):
@@ -112,7 +117,7 @@ def _select(label: str, options: dict[str, str], start: Any, common: dict[str, A
 def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -> str | None:
     """The layers as text, to be edited where the architecture is `custom`, shown where it has a name."""
     if architecture == CUSTOM:
-        written = st.text_area(label, value=_lines(start), height=220, max_chars=4000, **common)
+        written = st.text_area(label, value=_lines(start), height=220, max_chars=10_000, **common)
         try:
             parse(written or "")
         except Refusal as refusal:

@@ -16,7 +16,7 @@ LEAST = 40  # pixels of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .pictures figure { margin: 0; text-align: center; }
-.pictures img { image-rendering: pixelated; border: 1px solid #808080; }
+.pictures img { object-fit: contain; image-rendering: pixelated; background: #808080; border: 1px solid #808080; }
 .pictures figcaption { font-size: 0.95rem; line-height: 1.25; white-space: pre-line; }
 .pictures [role="button"] { cursor: pointer; }
 .pictures [role="button"]:is(:hover, :focus-visible) img { outline: 3px solid currentcolor; }
@@ -29,15 +29,18 @@ _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIs
     js="""export default ({ setTriggerValue }) => {
   const hear = (event) => {
     const picture = event.target.closest?.(".pictures [data-number]");
-    if (!picture || (event.type === "keydown" && event.key !== "Enter")) return;
+    if (!picture || (event.type === "keydown" && !["Enter", " "].includes(event.key))) return;
+    event.preventDefault();
     setTriggerValue("number", Number(picture.dataset.number));
   };
+  document.bancadaForget?.();  // a change of theme begins anew without having ended
   document.addEventListener("click", hear);
   document.addEventListener("keydown", hear);
-  return () => {
+  document.bancadaForget = () => {
     document.removeEventListener("click", hear);
     document.removeEventListener("keydown", hear);
   };
+  return document.bancadaForget;
 };""",
 )
 

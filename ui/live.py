@@ -17,7 +17,7 @@ from core.predict import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, network, server
+from ui import choice, inside, network, server
 from ui.text import duration, interval, language, number, percent, t
 
 POLL = 0.5  # seconds between two looks at a run that works
@@ -88,7 +88,10 @@ def panel(run: Run) -> None:
         _state(run, now, events, epochs)
 
     def curves() -> None:
-        _curves(server.events(run), epochs)
+        events = server.events(run)
+        inside.findings(run.spec, events)
+        _curves(events, epochs)
+        inside.histograms(run.spec, events)
 
     # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
     st.fragment(state, run_every=POLL if lively else None, key="state")()

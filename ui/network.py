@@ -2,35 +2,122 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import streamlit as st
 
+from core.activations import FUNCTIONS
 from core.datasets import Dataset
-from core.layers import Row, shape_text
+from core.layers import Row, Shape, code_size, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
-from ui.text import number, t
+from ui import editor, server
+from ui.diagram import diagram
+from ui.text import language, number, t
+
+VIEWS = ("overview", "edit", "activations")
+ASKED = "estimate.asked"  # the spec whose time the visitor wants to know
 
 
-def summary(rows: Sequence[Row], *, open: bool) -> None:
-    """The network's table: what each layer makes of one image, and what it costs."""
-    parameters = sum(row.parameters for row in rows)
-    with st.expander(t("network.title", parameters=parameters), expanded=open):
-        st.dataframe(
-            {
-                t("network.layer"): [str(row.layer) for row in rows],
-                t("network.shape"): [shape_text(row.shape) for row in rows],
-                t("network.parameters"): [number(row.parameters) for row in rows],
-                t("network.macs"): [number(row.macs) for row in rows],
-                t("network.receptive_field"): [row.receptive_field for row in rows],
-            },
-            width="stretch",
-            hide_index=True,
+def panel(spec: RunSpec, source: Dataset, rows: Sequence[Row], *, open: bool) -> None:
+    """The network drawn and as a table, its layers to edit, or its activation functions; no `rows`: it does not fit."""
+    title = t("network.title", parameters=sum(row.parameters for row in rows)) if rows else t("network.no_title")
+    with st.expander(title, expanded=open):
+        views = {name: t(f"network.{name}") for name in VIEWS if rows or name != "overview"}
+        view = st.segmented_control(
+            t("network.view"),
+            list(views),
+            default=next(iter(views)),
+            format_func=views.__getitem__,
+            required=True,
+            label_visibility="collapsed",
+            key="network.view",
         )
-        statistics = sum(row.statistics for row in rows)
-        words = t("network.totals", parameters=parameters, macs=sum(row.macs for row in rows))
-        st.caption(words + (" " + t("network.statistics", count=statistics) if statistics else ""))
+        shape, classes = spec.input_shape(source.shape), len(source.class_names["en"])
+        if view == "overview":
+            _overview(rows, shape)
+        elif view == "edit":
+            editor.editor(spec.layers, shape, classes)
+        else:
+            _activations()
+
+
+def _overview(rows: Sequence[Row], shape: Shape) -> None:
+    """What each layer makes of one image, and what it costs."""
+    names = [t("network.image"), *(str(row.layer) for row in rows)]
+    shapes = [shape, *(row.shape for row in rows)]
+    steps = [f"{name} ({shape_text(shape)})" for name, shape in zip(names, shapes, strict=True)]
+    st.html(diagram(names, shapes, t("network.alt", steps=", ".join(steps))))
+    code, image = code_size(rows), math.prod(shape)
+    if code is not None and code > image:
+        st.warning(t("network.widens", code=code, image=image))
+    st.dataframe(
+        {
+            t("network.layer"): names,
+            t("network.shape"): [shape_text(shape) for shape in shapes],
+            t("network.values"): [number(math.prod(shape)) for shape in shapes],
+            t("network.parameters"): ["", *(number(row.parameters) for row in rows)],
+            t("network.macs"): ["", *(number(row.macs) for row in rows)],
+            t("network.receptive_field"): [1, *(row.receptive_field for row in rows)],
+        },
+        width="stretch",
+        hide_index=True,
+    )
+    parameters, statistics = sum(row.parameters for row in rows), sum(row.statistics for row in rows)
+    words = t("network.totals", parameters=parameters, macs=sum(row.macs for row in rows))
+    st.caption(words + (" " + t("network.statistics", count=statistics) if statistics else ""))
+
+
+def _activations() -> None:
+    """Functions that the visitor chooses, beside their derivatives."""
+    from ui import charts  # altair and pandas: only where there is a curve
+
+    names: dict[Any, str] = {name: t(f"layer.word.{name}") for name in FUNCTIONS if name != "none"}
+    chosen = st.multiselect(
+        t("network.functions"),
+        list(names),
+        default=["sigmoid", "tanh", "relu"],
+        format_func=names.__getitem__,
+        max_selections=len(charts.DASHES),
+        key="network.functions",
+    )
+    columns = st.columns(2)
+    x = np.linspace(-8, 8, 321)
+    for column, what in zip(columns, ("value", "derivative"), strict=True):
+        series = {names[name]: getattr(FUNCTIONS[name], what)(x) for name in chosen}
+        title = t(f"network.{what}")
+        chart = charts.functions(x, series, x_title="x", y_title=title, language=language())
+        alt = t("network.functions_alt", what=title, functions=", ".join(series))
+        column.altair_chart(chart, key=f"functions-{what}", width="stretch", alt=alt)
+        column.dataframe(charts.functions_table(x, series, x_title="x", language=language()), hide_index=True)
+
+
+def how_long(spec: RunSpec) -> None:
+    """A button that has an epoch of this spec timed, and the answer."""
+    lasting = st.session_state.get(ASKED) == spec and not server.estimate(spec).done()
+
+    def answer() -> None:
+        found = server.estimate(spec) if st.session_state.get(ASKED) == spec else None
+        if found and not found.done():
+            st.caption(t("estimate.lasting"))
+        elif found and not found.exception():
+            if lasting:
+                st.rerun()  # nothing is to be polled any more
+            st.caption(t("estimate.answer", **found.result()))
+        else:
+            if found:
+                st.caption(t("estimate.failed"))
+            words, icon = t("estimate.ask"), ":material/timer:"
+            if st.button(words, icon=icon, width="stretch", help=t("estimate.help")):
+                if found:  # it failed: once more
+                    server.estimate.clear(spec)
+                st.session_state[ASKED] = spec
+                st.rerun()  # the whole page, which then polls
+
+    st.fragment(answer, run_every=1.0 if lasting else None, key="how-long")()
 
 
 def data_are_here(source: Dataset) -> bool:

@@ -1,4 +1,5 @@
 // The drawing pad in the browser: what is drawn is a list of strokes, and each change of the list goes to Python once.
+// While the pen is down, what is on the sheet goes to `ui/live_answer.py`, and its answers are shown beside the sheet.
 //
 // A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels of
 // the canvas, whatever size the page shows it at. To clear is a stroke too, so that it can be undone like any other.
@@ -18,7 +19,11 @@ export default function ({ parentElement, data, setStateValue }) {
   }
   pad.send = (drawing) => setStateValue("drawing", drawing);
   pad.label(data.labels);
-  return () => pads.delete(parentElement);
+  pad.live.listen(data.live);
+  return () => {
+    pad.live.listen(null);
+    pads.delete(parentElement);
+  };
 }
 
 function makePad(root) {
@@ -36,7 +41,8 @@ function makePad(root) {
   let pointer = null; // and whose it is: a second finger draws nothing
   let tool = "draw";
   let sequence = 0;
-  const pad = { raster };
+  const live = makeLive(find("live"), raster);
+  const pad = { live };
 
   // --- drawing ---
 
@@ -77,6 +83,7 @@ function makePad(root) {
     }
     pad.send({ seq: ++sequence, side: SIDE, pixels: btoa(String.fromCharCode(...raster())), strokes: text });
     showTools();
+    live.connect();
   }
 
   pad.restore = (initial) => {
@@ -103,6 +110,7 @@ function makePad(root) {
     if (points.length && Math.hypot(x - points.at(-3), y - points.at(-2)) < NEAREST) return;
     points.push(x, y, tenth(find("width").valueAsNumber * pressed));
     segment(current, points.length - 3);
+    live.ask();
   }
 
   canvas.onpointerdown = (event) => {
@@ -111,6 +119,7 @@ function makePad(root) {
     pointer = event.pointerId;
     canvas.setPointerCapture(pointer);
     current = { kind: reversed ? "erase" : tool, points: [] };
+    live.connect();
     extend(event);
   };
   canvas.onpointermove = (event) => {
@@ -175,4 +184,86 @@ function makePad(root) {
     canvas.setAttribute("aria-label", labels.pad);
   };
   return pad;
+}
+
+// The image that the model sees and a bar for each class. One drawing at a time is on its way; when its answer is here,
+// the newest one follows, so that a slow server gives fewer answers and not older ones.
+function makeLive(root, raster) {
+  const seen = root.querySelector(".seen");
+  const caption = root.querySelector(".caption");
+  const bars = root.querySelector(".bars");
+  let address = null;
+  let socket = null;
+  let waiting = false; // for an answer, or for the connection
+  let changed = false; // since the last drawing that was sent
+
+  function listen(to) {
+    if (to === address) return;
+    address = to;
+    socket?.close();
+    socket = null;
+    connect();
+  }
+
+  function connect() {
+    // A connection that is refused or lost is tried again with the next stroke, not with each of its points.
+    if (!socket && address) {
+      const own = (socket = new WebSocket(new URL(address, location.href.replace(/^http/, "ws"))));
+      waiting = true;
+      own.onopen = () => own === socket && next();
+      own.onmessage = (message) => {
+        if (own !== socket) return;
+        show(JSON.parse(message.data));
+        if (changed) next();
+        else waiting = false;
+      };
+      own.onclose = () => own === socket && (socket = null);
+    }
+    ask();
+  }
+
+  function ask() {
+    changed = true;
+    if (socket && !waiting) next();
+  }
+
+  function next() {
+    waiting = true;
+    changed = false;
+    socket.send(raster());
+  }
+
+  function show({ side, seen: pixels, caption: words, bars: classes = [], sentence }) {
+    caption.textContent = sentence ?? words ?? "";
+    seen.hidden = !pixels;
+    if (pixels) {
+      const image = new ImageData(side, side);
+      Array.from(atob(pixels), (byte) => byte.charCodeAt(0)).forEach((grey, i) => {
+        image.data.set([grey, grey, grey, 255], 4 * i);
+      });
+      seen.width = seen.height = side;
+      seen.getContext("2d").putImageData(image, 0, 0);
+    }
+    if (bars.children.length !== classes.length) {
+      bars.replaceChildren(...classes.map(() => document.createElement("li")));
+      for (const row of bars.children) row.append(...["name", "bar", "share"].map(part));
+    }
+    const most = Math.max(...classes.map((one) => one.share));
+    classes.forEach((one, k) => {
+      const [name, bar, share] = bars.children[k].children;
+      name.textContent = one.name;
+      bar.style.setProperty("--share", one.share);
+      share.textContent = one.text;
+      bars.children[k].classList.toggle("most", one.share === most);
+    });
+  }
+
+  function part(name) {
+    const element = document.createElement("span");
+    element.className = name;
+    return element;
+  }
+
+  show({});
+  return { listen, connect, ask };
 }

@@ -11,20 +11,28 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-SIDE = 112  # px of what the browser sends: 4 x 28
+from ui.live_answer import SIDE
+
 MOST_CHARACTERS = 200_000  # of strokes, as in pad.js
 PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
 
 HTML = """
 <div class="pad">
-  <canvas class="sheet" tabindex="0" role="img"></canvas>
-  <div class="tools">
-    <button class="draw" type="button"></button>
-    <button class="erase" type="button"></button>
-    <button class="undo" type="button"></button>
-    <button class="redo" type="button"></button>
-    <button class="clear" type="button"></button>
-    <label><span class="word"></span><input class="width" type="range" min="12" max="64" value="32"></label>
+  <div class="draws">
+    <canvas class="sheet" tabindex="0" role="img"></canvas>
+    <div class="tools">
+      <button class="draw" type="button"></button>
+      <button class="erase" type="button"></button>
+      <button class="undo" type="button"></button>
+      <button class="redo" type="button"></button>
+      <button class="clear" type="button"></button>
+      <label><span class="word"></span><input class="width" type="range" min="12" max="64" value="32"></label>
+    </div>
+  </div>
+  <div class="live" aria-hidden="true">
+    <canvas class="seen"></canvas>
+    <p class="caption"></p>
+    <ol class="bars"></ol>
   </div>
 </div>
 """
@@ -45,7 +53,7 @@ class Drawing:
     pixels: np.ndarray  # uint8 (112, 112), 0 ground to 255 ink
 
 
-def drawing_pad(key: str, *, labels: Mapping[str, str]) -> Drawing | None:
+def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None) -> Drawing | None:
     """Show the pad and give what is drawn on it, or None before the first stroke and when it is cleared.
 
     The drawing outlives a change of page: Streamlit forgets the state of what a page does not show, so the last
@@ -54,6 +62,7 @@ def drawing_pad(key: str, *, labels: Mapping[str, str]) -> Drawing | None:
     Args:
         key: the pad's key; `key` and `key` + ".kept" are taken in the session state.
         labels: the words of `PAD_LABELS` in the reader's language.
+        live: the address (`ui/live_answer.py`) that answers while the pen is down; the pad shows what it says.
     """
     kept = f"{key}.kept"
     state = st.session_state.get(key)
@@ -65,6 +74,7 @@ def drawing_pad(key: str, *, labels: Mapping[str, str]) -> Drawing | None:
         key=key,
         data={
             "labels": {name: labels[name] for name in PAD_LABELS},
+            "live": live,
             "initial": last and {"seq": last["seq"], "strokes": last["strokes"]},
         },
         on_drawing_change=lambda: None,

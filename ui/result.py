@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.evaluate import RESAMPLES, ClassMeasures, Measure, Measures, measures, most_confused
+from core.evaluate import ClassMeasures, Measure, Measures, most_confused, resamples
 from core.events import Report
 from core.store import Run
 from ui import certainty, charts, errors, server, versus
@@ -25,11 +26,11 @@ def panel(run: Run, done: Sequence[str]) -> None:
     """All that the run's stored report says; the test split is not looked at again. `done` names the finished runs."""
     report = run.report()
     assert report
-    names = run.class_names(language())
+    names = server.class_names(run, language())
     matrix = np.array(report.confusion_matrix)
-    measured, answers = measures(matrix), server.answers(run, "test")
+    measured, answers = server.measured(run), server.answers(run, "test")
     assert answers
-    loss = answers.loss()
+    loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
     view = one_of("view", VIEWS)
     if view == "fails":
@@ -46,7 +47,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     elif view == "image":
         errors.one_image(run, answers, names)
     elif view == "sure":
-        certainty.panel(answers, server.answers(run, "val"))
+        certainty.panel(run, report, answers)
     elif view == "beside":
         versus.panel(run, answers, names, [name for name in done if name != run.name])
     else:
@@ -102,7 +103,7 @@ def measures_table(measured: Measures, loss: Measure | None = None) -> None:
         t("measure.method"): [t(f"method.{method}") for _, _, method in rows],
     }
     st.dataframe(table, hide_index=True, width="stretch")
-    st.caption(t("evaluate.measures_help", resamples=RESAMPLES))
+    st.caption(t("evaluate.measures_help", resamples=resamples(len(measured.classes))))
     offer_csv(
         pd.DataFrame(
             [(name, measure.value, measure.low, measure.high, measure.n, method) for name, measure, method in rows],
@@ -145,8 +146,9 @@ def matrix_chart(matrix: np.ndarray, names: tuple[str, ...], *, key: str) -> tup
     chart = charts.confusion_matrix(
         matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
     )
+    alt = t("evaluate.matrix_alt")
     chosen = st.altair_chart(
-        chart, key=key, on_select="rerun", selection_mode="cell", width="stretch", alt=t("evaluate.matrix_alt")
+        chart, key=key, on_select=errors.forget_cell, selection_mode="cell", width="stretch", alt=alt
     )
     with st.expander(t("chart.as_table")):
         table = charts.confusion_table(matrix, names, words=words)

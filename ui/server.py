@@ -6,22 +6,23 @@ A hot reload must not start a second set of workers, so these live in Streamlit'
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
 
 from core import preprocessing, settings, store
 from core.datasets import Splits, dataset
-from core.evaluate import Answers, stored_answers
-from core.events import Checkpoint, Epoch, Event, Report, continued
+from core.evaluate import Answers, Measures, measures, stored_answers, temperature
+from core.events import Checkpoint, Epoch, Event, Report, Started, continued
 from core.predict import Model, open_model
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.splits import choose, resized
+from core.splits import choose, digest, resized
 from core.store import Run
-from core.workers import Workers
+from core.workers import Workers, estimated
 
 PAGES = settings.ROOT / "pages"
 
@@ -52,19 +53,19 @@ def events(run: Run) -> list[Event]:
     log = _log(run.folder)
     with log.lock:
         new, log.offset = run.read(log.offset)
-        log.events = continued([*log.events, *new])
+        if new:
+            log.events = continued([*log.events, *new])
         return log.events
 
 
 def model(run: Run) -> Model:
     """The run's best model, or its newest state while it is not done. Raises: Refusal, if it has none yet."""
-    saved = [event for event in events(run) if isinstance(event, Epoch | Checkpoint | Report)]
-    last = saved[-1] if saved else None
+    last = next((event for event in reversed(events(run)) if isinstance(event, Epoch | Checkpoint | Report)), None)
     version = last.model_sha256 if isinstance(last, Report) else last.sha256 if last else ""
     return _model(run.folder, version)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=32)  # of a class: each is asked up to 40 times a second
 def _model(folder: Path, version: str) -> Model:
     del version  # it is the cache's key: other weights, another model
     import torch
@@ -77,6 +78,42 @@ def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
     """What a finished run's best model said, see `stored_answers`. Raises: Refusal."""
     report = run.report()
     return _answers(run.folder, report.predictions_sha256 if report else "", split)
+
+
+def class_names(run: Run, language: str) -> tuple[str, ...]:
+    """The names of the K classes, as they were when the run began; English where the language had none yet."""
+    started = next((event for event in events(run) if isinstance(event, Started)), None)
+    return started.class_names.get(language, started.class_names["en"]) if started else ()
+
+
+def measured(run: Run) -> Measures:
+    """What a finished run's confusion matrix says."""
+    report = run.report()
+    assert report
+    return _measured(report.confusion_matrix)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _measured(matrix: tuple[tuple[int, ...], ...]) -> Measures:
+    return measures(matrix)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def best_temperature(folder: Path, version: str) -> float | None:
+    """The temperature that the val answers of the run in `folder` choose, see `temperature`; of these predictions."""
+    val = _answers(folder, version, "val")
+    return temperature(val) if val else None
+
+
+def images(spec: RunSpec) -> str:
+    """What names the test images that the spec's run would have, see `digest`. Raises: Refusal, as `splits`."""
+    return _images(spec, dataset(spec.data).version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _images(spec: RunSpec, version: str) -> str:
+    del version
+    return digest(splits(spec).test)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)
@@ -119,6 +156,17 @@ def _normalisation(spec: RunSpec, version: str) -> tuple[np.ndarray, np.ndarray]
     if spec.image_size and spec.normalisation == "standard":  # the others do not hang on the images
         train = resized(train, spec.image_size)
     return preprocessing.normalisation(spec, train.images)
+
+
+@st.cache_resource(show_spinner=False)
+def _timers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)  # two at the same time would measure each other
+
+
+@st.cache_resource(show_spinner=False, max_entries=500)
+def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
+    """How long the spec's training will take, once it is measured, as `python -m core estimate --json` says it."""
+    return _timers().submit(estimated, spec)
 
 
 def find(name: str | None) -> Run | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from core.datasets.medmnist_sets import BLOODMNIST, BLOODMNIST_64
 from core.datasets.mnist_5k import MNIST_5K
 from core.datasets.npz import own_datasets
+from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.datasets.record import Dataset, Split, Splits
 from core.datasets.torchvision_sets import CIFAR10, FASHION_MNIST, MNIST
 from core.refusal import Refusal
@@ -16,6 +17,8 @@ __all__ = ["DATASETS", "Dataset", "Split", "Splits", "dataset", "datasets"]
 DATASETS: dict[str, Dataset] = {
     "mnist-5k": MNIST_5K,
     "mnist": MNIST,
+    "pen-digits": PEN_DIGITS,
+    "mnist-and-drawings": MNIST_AND_DRAWINGS,
     "fashion-mnist": FASHION_MNIST,
     "cifar10": CIFAR10,
     "bloodmnist": BLOODMNIST,

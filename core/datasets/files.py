@@ -34,7 +34,7 @@ class Download:
     """One file that a server of the authors gives, and how it becomes files of a data folder."""
 
     urls: tuple[str, ...]  # the same file on several servers, tried in this order
-    md5: str
+    md5: str | None  # None: nobody has published one, `unpack` verifies what comes of it
     path: str  # where the downloaded file goes, relative to the data folder
     gives: tuple[str, ...]  # the files that come of it, relative to the data folder
     unpack: Callable[[Path, Path], None] | None = None  # (downloaded file, data folder); None: it is used as it is
@@ -79,8 +79,8 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(file, _md5).hexdigest()
 
 
-def download(urls: Sequence[str], md5: str, path: Path, progress: Progress) -> None:
-    """Write to `path` what the first of the servers gives whose md5 fits; one alone is asked twice.
+def download(urls: Sequence[str], md5: str | None, path: Path, progress: Progress) -> None:
+    """Write to `path` what the first of the servers gives whose md5, if any is known, fits; one alone is asked twice.
 
     Raises:
         Refusal: no server could be reached, or what came was not the file.
@@ -98,7 +98,7 @@ def download(urls: Sequence[str], md5: str, path: Path, progress: Progress) -> N
                     progress(received, total)
                     if received > LARGEST_DOWNLOAD:
                         raise _AlteredError
-                if seen.hexdigest() != md5:
+                if md5 and seen.hexdigest() != md5:
                     raise _AlteredError
         except _UnreachableError:
             continue

@@ -115,8 +115,10 @@ class Dataset:
                 if not good.issuperset(one.gives):
                     download(one.urls, one.md5, folder / one.path, partial(add_up, one.path))
                     if one.unpack is not None:
-                        one.unpack(folder / one.path, folder)
-                        (folder / one.path).unlink()
+                        try:
+                            one.unpack(folder / one.path, folder)
+                        finally:
+                            (folder / one.path).unlink()
         except OSError as error:
             raise Refusal("error.folder_unwritable", folder=str(folder), reason=error.strerror or str(error)) from error
 

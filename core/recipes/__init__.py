@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from core.recipes.ours import MNIST_BEST, MNIST_FAST
+from core.recipes.ours import DRAWING, DRAWING_MNIST_ONLY, MNIST_BEST, MNIST_FAST
 from core.recipes.record import VARIANTS, Recipe, Variant
 from core.recipes.report_000 import REPORT_000
 from core.recipes.report_001 import REPORT_001
@@ -19,6 +19,8 @@ __all__ = ["PUBLISHED", "RECIPES", "VARIANTS", "Recipe", "Variant", "recipe", "r
 RECIPES: dict[str, Recipe] = {
     "mnist-fast": Recipe(MNIST_FAST),
     "mnist-best": Recipe(MNIST_BEST),
+    "drawing": Recipe(DRAWING),
+    "drawing-mnist-only": Recipe(DRAWING_MNIST_ONLY),
     **REPORT_000,
     **REPORT_001,
     **REPORT_002,

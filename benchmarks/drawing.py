@@ -1,0 +1,226 @@
+"""What the models make of people's pen strokes: each step of the drawing pipeline, each digit, each writer, and doubt.
+
+`python benchmarks/drawing.py [--update] [RUN...]` draws the pen digits as the page's pad would and asks the runs named,
+by default the starter models; `--update` writes the tables into RESULTS.md. It needs MNIST, Fashion-MNIST and the pen
+digits in a data folder, and about four minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.results import machine, update  # noqa: E402  the path comes first
+from core import settings, store  # noqa: E402
+from core.datasets import Split, dataset  # noqa: E402
+from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
+from core.drawing import Prepared, prepare  # noqa: E402
+from core.evaluate import proportion  # noqa: E402
+from core.predict import SURE, Model, doubt, open_model  # noqa: E402
+from core.strokes import PENS, SIDE, inked  # noqa: E402
+
+PIPELINES: dict[str, tuple[str, ...]] = {
+    "resized only": ("crop", "width", "fit", "centre"),
+    "box": ("width", "centre"),
+    "box, centre of mass": ("width",),
+    "box, centre of mass, stroke width": (),
+}
+TIMES = 10  # MNIST's images are enlarged
+MADE = 1_000  # of each kind of picture that is no digit
+
+
+def percent(right: np.ndarray) -> str:
+    """The share of claims (N,) that hold, with its interval."""
+    measure = proportion(int(right.sum()), len(right))
+    return f"{measure.value:.2%} ({measure.low:.2%} to {measure.high:.2%})"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table's lines; the first column is words, the others are figures."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return ["", *(f"| {' | '.join(row)} |" for row in lines)]
+
+
+def prepared(sheets: Iterable[np.ndarray], without: Sequence[str] = ()) -> np.ndarray:
+    """What the models see of the sheets, uint8 (N, 1, 28, 28)."""
+    images = [prepare(sheet, without=without).image for sheet in sheets]
+    return np.stack([image for image in images if image is not None])[:, None]
+
+
+def answers(model: Model, images: np.ndarray) -> np.ndarray:
+    """The classes (N,) that the model names."""
+    return model.probabilities(images).argmax(axis=1)
+
+
+def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
+    """A row a model and pen: the accuracy with each of the pipelines."""
+    labels, rows, seen = np.array([one.digit for one in digits]), [], {}
+    for pen in PENS:
+        sheets = [inked(one.strokes, pen) for one in digits]
+        seen[pen] = [prepared(sheets, without) for without in PIPELINES.values()]
+    for model in models:
+        for pen, ways in seen.items():
+            rows.append([f"`{model.run}`", f"{pen}", *(percent(answers(model, images) == labels) for images in ways)])
+    return table(["model", f"pen, px of {SIDE}", *PIPELINES], rows)
+
+
+def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list[str]:
+    """A row a digit, or a writer: the accuracy of each model with the middle pen."""
+    labels, groups = np.array([one.digit for one in digits]), np.array([getattr(one, what) for one in digits])
+    images = prepared(inked(one.strokes, PENS[1]) for one in digits)
+    right = [answers(model, images) == labels for model in models]
+    rows = [
+        [str(group), str((groups == group).sum()), *(percent(of_model[groups == group]) for of_model in right)]
+        for group in np.unique(groups)
+    ]
+    spread = [[np.mean(of_model[groups == group]) for group in np.unique(groups)] for of_model in right]
+    rows.append(["least to most", "", *(f"{min(shares):.2%} to {max(shares):.2%}" for shares in spread)])
+    return table([what, "n", *(f"`{model.run}`" for model in models)], rows)
+
+
+def enlarged(models: Sequence[Model], mnist: Split) -> list[str]:
+    """A row a model: MNIST's test images as they are, and enlarged and sent through the pipeline."""
+    rows = []
+    for how in (Image.Resampling.NEAREST, Image.Resampling.BICUBIC):
+        large = (Image.fromarray(image).resize((28 * TIMES, 28 * TIMES), how) for image in mnist.images[:, 0])
+        images = prepared(np.asarray(image) for image in large)
+        for model in models:
+            as_is, through = (answers(model, some) == mnist.labels for some in (mnist.images, images))
+            lost = f"{100 * (as_is.mean() - through.mean()):.2f}"
+            rows.append([f"`{model.run}`", how.name.lower(), percent(as_is), percent(through), lost])
+    return table(["model", f"enlarged {TIMES} times", "as it is", "sent through", "points lost"], rows)
+
+
+def scribble(random: np.random.Generator) -> tuple[np.ndarray]:
+    """One stroke that wanders, or jumps, about: 16 to 40 points in part of the sheet."""
+    points = random.normal(size=(random.integers(16, 41), 2))
+    points = points.cumsum(axis=0) if random.random() < 0.5 else points
+    points = (points - points.min(axis=0)) / np.ptp(points, axis=0).max()
+    return (points * random.uniform(0.3, 0.8) + 0.1,)
+
+
+def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.ndarray]:
+    """Two digits beside each other, of the size that they were written in."""
+    strokes, left = [], 0.05
+    for place in random.integers(0, len(digits), 2):
+        points = np.concatenate(digits[place].strokes)
+        low, high = points.min(axis=0), points.max(axis=0)
+        strokes += [stroke - low + (left, 0.3) for stroke in digits[place].strokes]
+        left += high[0] - low[0] + random.uniform(0.08, 0.2)
+    return strokes
+
+
+def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> dict[str, list[np.ndarray]]:
+    """Pictures that are no digit, by kind, made of the data of one part."""
+    random, own = np.random.default_rng(0), [one for one in digits if one.writer in writers]
+    fashion = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0]
+    return {
+        "nothing": [np.zeros((SIDE, SIDE), dtype=np.uint8)],
+        "a dot": [inked([random.random((1, 2)) * 0.8 + 0.1], pen) for pen in PENS for _ in range(MADE // 10)],
+        "a scribble": [inked(scribble(random)) for _ in range(MADE)],
+        "two digits side by side": [inked(pair(own, random)) for _ in range(MADE)],
+        "Fashion-MNIST": list(fashion),
+    }
+
+
+def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.ndarray]:
+    """Why the model had better not answer, or "" (N,), and its answers (N,)."""
+    blank = np.zeros((28, 28), dtype=np.uint8)
+    images = np.stack([blank if drawing.image is None else drawing.image for drawing in drawings])[:, None]
+    values = model.probabilities(images)
+    reasons = [doubt(drawing, own) or "" for drawing, own in zip(drawings, values, strict=True)]
+    return np.array(reasons), values.argmax(axis=1)
+
+
+def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> list[str]:
+    """For each model: how many digits it answers and how rightly, and how much else it holds back, and why."""
+    test = [one for one in digits if one.writer in WRITERS["test"]]
+    written = {f"pen digits, pen {pen}": [prepare(inked(one.strokes, pen)) for one in test] for pen in PENS}
+    written["MNIST's test images"] = [prepare(image) for image in mnist.images[:, 0]]
+    labels = dict.fromkeys(written, np.array([one.digit for one in test])) | {"MNIST's test images": mnist.labels}
+    made = {
+        kind: [prepare(sheet) for sheet in some] for kind, some in no_digits(WRITERS["test"], "test", digits).items()
+    }
+    answered, held = [], []
+    for model in models:
+        for kind, drawings in written.items():
+            reasons, named = doubts(model, drawings)
+            right, sure = named == labels[kind], reasons == ""
+            answered.append([f"`{model.run}`", kind, *map(percent, (right, sure, right[sure]))])
+        for kind, drawings in made.items():
+            reasons, _ = doubts(model, drawings)
+            why = [f"{(reasons == f'doubt.{reason}').mean():.1%}" for reason in ("empty", "several", "blot", "unsure")]
+            held.append([f"`{model.run}`", kind, str(len(drawings)), percent(reasons != ""), *why])
+    return [
+        *table(["model", "digits", "accuracy of all", "answered", "accuracy of the answered"], answered),
+        *table(["model", "no digit", "n", "held back", "empty", "several", "blot", "unsure"], held),
+    ]
+
+
+def seconds(call: Callable[[], object], n: int = 200) -> str:
+    """The median time of a call, ms, with the least and the most."""
+    taken = []
+    for _ in range(n):
+        start = time.perf_counter()
+        call()
+        taken.append(1000 * (time.perf_counter() - start))
+    return f"{statistics.median(taken):.2f} ms ({min(taken):.2f} to {max(taken):.2f}, n = {n})"
+
+
+def main() -> int:
+    """Measure and print; write where asked to."""
+    parser = argparse.ArgumentParser(description="Measure the drawing pipeline on people's pen strokes.")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="by default the starter models")
+    parser.add_argument("--update", action="store_true", help="write the tables into RESULTS.md")
+    options = parser.parse_args()
+    for name in ("mnist", "fashion-mnist", "pen-digits"):
+        if dataset(name).state()[0] != "ready":
+            print(f"{name} is in no data folder: python -m core data get {name}", file=sys.stderr)
+            return 1
+    runs = [store.find(name) for name in options.runs] or [run for run in store.runs() if run.report()]
+    models = [open_model(run) for run in sorted(runs, key=lambda run: run.name)]
+    folder = next(folder for folder in settings.data_folders() if (folder / FILE).is_file())
+    digits = pen_digits(folder / FILE)
+    test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test
+    canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SIDE)
+    rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
+    text = [
+        machine(*(f"{name} {version(name)}" for name in ("numpy", "pillow", "scipy"))),
+        "",
+        f"Pen digits of the last ten writers, n = {len(test):,}: no model has seen them, nothing was chosen by them. "
+        "In brackets: 95 % intervals (Wilson). One writer's digits resemble each other, so for new writers they are "
+        "rather wider: see the writers below.",
+        *pipeline(models, test),
+        "",
+        f"With the pen of {PENS[1]} px:",
+        *each(models, test, "digit"),
+        *each(models, test, "writer"),
+        "",
+        f"MNIST's test images, n = {len(mnist.labels):,}:",
+        *enlarged(models, mnist),
+        "",
+        f"What is answered with a threshold of {SURE}, and what is held back, and why:",
+        *abstention(models, digits, mnist),
+        "",
+        f"`prepare` of {3 * SIDE} x {3 * SIDE} px of ink: {seconds(lambda: prepare(canvas))}; "
+        f"of RGBA: {seconds(lambda: prepare(rgba))}.",
+    ]
+    print("\n".join(text))
+    if options.update:
+        update("drawing.py", "\n".join(text))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Digits that people wrote with a pen on a tablet, stroke by stroke, and MNIST together with them.
+
+Each digit is inked on a sheet, at the place and size at which it was written, and sent the way of every drawing. The
+parts are of different people: what is measured on the last ten writers holds for people that no model has seen.
+
+Source: Fevzi Alimoglu, Ethem Alpaydin, Pen-Based Recognition of Handwritten Digits, UCI, original version (1998).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.datasets.files import UNREADABLE, Download, written_aside
+from core.datasets.record import Dataset, Split, Splits
+from core.datasets.torchvision_sets import DIGIT_NAMES, MNIST
+from core.refusal import Refusal
+
+FILE = "pendigits/pendigits-orig.tra"
+MD5 = "28e269fb7eaf8cb51af3f561743a0de5"
+BOX = 500  # tablet units a side of the box that people were told to write in; y grows upward
+WRITERS = {"train": range(1, 17), "val": range(17, 21), "test": range(21, 31)}
+LARGEST = 2**26  # bytes, unpacked; the file has 4 million
+
+
+@dataclass(frozen=True)
+class PenDigit:
+    """One digit as it was written."""
+
+    digit: int
+    writer: int  # 1 to 30
+    strokes: tuple[np.ndarray, ...]  # float32 (n, 2) each: x to the right and y downward, in shares of the box's side
+
+
+def pen_digits(path: Path) -> list[PenDigit]:
+    """The digits of a file in UNIPEN's format, in its order. Raises: ValueError, where it is something else."""
+    return [_pen_digit(segment) for segment in path.read_text("ascii").split(".SEGMENT DIGIT")[1:]]
+
+
+def _pen_digit(segment: str) -> PenDigit:
+    named = re.search(r"^\.COMMENT +(\d) +(\d+) ", segment, re.MULTILINE)
+    strokes = []
+    for stroke in re.findall(r"^\.PEN_DOWN\n(.*?)^\.PEN_UP", segment, re.MULTILINE | re.DOTALL):
+        points = np.array(stroke.split(), dtype=np.float32).reshape(-1, 2)
+        strokes.append(np.stack([points[:, 0], BOX - points[:, 1]], axis=1) / BOX)
+    if not named or not strokes:
+        raise ValueError(segment[:60])
+    return PenDigit(int(named[1]), int(named[2]), tuple(strokes))
+
+
+def drawn(digits: Iterable[PenDigit], pens: Sequence[float]) -> Split:
+    """The digits as MNIST would have them, uint8 (N, 1, 28, 28), each as often as there are pens (px, see `inked`)."""
+    from core.drawing import prepare  # with Pillow, which a list of the data sets does not need
+    from core.strokes import inked
+
+    pairs = [(prepare(inked(one.strokes, pen)).image, one.digit) for one in digits for pen in pens]
+    images, labels = zip(*[(image, digit) for image, digit in pairs if image is not None], strict=True)
+    return Split(np.stack(images)[:, None], np.array(labels, dtype=np.int64))
+
+
+def _read(folder: Path) -> Splits:
+    from core.strokes import PENS
+
+    digits = pen_digits(folder / FILE)
+    parts = {name: [one for one in digits if one.writer in writers] for name, writers in WRITERS.items()}
+    # Only to train on is each digit there with every pen: a share of copies would have too narrow an interval.
+    return Splits(drawn(parts["train"], PENS), drawn(parts["val"], PENS[1:2]), drawn(parts["test"], PENS[1:2]))
+
+
+def _read_with_mnist(_: Path) -> Splits:
+    pens, mnist = PEN_DIGITS.load(), MNIST.load()  # each as it was kept the last time
+    return Splits(_joined(mnist.train, pens.train), pens.val, _joined(mnist.test, pens.test))
+
+
+def _joined(one: Split, other: Split) -> Split:
+    return Split(np.concatenate([one.images, other.images]), np.concatenate([one.labels, other.labels]))
+
+
+def uncompressed(packed: bytes) -> bytes:
+    """The content of a `.Z` file. Raises: ValueError, where it is none. Source: Welch 1984; the file format: compress.
+
+    Codes of 9 bits and more, the lowest bit first, in groups of eight; a change of width begins a new group.
+    """
+    if packed[:2] != b"\x1f\x9d":
+        raise ValueError("no .Z file")
+    most, empties = packed[2] & 31, packed[2] & 128
+    table = [bytes([value]) for value in range(256)] + [b""] * bool(empties)
+    first, width, group, at, last, content = len(table), 9, 24, 24, b"", bytearray()
+    while at + width <= 8 * len(packed):
+        code = int.from_bytes(packed[at // 8 : at // 8 + 4], "little") >> at % 8 & ((1 << width) - 1)
+        at += width
+        emptied = empties and code == 256
+        if emptied:
+            del table[first:]
+            last = b""
+        else:
+            entry = table[code] if code < len(table) else last + last[:1]  # the entry that is just being made
+            if code > len(table) or not entry or len(content) > LARGEST:
+                raise ValueError("a damaged .Z file")
+            content += entry
+            if last and len(table) < 1 << most:
+                table.append(last + entry[:1])
+            last = entry
+        if emptied or (len(table) == 1 << width and width < most):
+            at += -(at - group) % (8 * width)
+            width = 9 if emptied else width + 1
+            group = at
+    return bytes(content)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Take the file out of UCI's archive. Raises: Refusal, where it is not the file that is known here."""
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            member = packed.getinfo(f"{Path(FILE).name}.Z")
+            content = uncompressed(packed.read(member)) if member.file_size < LARGEST else b""
+    except UNREADABLE:
+        content = b""
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != MD5:
+        raise Refusal("error.download_altered", file=archive.name, folder=str(archive.parent))
+    with written_aside(folder / FILE) as file:
+        file.write(content)
+
+
+def _downloads() -> tuple[Download, ...]:
+    address = "https://archive.ics.uci.edu/static/public/81/pen+based+recognition+of+handwritten+digits.zip"
+    return (Download((address,), None, "pendigits/pendigits.zip", (FILE,), _unpack),)
+
+
+PEN_DIGITS = Dataset(
+    name="pen-digits",
+    title="Pen digits",
+    shape=(1, 28, 28),
+    class_names=DIGIT_NAMES,
+    counts={"train": 11_997, "val": 997, "test": 2_498},
+    source="Fevzi Alimoglu, Ethem Alpaydin; https://archive.ics.uci.edu/dataset/81",
+    licence="CC BY 4.0",
+    files=(FILE,),
+    read=_read,
+    md5=lambda: {FILE: MD5},
+    downloads=_downloads,
+    digits=True,
+    note="data.pen-digits.note",
+)
+MNIST_AND_DRAWINGS = Dataset(
+    name="mnist-and-drawings",
+    title="MNIST and drawings",
+    shape=(1, 28, 28),
+    class_names=DIGIT_NAMES,
+    counts={"train": 71_997, "val": 997, "test": 12_498},
+    source=f"{MNIST.source}; {PEN_DIGITS.source}",
+    licence=f"MNIST: {MNIST.licence}; pen digits: {PEN_DIGITS.licence}",
+    files=(*MNIST.files, FILE),
+    read=_read_with_mnist,
+    md5=lambda: {**MNIST.md5(), FILE: MD5},
+    downloads=lambda: (*(MNIST.downloads or tuple)(), *_downloads()),
+    digits=True,
+    note="data.mnist-and-drawings.note",
+    pitfalls=MNIST.pitfalls,
+    label_errors=MNIST.label_errors,  # MNIST's test images come first
+)

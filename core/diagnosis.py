@@ -1,0 +1,65 @@
+"""What is wrong with a training, in words, from what it has said so far; a healthy one is not accused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.events import Epoch, Event, Inside, Started
+from core.spec import RunSpec
+
+CHANCE = 0.1  # of the way from chance to all right: who is not further has learned next to nothing
+STUCK = 0.9  # of a layer's units or values
+RISING = 3  # epochs since the best validation loss ...
+WORSE = 1.1  # ... and how many times that loss it is now
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about a training: a text key and its slots."""
+
+    key: str
+    slots: dict[str, Any]
+
+
+def diagnose(spec: RunSpec, events: Sequence[Event]) -> list[Finding]:
+    """What the epochs so far give reason to say; nothing before the first one is over.
+
+    That a run has diverged is its Failure's word.
+    """
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    started = next((event for event in events if isinstance(event, Started)), None)
+    if not epochs or not started:
+        return []
+    inside = next((event for event in reversed(events) if isinstance(event, Inside)), None)
+    findings = [_chance(spec, epochs[-1], len(started.class_names["en"])), _overfitting(epochs)]
+    return [finding for finding in findings if finding] + (_stuck(inside) if inside else [])
+
+
+def _chance(spec: RunSpec, last: Epoch, classes: int) -> Finding | None:
+    if last.val_accuracy >= 1 / classes + CHANCE * (1 - 1 / classes):
+        return None
+    squashes = any(getattr(layer, "activation", "none") in ("sigmoid", "tanh") for layer in spec.layers)
+    key = "diagnosis.chance_squashed" if squashes else "diagnosis.chance"
+    slots = {"accuracy": last.val_accuracy, "epoch": last.epoch, "learning_rate": last.learning_rate}
+    return Finding(key, slots | {"classes": classes})
+
+
+def _overfitting(epochs: Sequence[Epoch]) -> Finding | None:
+    best, last = min(epochs, key=lambda epoch: epoch.val_loss), epochs[-1]
+    since = last.epoch - best.epoch
+    if since < RISING or last.val_loss < WORSE * best.val_loss or last.train_loss >= best.train_loss:
+        return None
+    return Finding("diagnosis.overfitting", {"best": best.epoch, "low": best.val_loss, "now": last.val_loss})
+
+
+def _stuck(inside: Inside) -> list[Finding]:
+    """A finding for each kind of activation of which a layer is stuck nearly as a whole."""
+    findings = []
+    for kind, functions in (("dead", ("relu",)), ("saturated", ("sigmoid", "tanh"))):
+        stuck = [one for one in inside.activities if one.function in functions and one.stuck > STUCK]
+        if stuck:
+            worst = max(stuck, key=lambda one: one.stuck)
+            findings.append(Finding(f"diagnosis.{kind}", {"layer": worst.layer, "share": worst.stuck}))
+    return findings

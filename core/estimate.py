@@ -1,0 +1,85 @@
+"""How long an epoch will take on this machine: a few real steps on made-up images, before anything is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import settings
+from core.datasets import Dataset, Split, Splits
+from core.engine import useful_threads
+from core.spec import RunSpec
+from core.splits import counts_of
+from core.train import Data, State, sums_of, update
+
+STEPS = 20  # measured at least, between two looks at the clock: to look means to wait for the device ...
+SECONDS = 1.5  # ... and at least so long, since the clock of a processor rises and falls ...
+MOST_SECONDS = 10.0  # ... but not longer, where one step takes a second or more
+WARM_STEPS = 3  # not measured: they take memory and choose algorithms for those that follow
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was measured, and what follows from it for the whole training."""
+
+    epoch_seconds: float  # training steps and val pass; what else runs meanwhile makes it longer
+    seconds: float  # of all epochs, or the spec's time limit if that comes first
+    steps: int  # measured
+    device: str
+    threads: int
+
+
+def estimate(spec: RunSpec, source: Dataset) -> Estimate:
+    """Measure `train`'s own step and val pass for a spec; its data need not be here. Raises: Refusal."""
+    classes, device = len(source.class_names["en"]), torch.device(settings.device())
+    threads = useful_threads(spec.layers, settings.threads())
+    n_train, n_val = counts_of(spec, source.counts)
+    batch = _made_up(min(spec.batch_size, n_train), spec.input_shape(source.shape), classes)
+    state = State.new(spec, batch, classes, device, threads)
+    val = _made_up(min(n_val, threads * state.engine.images_at_once), spec.input_shape(source.shape), classes)
+    data = Data.of(Splits(train=batch, val=val, test=val), device)
+    places = torch.randperm(len(batch.labels)).to(device)
+
+    def step() -> Tensor:
+        return update(spec, data, state, places, rate=0.0)  # random labels must not make it diverge
+
+    def look_at_val() -> Tensor:
+        sums = torch.zeros_like(state.sums)
+        labels_in_parts = data.val_labels.split(state.engine.images_at_once)
+        for logits, labels in zip(state.engine.evaluated(data.val_images), labels_in_parts, strict=True):
+            sums += sums_of(logits, labels)
+        return sums
+
+    state.engine.model.train()
+    _pace(step, WARM_STEPS, 0)
+    step_seconds, steps = _pace(step, STEPS, SECONDS)
+    look_at_val()
+    val_seconds, _ = _pace(look_at_val, 1, SECONDS / 3)
+    epoch = step_seconds * n_train / len(places) + val_seconds * n_val / len(val.labels)
+    return Estimate(epoch, min(epoch * spec.epochs, spec.time_limit or np.inf), steps, device.type, threads)
+
+
+def _pace(do: Callable[[], Tensor], least: int, least_seconds: float) -> tuple[float, int]:
+    """The mean seconds of doing it, and how often it was done: a multiple of `least`, fewer if it takes too long."""
+    done, began = 0, time.perf_counter()
+    while True:
+        result = do()
+        done += 1
+        late = time.perf_counter() - began > MOST_SECONDS
+        if done % least == 0 or late:
+            result[0].item()  # the device may still be at it
+            seconds = time.perf_counter() - began
+            if late or seconds > least_seconds:
+                return seconds / done, done
+
+
+def _made_up(n: int, shape: tuple[int, int, int], classes: int) -> Split:
+    """`n` images of noise of `shape` (C, H, W), with labels by chance."""
+    chance = np.random.default_rng(0)
+    images = chance.integers(0, 256, (n, *shape), dtype=np.uint8)
+    return Split(images=images, labels=chance.integers(0, classes, n))

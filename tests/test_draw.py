@@ -1,0 +1,159 @@
+"""The page Draw in a real browser with the shipped model: ten digits drawn with the mouse, moved, scaled and turned."""
+
+import contextlib
+import math
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from core import store
+from core.predict import can_be_drawn_for
+from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, chromium, draw, serve
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
+SHEET, CANVAS, ANSWER = "canvas.sheet", "canvas.upper-canvas", "h3"
+
+
+def arc(x: float, y: float, across: float, down: float, start: float, end: float) -> list[tuple[float, float]]:
+    """Points of an ellipse's arc, from one angle to another in degrees: 0 is right, 90 is down."""
+    count = max(3, round(abs(end - start) / 30))
+    angles = [math.radians(start + (end - start) * i / count) for i in range(count + 1)]
+    return [(x + across * math.cos(angle), y + down * math.sin(angle)) for angle in angles]
+
+
+DIGITS = {  # strokes as shares of the sheet's side
+    0: (arc(0.5, 0.5, 0.18, 0.3, -90, 275),),
+    1: ONE,
+    2: ([*arc(0.5, 0.36, 0.17, 0.16, -170, 30), (0.32, 0.8), (0.7, 0.8)],),
+    3: ([*arc(0.48, 0.35, 0.16, 0.14, -160, 80), *arc(0.48, 0.65, 0.19, 0.16, -80, 150)],),
+    4: ([(0.42, 0.2), (0.32, 0.55), (0.7, 0.55)], [(0.6, 0.2), (0.58, 0.85)]),
+    5: ([(0.66, 0.2), (0.4, 0.2), (0.38, 0.45), *arc(0.48, 0.61, 0.18, 0.18, -100, 140)],),
+    6: ([(0.58, 0.18), (0.42, 0.4), *arc(0.5, 0.66, 0.15, 0.15, -160, 200)],),
+    7: SEVEN,
+    8: ([*arc(0.5, 0.34, 0.13, 0.14, 90, -270), *arc(0.5, 0.65, 0.16, 0.17, -90, 270)],),
+    9: ([*arc(0.48, 0.36, 0.15, 0.15, 0, -350), (0.63, 0.36), (0.58, 0.82)],),
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """The address of the app over a store that holds the shipped model alone."""
+    folder = tmp_path_factory.mktemp("draw")
+    shutil.copytree(STARTER.folder, folder / "store" / STARTER.name)
+    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    with serve("app.py", ROOT, environment) as at:
+        yield at
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def page(browser, address) -> Iterator:
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{address}/draw")
+    page.get_by_text("Draw a digit on the black square.").wait_for()
+    page.locator(SHEET).wait_for()
+    yield page
+    context.close()
+
+
+@contextlib.contextmanager
+def redrawn(page) -> Iterator[None]:
+    """Inside, something changes what is drawn; at the end the page has answered it."""
+    inked = page.locator(".pictures img")
+    before = inked.first.get_attribute("src") if inked.count() else ""
+    yield
+    page.locator(f'.pictures img[src="{before}"]').first.wait_for(state="detached")
+    page.locator(ANSWER).wait_for()
+
+
+def test_ten_digits_drawn_with_the_mouse_are_answered_and_most_of_them_rightly(page):
+    answers = {}
+    for digit, strokes in DIGITS.items():
+        for stroke in strokes:
+            with redrawn(page):
+                draw(page, stroke, steps=2)
+        heading = page.locator(ANSWER)
+        said = re.fullmatch(r"(\d) · \w+ \(\d+\.\d%\)", heading.inner_text())
+        assert said
+        answers[digit] = int(said[1])
+        page.get_by_role("button", name="Clear").click()
+        heading.wait_for(state="detached")
+    print(answers)
+    assert sum(digit == answer for digit, answer in answers.items()) >= 8
+
+
+def test_answers_come_while_the_button_is_down_and_the_page_waits_for_the_pen_to_be_lifted(page):
+    page.locator(".bars").evaluate(
+        """(bars) => {
+            window.answers = 0;
+            const all = { subtree: true, childList: true, characterData: true, attributes: true };
+            new MutationObserver(() => window.answers++).observe(bars, all);
+        }"""
+    )
+    box = page.locator(SHEET).bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in SEVEN[0]]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=25)
+    page.locator(".bars .most", has_text="7 · Seven").wait_for()
+    assert page.evaluate("window.answers") > 5
+    assert page.locator(".live .seen").is_visible()
+    assert page.locator(ANSWER).count() == 0
+    assert page.get_by_text("Draw a digit on the black square.").is_visible()
+    page.mouse.up()
+    page.locator(ANSWER, has_text="7 · Seven").wait_for()
+    shown = page.locator(".bars .most .share").inner_text()
+    page.get_by_text(f"7 · Seven ({shown})").wait_for()  # what was answered last is what the page says
+
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".bars li").first.wait_for(state="detached")
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".bars .most", has_text="7 · Seven").wait_for()
+
+
+def test_a_drawing_is_moved_scaled_and_turned_and_the_centring_holds_it(page):
+    page.get_by_role("radio", name="Move and turn").click()
+    page.locator(CANVAS).wait_for()
+    draw(page, *SEVEN, sheet=CANVAS)
+    page.locator(ANSWER, has_text="7 · Seven").wait_for()
+    box = page.locator(CANVAS).bounding_box()
+    page.mouse.move(box["x"] + 168, box["y"] + 84)
+    page.get_by_role("button", name="Edit").click()
+
+    def seen() -> str:
+        return page.locator(".answers img").get_attribute("src")
+
+    def drag(start: tuple[float, float], end: tuple[float, float]) -> str:
+        """Drag from one place on the canvas to another; what the model sees once the page knows."""
+        with redrawn(page):
+            page.mouse.move(box["x"] + start[0], box["y"] + start[1])
+            page.mouse.down()
+            page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=10)
+            page.mouse.up()
+        return seen()
+
+    drawn = seen()
+    assert drag((168, 84), (118, 60)) == drawn  # moved, and centred again
+    assert drag((118, 60), (168, 84)) == drawn
+    drag((247, 282), (166, 176))  # by its corner to half its size
+    assert page.locator(ANSWER).inner_text().startswith("7 · Seven")
+    small = seen()
+    assert drag((125, 29), (240, 123)) != small  # by its handle on to its side
+
+    for step in ("Crop", "Centre"):
+        page.get_by_text(step, exact=True).click()
+    page.get_by_text("the sheet in the middle").wait_for()
+    page.get_by_text("the whole sheet").wait_for()
+    uncentred = seen()
+    assert uncentred != small
+    assert drag((125, 123), (200, 200)) != uncentred

@@ -1,0 +1,216 @@
+"""The WebSocket that answers while the pen is down, at a real server: what it says, and to whom it says nothing."""
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from socket import create_connection
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from core import store
+from core.predict import can_be_drawn_for, open_model
+from core.spec import RunSpec, checked
+from core.work import work
+from tests.browser import ROOT, serve
+from ui.live_answer import MOST_ANSWERS, MOST_CLIENTS, SIDE
+
+STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
+
+
+def seven() -> np.ndarray:
+    image = Image.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(image).line([(34, 28), (78, 28), (50, 90)], fill=255, width=9, joint="curve")
+    return np.asarray(image)
+
+
+SHEET = seven().tobytes()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_data):
+    """A store with the starter model, one of other images, one without weights and a damaged one; a run beside it."""
+    folder = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("STORE", "CACHE"):
+            environment.setenv(f"BANCADA_{name}", str(folder / name.lower()))
+        environment.setenv("BANCADA_DATA", str(tiny_data))
+        no_digits = store.create(checked({"data": "tiny", "architecture": "mlp", "epochs": 1}))
+        assert work(str(no_digits.folder)) == "done"
+        no_digits.folder.rename(folder / "store" / "no-digits")
+        store.create(RunSpec(data="mnist-5k", architecture="mlp")).folder.rename(folder / "store" / "no-weights")
+    shutil.copytree(STARTER.folder, folder / "store" / "starter")
+    shutil.copytree(STARTER.folder, folder / "outside")
+    shutil.copytree(STARTER.folder, folder / "store" / "damaged")
+    (folder / "store" / "damaged" / "model.safetensors").write_bytes(b"no weights")
+    (folder / "store" / "link").symlink_to(folder / "outside")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder, tiny_data) -> Iterator[str]:
+    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE")}
+    with serve("app.py", ROOT, {**environment, "BANCADA_DATA": str(tiny_data)}) as at:
+        yield at
+
+
+def socket(server: str, query: str = "run=starter", **other: str | None) -> ClientConnection:
+    """A client's connection, by default as a page of this server makes it; `host` and `origin` say otherwise."""
+    address = urlsplit(server)
+    url = f"ws://{other.get('host', address.netloc)}/live?{query}"
+    tcp = create_connection((address.hostname, address.port))
+    return connect(url, sock=tcp, origin=other.get("origin", server), proxy=None, close_timeout=0.5)
+
+
+def ask(client: ClientConnection, sheet: bytes = SHEET) -> dict:
+    client.send(sheet)
+    return json.loads(client.recv(timeout=30))
+
+
+def closed_with(client: ClientConnection) -> int:
+    """The code with which the server closes the connection; nothing else may come before."""
+    with pytest.raises(ConnectionClosed):
+        client.recv(timeout=30)
+    assert client.close_code is not None
+    return client.close_code
+
+
+# --- what it says -----------------------------------------------------------------------------------------------------
+
+
+def test_the_answer_is_the_models_in_the_readers_language(server):
+    model = open_model(STARTER)
+    image = model.image(seven())
+    assert image is not None
+    with socket(server, "run=starter&lang=pt-BR") as client:
+        answer = ask(client)
+    values = model.probabilities(image[None])[0]
+    np.testing.assert_allclose([bar["share"] for bar in answer["bars"]], values, atol=1e-5)
+    assert answer["bars"][7]["name"] == "7 · Sete"
+    assert answer["bars"][7]["text"] == f"{100 * values[7]:.1f}%".replace(".", ",")
+    assert answer["side"] == 28
+    assert answer["seen"]
+
+
+def test_a_step_that_is_switched_off_is_left_out(server):
+    with socket(server) as one, socket(server, "run=starter&without=crop&without=nonsense") as other:
+        assert ask(one)["seen"] != ask(other)["seen"]
+
+
+def test_an_empty_sheet_has_no_answer(server):
+    with socket(server) as client:
+        assert ask(client, bytes(SIDE * SIDE)) == {"bars": []}
+        assert ask(client)["bars"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nothing", "There is no run “nothing”"),
+        ("", "There is no run"),
+        ("../outside", "There is no run"),
+        ("..%2Foutside", "There is no run"),
+        ("link", "There is no run"),
+        ("..", "There is no run"),
+        ("starter%00", "There is no run"),
+        ("a" * 4000, "There is no run"),
+        ("no-weights", "has no weights yet"),
+        ("no-digits", "was not trained on handwritten digits"),
+        ("damaged", "is damaged"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_told_in_a_sentence(server, name, sentence):
+    with socket(server, f"run={name}") as client:
+        answer = ask(client)
+        assert sentence in answer["sentence"]
+        assert set(answer) == {"sentence"}
+        assert closed_with(client) == 1000
+
+
+# --- to whom it says nothing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": None},
+        {"origin": "http://127.0.0.1:1"},  # another server of this machine
+        {"origin": "http://evil.example", "host": "evil.example"},  # a name that was made to point here
+    ],
+    ids=str,
+)
+def test_a_page_of_another_server_is_refused(server, other):
+    with pytest.raises(InvalidStatus) as refusal, socket(server, **other):
+        pass
+    assert refusal.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", SHEET[:-1], SHEET + b"0", bytes(1_000_000), "text", "0" * SIDE * SIDE],
+    ids=["nothing", "one-less", "one-more", "a-million", "text", "text-of-the-size"],
+)
+def test_whatever_is_not_a_sheet_closes_the_connection(server, message):
+    with socket(server) as client:
+        assert ask(client)["bars"]
+        client.send(message)
+        assert closed_with(client) == 1008
+    with socket(server) as client:
+        assert ask(client)["bars"]
+
+
+# --- for everybody ----------------------------------------------------------------------------------------------------
+
+
+def test_who_floods_the_server_does_not_hold_up_another(server):
+    seconds, flooded = 2.0, 0
+    with socket(server) as flooding, socket(server) as patient:
+        ask(flooding)
+        ask(patient)
+        end = time.monotonic() + seconds
+
+        def flood() -> None:
+            while time.monotonic() < end:
+                flooding.send(SHEET)
+
+        def count() -> None:
+            nonlocal flooded
+            while time.monotonic() < end:
+                flooding.recv()
+                flooded += 1
+
+        threads = [threading.Thread(target=one, daemon=True) for one in (flood, count)]
+        for thread in threads:
+            thread.start()
+        answers = 0
+        while time.monotonic() < end:
+            assert ask(patient)["bars"]
+            answers += 1
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
+    print(f"{answers / seconds:.0f} answers a second beside a flood, which got {flooded / seconds:.0f}")
+    assert answers > 10 * seconds
+    assert flooded <= MOST_ANSWERS * seconds + 1
+
+
+def test_more_clients_than_there_is_room_for_are_told_so(server):
+    with contextlib.ExitStack() as room:
+        clients = [room.enter_context(socket(server)) for _ in range(MOST_CLIENTS)]
+        assert ask(clients[-1])["bars"]
+        with socket(server) as late:
+            assert f"{MOST_CLIENTS} people" in json.loads(late.recv(timeout=30))["sentence"]
+            assert closed_with(late) == 1013
+        clients[0].close()
+        time.sleep(0.2)  # until the server has seen it go
+        with socket(server) as late:
+            assert ask(late)["bars"]

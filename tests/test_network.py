@@ -1,0 +1,241 @@
+"""The network panel of the Train page: layers edited by clicks alone, their cost, what cannot be, how long it takes."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from core import words
+from core.layers import KINDS, new_layer, parse, table, text
+
+LANGUAGES = sorted(words.languages())
+MLP_WORDS = "flatten\ndense(256, activation=relu)\ndense(256, activation=relu)\ndense(classes)"
+
+
+class Editor:
+    """The panel's editor as a visitor of a language uses it: clicks and inputs, nothing else."""
+
+    def __init__(self, frame, language: str = "en", **query: str):
+        self.app, self.language = frame(language=language, **query), language
+        self._view("edit")
+
+    def _view(self, name: str) -> None:
+        next(one for one in self.app.get("button_group") if one.key == "network.view").set_value(name).run()
+        assert not self.app.exception
+
+    def choose(self, number: int) -> None:
+        self.app.radio(key="editor.layer").set_value(number - 1).run()
+
+    def add(self, kind: str) -> None:
+        self.app.selectbox(key="editor.kind").select(kind).run()
+        self.press("add")
+
+    def press(self, what: str) -> None:
+        label = words.text(self.language, f"editor.{what}")
+        next(button for button in self.app.button if button.label == label).click().run()
+        assert not self.app.exception
+
+    def can(self, what: str) -> bool:
+        label = words.text(self.language, f"editor.{what}")
+        return not next(button for button in self.app.button if button.label == label).disabled
+
+    def write(self, **values: int) -> None:
+        for name, value in values.items():
+            self.app.number_input(key=f"editor.{name}").set_value(value).run()
+        assert not self.app.exception
+
+    @property
+    def lines(self) -> list[str]:
+        return [option.replace("**", "") for option in self.app.radio(key="editor.layer").options]
+
+    @property
+    def in_force(self) -> str:
+        return self.app.text_area(key="layers").value
+
+    @property
+    def said(self) -> str:
+        return "\n".join(str(one.value) for one in (*self.app.main.markdown, *self.app.main.error))
+
+    @property
+    def title(self) -> str:
+        return self.app.expander[-1].label
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_256_256_is_set_without_code_and_its_cost_is_said_before_it_counts(frame, language):
+    editor = Editor(frame, language, architecture="mlp")
+    editor.choose(2)
+    editor.write(units=256)
+    editor.add("dense")
+    editor.write(units=256)
+
+    def number(value: int) -> str:
+        return words.number(value, language=language)
+
+    assert f"+{number(167_552)} " in editor.said
+    assert f"({number(101_770)} → {number(269_322)})" in editor.said
+    assert f"+{number(167_168)} MACs ({number(101_632)} → {number(268_800)})" in editor.said
+    assert number(101_770) in editor.title, "nothing counts before it is applied"
+    assert editor.app.selectbox(key="architecture").value == "mlp"
+    editor.press("apply")
+    assert number(269_322) in editor.title
+    assert editor.app.selectbox(key="architecture").value == "custom"
+    assert editor.in_force == MLP_WORDS
+    assert parse(editor.app.query_params["layers"]) == parse(MLP_WORDS)
+    assert not editor.can("apply"), "nothing is left to apply"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_5x5_kernel_on_a_3x3_map_is_refused_by_name_and_nothing_is_lost(frame, language):
+    before = "max_pool(3), max_pool(3), conv(6, 3), flatten, dense(classes)"  # 28 -> 9 -> 3
+    editor = Editor(frame, language, architecture="custom", layers=before)
+    editor.choose(3)
+    editor.write(kernel=5)
+    slots = {"number": 3, "layer": "conv(6, 5)", "shape": "1 x 3 x 3"}
+    assert words.text(language, "error.window_too_large", **slots) in editor.said
+    assert not editor.can("apply")
+    assert editor.in_force == before
+    assert editor.lines[1:4] == ["2 · max_pool(3) → 1 x 3 x 3", "3 · conv(6, 5) → ?", "4 · flatten → ?"]
+    editor.write(kernel=3)
+    assert not editor.app.error
+    editor.write(padding=1, kernel=5)
+    editor.press("apply")
+    assert parse(editor.in_force) == parse("max_pool(3), max_pool(3), conv(6, 5, padding=1), flatten, dense(classes)")
+
+
+def test_a_dense_layer_before_flatten_is_refused_and_can_be_moved_behind_it(frame):
+    editor = Editor(frame, architecture="mlp")
+    editor.choose(2)
+    editor.press("up")
+    assert "Layer 1, dense(128, activation=relu), takes a vector but gets 1 x 28 x 28" in editor.said
+    assert not editor.can("apply")
+    assert not editor.can("up")
+    editor.press("down")
+    assert editor.lines[1] == "2 · dense(128, activation=relu) → 128"
+    assert words.text("en", "editor.unchanged") in editor.said
+
+
+def test_layers_are_removed_down_to_the_last_and_discard_brings_them_back(frame):
+    editor = Editor(frame, architecture="mlp")
+    editor.press("remove")
+    editor.press("remove")
+    assert editor.lines == ["1 · dense(classes) → ?"]
+    assert not editor.can("remove")
+    editor.press("discard")
+    assert len(editor.lines) == 3
+    assert "101,770" in editor.title
+
+
+def test_layers_that_do_not_fit_the_images_can_be_mended_in_the_editor(frame):
+    editor = Editor(frame, architecture="custom", layers="conv(8, 29), flatten, dense(classes)")
+    assert editor.app.get("button_group")
+    editor.write(kernel=19)
+    assert "10,906 parameters, 296,800 MACs" in editor.said, "there is nothing to compare with"
+    editor.press("apply")
+    assert "10,906" in editor.title
+
+
+def test_other_layers_in_the_form_are_what_the_editor_begins_with(frame):
+    editor = Editor(frame, architecture="mlp")
+    editor.press("remove")
+    editor.app.selectbox(key="architecture").select("lenet").run()
+    assert len(editor.lines) == 8
+    assert not editor.can("discard")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_every_kind_of_layer_can_be_edited(frame, kind):
+    language = LANGUAGES[list(KINDS).index(kind) % len(LANGUAGES)]  # each has all words: tests/test_words.py
+    editor = Editor(frame, language, architecture="mlp")
+    editor.add(kind)
+    layer = new_layer(kind)
+    assert str(layer) in editor.lines[1]
+    shown = {widget.key: widget for what in ("number_input", "selectbox", "slider") for widget in editor.app.get(what)}
+    for name in [name for name in KINDS[kind].model_fields if name != "kind"]:
+        widget = shown[f"editor.{name}"]
+        assert widget.label == words.text(language, f"layer.field.{name}")
+        for box in [box for box in editor.app.checkbox if box.key.startswith(f"editor.{name}.") and box.value]:
+            box.uncheck().run()  # a word, in the place of a number
+        widget = next(one for one in editor.app.get(widget.type) if one.key == widget.key)
+        new = {"number_input": 7, "selectbox": "tanh", "slider": 0.4}[widget.type]
+        widget.set_value(new).run()
+        assert not editor.app.exception
+        assert getattr(parse(editor.lines[1].split("· ")[1].split(" →")[0])[0], name) == new
+
+
+def test_a_word_takes_the_place_of_a_number_and_gives_it_back(frame):
+    editor = Editor(frame, architecture="mlp")
+    editor.choose(3)
+    editor.app.checkbox(key="editor.units.classes").uncheck().run()
+    assert editor.lines[2] == "3 · dense(64) → 64"
+    assert words.text("en", "error.last_layer", classes=10, shape="64") in editor.said
+    editor.app.checkbox(key="editor.units.classes").check().run()
+    assert editor.lines[2] == "3 · dense(classes) → 10"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_layer_fits_where_its_kind_has_a_place(kind):
+    layer = new_layer(kind)
+    assert parse(text([layer])) == (layer,)
+    of_a_vector = f"flatten, {layer}, dense(classes)"
+    of_maps = (
+        f"{layer}, dense(classes)" if kind in ("flatten", "global_avg_pool") else f"{layer}, flatten, dense(classes)"
+    )
+    assert table(parse(of_a_vector if kind == "dense" else of_maps), (1, 28, 28), 10)
+
+
+# --- what the panel shows ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_overview_draws_every_layer_and_counts_the_numbers_of_each_stage(frame, language):
+    app = frame(language=language, architecture="encoder-mlp")
+    page = next(html.proto.body for html in app.get("html") if 'class="network"' in html.proto.body)
+    assert page.count("<figure>") == 9, "the image and eight layers"
+    assert "64 x 5 x 5" in page
+    table = app.dataframe[0].value
+    stages = table[words.text(language, "network.values")].tolist()
+    assert [re.sub(r"\D", "", value) for value in stages[:6]] == ["784", "21632", "5408", "7744", "1600", "1600"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_encoder_that_widens_is_told_and_no_other_network(frame, language):
+    app = frame(language=language, architecture="encoder-mlp")
+    assert [one.value for one in app.warning] == [words.text(language, "network.widens", code=1600, image=784)]
+    for name in ("lenet", "cnn", "mlp-256-256", "dense-net"):
+        app.selectbox(key="architecture").select(name).run()
+        assert not app.warning, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_activation_functions_stand_beside_their_derivatives_with_their_values_at_0(frame, language):
+    app = frame(language=language)
+    next(one for one in app.get("button_group") if one.key == "network.view").set_value("activations").run()
+    assert not app.exception
+    assert len(app.get("vega_lite_chart")) == 2
+    sigmoid = words.text(language, "layer.word.sigmoid")
+    at_0 = [table.value.set_index("x").loc[0, sigmoid] for table in app.dataframe]
+    assert at_0 == [words.number(0.5, language=language), words.number(0.25, language=language)]
+    app.multiselect(key="network.functions").set_value(["gelu", "silu", "leaky_relu", "relu", "tanh"]).run()
+    assert not app.exception
+    app.multiselect(key="network.functions").set_value([]).run()
+    assert not app.exception
+
+
+def test_how_long_it_will_take_is_measured_once_and_said_to_every_visitor_in_their_language(frame):
+    for language in LANGUAGES:
+        app = frame(language=language, architecture="mlp", batch_size="500", epochs="2")
+        ask, lasting = (words.text(language, f"estimate.{key}") for key in ("ask", "lasting"))
+        next(button for button in app.button if button.label == ask).click().run()
+        end = time.monotonic() + 120
+        while lasting in (captions := [caption.value for caption in app.caption]):
+            assert language == LANGUAGES[0], "it is known already"
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.2)
+            app.run()
+        assert not app.exception
+        answer = re.escape(words.words(language)["estimate.answer"])
+        assert [one for one in captions if re.fullmatch(re.sub(r"\\{[^}]*\\}", r"[\\d.,]+( s)?", answer), one)]
+        assert ask not in [button.label for button in app.button]

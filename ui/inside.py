@@ -1,0 +1,51 @@
+"""A training seen from inside: what it is accused of, and how its weights and gradients move over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.diagnosis import diagnose
+from core.events import Event, Inside
+from core.layers import Layer
+from core.spec import RunSpec
+from ui.choice import one_of
+from ui.text import language, t
+
+KINDS = ("weight", "bias", "gradient")
+
+
+def findings(spec: RunSpec, events: Sequence[Event]) -> None:
+    """A sentence for each thing that is wrong with the training."""
+    for finding in diagnose(spec, events):
+        st.warning(t(finding.key, **finding.slots), icon=":material/stethoscope:")
+
+
+def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
+    """On request, one series of histograms over the epochs: of a layer, its weights, biases or gradients."""
+    told = [event for event in events if isinstance(event, Inside)]
+    if not told or not st.toggle(t("inside.show"), key="inside", persist_state="session"):
+        return
+    from ui import charts  # altair and pandas: only where there is a chart
+
+    numbers = sorted({one.layer for one in told[-1].histograms})
+    layers: dict[int, Layer] = {number: spec.layers[number - 1] for number in numbers}
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    with left:
+        number = st.selectbox(
+            t("network.layer"), numbers, format_func=lambda one: f"{one}  {layers[one]}", key="inside-layer"
+        )
+    with right:
+        kind = one_of("series", KINDS)
+    series = [
+        (event.epoch, one) for event in told for one in event.histograms if (one.layer, one.what) == (number, kind)
+    ]
+    if not series:
+        st.caption(t("inside.none"))
+        return
+    words = {"x_title": t("chart.epoch"), "y_title": t(f"series.{kind}"), "share_title": t("inside.share")}
+    chart = charts.histograms(series, language=language(), **words)
+    st.altair_chart(chart, width="stretch", alt=t("inside.alt"), key="inside-chart")
+    with st.expander(t("chart.as_table")):
+        st.dataframe(charts.histograms_table(series, **words), hide_index=True, width="stretch")

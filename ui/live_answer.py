@@ -1,0 +1,124 @@
+"""What a model sees and answers while the pen is still down: a WebSocket beside Streamlit's own.
+
+The browser sends what is on the sheet, gets the answer, and only then sends what is on it by then. Who sends faster is
+read no faster: a client has one drawing in the pool at a time, and its turn comes after everybody else's.
+
+The launcher imports this file, so what an answer takes is imported with the first one: the start waits for none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from core import words
+
+if TYPE_CHECKING:
+    from core.store import Run
+
+PATH = "/live"
+SIDE = 112  # px of what the browser sends: 4 x 28
+MOST_CLIENTS = 64  # at the same time: a class, with some tabs left open
+MOST_ANSWERS = 40  # a second to one client; the eye needs no more
+PATIENCE = 60  # seconds without a drawing; the browser comes back with the next one
+
+VIOLATION, LATER = 1008, 1013  # why a WebSocket is closed (RFC 6455, IANA): its rules broken; try again later
+
+_room = asyncio.Semaphore(MOST_CLIENTS)
+_pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
+
+
+def live_address(run: Run, *, without: Collection[str], language: str) -> str:
+    """Where the browser asks for this run's answers; `without` names the steps that are switched off."""
+    return f"{PATH}?{urlencode({'run': run.name, 'without': list(without), 'lang': language}, doseq=True)}"
+
+
+async def live_answer(socket: WebSocket) -> None:
+    """Answer one client's drawings, uint8 (SIDE, SIDE), 0 ground to 255 ink, until it goes or sends anything else."""
+    if not _comes_from_our_page(socket):
+        await socket.close(VIOLATION)
+        return
+    await socket.accept()
+    language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
+    try:
+        if _room.locked():
+            await socket.send_json({"sentence": words.text(language, "draw.live_full", count=MOST_CLIENTS)})
+            await socket.close(LATER)
+            return
+        async with _room:
+            await _answer_all(socket, language)
+    except WebSocketDisconnect:
+        pass
+
+
+async def _answer_all(socket: WebSocket, language: str) -> None:
+    name, without = socket.query_params.get("run", ""), socket.query_params.getlist("without")
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            content = (await asyncio.wait_for(socket.receive(), PATIENCE)).get("bytes")
+        except TimeoutError:
+            await socket.close()
+            return
+        if content is None or len(content) != SIDE * SIDE:
+            if socket.client_state is WebSocketState.CONNECTED:
+                await socket.close(VIOLATION)
+            return
+        begun = loop.time()
+        answer = await loop.run_in_executor(_pool, _answer, content, name, without, language)
+        await socket.send_json(answer)
+        if "sentence" in answer:
+            await socket.close()
+            return
+        await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+
+
+def _answer(content: bytes, name: str, without: Collection[str], language: str) -> dict[str, Any]:
+    """What `pad.js` shows: the image that the model sees and a bar for each class, or nothing, or a sentence."""
+    import numpy as np
+
+    from core import store
+    from core.refusal import Refusal
+    from ui import server
+
+    try:
+        model = server.model(store.find(name))
+        if not model.digits:
+            raise Refusal("draw.not_offered", run=name)
+        image = model.image(np.frombuffer(content, np.uint8).reshape(SIDE, SIDE), without=without)
+    except Refusal as refusal:
+        return {"sentence": words.text(language, refusal.key, **refusal.slots)}
+    if image is None:
+        return {"bars": []}
+    side = image.shape[-1]
+    values = model.probabilities(image[None])[0]
+    return {
+        "side": side,
+        "seen": base64.b64encode(image[0].tobytes()).decode(),
+        "caption": words.text(language, "draw.seen", side=side),
+        "bars": [
+            {
+                "name": words.text(language, "draw.class", digit=digit, label=name),
+                "share": float(value),
+                "text": words.percent(value, language=language),
+            }
+            for digit, (name, value) in enumerate(zip(model.names(language), values, strict=True))
+        ],
+    }
+
+
+def _comes_from_our_page(socket: WebSocket) -> bool:
+    """Whether a page of this very server asks: browsers say whose page it is, and no page can say otherwise."""
+    host = socket.headers.get("host")
+    return is_host_allowed(host) and socket.headers.get("origin") in (f"http://{host}", f"https://{host}")
+
+
+route = WebSocketRoute(PATH, live_answer)
