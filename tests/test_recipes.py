@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core import store, words
-from core.claims import doubt_count
+from core.claims import Figure, doubt_count
 from core.datasets import DATASETS, dataset
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
 from core.recipes.results import Result, Row, epochs_to, keep, of_run, rows, stored
@@ -76,7 +76,7 @@ def test_what_a_report_prints_leaves_open_and_gets_wrong_is_said_in_every_langua
         assert all(words.text(language, key) for _, key in one.errata)
     errors, accuracy = one.figures.get("errors"), one.figures["accuracy"]
     assert errors is None or errors == one.n - round(accuracy * one.n)
-    assert doubt_count(accuracy, 4, one.n) is None
+    assert doubt_count(Figure(accuracy, 4), one.n) is None
     assert one.is_impossible() == (name == "003-b")
 
 
@@ -167,7 +167,7 @@ def result(name="003-f", seed=0, accuracy=0.9907, **others):
         ("003-f", [result(accuracy=0.9950)], "better"),
         ("003-b", [result("003-b", accuracy=0.975)], "impossible"),
     ],
-    ids=str,
+    ids=["none", "equal", "lower", "higher", "of an impossible figure"],
 )
 def test_a_row_of_results_has_a_verdict(name, results, word):
     found = Row(name, "faithful", "mnist", tuple(results))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from core.claims import doubt_accuracy_at_loss
+from core.claims import Figure, doubt_accuracy_at_loss
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 
@@ -17,6 +17,7 @@ Variant = Literal["faithful", "honest", "short"]
 honest one cut down to a minute, which no figure can be compared with."""
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 HONEST: Mapping[str, Any] = {"split": "stratified", "best_by": "val_accuracy"}
+DECIMALS = 4  # of the accuracies and losses that the reports print
 SHORT_SECONDS = 40  # of training, so that its report is there within a minute on two cores
 
 
@@ -51,5 +52,7 @@ class Recipe:
 
     def is_impossible(self) -> bool:
         """Whether the reported accuracy cannot be, beside the reported loss."""
-        loss = self.figures.get("loss")
-        return loss is not None and doubt_accuracy_at_loss(loss, self.figures["accuracy"]) is not None
+        loss, accuracy = self.figures.get("loss"), self.figures["accuracy"]
+        return (
+            loss is not None and doubt_accuracy_at_loss(Figure(loss, DECIMALS), Figure(accuracy, DECIMALS)) is not None
+        )
