@@ -21,10 +21,10 @@ with left:
         rows = spec.table(source.shape, len(source.class_names["en"]))
         network.data_facts(source)
         with start:
-            network.test_use_notice(spec)
             if network.data_are_here(source):
                 st.button(t("train.start"), type="primary", width="stretch", on_click=live.start, args=(spec,))
             network.how_long(spec)
+            network.test_use_notice(spec)
         if "refused" in st.session_state:
             raise st.session_state.pop("refused")
     except Refusal as refusal:

@@ -61,11 +61,8 @@ def look_at(run: Run) -> None:
 
 def run_label(name: str) -> str:
     """A run as people tell it from others: when, data, architecture, accuracy, and the end of its name."""
-    try:
-        changed = (store.settings.store_folder() / name / "events.jsonl").stat().st_mtime_ns
-    except OSError:
-        changed = 0
-    data, architecture, accuracy, test_use = _facts(store.settings.store_folder() / name, changed)
+    folder = store.settings.store_folder() / name
+    data, architecture, accuracy, test_use = _facts(folder, server.changed(folder))
     if not data or not architecture:
         return name
     when = f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]}"

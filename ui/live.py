@@ -72,7 +72,7 @@ def start(spec: RunSpec) -> None:
 def panel(run: Run) -> None:
     """The run's live view: polled while it works, at rest otherwise."""
     try:
-        status = _status(run)
+        status = status_of(run)
         epochs = run.spec.epochs
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
@@ -81,7 +81,7 @@ def panel(run: Run) -> None:
     lively, has_curve = status in LIVELY, _last(server.events(run), Step) is not None
 
     def state() -> None:
-        now, events = _status(run), server.events(run)
+        now, events = status_of(run), server.events(run)
         begins = not has_curve and _last(events, Step) is not None  # the first point is not to wait for POLL_CURVES
         if (now in LIVELY) != lively or begins:
             st.rerun()
@@ -98,7 +98,7 @@ def panel(run: Run) -> None:
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
 
 
-def _status(run: Run) -> Status:
+def status_of(run: Run) -> Status:
     """The run's status; waiting, too, from the moment in which it is handed to a worker until the worker holds it."""
     status = run.status()
     handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None

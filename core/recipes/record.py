@@ -32,7 +32,7 @@ class Recipe:
     assumed: tuple[str, ...] = ()  # fields of the spec that the report leaves open
     errata: tuple[tuple[str, str], ...] = ()  # (the figure that it concerns, or "" for none; its text key)
     honest: Mapping[str, Any] = field(default_factory=lambda: HONEST)  # what is put in the place of values
-    short_epochs: int = 2
+    short_epochs: int = 3
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -52,7 +52,7 @@ class Recipe:
 
     def is_impossible(self) -> bool:
         """Whether the reported accuracy cannot be, beside the reported loss."""
-        loss, accuracy = self.figures.get("loss"), self.figures["accuracy"]
-        return (
-            loss is not None and doubt_accuracy_at_loss(Figure(loss, DECIMALS), Figure(accuracy, DECIMALS)) is not None
-        )
+        if "loss" not in self.figures:
+            return False
+        loss, accuracy = (Figure(self.figures[name], DECIMALS) for name in ("loss", "accuracy"))
+        return doubt_accuracy_at_loss(loss, accuracy) is not None

@@ -46,7 +46,6 @@ REPORT_002: dict[str, Recipe] = {
             COUNT,
         ),
         honest=HONEST,
-        short_epochs=3,
     ),
     "002-f": Recipe(
         TRAINED | {"architecture": "dense-net", "epochs": 200},
