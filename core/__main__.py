@@ -127,7 +127,12 @@ def recipes(options: argparse.Namespace) -> int:
         return _table(options)
     for name, one in RECIPES.items():
         facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
-        facts |= {"reported": dict(one.figures), "n": one.n if one.figures else None, "assumed": one.assumed}
+        facts |= {
+            "variants": one.variants,
+            "reported": dict(one.figures),
+            "n": one.n if one.figures else None,
+            "assumed": one.assumed,
+        }
         facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
         reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
         _print(options, facts, f"{name:12} {one.values['data']:14} {facts['title']:38} {reported}".rstrip())
@@ -160,6 +165,8 @@ def _table(options: argparse.Namespace) -> int:
     if not options.json:
         print("| " + " | ".join(columns) + " |\n|---|---|---|---:|---:|---:|---:|---|")
     for row in rows(stored(options.store_results or RESULTS)):
+        if not row.results and row.variant != "faithful":
+            continue
         facts, _ = _said(row)
         delta, measured = facts["delta"], _measured(row.verdict)
         cells = {

@@ -195,9 +195,12 @@ def test_results_are_kept_one_a_seed_in_the_order_of_the_recipes(tmp_path):
     ]
     assert len(path.read_text(encoding="utf-8").splitlines()) == len(kept) + 2
     found = rows(kept)
-    assert {row.recipe for row in found} == set(PUBLISHED)
-    assert [len(row.results) for row in found if row.recipe == "003-f"] == [2, 1]
-    assert [row.data for row in rows([result("000-a", data="other")])][:2] == ["mnist", "other"]
+    assert {(row.recipe, row.variant) for row in found} == {
+        (name, variant) for name in PUBLISHED for variant in VARIANTS
+    }
+    assert [len(row.results) for row in found if row.recipe == "003-f"] == [2, 1, 0]
+    assert [row.data for row in rows([result("000-a", data="another")])][:2] == ["mnist", "another"]
+    assert result("004-a", recall=(0.5, 0.5)).figure("recall_6") is None, "of data with two classes"
 
 
 def test_the_results_beside_the_recipes_are_what_faithful_and_honest_runs_came_to():

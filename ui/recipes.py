@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 
@@ -10,11 +11,10 @@ import streamlit as st
 from core.datasets import dataset
 from core.events import Epoch
 from core.recipes import PUBLISHED, RECIPES, Variant
-from core.recipes import results as found
 from core.recipes.results import Result, Row, epochs_to
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.store import Run
+from core.store import Run, Status
 from core.verdict import SEEDS, Verdict, Word
 from ui import form, live, network, server
 from ui.choice import data_name
@@ -33,17 +33,9 @@ SIGNS: dict[Word, tuple[str, str]] = {
 }
 
 
-def rows(variant: Variant) -> list[Row]:
-    """The rows of a variant, one for each published recipe and one more for each other data set that it ran on."""
-    measured = [row for row in found.rows(server.results()) if row.variant == variant]
-    missing = set(PUBLISHED) - {row.recipe for row in measured if _is_own(row)}
-    unmeasured = [Row(name, variant, RECIPES[name].values["data"]) for name in missing]
-    return sorted([*measured, *unmeasured], key=lambda row: (PUBLISHED.index(row.recipe), not _is_own(row)))
-
-
 def table(rows: Sequence[Row]) -> str:
     """Every published recipe with its reported and its measured accuracy; returns the one that the reader chose."""
-    rows = [row for row in rows if _is_own(row)]
+    rows = [row for row in rows if row.is_own]
     linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
     start = PUBLISHED.index(linked) if linked in PUBLISHED else 0
     chosen = st.dataframe(
@@ -74,7 +66,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def panel(name: str, rows: Sequence[Row]) -> None:
     """One recipe: its figures with what is wrong with them, what it assumes, a click to run it, and its runs."""
-    row = next(row for row in rows if row.recipe == name and _is_own(row))
+    row = next(row for row in rows if row.recipe == name and row.is_own)
     one, variant = RECIPES[name], row.variant
     spec, source = one.spec(variant), dataset(row.data)
     st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
@@ -88,7 +80,7 @@ def panel(name: str, rows: Sequence[Row]) -> None:
     if one.assumed:
         st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
     for other in rows:
-        if other.recipe == name and not _is_own(other):
+        if other.recipe == name and not other.is_own:
             n = other.results[0].n
             st.caption(t("recipes.on_other_data", data=data_name(other.data), n=n, measured=_accuracy(other)))
     if row.results:
@@ -112,7 +104,7 @@ def _epochs(row: Row, target: float) -> list[tuple[str, ...]]:
     """A line for the report, where it says its epochs, and one for each seed."""
     figures = RECIPES[row.recipe].figures
     lines = []
-    if "best_epoch" in figures and _is_own(row):
+    if "best_epoch" in figures and row.is_own:
         known = figures.get("epochs_to_98") if target == 0.98 else None
         reached = number(known) if known else "–"
         if figures["accuracy"] < target:
@@ -145,6 +137,8 @@ def _figures(row: Row) -> None:
     measured = {name: _said(name, row.measured(name)) for name in names if row.results} | {"accuracy": _accuracy(row)}
     if row.results and row.measured("epochs_to_98") is None:
         measured["epochs_to_98"] = _reached(max(row.results, key=lambda one: max(one.val_accuracy)), 0.98)
+    elif missing := [one for one in row.results if one.figure("epochs_to_98") is None]:
+        measured["epochs_to_98"] += f" ({len(row.results) - len(missing)}/{len(row.results)})"
     cells = {
         t("recipes.figure"): [t(f"figure.{name}") for name in names],
         t("recipes.reported"): [_reported(row.recipe, name) for name in names],
@@ -177,27 +171,33 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
 
 def _runs(name: str, variant: Variant) -> None:
     """The newest runs of a recipe's variant, live while one of them works; when it is done the whole page follows."""
-    lively = _lively(name, variant)
+
+    def look() -> dict[Run, Status]:
+        found = {}
+        for run in server.repeating(name, variant)[:LISTED]:
+            with contextlib.suppress(Refusal):  # damaged, which the page Train says
+                found[run] = live.status_of(run)
+        return found
+
+    def lively(found: dict[Run, Status]) -> list[Run]:
+        return [run for run, status in found.items() if status in live.LIVELY]
+
+    before = lively(look())
 
     def show() -> None:
-        if _lively(name, variant) != lively:
+        now = look()
+        if lively(now) != before:
             st.rerun()
-        runs = server.repeating(name, variant)[:LISTED]
-        if runs:
+        if now:
             st.markdown(f"**{t('recipes.runs')}**")
-        for run in runs:
-            _run(run)
+        for run, status in now.items():
+            _run(run, status)
 
-    st.fragment(show, run_every=live.POLL_CURVES if lively else None, key="recipe-runs")()
-
-
-def _lively(name: str, variant: Variant) -> set[str]:
-    runs = server.repeating(name, variant)[:LISTED]
-    return {run.name for run in runs if live.status_of(run) in live.LIVELY}
+    st.fragment(show, run_every=live.POLL_CURVES if before else None, key="recipe-runs")()
 
 
-def _run(run: Run) -> None:
-    status, report = live.status_of(run), run.report()
+def _run(run: Run, status: Status) -> None:
+    report = run.report()
     icon, colour = live.ICONS[status]
     epochs = [event for event in server.events(run) if isinstance(event, Epoch)]
     words = [t("recipes.seed", seed=run.spec.seed)]
@@ -211,11 +211,6 @@ def _run(run: Run) -> None:
     page, label = ("evaluate", "recipes.see") if report else ("train", "recipes.watch")
     icon = ":material/arrow_forward:"
     right.page_link(server.PAGES / f"{page}.py", label=t(label), icon=icon, query_params={"run": run.name})
-
-
-def _is_own(row: Row) -> bool:
-    """Whether a row is of the recipe's own data."""
-    return row.data == RECIPES[row.recipe].values["data"]
 
 
 def _reported(name: str, figure: str) -> str:

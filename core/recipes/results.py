@@ -52,7 +52,7 @@ class Result(BaseModel):
         if name == "epochs_to_98":
             return epochs_to(0.98, self.val_accuracy)
         if name.startswith("recall_"):
-            return self.recall[int(name.removeprefix("recall_"))]
+            return dict(enumerate(self.recall)).get(int(name.removeprefix("recall_")))  # other data: other classes
         return getattr(self, name)
 
 
@@ -68,13 +68,18 @@ class Row:
     @property
     def verdict(self) -> Verdict:
         """What the results say of the reported accuracy, as far as the two can be compared."""
-        one = RECIPES[self.recipe]
         if not self.results:
             return Verdict("not_measured")
-        found = judged(one.figures["accuracy"], one.n, [one.accuracy for one in self.results], self.results[0].n)
-        if self.variant == "short" or self.data != one.values["data"]:
+        one, measured = RECIPES[self.recipe], [result.accuracy for result in self.results]
+        found = judged(one.figures["accuracy"], one.n, measured, self.results[0].n)
+        if self.variant == "short" or not self.is_own:
             return replace(found, word="not_comparable")
         return replace(found, word="impossible") if one.is_impossible() else found
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the data are the recipe's own."""
+        return self.data == RECIPES[self.recipe].values["data"]
 
     def measured(self, figure: str) -> float | None:
         """The mean of a figure over the seeds that have it, see `Result.figure`; None where none has."""
@@ -139,13 +144,15 @@ def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
 def rows(results: Iterable[Result]) -> list[Row]:
     """Results put together by recipe, variant and data, in the recipes' order; of two of one seed the later.
 
-    Each published recipe has a row for its faithful variant on its own data, measured or not.
+    Each variant of a published recipe has a row on its own data, measured or not, before those on other data.
     """
     found: dict[tuple[str, Variant, str], dict[int, Result]] = {
-        (name, "faithful", RECIPES[name].values["data"]): {} for name in PUBLISHED
+        (name, variant, RECIPES[name].values["data"]): {} for name in PUBLISHED for variant in VARIANTS
     }
     for one in results:
         if one.recipe in PUBLISHED:  # none of an older version
             found.setdefault((one.recipe, one.variant, one.data), {})[one.seed] = one
-    keys = sorted(found, key=lambda key: (PUBLISHED.index(key[0]), VARIANTS.index(key[1]), key[2]))
-    return [Row(*key, tuple(found[key][seed] for seed in sorted(found[key]))) for key in keys]
+    table = [Row(*key, tuple(seeds[seed] for seed in sorted(seeds))) for key, seeds in found.items()]
+    return sorted(
+        table, key=lambda row: (PUBLISHED.index(row.recipe), VARIANTS.index(row.variant), not row.is_own, row.data)
+    )
