@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from core import store
 from core.events import Epoch
 from tests.browser import CHROMIUM, ROOT, SEVEN, chromium, draw, serve
+from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 MINUTE = 60_000  # milliseconds
@@ -143,11 +144,12 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     assert page.get_by_role("combobox", name="Run").input_value().endswith(run.name[-4:])
     steps = run.checkpoints()[-1].step
     page.get_by_role("button", name="One batch").click()
+    wait_for(lambda: run.checkpoints()[-1].step == steps + 1)
     page.get_by_role("button", name="Continue").click()
     badge(page, "training").wait_for()
     page.get_by_role("button", name="Stop").click()
     badge(page, "stopped").wait_for()
-    assert run.checkpoints()[-1].step > steps
+    assert run.checkpoints()[-1].step > steps + 1
     page.get_by_role("button", name="Resume").click()
     badge(page, "training").wait_for(timeout=MINUTE)
     page.get_by_role("button", name="Stop").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 import shutil
 from typing import Any
@@ -96,7 +97,8 @@ def control(app: AppTest, key: str) -> Any:
 def captions(app: AppTest) -> list[str]:
     """The words below the pictures of the page."""
     pieces = [block.proto.body for block in app.main.get("html")]
-    return [found for piece in pieces for found in re.findall(r"<figcaption>(.*?)</figcaption>", piece, re.DOTALL)]
+    found = [words for piece in pieces for words in re.findall(r"<figcaption>(.*?)</figcaption>", piece, re.DOTALL)]
+    return [html.unescape(words) for words in found]
 
 
 def test_errors_come_by_index_by_loss_and_by_confidence(frame, trained):

@@ -105,7 +105,7 @@ def curves(
 def histograms(
     epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str, language: str
 ) -> alt.LayerChart:
-    """One column an epoch, the darker where more of the values lie.
+    """One column an epoch, its colour the stronger where more of the values lie.
 
     Args:
         epochs: (epoch, histogram) of one series; of more than `COLUMNS` epochs evenly chosen ones.
