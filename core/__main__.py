@@ -23,6 +23,7 @@ from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, recipe
 from core.recipes.results import RESULTS, Row, keep, of_run, rows, stored
+from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
@@ -136,12 +137,18 @@ def recipes(options: argparse.Namespace) -> int:
         facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
         reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
         _print(options, facts, f"{name:12} {one.values['data']:14} {facts['title']:38} {reported}".rstrip())
+    for name, search in SEARCHES.items():
+        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "variants": VARIANTS}
+        facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
+        _print(options, facts, f"{name:12} {'bloodmnist':14} {facts['title']}")
     return 0
 
 
 def _repeat(options: argparse.Namespace) -> int:
     """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
     name, variant = options.name or "", options.variant
+    if name in SEARCHES:
+        return _search(options)
     others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
     spec = recipe(name).spec(variant, **others)
     if options.seeds < 1:
@@ -157,6 +164,31 @@ def _repeat(options: argparse.Namespace) -> int:
                 keep([result], options.store_results)
     if results:
         _print(options, *_said(Row(name, variant, spec.data, tuple(results))))
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    """Run what is missing of a search, one training after the other, and say what each came to beside the report."""
+    search = SEARCHES[options.name]
+    others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
+    while True:
+        runs = known_runs()
+        found = cells(search, accuracies_of(runs), options.variant, **others)
+        missing = next((cell.spec for cell in found if cell.measured is None), None)
+        if missing is None:
+            break
+        run = runs.get(missing) or _new_run(missing)
+        run.ask("run")
+        if code := _work(run, options):
+            return code
+    for number, stage in enumerate(search.stages):
+        here = [cell for cell in found if cell.stage == number]
+        for cell in here:
+            best = cell == winner(here)
+            facts = {"recipe": options.name, "variant": options.variant, "stage": stage.choice, "option": cell.option}
+            facts |= {"reported": cell.reported, "measured": cell.measured, "winner": best}
+            words = f"{stage.choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
+            _print(options, facts, words + (" <- the best" if best else ""))
     return 0
 
 
