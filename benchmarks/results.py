@@ -33,19 +33,10 @@ def machine(*more: str) -> str:
     packages = [f"{name} {version(name)}" for name in ("torch", "streamlit")]
     memory = psutil.virtual_memory().total / 2**30
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, {settings.cores()} cores, {memory:.1f} GiB, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {settings.processor()}, {settings.cores()} cores, {memory:.1f} GiB, "
         f"{platform.system()}; {', '.join([f'Python {platform.python_version()}', *packages, *more])}. "
         f"Load average of the five minutes before: {os.getloadavg()[1]:.2f}."
     )
-
-
-def processor() -> str:
-    """The processor's name."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from core import settings, store
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
-from core.recipes import RECIPES, recipe
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, recipe
+from core.recipes.results import RESULTS, Row, keep, of_run, rows, stored
+from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
+from core.verdict import SEEDS, Verdict
 from core.words import closest, duration, text
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from core.predict import Model
 
+USES = {"once": "", "watched": "; validated on test", "selected": "; selected on test"}
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
 
 
@@ -77,7 +81,7 @@ def sentence(key: str, slots: dict[str, Any]) -> str:
 
 def train(options: argparse.Namespace) -> int:
     """Make a run of the fields given and work at it."""
-    return _begin(_spec(options), options)
+    return _work(_new_run(_spec(options)), options)
 
 
 def _spec(options: argparse.Namespace) -> RunSpec:
@@ -85,13 +89,13 @@ def _spec(options: argparse.Namespace) -> RunSpec:
     return checked({name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None})
 
 
-def _begin(spec: RunSpec, options: argparse.Namespace) -> int:
-    """Make a run of the spec and work at it."""
+def _new_run(spec: RunSpec) -> Run:
+    """A run of the spec, which its data and its layers allow. Raises: Refusal."""
     source = dataset(spec.data)
     spec.table(source.shape, len(source.class_names["en"]))  # a layer that cannot fit is refused before a run is made
     if source.state()[0] != "ready":
         raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
-    return _work(store.create(spec), options)
+    return store.create(spec)
 
 
 def estimate(options: argparse.Namespace) -> int:
@@ -117,14 +121,128 @@ def estimate(options: argparse.Namespace) -> int:
 
 
 def recipes(options: argparse.Namespace) -> int:
-    """The recipes, a line for each; or run one."""
+    """The recipes, a line for each; run one; or the table of all stored results beside the reported figures."""
     if options.action == "run":
-        others = {} if options.seed is None else {"seed": options.seed}
-        return _begin(recipe(options.name or "").spec(**others), options)
+        return _repeat(options)
+    if options.action == "table":
+        return _table(options)
     for name, one in RECIPES.items():
         facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
-        _print(options, facts, f"{name:20} {facts['title']}")
+        facts |= {
+            "variants": one.variants,
+            "reported": dict(one.figures),
+            "n": one.n if one.figures else None,
+            "assumed": one.assumed,
+        }
+        facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
+        reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
+        _print(options, facts, f"{name:12} {one.values['data']:14} {facts['title']:38} {reported}".rstrip())
+    for name, search in SEARCHES.items():
+        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "variants": VARIANTS}
+        facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
+        _print(options, facts, f"{name:12} {'bloodmnist':14} {facts['title']}")
     return 0
+
+
+def _repeat(options: argparse.Namespace) -> int:
+    """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
+    name, variant = options.name or "", options.variant
+    if name in SEARCHES:
+        return _search(options)
+    others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
+    spec = recipe(name).spec(variant, **others)
+    if options.seeds < 1:
+        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
+    results = []
+    for seed in range(spec.seed, spec.seed + options.seeds):
+        run = _new_run(spec.model_copy(update={"seed": seed}))
+        if code := _work(run, options):
+            return code
+        if name in PUBLISHED and (result := of_run(run, (name, variant))):
+            results.append(result)
+            if options.store_results:
+                keep([result], options.store_results)
+    if results:
+        _print(options, *_said(Row(name, variant, spec.data, tuple(results))))
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    """Run what is missing of a search, one training after the other, and say what each came to beside the report."""
+    search = SEARCHES[options.name]
+    others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
+    while True:
+        runs = known_runs()
+        found = cells(search, accuracies_of(runs), options.variant, **others)
+        missing = next((cell.spec for cell in found if cell.measured is None), None)
+        if missing is None:
+            break
+        run = runs.get(missing) or _new_run(missing)
+        run.ask("run")
+        if code := _work(run, options):
+            return code
+    for number, stage in enumerate(search.stages):
+        here = [cell for cell in found if cell.stage == number]
+        for cell in here:
+            best = cell == winner(here)
+            facts = {"recipe": options.name, "variant": options.variant, "stage": stage.choice, "option": cell.option}
+            facts |= {"reported": cell.reported, "measured": cell.measured, "winner": best}
+            words = f"{stage.choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
+            _print(options, facts, words + (" <- the best" if best else ""))
+    return 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    columns = ("recipe", "variant", "data", "reported", "measured", "seeds", "delta", "verdict")
+    if not options.json:
+        print("| " + " | ".join(columns) + " |\n|---|---|---|---:|---:|---:|---:|---|")
+    for row in rows(stored(options.store_results or RESULTS)):
+        if not row.results and row.variant != "faithful":
+            continue
+        facts, _ = _said(row)
+        delta, measured = facts["delta"], _measured(row.verdict)
+        cells = {
+            "recipe": f"{row.recipe}: {sentence(f'recipe.{row.recipe}.title', {})}",
+            "variant": sentence(f"variant.{row.variant}", {}),
+            "reported": f"{facts['reported']:.4f}",
+            "measured": sentence("test_use.mark", {"accuracy": measured})
+            if measured and facts["test_use"] == "selected"
+            else measured,
+            "delta": "" if delta is None else f"{delta:+.4f}",
+            "verdict": _verdict_words(row.verdict),
+        }
+        _print(options, facts, "| " + " | ".join(str(cells.get(name, facts.get(name))) for name in columns) + " |")
+    return 0
+
+
+def _said(row: Row) -> tuple[dict[str, Any], str]:
+    """The reported accuracy of a row's recipe, the measured one, and the verdict: as data and in words."""
+    verdict, reported = row.verdict, RECIPES[row.recipe].figures["accuracy"]
+    facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
+    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta")}
+    facts |= {"verdict": verdict.word, "open": verdict.is_open}
+    facts["test_use"] = RECIPES[row.recipe].spec(row.variant).test_use
+    facts["figures"] = {
+        name: {"reported": value, "measured": row.measured(name)} for name, value in RECIPES[row.recipe].figures.items()
+    }
+    measured = "" if verdict.delta is None else f"measured {_measured(verdict)}, delta {verdict.delta:+.4f}, "
+    words = [f"{sentence(f'figure.{name}', {})}: {_figures(**pair)}" for name, pair in facts["figures"].items()]
+    words.append(f"{row.recipe}, {row.variant}: reported {reported:.4f}, {measured}seeds {verdict.seeds}: ")
+    return facts, "\n".join(words) + _verdict_words(verdict)
+
+
+def _measured(verdict: Verdict) -> str:
+    spread = "" if verdict.spread is None else f" ± {verdict.spread:.4f}"
+    return "" if verdict.measured is None else f"{verdict.measured:.4f}{spread}"
+
+
+def _figures(reported: float, measured: float | None) -> str:
+    return f"reported {reported:g}, measured " + ("none" if measured is None else f"{measured:.6g}")
+
+
+def _verdict_words(verdict: Verdict) -> str:
+    word = sentence(f"verdict.{verdict.word}", {})
+    return sentence("verdict.open", {"word": word, "most": SEEDS}) if verdict.is_open else word
 
 
 def work(options: argparse.Namespace) -> int:
@@ -145,6 +263,7 @@ def list_runs(options: argparse.Namespace) -> int:
     for run in store.runs():
         facts = run.facts()
         accuracy = "" if facts["accuracy"] is None else f"{facts['accuracy']:.4f}"
+        accuracy += "  selected on test" if facts["test_use"] == "selected" else ""
         _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {accuracy}")
     return 0
 
@@ -171,6 +290,7 @@ def evaluate(options: argparse.Namespace) -> int:
     facts = {
         "run": run.name,
         "n": report.n,
+        "test_use": report.test_use,
         "accuracy": report.accuracy,
         "accuracy_interval": report.accuracy_interval,
         "balanced_accuracy": report.balanced_accuracy,
@@ -188,6 +308,7 @@ def evaluate(options: argparse.Namespace) -> int:
         "confusion_matrix": report.confusion_matrix,
     }
     lines = [f"{run.name}: accuracy {report.accuracy:.4f}, balanced {report.balanced_accuracy:.4f}, n {report.n}"]
+    lines[0] += USES[report.test_use]
     lines += ["precision  recall  f1      support  class"]
     for one in result.classes:
         lines += [f"{one.precision.value:9.4f}  {one.recall.value:.4f}  {one.f1.value:.4f}  {one.support:7}  "]
@@ -310,7 +431,7 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
         )
     elif isinstance(event, Report):
         low, high = event.accuracy_interval
-        print(f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n})")
+        print(f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n}){USES[event.test_use]}")
 
 
 def _print(options: argparse.Namespace, facts: dict[str, Any], words: str) -> None:
@@ -346,9 +467,20 @@ def _parser() -> argparse.ArgumentParser:
             flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
             made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
     made = command("recipes", recipes)
-    made.add_argument("action", nargs="?", choices=["list", "run"], default="list")
+    made.add_argument("action", nargs="?", choices=["list", "run", "table"], default="list")
     made.add_argument("name", nargs="?", help="the recipe to run")
+    made.add_argument("--variant", default=VARIANTS[0], metavar="VALUE", help=" | ".join(VARIANTS))
     made.add_argument("--seed", metavar="VALUE", help=allowed("seed"))
+    made.add_argument("--seeds", type=int, default=1, metavar="COUNT", help="run so many seeds, from --seed on")
+    made.add_argument("--data", metavar="NAME", help="run it on other data, which makes it not comparable")
+    made.add_argument(
+        "--store-results",
+        nargs="?",
+        type=Path,
+        const=RESULTS,
+        metavar="FILE",
+        help="keep what was measured beside the recipes, or in FILE; with `table`: read FILE",
+    )
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)
     command("evaluate", evaluate).add_argument("run", help="a run's name, or its last part")

@@ -11,6 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+TestUse = Literal["once", "watched", "selected"]
+"""`once`: looked at once, at the end; `watched`: validated on after each epoch, choosing nothing; `selected`: it chose
+the epoch that was kept, or the end of the training, so that its accuracy comes out too high."""
+
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
@@ -110,7 +114,7 @@ class Checkpoint(_Event):
 
 
 class Report(_Event):
-    """The only look at the test split, by the best weights, once, at the end."""
+    """What the best weights make of the test split: an honest spec's only look at it, at the end."""
 
     event: Literal["report"] = "report"
     run: str
@@ -119,6 +123,7 @@ class Report(_Event):
     epochs: int
     stop: str  # why the training ended, as in the last Epoch
     n: int
+    test_use: TestUse = "once"
     accuracy: float
     accuracy_interval: tuple[float, float]  # Wilson, 95 %
     balanced_accuracy: float

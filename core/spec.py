@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.architectures import ARCHITECTURES
+from core.events import TestUse
 from core.layers import MOST_LAYERS, Layers, Row, parse, table
 from core.refusal import Refusal
 
@@ -38,7 +39,7 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str = _field("mnist-5k", "data", min_length=1, max_length=100)
-    split: Literal["stratified", "official", "first_last"] = _field("stratified", "data")
+    split: Literal["stratified", "official", "first_last", "test"] = _field("stratified", "data")
     val_fraction: float = _field(0.1, "data", ge=0.01, le=0.5, only_if=("split", ("stratified", "first_last")))
     image_size: Annotated[int | None, NotUsed] = _field(None, "data", ge=8, le=128, unit="px")
     normalisation: Normalisation = _field("unit", "data")
@@ -105,6 +106,13 @@ class RunSpec(BaseModel):
     @classmethod
     def _layers_from_words(cls, value: Any) -> Any:
         return parse(value) if isinstance(value, str) else value
+
+    @property
+    def test_use(self) -> TestUse:
+        """What the test split is for: an honest spec's is used once; published ones often let it choose as well."""
+        if self.split != "test":
+            return "once"
+        return "watched" if self.best_by == "last" and self.target_accuracy is None else "selected"
 
     def input_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """The shape (C, H, W) that the network gets of images of `shape`."""

@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 
 def choose(spec: RunSpec, splits: Splits) -> Splits:
-    """Train, val and test split by the spec's rule, resized to its image size; val is never None, test never touched.
+    """Train, val and test split by the spec's rule, resized to its image size; val is never None, test never changed.
 
     `stratified` takes `val_fraction` of each class of the authors' train split, by the seed; `first_last` takes the end
-    of it, as Keras's `validation_split`; `official` takes the authors' own val split.
+    of it, as Keras's `validation_split`; `official` takes the authors' own val split; `test` takes the test split, as
+    many a published experiment did: nothing that is measured on it then is honest, see `RunSpec.test_use`.
     Raises: Refusal, where `official` is asked of a data set without one.
     """
     if spec.split == "official":
         if splits.val is None:
             raise Refusal("error.no_official_val", data=spec.data)
         train, val = splits.train, splits.val
+    elif spec.split == "test":
+        train, val = splits.train, splits.test
     else:
         chosen = val_indices(spec, splits.train.labels)
         train, val = _without(splits.train, chosen), _only(splits.train, chosen)

@@ -152,13 +152,13 @@ class Run:
         return started.class_names.get(language, started.class_names["en"]) if started else ()
 
     def facts(self) -> dict[str, Any]:
-        """The run in a line: `run`, `data`, `architecture`, `accuracy`, and its `status`, or `damaged`, or `newer`."""
+        """The run in a line: `run`, `data`, `architecture`, `accuracy`, `test_use`, and its `status`."""
         facts: dict[str, Any] = {"run": self.name, "status": "damaged", "data": None, "architecture": None}
-        facts["accuracy"] = None
+        facts |= {"accuracy": None, "test_use": None}
         try:
             facts |= {"data": self.spec.data, "architecture": self.spec.architecture, "status": self.status()}
             if report := self.report():
-                facts["accuracy"] = report.accuracy
+                facts |= {"accuracy": report.accuracy, "test_use": report.test_use}
         except Refusal as refusal:
             facts["status"] = "newer" if refusal.key == "error.run_newer" else "damaged"
         except OSError:

@@ -161,16 +161,18 @@ class _Worker:
         self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
 
     def _report(self, splits: Splits, state: State) -> Report | None:
-        """The only look at the test split, with the best weights; None when the worker has to leave before its end.
+        """The look at the test split with the best weights, an honest spec's only one; None if it has to leave.
 
-        What they say of val is kept too: how sure the model is on test can be mended by what val shows.
+        What they say of val, where that is not test itself, is kept too: how sure the model is on test can be mended by
+        what val shows.
         """
         run, spec, model = self.run, self.run.spec, state.model
         if state.best_epoch != state.epoch:
             best = next(e for e in run.checkpoints() if isinstance(e, Epoch) and e.epoch == state.best_epoch)
             model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
         predictions, loss = {}, math.nan
-        for prefix, split in (("val_", splits.val), ("", splits.test)):
+        looks = [("val_", splits.val), ("", splits.test)]
+        for prefix, split in looks[1:] if spec.split == "test" else looks:
             assert split is not None
             answered = self._answers(split, state)
             if not answered:
@@ -186,6 +188,7 @@ class _Worker:
             epochs=state.epoch,
             stop=state.stop or "",
             n=len(splits.test.labels),
+            test_use=spec.test_use,
             accuracy=measures.accuracy.value,
             accuracy_interval=(measures.accuracy.low, measures.accuracy.high),
             balanced_accuracy=measures.balanced_accuracy.value,
@@ -230,9 +233,7 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: i
         step=state.step,
         epoch=state.epoch,
         device=device.type,
-        device_name=torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else platform.processor() or platform.machine(),
+        device_name=torch.cuda.get_device_name() if device.type == "cuda" else settings.processor(),
         threads=threads,
         precision=state.engine.precision,
         versions={"python": platform.python_version(), "torch": torch.__version__},

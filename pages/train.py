@@ -24,6 +24,7 @@ with left:
             if network.data_are_here(source):
                 st.button(t("train.start"), type="primary", width="stretch", on_click=live.start, args=(spec,))
             network.how_long(spec)
+            network.test_use_notice(spec)
         if "refused" in st.session_state:
             raise st.session_state.pop("refused")
     except Refusal as refusal:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from core.events import Started, Step, from_line
 from core.recipes import RECIPES
+from core.recipes.search import SEARCHES
 from core.spec import RunSpec
 from core.store import Run
 from tests.conftest import wait_for
@@ -206,14 +207,66 @@ def test_a_training_that_diverges_ends_in_a_sentence(shell):
 def test_recipes_are_listed_a_line_each(shell):
     code, output, _ = shell.run("recipes", "--json")
     assert code == 0
-    assert [json.loads(line)["name"] for line in output.splitlines()] == list(RECIPES)
-    assert all(json.loads(line)["spec"] == RECIPES[json.loads(line)["name"]].values for line in output.splitlines())
+    lines = {line["name"]: line for line in objects(output)}
+    assert list(lines) == [*RECIPES, *SEARCHES]
+    assert lines["003-b"]["reported"]["accuracy"] == 0.099
+    assert any(one["figure"] == "accuracy" and "Impossible" in one["text"] for one in lines["003-b"]["errata"])
+    code, output, _ = shell.run("recipes")
+    assert code == 0
+    assert [line.split()[0] for line in output.splitlines()] == [*RECIPES, *SEARCHES]
+
+
+def test_a_recipe_is_run_with_its_verdict_last_and_its_results_kept_in_a_table(shell, tmp_path):
+    file = tmp_path / "results.json"
+    run = ("recipes", "run", "000-c", "--data", "mnist-5k", "--seeds", "2", "--seed", "4", "--store-results", str(file))
+    lines = shell.json(*run)
+    reports = [line for line in lines if line.get("event") == "report"]
+    assert [line["test_use"] for line in reports] == 2 * ["watched"]
+    last = lines[-1]
+    mean = sum(line["accuracy"] for line in reports) / 2
+    assert (last["recipe"], last["variant"], last["data"], last["seeds"]) == ("000-c", "faithful", "mnist-5k", 2)
+    assert (last["reported"], last["verdict"], last["open"]) == (0.9741, "not_comparable", False)
+    assert (last["measured"], last["delta"]) == (pytest.approx(mean), pytest.approx(mean - 0.9741))
+    assert [Run(shell.store / line["run"]).spec.seed for line in reports] == [4, 5]
+
+    table = ("recipes", "table", "--store-results", str(file))
+    rows = {(line["recipe"], line["data"]): line for line in shell.json(*table)}
+    assert rows["000-c", "mnist-5k"] == last
+    assert rows["000-c", "mnist"]["verdict"] == "not_measured"
+    code, output, error = shell.run(*table, LC_ALL="pt_BR.UTF-8")
+    assert (code, error) == (0, "")
+    first, line, *others = output.splitlines()
+    assert line == "|---|---|---|---:|---:|---:|---:|---|"
+    assert {row.count("|") for row in (first, *others)} == {9}
+    assert any(
+        f"| mnist-5k | 0.9741 | {mean:.4f} | 2 | {mean - 0.9741:+.4f} | não comparável |" in row for row in others
+    )
+
+
+def test_a_figure_that_was_selected_on_test_says_so(shell):
+    fields = {"data": "tiny", "architecture": "mlp", "epochs": 1}
+    code, output, _ = shell.run("train", *flags(**fields, split="test"))
+    assert code == 0
+    assert output.rstrip().endswith("; selected on test")
+    name = output.partition(":")[0]
+    assert "selected on test" in shell.run("evaluate", name)[1]
+    assert next(line for line in shell.json("runs") if line["run"] == name)["test_use"] == "selected"
+    code, output, _ = shell.run("train", *flags(**fields, split="test", best_by="last"))
+    assert code == 0
+    assert output.rstrip().endswith("; validated on test")
+
+
+def test_recipes_say_their_specs(shell):
+    code, output, _ = shell.run("recipes", "--json")
+    assert code == 0
+    specs = {line["name"]: line["spec"] for line in objects(output) if "spec" in line}
+    assert specs == {name: dict(one.values) for name, one in RECIPES.items()}
 
 
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
-    assert line == {**wanted, "accuracy": trained[-1]["accuracy"]}
+    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once"}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
@@ -351,6 +404,9 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["recipes", "run", "mnist-fast", "--seed", "x"], ["seed", "“x”"]),
         (["recipes", "run", "mnist-slow"], ["“mnist-slow”", "mnist-fast"]),
         (["recipes", "run"], ["mnist-fast"]),
+        (["recipes", "run", "003-f", "--variant", "quick"], ["“quick”", "faithful, honest, short"]),
+        (["recipes", "run", "mnist-fast", "--variant", "short"], ["“short”", "faithful"]),
+        (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”"]),
         (["data", "get", "mnits"], ["“mnits”"]),
         (["data", "get"], ["data set"]),
         (["work", "no-such-run"], ["“no-such-run”"]),

@@ -34,6 +34,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.recipes",
         "core.claims",
         "core.compare",
+        "core.verdict",
         "core.diagnosis",
         "core.inside",
     ),

@@ -1,28 +1,39 @@
-"""Every recipe is a spec that its data set takes, and reaches what its name says where the data are here."""
+"""Every recipe is a spec that its data take; a published one has the report's network and figures, and a verdict."""
 
+import numpy as np
 import pytest
 
 from core import store, words
+from core.claims import Figure, doubt_count
 from core.datasets import DATASETS, dataset
-from core.recipes import RECIPES
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
+from core.recipes.results import Result, Row, epochs_to, keep, of_run, rows, stored
+from core.refusal import Refusal
+from core.spec import RunSpec
+from core.verdict import Verdict
 from core.work import work
 from tests.browser import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
 with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
+LANGUAGES = words.languages()
+
+
+def table(name):
+    spec = RECIPES[name].spec()
+    known = DATASETS[spec.data]
+    return spec.table(known.shape, len(known.class_names["en"]))
 
 
 def parameters(name):
-    spec = RECIPES[name].spec()
-    known = DATASETS[spec.data]
-    return sum(row.parameters for row in spec.table(known.shape, len(known.class_names["en"])))
+    return sum(row.parameters for row in table(name))
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_a_spec_that_says_its_title_and_reason_in_every_language(name):
     assert RECIPES[name].spec(seed=5).seed == 5
     assert parameters(name) > 0
-    for language in words.languages():
+    for language in LANGUAGES:
         assert all(words.text(language, f"recipe.{name}.{part}") for part in ("title", "help"))
 
 
@@ -41,3 +52,168 @@ def test_mnist_fast_reads_99_of_100_digits_that_it_has_never_seen(tmp_path, monk
     report = run.report()
     assert report
     assert report.accuracy >= 0.99
+
+
+# --- the published ones -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_network_has_exactly_the_reported_number_of_parameters(name):
+    assert parameters(name) == RECIPES[name].figures["parameters"]
+
+
+def test_the_means_and_variances_of_002_f_make_up_what_its_report_counts():
+    assert parameters("002-f") + sum(row.statistics for row in table("002-f")) == 351_048
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_a_report_prints_leaves_open_and_gets_wrong_is_said_in_every_language(name):
+    one = RECIPES[name]
+    assert set(one.assumed) <= set(RunSpec.model_fields)
+    assert all(figure in ("", *one.figures) for figure, _ in one.errata), "an erratum of a figure that is not shown"
+    for language in LANGUAGES:
+        assert all(words.text(language, f"figure.{figure}") for figure in one.figures)
+        assert all(words.text(language, key) for _, key in one.errata)
+    errors, accuracy = one.figures.get("errors"), one.figures["accuracy"]
+    assert errors is None or errors == one.n - round(accuracy * one.n)
+    assert doubt_count(Figure(accuracy, 4), one.n) is None
+    assert one.is_impossible() == (name == "003-b")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_faithful_variant_uses_test_as_its_report_did_and_the_others_use_it_once(name):
+    uses = {"000": "watched", "001": "selected", "002": "once", "003": "watched", "004": "watched"}
+    one = RECIPES[name]
+    faithful, honest, short = (one.spec(variant) for variant in VARIANTS)
+    assert [faithful.test_use, honest.test_use, short.test_use] == [uses[name[:3]], "once", "once"]
+    assert honest.best_by == "val_accuracy"
+    assert short.time_limit is not None
+    assert short.time_limit <= 60
+    for field in ("data", "layers", "defaults", "optimizer", "learning_rate", "batch_size", "normalisation"):
+        assert getattr(faithful, field) == getattr(honest, field) == getattr(short, field), field
+
+
+def test_every_variant_is_known_by_its_spec_whatever_its_seed():
+    for name in PUBLISHED:
+        for variant in VARIANTS:
+            spec = RECIPES[name].spec(variant, seed=8)
+            assert repeated_by(RunSpec.model_validate_json(spec.model_dump_json())) == (name, variant)
+    assert repeated_by(RunSpec()) is None
+    assert repeated_by(RECIPES["003-f"].spec(epochs=11)) is None
+    with pytest.raises(Refusal, match="variant_unknown"):
+        RECIPES["mnist-fast"].spec("short")
+
+
+@pytest.fixture
+def made_up(home, tmp_path, monkeypatch):
+    """Data of the published ones' layouts, made up: `grey` of ten classes, `colour` of eight, both with a val split."""
+    generator = np.random.default_rng(0)
+    for name, classes, shape in (("grey", 10, (28, 28)), ("colour", 8, (28, 28, 3))):
+        arrays = {}
+        for part, count in {"train": 80, "val": 16, "test": 20}.items():
+            arrays[f"{part}_images"] = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
+            arrays[f"{part}_labels"] = (np.arange(count) % classes).astype(np.uint8)
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    monkeypatch.setenv("BANCADA_DATA", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_training_runs_and_prints_a_verdict(made_up, name):
+    one = RECIPES[name]
+    data = "colour" if DATASETS[one.values["data"]].shape[0] == 3 else "grey"
+    run = store.create(one.spec("short", data=data, epochs=1, seed=3))
+    assert work(str(run.folder)) == "done", run.latest()
+    result = of_run(run, (name, "short"))
+    assert result
+    assert (result.recipe, result.data, result.seed, result.n) == (name, data, 3, 20)
+    report = run.report()
+    assert report
+    assert (result.accuracy, result.test_use) == (report.accuracy, "once")
+    for figure in one.figures:  # all that the report prints is measured, but an epoch that was not reached
+        assert result.figure(figure) is not None or figure == "epochs_to_98"
+    assert result.figure("errors") == 20 - sum(row[k] for k, row in enumerate(report.confusion_matrix))
+    assert Row(name, "short", data, (result,)).verdict.word == "not_comparable"
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def result(name="003-f", seed=0, accuracy=0.9907, **others):
+    values = {
+        "variant": "faithful",
+        "data": RECIPES[name].values["data"],
+        "n": 10_000,
+        "test_use": "watched",
+        "val_accuracy": (0.97, 0.98, accuracy),
+        "best_epoch": 3,
+        "loss": 0.03,
+        "balanced_accuracy": accuracy,
+        "recall": 10 * (accuracy,),
+        "parameters": 56_970,
+        "seconds": 1.0,
+        "machine": "none",
+        "versions": {"torch": "0"},
+        "date": "2026-11-22",
+    }
+    return Result(**values | {"recipe": name, "seed": seed, "accuracy": accuracy} | others)
+
+
+@pytest.mark.parametrize(
+    ("name", "results", "word"),
+    [
+        ("003-f", [], "not_measured"),
+        ("003-f", [result()], "reproduced"),
+        ("003-f", [result(accuracy=0.98)], "worse"),
+        ("003-f", [result(accuracy=0.9950)], "better"),
+        ("003-b", [result("003-b", accuracy=0.975)], "impossible"),
+    ],
+    ids=["none", "equal", "lower", "higher", "of an impossible figure"],
+)
+def test_a_row_of_results_has_a_verdict(name, results, word):
+    found = Row(name, "faithful", "mnist", tuple(results))
+    assert found.verdict.word == word
+    if results:
+        delta = found.verdict.delta
+        assert delta == pytest.approx(results[0].accuracy - RECIPES[name].figures["accuracy"])
+        assert Row(name, "short", "mnist", tuple(results)).verdict.word == "not_comparable"
+        assert Row(name, "honest", "other", tuple(results)).verdict.word == "not_comparable"
+    else:
+        assert found.verdict == Verdict("not_measured")
+
+
+def test_results_are_kept_one_a_seed_in_the_order_of_the_recipes(tmp_path):
+    path = tmp_path / "results.json"
+    assert stored(path) == []
+    keep([result(seed=1), result(seed=0, accuracy=0.9)], path)
+    keep([result("000-a", accuracy=0.91), result(seed=0), result(variant="honest", test_use="once")], path)
+    kept = stored(path)
+    assert [(one.recipe, one.variant, one.seed, one.accuracy) for one in kept] == [
+        ("000-a", "faithful", 0, 0.91),
+        ("003-f", "faithful", 0, 0.9907),
+        ("003-f", "faithful", 1, 0.9907),
+        ("003-f", "honest", 0, 0.9907),
+    ]
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(kept) + 2
+    found = rows(kept)
+    assert {(row.recipe, row.variant) for row in found} == {
+        (name, variant) for name in PUBLISHED for variant in VARIANTS
+    }
+    assert [len(row.results) for row in found if row.recipe == "003-f"] == [2, 1, 0]
+    assert [row.data for row in rows([result("000-a", data="another")])][:2] == ["mnist", "another"]
+    assert result("004-a", recall=(0.5, 0.5)).figure("recall_6") is None, "of data with two classes"
+
+
+def test_the_results_beside_the_recipes_are_what_faithful_and_honest_runs_came_to():
+    for one in stored():
+        assert one.recipe in PUBLISHED
+        assert one.variant in ("faithful", "honest")
+        assert one.test_use == RECIPES[one.recipe].spec(one.variant).test_use
+        assert one.parameters == parameters(one.recipe)
+        assert one.accuracy * one.n == pytest.approx(round(one.accuracy * one.n))
+
+
+def test_the_first_epoch_at_a_target_is_counted_from_one():
+    assert epochs_to(0.98, [0.95, 0.98, 0.97, 0.99]) == 2
+    assert epochs_to(0.98, [0.5, 0.6114, 0.6]) is None
+    assert result().figure("epochs_to_98") == 2
+    assert (result().figure("first_accuracy"), result().figure("last_accuracy")) == (0.97, 0.9907)

@@ -15,7 +15,7 @@ from core.spec import CUSTOM, RunSpec, allowed, checked, default, only_if
 # Field: values out of its bounds, the bounds as they are said.
 REFUSED = {
     "data": (["", "x" * 101], "string"),
-    "split": (["random", ""], "stratified | official | first_last"),
+    "split": (["random", ""], "stratified | official | first_last | test"),
     "val_fraction": ([0, 0.0099, 0.51, "nan", "half"], "0.01 ... 0.5"),
     "image_size": ([7, 129, 28.5, "large"], "8 ... 128"),
     "normalisation": (["", "imagenet"], "unit | half | standard"),
@@ -70,7 +70,7 @@ specs = st.fixed_dictionaries(
     {},
     optional={
         "data": st.text(min_size=1, max_size=100),
-        "split": names("stratified", "official", "first_last"),
+        "split": names("stratified", "official", "first_last", "test"),
         "val_fraction": st.floats(0.01, 0.5),
         "image_size": st.none() | st.integers(8, 128),
         "normalisation": names("unit", "half", "standard"),
@@ -122,6 +122,23 @@ def test_a_value_on_its_bound_is_taken(name, value):
     condition = only_if(name)
     needed = {condition[0]: condition[1][0]} if condition else {}
     assert getattr(checked({**needed, name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("values", "use"),
+    [
+        ({}, "once"),
+        ({"split": "official", "target_accuracy": 0.9}, "once"),
+        ({"split": "first_last", "best_by": "last"}, "once"),
+        ({"split": "test", "best_by": "last"}, "watched"),
+        ({"split": "test", "best_by": "last", "target_accuracy": 0.9}, "selected"),
+        ({"split": "test", "best_by": "val_loss"}, "selected"),
+        ({"split": "test"}, "selected"),
+    ],
+    ids=str,
+)
+def test_the_test_split_is_used_once_unless_it_validates_and_selects_where_it_chooses(values, use):
+    assert checked(values).test_use == use
 
 
 def test_a_field_that_the_others_leave_no_use_for_is_refused():

@@ -78,14 +78,21 @@ def test_an_official_val_split_that_is_not_there_is_refused():
     assert (refused.value.key, refused.value.slots) == ("error.no_official_val", {"data": "mnist"})
 
 
-@pytest.mark.parametrize("rule", ["stratified", "first_last", "official"])
+def test_the_test_split_validates_where_the_spec_says_so_and_all_train_images_train():
+    source = authors()
+    chosen = choose(checked({"split": "test"}), source)
+    assert chosen.train is source.train
+    assert chosen.val is chosen.test is source.test
+
+
+@pytest.mark.parametrize("rule", ["stratified", "first_last", "official", "test"])
 def test_the_test_split_is_handed_through_untouched(rule):
     source = authors()
     assert choose(checked({"split": rule}), source).test is source.test
 
 
 @pytest.mark.parametrize("size", [None, 12])
-@pytest.mark.parametrize("rule", ["stratified", "first_last", "official"])
+@pytest.mark.parametrize("rule", ["stratified", "first_last", "official", "test"])
 def test_no_array_can_be_written_to(rule, size):
     chosen = choose(checked({"split": rule, "image_size": size}), authors())
     for split in chosen.parts().values():

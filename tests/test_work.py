@@ -10,6 +10,7 @@ import time
 import pytest
 
 from core.architectures import ARCHITECTURES
+from core.evaluate import stored_answers
 from core.events import Checkpoint, Epoch, Failure, Started
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -66,6 +67,22 @@ def test_a_queued_run_is_done_when_work_returns_and_its_folder_holds_nothing_hal
         *("probabilities", "labels"),
         *("val_probabilities", "val_labels"),
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "use"),
+    [({}, "once"), ({"split": "test", "best_by": "last"}, "watched"), ({"split": "test"}, "selected")],
+    ids=str,
+)
+def test_a_report_says_what_the_test_split_was_used_for(home, fields, use):
+    run = new(**fields)
+    assert work(str(run.folder)) == "done"
+    report, epochs = run.report(), events_of(run, Epoch)
+    assert report
+    assert report.test_use == use
+    kept = epochs[report.best_epoch - 1]
+    assert (kept.val_accuracy == report.accuracy) or use == "once"
+    assert (stored_answers(run, "val") is None) == (use != "once"), "answers on val that are none of its own"
 
 
 def test_a_done_run_is_left_alone(home):

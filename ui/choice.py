@@ -61,15 +61,14 @@ def look_at(run: Run) -> None:
 
 def run_label(name: str) -> str:
     """A run as people tell it from others: when, data, architecture, accuracy, and the end of its name."""
-    try:
-        changed = (store.settings.store_folder() / name / "events.jsonl").stat().st_mtime_ns
-    except OSError:
-        changed = 0
-    data, architecture, accuracy = _facts(store.settings.store_folder() / name, changed)
+    folder = store.settings.store_folder() / name
+    data, architecture, accuracy, test_use = _facts(folder, server.changed(folder))
     if not data or not architecture:
         return name
     when = f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]}"
     result = percent(accuracy, 2) if accuracy is not None else "…"
+    if test_use == "selected":
+        result = t("test_use.mark", accuracy=result)
     return " · ".join([when, data_name(data), architecture_name(architecture), result, name[-4:]])
 
 
@@ -86,10 +85,10 @@ def architecture_name(architecture: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _facts(folder: Path, changed: int) -> tuple[str | None, str | None, float | None]:
+def _facts(folder: Path, changed: int) -> tuple[str | None, str | None, float | None, str | None]:
     del changed  # it is there to miss the cache
     facts = Run(folder).facts()
-    return facts["data"], facts["architecture"], facts["accuracy"]
+    return facts["data"], facts["architecture"], facts["accuracy"], facts["test_use"]
 
 
 def one_of(words: str, options: Sequence[str]) -> str:

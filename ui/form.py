@@ -11,7 +11,7 @@ import streamlit as st
 from core.architectures import ARCHITECTURES
 from core.datasets import datasets
 from core.layers import Layers, parse
-from core.recipes import RECIPES
+from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
 from core.words import number_marks
@@ -28,7 +28,8 @@ FIRST = (
 
 def first_fields() -> dict[str, Any]:
     """Draw the fields that every training is chosen by, below the recipes that fill them in; returns their values."""
-    titles = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in RECIPES}
+    ours = [name for name in RECIPES if name not in PUBLISHED]  # the others have a page of their own
+    titles = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in ours}
     common = {"key": "recipe", "help": t("recipe.help"), "persist_state": "session", "on_change": _fill}
     chosen = _select(t("recipe.label"), titles, "", common)
     if chosen in RECIPES:
@@ -67,9 +68,15 @@ def _fill() -> None:
     chosen = RECIPES.get(st.session_state["recipe"])  # a change of language brings the old language's word for "none"
     if not chosen:
         return
-    spec = chosen.spec()
+    fill(chosen.spec())
+
+
+def fill(spec: RunSpec) -> None:
+    """Put a spec into the form, but its seed, which is the visitor's. Called before the form is drawn."""
+    if spec.architecture == CUSTOM:
+        use_layers(spec.layers)
     for name in RunSpec.model_fields:
-        if name not in ("layers", "seed"):  # an architecture's name stands for its layers; a seed is the visitor's
+        if name not in ("layers", "seed"):  # an architecture's name stands for its layers
             st.session_state[name] = _shown(name, getattr(spec, name))
 
 

@@ -26,6 +26,7 @@ page = st.navigation(
     [
         st.Page(PAGES / "data.py", title=t("page.data"), icon=":material/grid_view:", url_path="data"),
         st.Page(PAGES / "train.py", title=t("page.train"), icon=":material/model_training:", default=True),
+        st.Page(PAGES / "recipes.py", title=t("page.recipes"), icon=":material/menu_book:", url_path="recipes"),
         st.Page(PAGES / "evaluate.py", title=t("page.evaluate"), icon=":material/analytics:", url_path="evaluate"),
         st.Page(PAGES / "draw.py", title=t("page.draw"), icon=":material/draw:", url_path="draw"),
         st.Page(PAGES / "check.py", title=t("page.check"), icon=":material/fact_check:", url_path="check"),

@@ -17,7 +17,7 @@ from core.predict import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, inside, server
+from ui import choice, inside, network, server
 from ui.text import duration, interval, language, number, percent, t
 
 POLL = 0.5  # seconds between two looks at a run that works
@@ -72,7 +72,7 @@ def start(spec: RunSpec) -> None:
 def panel(run: Run) -> None:
     """The run's live view: polled while it works, at rest otherwise."""
     try:
-        status = _status(run)
+        status = status_of(run)
         epochs = run.spec.epochs
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
@@ -81,7 +81,7 @@ def panel(run: Run) -> None:
     lively, has_curve = status in LIVELY, _last(server.events(run), Step) is not None
 
     def state() -> None:
-        now, events = _status(run), server.events(run)
+        now, events = status_of(run), server.events(run)
         begins = not has_curve and _last(events, Step) is not None  # the first point is not to wait for POLL_CURVES
         if (now in LIVELY) != lively or begins:
             st.rerun()
@@ -98,7 +98,7 @@ def panel(run: Run) -> None:
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
 
 
-def _status(run: Run) -> Status:
+def status_of(run: Run) -> Status:
     """The run's status; waiting, too, from the moment in which it is handed to a worker until the worker holds it."""
     status = run.status()
     handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None
@@ -135,6 +135,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     }
     for column, (name, value) in zip(st.columns(4), shown.items(), strict=True):
         column.metric(t(f"measure.{name}"), value or "–", help=t(f"measure.{name}_help"))
+    network.test_use_notice(run.spec)
     _outcome(run, status, events)
 
 

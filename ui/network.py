@@ -141,6 +141,14 @@ def data_facts(source: Dataset) -> None:
         st.caption(t(source.note))
 
 
+def test_use_notice(spec: RunSpec) -> None:
+    """Say so where a spec uses its test split for more than one look at the end."""
+    if spec.test_use == "watched":
+        st.info(t("test_use.notice_watched"))
+    if spec.test_use == "selected":
+        st.warning(t("test_use.notice_selected"))
+
+
 def _fetch(source: Dataset) -> None:
     bar = st.progress(0.0, t("data.fetching", done=0.0))
 

@@ -75,6 +75,7 @@ def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> Non
             accuracy=percent(report.accuracy, 2),
             interval=interval(*report.accuracy_interval, 2),
             n=report.n,
+            use=t(f"test_use.{report.test_use}"),
             epoch=report.best_epoch,
             epochs=report.epochs,
             by=t(f"chosen.{report.best_by}"),

@@ -5,6 +5,7 @@ A hot reload must not start a second set of workers, so these live in Streamlit'
 
 from __future__ import annotations
 
+import functools
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ from core.datasets import Splits, dataset
 from core.evaluate import Answers, Measures, measures, stored_answers, temperature
 from core.events import Checkpoint, Epoch, Event, Report, Started, continued
 from core.predict import Model, open_model
+from core.recipes import Variant, repeated_by
+from core.recipes.results import Result, of_run, stored
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.splits import choose, digest, resized
@@ -56,6 +59,42 @@ def events(run: Run) -> list[Event]:
         if new:
             log.events = continued([*log.events, *new])
         return log.events
+
+
+def changed(folder: Path) -> int:
+    """When a run's log was last written to; 0 where there is none yet."""
+    try:
+        return (folder / "events.jsonl").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def results() -> list[Result]:
+    """What the recipes came to: as it is stored beside them, then by the runs in the store, oldest first."""
+    found = [_result(run.folder, changed(run.folder)) for run in reversed(store.runs())]
+    return [*stored(), *(one for one in found if one)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _result(folder: Path, changed: int) -> Result | None:
+    del changed  # it is there to miss the cache
+    try:
+        return of_run(Run(folder))
+    except Refusal:  # damaged
+        return None
+
+
+def repeating(name: str, variant: Variant) -> list[Run]:
+    """The runs in the store that repeat a recipe's variant, newest first, whatever their seed."""
+    return [run for run in store.runs() if _repeated(run.folder) == (name, variant)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _repeated(folder: Path) -> tuple[str, Variant] | None:
+    try:
+        return repeated_by(Run(folder).spec)
+    except Refusal:  # damaged
+        return None
 
 
 def model(run: Run) -> Model:

@@ -1,34 +1,33 @@
-"""Recipes: whole specs with a name and a reason, to be repeated with one click or one command."""
+"""Recipes: trainings with a name and a reason, our own and the published ones, to be repeated with one click."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import functools
 
 from core.recipes.ours import DRAWING, DRAWING_MNIST_ONLY, MNIST_BEST, MNIST_FAST
+from core.recipes.record import VARIANTS, Recipe, Variant
+from core.recipes.report_000 import REPORT_000
+from core.recipes.report_001 import REPORT_001
+from core.recipes.report_002 import REPORT_002
+from core.recipes.report_003 import REPORT_003
+from core.recipes.report_004 import REPORT_004
 from core.refusal import Refusal
-from core.spec import RunSpec, checked
+from core.spec import RunSpec
 
-__all__ = ["RECIPES", "Recipe", "recipe"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A spec worth repeating; its title and its reason are words, `recipe.NAME.title` and `recipe.NAME.help`."""
-
-    values: dict[str, Any]  # the fields of the spec that differ from the defaults
-
-    def spec(self, **others: Any) -> RunSpec:
-        """The spec, with `others`, a seed say, in the place of its own values. Raises: Refusal."""
-        return checked(self.values | others)
-
+__all__ = ["PUBLISHED", "RECIPES", "VARIANTS", "Recipe", "Variant", "recipe", "repeated_by"]
 
 RECIPES: dict[str, Recipe] = {
     "mnist-fast": Recipe(MNIST_FAST),
     "mnist-best": Recipe(MNIST_BEST),
     "drawing": Recipe(DRAWING),
     "drawing-mnist-only": Recipe(DRAWING_MNIST_ONLY),
+    **REPORT_000,
+    **REPORT_001,
+    **REPORT_002,
+    **REPORT_003,
+    **REPORT_004,
 }
+PUBLISHED = tuple(name for name, one in RECIPES.items() if one.figures)
 
 
 def recipe(name: str) -> Recipe:
@@ -36,3 +35,13 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise Refusal("error.recipe_unknown", name=name[:60], known=", ".join(RECIPES))
     return RECIPES[name]
+
+
+def repeated_by(spec: RunSpec) -> tuple[str, Variant] | None:
+    """The published recipe and variant that a spec repeats, whatever its seed, and however the run was made."""
+    return _variants().get(spec.model_copy(update={"seed": 0}))
+
+
+@functools.cache
+def _variants() -> dict[RunSpec, tuple[str, Variant]]:
+    return {RECIPES[name].spec(variant, seed=0): (name, variant) for name in PUBLISHED for variant in VARIANTS}

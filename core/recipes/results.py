@@ -1,0 +1,158 @@
+"""What repeating the recipes came to: the results kept beside them, those of runs, and the verdicts on both."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from core.events import Epoch, Report, Started, TestUse
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, repeated_by
+from core.store import Run
+from core.verdict import Verdict, judged
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+class Result(BaseModel):
+    """What one run of a recipe's variant came to; accuracies are shares, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recipe: str
+    variant: Variant
+    data: str  # the recipe's own, unless it was asked to run on others
+    seed: int
+    n: int  # test images
+    test_use: TestUse
+    accuracy: float  # of the kept epoch on test, as all but the next two
+    val_accuracy: tuple[float, ...]  # after each epoch, on the split that validates
+    best_epoch: int
+    loss: float  # nats
+    balanced_accuracy: float
+    recall: tuple[float | None, ...]  # of each class; None for one without test images
+    parameters: int
+    seconds: float  # of training
+    machine: str
+    versions: dict[str, str]
+    date: str  # YYYY-MM-DD, UTC
+
+    def figure(self, name: str) -> float | None:
+        """What was measured of a figure as `Recipe.figures` names it; None where it was not reached."""
+        if name == "errors":
+            return round(self.n * (1 - self.accuracy))
+        if name == "first_accuracy":
+            return self.val_accuracy[0]
+        if name == "last_accuracy":
+            return self.val_accuracy[-1]
+        if name == "epochs_to_98":
+            return epochs_to(0.98, self.val_accuracy)
+        if name.startswith("recall_"):
+            return dict(enumerate(self.recall)).get(int(name.removeprefix("recall_")))  # other data: other classes
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The results of one variant of a recipe on one data set, one a seed."""
+
+    recipe: str
+    variant: Variant
+    data: str
+    results: tuple[Result, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the results say of the reported accuracy, as far as the two can be compared."""
+        if not self.results:
+            return Verdict("not_measured")
+        one, measured = RECIPES[self.recipe], [result.accuracy for result in self.results]
+        found = judged(one.figures["accuracy"], one.n, measured, self.results[0].n)
+        if self.variant == "short" or not self.is_own:
+            return replace(found, word="not_comparable")
+        return replace(found, word="impossible") if one.is_impossible() else found
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the data are the recipe's own."""
+        return self.data == RECIPES[self.recipe].values["data"]
+
+    def measured(self, figure: str) -> float | None:
+        """The mean of a figure over the seeds that have it, see `Result.figure`; None where none has."""
+        values = [value for one in self.results if (value := one.figure(figure)) is not None]
+        return statistics.mean(values) if values else None
+
+
+def epochs_to(target: float, accuracies: Sequence[float]) -> int | None:
+    """The first epoch, from 1, whose accuracy (0 to 1) is at least `target`; None where none is."""
+    return next((epoch for epoch, accuracy in enumerate(accuracies, start=1) if accuracy >= target), None)
+
+
+def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | None:
+    """What a finished run came to, of the recipe and variant that it `repeats`; None where it is of none, or not done.
+
+    Raises: Refusal, if the run is damaged.
+    """
+    repeated = repeats or repeated_by(run.spec)
+    report, started = run.report(), run.last(Started)
+    if not repeated or not report or not started:
+        return None
+    return Result(
+        recipe=repeated[0],
+        variant=repeated[1],
+        data=run.spec.data,
+        seed=run.spec.seed,
+        n=report.n,
+        test_use=report.test_use,
+        accuracy=report.accuracy,
+        val_accuracy=tuple(round(event.val_accuracy, 6) for event in run.events() if isinstance(event, Epoch)),
+        best_epoch=report.best_epoch,
+        loss=round(report.loss, 6),
+        balanced_accuracy=round(report.balanced_accuracy, 6),
+        recall=_recall(report),
+        parameters=started.parameters,
+        seconds=round(report.seconds, 1),
+        machine=f"{started.device_name}, {started.threads} x {started.device}, {started.precision}",
+        versions=started.versions,
+        date=started.at[:10],
+    )
+
+
+def _recall(report: Report) -> tuple[float | None, ...]:
+    rows = enumerate(report.confusion_matrix)
+    return tuple(round(row[k] / sum(row), 6) if sum(row) else None for k, row in rows)
+
+
+def stored(path: Path = RESULTS) -> list[Result]:
+    """The results that are kept beside the recipes, in their order."""
+    return TypeAdapter(list[Result]).validate_json(path.read_bytes()) if path.exists() else []
+
+
+def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
+    """Put results among the stored ones, each in the place of an older one of its seed; one line each."""
+    kept = [one for row in rows([*stored(path), *results]) for one in row.results]
+    lines = ",\n".join(json.dumps(one.model_dump(), ensure_ascii=False, allow_nan=False) for one in kept)
+    aside = path.with_suffix(".part")
+    aside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def rows(results: Iterable[Result]) -> list[Row]:
+    """Results put together by recipe, variant and data, in the recipes' order; of two of one seed the later.
+
+    Each variant of a published recipe has a row on its own data, measured or not, before those on other data.
+    """
+    found: dict[tuple[str, Variant, str], dict[int, Result]] = {
+        (name, variant, RECIPES[name].values["data"]): {} for name in PUBLISHED for variant in VARIANTS
+    }
+    for one in results:
+        if one.recipe in PUBLISHED:  # none of an older version
+            found.setdefault((one.recipe, one.variant, one.data), {})[one.seed] = one
+    table = [Row(*key, tuple(seeds[seed] for seed in sorted(seeds))) for key, seeds in found.items()]
+    return sorted(
+        table, key=lambda row: (PUBLISHED.index(row.recipe), VARIANTS.index(row.variant), not row.is_own, row.data)
+    )

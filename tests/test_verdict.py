@@ -1,0 +1,42 @@
+"""The verdict on a published figure, in cases that were computed by hand."""
+
+import pytest
+
+from core.verdict import judged
+
+
+def test_a_difference_within_both_intervals_is_reproduced():
+    # p (1 - p) = 0.0772 and 0.0819: 1.96 * sqrt(7.72e-6 + 8.19e-6) = 0.0078
+    found = judged(0.9157, 10_000, [0.9100], 10_000)
+    assert (found.word, found.seeds, found.spread) == ("reproduced", 1, None)
+    assert found.delta == pytest.approx(-0.0057)
+    assert not found.is_open
+
+
+@pytest.mark.parametrize(("measured", "word"), [(0.9060, "worse"), (0.9250, "better")])
+def test_a_larger_difference_is_better_or_worse_and_open_while_the_spread_is_not_known(measured, word):
+    for accuracies in ([measured], [measured, measured]):
+        found = judged(0.9157, 10_000, accuracies, 10_000)
+        assert (found.word, found.is_open) == (word, True)
+    found = judged(0.9157, 10_000, 3 * [measured], 10_000)
+    assert (found.word, found.spread, found.is_open) == (word, 0, False)
+
+
+def test_a_spread_over_three_seeds_widens_what_counts_as_reproduced():
+    # s = 0.01: 1.96 * sqrt(0.2496 / 10,000 + 0.2499 / 10,000 + 2 * 0.0001) = 0.0310
+    assert judged(0.48, 10_000, [0.50, 0.51, 0.52], 10_000).word == "reproduced"  # delta 0.03
+    assert judged(0.4785, 10_000, [0.50, 0.51, 0.52], 10_000).word == "better"  # delta 0.0315
+    assert judged(0.48, 10_000, [0.51, 0.51, 0.51], 10_000).word == "better"  # s = 0: 0.0139
+    found = judged(0.48, 10_000, [0.50, 0.51, 0.52], 10_000)
+    assert (found.measured, found.spread) == (pytest.approx(0.51), pytest.approx(0.01))
+
+
+def test_fewer_test_images_widen_it_too():
+    # p (1 - p) = 0.1127 and 0.1218: 1.96 * sqrt(0.2345 / 3,421) = 0.0162, of 10,000 images 0.0095
+    assert judged(0.8705, 3_421, [0.8580], 3_421).word == "reproduced"
+    assert judged(0.8705, 10_000, [0.8580], 10_000).word == "worse"
+
+    # p (1 - p) = 0.25 and 0.24: 1.96 * sqrt(0.49 / 100) = 0.1372
+    assert judged(0.5, 100, [0.6], 100).word == "reproduced"
+    assert judged(0.5, 196, [0.6], 100).word == "reproduced"  # 1.96 * sqrt(0.25 / 196 + 0.24 / 100) = 0.1188
+    assert judged(0.5, 10_000, [0.6], 100).word == "better"  # 1.96 * sqrt(0.000025 + 0.0024) = 0.0965

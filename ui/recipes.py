@@ -1,0 +1,255 @@
+"""The published experiments: what their reports print, what repeating them came to here, and a click to do so."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.datasets import dataset
+from core.events import Epoch
+from core.recipes import PUBLISHED, RECIPES, Variant
+from core.recipes.results import Result, Row, epochs_to
+from core.refusal import Refusal
+from core.spec import RunSpec
+from core.store import Run, Status
+from core.verdict import SEEDS, Verdict, Word
+from ui import form, live, network, server
+from ui.choice import data_name
+from ui.text import number, percent, t
+
+CHOSEN = "recipes.chosen"  # the recipe that the reader looks at, also after a look at another page
+LISTED = 6  # of a recipe's runs
+WHOLE = ("errors", "parameters", "best_epoch", "epochs_to_98")  # figures that are counts
+SIGNS: dict[Word, tuple[str, str]] = {
+    "reproduced": ("✓", "green"),
+    "better": ("▲", "blue"),
+    "worse": ("▼", "orange"),
+    "impossible": ("✗", "red"),
+    "not_comparable": ("≠", "gray"),
+    "not_measured": ("–", "gray"),
+}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Every published recipe with its reported and its measured accuracy; returns the one that the reader chose."""
+    rows = [row for row in rows if row.is_own]
+    linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
+    start = PUBLISHED.index(linked) if linked in PUBLISHED else 0
+    chosen = st.dataframe(
+        {
+            t("recipes.recipe"): [row.recipe for row in rows],
+            t("recipes.network"): [t(f"recipe.{row.recipe}.title") for row in rows],
+            t("recipes.reported"): [_reported(row.recipe, "accuracy") for row in rows],
+            t("recipes.measured"): [_accuracy(row) for row in rows],
+            t("recipes.delta"): [_delta(row.verdict) for row in rows],
+            t("recipes.verdict"): [_word(row.verdict) for row in rows],
+            t("recipes.data"): [data_name(row.data) for row in rows],
+        },
+        height=35 * 12,
+        hide_index=True,
+        width="stretch",
+        key="recipes-table",
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [start]}},
+        alt=t("recipes.alt"),
+    )
+    st.caption(t("recipes.legend", most=SEEDS))
+    places = chosen.get("selection", {}).get("rows") or [start]
+    name = PUBLISHED[places[0]]
+    st.session_state[CHOSEN] = st.query_params["recipe"] = name
+    return name
+
+
+def panel(name: str, rows: Sequence[Row]) -> None:
+    """One recipe: its figures with what is wrong with them, what it assumes, a click to run it, and its runs."""
+    row = next(row for row in rows if row.recipe == name and row.is_own)
+    one, variant = RECIPES[name], row.variant
+    spec, source = one.spec(variant), dataset(row.data)
+    st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
+    _buttons(spec, row, data_are_here=network.data_are_here(source))
+    _runs(name, variant)
+    _figures(row)
+    for figure, key in one.errata:
+        whose = f"**{t(f'figure.{figure}')} {_said(figure, one.figures[figure])}:** " if figure else ""
+        st.markdown(f"⚠ {whose}{t(key)}")
+    network.test_use_notice(spec)
+    if one.assumed:
+        st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
+    for other in rows:
+        if other.recipe == name and not other.is_own:
+            n = other.results[0].n
+            st.caption(t("recipes.on_other_data", data=data_name(other.data), n=n, measured=_accuracy(other)))
+    if row.results:
+        last = row.results[-1]
+        versions = ", ".join(f"{package} {version}" for package, version in last.versions.items())
+        st.caption(t("recipes.on", machine=last.machine, versions=versions, date=last.date))
+
+
+def epochs_table(rows: Sequence[Row]) -> None:
+    """When each training first reached an accuracy, beside its best and its last epoch, as reported and as measured."""
+    with st.expander(t("recipes.epochs_to")):
+        target = st.number_input(t("recipes.target"), 1, 100, 98, key="recipes-target", persist_state="session") / 100
+        lines = [line for row in rows for line in _epochs(row, target)]
+        names = (t("recipes.recipe"), "", t("recipes.first"))
+        names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
+        cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
+        st.dataframe(cells, hide_index=True, width="stretch")
+
+
+def _epochs(row: Row, target: float) -> list[tuple[str, ...]]:
+    """A line for the report, where it says its epochs, and one for each seed."""
+    figures = RECIPES[row.recipe].figures
+    lines = []
+    if "best_epoch" in figures and row.is_own:
+        known = figures.get("epochs_to_98") if target == 0.98 else None
+        reached = number(known) if known else "–"
+        if figures["accuracy"] < target:
+            reached = t("recipes.not_reached", best=percent(figures["accuracy"], 2))
+        best = t("recipes.at_epoch", accuracy=percent(figures["accuracy"], 2), epoch=figures["best_epoch"])
+        others = [_said(name, figures.get(name)) for name in ("first_accuracy", "last_accuracy")]
+        lines.append((row.recipe, t("recipes.in_report"), others[0], reached, best, others[1]))
+    for one in row.results:
+        top = max(one.val_accuracy)
+        best = t("recipes.at_epoch", accuracy=percent(top, 2), epoch=one.val_accuracy.index(top) + 1)
+        others = [_said(name, one.figure(name)) for name in ("first_accuracy", "last_accuracy")]
+        seed = t("recipes.seed", seed=one.seed)
+        lines.append((row.recipe, seed, others[0], _reached(one, target), best, others[1]))
+    return lines
+
+
+def _reached(one: Result, target: float) -> str:
+    epoch = epochs_to(target, one.val_accuracy)
+    return number(epoch) if epoch else t("recipes.not_reached", best=percent(max(one.val_accuracy), 2))
+
+
+def _figures(row: Row) -> None:
+    """The verdict, and the report's figures, each beside what was measured."""
+    sign, colour = SIGNS[row.verdict.word]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(f"{sign} {t(f'verdict.{row.verdict.word}')}", color=colour)  # pyright: ignore[reportArgumentType]
+        if row.verdict.is_open:
+            st.caption(t("recipes.open", most=SEEDS))
+    names = list(RECIPES[row.recipe].figures)
+    measured = {name: _said(name, row.measured(name)) for name in names if row.results} | {"accuracy": _accuracy(row)}
+    if row.results and row.measured("epochs_to_98") is None:
+        measured["epochs_to_98"] = _reached(max(row.results, key=lambda one: max(one.val_accuracy)), 0.98)
+    elif missing := [one for one in row.results if one.figure("epochs_to_98") is None]:
+        measured["epochs_to_98"] += f" ({len(row.results) - len(missing)}/{len(row.results)})"
+    cells = {
+        t("recipes.figure"): [t(f"figure.{name}") for name in names],
+        t("recipes.reported"): [_reported(row.recipe, name) for name in names],
+        t("recipes.measured"): [measured.get(name, "") for name in names],
+    }
+    st.dataframe(cells, hide_index=True, width="stretch")
+
+
+def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
+    used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
+    seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
+    left, right = st.columns(2)
+    left.button(
+        t("recipes.run", seed=seed),
+        icon=":material/play_arrow:",
+        type="primary",
+        width="stretch",
+        disabled=not data_are_here,
+        on_click=live.start,
+        args=(spec.model_copy(update={"seed": seed}),),
+    )
+    if right.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
+        form.fill(spec)
+        st.session_state["recipe"] = ""
+        st.switch_page(server.PAGES / "train.py")
+    if "refused" in st.session_state:
+        refusal: Refusal = st.session_state.pop("refused")
+        st.error(t(refusal.key, **refusal.slots))
+
+
+def _runs(name: str, variant: Variant) -> None:
+    """The newest runs of a recipe's variant, live while one of them works; when it is done the whole page follows."""
+
+    def look() -> dict[Run, Status]:
+        found = {}
+        for run in server.repeating(name, variant)[:LISTED]:
+            with contextlib.suppress(Refusal):  # damaged, which the page Train says
+                found[run] = live.status_of(run)
+        return found
+
+    def lively(found: dict[Run, Status]) -> list[Run]:
+        return [run for run, status in found.items() if status in live.LIVELY]
+
+    before = lively(look())
+
+    def show() -> None:
+        now = look()
+        if lively(now) != before:
+            st.rerun()
+        if now:
+            st.markdown(f"**{t('recipes.runs')}**")
+        for run, status in now.items():
+            _run(run, status)
+
+    st.fragment(show, run_every=live.POLL_CURVES if before else None, key="recipe-runs")()
+
+
+def _run(run: Run, status: Status) -> None:
+    report = run.report()
+    icon, colour = live.ICONS[status]
+    epochs = [event for event in server.events(run) if isinstance(event, Epoch)]
+    words = [t("recipes.seed", seed=run.spec.seed)]
+    if report:
+        words.append(percent(report.accuracy, 2))
+    elif epochs:
+        words.append(t("train.epoch_of", epoch=epochs[-1].epoch, epochs=run.spec.epochs))
+    left, middle, right = st.columns([2, 3, 3], vertical_alignment="center")
+    left.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
+    middle.write(" · ".join(words))
+    page, label = ("evaluate", "recipes.see") if report else ("train", "recipes.watch")
+    icon = ":material/arrow_forward:"
+    right.page_link(server.PAGES / f"{page}.py", label=t(label), icon=icon, query_params={"run": run.name})
+
+
+def _reported(name: str, figure: str) -> str:
+    wrong = any(named == figure for named, _ in RECIPES[name].errata)
+    return _said(figure, RECIPES[name].figures[figure]) + (" ⚠" if wrong else "")
+
+
+def _accuracy(row: Row) -> str:
+    """The measured accuracy, with its spread, the number of seeds, and whether it was selected on test."""
+    verdict = row.verdict
+    if verdict.measured is None:
+        return ""
+    words = percent(verdict.measured, 2)
+    if verdict.spread is not None:
+        words += f" ± {number(100 * verdict.spread, 2)}"
+    words += f" ({verdict.seeds})"
+    selected = row.results[0].test_use == "selected"
+    return t("test_use.mark", accuracy=words) if selected else words
+
+
+def _delta(verdict: Verdict) -> str:
+    if verdict.delta is None or verdict.word in ("not_comparable", "impossible"):
+        return ""
+    return ("+" if verdict.delta > 0 else "") + number(100 * verdict.delta, 2)
+
+
+def _word(verdict: Verdict) -> str:
+    return f"{SIGNS[verdict.word][0]} {t(f'verdict.{verdict.word}')}" + (" (?)" if verdict.is_open else "")
+
+
+def _said(figure: str, value: float | None) -> str:
+    """A figure as people read it; a dash where there is none."""
+    if value is None:
+        return "–"
+    if figure in WHOLE:
+        return number(value, 0 if float(value).is_integer() else 1)
+    return number(value, 4) if figure == "loss" else percent(value, 2)
+
+
+def _assumed(spec: RunSpec, field: str) -> str:
+    value = getattr(spec, field)
+    return f"{t(f'spec.{field}.label')}: {t(f'option.{value}') if isinstance(value, str) else number(value)}"
