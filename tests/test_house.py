@@ -30,6 +30,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.evaluate",
         "core.estimate",
         "core.drawing",
+        "core.drawings",
         "core.predict",
         "core.recipes",
         "core.claims",

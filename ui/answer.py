@@ -15,7 +15,7 @@ from core.drawing import STEPS, open_picture, prepare
 from core.predict import Model
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, server
+from ui import charts, keeping, server
 from ui.choice import run_label
 from ui.gallery import gallery
 from ui.live_answer import live_address
@@ -25,6 +25,7 @@ from ui.text import language, percent, t
 CANVAS = 336  # pixels: twelve to each that the model sees
 PICTURE = 308  # pixels of a test image: with its true class, in sight at 1280 x 720
 SEEN = 84  # pixels: three to each that the model sees
+PAD = "pad"
 TOP = 3  # classes that are shown of a model beside others
 
 STYLE = """<style>
@@ -66,10 +67,13 @@ def panel(runs: Sequence[Run]) -> None:
             models = _open(runs)  # with the newest weights, of a run that is still training too
             pictures = {} if picture is None else prepare(picture, without=without).pictures
             answers = [_ask(model, picture, without) for model in models] if picture is not None and pictures else []
-            if not pictures:
+            in_round = mode == "pad" and keeping.say_what_is_asked(models, without)
+            if not pictures and not in_round:
                 st.info(t("draw.empty"))
             if answers:
                 _tell(answers, in_full=mode != "pad")
+            if mode == "pad":
+                keeping.offer(PAD, drawn=bool(pictures))
             _show_steps(pictures, without)
             if answers:
                 _table(answers)
@@ -180,7 +184,7 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
     if mode == "file":
         return mode, _file()
     live = live_address(run, without=without, language=language())
-    drawing = drawing_pad("pad", labels={name: t(f"pad.{name}") for name in PAD_LABELS}, live=live)
+    drawing = drawing_pad(PAD, labels={name: t(f"pad.{name}") for name in PAD_LABELS}, live=live)
     return mode, drawing.pixels if drawing else None
 
 
