@@ -12,9 +12,9 @@ import functools
 import io
 import re
 import secrets
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -37,7 +37,8 @@ MOST_BYTES = 2**16  # of a file; a sheet of noise takes 13 KiB
 LONGEST_NICKNAME = 30  # letters
 TEST_SHARE = 5  # one person in so many is in the exported test split
 
-_NAME = re.compile(r"(\d{8}-\d{6})-([0-9])-[0-9a-f]{8}\.png")
+TIME = "%Y%m%d-%H%M%S-%f"
+_NAME = re.compile(r"(\d{8}-\d{6}-\d{6})-([0-9])-[0-9a-f]{8}\.png")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LabelledDrawing:
 
     name: str  # of its file; sorts by time
     label: int  # 0 to 9
-    kept: time.struct_time  # local time
+    time: datetime  # local
     nickname: str  # as `printable` leaves it; empty where none was given
     pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 ground to 255 ink, read-only
 
@@ -61,7 +62,7 @@ def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None 
         raise Refusal("error.drawing_empty")
     if len(_names(store)) >= MOST:
         raise Refusal("error.drawings_full", most=MOST)
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{label:d}-{secrets.token_hex(4)}.png"
+    name = f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png"
     text = PngInfo()
     text.add_itxt("nickname", printable(nickname))
     with _writing(store), written_aside(_folder(store) / name) as file:
@@ -98,7 +99,7 @@ def export(drawings: Sequence[LabelledDrawing]) -> bytes:
 
     One person in `TEST_SHARE`, as nicknames tell them apart, is in the test split, so that nobody is in both; without
     a nickname a drawing counts as a person's only one. Beside the layout: `drawings`, uint8 (N, SHEET, SHEET), with
-    `labels` and `writers`, (N,); a writer is a number and no nickname goes along.
+    `labels`, `times` and `writers`, (N,); a writer is a number and no nickname goes along.
     """
     numbers: dict[str, int] = {}
     writers = np.array([numbers.setdefault(one.nickname or one.name, len(numbers)) for one in drawings], dtype=np.int64)
@@ -106,7 +107,8 @@ def export(drawings: Sequence[LabelledDrawing]) -> bytes:
     images = np.array([prepare(one.pixels).image for one in drawings], dtype=np.uint8).reshape(-1, SIDE, SIDE)
     labels = np.array([one.label for one in drawings], dtype=np.uint8)
     test = writers % TEST_SHARE == 0
-    arrays = {"drawings": pixels, "labels": labels, "writers": writers}
+    times = np.array([one.time for one in drawings], dtype="datetime64[s]")
+    arrays = {"drawings": pixels, "labels": labels, "times": times, "writers": writers}
     for part, chosen in (("train", ~test), ("val", np.zeros_like(test)), ("test", test)):
         arrays |= {f"{part}_images": images[chosen], f"{part}_labels": labels[chosen]}
     file = io.BytesIO()
@@ -116,8 +118,8 @@ def export(drawings: Sequence[LabelledDrawing]) -> bytes:
 
 def printable(nickname: str) -> str:
     """A nickname on one line, without signs that cannot be seen, at most `LONGEST_NICKNAME` letters."""
-    seen = "".join(letter for letter in " ".join(nickname.split()) if letter.isprintable())
-    return seen[:LONGEST_NICKNAME].strip()
+    seen = "".join(letter for letter in nickname if letter.isprintable() or letter.isspace())
+    return " ".join(seen.split())[:LONGEST_NICKNAME].strip()
 
 
 def _folder(store: Path | None) -> Path:
@@ -154,4 +156,4 @@ def _read(path: Path) -> LabelledDrawing:
     if prepare(pixels).image is None:
         raise ValueError(path)
     pixels.flags.writeable = False
-    return LabelledDrawing(path.name, int(named[2]), time.strptime(named[1], "%Y%m%d-%H%M%S"), nickname, pixels)
+    return LabelledDrawing(path.name, int(named[2]), datetime.strptime(named[1], TIME), nickname, pixels)

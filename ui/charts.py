@@ -509,7 +509,7 @@ def intervals(
     x = alt.X("value:Q", title=x_title, scale=scale, axis=alt.Axis(format="%", tickCount=6))
     lines = chart.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=color)
     points = chart.mark_point(filled=True, size=110, opacity=1).encode(x=x, color=color, shape=shape, tooltip=tooltip)
-    return _readable(alt.layer(lines, points), language).properties(height=30 * max(2, len(rows)))
+    return _readable(alt.layer(lines, points), language).properties(height=30 * len(rows) + 120)  # with legend and axis
 
 
 def intervals_table(

@@ -63,11 +63,12 @@ def choose_runs(names: Sequence[str]) -> list[Run]:
         run = choose_run(t("draw.model"), names, required=True)
     others = [name for name in names if run and name != run.name]
     st.session_state[OTHERS] = [name for name in st.session_state.get(OTHERS, ()) if name in others]
+    labels = {name: run_label(name) for name in others}
     beside = right.multiselect(
         t("draw.others", count=BESIDE),
         others,
         key=OTHERS,
-        format_func=run_label,
+        format_func=labels.__getitem__,
         max_selections=BESIDE,
         placeholder=t("draw.no_others"),
         persist_state="session",

@@ -54,7 +54,7 @@ def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names:
     drawn = {run: measures(answers.confusion_matrix, intervals=False).accuracy for run, answers in answered.items()}
     run = next(iter(answered))
     st.markdown(_said(drawn[run], tests[run]))
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([6, 5], gap="large")
     with left:
         nothing = Measure(math.nan, math.nan, math.nan, 0)
         of_tests = [one.accuracy if one else nothing for one in tests.values()]
