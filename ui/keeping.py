@@ -73,7 +73,7 @@ def offer(key: str, *, drawn: bool) -> None:
                 t("keep.next"),
                 key="keep-next",
                 type="primary",
-                shortcut="Enter",
+                shortcut=str(asked),  # not Enter, which presses whatever has the focus, too
                 disabled=not drawn,
                 on_click=_keep,
                 args=(key, asked),
