@@ -74,7 +74,7 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
     """All drawings, oldest first; without those whose file is damaged."""
     found = []
     for name in _names(store):
-        with contextlib.suppress(*DAMAGED):
+        with contextlib.suppress(*DAMAGED, Image.DecompressionBombWarning, Image.DecompressionBombError):
             found.append(_read(_folder(store) / name))
     return found
 
@@ -144,10 +144,10 @@ def _writing(store: Path | None) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=MOST)  # a file is never written again, and pages ask at every click
 def _read(path: Path) -> LabelledDrawing:
-    """The drawing in a file. Raises: one of `DAMAGED`, if it is not what `keep` has written."""
+    """The drawing in a file. Raises: what Pillow raises, or ValueError, if it is not what `keep` has written."""
     named = _NAME.fullmatch(path.name)
     assert named
-    if path.is_symlink() or path.stat().st_size > MOST_BYTES:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise ValueError(path)
     with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG",)) as image:
         if image.size != (SHEET, SHEET) or image.mode != "L":

@@ -337,7 +337,7 @@ def test_a_share_is_a_point_on_the_line_of_its_interval_and_what_is_of_no_images
     assert all(row["low"] <= row["value"] <= row["high"] for row in lines["rows"])
     assert points["encoding"]["x"]["scale"]["domain"] == [0, 1]
     assert points["encoding"]["shape"]["scale"]["domain"] == ["drawings", "test"]  # not by colour alone
-    table = charts.intervals_table(measured, ["A", "B"], y_title="Modelo", series_title="Imagens")
+    table = charts.intervals_table(measured, ["A", "B"], ["Modelo", "Imagens", "Acurácia", "de", "até", "n"])
     assert table["Modelo"].tolist() == ["A", "A", "B", "B"]
     assert table["n"].tolist() == [10, 1, 0, 4]
 

@@ -1,8 +1,10 @@
 """Drawings that were labelled and kept: found again as they were, by everybody, whatever lies beside them."""
 
 import io
+import struct
 import subprocess
 import sys
+import zlib
 from datetime import datetime
 from pathlib import Path
 
@@ -133,7 +135,12 @@ def png(image: Image.Image, kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 DAMAGED = {
+    "a bomb": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)),
     "nothing": b"",
     "no picture": b"\x89PNG nothing",
     "cut short": png(Image.fromarray(SEVEN))[:-60],

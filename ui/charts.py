@@ -513,9 +513,9 @@ def intervals(
 
 
 def intervals_table(
-    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], *, y_title: str, series_title: str
+    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], columns: Sequence[str]
 ) -> pd.DataFrame:
-    """The points of `intervals`: one row each, with its ends and the number of images."""
+    """The points of `intervals`; `columns` are called: row, series, value, its two ends, number of images."""
     return pd.DataFrame(
         [
             (row, name, one.value, one.low, one.high, one.n)
@@ -523,7 +523,7 @@ def intervals_table(
             for name, measures in measured.items()
             for one in measures[place : place + 1]
         ],
-        columns=[y_title, series_title, "", "low", "high", "n"],
+        columns=list(columns),
     )
 
 

@@ -15,7 +15,6 @@ from core.refusal import Refusal
 from ui import pad
 from ui.choice import run_label
 from ui.gallery import gallery
-from ui.server import PAGES
 from ui.text import interval, t
 
 ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # in the session state
@@ -83,15 +82,17 @@ def offer(key: str, *, drawn: bool) -> None:
             st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin)
             if current:
                 st.button(t("keep.done"), key="round-done", on_click=_set_round, args=(None,))
-        with st.popover(t("keep.nickname_of", nickname=_nickname()) if _nickname() else t("keep.nickname")):
-            st.text_input(
-                t("keep.optional"), key="nickname", max_chars=drawings.LONGEST_NICKNAME, persist_state="session"
-            )
-            st.caption(t("drawings.private"))
-        if current is None:
-            if not drawn and (last := st.session_state.get(LAST)):
-                st.button(t("keep.take_back", digit=last[1]), key="take-back", on_click=_take_back)
-            st.page_link(PAGES / "drawings.py", label=t("page.drawings"))
+        st.text_input(
+            t("keep.nickname"),
+            key="nickname",
+            max_chars=drawings.LONGEST_NICKNAME,
+            placeholder=t("keep.optional"),
+            label_visibility="collapsed",
+            width=190,
+            persist_state="session",
+        )
+        if not current and not drawn and (last := st.session_state.get(LAST)):
+            st.button(t("keep.take_back", digit=last[1]), key="take-back", on_click=_take_back)
 
 
 def _score(current: Round, models: Sequence[Model], without: Collection[str]) -> None:
@@ -116,7 +117,7 @@ def _keep(key: str, label: int) -> None:
     if drawing is None:  # a second tap
         return
     try:
-        name = drawings.keep(drawing.pixels, label, _nickname())
+        name = drawings.keep(drawing.pixels, label, st.session_state.get("nickname") or "")
     except Refusal as refusal:
         st.session_state[REFUSED] = refusal
         return
@@ -144,7 +145,3 @@ def _round() -> Round | None:
 
 def _set_round(one: Round | None) -> None:
     st.session_state[ROUND] = one
-
-
-def _nickname() -> str:
-    return drawings.printable(st.session_state.get("nickname") or "")

@@ -18,6 +18,7 @@ from ui.gallery import clicked_picture, gallery
 from ui.tables import offer_csv
 from ui.text import interval, language, percent, t
 
+VIEWS = ("right", "fails", "numbers", "all")
 PICTURES = 36  # on one page of the gallery
 SIDE = 84  # pixels of a drawing
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
@@ -31,9 +32,8 @@ def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
             answered[run] = server.drawn_answers(run, kept)
         except Refusal as refusal:
             st.error(t(refusal.key, **refusal.slots))
-    views = ("right", "fails", "numbers", "all") if answered else ("all",)
-    view = one_of("drawn", views)
     first = next(iter(answered.items()), None)
+    view = one_of("drawn", VIEWS) if first else "all"
     if view == "all" or not first:
         _pictures(kept, first)
         return
@@ -78,11 +78,12 @@ def _said(drawn: Measure, test: Measures | None) -> str:
 def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Sequence[str], y_title: str) -> None:
     st.markdown(f"**{t(f'drawings.{key}')}**")
     series = {t("drawings.drawn"): drawn, t("drawings.test"): test}
-    words = {"x_title": t("chart.accuracy"), "y_title": y_title}
-    chart = charts.intervals(series, rows, language=language(), **words)
+    accuracy = t("chart.accuracy")
+    chart = charts.intervals(series, rows, x_title=accuracy, y_title=y_title, language=language())
     st.altair_chart(chart, width="stretch", alt=t(f"drawings.{key}_alt"), key=f"drawings-{key}")
     with st.expander(t("chart.as_table")):
-        table = charts.intervals_table(series, rows, y_title=y_title, series_title=t("drawings.on"))
+        columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
+        table = charts.intervals_table(series, rows, columns)
         st.dataframe(table, hide_index=True, width="stretch")
         offer_csv(table, f"drawings-{key}")
 
