@@ -71,9 +71,11 @@ def panel(runs: Sequence[Run]) -> None:
             if not pictures and not in_round:
                 st.info(t("draw.empty"))
             if answers:
-                _tell(answers, in_full=mode != "pad")
+                st.subheader(agreement(answers), anchor=False)
             if mode == "pad":
-                keeping.offer(PAD, drawn=bool(pictures))
+                keeping.offer(PAD, drawn=bool(pictures))  # above the bars, which are many where the models are
+            if answers:
+                _tell(answers, in_full=mode != "pad")
             _show_steps(pictures, without)
             if answers:
                 _table(answers)
@@ -105,8 +107,7 @@ def _ask(model: Model, picture: np.ndarray, without: Collection[str]) -> Answer:
 
 
 def _tell(answers: Sequence[Answer], *, in_full: bool) -> None:
-    """The answers in a sentence and as bars; one alone is in full, or left to the bars of the pad."""
-    st.subheader(agreement(answers), anchor=False)
+    """The answers as bars; one alone is in full, or left to the bars of the pad."""
     alone = len(answers) == 1
     if in_full or not alone:
         st.html(f'{STYLE}<div class="answers">{"".join(_bars(answer, alone=alone) for answer in answers)}</div>')
