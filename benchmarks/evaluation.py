@@ -24,7 +24,7 @@ from core.datasets import dataset  # noqa: E402
 from core.store import Run  # noqa: E402
 from tests.browser import CHROMIUM, chromium, serve  # noqa: E402
 
-MATRIX, PICTURES, IMAGE = ".st-key-matrix svg", ".pictures", ".st-key-image-probabilities svg"
+MATRIX, PICTURES, CHART = ".st-key-matrix svg.marks", ".pictures", "[data-testid=stVegaLiteChart] svg.marks"
 PASSES = 10
 
 
@@ -73,12 +73,11 @@ def visit(browser, address: str, run: Run, waits: Figures) -> None:
             pause(number)
             add(waits, "click on a cell to its images", watch(page, PICTURES, cell.click))
         for number in range(MANY):
-            picture = page.locator(f"{PICTURES} figure").first
-            picture.scroll_into_view_if_needed()
             pause(number)
-            add(waits, "click on a picture to its probabilities", watch(page, IMAGE, picture.click))
+            picture = page.locator(f"{PICTURES} figure").first
+            add(waits, "click on a picture to its probabilities", watch(page, CHART, picture.click))
             page.get_by_role("radio", name="Where it fails").click()
-            page.locator(IMAGE).wait_for(state="detached")
+            page.locator(MATRIX).wait_for()
             page.locator(f"{PICTURES} figure").first.wait_for()
 
 

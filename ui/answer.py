@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from core.drawing import STEPS, open_picture, prepare
-from core.predict import Model
+from core.drawing import STEPS, Prepared, open_picture, prepare
+from core.predict import Model, doubt
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server
@@ -48,6 +48,7 @@ class Answer:
     model: Model
     image: np.ndarray  # uint8 (C, H, W), as the model sees it
     values: np.ndarray  # probabilities (K,)
+    doubt: str | None = None  # text key of why it had better not name a digit
 
 
 def panel(runs: Sequence[Run]) -> None:
@@ -64,8 +65,11 @@ def panel(runs: Sequence[Run]) -> None:
             mode, picture = _picture(runs[0], without)
         with right:
             models = _open(runs)  # with the newest weights, of a run that is still training too
-            pictures = {} if picture is None else prepare(picture, without=without).pictures
-            answers = [_ask(model, picture, without) for model in models] if picture is not None and pictures else []
+            drawing = Prepared(None, {}) if picture is None else prepare(picture, without=without)
+            pictures = drawing.pictures
+            answers = (
+                [_ask(model, picture, drawing, without) for model in models] if picture is not None and pictures else []
+            )
             if not pictures:
                 st.info(t("draw.empty"))
             if answers:
@@ -91,10 +95,11 @@ def _open(runs: Sequence[Run]) -> list[Model]:
     return models
 
 
-def _ask(model: Model, picture: np.ndarray, without: Collection[str]) -> Answer:
+def _ask(model: Model, picture: np.ndarray, drawing: Prepared, without: Collection[str]) -> Answer:
     image = model.image(picture, without=without)
     assert image is not None, "only what has ink is asked about"
-    return Answer(model, image, model.probabilities(image[None])[0])
+    values = model.probabilities(image[None])[0]
+    return Answer(model, image, values, doubt(drawing, values))
 
 
 # --- what the models say ----------------------------------------------------------------------------------------------
@@ -117,17 +122,28 @@ def _table(answers: Sequence[Answer]) -> None:
 
 
 def agreement(answers: Sequence[Answer]) -> str:
-    """What the models take the drawing for, and how many of them."""
+    """What the models take the drawing for, and how many of those that are sure; why not, where none had better say."""
+    sure = [answer for answer in answers if not answer.doubt]
+    if sure:
+        return _agreement(sure, len(answers))
+    doubt = answers[0].doubt
+    if doubt and doubt != "doubt.unsure":
+        return t(doubt)
+    return t("draw.unsure", said=_agreement(answers, len(answers)))
+
+
+def _agreement(answers: Sequence[Answer], models: int) -> str:
+    """The answers in a sentence; `models` were asked."""
     votes = Counter(int(answer.values.argmax()) for answer in answers).most_common()
     (best, count), *others = votes
     names = answers[0].model.names(language())
     said = t("draw.class", digit=best, label=names[best])
-    if len(answers) == 1:
+    if models == 1:
         return t("draw.answer", said=said, probability=percent(float(answers[0].values[best])))
     if others and others[0][1] == count:
         parties = [t("draw.votes", said=t("draw.class", digit=k, label=names[k]), votes=n) for k, n in votes]
         return t("draw.split", said=", ".join(parties))
-    return t("draw.most", said=said, votes=count, models=len(answers))
+    return t("draw.most", said=said, votes=count, models=models)
 
 
 def _bars(answer: Answer, *, alone: bool) -> str:
