@@ -172,7 +172,7 @@ def _search(options: argparse.Namespace) -> int:
     search = SEARCHES[options.name]
     others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
     while True:
-        runs = known_runs()
+        runs = known_runs(store.runs())
         found = cells(search, accuracies_of(runs), options.variant, **others)
         missing = next((cell.spec for cell in found if cell.measured is None), None)
         if missing is None:

@@ -5,7 +5,8 @@ from typing import Any
 import streamlit as st
 
 from core.recipes import VARIANTS, results
-from ui import recipes, server
+from core.recipes.search import SEARCHES
+from ui import recipes, search, server
 from ui.choice import one_of
 from ui.text import t
 
@@ -19,3 +20,7 @@ with left:
     recipes.epochs_table(rows)
 with right:
     recipes.panel(name, rows)
+st.subheader(t("search.title"))
+for tab, name in zip(st.tabs([f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES]), SEARCHES, strict=True):
+    with tab:
+        search.panel(name, variant)

@@ -241,6 +241,18 @@ def test_a_class_without_images_has_shares_of_zero():
     assert charts.shares(COUNTS, "row")[2].tolist() == [0, 0, 0]
 
 
+def test_a_grid_writes_each_share_in_its_cell_and_leaves_unmeasured_ones_empty():
+    values = np.array([[0.8715, np.nan], [0.8835, 0.8907]])
+    chart = charts.heat_map(values, ["8", "16"], ["3", "5"], x_title="Tamanho", y_title="Filtros", language="pt_BR")
+    (numbers,) = by_mark(chart, "text")
+    assert {(row["row"], row["column"]): row["label"] for row in numbers["rows"]} == {
+        ("8", "3"): "87,15%",
+        ("16", "3"): "88,35%",
+        ("16", "5"): "89,07%",
+    }
+    assert (numbers["encoding"]["x"]["title"], numbers["encoding"]["y"]["title"]) == ("Tamanho", "Filtros")
+
+
 def test_without_the_diagonal_the_errors_fill_the_scale():
     cells = by_mark(matrix(diagonal=False), "rect")[0]
     assert all(row["true"] != row["predicted"] for row in cells["rows"])

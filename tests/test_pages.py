@@ -18,6 +18,7 @@ from core.drawing import STEPS
 from core.evaluate import calibration, measures, most_confused, proportion, stored_answers, temperature, tempered
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes.search import SEARCHES
 from core.spec import RunSpec, checked
 from core.store import Run
 from core.verdict import judged
@@ -750,6 +751,27 @@ def test_what_was_selected_on_test_is_said_wherever_its_figure_is_shown(frame):
     assert "Selected on test" in app.warning[0].value
     assert "selected on test" in app.selectbox(key="run").options[0]
     assert "Selected on test" not in texts(frame("train"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until a worker reads it")
+    app = frame("recipes", language)
+    tables = {len(table.value): table.value for table in app.dataframe}
+    assert {12, 20} <= set(tables), "a line for each training of the report"
+    assert words.percent(0.9047, 2, language=language) in set(tables[20].iloc[:, 2])
+    left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}))
+    left_over.ask("stop")
+    app.button(key="search-run-002-c").click().run()
+    assert not app.exception
+    assert len({run.spec for run in store.runs()}) == len(store.runs()) == 20, "what is there goes on"
+    assert left_over.control().wanted == "run"
+    assert app.button(key="search-run-002-a").label.endswith("(5)")
+    app.button(key="search-stop-002-c").click().run()
+    assert not app.exception
+    for run in store.runs():
+        run.ask("stop")
 
 
 # --- the class's own test set -----------------------------------------------------------------------------------------

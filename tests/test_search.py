@@ -55,14 +55,14 @@ def test_a_search_that_was_broken_off_goes_on_without_repeating_what_is_done(hom
     assert work(str(done.folder)) == "done"
     begun.ask("stop")
     before = (done.folder / "events.jsonl").read_bytes()
-    assert known_runs() == {first: done, second: begun}
+    assert known_runs(store.runs()) == {first: done, second: begun}
 
     command = ["recipes", "run", "002-c", "--variant", "short", "--data", "tiny", "--json"]
     assert main(command) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = [line for line in lines if "stage" in line]
     assert [tuple(line["option"]) for line in told] == list(GRID.stages[0].reported)
-    accuracies = accuracies_of(known_runs())
+    accuracies = accuracies_of(known_runs(store.runs()))
     assert [line["measured"] for line in told[:2]] == [accuracies[first], accuracies[second]]
     assert sum(line["winner"] for line in told) == 1
     assert len(store.runs()) == 20

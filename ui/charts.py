@@ -359,6 +359,39 @@ def _cells(
     return alt.layer(cells, labels)
 
 
+def heat_map(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    height: int = 360,
+) -> alt.LayerChart:
+    """Shares (R, C), 0 to 1, of a grid's cells with their numbers; a cell that is NaN stays empty."""
+    cells = [
+        {
+            "row": rows[i],
+            "column": columns[j],
+            "value": float(values[i, j]),
+            "label": percent(float(values[i, j]), 2, language=language),
+        }
+        for i, j in np.ndindex(*values.shape)
+        if math.isfinite(values[i, j])
+    ]
+    x = alt.X("column:N", title=x_title, scale=alt.Scale(domain=list(columns)), axis=alt.Axis(labelAngle=0))
+    y = alt.Y("row:N", title=y_title, scale=alt.Scale(domain=list(rows)))
+    grid = alt.Chart(pd.DataFrame(cells, columns=["row", "column", "value", "label"])).encode(x=x, y=y)
+    color = alt.Color("value:Q", scale=alt.Scale(zero=False), legend=None)
+    on_light = "luminance(scale('color', datum.value)) > 0.18"
+    labels = grid.mark_text(fontSize=FONT, fontWeight=600).encode(
+        text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
+    )
+    chart = alt.layer(grid.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color), labels)
+    return _readable(chart, language).properties(height=height)
+
+
 def confusion_table(
     counts: np.ndarray,
     class_names: Sequence[str],

@@ -86,15 +86,24 @@ def _result(folder: Path, changed: int) -> Result | None:
         return None
 
 
-def repeating(name: str, variant: Variant) -> list[Run]:
-    """The runs in the store that repeat a recipe's variant, newest first, whatever their seed."""
-    return [run for run in store.runs() if _repeated(run.folder) == (name, variant)]
+def handles() -> list[Run]:
+    """All runs in the store, newest first, each with the spec that has been read of it before."""
+    return [_handle(run.folder) for run in store.runs()]
 
 
 @functools.lru_cache(maxsize=4096)
-def _repeated(folder: Path) -> tuple[str, Variant] | None:
+def _handle(folder: Path) -> Run:
+    return Run(folder)
+
+
+def repeating(name: str, variant: Variant) -> list[Run]:
+    """The runs in the store that repeat a recipe's variant, newest first, whatever their seed."""
+    return [run for run in handles() if _repeats(run) == (name, variant)]
+
+
+def _repeats(run: Run) -> tuple[str, Variant] | None:
     try:
-        return repeated_by(Run(folder).spec)
+        return repeated_by(run.spec)
     except Refusal:  # damaged
         return None
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core import store
 from core.architectures import mlp, one_convolution
 from core.events import Epoch
 from core.layers import Layers, text
@@ -117,17 +116,17 @@ def cells(search: Search, accuracies: Mapping[RunSpec, float], variant: str = "f
 
 
 def winner(stage: Iterable[Cell]) -> Cell | None:
-    """The cell with the best measured val accuracy, the first of several; None while one is not measured."""
+    """The cell with the best measured val accuracy, the first of several; None while one is not measured or known."""
     stage = list(stage)
-    if any(cell.measured is None for cell in stage):
+    if not stage or any(cell.measured is None for cell in stage):
         return None
     return max(stage, key=lambda cell: cell.measured or 0)
 
 
-def known_runs() -> dict[RunSpec, Run]:
-    """A run in the store for each spec that has one: a finished one if there is any, else the newest."""
+def known_runs(runs: Iterable[Run]) -> dict[RunSpec, Run]:
+    """A run for each spec that has one among `runs`, newest first: a finished one if there is any, else the newest."""
     found: dict[RunSpec, Run] = {}
-    for run in store.runs():  # the newest first
+    for run in runs:
         with contextlib.suppress(Refusal):  # damaged
             if run.spec not in found or run.is_done():
                 found[run.spec] = run
