@@ -108,7 +108,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     assert page.get_by_role("spinbutton", name="Number of the test image").input_value() == number
     page.get_by_role("radio", name="Where it fails").click()
 
-    page.get_by_role("link", name="Draw").click()
+    page.get_by_role("link", name="Draw", exact=True).click()
     page.locator("canvas.sheet").wait_for()
     page.get_by_text("Draw a digit on the black square.").wait_for()
     draw(page, *SEVEN)
