@@ -180,16 +180,19 @@ class Measures:
     classes: tuple[ClassMeasures, ...]
 
 
+def balanced_accuracy(matrix: np.ndarray) -> float:
+    """The mean of the recalls of the classes that have images; here, so that a worker need not import scikit-learn."""
+    right, support = matrix.diagonal(), matrix.sum(axis=1)
+    return float((right[support > 0] / support[support > 0]).mean())
+
+
 def resamples(classes: int) -> int:
     """How many tables are drawn for the intervals of a matrix of K = `classes`."""
     return max(200, min(RESAMPLES, MOST_CELLS // classes**2))
 
 
-def measures(matrix: np.ndarray | Sequence[Sequence[int]], *, intervals: bool = True) -> Measures:
-    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one.
-
-    Without `intervals` those of the bootstrap, which take the time, are NaN.
-    """
+def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
+    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one."""
     from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
     matrix = np.asarray(matrix)
@@ -199,20 +202,20 @@ def measures(matrix: np.ndarray | Sequence[Sequence[int]], *, intervals: bool = 
         raise ValueError("a confusion matrix of no images")
     true, answered = np.indices(matrix.shape).reshape(2, -1)  # a cell is an answer, as heavy as it has images
     weights, undefined = matrix.ravel(), cast("str", np.nan)  # scikit-learn takes NaN, its types do not know it
-    _, recall, f1, _ = precision_recall_fscore_support(
+    _, _, f1, _ = precision_recall_fscore_support(
         true, answered, labels=np.arange(len(matrix)), sample_weight=weights, zero_division=undefined
     )
     one_class = n * n == int(support @ predicted)
     kappa = math.nan if one_class else float(cohen_kappa_score(true, answered, sample_weight=weights))
-    drawn = _drawn(matrix) if intervals else {}
+    drawn = _drawn(matrix)
 
     def resampled(value: float, name: str) -> Measure:
-        return Measure(value, *(_middle(drawn[name]) if drawn else (math.nan, math.nan)), n)
+        return Measure(value, *_middle(drawn[name]), n)
 
     return Measures(
         accuracy=proportion(correct, n),
         errors=n - correct,
-        balanced_accuracy=resampled(float(np.nanmean(recall)), "balanced_accuracy"),
+        balanced_accuracy=resampled(balanced_accuracy(matrix), "balanced_accuracy"),
         macro_f1=resampled(float(np.nanmean(f1)), "macro_f1"),
         weighted_f1=resampled(float(np.nansum(f1 * support)) / n, "weighted_f1"),
         kappa=resampled(kappa, "kappa"),

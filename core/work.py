@@ -180,7 +180,7 @@ class _Worker:
             probabilities, loss = answered
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": torch.tensor(split.labels)}
         matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
-        measures = evaluate.measures(matrix, intervals=False)
+        accuracy = evaluate.proportion(int(matrix.trace()), int(matrix.sum()))
         return Report(
             run=run.name,
             best_epoch=state.best_epoch,
@@ -189,9 +189,9 @@ class _Worker:
             stop=state.stop or "",
             n=len(splits.test.labels),
             test_use=spec.test_use,
-            accuracy=measures.accuracy.value,
-            accuracy_interval=(measures.accuracy.low, measures.accuracy.high),
-            balanced_accuracy=measures.balanced_accuracy.value,
+            accuracy=accuracy.value,
+            accuracy_interval=(accuracy.low, accuracy.high),
+            balanced_accuracy=evaluate.balanced_accuracy(matrix),
             loss=loss,
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,
@@ -295,7 +295,6 @@ def _touch() -> None:
     split = Split(images=images, labels=labels)
     state = State.new(spec, split, 10, torch.device("cpu"))
     list(itertools.islice(train(spec, Data.of(Splits(split, split, split), torch.device("cpu")), state), 2))
-    evaluate.measures(evaluate.confusion_matrix(labels, labels[::-1], 2))
 
 
 if __name__ == "__main__":

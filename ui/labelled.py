@@ -51,7 +51,7 @@ def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
 def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names: tuple[str, ...]) -> None:
     """Accuracy on the drawings and on the test images, of each model and of each digit of the first."""
     tests = {run: server.measured(run) if run.is_done() else None for run in answered}
-    drawn = {run: measures(answers.confusion_matrix, intervals=False).accuracy for run, answers in answered.items()}
+    drawn = {run: measures(answers.confusion_matrix).accuracy for run, answers in answered.items()}
     run = next(iter(answered))
     st.markdown(_said(drawn[run], tests[run]))
     left, right = st.columns([6, 5], gap="large")
