@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.evaluate import Answers, calibration
+from core.evaluate import Answers, calibration, proportion
 from ui import charts
 
 THEMES = tomllib.loads((Path(__file__).resolve().parents[1] / ".streamlit/config.toml").read_text(encoding="utf-8"))[
@@ -337,6 +337,21 @@ def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar()
     table = charts.class_balance_table(counts, CLASSES, y_title="Classe")
     assert list(table.columns) == ["Classe", "Treino, a usar: 60", "Teste, 5"]
     assert table["Teste, 5"].tolist() == [0, 5, 0]
+
+
+def test_a_share_is_a_point_on_the_line_of_its_interval_and_what_is_of_no_images_is_left_out():
+    measured = {"drawings": [proportion(9, 10), proportion(0, 0)], "test": [proportion(1, 1), proportion(3, 4)]}
+    chart = charts.intervals(measured, ["A", "B"], x_title="Acurácia", y_title="Modelo", language="pt_BR")
+    (lines,), (points,) = by_mark(chart, "rule"), by_mark(chart, "point")
+    assert [(row["row"], row["series"]) for row in points["rows"]] == [("A", "drawings"), ("A", "test"), ("B", "test")]
+    assert points["rows"][0]["label"] == "90,0%"
+    assert points["rows"][0]["n"] == "n = 10"
+    assert all(row["low"] <= row["value"] <= row["high"] for row in lines["rows"])
+    assert points["encoding"]["x"]["scale"]["domain"] == [0, 1]
+    assert points["encoding"]["shape"]["scale"]["domain"] == ["drawings", "test"]  # not by colour alone
+    table = charts.intervals_table(measured, ["A", "B"], ["Modelo", "Imagens", "Acurácia", "de", "até", "n"])
+    assert table["Modelo"].tolist() == ["A", "A", "B", "B"]
+    assert table["n"].tolist() == [10, 1, 0, 4]
 
 
 # ---- colours of both themes

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from core import store
@@ -157,3 +158,41 @@ def test_a_drawing_is_moved_scaled_and_turned_and_the_centring_holds_it(page):
     uncentred = seen()
     assert uncentred != small
     assert drag((125, 123), (200, 200)) != uncentred
+
+
+def test_a_drawing_is_labelled_by_its_key_seen_in_the_accuracy_exported_and_deleted(page, tmp_path):
+    draw(page, *SEVEN)
+    page.locator(ANSWER, has_text="7 · Seven").wait_for()
+    nickname = page.get_by_role("textbox", name="Nickname")
+    nickname.press_sequentially("Ana 7")  # writes, and labels nothing
+    nickname.press("Enter")
+    draw(page, *SEVEN)
+
+    page.keyboard.press("7")
+    page.locator(ANSWER).wait_for(state="detached")
+    page.locator(".pad .clear:disabled").wait_for()  # the sheet is empty
+    draw(page, *ONE)
+    page.locator(ANSWER, has_text="1 · One").wait_for()
+    page.get_by_role("button", name="4", exact=True).click()
+    page.locator(".pad .clear:disabled").wait_for()
+
+    page.get_by_role("link", name="Our drawings").first.click()
+    page.get_by_text("right on 50.0% of the 2 drawings").wait_for()
+    page.locator(".stVegaLiteChart").nth(1).wait_for()
+    page.get_by_role("radio", name="Where it fails").click()
+    page.locator("figcaption", has_text=re.compile(r"4 → 1\s+Ana 7")).wait_for()
+    page.get_by_role("radio", name="The drawings").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as data set").click()
+    download.value.save_as(tmp_path / "ours.npz")
+    with np.load(tmp_path / "ours.npz", allow_pickle=False) as arrays:
+        assert arrays["labels"].tolist() == [7, 4]
+        assert arrays["drawings"].shape == (2, 112, 112)
+
+    page.locator(".pictures [data-number]").first.click()  # the newest
+    page.get_by_role("button", name="Delete this drawing").click()
+    page.get_by_role("button", name="Yes, delete for good").click()
+    page.locator("figcaption", has_text="4 → 1").wait_for(state="detached")
+    page.get_by_role("button", name="Delete this drawing").click()
+    page.get_by_role("button", name="Yes, delete for good").click()
+    page.get_by_text("Nothing has been kept yet").wait_for()

@@ -30,6 +30,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.train",
         "core.evaluate",
         "core.estimate",
+        "core.drawings",
         "core.predict",
         "core.recipes",
         "core.claims",

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import store, words
+from core import drawings, store, words
 from core.datasets import DATASETS, dataset
 from core.drawing import STEPS
-from core.evaluate import calibration, measures, most_confused, stored_answers, temperature, tempered
+from core.evaluate import calibration, measures, most_confused, proportion, stored_answers, temperature, tempered
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import Result, Row, of_run, rows, stored
@@ -28,8 +28,8 @@ from tests.test_evaluate import BLOOD_MLP
 from ui.answer import Answer, agreement
 
 LANGUAGES = sorted(words.languages())
-PAGES = ["train", "data", "recipes", "evaluate", "draw", "check"]
-OVER_RUNS = ["evaluate", "draw"]
+PAGES = ["train", "data", "recipes", "evaluate", "draw", "drawings", "check"]
+OVER_RUNS = ["evaluate", "draw", "drawings"]
 SHARED = ROOT.parent / "shared" / "data"
 with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
 
@@ -359,11 +359,11 @@ def test_a_click_on_a_cell_of_the_matrix_shows_exactly_its_images(frame, trained
     assert f"{names[true]} → {names[predicted]}" in pictures
 
 
-def drawn(app: AppTest, ink: int = 255) -> AppTest:
+def drawn(app: AppTest, ink: int = 255, sequence: int = 1) -> AppTest:
     """The page after a one was drawn on the pad, or with no ink nothing."""
     sheet = np.zeros((112, 112), np.uint8)
     sheet[20:92, 52:60] = ink
-    message = {"seq": 1, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
+    message = {"seq": sequence, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
     app.session_state["pad"] = {"drawing": message}
     app.run()
     assert not app.exception
@@ -784,3 +784,121 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     assert not app.exception
     for run in store.runs():
         run.ask("stop")
+
+
+# --- the class's own test set -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, trained, language):
+    app = drawn(frame("draw", language, run=trained.name))
+    app.text_input(key="nickname").set_value("Ana").run()
+    app.button(key="keep-4").click().run()
+    (kept,) = drawings.kept()
+    assert (kept.label, kept.nickname) == (4, "Ana")
+    assert kept.pixels[20:92, 52:60].all()
+    assert words.text(language, "draw.empty") in app.info[0].value, "the sheet is to be cleared"
+    assert not [button for button in app.button if button.key == "keep-4"]
+    drawn(app)  # the browser has not cleared it yet
+    assert not [button for button in app.button if button.key == "keep-4"]
+    drawn(app, sequence=2)
+    app.button(key="keep-1").click().run()
+    assert [one.label for one in drawings.kept()] == [4, 1]
+    app.button(key="take-back").click().run()
+    assert [one.label for one in drawings.kept()] == [4]
+    assert not app.exception
+
+
+def test_a_drawing_that_cannot_be_kept_stays_on_the_sheet_and_a_sentence_says_why(frame, trained):
+    app = drawn(frame("draw", run=trained.name))
+    (trained.folder.parent / drawings.FOLDER).write_text("in the way")
+    app.button(key="keep-1").click().run()
+    assert "Nothing can be written" in app.error[0].value
+    assert app.button(key="keep-1")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame, trained, twin, language):
+    app = frame("train", language, run=trained.name)
+    app.session_state["others"] = [twin.name]
+    app.switch_page(str(ROOT / "pages" / "draw.py")).run()
+    app.button(key="round-start").click().run()
+    asked = []
+    for place in range(1, 11):
+        assert app.button(key="keep-next").disabled, "nothing is drawn"
+        drawn(app, sequence=place)
+        said = app.subheader[0].value
+        asked += [k for k in range(10) if said == words.text(language, "keep.asked", digit=k, place=place, count=10)]
+        app.button(key="keep-next").click().run()
+    assert sorted(asked) == list(range(10))
+    kept = drawings.kept()
+    assert sorted(one.label for one in kept) == sorted(asked)
+    score = app.dataframe[0].value
+    # Each drawing is the same, so whatever the model takes it for, it is right once.
+    assert score.iloc[:, 1].tolist() == [words.text(language, "keep.of", right=1, n=10)] * 2
+    app.button(key="round-done").click().run()
+    assert app.info[0].value == words.text(language, "draw.empty")
+    assert not app.exception
+
+
+@pytest.fixture
+def collection(trained):
+    """Kept drawings: six ones, of which one is called a 4 by Ana, the others by <b>Rui</b>."""
+    ink = np.zeros((112, 112), np.uint8)
+    ink[20:92, 52:60] = 255
+    for label in (4, 1, 1, 1, 1, 1):
+        drawings.keep(ink, label, "Ana" if label == 4 else "<b>Rui</b>")
+    answered = open_model(trained)
+    image = answered.image(ink)
+    assert image is not None
+    return int(answered.probabilities(image[None])[0].argmax())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame, trained, collection, language):
+    app = frame("drawings", language, run=trained.name)
+    found = proportion({1: 5, 4: 1}.get(collection, 0), 6)
+    report = trained.report()
+    assert report
+    said = app.markdown[0].value
+    assert words.percent(found.value, language=language) in said
+    assert words.interval(found.low, found.high, language=language) in said
+    assert words.percent(report.accuracy, 2, language=language) in said
+    models, digits = app.dataframe[0].value, app.dataframe[1].value
+    assert models.iloc[:, 2].tolist() == pytest.approx([found.value, report.accuracy])
+    assert models.iloc[:, 5].tolist() == [6, report.n]
+    assert len(digits) == 20
+    of_drawings = digits.iloc[::2]
+    assert of_drawings.iloc[:, 5].tolist() == [0, 5, 0, 0, 1, 0, 0, 0, 0, 0]
+
+    app.segmented_control(key="drawn").set_value("fails").run()
+    errors = 6 - round(6 * found.value)
+    assert words.text(language, "drawings.errors", count=errors, n=6) in texts(app)
+    for view in ("numbers", "all"):
+        app.segmented_control(key="drawn").set_value(view).run()
+        assert not app.exception
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_drawings_are_narrowed_down_and_deleted_after_a_second_question(frame, trained, collection, language):
+    app = frame("drawings", language, run=trained.name)
+    app.segmented_control(key="drawn").set_value("all").run()
+    pictures = next(html.proto.body for html in app.get("html") if "<figure" in html.proto.body)
+    assert "&lt;b&gt;Rui&lt;/b&gt;" in pictures
+    assert "<b>" not in pictures
+    app.selectbox(key="drawings-nickname").set_value("<b>Rui</b>").run()
+    assert words.text(language, "drawings.really", count=5) in texts(app)
+    assert len(drawings.kept()) == 6
+    app.button(key="drawings-yes").click().run()
+    assert [one.nickname for one in drawings.kept()] == ["Ana"]
+    assert not app.exception
+    app.selectbox(key="drawings-nickname").set_value(None).run()
+    app.button(key="drawings-yes").click().run()
+    assert app.info[0].value == words.text(language, "drawings.none_yet")
+
+
+def test_drawings_are_shown_and_can_be_deleted_where_there_is_no_model(frame, trained, collection):
+    shutil.rmtree(trained.folder)
+    app = frame("drawings")
+    assert "<figure" in next(html.proto.body for html in app.get("html") if "picture" in html.proto.body)
+    assert app.button(key="drawings-yes")

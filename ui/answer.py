@@ -15,7 +15,7 @@ from core.drawing import STEPS, Prepared, open_picture, prepare
 from core.predict import Model, doubt
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, server
+from ui import charts, keeping, server
 from ui.choice import run_label
 from ui.gallery import gallery
 from ui.live_answer import live_address
@@ -25,6 +25,7 @@ from ui.text import language, percent, t
 CANVAS = 336  # pixels: twelve to each that the model sees
 PICTURE = 308  # pixels of a test image: with its true class, in sight at 1280 x 720
 SEEN = 84  # pixels: three to each that the model sees
+PAD = "pad"
 TOP = 3  # classes that are shown of a model beside others
 
 STYLE = """<style>
@@ -70,8 +71,13 @@ def panel(runs: Sequence[Run]) -> None:
             answers = (
                 [_ask(model, picture, drawing, without) for model in models] if picture is not None and pictures else []
             )
-            if not pictures:
+            in_round = mode == "pad" and keeping.say_what_is_asked(models, without)
+            if not pictures and not in_round:
                 st.info(t("draw.empty"))
+            if answers:
+                st.subheader(agreement(answers), anchor=False)
+            if mode == "pad":
+                keeping.offer(PAD, drawn=bool(pictures))  # above the bars, which are many where the models are
             if answers:
                 _tell(answers, in_full=mode != "pad")
             _show_steps(pictures, without)
@@ -106,8 +112,7 @@ def _ask(model: Model, picture: np.ndarray, drawing: Prepared, without: Collecti
 
 
 def _tell(answers: Sequence[Answer], *, in_full: bool) -> None:
-    """The answers in a sentence and as bars; one alone is in full, or left to the bars of the pad."""
-    st.subheader(agreement(answers), anchor=False)
+    """The answers as bars; one alone is in full, or left to the bars of the pad."""
     alone = len(answers) == 1
     if in_full or not alone:
         st.html(f'{STYLE}<div class="answers">{"".join(_bars(answer, alone=alone) for answer in answers)}</div>')
@@ -196,7 +201,7 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
     if mode == "file":
         return mode, _file()
     live = live_address(run, without=without, language=language())
-    drawing = drawing_pad("pad", labels={name: t(f"pad.{name}") for name in PAD_LABELS}, live=live)
+    drawing = drawing_pad(PAD, labels={name: t(f"pad.{name}") for name in PAD_LABELS}, live=live)
     return mode, drawing.pixels if drawing else None
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from core.evaluate import Calibration
+from core.evaluate import Calibration, Measure
 from core.events import Histogram
 from core.words import number, number_marks, percent
 
@@ -510,6 +510,54 @@ def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.Dat
     """The points of `reliability`: one row a bin, confidence and accuracy 0 to 1, NaN for a bin without images."""
     columns = {words["confidence"]: found.confidence, words["accuracy"]: found.accuracy, words["images"]: found.counts}
     return pd.DataFrame(columns)
+
+
+def intervals(
+    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], *, x_title: str, y_title: str, language: str
+) -> alt.LayerChart:
+    """A point for each share between 0 and 1, on the line of its interval; the series of a row stand below each other.
+
+    Args:
+        measured: by the name of a series (a few), a measure for each row; what is of no images is left out.
+        rows: different names.
+        x_title: what is measured.
+        y_title: what a row is; the heading of the chart says it.
+        language: decides how numbers are written.
+    """
+    data = pd.DataFrame(
+        [
+            (row, name, one.value, one.low, one.high, percent(one.value, language=language), f"n = {one.n}")
+            for name, measures in measured.items()
+            for row, one in zip(rows, measures, strict=False)
+            if one.n
+        ],
+        columns=["row", "series", "value", "low", "high", "label", "n"],
+    )
+    color, _, shape = _told_apart(list(measured))
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    y = alt.Y("row:N", title=None, scale=alt.Scale(domain=list(rows)), axis=alt.Axis(labelLimit=330, grid=True))
+    tooltip = [alt.Tooltip(f"{name}:N", title=title) for name, title in (("row", y_title), ("series", " "))]
+    tooltip += [alt.Tooltip("label:N", title=x_title), alt.Tooltip("n:N", title=" ")]
+    chart = alt.Chart(data).encode(y=y, yOffset=alt.YOffset("series:N", scale=alt.Scale(domain=list(measured))))
+    x = alt.X("value:Q", title=x_title, scale=scale, axis=alt.Axis(format="%", tickCount=6))
+    lines = chart.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=color)
+    points = chart.mark_point(filled=True, size=110, opacity=1).encode(x=x, color=color, shape=shape, tooltip=tooltip)
+    return _readable(alt.layer(lines, points), language).properties(height=30 * len(rows) + 120)  # with legend and axis
+
+
+def intervals_table(
+    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    """The points of `intervals`; `columns` are called: row, series, value, its two ends, number of images."""
+    return pd.DataFrame(
+        [
+            (row, name, one.value, one.low, one.high, one.n)
+            for place, row in enumerate(rows)
+            for name, measures in measured.items()
+            for one in measures[place : place + 1]
+        ],
+        columns=list(columns),
+    )
 
 
 def class_balance(

@@ -18,6 +18,8 @@ from ui.text import percent, t
 
 KEY = "run"
 CHOSEN = "run.chosen"  # by the reader: what a page shows for want of it never gets in here, nor into the link
+OTHERS = "others"
+BESIDE = 5  # models beside the first: more than people can compare, and each is asked at each pen-up
 WRITTEN = "run.written"  # what we have put into the link: another value there comes from whoever opened it
 
 
@@ -52,6 +54,26 @@ def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | Non
     if not chosen and linked:
         del st.query_params[KEY]
     return server.find(st.session_state[KEY])
+
+
+def choose_runs(names: Sequence[str]) -> list[Run]:
+    """Let the reader choose a run among at least one, see `choose_run`, and up to `BESIDE` others beside it."""
+    left, right = st.columns([11, 9], gap="large", vertical_alignment="bottom")
+    with left:
+        run = choose_run(t("draw.model"), names, required=True)
+    others = [name for name in names if run and name != run.name]
+    st.session_state[OTHERS] = [name for name in st.session_state.get(OTHERS, ()) if name in others]
+    labels = {name: run_label(name) for name in others}
+    beside = right.multiselect(
+        t("draw.others", count=BESIDE),
+        others,
+        key=OTHERS,
+        format_func=labels.__getitem__,
+        max_selections=BESIDE,
+        placeholder=t("draw.no_others"),
+        persist_state="session",
+    )
+    return [run, *filter(None, map(server.find, beside))] if run else []
 
 
 def look_at(run: Run) -> None:

@@ -29,6 +29,12 @@ page = st.navigation(
         st.Page(PAGES / "recipes.py", title=t("page.recipes"), icon=":material/menu_book:", url_path="recipes"),
         st.Page(PAGES / "evaluate.py", title=t("page.evaluate"), icon=":material/analytics:", url_path="evaluate"),
         st.Page(PAGES / "draw.py", title=t("page.draw"), icon=":material/draw:", url_path="draw"),
+        st.Page(
+            PAGES / "drawings.py",
+            title=t("page.drawings"),
+            icon=":material/collections_bookmark:",
+            url_path="drawings",
+        ),
         st.Page(PAGES / "check.py", title=t("page.check"), icon=":material/fact_check:", url_path="check"),
     ],
     position="top",

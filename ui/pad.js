@@ -19,6 +19,7 @@ export default function ({ parentElement, data, setStateValue }) {
   }
   pad.send = (drawing) => setStateValue("drawing", drawing);
   pad.label(data.labels);
+  pad.clear(data.taken);
   pad.live.listen(data.live);
   return () => {
     pad.live.listen(null);
@@ -162,13 +163,15 @@ function makePad(root) {
   find("erase").onclick = () => choose("erase");
   find("undo").onclick = undo;
   find("redo").onclick = redo;
-  find("clear").onclick = () => {
+  const clear = () => {
     if (current || !visible().length) return;
     strokes.push({ kind: "clear", points: [] });
     undone = [];
     redraw();
     commit();
   };
+  find("clear").onclick = clear;
+  pad.clear = (taken) => taken === sequence && clear(); // not what has been drawn since
   find("pad").onkeydown = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     const key = event.key.toLowerCase();

@@ -60,27 +60,39 @@ def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None)
     message is kept under a key of our own and handed back to the browser when the pad is shown again.
 
     Args:
-        key: the pad's key; `key` and `key` + ".kept" are taken in the session state.
+        key: the pad's key; `key`, `key` + ".kept" and `key` + ".taken" are taken in the session state.
         labels: the words of `PAD_LABELS` in the reader's language.
         live: the address (`ui/live_answer.py`) that answers while the pen is down; the pad shows what it says.
     """
-    kept = f"{key}.kept"
-    state = st.session_state.get(key)
-    message = state.get("drawing") if isinstance(state, Mapping) else None
-    if drawing_of(message) is not None:
-        st.session_state[kept] = message
-    last = st.session_state.get(kept)
+    drawing, last = drawn(key), st.session_state.get(f"{key}.kept")
     _pad(
         key=key,
         data={
             "labels": {name: labels[name] for name in PAD_LABELS},
             "live": live,
+            "taken": st.session_state.get(f"{key}.taken"),
             "initial": last and {"seq": last["seq"], "strokes": last["strokes"]},
         },
         on_drawing_change=lambda: None,
     )
-    drawing = drawing_of(last)
-    return drawing if drawing is not None and drawing.pixels.any() else None
+    return drawing
+
+
+def drawn(key: str) -> Drawing | None:
+    """What is on the pad, as far as Python knows: more than the page was made for, where a stroke has just come."""
+    kept, state = f"{key}.kept", st.session_state.get(key)
+    message = state.get("drawing") if isinstance(state, Mapping) else None
+    if drawing_of(message) is not None:
+        st.session_state[kept] = message
+    drawing = drawing_of(st.session_state.get(kept))
+    if drawing is None or drawing.sequence == st.session_state.get(f"{key}.taken") or not drawing.pixels.any():
+        return None
+    return drawing
+
+
+def take(key: str, drawing: Drawing) -> None:
+    """Have the browser clear this drawing away; whoever asks before it has done so gets none."""
+    st.session_state[f"{key}.taken"] = drawing.sequence
 
 
 def drawing_of(message: object) -> Drawing | None:

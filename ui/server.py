@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from core import preprocessing, settings, store
+from core import drawings, preprocessing, settings, store
 from core.datasets import Splits, dataset
+from core.drawings import LabelledDrawing
 from core.evaluate import Answers, Measures, measures, stored_answers, temperature
 from core.events import Checkpoint, Epoch, Event, Report, Started, continued
 from core.predict import Model, open_model
@@ -108,9 +110,13 @@ def _repeats(run: Run) -> tuple[str, Variant] | None:
 
 def model(run: Run) -> Model:
     """The run's best model, or its newest state while it is not done. Raises: Refusal, if it has none yet."""
+    return _model(run.folder, _version(run))
+
+
+def _version(run: Run) -> str:
+    """What names the weights of `model`."""
     last = next((event for event in reversed(events(run)) if isinstance(event, Epoch | Checkpoint | Report)), None)
-    version = last.model_sha256 if isinstance(last, Report) else last.sha256 if last else ""
-    return _model(run.folder, version)
+    return last.model_sha256 if isinstance(last, Report) else last.sha256 if last else ""
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)  # of a class: each is asked up to 40 times a second
@@ -120,6 +126,17 @@ def _model(folder: Path, version: str) -> Model:
 
     torch.set_num_threads(1)  # a page asks about one picture; the cores belong to the training
     return open_model(Run(folder))
+
+
+def drawn_answers(run: Run, kept: Sequence[LabelledDrawing]) -> Answers:
+    """What `model` says of drawings that were kept, at least one. Raises: Refusal, as `model`."""
+    return _drawn_answers(run.folder, _version(run), "\n".join(one.name for one in kept), kept)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _drawn_answers(folder: Path, version: str, names: str, _kept: Sequence[LabelledDrawing]) -> Answers:
+    del names  # it is the cache's key
+    return drawings.answers(_model(folder, version), _kept)
 
 
 def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:

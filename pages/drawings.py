@@ -1,0 +1,18 @@
+"""What people have drawn and kept: how often models are right on it, and the drawings themselves."""
+
+import streamlit as st
+
+from core import drawings, store
+from core.predict import can_be_drawn_for
+from ui import labelled, server
+from ui.choice import choose_runs
+from ui.text import t
+
+kept = drawings.kept()
+names = [run.name for run in store.runs() if can_be_drawn_for(run)]
+if kept:
+    labelled.panel(choose_runs(names) if names else [], kept)
+else:
+    st.info(t("drawings.none_yet"))
+    st.page_link(server.PAGES / "draw.py", label=t("page.draw"), icon=":material/draw:")
+st.caption(t("drawings.private"))

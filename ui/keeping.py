@@ -1,0 +1,147 @@
+"""A drawing labelled with one tap or key, and kept; or a round of ten that are asked for, with a score at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+
+from core import drawings
+from core.evaluate import proportion
+from core.predict import Model
+from core.refusal import Refusal
+from ui import pad
+from ui.choice import run_label
+from ui.gallery import gallery
+from ui.text import interval, t
+
+ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # in the session state
+SIDE = 56  # pixels of a drawing beside the score
+# A button whose words are its key need not name the key as well.
+STYLE = "<style>.st-key-keep-as kbd { display: none; }</style>"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Ten digits to draw, in an order of their own, and the names of the drawings that were kept of them."""
+
+    asked: tuple[int, ...]
+    names: tuple[str, ...] = ()
+
+    @property
+    def next(self) -> int | None:
+        """The digit to draw next; None at the end."""
+        return self.asked[len(self.names)] if len(self.names) < len(self.asked) else None
+
+
+def say_what_is_asked(models: Sequence[Model], without: Collection[str]) -> bool:
+    """In a round say which digit comes next, at its end how often each model was right; whether there was one."""
+    current = _round()
+    if current and current.next is not None:
+        place, count = len(current.names) + 1, len(current.asked)
+        st.subheader(t("keep.asked", digit=current.next, place=place, count=count), anchor=False)
+    elif current:
+        _score(current, models, without)
+    return current is not None
+
+
+def offer(key: str, *, drawn: bool) -> None:
+    """What can be done with what is on the pad of this key: label and keep it, by oneself or in a round."""
+    if refused := st.session_state.pop(REFUSED, None):
+        st.error(t(refused.key, **refused.slots))
+    current = _round()
+    asked = current.next if current else None
+    if drawn and asked is None:
+        st.caption(t("keep.as"))
+        st.html(STYLE)
+        with st.container(horizontal=True, gap="xsmall", key="keep-as"):
+            for digit in range(drawings.CLASSES):
+                st.button(
+                    str(digit),
+                    key=f"keep-{digit}",
+                    shortcut=str(digit),
+                    on_click=_keep,
+                    args=(key, digit),
+                    width="stretch",
+                )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if asked is not None:
+            st.button(
+                t("keep.next"),
+                key="keep-next",
+                type="primary",
+                shortcut=str(asked),  # not Enter, which presses whatever has the focus, too
+                disabled=not drawn,
+                on_click=_keep,
+                args=(key, asked),
+            )
+            st.button(t("keep.stop"), key="round-stop", on_click=_set_round, args=(None,))
+        else:
+            st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin)
+            if current:
+                st.button(t("keep.done"), key="round-done", on_click=_set_round, args=(None,))
+        st.text_input(
+            t("keep.nickname"),
+            key="nickname",
+            max_chars=drawings.LONGEST_NICKNAME,
+            placeholder=t("keep.optional"),
+            label_visibility="collapsed",
+            width=190,
+            persist_state="session",
+        )
+        if not current and not drawn and (last := st.session_state.get(LAST)):
+            st.button(t("keep.take_back", digit=last[1]), key="take-back", on_click=_take_back)
+
+
+def _score(current: Round, models: Sequence[Model], without: Collection[str]) -> None:
+    st.subheader(t("keep.score"), anchor=False)
+    names = set(current.names)
+    kept = [one for one in drawings.kept() if one.name in names]  # somebody may have deleted some
+    if kept and models:
+        answers = [drawings.answers(model, kept, without=without) for model in models]
+        found = [proportion(int(one.is_right.sum()), len(kept)) for one in answers]
+        table = {
+            t("draw.model"): [run_label(model.run) for model in models],
+            t("keep.right"): [t("keep.of", right=round(one.value * one.n), n=one.n) for one in found],
+            t("measure.interval"): [interval(one.low, one.high) for one in found],
+        }
+        st.dataframe(table, hide_index=True, width="stretch")
+        captions = [f"{one.label} → {k}" for one, k in zip(kept, answers[0].predicted, strict=True)]
+        gallery([one.pixels[None] for one in kept], captions, side=SIDE)
+
+
+def _keep(key: str, label: int) -> None:
+    drawing = pad.drawn(key)
+    if drawing is None:  # a second tap
+        return
+    try:
+        name = drawings.keep(drawing.pixels, label, st.session_state.get("nickname") or "")
+    except Refusal as refusal:
+        st.session_state[REFUSED] = refusal
+        return
+    pad.take(key, drawing)
+    st.session_state[LAST] = (name, label)
+    if (current := _round()) and current.next is not None:
+        st.session_state[ROUND] = replace(current, names=(*current.names, name))
+
+
+def _take_back() -> None:
+    name, _ = st.session_state.pop(LAST)
+    try:
+        drawings.delete([name])
+    except Refusal as refusal:
+        st.session_state[REFUSED] = refusal
+
+
+def _begin() -> None:
+    _set_round(Round(tuple(np.random.default_rng().permutation(drawings.CLASSES).tolist())))
+
+
+def _round() -> Round | None:
+    return st.session_state.get(ROUND)
+
+
+def _set_round(one: Round | None) -> None:
+    st.session_state[ROUND] = one

@@ -1,0 +1,170 @@
+"""Drawings that people have labelled and kept: how often models are right on them, where they fail, what was drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from core import drawings
+from core.drawings import LabelledDrawing
+from core.evaluate import Answers, Measure, Measures, measures
+from core.refusal import Refusal
+from core.store import Run
+from ui import charts, result, server
+from ui.choice import one_of, run_label
+from ui.gallery import clicked_picture, gallery
+from ui.tables import offer_csv
+from ui.text import interval, language, percent, t
+
+VIEWS = ("right", "fails", "numbers", "all")
+PICTURES = 36  # on one page of the gallery
+SIDE = 84  # pixels of a drawing
+ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
+
+
+def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
+    """What the runs' models say of the drawings, at least one; the first of them is looked at closely."""
+    answered = {}
+    for run in runs:
+        try:
+            answered[run] = server.drawn_answers(run, kept)
+        except Refusal as refusal:
+            st.error(t(refusal.key, **refusal.slots))
+    first = next(iter(answered.items()), None)
+    view = one_of("drawn", VIEWS) if first else "all"
+    if view == "all" or not first:
+        _pictures(kept, first)
+        return
+    run, answers = first
+    names = server.class_names(run, language())
+    measured = measures(answers.confusion_matrix)
+    if view == "right":
+        _beside_the_test(answered, measured, names)
+    elif view == "fails":
+        _fails(answers, measured, names, kept)
+    else:
+        result.measures_table(measured, answers.loss())
+
+
+def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names: tuple[str, ...]) -> None:
+    """Accuracy on the drawings and on the test images, of each model and of each digit of the first."""
+    tests = {run: server.measured(run) if run.is_done() else None for run in answered}
+    drawn = {run: measures(answers.confusion_matrix, intervals=False).accuracy for run, answers in answered.items()}
+    run = next(iter(answered))
+    st.markdown(_said(drawn[run], tests[run]))
+    left, right = st.columns([6, 5], gap="large")
+    with left:
+        nothing = Measure(math.nan, math.nan, math.nan, 0)
+        of_tests = [one.accuracy if one else nothing for one in tests.values()]
+        _chart("models", list(drawn.values()), of_tests, [run_label(one.name) for one in answered], t("draw.model"))
+    with right:
+        of_test = tests[run]
+        of_classes = [one.recall for one in of_test.classes] if of_test else []
+        _chart("digits", [one.recall for one in measured.classes], of_classes, names, t("chart.class"))
+    st.caption(t("drawings.intervals_help"))
+
+
+def _said(drawn: Measure, test: Measures | None) -> str:
+    said = t("drawings.said", accuracy=percent(drawn.value), interval=interval(drawn.low, drawn.high), n=drawn.n)
+    if test is None:
+        return said
+    of_test = test.accuracy
+    ends = interval(of_test.low, of_test.high, 2)
+    return f"{said} {t('drawings.said_test', accuracy=percent(of_test.value, 2), interval=ends, n=of_test.n)}"
+
+
+def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Sequence[str], y_title: str) -> None:
+    st.markdown(f"**{t(f'drawings.{key}')}**")
+    series = {t("drawings.drawn"): drawn, t("drawings.test"): test}
+    accuracy = t("chart.accuracy")
+    chart = charts.intervals(series, rows, x_title=accuracy, y_title=y_title, language=language())
+    st.altair_chart(chart, width="stretch", alt=t(f"drawings.{key}_alt"), key=f"drawings-{key}")
+    with st.expander(t("chart.as_table")):
+        columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
+        table = charts.intervals_table(series, rows, columns)
+        st.dataframe(table, hide_index=True, width="stretch")
+        offer_csv(table, f"drawings-{key}")
+
+
+def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: Sequence[LabelledDrawing]) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        cell = result.matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
+    with right:
+        result.classes_table(measured.classes, names)
+    places = answers.errors("confidence", cell).tolist()
+    if cell:
+        st.markdown(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
+    else:
+        st.markdown(t("drawings.errors", count=len(places), n=len(kept)))
+    gallery([kept[i].pixels[None] for i in places[:PICTURES]], _captions(kept, answers, places[:PICTURES]), side=SIDE)
+
+
+def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None) -> None:
+    """The drawings, newest first, narrowed down by digit and nickname or to the one clicked; to take away or delete."""
+    places = range(len(kept))[::-1]
+    one = st.session_state.get(ONE)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        digit = st.selectbox(
+            t("drawings.digit"),
+            range(drawings.CLASSES),
+            index=None,
+            placeholder=t("drawings.every"),
+            key="drawings-digit",
+            width=200,
+        )
+        nickname = st.selectbox(
+            t("keep.nickname"),
+            sorted({drawing.nickname for drawing in kept if drawing.nickname}),
+            index=None,
+            placeholder=t("drawings.every"),
+            key="drawings-nickname",
+            width=260,
+        )
+        if one in {drawing.name for drawing in kept}:
+            places = [i for i in places if kept[i].name == one]
+            st.button(t("drawings.show_all"), on_click=_look_at, args=(None,))
+        else:
+            places = [i for i in places if digit in (None, kept[i].label) and nickname in (None, kept[i].nickname)]
+        st.download_button(
+            t("drawings.export"),
+            lambda: drawings.export(kept),
+            "drawings.npz",
+            "application/octet-stream",
+            on_click="ignore",
+            help=t("drawings.export_help", share=drawings.TEST_SHARE),
+        )
+        if places:
+            with st.popover(t("drawings.delete", count=len(places)), icon=":material/delete:"):
+                st.markdown(t("drawings.really", count=len(places)))
+                st.button(
+                    t("drawings.yes"), key="drawings-yes", on_click=_delete, args=([kept[i].name for i in places],)
+                )
+    if refused := st.session_state.pop("drawings.refused", None):
+        st.error(t(refused.key, **refused.slots))
+    pages = max(1, math.ceil(len(places) / PICTURES))
+    page = st.pagination(pages, key=f"drawings-page-{digit}-{nickname}-{one}") if pages > 1 else 1
+    shown = places[(page - 1) * PICTURES : page * PICTURES]
+    captions = _captions(kept, first[1] if first else None, shown)
+    gallery([kept[i].pixels[None] for i in shown], captions, side=SIDE, numbers=list(shown))
+    clicked_picture(lambda i: _look_at(kept[i].name if 0 <= i < len(kept) else None))
+
+
+def _captions(kept: Sequence[LabelledDrawing], answers: Answers | None, places: Sequence[int]) -> list[str]:
+    """What each is, what the model takes it for, and whose it is."""
+    answered = [f" → {answers.predicted[i]}" if answers else "" for i in places]
+    return [f"{kept[i].label}{k}\n{kept[i].nickname}" for i, k in zip(places, answered, strict=True)]
+
+
+def _look_at(name: str | None) -> None:
+    st.session_state[ONE] = name
+
+
+def _delete(names: Sequence[str]) -> None:
+    st.session_state[ONE] = None
+    try:
+        drawings.delete(names)
+    except Refusal as refusal:
+        st.session_state["drawings.refused"] = refusal
