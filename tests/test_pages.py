@@ -18,10 +18,10 @@ from core.drawing import STEPS
 from core.evaluate import calibration, measures, most_confused, proportion, stored_answers, temperature, tempered
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes.results import Result, Row, of_run, rows, stored
 from core.recipes.search import SEARCHES
 from core.spec import RunSpec, checked
 from core.store import Run
-from core.verdict import judged
 from core.work import work
 from tests.browser import ROOT
 from tests.test_evaluate import BLOOD_MLP
@@ -673,6 +673,12 @@ def button(app: AppTest, label: str) -> Any:
     return next(one for one in app.button if one.label == label)
 
 
+def stored_row(name: str, variant: str, *more: Result) -> Row:
+    """The row of a recipe's variant on its own data by the results that are kept, and by `more`."""
+    found = rows([*stored(), *more])
+    return next(row for row in found if (row.recipe, row.variant) == (name, variant) and row.is_own)
+
+
 def cells_of(app: AppTest, name: str, column: str) -> str:
     """A cell of the table of all recipes."""
     table = app.dataframe[0].value.set_index(words.text("en", "recipes.recipe"))
@@ -690,7 +696,8 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
     for figure, key in one.errata:
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
-    assert words.text(language, "verdict.not_measured") in app.dataframe[0].value.iloc[0, 5]
+    word = stored_row(name, "faithful").verdict.word
+    assert words.text(language, f"verdict.{word}") in app.dataframe[0].value.iloc[PUBLISHED.index(name), 5]
     notice = f"test_use.notice_{one.spec().test_use}"
     for use in ("watched", "selected"):
         shown = words.text(language, f"test_use.notice_{use}") in said
@@ -702,7 +709,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
 def test_a_recipe_opens_in_train_with_the_whole_form_filled_in(frame, name, variant):
     app = frame("recipes", recipe=name)
     control(app, "variant").set_value(variant).run()
-    assert button(app, "Run it (seed 42)" if name == "001-a" else "Run it (seed 0)").disabled, "the data are not here"
+    assert next(one for one in app.button if one.label.startswith("Run it")).disabled, "the data are not here"
     button(app, "Open in Train").click().run()
     assert not app.exception
     assert app.title[0].value == "Train"
@@ -715,31 +722,36 @@ def test_data_of_a_recipe_that_are_not_here_can_be_fetched(frame, name):
     app = frame("recipes", recipe=name)
     title = DATASETS[RECIPES[name].values["data"]].title
     assert button(app, f"Download {title}")
-    assert "not measured here" in cells_of(app, name, "verdict")
+    word = stored_row(name, "faithful").verdict.word
+    assert words.text("en", f"verdict.{word}") in cells_of(app, name, "verdict")
 
 
 @with_mnist
 def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(frame, monkeypatch):
     monkeypatch.setenv("BANCADA_DATA", str(SHARED))
-    honest = [store.create(RECIPES["000-c"].spec("honest", epochs=10, seed=seed)) for seed in (0, 1)]
-    assert work(str(honest[0].folder)) == "done"
-    report = honest[0].report()
-    assert report
+    first, second = (store.create(RECIPES["000-c"].spec("honest", seed=seed)) for seed in (900, 901))
+    assert work(str(first.folder)) == "done"
+    result = of_run(first)
+    assert result
+    found = stored_row("000-c", "honest", result)
+    assert result in found.results
     app = frame("recipes", recipe="000-c")
-    assert cells_of(app, "000-c", "measured") == ""
     control(app, "variant").set_value("honest").run()
-    assert cells_of(app, "000-c", "measured") == f"{words.percent(report.accuracy, 2, language='en')} (1)"
-    found = judged(0.9741, 10_000, [report.accuracy], 10_000)
-    assert words.text("en", f"verdict.{found.word}") in cells_of(app, "000-c", "verdict")
-    assert ("(?)" in cells_of(app, "000-c", "verdict")) == found.is_open
+    assert found.verdict.measured
+    measured = words.percent(found.verdict.measured, 2, language="en")
+    assert cells_of(app, "000-c", "measured").startswith(measured)
+    assert cells_of(app, "000-c", "measured").endswith(f"({len(found.results)})")
+    assert words.text("en", f"verdict.{found.verdict.word}") in cells_of(app, "000-c", "verdict")
+    assert ("(?)" in cells_of(app, "000-c", "verdict")) == found.verdict.is_open
     assert [badge.value for badge in app.main.markdown if "waiting" in badge.value]
-    assert "seed 0 · " in texts(app)
-    assert "seed 1" in texts(app)
+    assert f"seed 900 · {words.percent(result.accuracy, 2, language='en')}" in texts(app)
+    assert "seed 901" in texts(app)
 
-    button(app, "Run it (seed 2)").click().run()
+    next(one for one in app.button if one.label.startswith("Run it")).click().run()
     assert not app.exception
     new = store.runs()[0]
-    assert new.spec == RECIPES["000-c"].spec("honest", seed=2)
+    assert new.spec == RECIPES["000-c"].spec("honest", seed=new.spec.seed)
+    assert new.spec.seed not in {second.spec.seed, *(one.seed for one in found.results)}, "a seed that is not taken"
     new.ask("stop")
 
 
