@@ -69,8 +69,9 @@ def page(browser, address) -> Iterator:
 @contextlib.contextmanager
 def redrawn(page) -> Iterator[None]:
     """Inside, something changes what is drawn; at the end the page has answered it."""
-    inked = page.locator(".pictures img")
-    before = inked.first.get_attribute("src") if inked.count() else ""
+    before = page.evaluate(
+        "() => document.querySelector('.pictures img')?.getAttribute('src') ?? ''"
+    )  # it may be going
     yield
     page.locator(f'.pictures img[src="{before}"]').first.wait_for(state="detached")
     page.locator(ANSWER).wait_for()
@@ -83,7 +84,7 @@ def test_ten_digits_drawn_with_the_mouse_are_answered_and_most_of_them_rightly(p
             with redrawn(page):
                 draw(page, stroke, steps=2)
         heading = page.locator(ANSWER)
-        said = re.fullmatch(r"(\d) · \w+ \(\d+\.\d%\)", heading.inner_text())
+        said = re.search(r"(\d) · \w+ \(\d+\.\d%\)", heading.inner_text())
         assert said
         answers[digit] = int(said[1])
         page.get_by_role("button", name="Clear").click()
