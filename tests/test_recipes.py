@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core import store, words
+from core.__main__ import main
 from core.claims import Figure, doubt_count
 from core.datasets import DATASETS, dataset
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
@@ -217,3 +218,12 @@ def test_the_first_epoch_at_a_target_is_counted_from_one():
     assert epochs_to(0.98, [0.5, 0.6114, 0.6]) is None
     assert result().figure("epochs_to_98") == 2
     assert (result().figure("first_accuracy"), result().figure("last_accuracy")) == (0.97, 0.9907)
+
+
+def test_the_readme_shows_what_was_measured_of_each_published_experiment(capsys):
+    assert main(["recipes", "table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    measured = [line for line in lines[2:] if line.split("|")[6].strip() not in ("", "0")]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(measured) >= 5
+    assert all(line in readme for line in measured)
