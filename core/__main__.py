@@ -13,20 +13,21 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from core import settings, store
-from core.datasets import dataset, datasets
+from core.datasets import Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
-from core.recipes import PUBLISHED, RECIPES, VARIANTS, recipe
-from core.recipes.results import RESULTS, Row, keep, of_run, rows, stored
+from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
 from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
+from core.transfer import giving_run
 from core.verdict import SEEDS, Verdict
 from core.words import closest, duration, text
 
@@ -86,13 +87,27 @@ def train(options: argparse.Namespace) -> int:
 
 def _spec(options: argparse.Namespace) -> RunSpec:
     """The spec of the fields given. Raises: Refusal."""
-    return checked({name: value for name in RunSpec.model_fields if (value := getattr(options, name)) is not None})
+    return checked(_given(options, RunSpec.model_fields))
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Those of the spec's fields that were given, a run by its whole name. Raises: Refusal."""
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return given | ({"weights_from": _find(given["weights_from"]).name} if given.get("weights_from") else {})
+
+
+def _data_of(spec: RunSpec) -> Dataset:
+    """The spec's data, which its layers fit, before a run is made or torch is imported. Raises: Refusal."""
+    source = dataset(spec.data)
+    shape, classes = source.shape, len(source.class_names["en"])
+    spec.table(shape, classes)
+    giving_run(spec, shape, classes)
+    return source
 
 
 def _new_run(spec: RunSpec) -> Run:
     """A run of the spec, which its data and its layers allow. Raises: Refusal."""
-    source = dataset(spec.data)
-    spec.table(source.shape, len(source.class_names["en"]))  # a layer that cannot fit is refused before a run is made
+    source = _data_of(spec)
     if source.state()[0] != "ready":
         raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
     return store.create(spec)
@@ -101,10 +116,7 @@ def _new_run(spec: RunSpec) -> Run:
 def estimate(options: argparse.Namespace) -> int:
     """How long a training would take here: a few steps on made-up images, measured; nothing is trained or stored."""
     spec = _spec(options)
-    source = dataset(spec.data)
-    spec.table(
-        source.shape, len(source.class_names["en"])
-    )  # a layer that cannot fit is refused before torch is imported
+    source = _data_of(spec)
     from core.estimate import estimate as measured
 
     try:
@@ -149,8 +161,7 @@ def _repeat(options: argparse.Namespace) -> int:
     name, variant = options.name or "", options.variant
     if name in SEARCHES:
         return _search(options)
-    others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
-    spec = recipe(name).spec(variant, **others)
+    spec = ready_spec(name, variant, store.runs(), **_given(options, ("data", "seed", "weights_from")))
     if options.seeds < 1:
         raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
     results = []
@@ -170,7 +181,7 @@ def _repeat(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> int:
     """Run what is missing of a search, one training after the other, and say what each came to beside the report."""
     search = SEARCHES[options.name]
-    others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
+    others = _given(options, ("data", "seed"))
     while True:
         runs = known_runs(store.runs())
         found = cells(search, accuracies_of(runs), options.variant, **others)
@@ -295,6 +306,8 @@ def evaluate(options: argparse.Namespace) -> int:
         "accuracy_interval": report.accuracy_interval,
         "balanced_accuracy": report.balanced_accuracy,
         "loss": report.loss,
+        "frozen_before": report.frozen_before,
+        "frozen_after": report.frozen_after,
         "errors": result.errors,
         "macro_f1": result.macro_f1.value,
         "weighted_f1": result.weighted_f1.value,
@@ -315,6 +328,7 @@ def evaluate(options: argparse.Namespace) -> int:
     lines[2:] = [line + str(one["class"]) for line, one in zip(lines[2:], classes, strict=True)]
     lines += ["confusion matrix, a row for each true class:"]
     lines += [" ".join(f"{count:5}" for count in row) for row in report.confusion_matrix]
+    lines += _frozen(report)
     _print(options, facts, "\n".join(lines))
     return 0
 
@@ -422,7 +436,8 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
     elif isinstance(event, Started):
         images = ", ".join(f"{count} {split}" for split, count in event.counts.items())
         where = f"{event.device}, {event.threads} thread{'s' if event.threads > 1 else ''}, {event.precision}"
-        print(f"{run.name}: {images} images; {event.parameters} parameters; {where}", flush=True)
+        frozen = f", {event.frozen} of them frozen" if event.frozen else ""
+        print(f"{run.name}: {images} images; {event.parameters} parameters{frozen}; {where}", flush=True)
     elif isinstance(event, Epoch):
         print(
             f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
@@ -431,7 +446,16 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
         )
     elif isinstance(event, Report):
         low, high = event.accuracy_interval
-        print(f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n}){USES[event.test_use]}")
+        line = f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n}){USES[event.test_use]}"
+        print("\n".join([line, *_frozen(event)]))
+
+
+def _frozen(report: Report) -> list[str]:
+    """A line on the frozen layers, if there are any: their weights before and after the training."""
+    if report.frozen_unchanged is None:
+        return []
+    said = "unchanged" if report.frozen_unchanged else "CHANGED"
+    return [f"frozen weights {said}: sha256 {report.frozen_before} before, {report.frozen_after} after"]
 
 
 def _print(options: argparse.Namespace, facts: dict[str, Any], words: str) -> None:
@@ -473,6 +497,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", metavar="VALUE", help=allowed("seed"))
     made.add_argument("--seeds", type=int, default=1, metavar="COUNT", help="run so many seeds, from --seed on")
     made.add_argument("--data", metavar="NAME", help="run it on other data, which makes it not comparable")
+    made.add_argument("--weights-from", metavar="RUN", help="take the first layers of 002-e from this run")
     made.add_argument(
         "--store-results",
         nargs="?",

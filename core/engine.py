@@ -75,7 +75,8 @@ class Engine:
         # A forked process makes autograd anew at its first use; if that is two threads' at once, torch crashes.
         torch.ones(1, requires_grad=True).exp()
         self.model = in_quick_order(model)
-        self.parameters = list(model.parameters())
+        self.frozen = first_layers(model, spec.frozen)
+        self.parameters = trainable(model)
         self.device = device
         self.precision: Precision = precision(spec, rows, device)
         if device.type == "cuda":
@@ -87,6 +88,11 @@ class Engine:
         self.team = Team(threads if divisible else 1)
         self.images_at_once = part_size(rows, device.type)  # where no gradients are kept
         torch.set_num_threads(1 if divisible else threads)
+
+    def train(self) -> None:
+        """Let the model compute as it does in training; its frozen layers go on as they do in evaluation."""
+        self.model.train()
+        self.frozen.eval()  # no statistics that move, no dropout
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), in the run's precision, for training."""
@@ -158,6 +164,23 @@ def in_quick_order(model: nn.Sequential) -> nn.Sequential:
         if isinstance(order[at], nn.ReLU) and isinstance(order[at - 1], unread):
             order[at] = nn.ReLU(inplace=True)
     return nn.Sequential(*order)
+
+
+def first_layers(model: nn.Sequential, count: int) -> nn.Sequential:
+    """The first `count` layers of a `train.new_model`, the modules themselves under their own names."""
+    network = model.get_submodule("layers")
+    assert isinstance(network, nn.Sequential)
+    return network[:count]
+
+
+def weights_of(layers: nn.Sequential) -> dict[str, Tensor]:
+    """All that `first_layers` hold, parameters and statistics, by its name in the whole model."""
+    return layers.state_dict(prefix="layers.")
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are not frozen, in the model's order."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def part_size(rows: Sequence[Row], device: str = "cpu") -> int:

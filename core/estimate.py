@@ -55,7 +55,7 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
             sums += sums_of(logits, labels)
         return sums
 
-    state.engine.model.train()
+    state.engine.train()
     _pace(step, WARM_STEPS, 0)
     step_seconds, steps = _pace(step, STEPS, SECONDS)
     look_at_val()

@@ -38,6 +38,9 @@ class Started(_Event):
     class_names: dict[str, tuple[str, ...]]  # by language
     counts: dict[str, int]  # images in train, val, test
     parameters: int
+    frozen: int = 0  # of the parameters, those that do not train
+    start: str = ""  # the run's own copy of the layers that it took over from another run, if it did
+    start_sha256: str = ""
     steps_per_epoch: int
 
 
@@ -135,6 +138,13 @@ class Report(_Event):
     predictions: str
     predictions_sha256: str
     images: str = ""  # what names the test images, see `splits.digest`; runs of the first versions have none
+    frozen_before: str = ""  # sha256 of the frozen layers as they were taken over: of the file `Started.start` ...
+    frozen_after: str = ""  # ... and of the same layers of `model`; empty where none was frozen
+
+    @property
+    def frozen_unchanged(self) -> bool | None:
+        """Whether the frozen layers are to the bit what they were before; None where none was frozen."""
+        return self.frozen_before == self.frozen_after if self.frozen_before else None
 
 
 class Failure(_Event):

@@ -17,6 +17,7 @@ from core.layers import MOST_LAYERS, Layers, Row, parse, table
 from core.refusal import Refusal
 
 CUSTOM = "custom"  # the architecture's name when somebody wrote the layers
+TAKEN = ("first_layers", ("joint", "frozen"))  # where layers are taken over from another run
 Normalisation = Literal["unit", "half", "standard"]
 
 
@@ -60,6 +61,10 @@ class RunSpec(BaseModel):
         examples=["conv(6, 5), max_pool(2), flatten, dense(classes)"],
     )
     defaults: Literal["pytorch", "keras"] = _field("pytorch", "network")
+    # `joint`: as another run left them, then trained with the rest; `frozen`: as it left them, to the end.
+    first_layers: Literal["new", "joint", "frozen"] = _field("new", "network")
+    weights_from: str = _field("", "network", max_length=151, only_if=TAKEN)  # a run's name
+    layers_taken: int = _field(1, "network", ge=1, le=MOST_LAYERS, only_if=TAKEN)
 
     optimizer: Literal["sgd", "adam", "adamw"] = _field("adam", "training")
     learning_rate: float = _field(0.001, "training", gt=0, le=10_000_000)
@@ -113,6 +118,16 @@ class RunSpec(BaseModel):
         if self.split != "test":
             return "once"
         return "watched" if self.best_by == "last" and self.target_accuracy is None else "selected"
+
+    @property
+    def taken(self) -> int:
+        """How many of the first layers begin with another run's weights."""
+        return 0 if self.first_layers == "new" else self.layers_taken
+
+    @property
+    def frozen(self) -> int:
+        """How many of the first layers do not train."""
+        return self.layers_taken if self.first_layers == "frozen" else 0
 
     def input_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """The shape (C, H, W) that the network gets of images of `shape`."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
+START = "start.safetensors"
 FORMAT = 1  # of the folder; a reader refuses a newer one
 Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "done"]
 _Event = TypeVar("_Event", bound=Event)
@@ -238,10 +239,7 @@ class Run:
 
     def save(self, name: str, tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> str:
         """Write arrays and numbers to the file `name`; returns its sha256. An event must name both to make it count."""
-        from safetensors.torch import save
-
-        contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        data = save(contiguous, {"numbers": json.dumps(numbers or {}, allow_nan=False)})
+        data = _packed(tensors, numbers)
         _write(self.folder / name, data, durable=True)
         return hashlib.sha256(data).hexdigest()
 
@@ -323,9 +321,21 @@ def runs(store: Path | None = None) -> list[Run]:
     return [Run(store / name) for name in entries if _NAME.fullmatch(name)]
 
 
+def digest(tensors: dict[str, Tensor]) -> str:
+    """The sha256 of the file that `Run.save` would make of these arrays: equal for equal bits alone."""
+    return hashlib.sha256(_packed(tensors)).hexdigest()
+
+
 def file_name(epoch: int, step: int) -> str:
     """The name of the checkpoint after `step` steps, `epoch` of the epochs being finished."""
     return f"checkpoint-{epoch:04d}-{step:08d}.safetensors"
+
+
+def _packed(tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> bytes:
+    from safetensors.torch import save
+
+    contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    return save(contiguous, {"numbers": json.dumps(numbers or {}, allow_nan=False)})
 
 
 def _write(path: Path, data: bytes, *, durable: bool) -> None:

@@ -28,7 +28,7 @@ import torch
 
 from core import evaluate, settings, store
 from core.datasets import Dataset, Split, Splits, dataset
-from core.engine import useful_threads
+from core.engine import first_layers, useful_threads, weights_of
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
 from core.inside import look_inside
 from core.refusal import Refusal
@@ -36,6 +36,7 @@ from core.spec import RunSpec
 from core.splits import choose, digest
 from core.store import Control, Run
 from core.train import Data, State, below, sums_of, train
+from core.transfer import giving_run
 
 PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
 
@@ -76,6 +77,7 @@ class _Worker:
         self.wanted = run.control().wanted
         self.pause_at_step = self.pause_at_epoch = math.inf
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
+        self.start_sha256 = ""  # of the layers that were taken over from another run
 
     def work(self) -> None:
         """Load, train, report; returns early when the worker has to leave."""
@@ -90,8 +92,9 @@ class _Worker:
         splits = choose(spec, source.load())
         device = torch.device(settings.device())
         state = State.new(spec, splits.train, len(source.class_names["en"]), device, threads)
+        self.start_sha256 = started.start_sha256 if started else self._take_over(source, state)
         self._restore(state)
-        self._say(_started(run, source, splits, state, threads))
+        self._say(_started(run, source, splits, state, threads, self.start_sha256))
         if not self._may_go_on(state):
             return
         data = Data.of(splits, device)
@@ -109,6 +112,17 @@ class _Worker:
             self._say(report)
             run.tidy(keep=set())
 
+    def _take_over(self, source: Dataset, state: State) -> str:
+        """Copy the layers that the run begins with into its folder, so that it needs no other run; their sha256."""
+        giver = giving_run(self.run.spec, source.shape, len(source.class_names["en"]))
+        if not giver:
+            return ""
+        report = giver.report()
+        assert report
+        tensors, _ = giver.load(report.model, report.model_sha256)
+        names = weights_of(first_layers(state.model, self.run.spec.taken))
+        return self.run.save(store.START, {name: tensors[name] for name in names})
+
     def _restore(self, state: State) -> None:
         """Go back to the newest checkpoint that is what its event says; to the start, if there is none."""
         for event in reversed(self.run.checkpoints()):
@@ -116,6 +130,8 @@ class _Worker:
                 state.restore(*self.run.load(event.checkpoint, event.sha256))
                 self.saved = (state.epoch, state.step)
                 return
+        if self.start_sha256:
+            state.model.load_state_dict(self.run.load(store.START, self.start_sha256)[0], strict=False)
 
     def _may_go_on(self, state: State) -> bool:
         """Obey `control`; save before waiting and before leaving. False: leave the run now."""
@@ -200,6 +216,8 @@ class _Worker:
             predictions=store.PREDICTIONS,
             predictions_sha256=run.save(store.PREDICTIONS, predictions),
             images=digest(splits.test),
+            frozen_before=self.start_sha256 if spec.frozen else "",
+            frozen_after=store.digest(weights_of(first_layers(model, spec.frozen))) if spec.frozen else "",
         )
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:
@@ -223,7 +241,7 @@ class _Worker:
         self.tell(event)
 
 
-def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int) -> Started:
+def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int, start_sha256: str) -> Started:
     device, spec = state.sums.device, run.spec
     assert splits.val is not None
     return Started(
@@ -241,6 +259,9 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: i
         class_names={language: tuple(names) for language, names in source.class_names.items()},
         counts={"train": len(splits.train.labels), "val": len(splits.val.labels), "test": len(splits.test.labels)},
         parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        frozen=sum(parameter.numel() for parameter in state.engine.frozen.parameters()),
+        start=store.START if start_sha256 else "",
+        start_sha256=start_sha256,
         steps_per_epoch=math.ceil(len(splits.train.labels) / spec.batch_size),
     )
 

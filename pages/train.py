@@ -5,6 +5,7 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
+from core.transfer import giving_run
 from ui import form, live, network
 from ui.text import t
 
@@ -19,6 +20,7 @@ with left:
     try:
         spec, source = checked(values), dataset(values["data"])
         rows = spec.table(source.shape, len(source.class_names["en"]))
+        giving_run(spec, source.shape, len(source.class_names["en"]))
         network.data_facts(source)
         with start:
             if network.data_are_here(source):

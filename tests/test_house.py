@@ -28,6 +28,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.preprocessing",
         "core.exploration",
         "core.train",
+        "core.transfer",
         "core.evaluate",
         "core.estimate",
         "core.drawings",

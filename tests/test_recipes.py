@@ -60,7 +60,10 @@ def test_mnist_fast_reads_99_of_100_digits_that_it_has_never_seen(tmp_path, monk
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_network_has_exactly_the_reported_number_of_parameters(name):
-    assert parameters(name) == RECIPES[name].figures["parameters"]
+    figures, rows = RECIPES[name].figures, table(name)
+    frozen = sum(row.parameters for row in rows[: RECIPES[name].spec().frozen])
+    assert frozen == figures.get("frozen_parameters", 0)
+    assert parameters(name) - frozen == figures.get("trainable_parameters", figures.get("parameters"))
 
 
 def test_the_means_and_variances_of_002_f_make_up_what_its_report_counts():
@@ -122,7 +125,12 @@ def made_up(home, tmp_path, monkeypatch):
 def test_every_published_training_runs_and_prints_a_verdict(made_up, name):
     one = RECIPES[name]
     data = "colour" if DATASETS[one.values["data"]].shape[0] == 3 else "grey"
-    run = store.create(one.spec("short", data=data, epochs=1, seed=3))
+    others = {}
+    if one.weights_from:
+        first = store.create(RECIPES[one.weights_from].spec("short", data=data, epochs=1))
+        assert work(str(first.folder)) == "done"
+        others = {"weights_from": first.name}
+    run = store.create(one.spec("short", data=data, epochs=1, seed=3, **others))
     assert work(str(run.folder)) == "done", run.latest()
     result = of_run(run, (name, "short"))
     assert result

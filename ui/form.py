@@ -15,6 +15,8 @@ from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
 from core.words import number_marks
+from ui import server
+from ui.choice import run_label
 from ui.text import language, t
 
 GROUPS = ("data", "network", "training", "augmentation", "stop")
@@ -107,12 +109,21 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
         return _select(label, titles, start, common)
     if name == "architecture":
         return _select(label, {key: t(f"architecture.{key}") for key in [*ARCHITECTURES, CUSTOM]}, start, common)
+    if name == "weights_from":
+        return _select(label, _giving_runs(start), start, common)
     if name == "layers":
         return _layers(label, values["architecture"], start, common)
     options = get_args(field.annotation)
     if options and all(isinstance(option, str) for option in options):
         return _select(label, {key: t(f"option.{key}") for key in options}, start, common)
     return _whole(name, label, start, common) if _is_whole(name) else _decimal(label, start, common)
+
+
+def _giving_runs(start: str) -> dict[str, str]:
+    """The finished runs, and what is chosen though it is none: the page says what is wrong with it."""
+    done = {run.name: run_label(run.name) for run in server.handles() if run.is_done()}
+    chosen = st.session_state.get("weights_from", start)
+    return {"": t("form.choose_run"), **done, **({} if chosen in ("", *done) else {chosen: chosen})}
 
 
 def _select(label: str, options: dict[str, str], start: Any, common: dict[str, Any]) -> str:

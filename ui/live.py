@@ -151,6 +151,7 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
         by = t(f"chosen.{report.best_by}")
         st.success(t("train.report", accuracy=accuracy, interval=ends, n=report.n, epoch=report.best_epoch, by=by))
+        network.taken_notice(run, report)
         with st.container(horizontal=True):
             for page in ("evaluate", "draw") if can_be_drawn_for(run) else ("evaluate",):
                 link, words = {"run": run.name}, t(f"train.to_{page}")

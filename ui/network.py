@@ -11,10 +11,13 @@ import streamlit as st
 
 from core.activations import FUNCTIONS
 from core.datasets import Dataset
+from core.events import Report, Started
 from core.layers import Row, Shape, code_size, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
+from core.store import Run
 from ui import editor, server
+from ui.choice import run_label
 from ui.diagram import diagram
 from ui.text import language, number, t
 
@@ -24,8 +27,10 @@ ASKED = "estimate.asked"  # the spec whose time the visitor wants to know
 
 def panel(spec: RunSpec, source: Dataset, rows: Sequence[Row], *, open: bool) -> None:
     """The network drawn and as a table, its layers to edit, or its activation functions; no `rows`: it does not fit."""
-    title = t("network.title", parameters=sum(row.parameters for row in rows)) if rows else t("network.no_title")
-    with st.expander(title, expanded=open):
+    frozen = sum(row.parameters for row in rows[: spec.frozen])
+    parameters = sum(row.parameters for row in rows) - frozen
+    title = t("network.title_frozen" if frozen else "network.title", parameters=parameters, frozen=frozen)
+    with st.expander(title if rows else t("network.no_title"), expanded=open):
         views = {name: t(f"network.{name}") for name in VIEWS if rows or name != "overview"}
         view = st.segmented_control(
             t("network.view"),
@@ -38,16 +43,17 @@ def panel(spec: RunSpec, source: Dataset, rows: Sequence[Row], *, open: bool) ->
         )
         shape, classes = spec.input_shape(source.shape), len(source.class_names["en"])
         if view == "overview":
-            _overview(rows, shape)
+            _overview(spec, rows, shape)
         elif view == "edit":
             editor.editor(spec.layers, shape, classes)
         else:
             _activations()
 
 
-def _overview(rows: Sequence[Row], shape: Shape) -> None:
+def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
     """What each layer makes of one image, and what it costs."""
-    names = [t("network.image"), *(str(row.layer) for row in rows)]
+    taken = " · " + t("network.frozen" if spec.frozen else "network.taken")
+    names = [t("network.image"), *(f"{row.layer}{taken if row.number <= spec.taken else ''}" for row in rows)]
     shapes = [shape, *(row.shape for row in rows)]
     steps = [f"{name} ({shape_text(shape)})" for name, shape in zip(names, shapes, strict=True)]
     st.html(diagram(names, shapes, t("network.alt", steps=", ".join(steps))))
@@ -66,7 +72,7 @@ def _overview(rows: Sequence[Row], shape: Shape) -> None:
         width="stretch",
         hide_index=True,
     )
-    parameters, statistics = sum(row.parameters for row in rows), sum(row.statistics for row in rows)
+    parameters, statistics = sum(row.parameters for row in rows[spec.frozen :]), sum(row.statistics for row in rows)
     words = t("network.totals", parameters=parameters, macs=sum(row.macs for row in rows))
     st.caption(words + (" " + t("network.statistics", count=statistics) if statistics else ""))
 
@@ -147,6 +153,21 @@ def test_use_notice(spec: RunSpec) -> None:
         st.info(t("test_use.notice_watched"))
     if spec.test_use == "selected":
         st.warning(t("test_use.notice_selected"))
+
+
+def taken_notice(run: Run, report: Report) -> None:
+    """Say which layers a finished run took over from another, and whether the frozen ones are still what they were."""
+    if not run.spec.taken:
+        return
+    slots = {"count": run.spec.taken, "run": run_label(run.spec.weights_from)}
+    if report.frozen_unchanged is None:
+        st.caption(t("taken.joint", **slots))
+    elif report.frozen_unchanged:
+        started = next(event for event in server.events(run) if isinstance(event, Started))
+        slots |= {"trainable": started.parameters - started.frozen, "frozen": started.frozen}
+        st.caption(t("taken.frozen", sha256=report.frozen_after, **slots))
+    else:
+        st.error(t("taken.changed", before=report.frozen_before, after=report.frozen_after))
 
 
 def _fetch(source: Dataset) -> None:

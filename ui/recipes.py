@@ -11,18 +11,20 @@ import streamlit as st
 from core.datasets import dataset
 from core.events import Epoch
 from core.recipes import PUBLISHED, RECIPES, Variant
-from core.recipes.results import Result, Row, epochs_to
+from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from core.verdict import SEEDS, Verdict, Word
 from ui import form, live, network, server
-from ui.choice import data_name
+from ui.choice import data_name, run_label
 from ui.text import number, percent, t
 
 CHOSEN = "recipes.chosen"  # the recipe that the reader looks at, also after a look at another page
 LISTED = 6  # of a recipe's runs
-WHOLE = ("errors", "parameters", "best_epoch", "epochs_to_98")  # figures that are counts
+SHOWN = 8  # of a sha256's signs; the page Evaluate shows all
+# Figures that are counts.
+WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch", "epochs_to_98")
 SIGNS: dict[Word, tuple[str, str]] = {
     "reproduced": ("✓", "green"),
     "better": ("▲", "blue"),
@@ -68,15 +70,13 @@ def panel(name: str, rows: Sequence[Row]) -> None:
     """One recipe: its figures with what is wrong with them, what it assumes, a click to run it, and its runs."""
     row = next(row for row in rows if row.recipe == name and row.is_own)
     one, variant = RECIPES[name], row.variant
-    spec, source = one.spec(variant), dataset(row.data)
     st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
-    _buttons(spec, row, data_are_here=network.data_are_here(source))
-    _runs(name, variant)
+    _offer(row, rows)
     _figures(row)
     for figure, key in one.errata:
         whose = f"**{t(f'figure.{figure}')} {_said(figure, one.figures[figure])}:** " if figure else ""
         st.markdown(f"⚠ {whose}{t(key)}")
-    network.test_use_notice(spec)
+    network.test_use_notice(one.spec(variant))
     if one.assumed:
         st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
     for other in rows:
@@ -147,6 +147,21 @@ def _figures(row: Row) -> None:
     st.dataframe(cells, hide_index=True, width="stretch")
 
 
+def _offer(row: Row, rows: Sequence[Row]) -> None:
+    """A click to run the recipe, and its runs; before the recipe whose run it needs is done, those of that one."""
+    try:
+        spec = ready_spec(row.recipe, row.variant, server.handles())
+    except Refusal:
+        needed = RECIPES[row.recipe].weights_from
+        st.info(t("recipes.needs", name=row.recipe, needed=needed))
+        _offer(next(other for other in rows if other.recipe == needed and other.is_own), rows)
+        return
+    if spec.taken:
+        st.caption(t("recipes.taken", count=spec.taken, run=run_label(spec.weights_from)))
+    _buttons(spec, row, data_are_here=network.data_are_here(dataset(row.data)))
+    _runs(row.recipe, row.variant)
+
+
 def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
     used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
@@ -203,6 +218,9 @@ def _run(run: Run, status: Status) -> None:
     words = [t("recipes.seed", seed=run.spec.seed)]
     if report:
         words.append(percent(report.accuracy, 2))
+        if report.frozen_unchanged is not None:
+            said = "recipes.unchanged" if report.frozen_unchanged else "recipes.changed"
+            words.append(t(said, sha256=report.frozen_after[:SHOWN]))
     elif epochs:
         words.append(t("train.epoch_of", epoch=epochs[-1].epoch, epochs=run.spec.epochs))
     left, middle, right = st.columns([2, 3, 3], vertical_alignment="center")

@@ -14,7 +14,7 @@ import streamlit as st
 from core.evaluate import ClassMeasures, Measure, Measures, most_confused, resamples
 from core.events import Report
 from core.store import Run
-from ui import certainty, charts, errors, server, versus
+from ui import certainty, charts, errors, network, server, versus
 from ui.choice import architecture_name, data_name, one_of
 from ui.tables import offer_csv
 from ui.text import interval, language, number, percent, t
@@ -32,6 +32,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     assert answers
     loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
+    network.taken_notice(run, report)
     view = one_of("view", VIEWS)
     if view == "fails":
         left, right = st.columns([1, 1], gap="large")

@@ -38,8 +38,8 @@ def recipe(name: str) -> Recipe:
 
 
 def repeated_by(spec: RunSpec) -> tuple[str, Variant] | None:
-    """The published recipe and variant that a spec repeats, whatever its seed, and however the run was made."""
-    return _variants().get(spec.model_copy(update={"seed": 0}))
+    """The published recipe and variant that a spec repeats, whatever its seed and the run that it takes layers from."""
+    return _variants().get(spec.model_copy(update={"seed": 0, "weights_from": ""}))
 
 
 @functools.cache

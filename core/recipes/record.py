@@ -33,6 +33,7 @@ class Recipe:
     errata: tuple[tuple[str, str], ...] = ()  # (the figure that it concerns, or "" for none; its text key)
     honest: Mapping[str, Any] = field(default_factory=lambda: HONEST)  # what is put in the place of values
     short_epochs: int = 3
+    weights_from: str = ""  # the recipe whose run, of the same variant, the first layers are taken from
 
     @property
     def variants(self) -> tuple[Variant, ...]:

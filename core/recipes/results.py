@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from core.events import Epoch, Report, Started, TestUse
-from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, repeated_by
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
+from core.refusal import Refusal
+from core.spec import RunSpec
 from core.store import Run
 from core.verdict import Verdict, judged
 
@@ -36,10 +41,16 @@ class Result(BaseModel):
     balanced_accuracy: float
     recall: tuple[float | None, ...]  # of each class; None for one without test images
     parameters: int
+    frozen_parameters: int = 0  # of them, those that did not train
     seconds: float  # of training
     machine: str
     versions: dict[str, str]
     date: str  # YYYY-MM-DD, UTC
+
+    @property
+    def trainable_parameters(self) -> int:
+        """The others."""
+        return self.parameters - self.frozen_parameters
 
     def figure(self, name: str) -> float | None:
         """What was measured of a figure as `Recipe.figures` names it; None where it was not reached."""
@@ -87,6 +98,28 @@ class Row:
         return statistics.mean(values) if values else None
 
 
+def ready_spec(name: str, variant: str, runs: Iterable[Run], **others: Any) -> RunSpec:
+    """A recipe's variant as it can be run: see `Recipe.spec`, and with a run to take its first layers from, if it does.
+
+    That is the newest finished one of the recipe that it names among `runs`, newest first, unless `others` name one.
+    Raises: Refusal, if there is none.
+    """
+    source = recipe(name).weights_from
+    if source and "weights_from" not in others:
+        giving = next((run for run in runs if _is_done(run, (source, variant))), None)
+        if not giving:
+            raise Refusal("error.recipe_first", name=name, source=source, variant=variant, python=sys.executable)
+        others["weights_from"] = giving.name
+    return recipe(name).spec(variant, **others)
+
+
+def _is_done(run: Run, repeats: tuple[str, str]) -> bool:
+    """Whether the run is a finished one of this recipe and variant; a damaged run is none."""
+    with contextlib.suppress(Refusal):
+        return repeated_by(run.spec) == repeats and run.is_done()
+    return False
+
+
 def epochs_to(target: float, accuracies: Sequence[float]) -> int | None:
     """The first epoch, from 1, whose accuracy (0 to 1) is at least `target`; None where none is."""
     return next((epoch for epoch, accuracy in enumerate(accuracies, start=1) if accuracy >= target), None)
@@ -115,6 +148,7 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
         balanced_accuracy=round(report.balanced_accuracy, 6),
         recall=_recall(report),
         parameters=started.parameters,
+        frozen_parameters=started.frozen,
         seconds=round(report.seconds, 1),
         machine=f"{started.device_name}, {started.threads} x {started.device}, {started.precision}",
         versions=started.versions,
@@ -135,7 +169,9 @@ def stored(path: Path = RESULTS) -> list[Result]:
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
     """Put results among the stored ones, each in the place of an older one of its seed; one line each."""
     kept = [one for row in rows([*stored(path), *results]) for one in row.results]
-    lines = ",\n".join(json.dumps(one.model_dump(), ensure_ascii=False, allow_nan=False) for one in kept)
+    lines = ",\n".join(
+        json.dumps(one.model_dump(exclude_defaults=True), ensure_ascii=False, allow_nan=False) for one in kept
+    )
     aside = path.with_suffix(".part")
     aside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     aside.replace(path)
