@@ -745,7 +745,7 @@ def telling_table(pairs: list[tuple[float, float]]) -> str:
     """One row."""
     silent, told = ([pair[place] for pair in pairs] for place in (0, 1))
     rows = ["### Telling: seconds of one LeNet epoch (54,000 images, and 6,000 of val)", ""]
-    rows += ["| nothing told or saved | as a worker does it: Steps, `control`, histograms, checkpoint | told / silent | n |"]
+    rows += ["| nothing told | as a worker does: Steps, `control`, histograms, checkpoint | told / silent | n |"]
     rows += ["|---:|---:|---:|---:|"]
     rows += [f"| {spread(silent)} | {spread(told)} | {ratio(told, silent, 3)} | {len(pairs)} |"]
     return "\n".join(rows)

@@ -178,7 +178,7 @@ class _Worker:
             if not answered:
                 return None
             probabilities, loss = answered
-            labels = torch.tensor(split.labels, dtype=torch.int16)  # enough for `npz.MOST_CLASSES`, a quarter of the size
+            labels = torch.tensor(split.labels, dtype=torch.int16)  # as many classes as a data set may have
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": labels}
         matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
         accuracy = evaluate.proportion(int(matrix.trace()), int(matrix.sum()))
