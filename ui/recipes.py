@@ -164,7 +164,6 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
     )
     if right.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
         form.fill(spec)
-        st.session_state["recipe"] = ""
         st.switch_page(server.PAGES / "train.py")
     if "refused" in st.session_state:
         refusal: Refusal = st.session_state.pop("refused")
