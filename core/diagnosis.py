@@ -11,8 +11,8 @@ from core.spec import RunSpec
 
 CHANCE = 0.1  # of the way from chance to all right: who is not further has learned next to nothing
 STUCK = 0.9  # of a layer's units or values
-RISING = 3  # epochs since the best validation loss ...
-WORSE = 1.1  # ... and how many times that loss it is now
+RISING = 5  # last epochs in each of which the validation loss ...
+WORSE = 1.1  # ... is at least so many times its best; with fewer a training that merely jumps is accused
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ def diagnose(spec: RunSpec, events: Sequence[Event]) -> list[Finding]:
 def _chance(spec: RunSpec, last: Epoch, classes: int) -> Finding | None:
     if last.val_accuracy >= 1 / classes + CHANCE * (1 - 1 / classes):
         return None
-    squashes = any(getattr(layer, "activation", "none") in ("sigmoid", "tanh") for layer in spec.layers)
-    key = "diagnosis.chance_squashed" if squashes else "diagnosis.chance"
-    slots = {"accuracy": last.val_accuracy, "epoch": last.epoch, "learning_rate": last.learning_rate}
+    functions = {getattr(layer, field, "none") for layer in spec.layers for field in ("activation", "function")}
+    key = "diagnosis.chance_squashed" if functions & {"sigmoid", "tanh"} else "diagnosis.chance"
+    slots = {"accuracy": last.val_accuracy, "epoch": last.epoch, "learning_rate": spec.learning_rate}
     return Finding(key, slots | {"classes": classes})
 
 
 def _overfitting(epochs: Sequence[Epoch]) -> Finding | None:
     best, last = min(epochs, key=lambda epoch: epoch.val_loss), epochs[-1]
-    since = last.epoch - best.epoch
-    if since < RISING or last.val_loss < WORSE * best.val_loss or last.train_loss >= best.train_loss:
+    least = min(epoch.val_loss for epoch in epochs[-RISING:])
+    if least < WORSE * best.val_loss or last.train_loss >= best.train_loss:
         return None
     return Finding("diagnosis.overfitting", {"best": best.epoch, "low": best.val_loss, "now": last.val_loss})
 

@@ -91,7 +91,8 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
     if f"{prefix}labels" not in stored:
         return None
     images = report.images if split == "test" else ""
-    return Answers(stored[f"{prefix}labels"].numpy(), stored[f"{prefix}probabilities"].numpy(), images)
+    labels = stored[f"{prefix}labels"].numpy().astype(np.int64)
+    return Answers(labels, stored[f"{prefix}probabilities"].numpy(), images)
 
 
 @dataclass(frozen=True)

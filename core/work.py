@@ -194,7 +194,8 @@ class _Worker:
             if not answered:
                 return None
             probabilities, loss = answered
-            predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": torch.tensor(split.labels)}
+            labels = torch.tensor(split.labels, dtype=torch.int16)  # as many classes as a data set may have
+            predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": labels}
         matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
         accuracy = evaluate.proportion(int(matrix.trace()), int(matrix.sum()))
         return Report(

@@ -265,9 +265,28 @@ def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor
     spec = RECIPES[name].spec()
     query = {key: value for key, value in app.query_params.items() if key in RunSpec.model_fields}
     assert checked(query) == spec
+    app.number_input(key="seed").set_value(3).run()
+    assert app.selectbox(key="recipe").value == name, "the seed is the visitor's in any case"
     app.number_input(key="epochs").set_value(2).run()
     assert app.query_params["epochs"] == "2"
     assert app.selectbox(key="architecture").value == spec.architecture
+    assert app.selectbox(key="recipe").value == "", "the form is no longer the recipe"
+    assert words.text(language, f"recipe.{name}.help") not in texts(app)
+
+
+def test_a_form_that_is_changed_on_another_page_or_by_its_layers_bears_no_recipes_name(frame):
+    app = frame()
+    app.selectbox(key="recipe").select("mnist-best").run()
+    app.switch_page(str(ROOT / "pages" / "data.py")).run()
+    app.selectbox(key="normalisation").select("unit").run()
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    assert (app.selectbox(key="recipe").value, app.query_params["schedule"]) == ("", "one_cycle")
+    app.selectbox(key="recipe").select("mnist-best").run()
+    control(app, "network.view").set_value("edit").run()
+    button(app, words.text("en", "editor.remove")).click().run()
+    button(app, words.text("en", "editor.apply")).click().run()
+    assert not app.exception
+    assert (app.selectbox(key="recipe").value, app.selectbox(key="architecture").value) == ("", "custom")
 
 
 def test_a_spec_in_the_link_fills_the_form(frame):

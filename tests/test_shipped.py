@@ -63,10 +63,11 @@ def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, 
 
 def test_the_readmes_two_commands_do_all_the_set_up_in_one_line_each():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    tests = "python -m pytest -n 2 --dist loadfile"
     set_up = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/"
-    assert lines == [f"{set_up}streamlit run app.py", f"{set_up}python -m pytest"]
+    assert lines == [f"{set_up}streamlit run app.py", f"{set_up}{tests}"]
     windows = re.findall(r"py -m venv[^`\n]*", README)
-    assert [line.rsplit("\\", 1)[-1] for line in windows] == ["streamlit run app.py", "python -m pytest"]
+    assert [line.rsplit("\\", 1)[-1] for line in windows] == ["streamlit run app.py", tests]
 
 
 def test_ci_calls_the_readmes_test_command():

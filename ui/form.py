@@ -67,16 +67,16 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fill() -> None:
     """Put the chosen recipe's values into the form; without one the form stays as it is."""
-    chosen = RECIPES.get(st.session_state["recipe"])  # a change of language brings the old language's word for "none"
-    if not chosen:
-        return
-    fill(chosen.spec())
+    name = st.session_state["recipe"]  # a change of language brings the old language's word for "none"
+    if name in RECIPES:
+        fill(RECIPES[name].spec(), name)
 
 
-def fill(spec: RunSpec) -> None:
+def fill(spec: RunSpec, recipe: str = "") -> None:
     """Put a spec into the form, but its seed, which is the visitor's. Called before the form is drawn."""
     if spec.architecture == CUSTOM:
         use_layers(spec.layers)
+    st.session_state["recipe"] = recipe
     for name in RunSpec.model_fields:
         if name not in ("layers", "seed"):  # an architecture's name stands for its layers
             st.session_state[name] = _shown(name, getattr(spec, name))
@@ -85,6 +85,12 @@ def fill(spec: RunSpec) -> None:
 def use_layers(layers: Layers) -> None:
     """Put layers into the form as the visitor's own. Called by a click, before the page is drawn."""
     st.session_state["architecture"], st.session_state["layers"] = CUSTOM, _lines(layers)
+    _leave_recipe()
+
+
+def _leave_recipe() -> None:
+    """Take the recipe's name off a form that is no longer it."""
+    st.session_state["recipe"] = ""
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -104,6 +110,8 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     field, start = RunSpec.model_fields[name], _start(name)
     label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
     common: dict[str, Any] = {"key": name, "help": t(f"spec.{name}.help"), "persist_state": "session"}
+    if name != "seed":  # the visitor's, whatever the recipe
+        common["on_change"] = _leave_recipe
     if name == "data":
         titles = {key: known.title for key, known in datasets().items()}
         return _select(label, titles, start, common)

@@ -135,10 +135,12 @@ def _figures(row: Row) -> None:
             st.caption(t("recipes.open", most=SEEDS))
     names = list(RECIPES[row.recipe].figures)
     measured = {name: _said(name, row.measured(name)) for name in names if row.results} | {"accuracy": _accuracy(row)}
-    if row.results and row.measured("epochs_to_98") is None:
-        measured["epochs_to_98"] = _reached(max(row.results, key=lambda one: max(one.val_accuracy)), 0.98)
-    elif missing := [one for one in row.results if one.figure("epochs_to_98") is None]:
-        measured["epochs_to_98"] += f" ({len(row.results) - len(missing)}/{len(row.results)})"
+    if "epochs_to_98" in names and row.results:
+        reached = [one for one in row.results if one.figure("epochs_to_98") is not None]
+        if not reached:
+            measured["epochs_to_98"] = _reached(max(row.results, key=lambda one: max(one.val_accuracy)), 0.98)
+        elif len(reached) < len(row.results):
+            measured["epochs_to_98"] += f" ({len(reached)}/{len(row.results)})"
     cells = {
         t("recipes.figure"): [t(f"figure.{name}") for name in names],
         t("recipes.reported"): [_reported(row.recipe, name) for name in names],
@@ -177,7 +179,6 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
     )
     if right.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
         form.fill(spec)
-        st.session_state["recipe"] = ""
         st.switch_page(server.PAGES / "train.py")
     if "refused" in st.session_state:
         refusal: Refusal = st.session_state.pop("refused")
