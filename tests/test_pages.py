@@ -728,7 +728,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
 def test_a_recipe_opens_in_train_with_the_whole_form_filled_in(frame, name, variant):
     app = frame("recipes", recipe=name)
     control(app, "variant").set_value(variant).run()
-    assert next(one for one in app.button if one.label.startswith("Run it")).disabled, "the data are not here"
+    assert next(one for one in app.button if one.label.startswith(f"Run {name} (")).disabled, "the data are not here"
     button(app, "Open in Train").click().run()
     assert not app.exception
     assert app.title[0].value == "Train"
@@ -766,7 +766,7 @@ def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(fr
     assert f"seed 900 · {words.percent(result.accuracy, 2, language='en')}" in texts(app)
     assert "seed 901" in texts(app)
 
-    next(one for one in app.button if one.label.startswith("Run it")).click().run()
+    next(one for one in app.button if one.label.startswith("Run 000-c (")).click().run()
     assert not app.exception
     new = store.runs()[0]
     assert new.spec == RECIPES["000-c"].spec("honest", seed=new.spec.seed)

@@ -169,7 +169,7 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
     left, right = st.columns(2)
     left.button(
-        t("recipes.run", seed=seed),
+        t("recipes.run", name=row.recipe, seed=seed),
         icon=":material/play_arrow:",
         type="primary",
         width="stretch",
@@ -219,9 +219,6 @@ def _run(run: Run, status: Status) -> None:
     words = [t("recipes.seed", seed=run.spec.seed)]
     if report:
         words.append(percent(report.accuracy, 2))
-        if report.frozen_unchanged is not None:
-            said = "recipes.unchanged" if report.frozen_unchanged else "recipes.changed"
-            words.append(t(said, sha256=report.frozen_after[:SHOWN]))
     elif epochs:
         words.append(t("train.epoch_of", epoch=epochs[-1].epoch, epochs=run.spec.epochs))
     left, middle, right = st.columns([2, 3, 3], vertical_alignment="center")
@@ -230,6 +227,9 @@ def _run(run: Run, status: Status) -> None:
     page, label = ("evaluate", "recipes.see") if report else ("train", "recipes.watch")
     icon = ":material/arrow_forward:"
     right.page_link(server.PAGES / f"{page}.py", label=t(label), icon=icon, query_params={"run": run.name})
+    if report and report.frozen_unchanged is not None:
+        said = "recipes.unchanged" if report.frozen_unchanged else "recipes.changed"
+        st.caption(t(said, before=report.frozen_before[:SHOWN], after=report.frozen_after[:SHOWN]))
 
 
 def _reported(name: str, figure: str) -> str:
