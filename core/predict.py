@@ -13,7 +13,6 @@ import numpy as np
 
 from core.datasets import Split, datasets
 from core.drawing import Prepared, fit_picture, prepare, stands_apart
-from core.events import Started
 from core.refusal import Refusal
 from core.splits import resized
 from core.store import Run
@@ -97,19 +96,17 @@ def can_be_drawn_for(run: Run) -> bool:
 
 
 def open_model(run: Run) -> Model:
-    """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged."""
+    """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or of an early version."""
     from core.train import below, new_model
 
-    started = run.last(Started)
-    if not started:
+    report, saved = run.report(), run.checkpoints()
+    if not report and not saved:
         raise Refusal("error.no_model_yet", run=run.name)
-    if report := run.report():
+    started = run.started()
+    if report:
         file, epoch = report.model, report.best_epoch
         weights, _ = run.load(file, report.model_sha256)
     else:
-        saved = run.checkpoints()
-        if not saved:
-            raise Refusal("error.no_model_yet", run=run.name)
         file, epoch = saved[-1].checkpoint, saved[-1].epoch
         tensors, _ = run.load(file, saved[-1].sha256)
         weights = below("model.", tensors)

@@ -228,7 +228,7 @@ def _canvas() -> np.ndarray | None:
 def _test_image(run: Run) -> np.ndarray | None:
     """One of the test images of the run's data, by its number: a drawing for those who have no hand free."""
     try:
-        test = server.splits(run.spec).test
+        test, names = server.splits(run.spec).test, server.class_names(run, language())
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return None
@@ -239,10 +239,10 @@ def _test_image(run: Run) -> np.ndarray | None:
         st.session_state["image"] = int(np.random.default_rng().integers(last + 1))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        index = st.number_input(t("draw.image", last=last), 0, last, key="image", width=200)
+        index = st.number_input(t("draw.image", last=last), 0, last, key="image", width=330)
         st.button(t("draw.random"), icon=":material/casino:", on_click=another)
     label = int(test.labels[index])
-    true = t("draw.true", said=t("draw.class", digit=label, label=run.class_names(language())[label]))
+    true = t("draw.true", said=t("draw.class", digit=label, label=names[label]))
     gallery(test.images[index][None], [true], side=PICTURE)
     return test.images[index][0]
 
