@@ -73,7 +73,7 @@ def panel(runs: Sequence[Run]) -> None:
             )
             in_round = mode == "pad" and keeping.say_what_is_asked(models, without)
             if not pictures and not in_round:
-                st.info(t("draw.empty"))
+                st.info(t("draw.no_file" if mode == "file" else "draw.empty"))
             if answers:
                 st.subheader(agreement(answers), anchor=False)
             if mode == "pad":
@@ -194,8 +194,12 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
         label_visibility="collapsed",
         key="mode",
     )
+    shown = "flex" if mode == "canvas" else "none"
+    st.html(f"<style>div:has(> .st-key-canvas-sheet) {{ display: {shown}; }}</style>")
+    with st.container(key="canvas-sheet"):  # once shown it stays, out of sight, with all that is drawn on it
+        moved = _canvas() if mode == "canvas" or "canvas" in st.session_state else None
     if mode == "canvas":
-        return mode, _canvas()
+        return mode, _opened(moved, t("draw.mode_canvas"))  # a browser can send anything, as with a file
     if mode == "image":
         return mode, _test_image(run)
     if mode == "file":
@@ -205,8 +209,8 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
     return mode, drawing.pixels if drawing else None
 
 
-def _canvas() -> np.ndarray | None:
-    """The canvas on which what was drawn can be selected, moved, scaled and turned."""
+def _canvas() -> bytes | None:
+    """The picture on the canvas on which what was drawn can be selected, moved, scaled and turned."""
     from streamlit_drawable_canvas import st_canvas  # cannot be imported outside a running server
 
     left, right = st.columns([CANVAS, 240])
@@ -222,7 +226,7 @@ def _canvas() -> np.ndarray | None:
             return_image_data=True,
             key="canvas",
         )
-    return _opened(canvas.image_bytes, t("draw.mode_canvas"))  # a browser can send anything, as with a file
+    return canvas.image_bytes
 
 
 def _test_image(run: Run) -> np.ndarray | None:
