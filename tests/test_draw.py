@@ -182,6 +182,14 @@ def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_sheet_with
     assert page.locator(SHEET).bounding_box()["y"] == top, "what is out of sight takes no room"
 
 
+def test_a_file_of_another_kind_and_an_empty_one_are_refused_in_words(page):
+    page.get_by_role("radio", name="Picture file").click()
+    page.get_by_text("Hand in a picture").wait_for()
+    for name, kind, content in (("moving.gif", "image/gif", b"GIF89a"), ("empty.png", "image/png", b"")):
+        page.locator("input[type=file]").set_input_files({"name": name, "mimeType": kind, "buffer": content})
+        page.get_by_text(f"{name} is damaged or is not a picture").wait_for()
+
+
 def test_a_drawing_is_labelled_by_its_key_seen_in_the_accuracy_exported_and_deleted(page, tmp_path):
     draw(page, *SEVEN)
     page.locator(ANSWER, has_text="7 · Seven").wait_for()

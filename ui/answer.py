@@ -72,7 +72,7 @@ def panel(runs: Sequence[Run]) -> None:
                 [_ask(model, picture, drawing, without) for model in models] if picture is not None and pictures else []
             )
             in_round = mode == "pad" and keeping.say_what_is_asked(models, without)
-            if not pictures and not in_round:
+            if not pictures and not in_round and mode != "image":
                 st.info(t("draw.no_file" if mode == "file" else "draw.empty"))
             if answers:
                 st.subheader(agreement(answers), anchor=False)
@@ -105,7 +105,7 @@ def _ask(model: Model, picture: np.ndarray, drawing: Prepared, without: Collecti
     image = model.image(picture, without=without)
     assert image is not None, "only what has ink is asked about"
     values = model.probabilities(image[None])[0]
-    return Answer(model, image, values, doubt(drawing, values))
+    return Answer(model, image, values, doubt(drawing, values, model.least_lead))
 
 
 # --- what the models say ----------------------------------------------------------------------------------------------
@@ -253,14 +253,14 @@ def _test_image(run: Run) -> np.ndarray | None:
 
 def _file() -> np.ndarray | None:
     """A picture file, for those who cannot draw here; dark on light or light on dark."""
-    file = st.file_uploader(t("draw.file_help"), type=["png", "jpg", "jpeg", "webp", "bmp"], key="file")
+    file = st.file_uploader(t("draw.file_help"), type="image", key="file")  # a GIF is refused in words
     return _opened(file.getvalue(), file.name) if file else None
 
 
 def _opened(content: bytes | None, name: str) -> np.ndarray | None:
     """The picture, RGBA uint8 (H, W, 4), or a sentence that says why it is refused."""
     try:
-        return open_picture(content, name) if content else None
+        return None if content is None else open_picture(content, name)
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return None
