@@ -14,7 +14,7 @@ from core import evaluate
 from core.datasets import dataset
 from core.drawing import fit_picture, open_picture, prepare
 from core.events import Report
-from core.predict import SURE, can_be_drawn_for, doubt, open_model, reads_digits
+from core.predict import FAMILIAR, SURE, can_be_drawn_for, doubt, lead, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
 from core.splits import choose
@@ -228,6 +228,23 @@ def test_what_is_drawn_but_fits_no_digit_well_is_not_answered():
     assert doubt(stroke, torn) == "doubt.unsure"
     torn[4] = SURE
     assert doubt(stroke, torn) is None
+
+
+def test_an_answer_that_leads_the_other_classes_by_less_than_vals_do_is_not_given(home):
+    stroke, sure = prepare(inked(ONE_DIGIT["one"])), np.full(10, 0.02 / 9, dtype=np.float32)
+    sure[4] = 0.98
+    (leads,) = lead(sure[None])
+    assert leads == pytest.approx(np.log(0.98 / (0.02 / 9)))
+    assert doubt(stroke, sure, leads - 0.01) is None
+    assert doubt(stroke, sure, leads + 0.01) == "doubt.unsure"
+    assert np.isfinite(lead(CERTAIN[None])).all()
+
+    run = done()
+    val = evaluate.stored_answers(run, "val")
+    assert val
+    leading = lead(val.probabilities) >= open_model(run).least_lead
+    assert leading.mean() == pytest.approx(FAMILIAR, abs=1 / len(val.labels))
+    assert open_model(left_after(9, epochs=50)).least_lead == 0
 
 
 @pytest.mark.parametrize("ground", [0, 255])
