@@ -27,7 +27,7 @@ from core.datasets import Split, dataset  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing import Prepared, prepare  # noqa: E402
 from core.evaluate import proportion  # noqa: E402
-from core.predict import SURE, Model, doubt, open_model  # noqa: E402
+from core.predict import FAMILIAR, SURE, Model, doubt, open_model  # noqa: E402
 from core.strokes import PENS, SIDE, inked  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {
@@ -139,7 +139,7 @@ def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.n
     blank = np.zeros((28, 28), dtype=np.uint8)
     images = np.stack([blank if drawing.image is None else drawing.image for drawing in drawings])[:, None]
     values = model.probabilities(images)
-    reasons = [doubt(drawing, own) or "" for drawing, own in zip(drawings, values, strict=True)]
+    reasons = [doubt(drawing, own, model.least_lead) or "" for drawing, own in zip(drawings, values, strict=True)]
     return np.array(reasons), values.argmax(axis=1)
 
 
@@ -210,7 +210,8 @@ def main() -> int:
         f"MNIST's test images, n = {len(mnist.labels):,}:",
         *enlarged(models, mnist),
         "",
-        f"What is answered with a threshold of {SURE}, and what is held back, and why:",
+        f"What is answered where the probability is {SURE} and the answer leads as those of {FAMILIAR:.0%} of val's images "
+        "do (where they are stored: not the LeNet's), and what is held back, and why:",
         *abstention(models, digits, mnist),
         "",
         f"`prepare` of {3 * SIDE} x {3 * SIDE} px of ink: {seconds(lambda: prepare(canvas))}; "

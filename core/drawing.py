@@ -265,11 +265,17 @@ def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
 
 def stands_apart(picture: Picture) -> bool:
     """Whether an empty column parts the ink in two, each more than half as high as all of it: digits side by side."""
-    picture = crop(picture)
-    empty = ~(picture > FAINTEST).any(axis=0)
-    gaps = np.flatnonzero(empty & ~np.roll(empty, 1))  # the first column of each
-    heights = [min(crop(picture[:, :at]).shape[0], crop(picture[:, at:]).shape[0]) for at in gaps]
-    return 2 * max(heights, default=0) > picture.shape[0]
+    inked = crop(picture) > FAINTEST
+    height, filled = inked.shape[0], inked.any(axis=0)
+    tops = np.where(filled, inked.argmax(axis=0), height)
+    bottoms = np.where(filled, height - inked[::-1].argmax(axis=0), 0)
+
+    def heights(along: slice) -> np.ndarray:
+        """How high the ink is from an end to each column."""
+        return (np.maximum.accumulate(bottoms[along]) - np.minimum.accumulate(tops[along]))[along]
+
+    lower = np.minimum(heights(np.s_[:]), heights(np.s_[::-1]))
+    return 2 * lower[~filled].max(initial=0) > height
 
 
 def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.datasets import Split, datasets
 from core.drawing import Prepared, fit_picture, prepare, stands_apart
-from core.events import Started
+from core.evaluate import stored_answers
 from core.refusal import Refusal
 from core.splits import resized
 from core.store import Run
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 97 % of the digits of val
+FAMILIAR = 0.99  # the share of val's images whose answers lead by what a drawing's must lead by, see `lead`
 MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more
 
 
@@ -36,6 +37,7 @@ class Model:
     digits: bool  # a drawing is prepared as MNIST's authors prepared theirs
     epoch: int  # whose weights these are
     done: bool  # False: of a run that has not finished
+    least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 of a run that is not done, or has stored no answers on val
 
     def names(self, language: str) -> tuple[str, ...]:
         """The names of the K classes; English where the language had none yet."""
@@ -64,7 +66,17 @@ class Model:
         return resized(split, self.shape[1]).images[0]
 
 
-def doubt(drawing: Prepared, probabilities: np.ndarray) -> str | None:
+def lead(probabilities: np.ndarray) -> np.ndarray:
+    """How far answers stand out, nats (N,), of probabilities (N, K): the mean log odds against each other class.
+
+    What is no digit fits none of them well; the highest probability hardly shows it, for it is of a comparison.
+    Source: Hendrycks et al. 2022, ICML (the maximum logit, here above the others' mean: softmax tells no more).
+    """
+    logs = np.sort(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), axis=1)
+    return logs[:, -1] - logs[:, :-1].mean(axis=1)
+
+
+def doubt(drawing: Prepared, probabilities: np.ndarray, least_lead: float = 0.0) -> str | None:
     """The text key of why a model had better not name a digit for this drawing; None where it may.
 
     `benchmarks/drawing.py` measures what this costs of the digits, and how much else it holds back.
@@ -72,6 +84,7 @@ def doubt(drawing: Prepared, probabilities: np.ndarray) -> str | None:
     Args:
         drawing: from `prepare`; with nothing drawn the probabilities are not looked at.
         probabilities: (K,) that the model gives to its image.
+        least_lead: the model's own.
     """
     if drawing.image is None:
         return "doubt.empty"
@@ -79,7 +92,8 @@ def doubt(drawing: Prepared, probabilities: np.ndarray) -> str | None:
         return "doubt.several"
     if drawing.image.sum() > 255 * MOST_INK:
         return "doubt.blot"
-    return "doubt.unsure" if probabilities.max() < SURE else None
+    unsure = probabilities.max() < SURE or lead(probabilities[None])[0] < least_lead
+    return "doubt.unsure" if unsure else None
 
 
 def reads_digits(run: Run) -> bool:
@@ -97,19 +111,20 @@ def can_be_drawn_for(run: Run) -> bool:
 
 
 def open_model(run: Run) -> Model:
-    """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged."""
+    """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or of an early version."""
     from core.train import below, new_model
 
-    started = run.last(Started)
-    if not started:
+    report, saved = run.report(), run.checkpoints()
+    if not report and not saved:
         raise Refusal("error.no_model_yet", run=run.name)
-    if report := run.report():
+    started = run.started()
+    least_lead = 0.0
+    if report:
         file, epoch = report.model, report.best_epoch
         weights, _ = run.load(file, report.model_sha256)
+        if val := stored_answers(run, "val"):
+            least_lead = float(np.quantile(lead(val.probabilities), 1 - FAMILIAR))
     else:
-        saved = run.checkpoints()
-        if not saved:
-            raise Refusal("error.no_model_yet", run=run.name)
         file, epoch = saved[-1].checkpoint, saved[-1].epoch
         tensors, _ = run.load(file, saved[-1].sha256)
         weights = below("model.", tensors)
@@ -128,4 +143,5 @@ def open_model(run: Run) -> Model:
         digits=reads_digits(run),
         epoch=epoch,
         done=bool(report),
+        least_lead=least_lead,
     )

@@ -147,10 +147,17 @@ class Run:
         except Refusal:
             return False
 
-    def class_names(self, language: str) -> tuple[str, ...]:
-        """The names of the K classes, as they were when the run began; English where the language had none yet."""
+    def started(self) -> Started:
+        """How a worker last took the run up, of a run that has weights. Raises: Refusal, if that cannot be read."""
         started = self.last(Started)
-        return started.class_names.get(language, started.class_names["en"]) if started else ()
+        if not started:
+            raise Refusal("error.run_unreadable", run=self.name)
+        return started
+
+    def class_names(self, language: str) -> tuple[str, ...]:
+        """The names of the K classes, see `started`; English where the language had none yet."""
+        names = self.started().class_names
+        return names.get(language, names["en"])
 
     def facts(self) -> dict[str, Any]:
         """The run in a line: `run`, `data`, `architecture`, `accuracy`, `test_use`, and its `status`."""

@@ -161,6 +161,35 @@ def test_a_drawing_is_moved_scaled_and_turned_and_the_centring_holds_it(page):
     assert drag((125, 123), (200, 200)) != uncentred
 
 
+def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_sheet_with_what_can_be_undone(page):
+    page.get_by_role("radio", name="Move and turn").click()
+    page.locator(CANVAS).wait_for()
+    draw(page, *SEVEN, sheet=CANVAS)
+    page.locator(ANSWER, has_text="7 · Seven").wait_for()
+    page.get_by_role("radio", name="Picture file").click()
+    page.get_by_text("Hand in a picture").wait_for()
+    assert not page.locator(CANVAS).is_visible()
+    page.get_by_role("radio", name="Draw", exact=True).click()
+    page.get_by_text("Draw a digit on the black square.").wait_for()
+    top = page.locator(SHEET).bounding_box()["y"]
+    page.get_by_role("radio", name="Move and turn").click()
+    page.locator(ANSWER, has_text="7 · Seven").wait_for()
+    page.locator(CANVAS).hover()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Draw a digit on the black square.").wait_for()
+    page.reload()
+    page.locator(SHEET).wait_for()
+    assert page.locator(SHEET).bounding_box()["y"] == top, "what is out of sight takes no room"
+
+
+def test_a_file_of_another_kind_and_an_empty_one_are_refused_in_words(page):
+    page.get_by_role("radio", name="Picture file").click()
+    page.get_by_text("Hand in a picture").wait_for()
+    for name, kind, content in (("moving.gif", "image/gif", b"GIF89a"), ("empty.png", "image/png", b"")):
+        page.locator("input[type=file]").set_input_files({"name": name, "mimeType": kind, "buffer": content})
+        page.get_by_text(f"{name} is damaged or is not a picture").wait_for()
+
+
 def test_a_drawing_is_labelled_by_its_key_seen_in_the_accuracy_exported_and_deleted(page, tmp_path):
     draw(page, *SEVEN)
     page.locator(ANSWER, has_text="7 · Seven").wait_for()

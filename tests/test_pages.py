@@ -550,6 +550,19 @@ def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_
     assert not any(link.proto.page == "draw" for link in frame("train", run=other.name).get("page_link"))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_whose_log_begins_in_a_way_that_cannot_be_read_says_so_wherever_it_is_asked(frame, trained, language):
+    log = trained.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"parameters":', '"weights":'))
+    said = words.text(language, "error.run_unreadable", run=trained.name)
+    for page in ("evaluate", "draw"):
+        assert frame(page, language, run=trained.name).error[0].value == said
+    app = frame("draw", language, run=trained.name)
+    next(one for one in app.get("button_group") if one.key == "mode").set_value("image").run()
+    assert not app.exception
+    assert app.error[0].value == said
+
+
 def test_a_damaged_run_is_told_and_the_others_are_shown(frame, trained):
     damaged = store.create(checked({"architecture": "mlp"}))
     (damaged.folder / "spec.json").write_bytes(b"{")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from core import evaluate
 from core.datasets import dataset
 from core.drawing import fit_picture, open_picture, prepare
 from core.events import Report
-from core.predict import SURE, can_be_drawn_for, doubt, open_model, reads_digits
+from core.predict import FAMILIAR, SURE, can_be_drawn_for, doubt, lead, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
 from core.splits import choose
@@ -97,6 +98,16 @@ def test_a_run_without_weights_has_no_model_yet(home):
     with pytest.raises(Refusal) as refused:
         open_model(run)
     assert (refused.value.key, refused.value.slots) == ("error.no_model_yet", {"run": run.name})
+
+
+def test_a_run_whose_log_begins_in_a_way_that_cannot_be_read_is_not_told_to_wait(home):
+    run = done(epochs=1)
+    log = run.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"parameters":', '"weights":'))
+    assert run.is_done()
+    for ask in (open_model, lambda run: run.class_names("en")):
+        with pytest.raises(Refusal, match="run_unreadable"):
+            ask(run)
 
 
 @pytest.mark.parametrize("layers", ["flatten, dense(5), dense(classes)", "flatten, dense(classes)"])
@@ -219,6 +230,23 @@ def test_what_is_drawn_but_fits_no_digit_well_is_not_answered():
     assert doubt(stroke, torn) is None
 
 
+def test_an_answer_that_leads_the_other_classes_by_less_than_vals_do_is_not_given(home):
+    stroke, sure = prepare(inked(ONE_DIGIT["one"])), np.full(10, 0.02 / 9, dtype=np.float32)
+    sure[4] = 0.98
+    (leads,) = lead(sure[None])
+    assert leads == pytest.approx(np.log(0.98 / (0.02 / 9)))
+    assert doubt(stroke, sure, leads - 0.01) is None
+    assert doubt(stroke, sure, leads + 0.01) == "doubt.unsure"
+    assert np.isfinite(lead(CERTAIN[None])).all()
+
+    run = done()
+    val = evaluate.stored_answers(run, "val")
+    assert val
+    leading = lead(val.probabilities) >= open_model(run).least_lead
+    assert leading.mean() == pytest.approx(FAMILIAR, abs=1 / len(val.labels))
+    assert open_model(left_after(9, epochs=50)).least_lead == 0
+
+
 @pytest.mark.parametrize("ground", [0, 255])
 def test_an_empty_sheet_is_not_answered(ground):
     sheet = np.full((336, 336, 4), ground, dtype=np.uint8)
@@ -232,6 +260,17 @@ def test_two_digits_beside_each_other_are_not_answered(side, apart, other):
     sheet = inked([line(0.2), line(0.2 + apart, to=(0.0, other)), line(0.2 + apart, to=(0.1, 0.0))], pen, side)
     assert doubt(prepare(sheet), CERTAIN) == "doubt.several"
     assert doubt(prepare(sheet, without=["crop", "width", "centre"]), CERTAIN) == "doubt.several"
+
+
+def test_a_picture_of_very_many_strokes_beside_each_other_is_not_answered_and_takes_no_time():
+    comb = np.zeros((1024, 1024), np.uint8)
+    comb[:, ::2] = 255
+    drawing, seconds = prepare(comb), []
+    for _ in range(3):  # the best of three: the machine may be busy
+        start = time.perf_counter()
+        assert doubt(drawing, CERTAIN) == "doubt.several"
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.05  # each of six models asks
 
 
 def test_a_dot_and_a_dense_scribble_are_not_answered():

@@ -27,6 +27,7 @@ SHARED = ROOT.parent / "shared" / "data"
 def test_there_are_an_mlp_a_lenet_and_a_model_for_drawings_to_start_with():
     for name in ("mlp", "lenet", "drawing"):
         assert any(name in starter for starter in STARTERS)
+    assert "drawing" in STARTERS[-1], "Draw offers the newest one first"
 
 
 @pytest.mark.parametrize("name", STARTERS)

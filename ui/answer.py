@@ -72,8 +72,8 @@ def panel(runs: Sequence[Run]) -> None:
                 [_ask(model, picture, drawing, without) for model in models] if picture is not None and pictures else []
             )
             in_round = mode == "pad" and keeping.say_what_is_asked(models, without)
-            if not pictures and not in_round:
-                st.info(t("draw.empty"))
+            if not pictures and not in_round and mode != "image":
+                st.info(t("draw.no_file" if mode == "file" else "draw.empty"))
             if answers:
                 st.subheader(agreement(answers), anchor=False)
             if mode == "pad":
@@ -105,7 +105,7 @@ def _ask(model: Model, picture: np.ndarray, drawing: Prepared, without: Collecti
     image = model.image(picture, without=without)
     assert image is not None, "only what has ink is asked about"
     values = model.probabilities(image[None])[0]
-    return Answer(model, image, values, doubt(drawing, values))
+    return Answer(model, image, values, doubt(drawing, values, model.least_lead))
 
 
 # --- what the models say ----------------------------------------------------------------------------------------------
@@ -194,8 +194,12 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
         label_visibility="collapsed",
         key="mode",
     )
+    shown = "flex" if mode == "canvas" else "none"
+    st.html(f"<style>div:has(> .st-key-canvas-sheet) {{ display: {shown}; }}</style>")
+    with st.container(key="canvas-sheet"):  # once shown it stays, out of sight, with all that is drawn on it
+        moved = _canvas() if mode == "canvas" or "canvas" in st.session_state else None
     if mode == "canvas":
-        return mode, _canvas()
+        return mode, _opened(moved, t("draw.mode_canvas"))  # a browser can send anything, as with a file
     if mode == "image":
         return mode, _test_image(run)
     if mode == "file":
@@ -205,8 +209,8 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
     return mode, drawing.pixels if drawing else None
 
 
-def _canvas() -> np.ndarray | None:
-    """The canvas on which what was drawn can be selected, moved, scaled and turned."""
+def _canvas() -> bytes | None:
+    """The picture on the canvas on which what was drawn can be selected, moved, scaled and turned."""
     from streamlit_drawable_canvas import st_canvas  # cannot be imported outside a running server
 
     left, right = st.columns([CANVAS, 240])
@@ -222,13 +226,13 @@ def _canvas() -> np.ndarray | None:
             return_image_data=True,
             key="canvas",
         )
-    return _opened(canvas.image_bytes, t("draw.mode_canvas"))  # a browser can send anything, as with a file
+    return canvas.image_bytes
 
 
 def _test_image(run: Run) -> np.ndarray | None:
     """One of the test images of the run's data, by its number: a drawing for those who have no hand free."""
     try:
-        test = server.splits(run.spec).test
+        test, names = server.splits(run.spec).test, server.class_names(run, language())
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return None
@@ -239,24 +243,24 @@ def _test_image(run: Run) -> np.ndarray | None:
         st.session_state["image"] = int(np.random.default_rng().integers(last + 1))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        index = st.number_input(t("draw.image", last=last), 0, last, key="image", width=200)
+        index = st.number_input(t("draw.image", last=last), 0, last, key="image", width=330)
         st.button(t("draw.random"), icon=":material/casino:", on_click=another)
     label = int(test.labels[index])
-    true = t("draw.true", said=t("draw.class", digit=label, label=run.class_names(language())[label]))
+    true = t("draw.true", said=t("draw.class", digit=label, label=names[label]))
     gallery(test.images[index][None], [true], side=PICTURE)
     return test.images[index][0]
 
 
 def _file() -> np.ndarray | None:
     """A picture file, for those who cannot draw here; dark on light or light on dark."""
-    file = st.file_uploader(t("draw.file_help"), type=["png", "jpg", "jpeg", "webp", "bmp"], key="file")
+    file = st.file_uploader(t("draw.file_help"), type="image", key="file")  # a GIF is refused in words
     return _opened(file.getvalue(), file.name) if file else None
 
 
 def _opened(content: bytes | None, name: str) -> np.ndarray | None:
     """The picture, RGBA uint8 (H, W, 4), or a sentence that says why it is refused."""
     try:
-        return open_picture(content, name) if content else None
+        return None if content is None else open_picture(content, name)
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return None

@@ -1,7 +1,8 @@
 """What a model sees and answers while the pen is still down: a WebSocket beside Streamlit's own.
 
 The browser sends what is on the sheet, gets the answer, and only then sends what is on it by then. Who sends faster is
-read no faster: a client has one drawing in the pool at a time, and its turn comes after everybody else's.
+read no faster: a client has one drawing in the pool at a time, and its turn comes after everybody else's. Where there
+are more clients than there is room for, who has been silent for longest makes room, and comes back with the next stroke.
 
 The launcher imports this file, so what an answer takes is imported with the first one: the start waits for none of it.
 """
@@ -32,7 +33,7 @@ PATIENCE = 60  # seconds without a drawing; the browser comes back with the next
 
 VIOLATION, LATER = 1008, 1013  # why a WebSocket is closed (RFC 6455, IANA): its rules broken; try again later
 
-_room = asyncio.Semaphore(MOST_CLIENTS)
+_clients: dict[asyncio.Task, None] = {}  # who drew last comes last
 _pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
 
 
@@ -47,19 +48,25 @@ async def live_answer(socket: WebSocket) -> None:
         await socket.close(VIOLATION)
         return
     await socket.accept()
-    language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
+    task = asyncio.current_task()
+    assert task
+    if len(_clients) == MOST_CLIENTS:
+        silent = next(iter(_clients))
+        del _clients[silent]
+        silent.cancel()
+    _clients[task] = None
     try:
-        if _room.locked():
-            await socket.send_json({"sentence": words.text(language, "draw.live_full", count=MOST_CLIENTS)})
-            await socket.close(LATER)
-            return
-        async with _room:
-            await _answer_all(socket, language)
+        await _answer_all(socket, task)
     except WebSocketDisconnect:
         pass
+    except asyncio.CancelledError:  # to make room
+        await socket.close(LATER)
+    finally:
+        _clients.pop(task, None)
 
 
-async def _answer_all(socket: WebSocket, language: str) -> None:
+async def _answer_all(socket: WebSocket, task: asyncio.Task) -> None:
+    language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
     name, without = socket.query_params.get("run", ""), socket.query_params.getlist("without")
     loop = asyncio.get_running_loop()
     while True:
@@ -72,6 +79,7 @@ async def _answer_all(socket: WebSocket, language: str) -> None:
             if socket.client_state is WebSocketState.CONNECTED:
                 await socket.close(VIOLATION)
             return
+        _clients[task] = _clients.pop(task)
         begun = loop.time()
         answer = await loop.run_in_executor(_pool, _answer, content, name, without, language)
         await socket.send_json(answer)

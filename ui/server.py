@@ -19,7 +19,7 @@ from core import drawings, preprocessing, settings, store
 from core.datasets import Splits, dataset
 from core.drawings import LabelledDrawing
 from core.evaluate import Answers, Measures, measures, stored_answers, temperature
-from core.events import Checkpoint, Epoch, Event, Report, Started, continued
+from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.predict import Model, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored
@@ -146,9 +146,13 @@ def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
 
 
 def class_names(run: Run, language: str) -> tuple[str, ...]:
-    """The names of the K classes, as they were when the run began; English where the language had none yet."""
-    started = next((event for event in events(run) if isinstance(event, Started)), None)
-    return started.class_names.get(language, started.class_names["en"]) if started else ()
+    """See `Run.class_names`, which reads the whole log. Raises: Refusal."""
+    return _class_names(run.folder, language)
+
+
+@functools.lru_cache(maxsize=4096)
+def _class_names(folder: Path, language: str) -> tuple[str, ...]:
+    return Run(folder).class_names(language)
 
 
 def measured(run: Run) -> Measures:
