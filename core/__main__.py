@@ -319,6 +319,18 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def tensorboard(options: argparse.Namespace) -> int:
+    """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
+    from core.tensorboard import write
+
+    run = _find(options.run)
+    folder = options.out / run.name
+    write(run, folder)
+    words = f"{folder}: look at it with: {sys.executable} -m tensorboard.main --logdir {options.out}"
+    _print(options, {"run": run.name, "folder": str(folder)}, words)
+    return 0
+
+
 def predict(options: argparse.Namespace) -> int:
     """What a run's model answers to picture files."""
     from core.predict import open_model
@@ -484,6 +496,9 @@ def _parser() -> argparse.ArgumentParser:
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)
     command("evaluate", evaluate).add_argument("run", help="a run's name, or its last part")
+    made = command("tensorboard", tensorboard)
+    made.add_argument("run", help="a run's name, or its last part")
+    made.add_argument("--out", type=Path, default=Path("tensorboard"), metavar="FOLDER", help="default: tensorboard")
     made = command("predict", predict)
     made.add_argument("run", help="a run's name, or its last part")
     made.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, WEBP or BMP files")

@@ -38,6 +38,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.verdict",
         "core.diagnosis",
         "core.inside",
+        "core.tensorboard",
     ),
     4: ("core.work",),
     5: ("core.workers", "core.__main__"),
