@@ -38,6 +38,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.verdict",
         "core.diagnosis",
         "core.inside",
+        "core.state_dict",
         "core.tensorboard",
     ),
     4: ("core.work",),

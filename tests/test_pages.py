@@ -256,6 +256,27 @@ def test_a_typed_confusion_matrix_says_all_that_a_report_does(frame, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_stored_parameters_that_a_network_never_uses_are_named(frame, language):
+    app = frame("check", language, architecture="lenet")
+    stored = ["conv1.weight 6 1 5 5", "conv1.bias 6", "conv2.weight 16 6 5 5", "conv2.bias 16"]
+    stored += ["conv3.weight 120 16 5 5", "conv3.bias 120", "fc1.weight 120 400", "fc1.bias 120"]
+    stored += ["fc2.weight 84 120", "fc2.bias 84", "fc3.weight 10 84", "fc3.bias 10"]
+    app.text_area(key="check-parameters").set_value("\n".join(stored)).run()
+    said = words.text(language, "check.never_used", count=48_120, stored=109_826, names="conv3")
+    assert [one.value for one in app.warning] == [said]
+    assert app.dataframe[0].value.iloc[4:7, 3].tolist() == ["✗", "✗", "6 dense"]
+    app.text_area(key="check-parameters").set_value(words.number(61_706, language=language)).run()
+    assert app.success[0].value == words.text(language, "check.all_used", count=61_706)
+    app.selectbox(key="architecture").set_value("mlp").run()
+    assert words.number(101_770 - 61_706, language=language) in app.warning[0].value
+    app.text_area(key="check-parameters").set_value("\n".join(stored)).run()
+    assert len(app.warning) == 2
+    app.text_area(key="check-parameters").set_value("conv1.weight").run()
+    assert "conv1.weight" in app.error[0].value
+    assert not app.exception
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in PUBLISHED])
 def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor(frame, name, language):
     app = frame(language=language)
