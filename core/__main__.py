@@ -23,7 +23,7 @@ from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, recipe
 from core.recipes.results import RESULTS, Row, keep, of_run, rows, stored
-from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, winner
+from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
@@ -168,28 +168,30 @@ def _repeat(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
-    """Run what is missing of a search, one training after the other, and say what each came to beside the report."""
-    search = SEARCHES[options.name]
+    """Run what is missing of a search, one training after the other; tell each stage that is done beside the report."""
+    search, told = SEARCHES[options.name], 0
     others = {field: value for field in ("data", "seed") if (value := getattr(options, field)) is not None}
     while True:
         runs = known_runs(store.runs())
         found = cells(search, accuracies_of(runs), options.variant, **others)
+        while best := winner(cell for cell in found if cell.stage == told):
+            _tell_stage(options, search.stages[told].choice, [cell for cell in found if cell.stage == told], best)
+            told += 1
         missing = next((cell.spec for cell in found if cell.measured is None), None)
         if missing is None:
-            break
+            return 0
         run = runs.get(missing) or _new_run(missing)
         run.ask("run")
         if code := _work(run, options):
             return code
-    for number, stage in enumerate(search.stages):
-        here = [cell for cell in found if cell.stage == number]
-        for cell in here:
-            best = cell == winner(here)
-            facts = {"recipe": options.name, "variant": options.variant, "stage": stage.choice, "option": cell.option}
-            facts |= {"reported": cell.reported, "measured": cell.measured, "winner": best}
-            words = f"{stage.choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
-            _print(options, facts, words + (" <- the best" if best else ""))
-    return 0
+
+
+def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell], best: Cell) -> None:
+    for cell in stage:
+        facts = {"recipe": options.name, "variant": options.variant, "stage": choice, "option": cell.option}
+        facts |= {"reported": cell.reported, "measured": cell.measured, "winner": cell == best}
+        words = f"{choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
+        _print(options, facts, words + (" <- the best" if cell == best else ""))
 
 
 def _table(options: argparse.Namespace) -> int:

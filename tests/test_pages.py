@@ -822,7 +822,7 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     assert not app.exception
     assert len({run.spec for run in store.runs()}) == len(store.runs()) == 20, "what is there goes on"
     assert left_over.control().wanted == "run"
-    assert app.button(key="search-run-002-a").label.endswith("(5)")
+    assert app.button(key="search-run-002-a").label.endswith("(9)"), "four stages"
     app.button(key="search-stop-002-c").click().run()
     assert not app.exception
     for run in store.runs():
