@@ -23,7 +23,7 @@ from core.datasets import Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, winner
+from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
@@ -179,28 +179,30 @@ def _repeat(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
-    """Run what is missing of a search, one training after the other, and say what each came to beside the report."""
-    search = SEARCHES[options.name]
+    """Run what is missing of a search, one training after the other; tell each stage that is done beside the report."""
+    search, told = SEARCHES[options.name], 0
     others = _given(options, ("data", "seed"))
     while True:
         runs = known_runs(store.runs())
         found = cells(search, accuracies_of(runs), options.variant, **others)
+        while best := winner(cell for cell in found if cell.stage == told):
+            _tell_stage(options, search.stages[told].choice, [cell for cell in found if cell.stage == told], best)
+            told += 1
         missing = next((cell.spec for cell in found if cell.measured is None), None)
         if missing is None:
-            break
+            return 0
         run = runs.get(missing) or _new_run(missing)
         run.ask("run")
         if code := _work(run, options):
             return code
-    for number, stage in enumerate(search.stages):
-        here = [cell for cell in found if cell.stage == number]
-        for cell in here:
-            best = cell == winner(here)
-            facts = {"recipe": options.name, "variant": options.variant, "stage": stage.choice, "option": cell.option}
-            facts |= {"reported": cell.reported, "measured": cell.measured, "winner": best}
-            words = f"{stage.choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
-            _print(options, facts, words + (" <- the best" if best else ""))
-    return 0
+
+
+def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell], best: Cell) -> None:
+    for cell in stage:
+        facts = {"recipe": options.name, "variant": options.variant, "stage": choice, "option": cell.option}
+        facts |= {"reported": cell.reported, "measured": cell.measured, "winner": cell == best}
+        words = f"{choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
+        _print(options, facts, words + (" <- the best" if cell == best else ""))
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -330,6 +332,18 @@ def evaluate(options: argparse.Namespace) -> int:
     lines += [" ".join(f"{count:5}" for count in row) for row in report.confusion_matrix]
     lines += _frozen(report)
     _print(options, facts, "\n".join(lines))
+    return 0
+
+
+def tensorboard(options: argparse.Namespace) -> int:
+    """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
+    from core.tensorboard import write
+
+    run = _find(options.run)
+    folder = options.out / run.name
+    write(run, folder)
+    words = f"{folder}: look at it with: {sys.executable} -m tensorboard.main --logdir {options.out}"
+    _print(options, {"run": run.name, "folder": str(folder)}, words)
     return 0
 
 
@@ -509,6 +523,9 @@ def _parser() -> argparse.ArgumentParser:
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)
     command("evaluate", evaluate).add_argument("run", help="a run's name, or its last part")
+    made = command("tensorboard", tensorboard)
+    made.add_argument("run", help="a run's name, or its last part")
+    made.add_argument("--out", type=Path, default=Path("tensorboard"), metavar="FOLDER", help="default: tensorboard")
     made = command("predict", predict)
     made.add_argument("run", help="a run's name, or its last part")
     made.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, WEBP or BMP files")

@@ -150,6 +150,14 @@ def doubt_ratio(claimed: Figure, larger: Figure, smaller: Figure) -> Doubt | Non
     return Doubt("claim.ratio", slots)
 
 
+def doubt_parameters(stated: Figure, own: int) -> Doubt | None:
+    """Whether a network has as many parameters as are stated; `own` are those that it uses."""
+    if abs(stated.value - own) <= stated.slack:
+        return None
+    key = "claim.parameters_more" if stated.value > own else "claim.parameters_fewer"
+    return Doubt(key, {"stated": stated.value, "own": own, "difference": abs(stated.value - own)})
+
+
 def doubt_count(accuracy: Figure, n: int) -> Doubt | None:
     """Whether some number of right answers among `n` gives this accuracy, rounded as it is written."""
     nearest = round(accuracy.value * n)

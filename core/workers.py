@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 
-from core import settings
+from core import settings, store
 from core.layers import text
+from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, next_runs
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
@@ -35,6 +36,7 @@ class Workers:
         self._waiting: list[Run] = []
         self._working: list[Run] = []
         self._changed = threading.Condition()
+        self._searching = threading.Lock()  # no two threads make the runs of a search at the same time
         self._closed = False
         self._spare_after = spare_after
         settings.threads()  # a setting that is no number is told at the start, not in a thread
@@ -51,6 +53,17 @@ class Workers:
             if run not in self._waiting:
                 self._waiting.append(run)
                 self._changed.notify_all()
+
+    def search(self, name: str, variant: str, **others: Any) -> None:
+        """Queue what a search of report 002 can run now; its later stages follow by themselves. Raises: Refusal."""
+        with self._searching:
+            runs = known_runs(store.runs())
+            found = cells(SEARCHES[name], accuracies_of(runs), variant, **others)
+            for spec in (cell.spec for cell in found if cell.measured is None):
+                run = runs.get(spec) or store.create(spec)
+                if self.place(run) is None or run.control().wanted == "stop":
+                    run.ask("run")
+                    self.submit(run)
 
     def place(self, run: Run) -> int | None:
         """0: being worked at; 1, 2, ...: its place in the queue; None: not here."""
@@ -85,12 +98,20 @@ class Workers:
                     process, spare = self._living(spare), None  # it may have died while it waited
                     if process:
                         self._work(process, run)
+                        self._go_on(run)
             finally:
                 with self._changed:
                     self._working.remove(run)
                     self._changed.notify_all()
         if spare:
             _end(spare)
+
+    def _go_on(self, run: Run) -> None:
+        """Queue what a search goes on with after a run of it."""
+        # A damaged run or a full disk: the search waits for the next click.
+        with self._searching, contextlib.suppress(Refusal, OSError):
+            for following in next_runs(run):
+                self.submit(following)
 
     def _living(self, spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None:
         """The waiting process, or a new one in its place if it has died; None once the workers are closed."""

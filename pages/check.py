@@ -1,4 +1,4 @@
-"""Published figures, checked: a confusion matrix's measures, and figures that cannot be as they are written."""
+"""Published figures, checked: those that cannot be, what a confusion matrix says, parameters that are never used."""
 
 import streamlit as st
 
@@ -6,8 +6,10 @@ from ui import claim
 from ui.text import t
 
 st.write(t("check.about"))
-figures, matrix = st.tabs([t("check.figures"), t("check.matrix_tab")])
+figures, matrix, parameters = st.tabs([t("check.figures"), t("check.matrix_tab"), t("check.parameters_tab")])
 with figures:
     claim.figures_panel()
 with matrix:
     claim.matrix_panel()
+with parameters:
+    claim.parameters_panel()

@@ -11,6 +11,7 @@ from core.claims import (
     doubt_accuracy_at_loss,
     doubt_columns,
     doubt_count,
+    doubt_parameters,
     doubt_ratio,
     doubts,
     figure,
@@ -68,6 +69,15 @@ def test_842_times_fewer_parameters_are_83_times():
     assert doubt
     assert round(doubt.slots["ratio"], 1) == 83.4
     assert doubt_ratio(said("83"), said("9670664"), said("115976")) is None
+
+
+def test_stated_parameters_that_a_network_has_not_are_doubted():
+    more, fewer = doubt_parameters(said("109,826"), 61_706), doubt_parameters(said("61000"), 61_706)
+    assert more
+    assert fewer
+    assert (more.key, more.slots["difference"]) == ("claim.parameters_more", 48_120)
+    assert (fewer.key, fewer.slots["difference"]) == ("claim.parameters_fewer", 706)
+    assert doubt_parameters(said("61,706"), 61_706) is None
 
 
 @pytest.mark.parametrize(

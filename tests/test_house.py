@@ -39,6 +39,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.verdict",
         "core.diagnosis",
         "core.inside",
+        "core.state_dict",
+        "core.tensorboard",
     ),
     4: ("core.work",),
     5: ("core.workers", "core.__main__"),

@@ -9,7 +9,9 @@ import shutil
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from core import drawings, store, words
@@ -145,6 +147,7 @@ def test_every_measure_comes_with_its_interval_n_and_method(frame, trained, lang
             words.number(one, 4, language=language) for one in (measure.value, measure.low, measure.high)
         )
         assert row[1:4] == (value, f"{low} – {high}", words.number(1_000, language=language))
+    assert words.text(language, "evaluate.log") in [one.label for one in app.get("download_button")]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -252,6 +255,27 @@ def test_a_typed_confusion_matrix_says_all_that_a_report_does(frame, language):
     assert words.text(language, "evaluate.confused", **slots) in texts(app)
     app.text_area(key="check-matrix").set_value("1 2 | 3").run()
     assert "2" in app.error[0].value
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_stored_parameters_that_a_network_never_uses_are_named(frame, language):
+    app = frame("check", language, architecture="lenet")
+    stored = ["conv1.weight 6 1 5 5", "conv1.bias 6", "conv2.weight 16 6 5 5", "conv2.bias 16"]
+    stored += ["conv3.weight 120 16 5 5", "conv3.bias 120", "fc1.weight 120 400", "fc1.bias 120"]
+    stored += ["fc2.weight 84 120", "fc2.bias 84", "fc3.weight 10 84", "fc3.bias 10"]
+    app.text_area(key="check-parameters").set_value("\n".join(stored)).run()
+    said = words.text(language, "check.never_used", count=48_120, stored=109_826, names="conv3")
+    assert [one.value for one in app.warning] == [said]
+    assert app.dataframe[0].value.iloc[4:7, 3].tolist() == ["✗", "✗", "6 dense"]
+    app.text_area(key="check-parameters").set_value(words.number(61_706, language=language)).run()
+    assert app.success[0].value == words.text(language, "check.all_used", count=61_706)
+    app.selectbox(key="architecture").set_value("mlp").run()
+    assert words.number(101_770 - 61_706, language=language) in app.warning[0].value
+    app.text_area(key="check-parameters").set_value("\n".join(stored)).run()
+    assert len(app.warning) == 2
+    app.text_area(key="check-parameters").set_value("conv1.weight").run()
+    assert "conv1.weight" in app.error[0].value
+    assert not app.exception
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -711,9 +735,14 @@ def stored_row(name: str, variant: str, *more: Result) -> Row:
     return next(row for row in found if (row.recipe, row.variant) == (name, variant) and row.is_own)
 
 
+def shown_in(table: Any) -> pd.DataFrame:
+    """The words of a table that sorts by the numbers behind them."""
+    return convert_arrow_bytes_to_pandas_df(table.proto.arrow_data.styler.display_values)
+
+
 def cells_of(app: AppTest, name: str, column: str) -> str:
     """A cell of the table of all recipes."""
-    table = app.dataframe[0].value.set_index(words.text("en", "recipes.recipe"))
+    table = shown_in(app.dataframe[0]).set_index(words.text("en", "recipes.recipe"))
     return table.loc[name, words.text("en", f"recipes.{column}")]
 
 
@@ -724,16 +753,30 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
     said = texts(app)
     assert words.text(language, f"recipe.{name}.help") in said
     accuracy = words.percent(one.figures["accuracy"], 2, language=language)
-    assert any(cell.startswith(accuracy) for cell in app.dataframe[0].value.iloc[:, 2])
+    assert any(cell.startswith(accuracy) for cell in shown_in(app.dataframe[0]).iloc[:, 2])
     for figure, key in one.errata:
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
     word = stored_row(name, "faithful").verdict.word
-    assert words.text(language, f"verdict.{word}") in app.dataframe[0].value.iloc[PUBLISHED.index(name), 5]
+    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 5]
     notice = f"test_use.notice_{one.spec().test_use}"
     for use in ("watched", "selected"):
         shown = words.text(language, f"test_use.notice_{use}") in said
         assert shown == (notice == f"test_use.notice_{use}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_language(frame, language):
+    table = frame("recipes", language).dataframe[0]
+    for place in (2, 3, 4):
+        numbers, said = table.value.iloc[:, place], shown_in(table).iloc[:, place]
+        assert numbers.dtype.kind == "f"
+        for number, words_of_it in zip(numbers, said, strict=True):
+            if words_of_it:
+                assert words.number(100 * number, 2, language=language).lstrip("-") in words_of_it
+            else:
+                assert np.isnan(number)
+    assert table.value.iloc[:, 2].tolist() == [RECIPES[name].figures["accuracy"] for name in PUBLISHED]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -802,16 +845,16 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until a worker reads it")
     app = frame("recipes", language)
-    tables = {len(table.value): table.value for table in app.dataframe}
+    tables = {len(table.value): table for table in app.dataframe}
     assert {12, 20} <= set(tables), "a line for each training of the report"
-    assert words.percent(0.9047, 2, language=language) in set(tables[20].iloc[:, 2])
+    assert words.percent(0.9047, 2, language=language) in set(shown_in(tables[20]).iloc[:, 2])
     left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}))
     left_over.ask("stop")
     app.button(key="search-run-002-c").click().run()
     assert not app.exception
     assert len({run.spec for run in store.runs()}) == len(store.runs()) == 20, "what is there goes on"
     assert left_over.control().wanted == "run"
-    assert app.button(key="search-run-002-a").label.endswith("(5)")
+    assert app.button(key="search-run-002-a").label.endswith("(9)"), "four stages"
     app.button(key="search-stop-002-c").click().run()
     assert not app.exception
     for run in store.runs():

@@ -1,22 +1,42 @@
 """The searches of report 002: the trainings they need, the way from stage to stage, and what is not done twice."""
 
+import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from core import store
 from core.__main__ import main
-from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, winner
+from core.events import Checkpoint, Started
+from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, next_runs, time_left, winner
 from core.work import work
+from core.workers import Workers
+from tests.browser import ROOT
+from tests.conftest import wait_for
 
 STAGED, GRID = SEARCHES["002-a"], SEARCHES["002-c"]
+BLOOD = {"variant": "short", "data": "blood"}
+SERVER = """
+import pathlib, sys
+from core.store import Run
+from core.workers import Workers
+workers = Workers(2, spare_after=0)
+workers.submit(Run(pathlib.Path(sys.argv[1])))
+workers.search("002-a", "short", data="blood")
+sys.stdin.read()
+"""
 
 
 def test_the_staged_search_takes_twelve_trainings_nine_with_reuse_and_the_reports_path():
     figures = {}
-    while missing := [cell for cell in cells(STAGED, figures) if cell.measured is None]:
+    while missing := [cell for cell in cells(STAGED, figures.get) if cell.measured is None]:
         figures |= {cell.spec: cell.reported for cell in missing}
-    found = cells(STAGED, figures)
+    found = cells(STAGED, figures.get)
     assert (len(found), len({cell.spec for cell in found})) == (12, 9)
     best = [winner(cell for cell in found if cell.stage == stage) for stage in range(4)]
     assert [cell.option for cell in best if cell] == [4096, "relu", 0.25, "sgd"]
@@ -25,15 +45,15 @@ def test_the_staged_search_takes_twelve_trainings_nine_with_reuse_and_the_report
 
 
 def test_a_stage_is_known_once_the_one_before_it_is_measured():
-    assert [cell.stage for cell in cells(STAGED, {})] == 5 * [0]
-    figures = {cell.spec: cell.reported for cell in cells(STAGED, {})}
-    second = cells(STAGED, figures)[5:]
+    assert [cell.stage for cell in cells(STAGED, {}.get)] == 5 * [0]
+    figures = {cell.spec: cell.reported for cell in cells(STAGED, {}.get)}
+    second = cells(STAGED, figures.get)[5:]
     assert [(cell.option, cell.measured) for cell in second] == [("relu", 0.8832), ("sigmoid", None)]
     assert winner(second) is None
 
 
 def test_the_grid_has_twenty_cells_with_the_best_at_64_filters_of_9():
-    found = cells(GRID, {})
+    found = cells(GRID, {}.get)
     assert len({cell.spec for cell in found}) == 20
     assert max(found, key=lambda cell: cell.reported).option == (64, 9)
     spec = GRID.spec({"convolution": (64, 9)})
@@ -44,29 +64,119 @@ def test_the_grid_has_twenty_cells_with_the_best_at_64_filters_of_9():
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_short_search_takes_a_minute_at_most(name):
     search = SEARCHES[name]
-    spec = cells(search, {}, "short")[0].spec
+    spec = cells(search, {}.get, "short")[0].spec
     assert spec.time_limit
     assert spec.time_limit * sum(len(stage.reported) for stage in search.stages) <= 60
 
 
-def test_a_search_that_was_broken_off_goes_on_without_repeating_what_is_done(home, capsys):
-    first, second = (cell.spec for cell in cells(GRID, {}, "short", data="tiny")[:2])
-    done, begun = store.create(first), store.create(second)
-    assert work(str(done.folder)) == "done"
-    begun.ask("stop")
-    before = (done.folder / "events.jsonl").read_bytes()
-    assert known_runs(store.runs()) == {first: done, second: begun}
+# --- one click, four stages -------------------------------------------------------------------------------------------
 
-    command = ["recipes", "run", "002-c", "--variant", "short", "--data", "tiny", "--json"]
+
+@pytest.fixture
+def blood(home, tmp_path, monkeypatch):
+    """Data of BloodMNIST's layout, made up: 28 x 28 in colour, eight classes, with a val split."""
+    generator, arrays = np.random.default_rng(0), {}
+    for part, count in {"train": 64, "val": 24, "test": 16}.items():
+        labels = np.arange(count) % 8
+        arrays[f"{part}_images"] = generator.integers(0, 200, (count, 28, 28, 3), dtype=np.uint8)
+        arrays[f"{part}_images"][np.arange(count), labels] += 55
+        arrays[f"{part}_labels"] = labels.astype(np.uint8)
+    np.savez(tmp_path / "blood.npz", **arrays)
+    monkeypatch.setenv("BANCADA_DATA", str(tmp_path))
+
+
+def found_now():
+    return cells(STAGED, accuracies_of(known_runs(store.runs())), **BLOOD)
+
+
+def lines_of(runs):
+    return {run: (run.folder / "events.jsonl").read_bytes() for run in runs}
+
+
+def is_finished():
+    found = found_now()
+    return len(found) == 12 and all(cell.measured is not None for cell in found)
+
+
+def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_what_is_done(blood, capsys):
+    runs = [store.create(cell.spec) for cell in found_now()]
+    assert [next_runs(run) for run in runs] == 5 * [[]], "none is done"
+    for run in runs[:4]:
+        assert work(str(run.folder)) == "done"
+        assert next_runs(run) == []
+    runs[4].ask("stop")
+    assert work(str(runs[4].folder)) == "stopped"
+    assert next_runs(runs[4]) == []
+    runs[4].ask("run")
+    assert work(str(runs[4].folder)) == "done"
+    (following,) = next_runs(runs[4])
+    best = winner(found_now()[:5])
+    assert best
+    assert following.spec == STAGED.spec({**STAGED.start, "width": best.option, "activation": "sigmoid"}, **BLOOD)
+    assert next_runs(runs[4]) == [], "it is there already"
+    before = lines_of(runs)
+
+    command = ["recipes", "run", "002-a", "--variant", "short", "--data", "blood", "--json"]
     assert main(command) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line for line in lines if "stage" in line]
-    assert [tuple(line["option"]) for line in told] == list(GRID.stages[0].reported)
-    accuracies = accuracies_of(known_runs(store.runs()))
-    assert [line["measured"] for line in told[:2]] == [accuracies[first], accuracies[second]]
-    assert sum(line["winner"] for line in told) == 1
-    assert len(store.runs()) == 20
-    assert (done.folder / "events.jsonl").read_bytes() == before
-
+    assert is_finished()
+    assert lines_of(runs) == before
+    assert len(store.runs()) == len({run.spec for run in store.runs()}) == 9
+    told = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "stage" in line]
+    assert [line["measured"] for line in told] == [cell.measured for cell in found_now()]
+    assert [line["stage"] for line in told if line["winner"]] == ["width", "activation", "dropout", "optimizer"]
     assert main(command) == 0, "all is done: nothing is left to train"
-    assert len(store.runs()) == 20
+    assert len(store.runs()) == 9
+
+
+def test_a_run_that_is_killed_goes_on_if_it_got_further_and_else_waits(blood):
+    run = store.create(found_now()[0].spec)
+    looks = itertools.count()
+    assert work(str(run.folder), leaving=lambda: next(looks) == 1) == "interrupted"
+    assert run.last(Checkpoint)
+    assert next_runs(run) == [run]
+    assert work(str(run.folder), leaving=lambda: True) == "interrupted"
+    assert next_runs(run) == [], "nothing was done since"
+
+
+def test_one_call_runs_all_four_stages_though_the_server_and_then_a_worker_are_killed(blood):
+    first, second = (store.create(cell.spec) for cell in found_now()[:2])
+    first.ask("batch")
+    with subprocess.Popen([sys.executable, "-c", SERVER, first.folder], cwd=ROOT, stdin=subprocess.PIPE) as server:
+        wait_for(lambda: first.last(Checkpoint) and second.is_done())
+        server.kill()
+    wait_for(lambda: not any(run.is_held() for run in store.runs()))
+    done = [run for run in store.runs() if run.is_done()]
+    before = lines_of(done)
+    assert len(store.runs()) == 5
+    assert first.status() == "interrupted"
+
+    workers = Workers(2, spare_after=0)
+    try:
+        first.ask("batch")
+        workers.submit(first)
+        workers.search("002-a", **BLOOD)
+        assert len(store.runs()) == 5
+        wait_for(lambda: isinstance(first.latest(), Checkpoint) and first.last(Started).step == 1)  # pyright: ignore
+        os.kill(first.last(Started).pid, signal.SIGKILL)  # pyright: ignore
+        wait_for(lambda: first.last(Started).step == 2)  # pyright: ignore
+        first.ask("run")
+        wait_for(is_finished, 120)
+    finally:
+        workers.close()
+    assert lines_of(done) == before
+    assert len(store.runs()) == len({run.spec for run in store.runs()}) == 9
+    stages = [[cell for cell in found_now() if cell.stage == stage] for stage in range(4)]
+    path = [best for stage in stages if (best := winner(stage))]
+    assert [cell.spec for cell in stages[3] if cell.option == "sgd"] == [path[2].spec]
+
+
+def test_the_time_left_counts_the_trainings_that_wait_and_the_stages_to_come(blood):
+    run = store.create(found_now()[0].spec)
+    assert time_left(STAGED, found_now(), {run.spec: run.events()}) is None
+    assert work(str(run.folder)) == "done"
+    report, limit = run.report(), run.spec.time_limit
+    assert report
+    assert limit
+    seconds = [min(report.seconds * width / 256, limit) for width in (512, 1024, 2048, 4096)]
+    left = time_left(STAGED, found_now(), {run.spec: run.events()})
+    assert left == pytest.approx(sum(seconds) + 4 * seconds[-1]), "and four more as wide as the widest"

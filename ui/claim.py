@@ -1,20 +1,29 @@
-"""Figures that somebody has published, checked: what they rule out, and what a confusion matrix alone says."""
+"""Figures that somebody has published, checked: what they rule out, and what a matrix or stored parameters say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from core.claims import Claim, Doubt, Figure, doubts, figure, figures, read_matrix
+from core.claims import Claim, Doubt, Figure, doubt_parameters, doubts, figure, figures, read_matrix
+from core.datasets import dataset
 from core.evaluate import measures
+from core.layers import shape_text
 from core.refusal import Refusal
-from ui import result
+from core.spec import checked
+from core.state_dict import Parameter, parameters_of, read_state_dict, used
+from ui import form, result
 from ui.text import language, number, t
 
 FIGURES = (("accuracy", "loss", "n"), ("larger", "smaller", "ratio"))
 COLUMNS = ("precision", "recall")
+PRINT_SHAPES = """import torch
+
+for name, value in torch.load("model.pt", weights_only=True).items():
+    print(name, *value.shape)"""
 
 
 def figures_panel() -> None:
@@ -60,6 +69,77 @@ def matrix_panel() -> None:
         st.error(t(refusal.key, **refusal.slots))
         return
     _say(matrix)
+
+
+def parameters_panel() -> None:
+    """How many parameters are stated or which are stored, and what the network that the form holds makes of them."""
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        values = form.fields(["data", "image_size", "architecture", "layers"])
+    with right:
+        written = st.text_area(
+            t("check.parameters"),
+            key="check-parameters",
+            height=200,
+            max_chars=60_000,
+            placeholder="conv1.weight 6 1 5 5\nconv1.bias 6",
+            help=t("check.parameters_help"),
+            persist_state="session",
+        )
+        st.caption(t("check.parameters_how"))
+        st.code(PRINT_SHAPES, language="python")
+        words = (written or "").split()
+        try:
+            if len(words) == 1:
+                _say_count(figure(words[0], language()), _own(values))
+            elif words:
+                _say_parameters(read_state_dict(written or ""), _own(values))
+        except Refusal as refusal:
+            st.error(t(refusal.key, **refusal.slots))
+
+
+def _own(values: dict[str, Any]) -> list[Parameter]:
+    """The parameters of the network that the form's values describe. Raises: Refusal."""
+    spec, source = checked(values), dataset(values["data"])
+    return parameters_of(spec.layers, spec.input_shape(source.shape), len(source.class_names["en"]))
+
+
+def _say_count(stated: Figure, own: list[Parameter]) -> None:
+    doubt = doubt_parameters(stated, _count(own))
+    if doubt:
+        st.warning(_said(doubt), icon=":material/warning:")
+    else:
+        st.success(t("check.all_used", count=_count(own)), icon=":material/check:")
+
+
+def _say_parameters(stored: list[Parameter], own: list[Parameter]) -> None:
+    """What is stored and never used, what the network has besides, and each stored parameter with its layer."""
+    found = used(stored, own)
+    never, absent = [one for one in stored if one not in found], [one for one in own if one not in found.values()]
+    if never:
+        names = ", ".join(dict.fromkeys(one.module or one.name for one in never))
+        words = t("check.never_used", count=_count(never), stored=_count(stored), names=names)
+        st.warning(words, icon=":material/warning:")
+    if absent:
+        st.warning(t("check.not_stored", count=_count(absent), own=_count(own)), icon=":material/warning:")
+    if not never and not absent:
+        st.success(t("check.all_used", count=_count(own)), icon=":material/check:")
+    st.dataframe(
+        {
+            t("check.stored"): [one.name for one in stored],
+            t("network.shape"): [shape_text(one.shape) for one in stored],
+            t("network.parameters"): [number(one.count) for one in stored],
+            t("check.layer"): [
+                found[one].module.partition(".")[0].replace("_", " ") if one in found else "✗" for one in stored
+            ],
+        },
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _count(parameters: Iterable[Parameter]) -> int:
+    return sum(one.count for one in parameters)
 
 
 def _say(matrix: np.ndarray) -> None:

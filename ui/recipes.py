@@ -18,6 +18,7 @@ from core.store import Run, Status
 from core.verdict import SEEDS, Verdict, Word
 from ui import form, live, network, server
 from ui.choice import data_name, run_label
+from ui.tables import Said, sortable
 from ui.text import number, percent, t
 
 CHOSEN = "recipes.chosen"  # the recipe that the reader looks at, also after a look at another page
@@ -41,15 +42,19 @@ def table(rows: Sequence[Row]) -> str:
     linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
     start = PUBLISHED.index(linked) if linked in PUBLISHED else 0
     chosen = st.dataframe(
-        {
-            t("recipes.recipe"): [row.recipe for row in rows],
-            t("recipes.network"): [t(f"recipe.{row.recipe}.title") for row in rows],
-            t("recipes.reported"): [_reported(row.recipe, "accuracy") for row in rows],
-            t("recipes.measured"): [_accuracy(row) for row in rows],
-            t("recipes.delta"): [_delta(row.verdict) for row in rows],
-            t("recipes.verdict"): [_word(row.verdict) for row in rows],
-            t("recipes.data"): [data_name(row.data) for row in rows],
-        },
+        sortable(
+            {
+                t("recipes.recipe"): [row.recipe for row in rows],
+                t("recipes.network"): [t(f"recipe.{row.recipe}.title") for row in rows],
+                t("recipes.reported"): [
+                    (RECIPES[row.recipe].figures["accuracy"], _reported(row.recipe, "accuracy")) for row in rows
+                ],
+                t("recipes.measured"): [(row.verdict.measured, _accuracy(row)) for row in rows],
+                t("recipes.delta"): [_delta(row.verdict) for row in rows],
+                t("recipes.verdict"): [_word(row.verdict) for row in rows],
+                t("recipes.data"): [data_name(row.data) for row in rows],
+            }
+        ),
         height=35 * 12,
         hide_index=True,
         width="stretch",
@@ -97,28 +102,33 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(cells, hide_index=True, width="stretch")
+        st.dataframe(sortable(cells), hide_index=True, width="stretch")
 
 
-def _epochs(row: Row, target: float) -> list[tuple[str, ...]]:
+def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
     """A line for the report, where it says its epochs, and one for each seed."""
     figures = RECIPES[row.recipe].figures
-    lines = []
+    lines: list[tuple[str | Said, ...]] = []
+    ends = ("first_accuracy", "last_accuracy")
     if "best_epoch" in figures and row.is_own:
+        first, last = ((figures.get(name), _said(name, figures.get(name))) for name in ends)
         known = figures.get("epochs_to_98") if target == 0.98 else None
-        reached = number(known) if known else "–"
+        reached = (known, number(known) if known else "–")
         if figures["accuracy"] < target:
-            reached = t("recipes.not_reached", best=percent(figures["accuracy"], 2))
-        best = t("recipes.at_epoch", accuracy=percent(figures["accuracy"], 2), epoch=figures["best_epoch"])
-        others = [_said(name, figures.get(name)) for name in ("first_accuracy", "last_accuracy")]
-        lines.append((row.recipe, t("recipes.in_report"), others[0], reached, best, others[1]))
+            reached = (None, t("recipes.not_reached", best=percent(figures["accuracy"], 2)))
+        best = _best(figures["accuracy"], int(figures["best_epoch"]))
+        lines.append((row.recipe, t("recipes.in_report"), first, reached, best, last))
     for one in row.results:
+        first, last = ((one.figure(name), _said(name, one.figure(name))) for name in ends)
         top = max(one.val_accuracy)
-        best = t("recipes.at_epoch", accuracy=percent(top, 2), epoch=one.val_accuracy.index(top) + 1)
-        others = [_said(name, one.figure(name)) for name in ("first_accuracy", "last_accuracy")]
-        seed = t("recipes.seed", seed=one.seed)
-        lines.append((row.recipe, seed, others[0], _reached(one, target), best, others[1]))
+        reached = (epochs_to(target, one.val_accuracy), _reached(one, target))
+        best = _best(top, one.val_accuracy.index(top) + 1)
+        lines.append((row.recipe, t("recipes.seed", seed=one.seed), first, reached, best, last))
     return lines
+
+
+def _best(accuracy: float, epoch: int) -> Said:
+    return accuracy, t("recipes.at_epoch", accuracy=percent(accuracy, 2), epoch=epoch)
 
 
 def _reached(one: Result, target: float) -> str:
@@ -250,10 +260,11 @@ def _accuracy(row: Row) -> str:
     return t("test_use.mark", accuracy=words) if selected else words
 
 
-def _delta(verdict: Verdict) -> str:
+def _delta(verdict: Verdict) -> Said:
+    """The difference in percentage points."""
     if verdict.delta is None or verdict.word in ("not_comparable", "impossible"):
-        return ""
-    return ("+" if verdict.delta > 0 else "") + number(100 * verdict.delta, 2)
+        return None, ""
+    return verdict.delta, ("+" if verdict.delta > 0 else "") + number(100 * verdict.delta, 2)
 
 
 def _word(verdict: Verdict) -> str:

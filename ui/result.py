@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import tensorboard
 from core.evaluate import ClassMeasures, Measure, Measures, most_confused, resamples
 from core.events import Report
 from core.store import Run
@@ -53,6 +54,15 @@ def panel(run: Run, done: Sequence[str]) -> None:
         versus.panel(run, answers, names, [name for name in done if name != run.name])
     else:
         measures_table(measured, loss)
+        st.download_button(
+            t("evaluate.log"),
+            lambda: tensorboard.zipped(run),
+            f"{run.name}.zip",
+            "application/zip",
+            on_click="ignore",
+            help=t("evaluate.log_help"),
+            key="log",
+        )
 
 
 def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> None:

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from core import store
 from core.datasets import dataset
+from core.events import Event
 from core.recipes import Variant
-from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, winner
+from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, later, time_left, winner
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
 from ui import live, server
-from ui.text import language, number, percent, t
+from ui.tables import Said, sortable
+from ui.text import duration, language, number, percent, t
 
 DATA = "bloodmnist"
 
 
 def panel(name: str, variant: Variant) -> None:
-    """One search: what is missing of it to run, its trainings, and the heat map of a grid."""
+    """One search: what is missing of it to run, the way through its stages, its trainings, the heat map of a grid."""
     st.caption(t(f"recipe.{name}.help"))
     runs = known_runs(server.handles())
     try:
@@ -29,31 +30,36 @@ def panel(name: str, variant: Variant) -> None:
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
         return
-    _buttons(name, found, runs)
+    _buttons(name, variant, found, runs)
+    staged = len(SEARCHES[name].stages) > 1
+    if staged:
+        _path(name, found)
     left, right = st.columns([1, 1], gap="large")
     with left:
         _table(name, found)
-    if len(SEARCHES[name].stages) == 1:
+    if not staged:
         with right:
             _heat_map(found)
 
 
-def _buttons(name: str, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None:
+def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None:
     """Run what is missing, or stop; the page follows when a run begins or ends."""
-    missing = [cell.spec for cell in found if cell.measured is None]
+    search = SEARCHES[name]
     here = dataset(DATA).state()[0] == "ready"
     if not here:
         st.info(t("search.no_data"))
-    at_work = [run for spec in missing if (run := runs.get(spec)) and live.status_of(run) in live.LIVELY]
+
+    def look() -> list[Run]:
+        """The runs at work; one that is done is, too, until its worker has seen what follows it."""
+        begun = [run for cell in found if (run := runs.get(cell.spec))]
+        return [run for run in begun if server.workers().place(run) is not None or live.status_of(run) in live.LIVELY]
+
+    at_work = look()
+    idle = sum(cell.measured is None and runs.get(cell.spec) not in at_work for cell in found)
 
     def run_missing() -> None:
-        now = known_runs(server.handles())  # since the page was drawn, somebody else may have begun some
         try:
-            for spec in missing:
-                run = now.get(spec) or store.create(spec)
-                if spec not in now or live.status_of(run) not in (*live.LIVELY, "done"):
-                    run.ask("run")
-                    server.workers().submit(run)
+            server.workers().search(name, variant)
         except Refusal as refusal:
             st.session_state["refused"] = refusal  # shown beside the recipe
 
@@ -63,12 +69,12 @@ def _buttons(name: str, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None
 
     left, right = st.columns(2)
     left.button(
-        t("search.run", count=len(missing) - len(at_work)),
+        t("search.run", count=idle and idle + later(search, found)),
         key=f"search-run-{name}",
         icon=":material/play_arrow:",
         type="primary",
         width="stretch",
-        disabled=not here or len(missing) == len(at_work),
+        disabled=not here or not idle,
         on_click=run_missing,
     )
     right.button(
@@ -81,29 +87,60 @@ def _buttons(name: str, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None
     )
 
     def follow() -> None:
-        if [run for run in at_work if live.status_of(run) in live.LIVELY] != at_work:
+        if look() != at_work:
             st.rerun()
-        done, count = len(found) - len(missing), sum(len(stage.reported) for stage in SEARCHES[name].stages)
-        st.progress(done / count, t("search.done", done=done, count=count))
+        done, count = sum(cell.measured is not None for cell in found), sum(len(one.reported) for one in search.stages)
+        words = [t("search.done", done=done, count=count)]
+        begun = {cell.spec: run for cell in found if (run := runs.get(cell.spec))}
+        seconds = time_left(search, found, {spec: _told(run) for spec, run in begun.items()}) if at_work else None
+        if seconds is not None:
+            words.append(t("search.left", seconds=duration(seconds)))
+        st.progress(done / count, " · ".join(words))
 
     st.fragment(follow, run_every=live.POLL_CURVES if at_work else None, key=f"search-{name}")()
+
+
+def _told(run: Run) -> Sequence[Event]:
+    """What a run has said, of a finished one its report alone."""
+    report = run.report()
+    return [report] if report else server.events(run)
+
+
+def _path(name: str, found: Sequence[Cell]) -> None:
+    """The way of a staged search so far: what each stage has chosen, or how much of it is done."""
+    stages = SEARCHES[name].stages
+    for place, (column, stage) in enumerate(zip(st.columns(len(stages)), stages, strict=True)):
+        here = [cell for cell in found if cell.stage == place]
+        done = sum(cell.measured is not None for cell in here)
+        best = winner(here)
+        value = f"{_option(best.option)} ★" if best else "–"
+        below = percent(best.measured, 2) if best and best.measured is not None else ""
+        below = below or t("search.of_stage", done=done, count=len(stage.reported))
+        column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
 
 
 def _table(name: str, found: Sequence[Cell]) -> None:
     """Every training of the report beside what was measured; a star for the best of a stage."""
     stages = SEARCHES[name].stages
-    measured = {(cell.stage, cell.option): percent(cell.measured, 2) for cell in found if cell.measured is not None}
-    for place in range(len(stages)):
-        if best := winner(cell for cell in found if cell.stage == place):
-            measured[place, best.option] += " ★"
+    best = [winner(cell for cell in found if cell.stage == place) for place in range(len(stages))]
+    measured: dict[tuple[int, object], Said] = {
+        (cell.stage, cell.option): (cell.measured, percent(cell.measured, 2) + " ★" * (cell in best))
+        for cell in found
+        if cell.measured is not None
+    }
     lines = [
-        (t(f"search.{stage.choice}"), _option(option), percent(reported, 2), measured.get((place, option), ""))
+        (
+            t(f"search.{stage.choice}"),
+            _option(option),
+            (reported, percent(reported, 2)),
+            measured.get((place, option), (None, "")),
+        )
         for place, stage in enumerate(stages)
         for option, reported in stage.reported.items()
     ]
     names = [t(f"search.{column}") for column in ("stage", "option", "reported", "measured")]
     st.dataframe(
-        {column: [line[place] for line in lines] for place, column in enumerate(names)},
+        sortable({column: [line[place] for line in lines] for place, column in enumerate(names)}),
         hide_index=True,
         width="stretch",
         key=f"search-table-{name}",

@@ -1,11 +1,17 @@
-"""A table to take away."""
+"""A table to take away, and one whose words sort by the numbers behind them."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from ui.text import t
+
+Said = tuple[float | None, str]  # a number, and how it is shown
 
 
 def offer_csv(table: pd.DataFrame, name: str) -> None:
@@ -18,3 +24,19 @@ def offer_csv(table: pd.DataFrame, name: str) -> None:
         on_click="ignore",
         key=f"csv-{name}",
     )
+
+
+def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
+    """A table of words by column; where each has a number behind it, the column sorts by the numbers.
+
+    A column's own format would write its numbers in the browser's language, not in the page's.
+    """
+    table, formats = {}, {}
+    for name, column in columns.items():
+        pairs = [cell if isinstance(cell, tuple) else (cell, cell) for cell in column]
+        table[name] = [value for value, _ in pairs]
+        words = itertools.cycle([said for _, said in pairs])
+        formats[name] = lambda _, words=words: next(words)  # which is asked row by row
+    shown = pd.DataFrame(table).style
+    shown.format(formats)
+    return shown

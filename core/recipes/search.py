@@ -7,12 +7,17 @@ that was broken off goes on. Two stages that need the same training share it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import store
 from core.architectures import mlp, one_convolution
-from core.events import Epoch
+from core.datasets import dataset
+from core.events import Checkpoint, Epoch, Event, Report, Started, Step, seconds_left
 from core.layers import Layers, text
 from core.recipes.record import SHORT_SECONDS, VARIANTS
 from core.recipes.report_002 import HONEST, TRAINED
@@ -96,17 +101,19 @@ SEARCHES: dict[str, Search] = {
 }
 
 
-def cells(search: Search, accuracies: Mapping[RunSpec, float], variant: str = "faithful", **others: Any) -> list[Cell]:
+def cells(
+    search: Search, accuracy: Callable[[RunSpec], float | None], variant: str = "faithful", **others: Any
+) -> list[Cell]:
     """The trainings of a search as far as they are known: a stage is, once all of the one before it are measured.
 
-    `accuracies` are those on val of the trainings that are done, see `accuracies_of`.
+    `accuracy` is that on val of a training that is done, see `accuracies_of`.
     """
     choices, found = dict(search.start), []
     for number, stage in enumerate(search.stages):
         here = []
         for option, reported in stage.reported.items():
             spec = search.spec(choices | {stage.choice: option}, variant, **others)
-            here.append(Cell(number, option, spec, reported, accuracies.get(spec)))
+            here.append(Cell(number, option, spec, reported, accuracy(spec)))
         found += here
         best = winner(here)
         if best is None:
@@ -123,6 +130,40 @@ def winner(stage: Iterable[Cell]) -> Cell | None:
     return max(stage, key=lambda cell: cell.measured or 0)
 
 
+def later(search: Search, found: Sequence[Cell]) -> int:
+    """How many trainings the stages after those of `found` need; the option that comes to each is trained already."""
+    return sum(len(stage.reported) - 1 for stage in search.stages[found[-1].stage + 1 :])
+
+
+def time_left(search: Search, found: Sequence[Cell], told: Mapping[RunSpec, Sequence[Event]]) -> float | None:
+    """The training seconds that a search still needs, by what its runs have `told`; None before the first steps.
+
+    A training that has not begun is taken to need as long for each multiplication as the others, and one of a later
+    stage to be as large as the largest of the newest.
+    """
+    sizes = {cell.spec: _macs(cell.spec) for cell in found}
+    known = {spec: pair for spec in sizes if (pair := _seconds(spec, told.get(spec, ())))}
+    if not known:
+        return None
+    pace = sum(so_far + left for so_far, left in known.values()) / sum(sizes[spec] for spec in known)
+    largest = max((cell.spec for cell in found if cell.stage == found[-1].stage), key=sizes.__getitem__)
+    waiting = [spec for spec in sizes if spec not in known] + later(search, found) * [largest]
+    to_come = sum(min(pace * sizes[spec], spec.time_limit or math.inf) for spec in waiting)
+    return sum(left for _, left in known.values()) + to_come
+
+
+def _macs(spec: RunSpec) -> int:
+    source = dataset(spec.data)
+    return sum(row.macs for row in spec.table(source.shape, len(source.class_names["en"])))
+
+
+def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | None:
+    """The training seconds of a run so far and those to go; None before its first steps."""
+    so_far = next((event.seconds for event in reversed(events) if isinstance(event, Step | Epoch | Report)), 0.0)
+    left = 0.0 if events and isinstance(events[-1], Report) else seconds_left(events, spec.epochs)
+    return None if left is None else (so_far, min(left, max(0.0, (spec.time_limit or math.inf) - so_far)))
+
+
 def known_runs(runs: Iterable[Run]) -> dict[RunSpec, Run]:
     """A run for each spec that has one among `runs`, newest first: a finished one if there is any, else the newest."""
     found: dict[RunSpec, Run] = {}
@@ -133,11 +174,45 @@ def known_runs(runs: Iterable[Run]) -> dict[RunSpec, Run]:
     return found
 
 
-def accuracies_of(runs: Mapping[RunSpec, Run]) -> dict[RunSpec, float]:
-    """The val accuracy (0 to 1) of the epoch that each finished run kept. Raises: Refusal, if one is damaged."""
-    found = {}
-    for spec, run in runs.items():
-        if report := run.report():
-            kept = (event for event in run.events() if isinstance(event, Epoch) and event.epoch == report.best_epoch)
-            found[spec] = next(kept).val_accuracy
-    return found
+def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | None]:
+    """Looks up the val accuracy (0 to 1) of the epoch that a spec's run kept; None where it is not done.
+
+    Looking up raises: Refusal, if the run is damaged.
+    """
+
+    def look_up(spec: RunSpec) -> float | None:
+        run = runs.get(spec)
+        report = run.report() if run else None
+        return _val_accuracy(run, report.best_epoch) if run and report else None
+
+    return look_up
+
+
+@functools.lru_cache(maxsize=4096)
+def _val_accuracy(run: Run, epoch: int) -> float:
+    kept = (event for event in run.events() if isinstance(event, Epoch) and event.epoch == epoch)
+    return next(kept).val_accuracy
+
+
+def next_runs(run: Run) -> list[Run]:
+    """What a search goes on with once a worker has left this run of it, if it was not asked to stop.
+
+    The run itself, if its worker was killed after it had got further; the next stage, if the run's own is done with it,
+    as new runs. Raises: Refusal.
+    """
+    runs = known_runs(store.runs())
+    for search, variant in itertools.product(SEARCHES.values(), VARIANTS):
+        data, seed = run.spec.data, run.spec.seed
+        found = cells(search, accuracies_of(runs), variant, data=data, seed=seed)
+        own = next((cell for cell in found if cell.spec == run.spec), None)
+        if own and own.measured is None:
+            return [run] if run.status() == "interrupted" and _got_further(run) else []
+        if own and own.stage < found[-1].stage:
+            return [store.create(cell.spec) for cell in found if cell.spec not in runs]
+    return []
+
+
+def _got_further(run: Run) -> bool:
+    """Whether the newest worker has saved anything: one that would be killed again and again has not."""
+    since = itertools.takewhile(lambda event: not isinstance(event, Started), reversed(run.events()))
+    return any(isinstance(event, Epoch | Checkpoint) for event in since)
