@@ -2,7 +2,7 @@
 
 The browser sends what is on the sheet, gets the answer, and only then sends what is on it by then. Who sends faster is
 read no faster: a client has one drawing in the pool at a time, and its turn comes after everybody else's. Where there
-are more clients than there is room for, who has been silent for longest makes room, and comes back with the next stroke.
+are more clients than there is room for, who has been silent for longest makes room, and is back with the next stroke.
 
 The launcher imports this file, so what an answer takes is imported with the first one: the start waits for none of it.
 """

@@ -35,8 +35,8 @@ MNIST_BEST: dict[str, Any] = {
     "best_by": "last",
 }
 
-# The first was chosen among three, on people's pen digits, none of test's; of the second there was one alone. Drawings
-# come centred and with MNIST's strokes, so bending by a pixel is worth a little; twice of everything costs over a point.
+# The first was chosen among three, on people's pen digits, none of test's; of the second there was one. Drawings come
+# centred and with MNIST's strokes, so bending by a pixel is worth a little; twice of everything costs over a point.
 DRAWING_MNIST_ONLY: dict[str, Any] = MNIST_BEST | {"val_fraction": 0.02, "shift": 1, "elastic": 1}
 DRAWING: dict[str, Any] = MNIST_BEST | {
     "data": "mnist-and-drawings",
