@@ -25,6 +25,7 @@ from core.store import Run
 from core.work import work
 from tests.browser import ROOT
 from tests.test_evaluate import BLOOD_MLP
+from tests.test_recipes import result
 from ui.answer import Answer, agreement
 
 LANGUAGES = sorted(words.languages())
@@ -715,6 +716,45 @@ def cells_of(app: AppTest, name: str, column: str) -> str:
     """A cell of the table of all recipes."""
     table = app.dataframe[0].value.set_index(words.text("en", "recipes.recipe"))
     return table.loc[name, words.text("en", f"recipes.{column}")]
+
+
+def all_recipes() -> None:
+    """The page of all recipes over the rows that it is given, without the searches, which take most of its time."""
+    import streamlit as st
+
+    from ui import recipes
+
+    recipes.panel(recipes.table(st.session_state["rows"]), st.session_state["rows"])
+    recipes.epochs_table(st.session_state["rows"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("language", "accuracies"), [("en", ()), ("pt_BR", (0.6,)), ("en", (0.6, 0.985, 0.97))])
+def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, variant, language, accuracies):
+    results = [
+        result(name, seed, accuracy, variant=variant, val_accuracy=(0.5, accuracy), data=data)
+        for name in PUBLISHED
+        for seed, accuracy in enumerate(accuracies)
+        for data in (RECIPES[name].values["data"], "other-data")
+    ]
+    found = [row for row in rows(results) if row.variant == variant]
+    app = AppTest.from_function(all_recipes)
+    app.query_params["lang"], app.session_state["rows"] = language, found
+    for place, name in enumerate(PUBLISHED):
+        app.session_state["recipes-table"] = {"selection": {"rows": [place]}}
+        app.run()
+        assert not app.exception, name
+        figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
+        table, of_one, epochs = (one.value for one in app.dataframe)
+        verdict = words.text(language, f"verdict.{row.verdict.word}")
+        assert verdict in table.iloc[place, 5]
+        assert verdict in app.markdown[1].value
+        mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
+        assert table.iloc[place, 3].startswith(mean)
+        assert of_one.iloc[0, 2] == table.iloc[place, 3]
+        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
+        assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
+        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

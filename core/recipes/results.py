@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from core.events import Epoch, Report, Started, TestUse
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
@@ -162,8 +162,11 @@ def _recall(report: Report) -> tuple[float | None, ...]:
 
 
 def stored(path: Path = RESULTS) -> list[Result]:
-    """The results that are kept beside the recipes, in their order."""
-    return TypeAdapter(list[Result]).validate_json(path.read_bytes()) if path.exists() else []
+    """The results that are kept beside the recipes, or in a file, in their order. Raises: Refusal."""
+    try:
+        return TypeAdapter(list[Result]).validate_json(path.read_bytes()) if path.exists() else []
+    except ValidationError as error:
+        raise Refusal("error.results_damaged", file=str(path)) from error
 
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
