@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 import shutil
 from typing import Any
@@ -697,6 +698,19 @@ def test_errors_that_are_known_label_errors_say_what_people_see(frame, monkeypat
         assert (wanted in caption) == (seen is not None)
         marked += index in errors
     assert marked, "the shipped model errs at some of them"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("best_by", "marks"), [("val_accuracy", {"best", "last"}), ("last", {"last"})])
+def test_the_curves_of_a_finished_run_mark_the_epoch_that_was_best_and_the_last(frame, language, best_by, marks):
+    run = store.create(checked({"architecture": "mlp", "batch_size": 512, "epochs": 2, "best_by": best_by}))
+    assert work(str(run.folder)) == "done"
+    for chart in frame(language=language, run=run.name).get("vega_lite_chart"):
+        layers = json.loads(chart.proto.spec)["layer"]
+        assert sum(layer["mark"]["type"] == "rule" for layer in layers) == len(marks)
+        datasets = b"".join(one.data.data for one in chart.proto.datasets)
+        for mark in ("best", "last"):
+            assert (words.text(language, f"chart.{mark}").encode() in datasets) == (mark in marks)
 
 
 # --- recipes ----------------------------------------------------------------------------------------------------------
