@@ -746,12 +746,14 @@ def all_recipes() -> None:
 @pytest.mark.parametrize(("language", "accuracies"), [("en", ()), ("pt_BR", (0.6,)), ("en", (0.6, 0.985, 0.97))])
 def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, variant, language, accuracies):
     results = [
-        result(name, seed, accuracy, variant=variant, val_accuracy=(0.5, accuracy), data=data)
+        result(name, seed, accuracy, variant=variant, val_accuracy=(0.5, accuracy), data=data, test_use=use)
         for name in PUBLISHED
         for seed, accuracy in enumerate(accuracies)
         for data in (RECIPES[name].values["data"], "other-data")
+        for use in [RECIPES[name].spec(variant).test_use]
     ]
     found = [row for row in rows(results) if row.variant == variant]
+    looked = {row.recipe for row in found for one in row.results if one.test_use != "once"}
     app = AppTest.from_function(all_recipes)
     app.query_params["lang"], app.session_state["rows"] = language, found
     for place, name in enumerate(PUBLISHED):
@@ -769,6 +771,11 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
         assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
         assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
+        of_others = epochs.iloc[:, 1].str.endswith(", other-data")
+        assert of_others.sum() == len(PUBLISHED) * len(accuracies), "it says which data they are"
+        measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
+        assert set(measured[measured.iloc[:, 4].str.endswith("⚠")].iloc[:, 0]) == looked, "and where it is best on test"
+        assert words.text(language, "recipes.best_on_test") in texts(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
