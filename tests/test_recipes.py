@@ -146,6 +146,15 @@ def test_every_published_training_runs_and_prints_a_verdict(made_up, name):
     assert Row(name, "short", data, (result,)).verdict.word == "not_comparable"
 
 
+def test_a_run_whose_log_has_lost_its_epochs_has_no_result(made_up):
+    run = store.create(RECIPES["000-a"].spec("short", data="grey", epochs=1))
+    assert work(str(run.folder)) == "done"
+    log = run.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"event":"epoch"', '"event":"?"'))
+    assert run.is_done()
+    assert of_run(run, ("000-a", "short")) is None
+
+
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
