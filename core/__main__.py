@@ -250,7 +250,7 @@ def _measured(verdict: Verdict) -> str:
 
 
 def _figures(reported: float, measured: float | None) -> str:
-    return f"reported {reported:g}, measured " + ("none" if measured is None else f"{measured:.6g}")
+    return f"reported {reported:.10g}, measured " + ("none" if measured is None else f"{round(measured, 6):.10g}")
 
 
 def _verdict_words(verdict: Verdict) -> str:

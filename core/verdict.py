@@ -24,7 +24,7 @@ class Verdict:
 
     @property
     def is_open(self) -> bool:
-        """Whether more seeds may turn it: without a spread only `reproduced` can be said, since a spread widens it."""
+        """Whether the spread, not known yet, may turn it: it can only widen what counts as `reproduced`."""
         return self.word in ("better", "worse") and self.spread is None
 
 

@@ -15,7 +15,7 @@ from ui import charts
 THEMES = tomllib.loads((Path(__file__).resolve().parents[1] / ".streamlit/config.toml").read_text(encoding="utf-8"))[
     "theme"
 ]
-NAMES = {"train": "Treino", "val": "Validação", "steps": "Cada lote", "best": "Melhor época"}
+NAMES = {"train": "Treino", "val": "Validação", "steps": "Cada lote"}
 WORDS = {
     "true_class": "Classe verdadeira",
     "predicted_class": "Classe prevista",
@@ -98,9 +98,12 @@ def test_thousands_of_steps_are_thinned_to_what_a_browser_draws_at_ease():
     assert by_mark(chart, "line")[0]["rows"][0]["name"] == "Cada lote"
 
 
-def test_the_best_epoch_is_marked_in_words():
-    rule, word = by_mark(curves(best=3), "rule")[0], by_mark(curves(best=3), "text")[0]
-    assert rule["rows"] == word["rows"] == [{"x": 3, "name": "Melhor época"}]
+def test_the_best_and_the_last_epoch_are_marked_in_words_that_do_not_overlap():
+    chart = curves(marks={"Melhor": 3, "Última": 3})
+    rules, written = by_mark(chart, "rule"), by_mark(chart, "text")
+    wanted = [[{"x": 3, "name": "Melhor"}], [{"x": 3, "name": "Última"}]]
+    assert [one["rows"] for one in rules] == [one["rows"] for one in written] == wanted
+    assert [one["mark"]["align"] for one in written] == ["right", "left"]
 
 
 def test_a_run_without_epochs_yet_is_an_empty_chart():

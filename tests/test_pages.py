@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 import shutil
 from typing import Any
@@ -27,6 +28,7 @@ from core.store import Run
 from core.work import work
 from tests.browser import ROOT
 from tests.test_evaluate import BLOOD_MLP
+from tests.test_recipes import result
 from ui.answer import Answer, agreement
 
 LANGUAGES = sorted(words.languages())
@@ -722,6 +724,19 @@ def test_errors_that_are_known_label_errors_say_what_people_see(frame, monkeypat
     assert marked, "the shipped model errs at some of them"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("best_by", "marks"), [("val_accuracy", {"best", "last"}), ("last", {"last"})])
+def test_the_curves_of_a_finished_run_mark_the_epoch_that_was_best_and_the_last(frame, language, best_by, marks):
+    run = store.create(checked({"architecture": "mlp", "batch_size": 512, "epochs": 2, "best_by": best_by}))
+    assert work(str(run.folder)) == "done"
+    for chart in frame(language=language, run=run.name).get("vega_lite_chart"):
+        layers = json.loads(chart.proto.spec)["layer"]
+        assert sum(layer["mark"]["type"] == "rule" for layer in layers) == len(marks)
+        datasets = b"".join(one.data.data for one in chart.proto.datasets)
+        for mark in ("best", "last"):
+            assert (words.text(language, f"chart.{mark}").encode() in datasets) == (mark in marks)
+
+
 # --- recipes ----------------------------------------------------------------------------------------------------------
 
 
@@ -744,6 +759,52 @@ def cells_of(app: AppTest, name: str, column: str) -> str:
     """A cell of the table of all recipes."""
     table = shown_in(app.dataframe[0]).set_index(words.text("en", "recipes.recipe"))
     return table.loc[name, words.text("en", f"recipes.{column}")]
+
+
+def all_recipes() -> None:
+    """The page of all recipes over the rows that it is given, without the searches, which take most of its time."""
+    import streamlit as st
+
+    from ui import recipes
+
+    recipes.panel(recipes.table(st.session_state["rows"]), st.session_state["rows"])
+    recipes.epochs_table(st.session_state["rows"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("language", "accuracies"), [("en", ()), ("pt_BR", (0.6,)), ("en", (0.6, 0.985, 0.97))])
+def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, variant, language, accuracies):
+    results = [
+        result(name, seed, accuracy, variant=variant, val_accuracy=(0.5, accuracy), data=data, test_use=use)
+        for name in PUBLISHED
+        for seed, accuracy in enumerate(accuracies)
+        for data in (RECIPES[name].values["data"], "other-data")
+        for use in [RECIPES[name].spec(variant).test_use]
+    ]
+    found = [row for row in rows(results) if row.variant == variant]
+    looked = {row.recipe for row in found for one in row.results if one.test_use != "once"}
+    app = AppTest.from_function(all_recipes)
+    app.query_params["lang"], app.session_state["rows"] = language, found
+    for place, name in enumerate(PUBLISHED):
+        app.session_state["recipes-table"] = {"selection": {"rows": [place]}}
+        app.run()
+        assert not app.exception, name
+        figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
+        table, of_one, epochs = (one.value for one in app.dataframe)
+        verdict = words.text(language, f"verdict.{row.verdict.word}")
+        assert verdict in table.iloc[place, 5]
+        assert verdict in app.markdown[1].value
+        mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
+        assert table.iloc[place, 3].startswith(mean)
+        assert of_one.iloc[0, 2] == table.iloc[place, 3]
+        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
+        assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
+        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
+        of_others = epochs.iloc[:, 1].str.endswith(", other-data")
+        assert of_others.sum() == len(PUBLISHED) * len(accuracies), "it says which data they are"
+        measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
+        assert set(measured[measured.iloc[:, 4].str.endswith("⚠")].iloc[:, 0]) == looked, "and where it is best on test"
+        assert words.text(language, "recipes.best_on_test") in texts(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,10 +1,12 @@
 """Every recipe is a spec that its data take; a published one has the report's network and figures, and a verdict."""
 
+import json
+
 import numpy as np
 import pytest
 
 from core import store, words
-from core.__main__ import main
+from core.__main__ import _said, main
 from core.claims import Figure, doubt_count
 from core.datasets import DATASETS, dataset
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
@@ -144,6 +146,15 @@ def test_every_published_training_runs_and_prints_a_verdict(made_up, name):
     assert Row(name, "short", data, (result,)).verdict.word == "not_comparable"
 
 
+def test_a_run_whose_log_has_lost_its_epochs_has_no_result(made_up):
+    run = store.create(RECIPES["000-a"].spec("short", data="grey", epochs=1))
+    assert work(str(run.folder)) == "done"
+    log = run.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"event":"epoch"', '"event":"?"'))
+    assert run.is_done()
+    assert of_run(run, ("000-a", "short")) is None
+
+
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +230,50 @@ def test_the_results_beside_the_recipes_are_what_faithful_and_honest_runs_came_t
         assert one.test_use == RECIPES[one.recipe].spec(one.variant).test_use
         assert one.parameters == parameters(one.recipe)
         assert one.accuracy * one.n == pytest.approx(round(one.accuracy * one.n))
+
+
+@pytest.mark.parametrize("accuracies", [(), (0.6,), (0.6, 0.985, 0.97)], ids=["none", "one", "three"])
+def test_the_table_and_the_last_line_of_every_recipe_and_variant_say_what_was_measured(tmp_path, capsys, accuracies):
+    path = tmp_path / "results.json"
+    keep(
+        (
+            result(name, seed, accuracy, variant=variant, val_accuracy=(0.5, accuracy), data=data)
+            for name in PUBLISHED
+            for variant in VARIANTS
+            for seed, accuracy in enumerate(accuracies)
+            for data in (RECIPES[name].values["data"], "other-data")
+        ),
+        path,
+    )
+    shown = [row for row in rows(stored(path)) if row.results or row.variant == "faithful"]
+    assert len(shown) == len(PUBLISHED) * (2 * len(VARIANTS) if accuracies else 1)
+    assert main(["recipes", "table", "--store-results", str(path), "--json"]) == 0
+    for row, line in zip(shown, map(json.loads, capsys.readouterr().out.splitlines()), strict=True):
+        assert (line["recipe"], line["variant"], line["data"]) == (row.recipe, row.variant, row.data)
+        assert line["seeds"] == len(row.results) == len(accuracies)
+        assert line["measured"] == (pytest.approx(sum(accuracies) / len(accuracies)) if accuracies else None)
+        assert (line["spread"] is not None) == (len(accuracies) >= 3)
+        assert line["figures"].keys() == RECIPES[row.recipe].figures.keys()
+        if accuracies and row.variant == "faithful" and row.is_own and line["verdict"] != "impossible":
+            assert line["delta"] == pytest.approx(line["measured"] - line["reported"])
+            assert line["verdict"] in ("reproduced", "better", "worse")
+    assert main(["recipes", "table", "--store-results", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    for row, line in zip(shown, lines, strict=True):
+        parameters = next(one for one in _said(row)[1].splitlines() if one.startswith("Parameters"))
+        assert f"reported {RECIPES[row.recipe].figures['parameters']}," in parameters, "whole, even in millions"
+        selected = bool(accuracies) and row.recipe.startswith("001") and row.variant == "faithful"
+        assert (words.text("en", "test_use.mark", accuracy="") in line) == selected
+
+
+def test_a_file_that_holds_no_results_is_refused_and_left_as_it_is(tmp_path, capsys):
+    path = tmp_path / "notes.txt"
+    path.write_text("not mine")
+    assert main(["recipes", "table", "--store-results", str(path)]) == 1
+    assert str(path) in capsys.readouterr().err
+    with pytest.raises(Refusal, match="results_damaged"):
+        keep([result()], path)
+    assert path.read_text() == "not mine"
 
 
 def test_the_first_epoch_at_a_target_is_counted_from_one():

@@ -46,7 +46,7 @@ def curves(
     x_domain: tuple[float, float] | None = None,
     y_domain: tuple[float, float] | None = None,
     steps: np.ndarray | None = None,
-    best: float | None = None,
+    marks: Mapping[str, float] | None = None,
     height: int = 320,
 ) -> alt.LayerChart:
     """One line a series over the epochs, over the raw values of the steps where they are given.
@@ -55,12 +55,12 @@ def curves(
         epochs: points (epoch, value) of each series; values that are not finite are left out.
         x_title: what the horizontal axis counts.
         y_title: what the vertical axis measures.
-        names: what each series is called; `steps` and `best` too where they are given.
+        names: what each series is called; `steps` too where they are given.
         language: decides the decimal mark.
         x_domain: ends of the horizontal axis; give the planned epochs, so that a running chart keeps its axis.
         y_domain: ends of the vertical axis; by default 0 and a round number above all values of the epochs.
         steps: raw values (n, 2) of (epoch, value), epoch with its fraction; thinned to what a browser draws at ease.
-        best: the epoch to mark.
+        marks: one or two epochs to mark in their order, by what is written above them.
         height: of the chart, in pixels.
     """
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
@@ -89,10 +89,12 @@ def curves(
         faint = alt.Opacity("name:O", scale=alt.Scale(range=[0.45, 0.45]), legend=alt.Legend(title=None, orient="top"))
         line = alt.Chart(thinned.assign(name=names["steps"])).mark_line(clip=True, strokeWidth=1)
         layers.append(line.encode(x=x, y=y, opacity=faint))
-    if best is not None:
-        mark = alt.Chart(pd.DataFrame({"x": [best], "name": [names["best"]]})).encode(x=x)
+    sides: tuple[tuple[Literal["right", "left"], int], ...] = (("right", -4), ("left", 4))
+    for (name, epoch), (align, dx) in zip((marks or {}).items(), sides, strict=False):
+        mark = alt.Chart(pd.DataFrame({"x": [epoch], "name": [name]})).encode(x=x)
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
-        words = mark.mark_text(y=0, dy=-8, fontSize=FONT, color=INK)  # above the plot, where no line is
+        # Above the plot, where no line is; one to the left and one to the right, so that they never overlap.
+        words = mark.mark_text(y=0, dy=-8, align=align, dx=dx, fontSize=FONT, color=INK)
         layers.append(words.encode(text="name:N"))
     lines = alt.Chart(data)
     layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))

@@ -90,7 +90,7 @@ def panel(run: Run) -> None:
     def curves() -> None:
         events = server.events(run)
         inside.findings(run.spec, events)
-        _curves(events, epochs)
+        _curves(run.spec, events)
         inside.histograms(run.spec, events)
 
     # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
@@ -204,7 +204,7 @@ def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequenc
         run.ask("stop")
 
 
-def _curves(events: list[Event], epochs: int) -> None:
+def _curves(spec: RunSpec, events: list[Event]) -> None:
     told = [event for event in events if isinstance(event, Epoch)]
     started = _last(events, Started)
     steps = [event for event in events if isinstance(event, Step)]
@@ -212,8 +212,12 @@ def _curves(events: list[Event], epochs: int) -> None:
         return
     from ui import charts  # altair and pandas: only where there is a curve
 
-    best = told[-1].best_epoch if told else None
-    names = {name: t(f"chart.{name}") for name in ("train", "val", "steps", "best")}
+    names = {name: t(f"chart.{name}") for name in ("train", "val", "steps")}
+    marks = {}
+    if told and spec.best_by != "last":
+        marks[t("chart.best")] = told[-1].best_epoch
+    if told and told[-1].stop:
+        marks[t("chart.last")] = told[-1].epoch
     columns = st.columns(2)
     for column, what in zip(columns, ("loss", "accuracy"), strict=True):
         series = {
@@ -223,11 +227,11 @@ def _curves(events: list[Event], epochs: int) -> None:
         chart = charts.curves(
             series,
             steps=np.array([(event.step / started.steps_per_epoch, getattr(event, what)) for event in steps]),
-            best=best,
+            marks=marks,
             names=names,
             x_title=t("chart.epoch"),
             y_title=t(f"chart.{what}"),
-            x_domain=(0, epochs),
+            x_domain=(0, spec.epochs),
             y_domain=(0, 1) if what == "accuracy" else (0, _highest_loss(steps)),
             language=language(),
         )

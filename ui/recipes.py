@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.datasets import dataset
-from core.events import Epoch
+from core.events import Epoch, TestUse
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
@@ -88,10 +88,8 @@ def panel(name: str, rows: Sequence[Row]) -> None:
         if other.recipe == name and not other.is_own:
             n = other.results[0].n
             st.caption(t("recipes.on_other_data", data=data_name(other.data), n=n, measured=_accuracy(other)))
-    if row.results:
-        last = row.results[-1]
-        versions = ", ".join(f"{package} {version}" for package, version in last.versions.items())
-        st.caption(t("recipes.on", machine=last.machine, versions=versions, date=last.date))
+    for words in dict.fromkeys(map(_measured_on, row.results)):  # once for all that were measured alike
+        st.caption(words)
 
 
 def epochs_table(rows: Sequence[Row]) -> None:
@@ -103,6 +101,8 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
         st.dataframe(sortable(cells), hide_index=True, width="stretch")
+        if any("⚠" in best for *_, (_, best), _ in lines):
+            st.caption(t("recipes.best_on_test"))
 
 
 def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
@@ -116,19 +116,23 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
         reached = (known, number(known) if known else "–")
         if figures["accuracy"] < target:
             reached = (None, t("recipes.not_reached", best=percent(figures["accuracy"], 2)))
-        best = _best(figures["accuracy"], int(figures["best_epoch"]))
+        test_use = RECIPES[row.recipe].spec().test_use
+        best = _best(figures["accuracy"], int(figures["best_epoch"]), test_use)
         lines.append((row.recipe, t("recipes.in_report"), first, reached, best, last))
     for one in row.results:
         first, last = ((one.figure(name), _said(name, one.figure(name))) for name in ends)
         top = max(one.val_accuracy)
         reached = (epochs_to(target, one.val_accuracy), _reached(one, target))
-        best = _best(top, one.val_accuracy.index(top) + 1)
-        lines.append((row.recipe, t("recipes.seed", seed=one.seed), first, reached, best, last))
+        best = _best(top, one.val_accuracy.index(top) + 1, one.test_use)
+        seed = t("recipes.seed", seed=one.seed) + ("" if row.is_own else f", {data_name(row.data)}")
+        lines.append((row.recipe, seed, first, reached, best, last))
     return lines
 
 
-def _best(accuracy: float, epoch: int) -> Said:
-    return accuracy, t("recipes.at_epoch", accuracy=percent(accuracy, 2), epoch=epoch)
+def _best(accuracy: float, epoch: int, test_use: TestUse) -> Said:
+    """The best epoch's accuracy; marked where it is the best of several looks at the test images."""
+    words = t("recipes.at_epoch", accuracy=percent(accuracy, 2), epoch=epoch)
+    return accuracy, words if test_use == "once" else f"{words} ⚠"
 
 
 def _reached(one: Result, target: float) -> str:
@@ -240,6 +244,11 @@ def _run(run: Run, status: Status) -> None:
     if report and report.frozen_unchanged is not None:
         said = "recipes.unchanged" if report.frozen_unchanged else "recipes.changed"
         st.caption(t(said, before=report.frozen_before[:SHOWN], after=report.frozen_after[:SHOWN]))
+
+
+def _measured_on(one: Result) -> str:
+    versions = ", ".join(f"{package} {version}" for package, version in one.versions.items())
+    return t("recipes.on", machine=one.machine, versions=versions, date=one.date)
 
 
 def _reported(name: str, figure: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from core.events import Epoch, Report, Started, TestUse
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
@@ -132,7 +132,8 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
     """
     repeated = repeats or repeated_by(run.spec)
     report, started = run.report(), run.last(Started)
-    if not repeated or not report or not started:
+    accuracies = [event.val_accuracy for event in run.events() if isinstance(event, Epoch)]
+    if not repeated or not report or not started or not accuracies:  # a report without epochs: a damaged log
         return None
     return Result(
         recipe=repeated[0],
@@ -142,7 +143,7 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
         n=report.n,
         test_use=report.test_use,
         accuracy=report.accuracy,
-        val_accuracy=tuple(round(event.val_accuracy, 6) for event in run.events() if isinstance(event, Epoch)),
+        val_accuracy=tuple(round(accuracy, 6) for accuracy in accuracies),
         best_epoch=report.best_epoch,
         loss=round(report.loss, 6),
         balanced_accuracy=round(report.balanced_accuracy, 6),
@@ -162,8 +163,11 @@ def _recall(report: Report) -> tuple[float | None, ...]:
 
 
 def stored(path: Path = RESULTS) -> list[Result]:
-    """The results that are kept beside the recipes, in their order."""
-    return TypeAdapter(list[Result]).validate_json(path.read_bytes()) if path.exists() else []
+    """The results that are kept beside the recipes, or in a file, in their order. Raises: Refusal."""
+    try:
+        return TypeAdapter(list[Result]).validate_json(path.read_bytes()) if path.exists() else []
+    except ValidationError as error:
+        raise Refusal("error.results_damaged", file=str(path)) from error
 
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
