@@ -86,13 +86,15 @@ def parameters_panel() -> None:
             help=t("check.parameters_help"),
             persist_state="session",
         )
-        st.caption(t("check.parameters_how"))
-        st.code(PRINT_SHAPES, language="python")
         words = (written or "").split()
+        if not words:
+            st.caption(t("check.parameters_how"))
+            st.code(PRINT_SHAPES, language="python")
+            return
         try:
             if len(words) == 1:
                 _say_count(figure(words[0], language()), _own(values))
-            elif words:
+            else:
                 _say_parameters(read_state_dict(written or ""), _own(values))
         except Refusal as refusal:
             st.error(t(refusal.key, **refusal.slots))
@@ -127,15 +129,18 @@ def _say_parameters(stored: list[Parameter], own: list[Parameter]) -> None:
     st.dataframe(
         {
             t("check.stored"): [one.name for one in stored],
-            t("network.shape"): [shape_text(one.shape) for one in stored],
+            t("check.shape"): [shape_text(one.shape) for one in stored],
             t("network.parameters"): [number(one.count) for one in stored],
-            t("check.layer"): [
-                found[one].module.partition(".")[0].replace("_", " ") if one in found else "✗" for one in stored
-            ],
+            t("check.layer"): [_layer(found[one]) if one in found else t("check.never") for one in stored],
         },
         hide_index=True,
         width="stretch",
     )
+
+
+def _layer(own: Parameter) -> str:
+    """`3 conv`: the layer of our network that holds a parameter."""
+    return own.module.partition(".")[0].replace("_", " ")
 
 
 def _count(parameters: Iterable[Parameter]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -57,6 +58,7 @@ def table(rows: Sequence[Row]) -> str:
         ),
         height=35 * 12,
         hide_index=True,
+        placeholder="",
         width="stretch",
         key="recipes-table",
         on_select="rerun",
@@ -100,7 +102,7 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(sortable(cells), hide_index=True, width="stretch")
+        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
         if any("⚠" in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
 
@@ -115,14 +117,14 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
         known = figures.get("epochs_to_98") if target == 0.98 else None
         reached = (known, number(known) if known else "–")
         if figures["accuracy"] < target:
-            reached = (None, t("recipes.not_reached", best=percent(figures["accuracy"], 2)))
+            reached = (math.inf, t("recipes.not_reached", best=percent(figures["accuracy"], 2)))
         test_use = RECIPES[row.recipe].spec().test_use
         best = _best(figures["accuracy"], int(figures["best_epoch"]), test_use)
         lines.append((row.recipe, t("recipes.in_report"), first, reached, best, last))
     for one in row.results:
         first, last = ((one.figure(name), _said(name, one.figure(name))) for name in ends)
         top = max(one.val_accuracy)
-        reached = (epochs_to(target, one.val_accuracy), _reached(one, target))
+        reached = (epochs_to(target, one.val_accuracy) or math.inf, _reached(one, target))
         best = _best(top, one.val_accuracy.index(top) + 1, one.test_use)
         seed = t("recipes.seed", seed=one.seed) + ("" if row.is_own else f", {data_name(row.data)}")
         lines.append((row.recipe, seed, first, reached, best, last))

@@ -31,13 +31,13 @@ def panel(name: str, variant: Variant) -> None:
         st.error(t(refusal.key, **refusal.slots))
         return
     _buttons(name, variant, found, runs)
-    staged = len(SEARCHES[name].stages) > 1
-    if staged:
+    if len(SEARCHES[name].stages) > 1:
         _path(name, found)
-    left, right = st.columns([1, 1], gap="large")
-    with left:
         _table(name, found)
-    if not staged:
+    else:
+        left, right = st.columns([1, 1], gap="large")
+        with left:
+            _table(name, found)
         with right:
             _heat_map(found)
 
@@ -113,9 +113,9 @@ def _path(name: str, found: Sequence[Cell]) -> None:
         here = [cell for cell in found if cell.stage == place]
         done = sum(cell.measured is not None for cell in here)
         best = winner(here)
-        value = f"{_option(best.option)} ★" if best else "–"
-        below = percent(best.measured, 2) if best and best.measured is not None else ""
-        below = below or t("search.of_stage", done=done, count=len(stage.reported))
+        value, below = "–", t("search.of_stage", done=done, count=len(stage.reported))
+        if best and best.measured is not None:
+            value, below = f"{_option(best.option)} ★", percent(best.measured, 2)
         column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
 
 
@@ -142,6 +142,8 @@ def _table(name: str, found: Sequence[Cell]) -> None:
     st.dataframe(
         sortable({column: [line[place] for line in lines] for place, column in enumerate(names)}),
         hide_index=True,
+        placeholder="",
+        height="content" if len(stages) > 1 else "auto",
         width="stretch",
         key=f"search-table-{name}",
     )

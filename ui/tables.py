@@ -29,7 +29,8 @@ def offer_csv(table: pd.DataFrame, name: str) -> None:
 def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
     """A table of words by column; where each has a number behind it, the column sorts by the numbers.
 
-    A column's own format would write its numbers in the browser's language, not in the page's.
+    A column's own format would write its numbers in the browser's language, not in the page's. Where the number is None
+    the browser shows the `placeholder` of `st.dataframe`, not the words.
     """
     table, formats = {}, {}
     for name, column in columns.items():
