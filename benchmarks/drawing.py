@@ -211,7 +211,7 @@ def main() -> int:
         *enlarged(models, mnist),
         "",
         f"What is answered, where the probability is {SURE} or more and the answer leads as those of {FAMILIAR:.0%} of "
-        "val's images do (where they are stored: not the LeNet's), and what is held back, and why:",
+        "val's images do, and what is held back, and why:",
         *abstention(models, digits, mnist),
         "",
         f"`prepare` of {3 * SIDE} x {3 * SIDE} px of ink: {seconds(lambda: prepare(canvas))}; "
