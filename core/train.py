@@ -324,7 +324,7 @@ def _step(state: State, told: _Told) -> Step:
         step=state.step,
         loss=max(0.0, loss),
         accuracy=min(1.0, max(0.0, accuracy)),
-        seconds=round(state.seconds, 3),  # further digits say nothing, and would be a tenth of the log
+        seconds=round(state.seconds, 6),  # further digits say nothing, and would be a tenth of the log
         images_per_second=round(images / max(1e-9, state.seconds - told.seconds), 1),
     )
 

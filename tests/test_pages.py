@@ -790,7 +790,8 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         app.run()
         assert not app.exception, name
         figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
-        table, of_one, epochs = (one.value for one in app.dataframe)
+        table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[2])
+        of_one = app.dataframe[1].value
         verdict = words.text(language, f"verdict.{row.verdict.word}")
         assert verdict in table.iloc[place, 5]
         assert verdict in app.markdown[1].value
