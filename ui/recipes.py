@@ -56,6 +56,7 @@ def table(rows: Sequence[Row]) -> str:
                 t("recipes.data"): [data_name(row.data) for row in rows],
             }
         ),
+        column_config={t("recipes.measured"): st.column_config.Column(width=150)},  # Streamlit measures the bare number
         height=35 * 12,
         hide_index=True,
         placeholder="",
@@ -259,7 +260,7 @@ def _reported(name: str, figure: str) -> str:
 
 
 def _accuracy(row: Row) -> str:
-    """The measured accuracy, with its spread, the number of seeds, and whether it was selected on test."""
+    """The measured accuracy, with its spread, the number of seeds, and a sign if it was selected on test."""
     verdict = row.verdict
     if verdict.measured is None:
         return ""
@@ -268,7 +269,7 @@ def _accuracy(row: Row) -> str:
         words += f" ± {number(100 * verdict.spread, 2)}"
     words += f" ({verdict.seeds})"
     selected = row.results[0].test_use == "selected"
-    return t("test_use.mark", accuracy=words) if selected else words
+    return f"{words} ⚠" if selected else words
 
 
 def _delta(verdict: Verdict) -> Said:
