@@ -23,7 +23,8 @@ BOX = 20  # px of the box inside it that a digit fills
 CENTRE = 14  # index of the row and column in which every MNIST test image has its centre of mass, within 0.5
 WIDTHS = (2.0, 2.8)  # px of a stroke in that box: between them are half of MNIST's 60,000 training images
 FINE = 60  # px of the longer side at which strokes are made wider or narrower: three to each of the box
-FAINTEST = 0.08  # share of the strongest ink; what is fainter is the noise of JPEG and widens no box
+FAINTEST = 0.08  # share of the strongest ink; what is fainter is the noise of JPEG
+OUTLINE = 0.25  # share of the strongest ink at which a box begins: what is fainter, enlarging and cameras spread around
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MOST_MIB = 10  # MiB of a file
@@ -119,9 +120,9 @@ def border(picture: np.ndarray) -> np.ndarray:
     return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
-def crop(picture: Picture, faintest: float = FAINTEST) -> Picture:
-    """The smallest rectangle that holds all ink above `faintest`; a picture without ink as it is."""
-    inked = picture > faintest
+def crop(picture: Picture, least: float = OUTLINE) -> Picture:
+    """The smallest rectangle that holds all ink above that share of the strongest; a picture without ink as it is."""
+    inked = picture > least * picture.max()
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     if not rows.size:
         return picture
@@ -265,7 +266,7 @@ def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
 
 def stands_apart(picture: Picture) -> bool:
     """Whether an empty column parts the ink in two, each more than half as high as all of it: digits side by side."""
-    inked = crop(picture) > FAINTEST
+    inked = crop(picture, FAINTEST) > FAINTEST
     height, filled = inked.shape[0], inked.any(axis=0)
     tops = np.where(filled, inked.argmax(axis=0), height)
     bottoms = np.where(filled, height - inked[::-1].argmax(axis=0), 0)

@@ -108,21 +108,23 @@ def enlarged(image: np.ndarray, times: int, how="NEAREST") -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((28 * times, 28 * times), Image.Resampling[how]))
 
 
-@pytest.mark.parametrize(("how", "most"), [("NEAREST", 0.05), ("BICUBIC", 8.0)])
+@pytest.mark.parametrize(("how", "most"), [("NEAREST", 0.1), ("BICUBIC", 7.0)])
 def test_an_mnist_image_enlarged_ten_times_comes_back_close_to_itself(mnist, how, most):
     """`most` is the mean difference in grey levels of 255; the images' own mean is 33, and bicubic enlarging blurs."""
     back = [prepared(coloured(enlarged(image, 10, how)), without=["width"]) for image in mnist[:60]]
     assert difference(np.stack(back), mnist[:60]) <= most
 
 
-@pytest.mark.parametrize("how", ["NEAREST", "BICUBIC"])
-def test_mnist_images_enlarged_ten_times_and_sent_through_lose_at_most_half_a_point(mnist, reader, how):
+@pytest.mark.parametrize("how", ["NEAREST", "BILINEAR", "BICUBIC"])
+def test_mnist_images_enlarged_ten_times_and_sent_through_lose_at_most_half_a_point_with_each_starter(mnist, how):
     labels = np.fromfile(
         next(folder for folder in folders() if (folder / MNIST_TEST).exists()) / MNIST_LABELS, np.uint8
     )
-    some, right = mnist[:2000], labels[8:2008]
-    back = reader([prepared(enlarged(image, 10, how)) for image in some])
-    assert (back == right).mean() >= (reader(some) == right).mean() - 0.005
+    some, right = mnist[:2000, None], labels[8:2008]
+    back = np.stack([prepared(enlarged(image, 10, how)) for image in some[:, 0]])[:, None]
+    for model in (open_model(run) for run in runs(ROOT / "models_store") if run.is_done()):
+        as_is, through = ((model.probabilities(seen).argmax(axis=1) == right).mean() for seen in (some, back))
+        assert through >= as_is - 0.005, model.run
 
 
 def test_the_same_digit_in_four_corners_and_at_three_sizes_gets_the_same_class(mnist, reader):

@@ -16,7 +16,7 @@ import numpy as np
 from core import settings
 from core.datasets.files import UNREADABLE, written_aside
 
-READING = 1  # counted up when arrays come out differently for the same files, of drawings too
+READING = 2  # counted up when arrays come out differently for the same files, of drawings too
 
 
 def version(paths: Iterable[Path]) -> str:
