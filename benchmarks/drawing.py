@@ -168,6 +168,18 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
     ]
 
 
+def seeds(models: Sequence[Model], test: Sequence[PenDigit], mnist: Split) -> list[str]:
+    """A row a run: its accuracy on MNIST's test images and, by pen, on the pen digits of the last ten writers."""
+    labels = np.array([one.digit for one in test])
+    sheets = [prepared(inked(one.strokes, pen) for one in test) for pen in PENS]
+    rows = []
+    for model in models:
+        spec = store.find(model.run).spec
+        right = [answers(model, mnist.images) == mnist.labels, *(answers(model, some) == labels for some in sheets)]
+        rows.append([spec.data, str(spec.seed), f"`{model.run}`", *map(percent, right)])
+    return table(["trained on", "seed", "run", "MNIST's test images", *(f"pen {pen}" for pen in PENS)], sorted(rows))
+
+
 def seconds(call: Callable[[], object], n: int = 200) -> str:
     """The median time of a call, ms, with the least and the most."""
     taken = []
@@ -182,6 +194,7 @@ def main() -> int:
     """Measure and print; write where asked to."""
     parser = argparse.ArgumentParser(description="Measure the drawing pipeline on people's pen strokes.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="by default the starter models")
+    parser.add_argument("--seeds", action="store_true", help="only a row a run: one recipe's trainings by their seed")
     parser.add_argument("--update", action="store_true", help="write the tables into RESULTS.md")
     options = parser.parse_args()
     for name in ("mnist", "fashion-mnist", "pen-digits"):
@@ -193,6 +206,9 @@ def main() -> int:
     folder = next(folder for folder in settings.data_folders() if (folder / FILE).is_file())
     digits = pen_digits(folder / FILE)
     test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test
+    if options.seeds:
+        say("drawing.py --seeds", [machine(), *seeds(models, test, mnist)], options.update)
+        return 0
     canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SIDE)
     rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
     text = [
@@ -217,10 +233,15 @@ def main() -> int:
         f"`prepare` of {3 * SIDE} x {3 * SIDE} px of ink: {seconds(lambda: prepare(canvas))}; "
         f"of RGBA: {seconds(lambda: prepare(rgba))}.",
     ]
-    print("\n".join(text))
-    if options.update:
-        update("drawing.py", "\n".join(text))
+    say("drawing.py", text, options.update)
     return 0
+
+
+def say(name: str, text: Sequence[str], write: bool) -> None:
+    """Print a section, and write it where asked to."""
+    print("\n".join(text))
+    if write:
+        update(name, "\n".join(text))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core import store
 from core.datasets import Split, datasets
 from core.drawing import Prepared, fit_picture, prepare, stands_apart
 from core.evaluate import stored_answers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 97 % of the digits of val
 FAMILIAR = 0.99  # the share of val's images whose answers lead by what a drawing's must lead by, see `lead`
+DRAWN = ("mnist-and-drawings", "pen-digits")  # the data sets of what people drew
 MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more
 
 
@@ -57,13 +59,37 @@ class Model:
 
         `without` names steps of the preparation of a digit that are left out.
         """
-        if not self.digits:
-            return fit_picture(rgba, self.shape)
-        drawn = prepare(rgba, without=without).image
-        if drawn is None:
+        return self.seen(prepare(rgba, without=without)) if self.digits else fit_picture(rgba, self.shape)
+
+    def seen(self, drawing: Prepared) -> np.ndarray | None:
+        """The image uint8 (C, H, W) that a model of digits sees of a drawing; None, if nothing is drawn."""
+        if drawing.image is None:
             return None
-        split = Split(images=drawn[None, None], labels=np.zeros(1, dtype=np.int64))
+        split = Split(images=drawing.image[None, None], labels=np.zeros(1, dtype=np.int64))
         return resized(split, self.shape[1]).images[0]
+
+    def answer(self, drawing: Prepared) -> Answer | None:
+        """What a model of digits says of a drawing; None, if nothing is drawn."""
+        image = self.seen(drawing)
+        if image is None:
+            return None
+        values = self.probabilities(image[None])[0]
+        return Answer(self, image, values, doubt(drawing, values, self.least_lead))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model says of one drawing."""
+
+    model: Model
+    image: np.ndarray  # uint8 (C, H, W), as the model sees it
+    values: np.ndarray  # probabilities (K,)
+    doubt: str | None = None  # text key of why it had better not name a digit
+
+    @property
+    def best(self) -> int | None:
+        """The class that it may be taken for; None where there is doubt."""
+        return None if self.doubt else int(self.values.argmax())
 
 
 def lead(probabilities: np.ndarray) -> np.ndarray:
@@ -108,6 +134,12 @@ def can_be_drawn_for(run: Run) -> bool:
         return reads_digits(run) and (run.is_done() or bool(run.checkpoints()))
     except Refusal:
         return False
+
+
+def offered() -> list[str]:
+    """The names of the runs that can be drawn for: those that have learned from drawings first, then the newest."""
+    runs = [run for run in store.runs() if can_be_drawn_for(run)]
+    return [run.name for run in sorted(runs, key=lambda run: run.spec.data not in DRAWN)]
 
 
 def open_model(run: Run) -> Model:

@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from core import store
-from core.predict import can_be_drawn_for
+from core.predict import offered
 from ui import answer
 from ui.choice import CHOSEN, choose_runs, run_label
 from ui.text import t
 
-names = [run.name for run in store.runs() if can_be_drawn_for(run)]
+names = offered()
 chosen = st.session_state.get(CHOSEN)
 if names and chosen and chosen not in names:
     st.info(t("draw.not_offered", run=run_label(chosen)))

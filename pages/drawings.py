@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from core import drawings, store
-from core.predict import can_be_drawn_for
+from core import drawings
+from core.predict import offered
 from ui import labelled, server
 from ui.choice import choose_runs
 from ui.text import t
 
 kept = drawings.kept()
-names = [run.name for run in store.runs() if can_be_drawn_for(run)]
+names = offered()
 if kept:
     labelled.panel(choose_runs(names) if names else [], kept)
 else:

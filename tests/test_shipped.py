@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from core import evaluate, store
 from core.datasets import dataset
 from core.events import Epoch
-from core.predict import open_model
+from core.predict import offered, open_model
 from tests.browser import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +28,18 @@ SHARED = ROOT.parent / "shared" / "data"
 def test_there_are_an_mlp_a_lenet_and_a_model_for_drawings_to_start_with():
     for name in ("mlp", "lenet", "drawing"):
         assert any(name in starter for starter in STARTERS)
-    assert "drawing" in STARTERS[-1], "Draw offers the newest one first"
+
+
+@pytest.mark.skipif(not TRACKED, reason="git ls-files knows nothing: not a clone")
+def test_draw_offers_the_model_for_drawings_first_whatever_was_trained_since(tmp_path, monkeypatch):
+    newest = "20991231-235959-mnist-lenet-59ce"
+    for name in STARTERS:
+        shutil.copytree(ROOT / "models_store" / name, tmp_path / (newest if "lenet" in name else name))
+    monkeypatch.setenv("BANCADA_STORE", str(tmp_path))
+    first, second, *others = offered()
+    assert "mnist-and-drawings" in first
+    assert second == newest
+    assert len(others) == len(STARTERS) - 2
 
 
 @pytest.mark.parametrize("name", STARTERS)

@@ -6,13 +6,12 @@ import base64
 import html
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
 from core.drawing import STEPS, Prepared, open_picture, prepare
-from core.predict import Model, doubt
+from core.predict import Answer, Model
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, keeping, server
@@ -42,16 +41,6 @@ STYLE = """<style>
 </style>"""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one model says of one drawing."""
-
-    model: Model
-    image: np.ndarray  # uint8 (C, H, W), as the model sees it
-    values: np.ndarray  # probabilities (K,)
-    doubt: str | None = None  # text key of why it had better not name a digit
-
-
 def panel(runs: Sequence[Run]) -> None:
     """The sheet, and what each run's model sees on it and answers; only this part runs again when the pen is lifted.
 
@@ -68,9 +57,7 @@ def panel(runs: Sequence[Run]) -> None:
             models = _open(runs)  # with the newest weights, of a run that is still training too
             drawing = Prepared(None, {}) if picture is None else prepare(picture, without=without)
             pictures = drawing.pictures
-            answers = (
-                [_ask(model, picture, drawing, without) for model in models] if picture is not None and pictures else []
-            )
+            answers = [answer for model in models if (answer := model.answer(drawing))]
             in_round = mode == "pad" and keeping.say_what_is_asked(models, without)
             if not pictures and not in_round and mode != "image":
                 st.info(t("draw.no_file" if mode == "file" else "draw.empty"))
@@ -99,13 +86,6 @@ def _open(runs: Sequence[Run]) -> list[Model]:
         if not model.done:
             st.warning(t("draw.not_finished", epoch=model.epoch, run=run_label(model.run)))
     return models
-
-
-def _ask(model: Model, picture: np.ndarray, drawing: Prepared, without: Collection[str]) -> Answer:
-    image = model.image(picture, without=without)
-    assert image is not None, "only what has ink is asked about"
-    values = model.probabilities(image[None])[0]
-    return Answer(model, image, values, doubt(drawing, values, model.least_lead))
 
 
 # --- what the models say ----------------------------------------------------------------------------------------------
@@ -156,7 +136,7 @@ def _bars(answer: Answer, *, alone: bool) -> str:
     ranks = (-answer.values).argsort(kind="stable")
     names, rows = answer.model.names(language()), []
     for k in map(int, sorted(ranks) if alone else ranks[:TOP]):
-        best = " class=best" if k == ranks[0] else ""
+        best = " class=best" if k == answer.best else ""
         name, share = html.escape(t("draw.class", digit=k, label=names[k])), float(answer.values[k])
         bar = f'<div style="width:{share:.1%}"></div>'
         rows.append(f"<tr{best}><td>{name}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
@@ -193,11 +173,12 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
         required=True,
         label_visibility="collapsed",
         key="mode",
+        persist_state="session",
     )
     shown = "flex" if mode == "canvas" else "none"
     st.html(f"<style>div:has(> .st-key-canvas-sheet) {{ display: {shown}; }}</style>")
     with st.container(key="canvas-sheet"):  # once shown it stays, out of sight, with all that is drawn on it
-        moved = _canvas() if mode == "canvas" or "canvas" in st.session_state else None
+        moved = _canvas("canvas") if mode == "canvas" or "canvas" in st.session_state else None
     if mode == "canvas":
         return mode, _opened(moved, t("draw.mode_canvas"))  # a browser can send anything, as with a file
     if mode == "image":
@@ -209,10 +190,18 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
     return mode, drawing.pixels if drawing else None
 
 
-def _canvas() -> bytes | None:
-    """The picture on the canvas on which what was drawn can be selected, moved, scaled and turned."""
+def _canvas(key: str) -> bytes | None:
+    """The picture on the canvas on which what was drawn can be selected, moved, scaled and turned.
+
+    As with the pad, what was drawn outlives a change of page: it is kept under `key` + ".kept", and handed back from
+    `key` + ".initial", which does not change while the canvas is shown.
+    """
     from streamlit_drawable_canvas import st_canvas  # cannot be imported outside a running server
 
+    kept, initial = f"{key}.kept", f"{key}.initial"
+    st.session_state.setdefault(kept, (None, None))
+    if key not in st.session_state:  # it is new, or another page was shown
+        st.session_state[initial] = st.session_state[kept][0]
     left, right = st.columns([CANVAS, 240])
     right.caption(t("draw.canvas_help", crop=t("step.crop.name"), centre=t("step.centre.name")))
     with left:
@@ -223,10 +212,13 @@ def _canvas() -> bytes | None:
             background_color="#000000",
             width=CANVAS,
             height=CANVAS,
+            initial_drawing=st.session_state[initial],
             return_image_data=True,
-            key="canvas",
+            key=key,
         )
-    return canvas.image_bytes
+    if canvas.image_bytes is not None:  # it sends nothing of what it was given
+        st.session_state[kept] = canvas.json_data, canvas.image_bytes
+    return st.session_state[kept][1]
 
 
 def _test_image(run: Run) -> np.ndarray | None:

@@ -79,7 +79,7 @@ def offer(key: str, *, drawn: bool) -> None:
             )
             st.button(t("keep.stop"), key="round-stop", on_click=_set_round, args=(None,))
         else:
-            st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin)
+            st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin, args=(key,))
             if current:
                 st.button(t("keep.done"), key="round-done", on_click=_set_round, args=(None,))
         st.text_input(
@@ -104,12 +104,16 @@ def _score(current: Round, models: Sequence[Model], without: Collection[str]) ->
         found = [proportion(int(one.is_right.sum()), len(kept)) for one in answers]
         table = {
             t("draw.model"): [run_label(model.run) for model in models],
-            t("keep.right"): [t("keep.of", right=round(one.value * one.n), n=one.n) for one in found],
-            t("measure.interval"): [interval(one.low, one.high) for one in found],
+            t("keep.right"): [_in_one_line(t("keep.of", right=round(one.value * one.n), n=one.n)) for one in found],
+            t("measure.interval"): [_in_one_line(interval(one.low, one.high)) for one in found],
         }
-        st.dataframe(table, hide_index=True, width="stretch")
+        st.table(table, hide_index=True)  # a long name takes a second line, and hides no figure
         captions = [f"{one.label} → {k}" for one, k in zip(kept, answers[0].predicted, strict=True)]
         gallery([one.pixels[None] for one in kept], captions, side=SIDE)
+
+
+def _in_one_line(words: str) -> str:
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _keep(key: str, label: int) -> None:
@@ -135,7 +139,9 @@ def _take_back() -> None:
         st.session_state[REFUSED] = refusal
 
 
-def _begin() -> None:
+def _begin(key: str) -> None:
+    if drawing := pad.drawn(key):  # of before the first digit was asked for
+        pad.take(key, drawing)
     _set_round(Round(tuple(np.random.default_rng().permutation(drawings.CLASSES).tolist())))
 
 

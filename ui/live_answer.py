@@ -94,6 +94,7 @@ def _answer(content: bytes, name: str, without: Collection[str], language: str) 
     import numpy as np
 
     from core import store
+    from core.drawing import prepare
     from core.refusal import Refusal
     from ui import server
 
@@ -101,24 +102,25 @@ def _answer(content: bytes, name: str, without: Collection[str], language: str) 
         model = server.model(store.find(name))
         if not model.digits:
             raise Refusal("draw.not_offered", run=name)
-        image = model.image(np.frombuffer(content, np.uint8).reshape(SIDE, SIDE), without=without)
+        drawing = prepare(np.frombuffer(content, np.uint8).reshape(SIDE, SIDE), without=without)
     except Refusal as refusal:
         return {"sentence": words.text(language, refusal.key, **refusal.slots)}
-    if image is None:
+    answer = model.answer(drawing)
+    if answer is None:
         return {"bars": []}
-    side = image.shape[-1]
-    values = model.probabilities(image[None])[0]
+    side = answer.image.shape[-1]
     return {
         "side": side,
-        "seen": base64.b64encode(image[0].tobytes()).decode(),
+        "seen": base64.b64encode(answer.image[0].tobytes()).decode(),
         "caption": words.text(language, "draw.seen", side=side),
         "bars": [
             {
                 "name": words.text(language, "draw.class", digit=digit, label=name),
                 "share": float(value),
                 "text": words.percent(value, language=language),
+                "best": digit == answer.best,
             }
-            for digit, (name, value) in enumerate(zip(model.names(language), values, strict=True))
+            for digit, (name, value) in enumerate(zip(model.names(language), answer.values, strict=True))
         ],
     }
 

@@ -251,13 +251,12 @@ function makeLive(root, raster) {
       bars.replaceChildren(...classes.map(() => document.createElement("li")));
       for (const row of bars.children) row.append(...["name", "bar", "share"].map(part));
     }
-    const most = Math.max(...classes.map((one) => one.share));
     classes.forEach((one, k) => {
       const [name, bar, share] = bars.children[k].children;
       name.textContent = one.name;
       bar.style.setProperty("--share", one.share);
       share.textContent = one.text;
-      bars.children[k].classList.toggle("most", one.share === most);
+      bars.children[k].classList.toggle("best", one.best);
     });
   }
 
