@@ -467,6 +467,9 @@ def test_several_models_answer_one_drawing_and_their_votes_are_counted(frame, tr
     answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
     assert answers.count("<section>") == 2
     assert answers.count("<tr") == 2 * 3, "the three highest of each"
+    assert not app.dataframe, "who does not look at the table does not wait for it"
+    app.session_state["answers-table"] = True
+    app.run()
     assert app.dataframe[0].value.shape == (10, 3), "the classes, and a column for each model"
 
 
@@ -935,9 +938,9 @@ def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, tra
     assert (kept.label, kept.nickname) == (4, "Ana")
     assert kept.pixels[20:92, 52:60].all()
     assert words.text(language, "draw.empty") in app.info[0].value, "the sheet is to be cleared"
-    assert not [button for button in app.button if button.key == "keep-4"]
+    assert app.button(key="keep-4").disabled
     drawn(app)  # the browser has not cleared it yet
-    assert not [button for button in app.button if button.key == "keep-4"]
+    assert app.button(key="keep-4").disabled
     drawn(app, sequence=2)
     app.button(key="keep-1").click().run()
     assert [one.label for one in drawings.kept()] == [4, 1]
@@ -951,7 +954,7 @@ def test_a_drawing_that_cannot_be_kept_stays_on_the_sheet_and_a_sentence_says_wh
     (trained.folder.parent / drawings.FOLDER).write_text("in the way")
     app.button(key="keep-1").click().run()
     assert "Nothing can be written" in app.error[0].value
-    assert app.button(key="keep-1")
+    assert not app.button(key="keep-1").disabled
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -102,8 +102,9 @@ def _table(answers: Sequence[Answer]) -> None:
     """What each model gives to each class."""
     columns: dict[str, object] = {t("chart.class"): answers[0].model.names(language())}
     columns |= {run_label(answer.model.run): answer.values for answer in answers}
-    with st.expander(t("chart.as_table")):
-        st.dataframe(columns, hide_index=True, width="stretch")
+    expander = st.expander(t("chart.as_table"), key="answers-table", on_change="rerun")
+    if expander.open:  # the pen does not wait for what nobody sees
+        expander.dataframe(columns, hide_index=True, width="stretch")
 
 
 def agreement(answers: Sequence[Answer]) -> str:

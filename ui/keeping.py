@@ -53,7 +53,7 @@ def offer(key: str, *, drawn: bool) -> None:
         st.error(t(refused.key, **refused.slots))
     current = _round()
     asked = current.next if current else None
-    if drawn and asked is None:
+    if asked is None:
         st.caption(t("keep.as"))
         st.html(STYLE)
         with st.container(horizontal=True, gap="xsmall", key="keep-as"):
@@ -65,6 +65,7 @@ def offer(key: str, *, drawn: bool) -> None:
                     on_click=_keep,
                     args=(key, digit),
                     width="stretch",
+                    disabled=not drawn,  # rather than gone: buttons that come would keep the answer waiting
                 )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if asked is not None:
