@@ -23,7 +23,7 @@ from core.datasets import Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, winner
+from core.recipes.search import SEARCHES, Cell, accuracies_of, belongs_to, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
@@ -275,9 +275,11 @@ def list_runs(options: argparse.Namespace) -> int:
     """A line for each run in the store, newest first."""
     for run in store.runs():
         facts = run.facts()
+        facts["recipe"], facts["variant"] = (facts["data"] and belongs_to(run.spec)) or (None, None)
+        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"])))
         accuracy = "" if facts["accuracy"] is None else f"{facts['accuracy']:.4f}"
         accuracy += "  selected on test" if facts["test_use"] == "selected" else ""
-        _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {accuracy}")
+        _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {recipe:28}  {accuracy}".rstrip())
     return 0
 
 

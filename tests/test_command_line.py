@@ -18,7 +18,7 @@ from core.events import Started, Step, from_line
 from core.recipes import RECIPES
 from core.recipes.search import SEARCHES
 from core.spec import RunSpec
-from core.store import Run
+from core.store import Run, create
 from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -266,10 +266,16 @@ def test_recipes_say_their_specs(shell):
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
+    wanted |= {"recipe": None, "variant": None}
     assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once"}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
+    name = create(RECIPES["003-f"].spec("short"), shell.store).name
+    (line,) = [line for line in shell.json("runs") if line["run"] == name]
+    assert (line["recipe"], line["variant"]) == ("003-f", "short")
+    (row,) = [row for row in shell.run("runs")[1].splitlines() if name in row]
+    assert row.split() == [name, "queued", "003-f", "short"]
 
 
 def test_an_empty_store_is_an_empty_list(shell, tmp_path):

@@ -19,7 +19,8 @@ from core.architectures import mlp, one_convolution
 from core.datasets import dataset
 from core.events import Checkpoint, Epoch, Event, Report, Started, Step, seconds_left
 from core.layers import Layers, text
-from core.recipes.record import SHORT_SECONDS, VARIANTS
+from core.recipes import repeated_by
+from core.recipes.record import SHORT_SECONDS, VARIANTS, Variant
 from core.recipes.report_002 import HONEST, TRAINED
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
@@ -120,6 +121,22 @@ def cells(
             break
         choices[stage.choice] = best.option
     return found
+
+
+def belongs_to(spec: RunSpec) -> tuple[str, Variant] | None:
+    """The recipe, one of a single training or a search, and the variant that a spec is of, whatever its seed."""
+    return repeated_by(spec) or _trainings().get(spec.model_copy(update={"seed": 0}))
+
+
+@functools.cache
+def _trainings() -> dict[RunSpec, tuple[str, Variant]]:
+    """All that the searches may come to, whatever their stages choose."""
+    return {
+        search.spec({**search.start, **dict(choices)}, variant, seed=0): (name, variant)
+        for name, search in SEARCHES.items()
+        for choices in itertools.product(*([(one.choice, option) for option in one.reported] for one in search.stages))
+        for variant in VARIANTS
+    }
 
 
 def winner(stage: Iterable[Cell]) -> Cell | None:
