@@ -183,8 +183,7 @@ def _offer(row: Row, rows: Sequence[Row]) -> None:
 def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
     used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
-    left, right = st.columns(2)
-    left.button(
+    st.button(
         t("recipes.run", name=row.recipe, seed=seed),
         icon=":material/play_arrow:",
         type="primary",
@@ -193,7 +192,7 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
         on_click=live.start,
         args=(spec.model_copy(update={"seed": seed}),),
     )
-    if right.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
+    if st.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
         form.fill(spec)
         st.switch_page(server.PAGES / "train.py")
     if "refused" in st.session_state:
