@@ -161,6 +161,8 @@ def _repeat(options: argparse.Namespace) -> int:
     name, variant = options.name or "", options.variant
     if name in SEARCHES:
         return _search(options)
+    if options.store_results and variant == "short":
+        raise Refusal("error.results_short")
     spec = ready_spec(name, variant, store.runs(), **_given(options, ("data", "seed", "weights_from")))
     if options.seeds < 1:
         raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
@@ -520,7 +522,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         const=RESULTS,
         metavar="FILE",
-        help="keep what was measured beside the recipes, or in FILE; with `table`: read FILE",
+        help="keep what was measured, none of it short, beside the recipes or in FILE; with `table`: read FILE",
     )
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)

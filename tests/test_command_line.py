@@ -413,6 +413,7 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["recipes", "run", "003-f", "--variant", "quick"], ["“quick”", "faithful, honest, short"]),
         (["recipes", "run", "mnist-fast", "--variant", "short"], ["“short”", "faithful"]),
         (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”"]),
+        (["recipes", "run", "003-f", "--variant", "short", "--store-results"], ["“short”", "faithful or honest"]),
         (["data", "get", "mnits"], ["“mnits”"]),
         (["data", "get"], ["data set"]),
         (["work", "no-such-run"], ["“no-such-run”"]),
