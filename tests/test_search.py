@@ -16,6 +16,7 @@ from core.__main__ import main
 from core.events import Checkpoint, Started
 from core.recipes import RECIPES, VARIANTS
 from core.recipes.search import SEARCHES, accuracies_of, belongs_to, cells, known_runs, next_runs, time_left, winner
+from core.refusal import Refusal
 from core.work import work
 from core.workers import Workers
 from tests.browser import ROOT
@@ -153,6 +154,21 @@ def test_a_run_that_is_killed_goes_on_if_it_got_further_and_else_waits(blood):
     assert next_runs(run) == [run]
     assert work(str(run.folder), leaving=lambda: True) == "interrupted"
     assert next_runs(run) == [], "nothing was done since"
+
+
+def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_once_it_is_deleted(blood, capsys):
+    run, *_ = (store.create(cell.spec) for cell in found_now())
+    assert work(str(run.folder)) == "done"
+    log = run.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"event":"epoch"', '"event":"?"'))
+    assert run.is_done()
+    assert main(["recipes", "run", "002-a", "--variant", "short", "--data", "blood"]) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert str(run.folder) in sentence
+    with pytest.raises(Refusal, match="run_without_epoch"):
+        next_runs(run)
+    run.delete()
+    assert found_now()[0].measured is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
