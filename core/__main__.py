@@ -148,11 +148,11 @@ def recipes(options: argparse.Namespace) -> int:
         }
         facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
         reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
-        _print(options, facts, f"{name:12} {one.values['data']:14} {facts['title']:38} {reported}".rstrip())
+        _print(options, facts, f"{name:20} {one.values['data']:20} {facts['title']:38} {reported}".rstrip())
     for name, search in SEARCHES.items():
         facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "variants": VARIANTS}
         facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
-        _print(options, facts, f"{name:12} {'bloodmnist':14} {facts['title']}")
+        _print(options, facts, f"{name:20} {'bloodmnist':20} {facts['title']}")
     return 0
 
 
@@ -459,7 +459,7 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
     elif isinstance(event, Epoch):
         print(
             f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
-            f"val accuracy {event.val_accuracy:.4f}, {event.seconds:.1f} s",
+            f"val accuracy {event.val_accuracy:.4f}, {event.seconds:.1f} s so far",
             flush=True,
         )
     elif isinstance(event, Report):
