@@ -107,7 +107,7 @@ def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
     """What was trained as people call it: the recipe and, but of a faithful one, the variant; else the architecture."""
     if recipe:
         name, variant = recipe
-        called = t(f"recipe.{name}.title") if name in RECIPES and name not in PUBLISHED else name  # as on their pages
+        called = t(f"recipe.{name}.title") if name in RECIPES and name not in PUBLISHED else name  # as the form says
         return called if variant == "faithful" else f"{called} ({t(f'variant.{variant}').lower()})"
     named = architecture in ARCHITECTURES or architecture == CUSTOM
     return t(f"architecture.{architecture}") if named else architecture

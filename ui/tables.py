@@ -31,7 +31,7 @@ def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
     """A table of words by column; where each has a number behind it, the column sorts by the numbers.
 
     A column's own format would write its numbers in the browser's language, not in the page's. Where the number is None
-    the cell sorts after all numbers: the browser would sort a missing one as 0.
+    the cell sorts after all numbers, as infinity: the browser would sort a missing one as 0.
     """
     table, formats = {}, {}
     for name, column in columns.items():
