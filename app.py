@@ -6,10 +6,10 @@ without its frame.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import importlib
+import threading
 from collections.abc import AsyncIterator
 
 import streamlit as st
@@ -33,12 +33,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """From the server's start to its end: its workers, and the heavy imports once the first page has been served."""
     from ui.server import workers
 
-    async def warm_later() -> None:
-        await asyncio.sleep(1.5)
-        await asyncio.to_thread(warm)
-
     carriers = workers()
-    warming = asyncio.create_task(warm_later())
+    warming = threading.Timer(1.5, warm)
+    warming.daemon = True  # so that a server that ends does not wait for its imports
+    warming.start()
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from core.datasets import Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, winner
+from core.recipes.search import SEARCHES, Cell, accuracies_of, belongs_to, cells, known_runs, winner
 from core.refusal import Refusal
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
@@ -148,11 +148,11 @@ def recipes(options: argparse.Namespace) -> int:
         }
         facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
         reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
-        _print(options, facts, f"{name:12} {one.values['data']:14} {facts['title']:38} {reported}".rstrip())
+        _print(options, facts, f"{name:20} {one.values['data']:20} {facts['title']:38} {reported}".rstrip())
     for name, search in SEARCHES.items():
         facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "variants": VARIANTS}
         facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
-        _print(options, facts, f"{name:12} {'bloodmnist':14} {facts['title']}")
+        _print(options, facts, f"{name:20} {'bloodmnist':20} {facts['title']}")
     return 0
 
 
@@ -161,6 +161,8 @@ def _repeat(options: argparse.Namespace) -> int:
     name, variant = options.name or "", options.variant
     if name in SEARCHES:
         return _search(options)
+    if options.store_results and variant == "short":
+        raise Refusal("error.results_short")
     spec = ready_spec(name, variant, store.runs(), **_given(options, ("data", "seed", "weights_from")))
     if options.seeds < 1:
         raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
@@ -275,9 +277,11 @@ def list_runs(options: argparse.Namespace) -> int:
     """A line for each run in the store, newest first."""
     for run in store.runs():
         facts = run.facts()
+        facts["recipe"], facts["variant"] = (facts["data"] and belongs_to(run.spec)) or (None, None)
+        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"])))
         accuracy = "" if facts["accuracy"] is None else f"{facts['accuracy']:.4f}"
         accuracy += "  selected on test" if facts["test_use"] == "selected" else ""
-        _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {accuracy}")
+        _print(options, facts, f"{facts['run']:50}  {facts['status']:12}  {recipe:28}  {accuracy}".rstrip())
     return 0
 
 
@@ -455,7 +459,7 @@ def _tell(options: argparse.Namespace, run: Run, event: Event) -> None:
     elif isinstance(event, Epoch):
         print(
             f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
-            f"val accuracy {event.val_accuracy:.4f}, {event.seconds:.1f} s",
+            f"val accuracy {event.val_accuracy:.4f}, {event.seconds:.1f} s so far",
             flush=True,
         )
     elif isinstance(event, Report):
@@ -518,7 +522,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         const=RESULTS,
         metavar="FILE",
-        help="keep what was measured beside the recipes, or in FILE; with `table`: read FILE",
+        help="keep what was measured, none of it short, beside the recipes or in FILE; with `table`: read FILE",
     )
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)

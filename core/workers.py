@@ -104,10 +104,13 @@ class Workers:
                     self._working.remove(run)
                     self._changed.notify_all()
         if spare:
+            spare.kill()  # it has no run to save, and may be seconds from hearing that it is to leave
             _end(spare)
 
     def _go_on(self, run: Run) -> None:
-        """Queue what a search goes on with after a run of it."""
+        """Queue what a search goes on with after a run of it, unless the workers are closed."""
+        if self._closed:  # to look through the store would hold up the server's end
+            return
         # A damaged run or a full disk: the search waits for the next click.
         with self._searching, contextlib.suppress(Refusal, OSError):
             for following in next_runs(run):

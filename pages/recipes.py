@@ -14,7 +14,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     variant: Any = one_of("variant", VARIANTS)
     st.caption(t(f"variant.{variant}_help"))
 rows = [row for row in results.rows(server.results()) if row.variant == variant]
-left, right = st.columns([7, 5], gap="medium")
+left, right = st.columns([2, 1], gap="medium")
 with left:
     name = recipes.table(rows)
     recipes.epochs_table(rows)

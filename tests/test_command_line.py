@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from core.events import Started, Step, from_line
-from core.recipes import RECIPES
+from core.recipes import PUBLISHED, RECIPES
 from core.recipes.search import SEARCHES
 from core.spec import RunSpec
-from core.store import Run
+from core.store import Run, create
 from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -186,6 +186,7 @@ def test_without_json_a_training_is_told_in_words(shell):
     assert "70 train, 20 val, 30 test images" in lines[0]
     assert "parameters; cpu, 1 thread" in lines[0]
     assert lines[2].startswith("epoch 2: train loss ")
+    assert all(line.endswith(" s so far") for line in lines[1:3])
     assert lines[3].startswith("test accuracy ")
     assert lines[3].endswith(", n 30)")
     assert not set("{}[]") & set(output)
@@ -211,9 +212,13 @@ def test_recipes_are_listed_a_line_each(shell):
     assert list(lines) == [*RECIPES, *SEARCHES]
     assert lines["003-b"]["reported"]["accuracy"] == 0.099
     assert any(one["figure"] == "accuracy" and "Impossible" in one["text"] for one in lines["003-b"]["errata"])
-    code, output, _ = shell.run("recipes")
-    assert code == 0
-    assert [line.split()[0] for line in output.splitlines()] == [*RECIPES, *SEARCHES]
+    for language in ("C", "pt_BR"):
+        code, output, _ = shell.run("recipes", LC_ALL=f"{language}.UTF-8")
+        assert code == 0
+        assert [line.split()[0] for line in output.splitlines()] == [*RECIPES, *SEARCHES]
+        reported = [line for line in output.splitlines() if line.split()[0] in PUBLISHED]
+        assert len({line.rindex(" ") for line in reported}) == 1, "in a column"
+        assert len({line.index(lines[line.split()[0]]["spec"]["data"]) for line in reported}) == 1
 
 
 def test_a_recipe_is_run_with_its_verdict_last_and_its_results_kept_in_a_table(shell, tmp_path):
@@ -266,10 +271,16 @@ def test_recipes_say_their_specs(shell):
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
+    wanted |= {"recipe": None, "variant": None}
     assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once"}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
+    name = create(RECIPES["003-f"].spec("short"), shell.store).name
+    (line,) = [line for line in shell.json("runs") if line["run"] == name]
+    assert (line["recipe"], line["variant"]) == ("003-f", "short")
+    (row,) = [row for row in shell.run("runs")[1].splitlines() if name in row]
+    assert row.split() == [name, "queued", "003-f", "short"]
 
 
 def test_an_empty_store_is_an_empty_list(shell, tmp_path):
@@ -407,6 +418,7 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["recipes", "run", "003-f", "--variant", "quick"], ["“quick”", "faithful, honest, short"]),
         (["recipes", "run", "mnist-fast", "--variant", "short"], ["“short”", "faithful"]),
         (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”"]),
+        (["recipes", "run", "003-f", "--variant", "short", "--store-results"], ["“short”", "faithful or honest"]),
         (["data", "get", "mnits"], ["“mnits”"]),
         (["data", "get"], ["data set"]),
         (["work", "no-such-run"], ["“no-such-run”"]),

@@ -840,8 +840,23 @@ def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_langu
             if words_of_it:
                 assert words.number(100 * number, 2, language=language).lstrip("-") in words_of_it
             else:
-                assert np.isnan(number)
+                assert number == np.inf, "after all others"
     assert table.value.iloc[:, 2].tolist() == [RECIPES[name].figures["accuracy"] for name in PUBLISHED]
+
+
+@pytest.mark.parametrize(
+    ("language", "short", "own"), [("en", "short", "MNIST in a few"), ("pt_BR", "curta", "MNIST em p")]
+)
+def test_a_run_bears_its_recipes_name_wherever_it_was_started(frame, language, short, own):
+    recipes = RECIPES["000-a"].spec(seed=9), RECIPES["003-f"].spec("short"), RECIPES["mnist-fast"].spec(seed=9)
+    search = SEARCHES["002-c"].spec({"convolution": (8, 3)}, "short")
+    changed, damaged = RECIPES["000-a"].spec(epochs=3), RECIPES["000-b"].spec()
+    *_, broken = (store.create(spec) for spec in (*recipes, search, changed, damaged))
+    (broken.folder / "spec.json").write_text("{")
+    options = frame("train", language).selectbox(key="run").options
+    for words_of_it in ("· 000-a ·", f"· 003-f ({short}) ·", f"· {own}", f"· 002-c ({short}) ·", broken.name):
+        assert len([option for option in options if words_of_it in option]) == 1, words_of_it
+    assert len([option for option in options if words.text(language, "architecture.custom") in option]) == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

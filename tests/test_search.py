@@ -14,7 +14,9 @@ import pytest
 from core import store
 from core.__main__ import main
 from core.events import Checkpoint, Started
-from core.recipes.search import SEARCHES, accuracies_of, cells, known_runs, next_runs, time_left, winner
+from core.recipes import RECIPES, VARIANTS
+from core.recipes.search import SEARCHES, accuracies_of, belongs_to, cells, known_runs, next_runs, time_left, winner
+from core.refusal import Refusal
 from core.work import work
 from core.workers import Workers
 from tests.browser import ROOT
@@ -58,6 +60,19 @@ def test_the_grid_has_twenty_cells_with_the_best_at_64_filters_of_9():
     spec = GRID.spec({"convolution": (64, 9)})
     assert (spec.split, spec.val_fraction, spec.epochs, spec.test_use) == ("first_last", 0.3, 100, "once")
     assert sum(row.parameters for row in spec.table((3, 28, 28), 8)) == 115_976
+
+
+def test_every_training_of_a_search_is_known_by_its_spec_whichever_way_the_stages_went():
+    for name, variant in itertools.product(SEARCHES, VARIANTS):
+        figures = {}
+        while missing := [
+            cell for cell in cells(SEARCHES[name], figures.get, variant, seed=3) if cell.measured is None
+        ]:
+            figures |= {cell.spec: 1 - cell.reported for cell in missing}  # the other way round than in the report
+        single = (RECIPES["002-b"].spec(variant, seed=3), ("002-b", variant))
+        assert {belongs_to(spec) for spec in figures} == {(name, variant)}
+        assert belongs_to(single[0]) == single[1], "a training of both is the single recipe's"
+    assert belongs_to(GRID.spec({"convolution": (8, 3)}, epochs=99)) is None
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -139,6 +154,21 @@ def test_a_run_that_is_killed_goes_on_if_it_got_further_and_else_waits(blood):
     assert next_runs(run) == [run]
     assert work(str(run.folder), leaving=lambda: True) == "interrupted"
     assert next_runs(run) == [], "nothing was done since"
+
+
+def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_once_it_is_deleted(blood, capsys):
+    run, *_ = (store.create(cell.spec) for cell in found_now())
+    assert work(str(run.folder)) == "done"
+    log = run.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"event":"epoch"', '"event":"?"'))
+    assert run.is_done()
+    assert main(["recipes", "run", "002-a", "--variant", "short", "--data", "blood"]) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert str(run.folder) in sentence
+    with pytest.raises(Refusal, match="run_without_epoch"):
+        next_runs(run)
+    run.delete()
+    assert found_now()[0].measured is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -178,6 +178,15 @@ def test_close_ends_workers_that_train_pause_and_wait_and_leaves_no_process(home
     assert (training.status(), paused.status()) == ("interrupted", "interrupted")
 
 
+def test_close_does_not_wait_for_a_process_that_is_still_getting_ready(home, others):
+    one = Workers(1, spare_after=0)
+    wait_for(lambda: waiting(others))
+    clock = time.monotonic()
+    one.close()
+    assert time.monotonic() - clock < 1  # torch alone takes two seconds to import
+    assert waiting(others) == []
+
+
 def test_workers_whose_server_is_killed_save_and_end_in_two_seconds_and_the_next_server_goes_on(
     home, driver, monkeypatch
 ):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from core import store
 from core.architectures import ARCHITECTURES
 from core.datasets import datasets
+from core.recipes import PUBLISHED, RECIPES, Variant
+from core.recipes.search import belongs_to
 from core.spec import CUSTOM
 from core.store import Run
 from ui import server
@@ -82,16 +85,16 @@ def look_at(run: Run) -> None:
 
 
 def run_label(name: str) -> str:
-    """A run as people tell it from others: when, data, architecture, accuracy, and the end of its name."""
+    """A run as people tell it from others: when, data, recipe or architecture, accuracy, the end of its name."""
     folder = store.settings.store_folder() / name
-    data, architecture, accuracy, test_use = _facts(folder, server.changed(folder))
+    data, architecture, recipe, accuracy, test_use = _facts(folder, server.changed(folder))
     if not data or not architecture:
         return name
     when = f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]}"
     result = percent(accuracy, 2) if accuracy is not None else "…"
     if test_use == "selected":
         result = t("test_use.mark", accuracy=result)
-    return " · ".join([when, data_name(data), architecture_name(architecture), result, name[-4:]])
+    return " · ".join([when, data_name(data), network_name(architecture, recipe), result, name[-4:]])
 
 
 def data_name(data: str) -> str:
@@ -100,17 +103,23 @@ def data_name(data: str) -> str:
     return known.title if known else data
 
 
-def architecture_name(architecture: str) -> str:
-    """An architecture as people call it."""
+def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
+    """What was trained as people call it: the recipe and, but of a faithful one, the variant; else the architecture."""
+    if recipe:
+        name, variant = recipe
+        called = t(f"recipe.{name}.title") if name in RECIPES and name not in PUBLISHED else name  # as the form says
+        return called if variant == "faithful" else f"{called} ({t(f'variant.{variant}').lower()})"
     named = architecture in ARCHITECTURES or architecture == CUSTOM
     return t(f"architecture.{architecture}") if named else architecture
 
 
 @functools.lru_cache(maxsize=4096)
-def _facts(folder: Path, changed: int) -> tuple[str | None, str | None, float | None, str | None]:
+def _facts(folder: Path, changed: int) -> tuple[Any, ...]:
     del changed  # it is there to miss the cache
-    facts = Run(folder).facts()
-    return facts["data"], facts["architecture"], facts["accuracy"], facts["test_use"]
+    run = Run(folder)
+    facts = run.facts()
+    recipe = belongs_to(run.spec) if facts["data"] else None  # a damaged run has neither
+    return facts["data"], facts["architecture"], recipe, facts["accuracy"], facts["test_use"]
 
 
 def one_of(words: str, options: Sequence[str]) -> str:

@@ -59,7 +59,6 @@ def table(rows: Sequence[Row]) -> str:
         column_config={t("recipes.measured"): st.column_config.Column(width=150)},  # Streamlit measures the bare number
         height=35 * 12,
         hide_index=True,
-        placeholder="",
         width="stretch",
         key="recipes-table",
         on_select="rerun",
@@ -103,7 +102,7 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
+        st.dataframe(sortable(cells), hide_index=True, width="stretch")
         if any("⚠" in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
 
@@ -184,8 +183,7 @@ def _offer(row: Row, rows: Sequence[Row]) -> None:
 def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
     used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
-    left, right = st.columns(2)
-    left.button(
+    st.button(
         t("recipes.run", name=row.recipe, seed=seed),
         icon=":material/play_arrow:",
         type="primary",
@@ -194,7 +192,7 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
         on_click=live.start,
         args=(spec.model_copy(update={"seed": seed}),),
     )
-    if right.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
+    if st.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
         form.fill(spec)
         st.switch_page(server.PAGES / "train.py")
     if "refused" in st.session_state:

@@ -14,9 +14,10 @@ import streamlit as st
 from core import tensorboard
 from core.evaluate import ClassMeasures, Measure, Measures, most_confused, resamples
 from core.events import Report
+from core.recipes.search import belongs_to
 from core.store import Run
 from ui import certainty, charts, errors, network, server, versus
-from ui.choice import architecture_name, data_name, one_of
+from ui.choice import data_name, network_name, one_of
 from ui.tables import offer_csv
 from ui.text import interval, language, number, percent, t
 
@@ -90,7 +91,7 @@ def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> Non
             epoch=report.best_epoch,
             epochs=report.epochs,
             by=t(f"chosen.{report.best_by}"),
-            architecture=architecture_name(run.spec.architecture),
+            architecture=network_name(run.spec.architecture, belongs_to(run.spec)),
             data=data_name(run.spec.data),
         )
     )

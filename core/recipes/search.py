@@ -19,7 +19,8 @@ from core.architectures import mlp, one_convolution
 from core.datasets import dataset
 from core.events import Checkpoint, Epoch, Event, Report, Started, Step, seconds_left
 from core.layers import Layers, text
-from core.recipes.record import SHORT_SECONDS, VARIANTS
+from core.recipes import repeated_by
+from core.recipes.record import SHORT_SECONDS, VARIANTS, Variant
 from core.recipes.report_002 import HONEST, TRAINED
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
@@ -122,6 +123,22 @@ def cells(
     return found
 
 
+def belongs_to(spec: RunSpec) -> tuple[str, Variant] | None:
+    """The recipe, one of a single training or a search, and the variant that a spec is of, whatever its seed."""
+    return repeated_by(spec) or _trainings().get(spec.model_copy(update={"seed": 0}))
+
+
+@functools.cache
+def _trainings() -> dict[RunSpec, tuple[str, Variant]]:
+    """All that the searches may come to, whatever their stages choose."""
+    return {
+        search.spec({**search.start, **dict(choices)}, variant, seed=0): (name, variant)
+        for name, search in SEARCHES.items()
+        for choices in itertools.product(*([(one.choice, option) for option in one.reported] for one in search.stages))
+        for variant in VARIANTS
+    }
+
+
 def winner(stage: Iterable[Cell]) -> Cell | None:
     """The cell with the best measured val accuracy, the first of several; None while one is not measured or known."""
     stage = list(stage)
@@ -190,8 +207,10 @@ def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | No
 
 @functools.lru_cache(maxsize=4096)
 def _val_accuracy(run: Run, epoch: int) -> float:
-    kept = (event for event in run.events() if isinstance(event, Epoch) and event.epoch == epoch)
-    return next(kept).val_accuracy
+    for event in run.events():
+        if isinstance(event, Epoch) and event.epoch == epoch:
+            return event.val_accuracy
+    raise Refusal("error.run_without_epoch", run=run.name, epoch=epoch, folder=str(run.folder))
 
 
 def next_runs(run: Run) -> list[Run]:
