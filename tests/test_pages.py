@@ -12,13 +12,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from core import drawings, store, words
 from core.datasets import DATASETS, dataset
 from core.drawing import STEPS
-from core.evaluate import calibration, measures, most_confused, proportion, stored_answers, temperature, tempered
+from core.evaluate import (
+    calibration,
+    loss_change,
+    measures,
+    most_confused,
+    proportion,
+    stored_answers,
+    temperature,
+    tempered,
+)
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import Result, Row, of_run, rows, stored
@@ -206,6 +216,33 @@ def test_how_sure_the_model_is_is_said_and_a_temperature_chosen_on_val(frame, tr
     slots["loss"] = words.number(tempered(test, by).loss().value, 4, language=language)
     assert words.text(language, "certainty.after", **slots) in texts(app)
     assert [table.value.iloc[:, 2].sum() for table in app.dataframe] == [1_000, 1_000]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_said_of_its_certainty_agrees_with_the_figures_beside_it(frame, trained, language):
+    report, test, val = trained.report(), stored_answers(trained), stored_answers(trained, "val")
+    assert report
+    assert test
+    assert val
+    honest = tempered(test, temperature(test) or 1), tempered(val, temperature(val) or 1)
+    wanted = {(0.5, 0.5): ("too_sure", "helps"), (2, 2): ("too_shy", "helps")}  # what spoils test and val
+    wanted |= {(1, 1): ("fair", "same"), (1, 0.5): ("fair", "worse")}
+    for spoilt, (verdict, outcome) in wanted.items():
+        now = [tempered(answers, by) for answers, by in zip(honest, spoilt, strict=True)]
+        arrays = {"probabilities": now[0].probabilities, "labels": test.labels}
+        arrays |= {"val_probabilities": now[1].probabilities, "val_labels": val.labels}
+        sha256 = trained.save(report.predictions, {name: torch.from_numpy(array) for name, array in arrays.items()})
+        trained.append(report.model_copy(update={"predictions_sha256": sha256}))
+        app = look_at(frame("evaluate", language, run=trained.name), "sure")
+        said, gap = texts(app), now[0].gap()
+        assert words.words(language)[f"certainty.{verdict}"].split("**")[1] in said
+        low, high = (words.number(100 * end, 2, language=language) for end in (gap.low, gap.high))
+        assert words.text(language, "number.interval", low=low, high=high) in said
+        assert (verdict == "fair") == (gap.low <= 0 <= gap.high)
+        effect = next(line for line in said.splitlines() if words.text(language, f"certainty.{outcome}") in line)
+        change = loss_change(now[0], tempered(now[0], temperature(now[1]) or 1))
+        assert words.number(change.value, 4, language=language) in effect
+        assert (outcome == "same") == (change.low <= 0 <= change.high)
 
 
 def test_two_select_boxes_name_a_cell_whose_images_are_shown(frame, trained):
