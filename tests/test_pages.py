@@ -181,7 +181,9 @@ def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(fram
     slots["of_truth"] = words.percent(float(answers.of_truth[wrong[0]]), language=language)
     assert words.text(language, "image.wrong", **slots) in texts(app)
     assert app.dataframe[0].value.iloc[:, 1].sum() == pytest.approx(1, abs=1e-5)
-    assert len(app.dataframe[0].value) == 10
+    marks = {true: "true", predicted: "predicted"}
+    marked = [words.text(language, f"mark.{marks[k]}", label=names[k]) if k in marks else names[k] for k in range(10)]
+    assert app.dataframe[0].value.iloc[:, 0].tolist() == marked
 
     app.button(key="image-next").click().run()
     assert app.number_input(key="image-index").value == wrong[1]
@@ -191,6 +193,8 @@ def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(fram
     assert not app.exception
     assert len(captions(app)) == 2, "the predicted class is the true one"
     assert words.words(language)["image.right"].split("**")[1] in texts(app)
+    label = answers.labels[right]
+    assert app.dataframe[0].value.iloc[label, 0] == words.text(language, "mark.right", label=names[label])
 
 
 def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):

@@ -98,10 +98,12 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     with right:
         values = answers.probabilities[index]
         words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
-        chart = charts.probabilities(values, names, language=language(), highlight=true, **words)
+        marks = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
+        rows = [t(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+        chart = charts.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
         with st.expander(t("chart.as_table")):
-            st.dataframe(charts.probabilities_table(values, names, **words), hide_index=True, width="stretch")
+            st.dataframe(charts.probabilities_table(values, rows, **words), hide_index=True, width="stretch")
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:
