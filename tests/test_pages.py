@@ -899,10 +899,23 @@ def test_a_recipe_opens_in_train_with_the_whole_form_filled_in(frame, name, vari
 @pytest.mark.parametrize("name", ["002-d", "001-c"])
 def test_data_of_a_recipe_that_are_not_here_can_be_fetched(frame, name):
     app = frame("recipes", recipe=name)
-    title = DATASETS[RECIPES[name].values["data"]].title
+    title = words.text("en", f"dataset.{RECIPES[name].values['data']}")
     assert button(app, f"Download {title}")
     word = stored_row(name, "faithful").verdict.word
     assert words.text("en", f"verdict.{word}") in cells_of(app, name, "verdict")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", DATASETS)
+def test_data_are_named_and_described_in_the_language(frame, name, language):
+    app, one = frame("data", language, data=name), DATASETS[name]
+    titles = [words.text(language, f"dataset.{known}") for known in DATASETS]
+    assert len(set(titles)) == len(titles)
+    assert app.selectbox(key="data").options == titles
+    licence = one.licence.replace("{not_stated}", words.text(language, "data.not_stated"))
+    facts = next(caption.value for caption in app.caption if one.source in caption.value)
+    assert licence in facts
+    assert "{" not in facts
 
 
 @with_mnist

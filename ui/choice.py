@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import store
 from core.architectures import ARCHITECTURES
-from core.datasets import datasets
+from core.datasets import DATASETS
 from core.spec import CUSTOM
 from core.store import Run
 from ui import server
@@ -96,8 +96,7 @@ def run_label(name: str) -> str:
 
 def data_name(data: str) -> str:
     """A data set as people call it."""
-    known = datasets().get(data)
-    return known.title if known else data
+    return t(f"dataset.{data}") if data in DATASETS else data
 
 
 def architecture_name(architecture: str) -> str:
