@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from core import settings, store
-from core.datasets import Dataset, dataset, datasets
+from core.datasets import DATASETS, Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
@@ -394,8 +394,10 @@ def data(options: argparse.Namespace) -> int:
     for name, one in datasets().items():
         state, why = one.state()
         reason = sentence(why, {"name": name}) if why else ""
-        facts = {"name": name, "title": one.title, "state": state, "why": reason, "shape": one.shape}
-        facts |= {"counts": dict(one.counts), "source": one.source, "licence": one.licence}
+        title = sentence(f"dataset.{name}", {}) if name in DATASETS else name
+        licence = one.licence.format(not_stated=sentence("data.not_stated", {}))
+        facts = {"name": name, "title": title, "state": state, "why": reason, "shape": one.shape}
+        facts |= {"counts": dict(one.counts), "source": one.source, "licence": licence}
         _print(options, facts, f"{name:20} {state:10} {reason}")
     return 0
 

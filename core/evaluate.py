@@ -55,12 +55,21 @@ class Answers:
         """Whether the predicted class is the true one, bool (N,)."""
         return self.predicted == self.labels
 
+    @property
+    def losses(self) -> np.ndarray:
+        """The cross-entropy of each image in nats, float64 (N,); at most 87, where a truth has probability 0."""
+        return -np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny).astype(np.float64))
+
     def loss(self) -> Measure:
         """The mean cross-entropy in nats, with a normal interval above 0; none where a truth has probability 0."""
-        losses = -np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny).astype(np.float64))
-        mean, n = float(losses.mean()), len(losses)
-        half = 1.959964 * losses.std(ddof=1) / math.sqrt(n) if n > 1 and self.of_truth.all() else math.nan
-        return Measure(mean, float(np.maximum(0, mean - half)), float(mean + half), n)
+        found = _mean(self.losses)
+        if not self.of_truth.all():
+            return replace(found, low=math.nan, high=math.nan)
+        return replace(found, low=float(np.maximum(0, found.low)))
+
+    def gap(self) -> Measure:
+        """How much surer the model is than it is right, -1 to 1, on average; its interval is of the images' gaps."""
+        return _mean(self.confidence.astype(np.float64) - self.is_right)
 
     def rank_of_truth(self, index: int) -> int:
         """1, if no class was more probable than the true one; at most K."""
@@ -143,6 +152,11 @@ def tempered(answers: Answers, temperature: float) -> Answers:
     return replace(answers, probabilities=softmax(logits / temperature, axis=1))
 
 
+def loss_change(before: Answers, after: Answers) -> Measure:
+    """The mean change of the loss in nats, below 0 for a better one; its interval is of the changes image by image."""
+    return _mean(after.losses - before.losses)
+
+
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Counts of images, int64 (K, K), `[true][predicted]`, of two arrays (N,) of classes 0 to K - 1."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
@@ -156,6 +170,13 @@ class Measure:
     low: float
     high: float
     n: int
+
+
+def _mean(values: np.ndarray) -> Measure:
+    """The mean of values (N,), one an image, with its normal interval; that is NaN for a single image."""
+    mean, n = float(values.mean()), len(values)
+    half = 1.959964 * float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    return Measure(mean, mean - half, mean + half, n)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def number(value: float, digits: int | None = None, *, language: str) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "–" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if digits is not None:
-        plain = f"{value:,.{digits}f}"
+        plain = f"{value:z,.{digits}f}"  # z: what is rounded to 0 has no sign
     elif isinstance(value, int) or 1000 <= abs(value) < 1e9:
         plain = f"{value:,.0f}"
     else:

@@ -1,4 +1,5 @@
 import io
+import json
 import tomllib
 from pathlib import Path
 
@@ -313,12 +314,14 @@ def test_reliability_has_a_point_a_bin_with_images_and_the_line_of_those_who_kee
 
 def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
     values = np.array([0.2, 0.7, 0.1])
-    chart = charts.probabilities(values, CLASSES, x_title="P", y_title="Classe", language="pt_BR", highlight=1)
+    chart = charts.probabilities(values, CLASSES, x_title="P", y_title="Classe", language="pt_BR", highlight=[1, 2])
     bar = by_mark(chart, "bar")[0]
     assert bar["encoding"]["y"]["scale"]["domain"] == CLASSES
     assert bar["encoding"]["x"]["scale"]["domain"] == [0, 1]
     assert [row["label"] for row in bar["rows"]] == ["20,0%", "70,0%", "10,0%"]
-    assert [row["highlight"] for row in bar["rows"]] == [False, True, False]
+    assert [row["highlight"] for row in bar["rows"]] == [False, True, True]
+    bold = bar["encoding"]["y"]["axis"]["labelFontWeight"]["expr"]
+    assert bold == f"indexof({json.dumps(CLASSES[1:])}, datum.value) < 0 ? 400 : 700"
     table = charts.probabilities_table(values, CLASSES, x_title="P", y_title="Classe")
     assert table.to_dict("list") == {"Classe": CLASSES, "P": [0.2, 0.7, 0.1]}
 

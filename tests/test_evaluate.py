@@ -16,6 +16,7 @@ from core.evaluate import (
     Confusion,
     calibration,
     confusion_matrix,
+    loss_change,
     measures,
     most_confused,
     proportion,
@@ -283,6 +284,32 @@ def test_the_loss_comes_with_its_interval():
     assert math.isfinite(Answers(np.array([0, 0]), np.float32([[0, 1], [1, 0]])).loss().value), (
         "a truth of probability 0"
     )
+
+
+def test_a_gap_is_told_that_the_interval_of_the_accuracy_alone_would_hide():
+    sure = np.float32([1.0] * 2_000 + [0.55] * 2_000)
+    answers = Answers(np.array([0] * 3_052 + [1] * 948), np.stack([sure, 1 - sure], axis=1))
+    gap, accuracy = answers.gap(), proportion(3_052, 4_000)
+    assert gap.value == pytest.approx(0.775 - 0.763)
+    assert accuracy.low < answers.confidence.mean() < accuracy.high
+    assert 0 < gap.low < gap.high
+    random, apart = np.random.default_rng(0), answers.confidence - answers.is_right
+    means = [apart[random.integers(0, 4_000, 4_000)].mean() for _ in range(2_000)]
+    assert (gap.low, gap.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.001)
+    assert math.isnan(Answers(np.array([0]), np.float32([[0.9, 0.1]])).gap().low), "one image has no spread"
+
+
+def test_a_temperature_changes_the_loss_image_by_image():
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(3), 5_000).astype(np.float32)
+    before = Answers(random.integers(0, 3, 5_000), probabilities)  # knows nothing, so the less sure the better
+    better, worse = tempered(before, 2.0), tempered(before, 0.9)
+    found = loss_change(before, better)
+    assert found.value == pytest.approx(better.loss().value - before.loss().value)
+    assert found.high < 0 < loss_change(before, worse).low
+    changes = better.losses - before.losses
+    means = [changes[random.integers(0, 5_000, 5_000)].mean() for _ in range(1_000)]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.005)
 
 
 def test_a_matrix_of_a_hundred_classes_takes_no_seconds():

@@ -13,9 +13,15 @@ from core import store
 from core.events import Checkpoint, Epoch, Started, Step
 from tests.browser import CHROMIUM, ROOT, SEVEN, chromium, draw, serve
 from tests.conftest import wait_for
+from ui.errors import PICTURES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 MINUTE = 60_000  # milliseconds
+# Whether the first such element lies in the window from its top to its bottom, and nothing over it.
+UNCOVERED = """selector => {
+  const element = document.querySelector(selector), { top, bottom, left } = element.getBoundingClientRect();
+  return [top + 1, bottom - 1].every(y => document.elementFromPoint(left + 1, y) === element);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +96,18 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     assert page.get_by_text(f"{100 * report.accuracy:.2f}%").first.is_visible()
     errors = page.locator("figure")
     errors.first.wait_for()
-    assert errors.count() == min(24, 1000 - round(1000 * report.accuracy))
-    off = [(count, i, j) for i, row in enumerate(report.confusion_matrix) for j, count in enumerate(row) if i != j]
-    count, true, predicted = max(off)
-    page.locator("[data-testid=stVegaLiteChart] .mark-rect path").nth(10 * true + predicted).click()
+    assert errors.count() == min(PICTURES, 1000 - round(1000 * report.accuracy))
+    matrix = report.confusion_matrix
+    wrong = [(i, j, count) for i, row in enumerate(matrix) for j, count in enumerate(row) if count and i != j]
     names = runs()[0].class_names("en")
-    page.get_by_text(f"True class {names[true]}, predicted {names[predicted]}: {count} image").wait_for()
-    page.wait_for_function("count => document.querySelectorAll('figure').length === count", arg=count)
+    for true, predicted, count in (wrong[0], wrong[-1]):  # near the top of the matrix, and far below it
+        cell = page.locator("[data-testid=stVegaLiteChart] .mark-rect path").nth(10 * true + predicted)
+        cell.evaluate("cell => cell.scrollIntoView({ block: 'center' })")
+        cell.click()
+        page.get_by_text(f"True class {names[true]}, predicted {names[predicted]}: {count} image").wait_for()
+        page.wait_for_function("n => document.querySelectorAll('figure').length === n", arg=min(PICTURES, count))
+        page.wait_for_function(UNCOVERED, arg="figure img", timeout=5_000)
+    true, predicted, _ = wrong[-1]
 
     chart = page.locator("[data-testid=stVegaLiteChart]").first
     chart.hover()

@@ -12,13 +12,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from core import drawings, store, words
 from core.datasets import DATASETS, dataset
 from core.drawing import STEPS
-from core.evaluate import calibration, measures, most_confused, proportion, stored_answers, temperature, tempered
+from core.evaluate import (
+    calibration,
+    loss_change,
+    measures,
+    most_confused,
+    proportion,
+    stored_answers,
+    temperature,
+    tempered,
+)
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import Result, Row, of_run, rows, stored
@@ -30,6 +40,7 @@ from tests.browser import ROOT
 from tests.test_evaluate import BLOOD_MLP
 from tests.test_recipes import result
 from ui.answer import Answer, agreement
+from ui.errors import PICTURES
 
 LANGUAGES = sorted(words.languages())
 PAGES = ["train", "data", "recipes", "evaluate", "draw", "drawings", "check"]
@@ -119,7 +130,7 @@ def test_errors_come_by_index_by_loss_and_by_confidence(frame, trained):
     }
     app = frame("evaluate", run=trained.name)
     for order, places in wanted.items():
-        control(app, "order").set_value(order).run()
+        app.selectbox(key="order").select(order).run()
         assert not app.exception
         first = re.findall(r"no\. ([0-9]+)", "".join(captions(app)))[:5]
         assert first == [str(i) for i in places[:5]]
@@ -171,7 +182,9 @@ def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(fram
     slots["of_truth"] = words.percent(float(answers.of_truth[wrong[0]]), language=language)
     assert words.text(language, "image.wrong", **slots) in texts(app)
     assert app.dataframe[0].value.iloc[:, 1].sum() == pytest.approx(1, abs=1e-5)
-    assert len(app.dataframe[0].value) == 10
+    marks = {true: "true", predicted: "predicted"}
+    marked = [words.text(language, f"mark.{marks[k]}", label=names[k]) if k in marks else names[k] for k in range(10)]
+    assert app.dataframe[0].value.iloc[:, 0].tolist() == marked
 
     app.button(key="image-next").click().run()
     assert app.number_input(key="image-index").value == wrong[1]
@@ -181,6 +194,8 @@ def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(fram
     assert not app.exception
     assert len(captions(app)) == 2, "the predicted class is the true one"
     assert words.words(language)["image.right"].split("**")[1] in texts(app)
+    label = answers.labels[right]
+    assert app.dataframe[0].value.iloc[label, 0] == words.text(language, "mark.right", label=names[label])
 
 
 def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):
@@ -208,6 +223,33 @@ def test_how_sure_the_model_is_is_said_and_a_temperature_chosen_on_val(frame, tr
     assert [table.value.iloc[:, 2].sum() for table in app.dataframe] == [1_000, 1_000]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_said_of_its_certainty_agrees_with_the_figures_beside_it(frame, trained, language):
+    report, test, val = trained.report(), stored_answers(trained), stored_answers(trained, "val")
+    assert report
+    assert test
+    assert val
+    honest = tempered(test, temperature(test) or 1), tempered(val, temperature(val) or 1)
+    wanted = {(0.5, 0.5): ("too_sure", "helps"), (2, 2): ("too_shy", "helps")}  # what spoils test and val
+    wanted |= {(1, 1): ("fair", "same"), (1, 0.5): ("fair", "worse")}
+    for spoilt, (verdict, outcome) in wanted.items():
+        now = [tempered(answers, by) for answers, by in zip(honest, spoilt, strict=True)]
+        arrays = {"probabilities": now[0].probabilities, "labels": test.labels}
+        arrays |= {"val_probabilities": now[1].probabilities, "val_labels": val.labels}
+        sha256 = trained.save(report.predictions, {name: torch.from_numpy(array) for name, array in arrays.items()})
+        trained.append(report.model_copy(update={"predictions_sha256": sha256}))
+        app = look_at(frame("evaluate", language, run=trained.name), "sure")
+        said, gap = texts(app), now[0].gap()
+        assert words.words(language)[f"certainty.{verdict}"].split("**")[1] in said
+        low, high = (words.number(100 * end, 2, language=language) for end in (gap.low, gap.high))
+        assert words.text(language, "number.interval", low=low, high=high) in said
+        assert (verdict == "fair") == (gap.low <= 0 <= gap.high)
+        effect = next(line for line in said.splitlines() if words.text(language, f"certainty.{outcome}") in line)
+        change = loss_change(now[0], tempered(now[0], temperature(now[1]) or 1))
+        assert words.number(change.value, 4, language=language) in effect
+        assert (outcome == "same") == (change.low <= 0 <= change.high)
+
+
 def test_two_select_boxes_name_a_cell_whose_images_are_shown(frame, trained):
     matrix, names = np.array(trained.report().confusion_matrix), trained.class_names("en")
     np.fill_diagonal(matrix, 0)
@@ -215,7 +257,7 @@ def test_two_select_boxes_name_a_cell_whose_images_are_shown(frame, trained):
     app = frame("evaluate", run=trained.name)
     app.selectbox(key="cell-true_class").select(names[true]).run()
     app.selectbox(key="cell-predicted_class").select(names[predicted]).run()
-    assert len(captions(app)) == matrix[true, predicted]
+    assert len(captions(app)) == min(PICTURES, matrix[true, predicted])
     assert all(f"{names[true]} → {names[predicted]}" in caption for caption in captions(app))
 
 
@@ -400,7 +442,7 @@ def test_a_click_on_a_cell_of_the_matrix_shows_exactly_its_images(frame, trained
     )
     assert said in texts(app)
     pictures = next(html.proto.body for html in app.get("html") if "<figure" in html.proto.body)
-    assert pictures.count("<img") == min(24, matrix[true, predicted])
+    assert pictures.count("<img") == min(PICTURES, matrix[true, predicted])
     assert f"{names[true]} → {names[predicted]}" in pictures
 
 
@@ -875,10 +917,23 @@ def test_a_recipe_opens_in_train_with_the_whole_form_filled_in(frame, name, vari
 @pytest.mark.parametrize("name", ["002-d", "001-c"])
 def test_data_of_a_recipe_that_are_not_here_can_be_fetched(frame, name):
     app = frame("recipes", recipe=name)
-    title = DATASETS[RECIPES[name].values["data"]].title
+    title = words.text("en", f"dataset.{RECIPES[name].values['data']}")
     assert button(app, f"Download {title}")
     word = stored_row(name, "faithful").verdict.word
     assert words.text("en", f"verdict.{word}") in cells_of(app, name, "verdict")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", DATASETS)
+def test_data_are_named_and_described_in_the_language(frame, name, language):
+    app, one = frame("data", language, data=name), DATASETS[name]
+    titles = [words.text(language, f"dataset.{known}") for known in DATASETS]
+    assert len(set(titles)) == len(titles)
+    assert app.selectbox(key="data").options == titles
+    licence = one.licence.replace("{not_stated}", words.text(language, "data.not_stated"))
+    facts = next(caption.value for caption in app.caption if one.source in caption.value)
+    assert licence in facts
+    assert "{" not in facts
 
 
 @with_mnist

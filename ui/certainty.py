@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
-from core.evaluate import Answers, Calibration, calibration, tempered
+from core.evaluate import Answers, Calibration, Measure, calibration, loss_change, tempered
 from core.events import Report
 from core.store import Run
 from ui import charts, server
@@ -18,15 +16,16 @@ def panel(run: Run, report: Report, test: Answers) -> None:
     """The reliability of the probabilities on test, as they are and divided by a temperature that val has chosen."""
     before = calibration(test)
     st.markdown(_verdict(test, before))
-    st.caption(t("certainty.error_help"))
     val = server.answers(run, "val")
     by = server.best_temperature(run.folder, report.predictions_sha256)
     if val is None or by is None:
         st.caption(t("certainty.no_val" if val is None else "certainty.no_errors", n=report.n))
         _diagram(before, "as_it_is")
+        st.caption(t("certainty.error_help"))
         return
     mended = tempered(test, by)
     after = calibration(mended)
+    st.markdown(_effect(loss_change(test, mended), before, after))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(t("certainty.before", error=percent(before.error, 2), loss=number(report.loss, 4)))
@@ -35,16 +34,34 @@ def panel(run: Run, report: Report, test: Answers) -> None:
         slots = {"error": percent(after.error, 2), "loss": number(mended.loss().value, 4)}
         st.markdown(t("certainty.after", temperature=number(by, 2), **slots))
         _diagram(after, "after")
+    st.caption(t("certainty.error_help"))
     st.caption(t("certainty.temperature_help", n=len(val.labels)))
 
 
 def _verdict(test: Answers, found: Calibration) -> str:
     """Whether the model says more or less than it keeps, in words; a difference only where chance makes none such."""
-    excess = test.confidence.astype(float) - test.is_right
-    error = float(excess.std()) / math.sqrt(len(excess))
-    key = "too_sure" if excess.mean() > 1.96 * error else "too_shy" if excess.mean() < -1.96 * error else "fair"
-    says, right = percent(float(test.confidence.mean()), 2), percent(float(test.is_right.mean()), 2)
-    return t(f"certainty.{key}", says=says, right=right, n=len(test.labels), error=percent(found.error, 2))
+    gap = test.gap()
+    key = ("too_shy", "fair", "too_sure")[1 + _side(gap.low, gap.high)]
+    gap_slots = {"gap": number(100 * gap.value, 2), "interval": _ends(100 * gap.low, 100 * gap.high, 2)}
+    slots = {"says": percent(float(test.confidence.mean()), 2), "right": percent(float(test.is_right.mean()), 2)}
+    return t(f"certainty.{key}", n=gap.n, error=percent(found.error, 2), **slots, **gap_slots)
+
+
+def _effect(change: Measure, before: Calibration, after: Calibration) -> str:
+    """Whether the temperature helps, by either measure; a difference of the loss only where chance makes none such."""
+    outcomes = [t(f"certainty.{key}") for key in ("helps", "same", "worse")]
+    by_loss, error = _side(change.low, change.high), round(after.error, 4) - round(before.error, 4)
+    slots = {"change": number(change.value, 4), "interval": _ends(change.low, change.high, 4)}
+    return t("certainty.effect", by_loss=outcomes[1 + by_loss], by_error=outcomes[1 + _side(error, error)], **slots)
+
+
+def _side(low: float, high: float) -> int:
+    """1 or -1 where both ends are above or below 0, else 0; of ends as they are written, so that all words agree."""
+    return int(round(low, 4) > 0) - int(round(high, 4) < 0)
+
+
+def _ends(low: float, high: float, digits: int) -> str:
+    return t("number.interval", low=number(low, digits), high=number(high, digits))
 
 
 def _diagram(found: Calibration, key: str) -> None:

@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, cast
 
 import altair as alt
@@ -427,9 +427,9 @@ def probabilities(
     x_title: str,
     y_title: str,
     language: str,
-    highlight: int | None = None,
+    highlight: Collection[int] = (),
 ) -> alt.LayerChart:
-    """One bar a class, in the classes' order, with its percentage; the highlighted class is bold and in full colour.
+    """One bar a class, in the classes' order, with its percentage; highlighted classes are bold and in full colour.
 
     Args:
         values: probabilities (K,), 0 to 1.
@@ -437,22 +437,22 @@ def probabilities(
         x_title: what the bars measure.
         y_title: what a bar stands for.
         language: decides how numbers are written.
-        highlight: row of the class to stress.
+        highlight: rows of the classes to stress.
     """
     data = pd.DataFrame(
         {
             "class": list(class_names),
             "value": np.asarray(values, dtype=float),
             "label": [percent(value, language=language) for value in values],
-            "highlight": [row == highlight for row in range(len(class_names))],
+            "highlight": [row in highlight for row in range(len(class_names))],
         }
     )
-    bold = json.dumps(None if highlight is None else class_names[highlight])
+    bold = json.dumps([class_names[row] for row in highlight])
     y = alt.Y(
         "class:N",
         title=y_title,
         scale=alt.Scale(domain=list(class_names)),
-        axis=alt.Axis(labelLimit=220, labelFontWeight=alt.ExprRef(f"datum.value === {bold} ? 700 : 400")),
+        axis=alt.Axis(labelLimit=280, labelFontWeight=alt.ExprRef(f"indexof({bold}, datum.value) < 0 ? 400 : 700")),
     )
     x = alt.X(
         "value:Q",

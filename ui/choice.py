@@ -11,7 +11,7 @@ import streamlit as st
 
 from core import store
 from core.architectures import ARCHITECTURES
-from core.datasets import datasets
+from core.datasets import DATASETS
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.search import belongs_to
 from core.spec import CUSTOM
@@ -99,8 +99,7 @@ def run_label(name: str) -> str:
 
 def data_name(data: str) -> str:
     """A data set as people call it."""
-    known = datasets().get(data)
-    return known.title if known else data
+    return t(f"dataset.{data}") if data in DATASETS else data
 
 
 def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:

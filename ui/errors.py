@@ -13,25 +13,25 @@ from core.evaluate import Answers
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server
-from ui.choice import data_name, one_of
+from ui.choice import data_name
 from ui.exploration import known_error
 from ui.gallery import clicked_picture, gallery
 from ui.network import data_are_here
 from ui.text import language, number, percent, t
 
-PICTURES = 24  # on one page of the gallery
+PICTURES = 12  # on one page of the gallery: as high as a projector, so that they stay beside the matrix
 BOXES = ("true_class", "predicted_class")
+ORDERS = ("index", "loss", "confidence")
 INDEX = "image-index"  # the place in the test split that is looked at
 
 
 def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tuple[int, int] | None) -> None:
     """The pictures of all errors, or of the cell that was clicked or chosen, a page at a time."""
-    chosen = _chosen_cell(names)  # drawn in any case, so that it keeps its place
+    chosen, order = _chosen(names)  # drawn in any case, so that it keeps its place
     test = test_images(run, answers)
     if not test:
         return
     cell = chosen or clicked
-    order: Any = one_of("order", ("index", "loss", "confidence"))
     places = answers.errors(order, cell)
     if cell:
         st.write(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
@@ -98,10 +98,12 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     with right:
         values = answers.probabilities[index]
         words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
-        chart = charts.probabilities(values, names, language=language(), highlight=true, **words)
+        marks = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
+        rows = [t(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+        chart = charts.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
         with st.expander(t("chart.as_table")):
-            st.dataframe(charts.probabilities_table(values, names, **words), hide_index=True, width="stretch")
+            st.dataframe(charts.probabilities_table(values, rows, **words), hide_index=True, width="stretch")
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:
@@ -133,15 +135,30 @@ def _said(answers: Answers, index: int, names: tuple[str, ...]) -> str:
     return t("image.wrong", **slots, of_truth=of_truth, rank=number(answers.rank_of_truth(index)), classes=len(names))
 
 
-def _chosen_cell(names: tuple[str, ...]) -> tuple[int, int] | None:
-    """The cell that two select boxes name, for those who do not click; None while one of them is empty."""
-    columns = st.columns(2)
-    hint = t("evaluate.all")
+def _chosen(names: tuple[str, ...]) -> tuple[tuple[int, int] | None, Any]:
+    """The cell that two select boxes name, for those who do not click, None while one is empty; and the order."""
+    *columns, last = st.columns([3, 3, 4])
     true, predicted = (
-        column.selectbox(t(f"chart.{what}"), names, index=None, key=f"cell-{what}", placeholder=hint)
+        column.selectbox(
+            t(f"chart.{what}"),
+            names,
+            index=None,
+            key=f"cell-{what}",
+            placeholder=t(f"chart.{what}"),
+            label_visibility="collapsed",
+        )
         for column, what in zip(columns, BOXES, strict=True)
     )
-    return (names.index(true), names.index(predicted)) if true and predicted else None
+    say = {order: t(f"order.{order}") for order in ORDERS}
+    order = last.selectbox(
+        t("order.label"),
+        ORDERS,
+        format_func=say.__getitem__,
+        label_visibility="collapsed",
+        key="order",
+        persist_state="session",
+    )
+    return (names.index(true), names.index(predicted)) if true and predicted else None, order
 
 
 def forget_cell() -> None:

@@ -16,7 +16,7 @@ from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
 from core.words import number_marks
 from ui import server
-from ui.choice import run_label
+from ui.choice import data_name, run_label
 from ui.text import language, t
 
 GROUPS = ("data", "network", "training", "augmentation", "stop")
@@ -113,7 +113,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     if name != "seed":  # the visitor's, whatever the recipe
         common["on_change"] = _leave_recipe
     if name == "data":
-        titles = {key: known.title for key, known in datasets().items()}
+        titles = {key: data_name(key) for key in datasets()}
         return _select(label, titles, start, common)
     if name == "architecture":
         return _select(label, {key: t(f"architecture.{key}") for key in [*ARCHITECTURES, CUSTOM]}, start, common)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ui.charts import enlarge, sheet
 
@@ -63,6 +64,13 @@ def gallery(
             f'height="{side}" alt="{alt}"><figcaption>{words}</figcaption></figure>'
         )
     st.html(f'{STYLE}<div class="pictures">{"".join(figures)}</div>')
+
+
+def in_sight(key: str) -> DeltaGenerator:
+    """A container that stays in sight while the longer column beside its own is scrolled."""
+    column = f'[data-testid="stColumn"]:has(.st-key-{key})'
+    st.html(f"<style>{column} {{ position: sticky; top: 4.5rem; align-self: flex-start; }}</style>")
+    return st.container(key=key)
 
 
 def clicked_picture(then: Callable[[int], None]) -> None:

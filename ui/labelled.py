@@ -14,7 +14,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import charts, result, server
 from ui.choice import one_of, run_label
-from ui.gallery import clicked_picture, gallery
+from ui.gallery import clicked_picture, gallery, in_sight
 from ui.tables import offer_csv
 from ui.text import interval, language, percent, t
 
@@ -92,14 +92,15 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
     left, right = st.columns(2, gap="large")
     with left:
         cell = result.matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
-    with right:
         result.classes_table(measured.classes, names)
     places = answers.errors("confidence", cell).tolist()
-    if cell:
-        st.markdown(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
-    else:
-        st.markdown(t("drawings.errors", count=len(places), n=len(kept)))
-    gallery([kept[i].pixels[None] for i in places[:PICTURES]], _captions(kept, answers, places[:PICTURES]), side=SIDE)
+    shown = places[:PICTURES]
+    with right, in_sight("cell"):
+        if cell:
+            st.markdown(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
+        else:
+            st.markdown(t("drawings.errors", count=len(places), n=len(kept)))
+        gallery([kept[i].pixels[None] for i in shown], _captions(kept, answers, shown), side=SIDE)
 
 
 def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None) -> None:

@@ -17,7 +17,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
 from ui import editor, server
-from ui.choice import run_label
+from ui.choice import data_name, run_label
 from ui.diagram import diagram
 from ui.text import language, number, t
 
@@ -131,7 +131,7 @@ def data_are_here(source: Dataset) -> bool:
     state, why = source.state()
     if state == "missing":
         st.error(t(why or "data.absent", name=source.name))
-    words, icon = t("data.fetch", name=source.title), ":material/download:"
+    words, icon = t("data.fetch", name=data_name(source.name)), ":material/download:"
     if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch"):
         _fetch(source)
     return state == "ready"
@@ -142,7 +142,8 @@ def data_facts(source: Dataset) -> None:
     counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
     if counts:
         key = "data.facts_val" if source.counts.get("val") else "data.facts"
-        st.caption(t(key, counts=counts, source=source.source, licence=source.licence))
+        licence = source.licence.format(not_stated=t("data.not_stated"))
+        st.caption(t(key, counts=counts, source=source.source, licence=licence))
     if source.note:
         st.caption(t(source.note))
 

@@ -18,6 +18,7 @@ from core.recipes.search import belongs_to
 from core.store import Run
 from ui import certainty, charts, errors, network, server, versus
 from ui.choice import data_name, network_name, one_of
+from ui.gallery import in_sight
 from ui.tables import offer_csv
 from ui.text import interval, language, number, percent, t
 
@@ -41,12 +42,12 @@ def panel(run: Run, done: Sequence[str]) -> None:
         with left:
             clicked = matrix_chart(matrix, names, key="matrix")
             st.caption(t("evaluate.matrix_help"))
-        with right:
+        with right, in_sight("cell"):
+            errors.gallery_of(run, answers, names, clicked)
+        with left:
             st.markdown(f"**{t('evaluate.classes')}**")
             classes_table(measured.classes, names)
         confusions(matrix, names)
-        st.subheader(t("evaluate.errors"))
-        errors.gallery_of(run, answers, names, clicked)
     elif view == "image":
         errors.one_image(run, answers, names)
     elif view == "sure":

