@@ -6,6 +6,7 @@ here, so a new hyperparameter is a field and its use.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -172,7 +173,7 @@ def only_if(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 def allowed(name: str) -> str:
     """The values that a field takes, in signs that every reader knows: `1 ... 8192`, `sgd | adam | adamw`."""
-    schema = RunSpec.model_json_schema()["properties"][name]
+    schema = _fields()[name]
     optional = next((part for part in schema.get("anyOf", []) if part.get("type") != "null"), schema)
     merged = {**schema, **optional}
     if "enum" in merged:
@@ -182,6 +183,12 @@ def allowed(name: str) -> str:
     if merged.get("type") in ("integer", "number"):
         return f"{low} ... {high}"
     return merged["examples"][0] if "examples" in merged else merged["type"]
+
+
+@functools.cache
+def _fields() -> dict[str, Any]:
+    """What pydantic says of each field, which takes it 5 ms to work out."""
+    return RunSpec.model_json_schema()["properties"]
 
 
 def bounds(name: str) -> tuple[float | None, float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.settings import wait_passively
@@ -18,6 +20,8 @@ from tests.driver import Driver
 wait_passively()  # before anybody imports torch
 settings.register_profile("any machine", deadline=None)  # a first call that imports takes as long as it takes
 settings.load_profile("any machine")
+# Streamlit looks through all installed packages for each page that is tested, which took a third of the pages' time.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session")
