@@ -223,19 +223,18 @@ class _Worker:
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:
         """Probabilities float32 (N, K) and the loss of a split's images; None when the worker has to leave."""
-        device, parts, sums = state.sums.device, [], torch.zeros_like(state.sums)
+        device, parts = state.sums.device, []
         images, labels = torch.tensor(split.images, device=device), torch.tensor(split.labels, device=device)
-        parts_of_labels = labels.split(state.engine.images_at_once)
-        for logits, some_labels in zip(state.engine.evaluated(images), parts_of_labels, strict=True):
-            sums += sums_of(logits, some_labels)
-            parts.append(logits.softmax(dim=1).cpu())
+        for logits in state.engine.evaluated(images):
+            parts.append(logits)
             self._look(state)
             if self.leaving() or self.wanted == "stop":
                 return None
-        loss = sums[0].item() / len(labels)
+        logits = torch.cat(parts)
+        loss = sums_of(logits, labels)[0].item() / len(labels)
         if not math.isfinite(loss):
             raise Refusal("error.diverged", step=state.step, epoch=state.epoch, loss=str(loss))
-        return torch.cat(parts), loss
+        return logits.softmax(dim=1).cpu(), loss
 
     def _say(self, event: Event) -> None:
         self.run.append(event)

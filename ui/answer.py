@@ -152,12 +152,11 @@ def _show_steps(pictures: Mapping[str, np.ndarray], without: Collection[str]) ->
     """What each step makes of the drawing, and a switch that leaves the step out."""
     st.caption(t("draw.steps"))
     for column, name in zip(st.columns(len(STEPS)), STEPS, strict=True):
-        with column:
-            st.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
-            if pictures:
-                picture = (pictures[name] * 255).round().astype(np.uint8)
-                done = t(f"step.{name}.off" if name in without else f"step.{name}.on")
-                gallery(picture[None, None], [done], side=SEEN)
+        column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
+    if pictures:
+        images = [(picture[None] * 255).round().astype(np.uint8) for picture in pictures.values()]
+        done = [t(f"step.{name}.off" if name in without else f"step.{name}.on") for name in pictures]
+        gallery(images, done, side=SEEN, columns=len(STEPS))  # one piece of the page, for which the pen waits less
 
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------

@@ -47,11 +47,16 @@ _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIs
 
 
 def gallery(
-    images: Iterable[np.ndarray], captions: Sequence[str], *, side: int = 120, numbers: Sequence[int] | None = None
+    images: Iterable[np.ndarray],
+    captions: Sequence[str],
+    *,
+    side: int = 120,
+    numbers: Sequence[int] | None = None,
+    columns: int | None = None,
 ) -> None:
     """Show images uint8 (C, H, W), each `side` CSS pixels wide; its caption is also its text for a screen reader.
 
-    With `numbers` each picture is a button, see `clicked_picture`.
+    With `numbers` each is a button, see `clicked_picture`. With `columns` they stand under as many `st.columns`.
     """
     figures = []
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -63,7 +68,8 @@ def gallery(
             f'<figure {button}style="width:{side}px"><img src="data:image/png;base64,{data}" width="{side}" '
             f'height="{side}" alt="{alt}"><figcaption>{words}</figcaption></figure>'
         )
-    st.html(f'{STYLE}<div class="pictures">{"".join(figures)}</div>')
+    grid = f' style="display:grid;grid-template-columns:repeat({columns},1fr);gap:1rem"' if columns else ""
+    st.html(f'{STYLE}<div class="pictures"{grid}>{"".join(figures)}</div>')
 
 
 def in_sight(key: str) -> DeltaGenerator:
