@@ -159,10 +159,10 @@ def recipes(options: argparse.Namespace) -> int:
 def _repeat(options: argparse.Namespace) -> int:
     """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
     name, variant = options.name or "", options.variant
+    if options.store_results and (name not in PUBLISHED or variant == "short"):
+        raise Refusal("error.results_not_kept")
     if name in SEARCHES:
         return _search(options)
-    if options.store_results and variant == "short":
-        raise Refusal("error.results_short")
     spec = ready_spec(name, variant, store.runs(), **_given(options, ("data", "seed", "weights_from")))
     if options.seeds < 1:
         raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
