@@ -84,12 +84,6 @@ function makePad(root) {
     }
     pad.send({ seq: ++sequence, side: SIDE, pixels: btoa(String.fromCharCode(...raster())), strokes: text });
     showTools();
-  }
-
-  function change() {
-    // Of what is drawn, point by point, the live answer has heard; of this it has not.
-    redraw();
-    commit();
     live.connect();
   }
 
@@ -147,7 +141,8 @@ function makePad(root) {
   function step(from, to) {
     if (current || !from.length) return;
     to.push(from.pop());
-    change();
+    redraw();
+    commit();
   }
 
   function choose(name) {
@@ -172,7 +167,8 @@ function makePad(root) {
     if (current || !visible().length) return;
     strokes.push({ kind: "clear", points: [] });
     undone = [];
-    change();
+    redraw();
+    commit();
   };
   find("clear").onclick = clear;
   pad.clear = (taken) => taken === sequence && clear(); // not what has been drawn since
