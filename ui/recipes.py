@@ -59,6 +59,7 @@ def table(rows: Sequence[Row]) -> str:
         column_config={t("recipes.measured"): st.column_config.Column(width=150)},  # Streamlit measures the bare number
         height=35 * 12,
         hide_index=True,
+        placeholder="",
         width="stretch",
         key="recipes-table",
         on_select="rerun",
@@ -102,7 +103,7 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(sortable(cells), hide_index=True, width="stretch")
+        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
         if any("⚠" in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
 

@@ -142,6 +142,7 @@ def _table(name: str, found: Sequence[Cell]) -> None:
     st.dataframe(
         sortable({column: [line[place] for line in lines] for place, column in enumerate(names)}),
         hide_index=True,
+        placeholder="",
         height="content" if len(stages) > 1 else "auto",
         width="stretch",
         key=f"search-table-{name}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -31,12 +30,12 @@ def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
     """A table of words by column; where each has a number behind it, the column sorts by the numbers.
 
     A column's own format would write its numbers in the browser's language, not in the page's. Where the number is None
-    the cell sorts after all numbers, as infinity: the browser would sort a missing one as 0.
+    the browser shows the `placeholder` of `st.dataframe`, not the words, and sorts it as 0.
     """
     table, formats = {}, {}
     for name, column in columns.items():
         pairs = [cell if isinstance(cell, tuple) else (cell, cell) for cell in column]
-        table[name] = [math.inf if value is None else value for value, _ in pairs]
+        table[name] = [value for value, _ in pairs]
         words = itertools.cycle([said for _, said in pairs])
         formats[name] = lambda _, words=words: next(words)  # which is asked row by row
     shown = pd.DataFrame(table).style
