@@ -524,7 +524,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         const=RESULTS,
         metavar="FILE",
-        help="keep what was measured, none of it short, beside the recipes or in FILE; with `table`: read FILE",
+        help="keep what was measured (not of the variant short) beside the recipes or in FILE; with `table`: read FILE",
     )
     command("work", work).add_argument("folder", help="a run's folder, its name, or its name's last part")
     command("runs", list_runs)

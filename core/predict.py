@@ -22,7 +22,7 @@ from core.store import Run
 if TYPE_CHECKING:
     from torch import nn
 
-SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 97 % of the digits of val
+SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 98 % of the digits of val
 FAMILIAR = 0.99  # the share of val's images whose answers lead by what a drawing's must lead by, see `lead`
 DRAWN = ("mnist-and-drawings", "pen-digits")  # the data sets of what people drew
 MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more

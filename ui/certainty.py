@@ -25,7 +25,7 @@ def panel(run: Run, report: Report, test: Answers) -> None:
         return
     mended = tempered(test, by)
     after = calibration(mended)
-    st.markdown(_effect(loss_change(test, mended), before, after))
+    st.markdown(_effect(loss_change(test, mended), mended.gap()))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(t("certainty.before", error=percent(before.error, 2), loss=number(report.loss, 4)))
@@ -42,17 +42,17 @@ def _verdict(test: Answers, found: Calibration) -> str:
     """Whether the model says more or less than it keeps, in words; a difference only where chance makes none such."""
     gap = test.gap()
     key = ("too_shy", "fair", "too_sure")[1 + _side(gap.low, gap.high)]
-    gap_slots = {"gap": number(100 * gap.value, 2), "interval": _ends(100 * gap.low, 100 * gap.high, 2)}
+    gap_slots = {"gap": number(100 * gap.value, 2), "interval": _ends(gap, 100, 2)}
     slots = {"says": percent(float(test.confidence.mean()), 2), "right": percent(float(test.is_right.mean()), 2)}
     return t(f"certainty.{key}", n=gap.n, error=percent(found.error, 2), **slots, **gap_slots)
 
 
-def _effect(change: Measure, before: Calibration, after: Calibration) -> str:
-    """Whether the temperature helps, by either measure; a difference of the loss only where chance makes none such."""
-    outcomes = [t(f"certainty.{key}") for key in ("helps", "same", "worse")]
-    by_loss, error = _side(change.low, change.high), round(after.error, 4) - round(before.error, 4)
-    slots = {"change": number(change.value, 4), "interval": _ends(change.low, change.high, 4)}
-    return t("certainty.effect", by_loss=outcomes[1 + by_loss], by_error=outcomes[1 + _side(error, error)], **slots)
+def _effect(change: Measure, gap: Measure) -> str:
+    """Whether the temperature helps by the loss, as far as chance lets one tell, and the gap that it leaves."""
+    by_loss = t(f"certainty.{('helps', 'same', 'worse')[1 + _side(change.low, change.high)]}")
+    slots = {"change": number(change.value, 4), "interval": _ends(change, 1, 4)}
+    slots |= {"gap": number(100 * gap.value, 2), "gap_interval": _ends(gap, 100, 2)}
+    return t("certainty.effect", by_loss=by_loss, **slots)
 
 
 def _side(low: float, high: float) -> int:
@@ -60,8 +60,8 @@ def _side(low: float, high: float) -> int:
     return int(round(low, 4) > 0) - int(round(high, 4) < 0)
 
 
-def _ends(low: float, high: float, digits: int) -> str:
-    return t("number.interval", low=number(low, digits), high=number(high, digits))
+def _ends(measure: Measure, times: int, digits: int) -> str:
+    return t("number.interval", low=number(times * measure.low, digits), high=number(times * measure.high, digits))
 
 
 def _diagram(found: Calibration, key: str) -> None:

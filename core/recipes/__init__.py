@@ -38,10 +38,10 @@ def recipe(name: str) -> Recipe:
 
 
 def repeated_by(spec: RunSpec) -> tuple[str, Variant] | None:
-    """The recipe and variant that a spec repeats, whatever its seed and the run that it takes layers from."""
+    """The published recipe and variant that a spec repeats, whatever its seed and the run that it takes layers from."""
     return _variants().get(spec.model_copy(update={"seed": 0, "weights_from": ""}))
 
 
 @functools.cache
 def _variants() -> dict[RunSpec, tuple[str, Variant]]:
-    return {one.spec(variant, seed=0): (name, variant) for name, one in RECIPES.items() for variant in one.variants}
+    return {RECIPES[name].spec(variant, seed=0): (name, variant) for name in PUBLISHED for variant in VARIANTS}
