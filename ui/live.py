@@ -124,7 +124,8 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
             left = seconds_left(events, epochs)
             if left is not None:
                 words.append(t("train.left", seconds=duration(left)))
-        words.append(t("train.so_far", seconds=duration(told.seconds)))
+        taken = duration(told.seconds)
+        words.append(taken if status == "done" else t("train.so_far", seconds=taken))
         words.append(_where(started))
     st.progress(share, " · ".join(words))
     shown = {
