@@ -266,7 +266,7 @@ def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
 
 def stands_apart(picture: Picture) -> bool:
     """Whether an empty column parts the ink in two, each more than half as high as all of it: digits side by side."""
-    inked = crop(picture, FAINTEST) > FAINTEST
+    inked = crop(picture > FAINTEST, 0)
     height, filled = inked.shape[0], inked.any(axis=0)
     tops = np.where(filled, inked.argmax(axis=0), height)
     bottoms = np.where(filled, height - inked[::-1].argmax(axis=0), 0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from core import store
 from core.datasets import Split, datasets
+from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing import Prepared, fit_picture, prepare, stands_apart
 from core.evaluate import stored_answers
 from core.refusal import Refusal
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 98 % of the digits of val
 FAMILIAR = 0.99  # the share of val's images whose answers lead by what a drawing's must lead by, see `lead`
-DRAWN = ("mnist-and-drawings", "pen-digits")  # the data sets of what people drew
+DRAWN = (MNIST_AND_DRAWINGS.name, PEN_DIGITS.name)  # the data sets of what people drew
 MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more
 
 

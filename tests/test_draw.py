@@ -4,7 +4,6 @@ import contextlib
 import math
 import re
 import shutil
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from core import store
 from core.predict import can_be_drawn_for
 from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, chromium, draw, serve
+from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
@@ -82,10 +82,7 @@ def wait_for_ink(page) -> None:
     """Wait until the canvas shows what it was handed back: a stroke that came before would be lost with its drawing."""
     ink = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
         .data.some((level, i) => i % 4 === 0 && level)"""
-    deadline = time.monotonic() + 30
-    while not page.locator("canvas.dc-canvas.lower-canvas").evaluate(ink):
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(50)
+    wait_for(lambda: page.locator("canvas.dc-canvas.lower-canvas").evaluate(ink))
 
 
 def test_ten_digits_drawn_with_the_mouse_are_answered_and_most_of_them_rightly(page):

@@ -20,6 +20,7 @@ from core import drawings, store, words
 from core.datasets import DATASETS, dataset
 from core.drawing import STEPS
 from core.evaluate import (
+    Measure,
     calibration,
     loss_change,
     measures,
@@ -232,6 +233,11 @@ def test_what_is_said_of_its_certainty_agrees_with_the_figures_beside_it(frame, 
     honest = tempered(test, temperature(test) or 1), tempered(val, temperature(val) or 1)
     wanted = {(0.5, 0.5): ("too_sure", "helps"), (2, 2): ("too_shy", "helps")}  # what spoils test and val
     wanted |= {(1, 1): ("fair", "same"), (1, 0.5): ("fair", "worse")}
+
+    def ends(measure: Measure, times: int, digits: int) -> str:
+        low, high = (words.number(times * end, digits, language=language) for end in (measure.low, measure.high))
+        return words.text(language, "number.interval", low=low, high=high)
+
     for spoilt, (verdict, outcome) in wanted.items():
         now = [tempered(answers, by) for answers, by in zip(honest, spoilt, strict=True)]
         arrays = {"probabilities": now[0].probabilities, "labels": test.labels}
@@ -241,15 +247,12 @@ def test_what_is_said_of_its_certainty_agrees_with_the_figures_beside_it(frame, 
         app = look_at(frame("evaluate", language, run=trained.name), "sure")
         said, gap = texts(app), now[0].gap()
         assert words.words(language)[f"certainty.{verdict}"].split("**")[1] in said
-        low, high = (words.number(100 * end, 2, language=language) for end in (gap.low, gap.high))
-        assert words.text(language, "number.interval", low=low, high=high) in said
+        assert ends(gap, 100, 2) in said
         assert (verdict == "fair") == (gap.low <= 0 <= gap.high)
         mended = tempered(now[0], temperature(now[1]) or 1)
         change, gap = loss_change(now[0], mended), mended.gap()
         slots = {"by_loss": words.text(language, f"certainty.{outcome}")}
-        for name, measure, times, digits in (("interval", change, 1, 4), ("gap_interval", gap, 100, 2)):
-            ends = [words.number(times * end, digits, language=language) for end in (measure.low, measure.high)]
-            slots[name] = words.text(language, "number.interval", low=ends[0], high=ends[1])
+        slots |= {"interval": ends(change, 1, 4), "gap_interval": ends(gap, 100, 2)}
         slots["change"] = words.number(change.value, 4, language=language)
         slots["gap"] = words.number(100 * gap.value, 2, language=language)
         assert words.text(language, "certainty.effect", **slots) in said

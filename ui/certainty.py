@@ -41,23 +41,25 @@ def panel(run: Run, report: Report, test: Answers) -> None:
 def _verdict(test: Answers, found: Calibration) -> str:
     """Whether the model says more or less than it keeps, in words; a difference only where chance makes none such."""
     gap = test.gap()
-    key = ("too_shy", "fair", "too_sure")[1 + _side(gap.low, gap.high)]
-    gap_slots = {"gap": number(100 * gap.value, 2), "interval": _ends(gap, 100, 2)}
+    key = ("too_shy", "fair", "too_sure")[1 + _side(gap)]
     slots = {"says": percent(float(test.confidence.mean()), 2), "right": percent(float(test.is_right.mean()), 2)}
-    return t(f"certainty.{key}", n=gap.n, error=percent(found.error, 2), **slots, **gap_slots)
+    return t(f"certainty.{key}", n=gap.n, error=percent(found.error, 2), **slots, **_gap_slots(gap))
 
 
 def _effect(change: Measure, gap: Measure) -> str:
     """Whether the temperature helps by the loss, as far as chance lets one tell, and the gap that it leaves."""
-    by_loss = t(f"certainty.{('helps', 'same', 'worse')[1 + _side(change.low, change.high)]}")
+    by_loss = t(f"certainty.{('helps', 'same', 'worse')[1 + _side(change)]}")
     slots = {"change": number(change.value, 4), "interval": _ends(change, 1, 4)}
-    slots |= {"gap": number(100 * gap.value, 2), "gap_interval": _ends(gap, 100, 2)}
-    return t("certainty.effect", by_loss=by_loss, **slots)
+    return t("certainty.effect", by_loss=by_loss, **slots, **_gap_slots(gap))
 
 
-def _side(low: float, high: float) -> int:
+def _gap_slots(gap: Measure) -> dict[str, str]:
+    return {"gap": number(100 * gap.value, 2), "gap_interval": _ends(gap, 100, 2)}
+
+
+def _side(measure: Measure) -> int:
     """1 or -1 where both ends are above or below 0, else 0; of ends as they are written, so that all words agree."""
-    return int(round(low, 4) > 0) - int(round(high, 4) < 0)
+    return int(round(measure.low, 4) > 0) - int(round(measure.high, 4) < 0)
 
 
 def _ends(measure: Measure, times: int, digits: int) -> str:
