@@ -23,9 +23,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from core import settings
-from core.datasets.files import written_aside
 from core.drawing import DAMAGED, SIDE, prepare
 from core.evaluate import Answers
+from core.files import written_aside
 from core.predict import Model
 from core.refusal import Refusal
 
@@ -65,8 +65,10 @@ def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None 
     name = f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png"
     text = PngInfo()
     text.add_itxt("nickname", printable(nickname))
-    with _writing(store), written_aside(_folder(store) / name) as file:
-        Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
+    with _writing(store):
+        _folder(store).mkdir(parents=True, exist_ok=True)
+        with written_aside(_folder(store) / name) as file:
+            Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
     return name
 
 

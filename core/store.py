@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from core import settings
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, Step, continued, from_line, to_line
+from core.files import sync, written_aside
 from core.refusal import Refusal
 from core.spec import RunSpec
 
@@ -96,7 +97,7 @@ class Run:
                 log.flush()
                 os.fsync(log.fileno())
                 if not length:
-                    _sync(self.folder)
+                    sync(self.folder)
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events of the complete lines from byte `offset` on, and the offset to go on from. Raises: Refusal."""
@@ -203,7 +204,8 @@ class Run:
     def ask(self, wanted: Wanted) -> None:
         """Ask the worker for something; it looks before every step."""
         control = {"wanted": wanted, "serial": time.time_ns()}
-        _write(self.folder / "control", json.dumps(control).encode(), durable=False)
+        with written_aside(self.folder / "control") as file:
+            file.write(json.dumps(control).encode())
 
     def control_changed(self) -> tuple[int, int] | None:
         """A mark that differs when `control` has been written again; cheap enough to look at before every step."""
@@ -247,7 +249,8 @@ class Run:
     def save(self, name: str, tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> str:
         """Write arrays and numbers to the file `name`; returns its sha256. An event must name both to make it count."""
         data = _packed(tensors, numbers)
-        _write(self.folder / name, data, durable=True)
+        with written_aside(self.folder / name, durable=True) as file:
+            file.write(data)
         return hashlib.sha256(data).hexdigest()
 
     def load(self, name: str, sha256: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -296,12 +299,13 @@ def create(spec: RunSpec, store: Path | None = None) -> Run:
     new = store / f".new-{secrets.token_hex(8)}"
     try:
         new.mkdir(parents=True)
-        _write(new / "spec.json", json.dumps(stored, indent=1).encode(), durable=True)
+        with written_aside(new / "spec.json", durable=True) as file:
+            file.write(json.dumps(stored, indent=1).encode())
         while True:
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
             if not (store / name).exists():
                 new.rename(store / name)
-                _sync(store)
+                sync(store)
                 return Run(store / name)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
@@ -343,40 +347,3 @@ def _packed(tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -
 
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     return save(contiguous, {"numbers": json.dumps(numbers or {}, allow_nan=False)})
-
-
-def _write(path: Path, data: bytes, *, durable: bool) -> None:
-    """Write aside, then replace; with `durable`, file and name are on the disk when this returns."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        _replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync(path.parent)
-
-
-def _replace(aside: Path, path: Path) -> None:
-    """Move a file over another; on Windows that has to wait while somebody has the other open."""
-    for _ in range(50 if os.name == "nt" else 0):
-        with contextlib.suppress(PermissionError):
-            aside.replace(path)
-            return
-        time.sleep(0.02)
-    aside.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    if os.name == "posix":  # Windows cannot sync a folder; it writes names through its journal
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

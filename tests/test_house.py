@@ -18,7 +18,16 @@ ROOT = Path(__file__).resolve().parents[1]
 # The floors, from the ground up; a package stands for all that is in it. What one floor holds may use that floor too.
 FLOORS: dict[int, tuple[str, ...]] = {
     1: (
-        *("core", "core.refusal", "core.words", "core.settings", "core.events", "core.datasets", "core.activations"),
+        *(
+            "core",
+            "core.files",
+            "core.refusal",
+            "core.words",
+            "core.settings",
+            "core.events",
+            "core.datasets",
+            "core.activations",
+        ),
         *("core.layers", "core.modules", "core.architectures", "core.spec", "core.engine", "core.augment"),
         *("core.strokes", "core.drawing"),
     ),

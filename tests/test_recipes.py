@@ -1,6 +1,8 @@
 """Every recipe is a spec that its data take; a published one has the report's network and figures, and a verdict."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -221,6 +223,25 @@ def test_results_are_kept_one_a_seed_in_the_order_of_the_recipes(tmp_path):
     assert [len(row.results) for row in found if row.recipe == "003-f"] == [2, 1, 0]
     assert [row.data for row in rows([result("000-a", data="another")])][:2] == ["mnist", "another"]
     assert result("004-a", recall=(0.5, 0.5)).figure("recall_6") is None, "of data with two classes"
+
+
+KEEPS = """
+import sys
+from pathlib import Path
+from core.recipes.results import Result, keep
+
+one = Result.model_validate_json(sys.argv[2])
+for seed in range(int(sys.argv[3]), int(sys.argv[3]) + 20):
+    keep([one.model_copy(update={"seed": seed})], Path(sys.argv[1]))
+"""
+
+
+def test_processes_that_keep_results_at_the_same_time_lose_none(tmp_path):
+    path, one = tmp_path / "results.json", result().model_dump_json()
+    command = [sys.executable, "-c", KEEPS, str(path), one]
+    processes = [subprocess.Popen([*command, str(first)], cwd=ROOT) for first in (0, 20, 40)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert [one.seed for one in stored(path)] == list(range(60))
 
 
 def test_the_results_beside_the_recipes_are_what_faithful_and_honest_runs_came_to():

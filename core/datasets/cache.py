@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from core import settings
-from core.datasets.files import UNREADABLE, written_aside
+from core.datasets.files import UNREADABLE
+from core.files import written_aside
 
 READING = 2  # counted up when arrays come out differently for the same files, of drawings too
 
@@ -38,8 +39,10 @@ def get(name: str, version: str) -> dict[str, np.ndarray] | None:
 
 def put(name: str, version: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Keep arrays in place of an older version's; a cache that cannot be written is only slow."""
-    with contextlib.suppress(OSError), written_aside(_path(name)) as file:
-        np.savez(file, allow_pickle=False, version=np.array(version), **arrays)
+    with contextlib.suppress(OSError):
+        _path(name).parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(_path(name)) as file:
+            np.savez(file, allow_pickle=False, version=np.array(version), **arrays)
 
 
 def _path(name: str) -> Path:

@@ -1,20 +1,18 @@
-"""Files on the way to becoming data: downloaded, verified, written so that nobody sees half of one."""
+"""Files on the way to becoming data: downloaded and verified."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-import secrets
 import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import BinaryIO
 
+from core.files import written_aside
 from core.refusal import Refusal
 
 Progress = Callable[[int, int], None]  # (bytes done, bytes in total; 0 while no server has said how many)
@@ -48,23 +46,6 @@ class _AlteredError(Exception):
     """A whole file came, but not the one that its authors published."""
 
 
-@contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` when the block ends well; else it is deleted.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # of its own: two processes may fetch at once
-    try:
-        with aside.open("xb") as file:
-            yield file
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def is_file(path: Path) -> bool:
     """Whether a file is there; not, too, where nobody may look."""
     try:
@@ -86,6 +67,7 @@ def download(urls: Sequence[str], md5: str | None, path: Path, progress: Progres
         Refusal: no server could be reached, or what came was not the file.
         OSError: the folder cannot be written.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     altered = False
     for url in urls if len(urls) > 1 else [*urls, *urls]:
         try:

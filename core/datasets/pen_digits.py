@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.datasets.files import UNREADABLE, Download, written_aside
+from core.datasets.files import UNREADABLE, Download
 from core.datasets.record import Dataset, Split, Splits
 from core.datasets.torchvision_sets import DIGIT_NAMES, MNIST
+from core.files import written_aside
 from core.refusal import Refusal
 
 FILE = "pendigits/pendigits-orig.tra"

@@ -11,8 +11,9 @@ from types import ModuleType
 
 import numpy as np
 
-from core.datasets.files import Download, written_aside
+from core.datasets.files import Download
 from core.datasets.record import NOT_STATED, Dataset, Pitfall, Split, Splits
+from core.files import written_aside
 from core.refusal import Refusal
 
 DIGIT_NAMES = {
@@ -166,6 +167,7 @@ def _cifar10_downloads() -> tuple[Download, ...]:
 
 def _untar(archive: Path, folder: Path) -> None:
     """Take the known files out of the verified archive, by name: no other path is ever written."""
+    (folder / CIFAR10_FOLDER).mkdir(exist_ok=True)
     with tarfile.open(archive) as packed:
         for name in CIFAR10_FILES:
             member = packed.extractfile(name)

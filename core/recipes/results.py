@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from core.events import Epoch, Report, Started, TestUse
+from core.files import written_aside
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -172,13 +174,13 @@ def stored(path: Path = RESULTS) -> list[Result]:
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
     """Put results among the stored ones, each in the place of an older one of its seed; one line each."""
-    kept = [one for row in rows([*stored(path), *results]) for one in row.results]
-    lines = ",\n".join(
-        json.dumps(one.model_dump(exclude_defaults=True), ensure_ascii=False, allow_nan=False) for one in kept
-    )
-    aside = path.with_suffix(".part")
-    aside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    aside.replace(path)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        kept = [one for row in rows([*stored(path), *results]) for one in row.results]
+        lines = ",\n".join(
+            json.dumps(one.model_dump(exclude_defaults=True), ensure_ascii=False, allow_nan=False) for one in kept
+        )
+        with written_aside(path) as file:
+            file.write(f"[\n{lines}\n]\n".encode())
 
 
 def rows(results: Iterable[Result]) -> list[Row]:
