@@ -609,7 +609,7 @@ def starts(rounds: int) -> tuple[dict[str, list[float]], list[int]]:
     spec = run_spec(NETWORKS["lenet"])
     with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
         for number, name in itertools.product(range(rounds), waits):
-            workers, run = Workers(1, spare_after=0 if name == "a worker waiting" else 60), None
+            workers, run = Workers(at_once=1, spare_after=0 if name == "a worker waiting" else 60), None
             try:
                 if name == "a worker waiting":
                     memories.append(settled().memory_info().rss)

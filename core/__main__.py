@@ -23,8 +23,9 @@ from core.datasets import DATASETS, Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.search import SEARCHES, Cell, accuracies_of, belongs_to, cells, known_runs, winner
+from core.recipes.searches import SEARCHES, belongs_to
 from core.refusal import Refusal
+from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
 from core.transfer import giving_run
@@ -107,10 +108,14 @@ def _data_of(spec: RunSpec) -> Dataset:
 
 def _new_run(spec: RunSpec) -> Run:
     """A run of the spec, which its data and its layers allow. Raises: Refusal."""
-    source = _data_of(spec)
-    if source.state()[0] != "ready":
-        raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
+    _check_ready(spec)
     return store.create(spec)
+
+
+def _check_ready(spec: RunSpec) -> None:
+    """Raises: Refusal, if the spec's layers do not fit its data, or these are not on this machine."""
+    if _data_of(spec).state()[0] != "ready":
+        raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
 
 
 def estimate(options: argparse.Namespace) -> int:
@@ -182,20 +187,19 @@ def _repeat(options: argparse.Namespace) -> int:
 
 def _search(options: argparse.Namespace) -> int:
     """Run what is missing of a search, one training after the other; tell each stage that is done beside the report."""
-    search, told = SEARCHES[options.name], 0
+    search, driver, told = SEARCHES[options.name], Driver(SEARCHES), 0
     others = _given(options, ("data", "seed"))
     while True:
-        runs = known_runs(store.runs())
-        found = cells(search, accuracies_of(runs), options.variant, **others)
+        found = cells(search, accuracies_of(known_runs(store.runs())), options.variant, **others)
+        _check_ready(found[0].spec)
         while best := winner(cell for cell in found if cell.stage == told):
             _tell_stage(options, search.stages[told].choice, [cell for cell in found if cell.stage == told], best)
             told += 1
-        missing = next((cell.spec for cell in found if cell.measured is None), None)
-        if missing is None:
+        runs = driver.runs(options.name, options.variant, most=1, **others)
+        if not runs:
             return 0
-        run = runs.get(missing) or _new_run(missing)
-        run.ask("run")
-        if code := _work(run, options):
+        runs[0].ask("run")
+        if code := _work(runs[0], options):
             return code
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.recipes import VARIANTS, results
-from core.recipes.search import SEARCHES
+from core.recipes.searches import SEARCHES
 from ui import recipes, search, server
 from ui.choice import one_of
 from ui.text import t

@@ -43,6 +43,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.drawings",
         "core.predict",
         "core.recipes",
+        "core.search",
         "core.claims",
         "core.compare",
         "core.verdict",

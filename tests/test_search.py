@@ -15,8 +15,9 @@ from core import store
 from core.__main__ import main
 from core.events import Checkpoint, Started
 from core.recipes import RECIPES, VARIANTS
-from core.recipes.search import SEARCHES, accuracies_of, belongs_to, cells, known_runs, next_runs, time_left, winner
+from core.recipes.searches import SEARCHES, belongs_to
 from core.refusal import Refusal
+from core.search import Driver, accuracies_of, cells, known_runs, time_left, winner
 from core.work import work
 from core.workers import Workers
 from tests.browser import ROOT
@@ -25,39 +26,45 @@ from tests.test_workers import has_ended
 
 STAGED, GRID = SEARCHES["002-a"], SEARCHES["002-c"]
 BLOOD = {"variant": "short", "data": "blood"}
+follow = Driver(SEARCHES).follow
 SERVER = """
 import sys
+from core.recipes.searches import SEARCHES
+from core.search import Driver
 from core.workers import Workers
-Workers(1, spare_after=0).search("002-a", "short", data="blood")
+driver = Driver(SEARCHES)
+queue = Workers(at_once=1, spare_after=0, follow=driver.follow)
+for run in driver.runs("002-a", "short", data="blood"):
+    queue.resume(run)
 sys.stdin.read()
 """
 
 
 def test_the_staged_search_takes_twelve_trainings_nine_with_reuse_and_the_reports_path():
     figures = {}
-    while missing := [cell for cell in cells(STAGED, figures.get) if cell.measured is None]:
+    while missing := [cell for cell in cells(STAGED, figures.get, "faithful") if cell.measured is None]:
         figures |= {cell.spec: cell.reported for cell in missing}
-    found = cells(STAGED, figures.get)
+    found = cells(STAGED, figures.get, "faithful")
     assert (len(found), len({cell.spec for cell in found})) == (12, 9)
     best = [winner(cell for cell in found if cell.stage == stage) for stage in range(4)]
     assert [cell.option for cell in best if cell] == [4096, "relu", 0.25, "sgd"]
     assert best[-1]
-    assert best[-1].spec.layers == SEARCHES["002-a"].spec({**STAGED.start, "width": 4096, "dropout": 0.25}).layers
+    assert best[-1].spec.layers == STAGED.spec({**STAGED.start, "width": 4096, "dropout": 0.25}, "faithful").layers
 
 
 def test_a_stage_is_known_once_the_one_before_it_is_measured():
-    assert [cell.stage for cell in cells(STAGED, {}.get)] == 5 * [0]
-    figures = {cell.spec: cell.reported for cell in cells(STAGED, {}.get)}
-    second = cells(STAGED, figures.get)[5:]
+    assert [cell.stage for cell in cells(STAGED, {}.get, "faithful")] == 5 * [0]
+    figures = {cell.spec: cell.reported for cell in cells(STAGED, {}.get, "faithful")}
+    second = cells(STAGED, figures.get, "faithful")[5:]
     assert [(cell.option, cell.measured) for cell in second] == [("relu", 0.8832), ("sigmoid", None)]
     assert winner(second) is None
 
 
 def test_the_grid_has_twenty_cells_with_the_best_at_64_filters_of_9():
-    found = cells(GRID, {}.get)
+    found = cells(GRID, {}.get, "faithful")
     assert len({cell.spec for cell in found}) == 20
     assert max(found, key=lambda cell: cell.reported).option == (64, 9)
-    spec = GRID.spec({"convolution": (64, 9)})
+    spec = GRID.spec({"convolution": (64, 9)}, "faithful")
     assert (spec.split, spec.val_fraction, spec.epochs, spec.test_use) == ("first_last", 0.3, 100, "once")
     assert sum(row.parameters for row in spec.table((3, 28, 28), 8)) == 115_976
 
@@ -72,7 +79,7 @@ def test_every_training_of_a_search_is_known_by_its_spec_whichever_way_the_stage
         single = (RECIPES["002-b"].spec(variant, seed=3), ("002-b", variant))
         assert {belongs_to(spec) for spec in figures} == {(name, variant)}
         assert belongs_to(single[0]) == single[1], "a training of both is the single recipe's"
-    assert belongs_to(GRID.spec({"convolution": (8, 3)}, epochs=99)) is None
+    assert belongs_to(GRID.spec({"convolution": (8, 3)}, "faithful", epochs=99)) is None
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -80,7 +87,7 @@ def test_a_short_search_takes_a_minute_at_most(name):
     search = SEARCHES[name]
     spec = cells(search, {}.get, "short")[0].spec
     assert spec.time_limit
-    assert spec.time_limit * sum(len(stage.reported) for stage in search.stages) <= 60
+    assert spec.time_limit * sum(len(stage.options) for stage in search.stages) <= 60
 
 
 # --- one click, four stages -------------------------------------------------------------------------------------------
@@ -118,20 +125,20 @@ def is_finished():
 
 def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_what_is_done(blood, capsys):
     runs = [store.create(cell.spec) for cell in found_now()]
-    assert [next_runs(run) for run in runs] == 5 * [[]], "none is done"
+    assert [follow(run) for run in runs] == 5 * [[]], "none is done"
     for run in runs[:4]:
         assert work(str(run.folder)) == "done"
-        assert next_runs(run) == []
+        assert follow(run) == []
     runs[4].ask("stop")
     assert work(str(runs[4].folder)) == "stopped"
-    assert next_runs(runs[4]) == []
+    assert follow(runs[4]) == []
     runs[4].ask("run")
     assert work(str(runs[4].folder)) == "done"
-    (following,) = next_runs(runs[4])
+    (following,) = follow(runs[4])
     best = winner(found_now()[:5])
     assert best
     assert following.spec == STAGED.spec({**STAGED.start, "width": best.option, "activation": "sigmoid"}, **BLOOD)
-    assert next_runs(runs[4]) == [], "it is there already"
+    assert follow(runs[4]) == [], "it is there already"
     before = lines_of(runs)
 
     command = ["recipes", "run", "002-a", "--variant", "short", "--data", "blood", "--json"]
@@ -151,9 +158,9 @@ def test_a_run_that_is_killed_goes_on_if_it_got_further_and_else_waits(blood):
     looks = itertools.count()
     assert work(str(run.folder), leaving=lambda: next(looks) == 1) == "interrupted"
     assert run.last(Checkpoint)
-    assert next_runs(run) == [run]
+    assert follow(run) == [run]
     assert work(str(run.folder), leaving=lambda: True) == "interrupted"
-    assert next_runs(run) == [], "nothing was done since"
+    assert follow(run) == [], "nothing was done since"
 
 
 def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_once_it_is_deleted(blood, capsys):
@@ -166,7 +173,7 @@ def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_onc
     (sentence,) = capsys.readouterr().err.splitlines()
     assert str(run.folder) in sentence
     with pytest.raises(Refusal, match="run_without_epoch"):
-        next_runs(run)
+        follow(run)
     run.delete()
     assert found_now()[0].measured is None
 
@@ -184,11 +191,13 @@ def test_one_call_runs_all_four_stages_though_the_server_and_then_a_worker_are_k
     before, begun = lines_of(done := [first, *others]), starts_of(last)
     assert len(store.runs()) == 5
 
-    workers = Workers(2, spare_after=0)
+    driver = Driver(SEARCHES)
+    workers = Workers(at_once=2, spare_after=0, follow=driver.follow)
     try:
         last.ask("batch")
         workers.submit(last)
-        workers.search("002-a", **BLOOD)
+        for run in driver.runs("002-a", **BLOOD):
+            workers.resume(run)
         assert len(store.runs()) == 5
         wait_for(lambda: starts_of(last) > begun and isinstance(last.latest(), Checkpoint))
         os.kill(last.last(Started).pid, signal.SIGKILL)  # pyright: ignore

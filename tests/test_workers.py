@@ -1,20 +1,23 @@
 """Who does the work: a queue, a process for each run, and no process left over, whoever dies."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from core import workers as module
 from core.events import Checkpoint, Epoch, Started, Step
+from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, create
-from core.work import PAUSE_LOOKS
+from core.work import PAUSE_LOOKS, work
 from core.workers import Workers
 from tests.conftest import wait_for
 from tests.driver import ROOT, outcome
@@ -25,7 +28,7 @@ SERVER = """
 import pathlib, sys
 from core.store import Run
 from core.workers import Workers
-workers = Workers(3, spare_after=0)
+workers = Workers(at_once=3, spare_after=0)
 for folder in sys.stdin:
     workers.submit(Run(pathlib.Path(folder.strip())))
 """
@@ -65,7 +68,7 @@ def workers(home, monkeypatch) -> Iterator[Workers]:
     """One slot; a worker that is asked to leave has a second for it."""
     monkeypatch.setattr(module, "GRACE", 1.0)
     before = set(psutil.Process().children(recursive=True))
-    one = Workers(1, spare_after=0)
+    one = Workers(at_once=1, spare_after=0)
     yield one
     one.close()
     assert set(psutil.Process().children(recursive=True)) <= before
@@ -164,7 +167,7 @@ def test_a_deleted_run_in_the_queue_is_passed_over_and_nothing_is_made_in_its_pl
 
 
 def test_close_ends_workers_that_train_pause_and_wait_and_leaves_no_process(home, others):
-    one = Workers(2, spare_after=60)  # no process waits when the first run comes
+    one = Workers(at_once=2, spare_after=60)  # no process waits when the first run comes
     training, paused = endless(), endless()
     paused.ask("pause")
     for run in (training, paused):
@@ -179,7 +182,7 @@ def test_close_ends_workers_that_train_pause_and_wait_and_leaves_no_process(home
 
 
 def test_close_does_not_wait_for_a_process_that_is_still_getting_ready(home, others):
-    one = Workers(1, spare_after=0)
+    one = Workers(at_once=1, spare_after=0)
     wait_for(lambda: waiting(others))
     clock = time.monotonic()
     one.close()
@@ -226,7 +229,7 @@ def test_workers_whose_server_is_killed_save_and_end_in_two_seconds_and_the_next
     assert runs["validating"].events()[-1].step == 1
 
     monkeypatch.setenv("BANCADA_THREADS", "1")
-    following = Workers(2, spare_after=0)
+    following = Workers(at_once=2, spare_after=0)
     for run in runs.values():
         run.ask("run")
         following.submit(run)
@@ -235,3 +238,68 @@ def test_workers_whose_server_is_killed_save_and_end_in_two_seconds_and_the_next
     for name, run in runs.items():
         assert [event.threads for event in run.events() if isinstance(event, Started)] == [2, 2]
         assert outcome(run) == outcome(unbroken[name])
+
+
+# --- other executors --------------------------------------------------------------------------------------------------
+
+
+def test_a_process_pool_carries_runs_out_in_the_place_of_our_own_processes_and_outlives_a_killed_worker(home):
+    killed, run = endless(), new()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        others = Workers(pool, at_once=1)
+        others.submit(killed)
+        others.submit(run)
+        assert (others.place(killed), others.place(run)) == (0, 1)
+        pid = pid_of(killed)
+        assert psutil.Process(pid).ppid() != os.getpid(), "a child of the pool's process"
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: is_done(run) and others.place(run) is None)
+        assert killed.status() == "interrupted"
+        killed.ask("stop")
+        others.submit(killed)
+        wait_for(lambda: others.place(killed) is None)
+        assert killed.status() == "stopped"
+        others.close()
+
+
+def test_runs_are_carried_out_in_this_process_where_the_executor_is_of_threads_and_followed_one_by_one(home):
+    runs = [new(seed=seed) for seed in range(3)]
+    followed = []
+
+    def follow(run):
+        followed.append(run)
+        return runs[len(followed) : len(followed) + 1]
+
+    with ThreadPoolExecutor(1) as threads:
+        here = Workers(threads, work, at_once=1, follow=follow)
+        here.submit(runs[0])
+        wait_for(lambda: all(map(is_done, runs)) and here.place(runs[2]) is None)
+        assert followed == runs
+        assert {run.started().pid for run in runs} == {os.getpid()}
+        here.close()
+        here.submit(new())
+        assert len(followed) == 3
+
+
+def test_an_executor_that_takes_no_more_leaves_the_run_in_the_store(home):
+    with ThreadPoolExecutor(1) as threads:
+        pass
+    here, run = Workers(threads, work, at_once=1), new()
+    here.submit(run)
+    assert (run.status(), here.place(run)) == ("queued", None)
+
+
+def test_what_follows_a_run_is_queued_though_another_look_for_it_is_refused(home):
+    refused, run = new(), new(seed=1)
+
+    def follow(one):
+        if one == refused:
+            raise Refusal("error.run_damaged", run=one.name, file="spec.json")
+        return ()
+
+    with ThreadPoolExecutor(1) as threads:
+        here = Workers(threads, work, at_once=1, follow=follow)
+        here.submit(refused)
+        here.submit(run)
+        wait_for(lambda: is_done(run) and here.place(run) is None)
+        assert here.place(refused) is None

@@ -12,7 +12,7 @@ from core import store
 from core.architectures import ARCHITECTURES
 from core.datasets import DATASETS
 from core.recipes import Variant
-from core.recipes.search import belongs_to
+from core.recipes.searches import belongs_to
 from core.spec import CUSTOM
 from core.store import Run
 from ui import server

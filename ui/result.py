@@ -14,7 +14,7 @@ import streamlit as st
 from core import tensorboard
 from core.evaluate import ClassMeasures, Measure, Measures, most_confused, resamples
 from core.events import Report
-from core.recipes.search import belongs_to
+from core.recipes.searches import belongs_to
 from core.store import Run
 from ui import certainty, charts, errors, network, server, versus
 from ui.choice import data_name, network_name, one_of

@@ -10,8 +10,9 @@ import streamlit as st
 from core.datasets import dataset
 from core.events import Event
 from core.recipes import Variant
-from core.recipes.search import SEARCHES, Cell, accuracies_of, cells, known_runs, later, time_left, winner
+from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
+from core.search import Cell, accuracies_of, cells, known_runs, later, time_left, winner
 from core.spec import RunSpec
 from core.store import Run
 from ui import live, server
@@ -59,7 +60,8 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
 
     def run_missing() -> None:
         try:
-            server.workers().search(name, variant)
+            for run in server.searches().runs(name, variant):
+                server.workers().resume(run)
         except Refusal as refusal:
             st.session_state["refused"] = refusal  # shown beside the recipe
 
@@ -89,7 +91,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
     def follow() -> None:
         if look() != at_work:
             st.rerun()
-        done, count = sum(cell.measured is not None for cell in found), sum(len(one.reported) for one in search.stages)
+        done, count = sum(cell.measured is not None for cell in found), sum(len(one.options) for one in search.stages)
         words = [t("search.done", done=done, count=count)]
         begun = {cell.spec: run for cell in found if (run := runs.get(cell.spec))}
         seconds = time_left(search, found, {spec: _told(run) for spec, run in begun.items()}) if at_work else None
@@ -113,7 +115,7 @@ def _path(name: str, found: Sequence[Cell]) -> None:
         here = [cell for cell in found if cell.stage == place]
         done = sum(cell.measured is not None for cell in here)
         best = winner(here)
-        value, below = "–", t("search.of_stage", done=done, count=len(stage.reported))
+        value, below = "–", t("search.of_stage", done=done, count=len(stage.options))
         if best and best.measured is not None:
             value, below = f"{_option(best.option)} ★", percent(best.measured, 2)
         column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")

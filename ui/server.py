@@ -23,7 +23,9 @@ from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.predict import Model, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored
+from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
+from core.search import Driver
 from core.spec import RunSpec
 from core.splits import choose, digest, resized
 from core.store import Run
@@ -34,8 +36,14 @@ PAGES = settings.ROOT / "pages"
 
 @st.cache_resource(show_spinner=False)
 def workers() -> Workers:
-    """The queue of this server."""
-    return Workers()
+    """The queue of this server. Any executor of `concurrent.futures` may be given to it in the place of its own."""
+    return Workers(follow=searches().follow)
+
+
+@st.cache_resource(show_spinner=False)
+def searches() -> Driver:
+    """What carries the searches of report 002 on."""
+    return Driver(SEARCHES)
 
 
 class _Log:

@@ -1,4 +1,4 @@
-"""The searches of report 002: many trainings, of which those that are done are found again in the store.
+"""Choosing what to train next: stages of trainings, of which each goes on from what the one before it found best.
 
 Nothing of a search is stored but its runs: a training that is done is never repeated, wherever it was begun, and one
 that was broken off goes on. Two stages that need the same training share it.
@@ -10,18 +10,14 @@ import contextlib
 import functools
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core import store
-from core.architectures import mlp, one_convolution
 from core.datasets import dataset
 from core.events import Checkpoint, Epoch, Event, Report, Started, Step, seconds_left
-from core.layers import Layers, text
-from core.recipes import repeated_by
-from core.recipes.record import SHORT_SECONDS, VARIANTS, Variant
-from core.recipes.report_002 import HONEST, TRAINED
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 from core.store import Run
@@ -32,31 +28,24 @@ class Stage:
     """Trainings that differ in one choice; the option with the best val accuracy goes on to the next stage."""
 
     choice: str
-    reported: Mapping[Any, float]  # by option: the val accuracy (0 to 1) of the best epoch
+    options: tuple[Any, ...]
+    reported: Mapping[Any, float] = field(default_factory=dict)  # by option: a published val accuracy, 0 to 1
 
 
 @dataclass(frozen=True)
 class Search:
     """Stages one after the other, each with what the ones before it chose."""
 
-    start: Mapping[str, Any]  # what holds before the first stage
+    start: Mapping[str, Any]  # the choices before the first stage
     stages: tuple[Stage, ...]
-    network: Callable[[Mapping[str, Any]], Layers]  # of the choices
-    epochs: int
+    values: Callable[[Mapping[str, Any]], Mapping[str, Any]]  # (choices) -> the spec's fields
+    variants: Mapping[str, Mapping[str, Any]]  # by name: the fields that replace some of the values
 
-    def spec(self, choices: Mapping[str, Any], variant: str = "faithful", **others: Any) -> RunSpec:
-        """The training of these choices. Raises: Refusal."""
-        if variant not in VARIANTS:
-            raise Refusal("error.variant_unknown", variant=variant[:60], known=", ".join(VARIANTS))
-        values = TRAINED | {"layers": text(self.network(choices)), "epochs": self.epochs}
-        if choices.get("optimizer") == "adam":
-            values |= {"optimizer": "adam", "learning_rate": 0.001}
-        if variant != "faithful":
-            values |= HONEST
-        if variant == "short":
-            trainings = sum(len(stage.reported) for stage in self.stages)
-            values |= {"epochs": 1, "time_limit": SHORT_SECONDS / trainings, "precision": "auto"}
-        return checked(values | others)
+    def spec(self, choices: Mapping[str, Any], variant: str, **others: Any) -> RunSpec:
+        """The training of these choices, with `others`, a seed say, in the place of its own values. Raises: Refusal."""
+        if variant not in self.variants:
+            raise Refusal("error.variant_unknown", variant=variant[:60], known=", ".join(self.variants))
+        return checked({**self.values(choices), **self.variants[variant], **others})
 
 
 @dataclass(frozen=True)
@@ -66,45 +55,11 @@ class Cell:
     stage: int  # from 0
     option: Any
     spec: RunSpec
-    reported: float  # val accuracies, 0 to 1
+    reported: float | None  # val accuracies, 0 to 1
     measured: float | None
 
 
-SEARCHES: dict[str, Search] = {
-    "002-a": Search(
-        start={"width": 256, "activation": "relu", "dropout": 0, "optimizer": "sgd"},
-        stages=(
-            Stage("width", {256: 0.8746, 512: 0.8763, 1024: 0.8804, 2048: 0.8813, 4096: 0.8832}),
-            Stage("activation", {"relu": 0.8832, "sigmoid": 0.8523}),
-            Stage("dropout", {0: 0.8838, 0.25: 0.8846, 0.5: 0.8799}),
-            Stage("optimizer", {"sgd": 0.8846, "adam": 0.8333}),
-        ),
-        network=lambda choices: mlp(choices["width"], activation=choices["activation"], dropout=choices["dropout"]),
-        epochs=500,
-    ),
-    "002-c": Search(
-        start={},
-        stages=(
-            Stage(
-                "convolution",  # (filters, kernel)
-                {
-                    **{(8, 3): 0.8715, (8, 5): 0.8813, (8, 7): 0.8765, (8, 9): 0.8849},
-                    **{(16, 3): 0.8835, (16, 5): 0.8907, (16, 7): 0.8944, (16, 9): 0.8899},
-                    **{(32, 3): 0.8891, (32, 5): 0.8938, (32, 7): 0.8977, (32, 9): 0.9002},
-                    **{(64, 3): 0.8907, (64, 5): 0.8994, (64, 7): 0.9027, (64, 9): 0.9047},
-                    **{(128, 3): 0.8902, (128, 5): 0.9002, (128, 7): 0.9027, (128, 9): 0.9044},
-                },
-            ),
-        ),
-        network=lambda choices: one_convolution(*choices["convolution"]),
-        epochs=100,
-    ),
-}
-
-
-def cells(
-    search: Search, accuracy: Callable[[RunSpec], float | None], variant: str = "faithful", **others: Any
-) -> list[Cell]:
+def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: str, **others: Any) -> list[Cell]:
     """The trainings of a search as far as they are known: a stage is, once all of the one before it are measured.
 
     `accuracy` is that on val of a training that is done, see `accuracies_of`.
@@ -112,9 +67,9 @@ def cells(
     choices, found = dict(search.start), []
     for number, stage in enumerate(search.stages):
         here = []
-        for option, reported in stage.reported.items():
+        for option in stage.options:
             spec = search.spec(choices | {stage.choice: option}, variant, **others)
-            here.append(Cell(number, option, spec, reported, accuracy(spec)))
+            here.append(Cell(number, option, spec, stage.reported.get(option), accuracy(spec)))
         found += here
         best = winner(here)
         if best is None:
@@ -123,20 +78,46 @@ def cells(
     return found
 
 
-def belongs_to(spec: RunSpec) -> tuple[str, Variant] | None:
-    """The recipe, one of a single training or a search, and the variant that a spec is of, whatever its seed."""
-    return repeated_by(spec) or _trainings().get(spec.model_copy(update={"seed": 0}))
+class Driver:
+    """Carries searches on: which runs are to be worked at now, and which follow one that has ended.
 
+    The queue and the command line ask the same driver; two threads that ask at once are never given two runs of one
+    training.
+    """
 
-@functools.cache
-def _trainings() -> dict[RunSpec, tuple[str, Variant]]:
-    """All that the searches may come to, whatever their stages choose."""
-    return {
-        search.spec({**search.start, **dict(choices)}, variant, seed=0): (name, variant)
-        for name, search in SEARCHES.items()
-        for choices in itertools.product(*([(one.choice, option) for option in one.reported] for one in search.stages))
-        for variant in VARIANTS
-    }
+    def __init__(self, searches: Mapping[str, Search]):
+        self._searches = searches
+        self._making = threading.Lock()
+
+    def runs(self, name: str, variant: str, most: int | None = None, **others: Any) -> list[Run]:
+        """The runs, at most `most`, that the stage under way still needs, made where the store has none.
+
+        None are left once the search is done. Raises: Refusal.
+        """
+        with self._making:
+            known = known_runs(store.runs())
+            found = cells(self._searches[name], accuracies_of(known), variant, **others)
+            missing = [cell.spec for cell in found if cell.measured is None][:most]
+            return [known.get(spec) or store.create(spec) for spec in missing]
+
+    def follow(self, run: Run) -> list[Run]:
+        """What a search goes on with once a worker has left this run of it, if it was not asked to stop.
+
+        The run itself, if its worker was killed after it had got further; the next stage, if the run's own is done with
+        it, as new runs. Raises: Refusal.
+        """
+        with self._making:
+            known = known_runs(store.runs())
+            for search in self._searches.values():
+                for variant in search.variants:
+                    data, seed = run.spec.data, run.spec.seed
+                    found = cells(search, accuracies_of(known), variant, data=data, seed=seed)
+                    own = next((cell for cell in found if cell.spec == run.spec), None)
+                    if own and own.measured is None:
+                        return [run] if run.status() == "interrupted" and _got_further(run) else []
+                    if own and own.stage < found[-1].stage:
+                        return [store.create(cell.spec) for cell in found if cell.spec not in known]
+        return []
 
 
 def winner(stage: Iterable[Cell]) -> Cell | None:
@@ -149,7 +130,7 @@ def winner(stage: Iterable[Cell]) -> Cell | None:
 
 def later(search: Search, found: Sequence[Cell]) -> int:
     """How many trainings the stages after those of `found` need; the option that comes to each is trained already."""
-    return sum(len(stage.reported) - 1 for stage in search.stages[found[-1].stage + 1 :])
+    return sum(len(stage.options) - 1 for stage in search.stages[found[-1].stage + 1 :])
 
 
 def time_left(search: Search, found: Sequence[Cell], told: Mapping[RunSpec, Sequence[Event]]) -> float | None:
@@ -211,24 +192,6 @@ def _val_accuracy(run: Run, epoch: int) -> float:
         if isinstance(event, Epoch) and event.epoch == epoch:
             return event.val_accuracy
     raise Refusal("error.run_without_epoch", run=run.name, epoch=epoch, folder=str(run.folder))
-
-
-def next_runs(run: Run) -> list[Run]:
-    """What a search goes on with once a worker has left this run of it, if it was not asked to stop.
-
-    The run itself, if its worker was killed after it had got further; the next stage, if the run's own is done with it,
-    as new runs. Raises: Refusal.
-    """
-    runs = known_runs(store.runs())
-    for search, variant in itertools.product(SEARCHES.values(), VARIANTS):
-        data, seed = run.spec.data, run.spec.seed
-        found = cells(search, accuracies_of(runs), variant, data=data, seed=seed)
-        own = next((cell for cell in found if cell.spec == run.spec), None)
-        if own and own.measured is None:
-            return [run] if run.status() == "interrupted" and _got_further(run) else []
-        if own and own.stage < found[-1].stage:
-            return [store.create(cell.spec) for cell in found if cell.spec not in runs]
-    return []
 
 
 def _got_further(run: Run) -> bool:
