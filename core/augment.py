@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.modules import chance
+from core.networks.modules import chance
 
 if TYPE_CHECKING:
     from core.spec import RunSpec

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core import settings
-from core.layers import Conv, Dense, Layer, Row
+from core.networks.layers import Conv, Dense, Layer, Row
 
 if TYPE_CHECKING:
     from core.spec import RunSpec

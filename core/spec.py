@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from core.architectures import ARCHITECTURES
 from core.events import TestUse
-from core.layers import MOST_LAYERS, Layers, Row, parse, table
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import MOST_LAYERS, Layers, Row, parse, table
 from core.refusal import Refusal
 
 CUSTOM = "custom"  # the architecture's name when somebody wrote the layers

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from core.events import Epoch, Inside, Started, Step
-from core.layers import text
+from core.networks.layers import text
 from core.refusal import Refusal
 from core.store import Run
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from core import layers, store
+from core import store
 from core.events import Started
-from core.layers import Row, shape_text
+from core.networks import layers
+from core.networks.layers import Row, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run

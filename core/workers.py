@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from core import settings
-from core.layers import text
+from core.networks.layers import text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.activations import FUNCTIONS, Activation
-from core.layers import ActivationLayer
+from core.networks.activations import FUNCTIONS, Activation
+from core.networks.layers import ActivationLayer
 
 
 def test_every_activation_that_a_layer_takes_has_its_formula():

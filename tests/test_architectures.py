@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core.architectures import ARCHITECTURES, cnn, dense_net, lenet, mlp, one_convolution
-from core.layers import Dense, Layers, build, parse, table, text
+from core.networks.architectures import ARCHITECTURES, cnn, dense_net, lenet, mlp, one_convolution
+from core.networks.layers import Dense, Layers, build, parse, table, text
 from core.spec import CUSTOM, RunSpec
 from core.train import new_model
 

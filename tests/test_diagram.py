@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core.architectures import ARCHITECTURES
-from core.layers import table
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import table
 from tests.test_charts import THEMES, contrast
 from ui.diagram import EDGE, MAP, VECTOR, diagram
 

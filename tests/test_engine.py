@@ -16,13 +16,13 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
 from core import engine, settings
-from core.architectures import ARCHITECTURES
 from core.augment import augmented
 from core.datasets import Split, Splits
 from core.engine import Engine, Team, in_quick_order, logits_in_parts, part_size, rehearsed, useful_threads
 from core.events import Epoch
-from core.layers import table
-from core.modules import Dropout, chance
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import table
+from core.networks.modules import Dropout, chance
 from core.spec import checked
 from core.train import Data, State, _seed_chance, _update, new_model, train, update
 

@@ -11,7 +11,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from core.layers import KINDS, MOST_LAYERS, Conv, Dense, DenseBlock, Flatten, build, code_size, parse, rows, table, text
+from core.networks.layers import (
+    KINDS,
+    MOST_LAYERS,
+    Conv,
+    Dense,
+    DenseBlock,
+    Flatten,
+    build,
+    code_size,
+    parse,
+    rows,
+    table,
+    text,
+)
 from core.refusal import Refusal
 
 ACTIVATIONS = ("none", "relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from core import words
-from core.layers import KINDS, new_layer, parse, table, text
+from core.networks.layers import KINDS, new_layer, parse, table, text
 
 LANGUAGES = sorted(words.languages())
 MLP_WORDS = "flatten\ndense(256, activation=relu)\ndense(256, activation=relu)\ndense(classes)"

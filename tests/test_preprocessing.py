@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.datasets import Split, dataset
-from core.modules import Scale
+from core.networks.modules import Scale
 from core.preprocessing import normalisation, restored, stages
 from core.spec import checked
 from core.splits import resized

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import spec as spec_module
-from core.architectures import ARCHITECTURES
-from core.layers import parse, text
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import parse, text
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, allowed, checked, default, only_if
 

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from core.architectures import ARCHITECTURES
-from core.layers import build
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import build
+from core.networks.state_dict import Parameter, parameters_of, read_state_dict, used
 from core.refusal import Refusal
-from core.state_dict import Parameter, parameters_of, read_state_dict, used
 
 MNIST = (1, 28, 28)
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from core.architectures import ARCHITECTURES
 from core.datasets import Split, Splits, dataset
 from core.events import Epoch, Step, from_line, to_line
+from core.networks.architectures import ARCHITECTURES
 from core.preprocessing import normalisation
 from core.refusal import Refusal
 from core.spec import checked

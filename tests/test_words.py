@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import words
-from core.activations import Activation
-from core.layers import KINDS
+from core.networks.activations import Activation
+from core.networks.layers import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = sorted(path.stem for path in words.LOCALES.glob("*.toml"))

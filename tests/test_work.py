@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from core.architectures import ARCHITECTURES
 from core.evaluate import stored_answers
 from core.events import Checkpoint, Epoch, Failure, Started
+from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, create

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from core import store
-from core.architectures import ARCHITECTURES
 from core.datasets import DATASETS
+from core.networks.architectures import ARCHITECTURES
 from core.recipes import Variant
 from core.recipes.searches import belongs_to
 from core.spec import CUSTOM

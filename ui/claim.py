@@ -11,10 +11,10 @@ import streamlit as st
 from core.claims import Claim, Doubt, Figure, doubt_parameters, doubts, figure, figures, read_matrix
 from core.datasets import dataset
 from core.evaluate import measures
-from core.layers import shape_text
+from core.networks.layers import shape_text
+from core.networks.state_dict import Parameter, parameters_of, read_state_dict, used
 from core.refusal import Refusal
 from core.spec import checked
-from core.state_dict import Parameter, parameters_of, read_state_dict, used
 from ui import form, result
 from ui.text import language, number, t
 

@@ -11,7 +11,7 @@ import html
 import math
 from collections.abc import Sequence
 
-from core.layers import Shape, shape_text
+from core.networks.layers import Shape, shape_text
 
 HIGH = 68  # px of the drawing's longest side ...
 DEEP = 26  # ... and of the depth of the deepest block

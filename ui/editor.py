@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from core import layers
-from core.layers import KINDS, MOST_LAYERS, Layer, Row, Shape, shape_text
+from core.networks import layers
+from core.networks.layers import KINDS, MOST_LAYERS, Layer, Row, Shape, shape_text
 from core.refusal import Refusal
 from ui import form
 from ui.text import number, t

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from core.architectures import ARCHITECTURES
 from core.datasets import datasets
-from core.layers import Layers, parse
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import Layers, parse
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.diagnosis import diagnose
 from core.events import Event, Inside
-from core.layers import Layer
+from core.networks.layers import Layer
 from core.spec import RunSpec
 from ui.choice import one_of
 from ui.text import language, t

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.activations import FUNCTIONS
 from core.datasets import Dataset
 from core.events import Report, Started
-from core.layers import Row, Shape, code_size, shape_text
+from core.networks.activations import FUNCTIONS
+from core.networks.layers import Row, Shape, code_size, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run

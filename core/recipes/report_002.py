@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.architectures import mlp
-from core.layers import text
+from core.networks.architectures import mlp
+from core.networks.layers import text
 from core.recipes.record import AS_PUBLISHED, Recipe
 
 TEST_IMAGES = 3_421

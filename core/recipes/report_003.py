@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.architectures import cnn, mlp
-from core.layers import text
+from core.networks.architectures import cnn, mlp
+from core.networks.layers import text
 from core.recipes.record import AS_PUBLISHED, Recipe
 
 TRAINED: dict[str, Any] = {**AS_PUBLISHED, "data": "mnist", "split": "test", "best_by": "last", "defaults": "keras"}

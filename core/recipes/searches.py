@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.architectures import mlp, one_convolution
-from core.layers import Layers, text
+from core.networks.architectures import mlp, one_convolution
+from core.networks.layers import Layers, text
 from core.recipes import repeated_by
 from core.recipes.record import SHORT_SECONDS, VARIANTS, Variant
 from core.recipes.report_002 import HONEST, TRAINED

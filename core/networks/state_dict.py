@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.layers import Layers, Shape, build
+from core.networks.layers import Layers, Shape, build
 from core.refusal import Refusal
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # a batch norm's, as torch names them

@@ -5,8 +5,8 @@ To add one: a tuple of layers, and a line in `ARCHITECTURES`.
 
 from __future__ import annotations
 
-from core.activations import Activation
-from core.layers import (
+from core.networks.activations import Activation
+from core.networks.layers import (
     ActivationLayer,
     AvgPool,
     BatchNorm,

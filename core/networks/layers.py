@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from core.activations import FUNCTIONS, Activation
+from core.networks.activations import FUNCTIONS, Activation
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Flatten(Layer):
         return (channels * height * width,)
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        from core.modules import Flatten as Module
+        from core.networks.modules import Flatten as Module
 
         return Module()
 
@@ -238,7 +238,7 @@ class Dropout(Layer):
     rate: Annotated[float, Field(ge=0, lt=1)] = Field(examples=[0.25])
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        from core.modules import Dropout as Module
+        from core.networks.modules import Dropout as Module
 
         return Module(self.rate)
 
@@ -312,7 +312,7 @@ class DenseBlock(Layer):
         return height * width * sum((c + 9 * self.growth) * self.bottleneck for c in self._inputs(shape))
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        from core.modules import dense_block
+        from core.networks.modules import dense_block
 
         return dense_block(self._inputs(shape), self.growth, self.bottleneck)
 
