@@ -85,8 +85,8 @@ def passes(run: Run) -> tuple[list[float], list[float]]:
     """Seconds of the report's pass over the test images, and of the engine's logits alone for the same images."""
     import torch
 
+    from core.images.splits import choose
     from core.settings import threads
-    from core.splits import choose
     from core.train import State
     from core.work import _Worker
 

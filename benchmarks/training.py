@@ -294,7 +294,7 @@ def telling_and_saving(name: str, rounds: int) -> dict[str, Any]:
     import torch
 
     import core.train
-    from core.splits import choose
+    from core.images.splits import choose
     from core.train import Data, State, train
     from core.work import work
 

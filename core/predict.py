@@ -16,8 +16,8 @@ from core.datasets import Split, datasets
 from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing import Prepared, fit_picture, prepare, stands_apart
 from core.evaluate import stored_answers
+from core.images.splits import resized
 from core.refusal import Refusal
-from core.splits import resized
 from core.store import Run
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.augment import augmented
 from core.datasets import Split, Splits
 from core.engine import Captured, Engine, first_layers, trainable
 from core.events import Epoch, Step
+from core.images.augment import augmented
+from core.images.preprocessing import normalisation
 from core.networks import layers
 from core.networks.modules import Scale, chance
-from core.preprocessing import normalisation
 from core.refusal import Refusal
 from core.spec import RunSpec
 

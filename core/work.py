@@ -30,10 +30,10 @@ from core import evaluate, settings, store
 from core.datasets import Dataset, Split, Splits, dataset
 from core.engine import first_layers, useful_threads, weights_of
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
+from core.images.splits import choose, digest
 from core.inside import look_inside
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.splits import choose, digest
 from core.store import Control, Run
 from core.train import Data, State, below, sums_of, train
 from core.transfer import giving_run

@@ -16,10 +16,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
 from core import engine, settings
-from core.augment import augmented
 from core.datasets import Split, Splits
 from core.engine import Engine, Team, in_quick_order, logits_in_parts, part_size, rehearsed, useful_threads
 from core.events import Epoch
+from core.images.augment import augmented
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import table
 from core.networks.modules import Dropout, chance

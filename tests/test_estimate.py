@@ -10,9 +10,9 @@ import torch
 from core.__main__ import main
 from core.datasets import dataset
 from core.estimate import estimate
+from core.images.splits import choose, counts_of
 from core.refusal import Refusal
 from core.spec import checked
-from core.splits import choose, counts_of
 from core.train import Data, State, train
 
 

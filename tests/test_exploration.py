@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.datasets import DATASETS, Split, dataset
-from core.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
+from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
 from core.words import languages, words
 from tests.browser import ROOT
 

@@ -46,10 +46,10 @@ ROOMS: dict[str, int] = {
 }
 BESIDE: set[tuple[str, str]] = set()
 MOVING = {  # what has not moved into its room yet
-    "core.splits": "core.images",
-    "core.preprocessing": "core.images",
-    "core.augment": "core.images",
-    "core.exploration": "core.images",
+    "core.images.splits": "core.images",
+    "core.images.preprocessing": "core.images",
+    "core.images.augment": "core.images",
+    "core.images.exploration": "core.images",
     "core.train": "core.training",
     "core.engine": "core.training",
     "core.transfer": "core.training",
@@ -67,7 +67,7 @@ MOVING = {  # what has not moved into its room yet
 }
 WITHOUT_TORCH = [
     *("core.spec", "core.store", "core.datasets", "core.networks.layers", "core.predict", "core.words"),
-    *("core.exploration", "core.preprocessing"),
+    *("core.images.exploration", "core.images.preprocessing"),
 ]
 
 

@@ -7,9 +7,9 @@ import torch
 from core.datasets import Split, Splits, dataset
 from core.diagnosis import diagnose
 from core.events import Activity, Epoch, Inside, Started
+from core.images.splits import choose
 from core.inside import BINS, look_inside
 from core.spec import checked
-from core.splits import choose
 from core.train import Data, State, train
 
 LENET = {"architecture": "lenet", "batch_size": 32, "epochs": 1}

@@ -14,10 +14,10 @@ from core import evaluate
 from core.datasets import dataset
 from core.drawing import fit_picture, open_picture, prepare
 from core.events import Report
+from core.images.splits import choose
 from core.predict import FAMILIAR, SURE, can_be_drawn_for, doubt, lead, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
-from core.splits import choose
 from core.store import Run, create
 from core.strokes import inked
 from core.work import work

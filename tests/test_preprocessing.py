@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from core.datasets import Split, dataset
+from core.images.preprocessing import normalisation, restored, stages
+from core.images.splits import resized
 from core.networks.modules import Scale
-from core.preprocessing import normalisation, restored, stages
 from core.spec import checked
-from core.splits import resized
 from tests.browser import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"

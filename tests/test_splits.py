@@ -6,9 +6,9 @@ import torch
 from torchvision.transforms import v2
 
 from core.datasets import Split, Splits
+from core.images.splits import choose, resized, val_indices
 from core.refusal import Refusal
 from core.spec import checked
-from core.splits import choose, resized, val_indices
 
 
 def authors(counts=(100, 60, 40), val=True, shape=(1, 8, 8)):

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from core.datasets import Split, Splits, dataset
 from core.events import Epoch, Step, from_line, to_line
+from core.images.preprocessing import normalisation
 from core.networks.architectures import ARCHITECTURES
-from core.preprocessing import normalisation
 from core.refusal import Refusal
 from core.spec import checked
 from core.train import (

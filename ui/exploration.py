@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from core.datasets import Dataset, Splits
-from core.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
-from core.preprocessing import stages
+from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
+from core.images.preprocessing import stages
 from core.spec import RunSpec
 from ui import charts, form, server
 from ui.choice import one_of

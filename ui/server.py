@@ -15,11 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from core import drawings, preprocessing, settings, store
+from core import drawings, settings, store
 from core.datasets import Splits, dataset
 from core.drawings import LabelledDrawing
 from core.evaluate import Answers, Measures, measures, stored_answers, temperature
 from core.events import Checkpoint, Epoch, Event, Report, continued
+from core.images import preprocessing
+from core.images.splits import choose, digest, resized
 from core.predict import Model, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored
@@ -27,7 +29,6 @@ from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
 from core.search import Driver
 from core.spec import RunSpec
-from core.splits import choose, digest, resized
 from core.store import Run
 from core.workers import Workers, estimated
 

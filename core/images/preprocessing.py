@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.datasets import Split
-from core.splits import resized
+from core.images.splits import resized
 
 if TYPE_CHECKING:
     from core.spec import RunSpec
