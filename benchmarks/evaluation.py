@@ -87,7 +87,7 @@ def passes(run: Run) -> tuple[list[float], list[float]]:
 
     from core.images.splits import choose
     from core.settings import threads
-    from core.train import State
+    from core.training.train import State
     from core.work import _Worker
 
     splits, device = choose(run.spec, dataset(run.spec.data).load()), torch.device("cpu")

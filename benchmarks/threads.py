@@ -31,9 +31,9 @@ CHILD = """
 import sys, time
 import numpy as np, torch
 from core.datasets import Split, Splits
-from core.engine import Team
+from core.training.engine import Team
 from core.spec import checked
-from core.train import Data, State, train
+from core.training.train import Data, State, train
 threads, whose = int(sys.argv[1]), sys.argv[2]
 generator = np.random.default_rng(0)
 split = Split(generator.integers(0, 256, (12_800, 1, 28, 28), dtype=np.uint8), generator.integers(0, 10, 12_800))

@@ -142,7 +142,7 @@ def engine(name: str, images: int, precision: str = "auto") -> dict[str, Any]:
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
     import torch
 
-    from core.train import Data, State, train, update
+    from core.training.train import Data, State, train, update
 
     network, device = NETWORKS[name], torch.device("cpu")
     spec = run_spec(network, precision)
@@ -293,23 +293,23 @@ def telling_and_saving(name: str, rounds: int) -> dict[str, Any]:
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
     import torch
 
-    import core.train
+    import core.training.train
     from core.images.splits import choose
-    from core.train import Data, State, train
+    from core.training.train import Data, State, train
     from core.work import work
 
     spec, device = run_spec(NETWORKS[name]), torch.device("cpu")
     splits = choose(spec, dataset(spec.data).load())
-    usual = core.train.STEPS_PER_TELLING, core.train.SECONDS_PER_TELLING
+    usual = core.training.train.STEPS_PER_TELLING, core.training.train.SECONDS_PER_TELLING
 
     def silent(steps: int | None = None) -> float:
         state = State.new(spec, splits.train, 10, device, settings.threads())
-        core.train.STEPS_PER_TELLING = core.train.SECONDS_PER_TELLING = sys.maxsize
+        core.training.train.STEPS_PER_TELLING = core.training.train.SECONDS_PER_TELLING = sys.maxsize
         begun = time.perf_counter()
         for _ in itertools.islice(train(spec, Data.of(splits, device), state), steps):
             pass
         ended = time.perf_counter()
-        core.train.STEPS_PER_TELLING, core.train.SECONDS_PER_TELLING = usual
+        core.training.train.STEPS_PER_TELLING, core.training.train.SECONDS_PER_TELLING = usual
         return ended - begun
 
     def told(folder: Path) -> float:
@@ -505,7 +505,7 @@ def resolved(network: Network) -> str:
     """The precision that this engine takes for the network by itself."""
     import torch
 
-    from core.engine import precision
+    from core.training.engine import precision
 
     return precision(run_spec(network), rows_of(network), torch.device("cpu"))
 

@@ -28,7 +28,7 @@ from core.refusal import Refusal
 from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
-from core.transfer import giving_run
+from core.training.transfer import giving_run
 from core.verdict import SEEDS, Verdict
 from core.words import closest, duration, text
 
@@ -122,7 +122,7 @@ def estimate(options: argparse.Namespace) -> int:
     """How long a training would take here: a few steps on made-up images, measured; nothing is trained or stored."""
     spec = _spec(options)
     source = _data_of(spec)
-    from core.estimate import estimate as measured
+    from core.training.estimate import estimate as measured
 
     try:
         found = measured(spec, source)

@@ -87,7 +87,7 @@ class Histogram(BaseModel):
 
 
 class Activity(BaseModel):
-    """How much of an activation function's output is stuck, 0 to 1, see `inside._stuck`."""
+    """How much of an activation function's output is stuck, 0 to 1, see `watch._stuck`."""
 
     model_config = ConfigDict(frozen=True)
 

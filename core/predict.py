@@ -50,7 +50,7 @@ class Model:
         """Probabilities float32 (N, K) for images uint8 (N, C, H, W) of the model's shape."""
         import torch
 
-        from core.engine import logits_in_parts
+        from core.training.engine import logits_in_parts
 
         parts = logits_in_parts(self.module, torch.tensor(images), 100)
         return torch.cat([logits.softmax(dim=1) for logits in parts]).numpy()
@@ -145,7 +145,7 @@ def offered() -> list[str]:
 
 def open_model(run: Run) -> Model:
     """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or of an early version."""
-    from core.train import below, new_model
+    from core.training.train import below, new_model
 
     report, saved = run.report(), run.checkpoints()
     if not report and not saved:

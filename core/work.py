@@ -28,15 +28,15 @@ import torch
 
 from core import evaluate, settings, store
 from core.datasets import Dataset, Split, Splits, dataset
-from core.engine import first_layers, useful_threads, weights_of
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
 from core.images.splits import choose, digest
-from core.inside import look_inside
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Control, Run
-from core.train import Data, State, below, sums_of, train
-from core.transfer import giving_run
+from core.training.engine import first_layers, useful_threads, weights_of
+from core.training.train import Data, State, below, sums_of, train
+from core.training.transfer import giving_run
+from core.training.watch import watch
 
 PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
 
@@ -100,7 +100,7 @@ class _Worker:
         data = Data.of(splits, device)
         for event in train(spec, data, state):
             if isinstance(event, Epoch):
-                self._say(look_inside(state, data.val_images, event))
+                self._say(watch(state, data.val_images, event))
                 name, sha256 = self._save(state)
                 self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                 self._tidy(event.best_epoch)

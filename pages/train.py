@@ -5,7 +5,7 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
-from core.transfer import giving_run
+from core.training.transfer import giving_run
 from ui import form, live, network
 from ui.text import t
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 from core.networks.architectures import ARCHITECTURES, cnn, dense_net, lenet, mlp, one_convolution
 from core.networks.layers import Dense, Layers, build, parse, table, text
 from core.spec import CUSTOM, RunSpec
-from core.train import new_model
+from core.training.train import new_model
 
 MNIST, CIFAR10, BLOOD, BLOOD_64 = (1, 28, 28), (3, 32, 32), (3, 28, 28), (3, 64, 64)
 CLASSES = {MNIST: 10, CIFAR10: 10, BLOOD: 8, BLOOD_64: 8}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.events import Started, Step, from_line
 from core.recipes import PUBLISHED, RECIPES
-from core.recipes.search import SEARCHES
+from core.recipes.searches import SEARCHES
 from core.spec import RunSpec
 from core.store import Run, create
 from tests.conftest import wait_for

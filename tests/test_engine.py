@@ -15,16 +15,17 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
-from core import engine, settings
+from core import settings
 from core.datasets import Split, Splits
-from core.engine import Engine, Team, in_quick_order, logits_in_parts, part_size, rehearsed, useful_threads
 from core.events import Epoch
 from core.images.augment import augmented
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import table
 from core.networks.modules import Dropout, chance
 from core.spec import checked
-from core.train import Data, State, _seed_chance, _update, new_model, train, update
+from core.training import engine
+from core.training.engine import Engine, Team, in_quick_order, logits_in_parts, part_size, rehearsed, useful_threads
+from core.training.train import Data, State, _seed_chance, _update, new_model, train, update
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")

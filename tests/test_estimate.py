@@ -9,11 +9,11 @@ import torch
 
 from core.__main__ import main
 from core.datasets import dataset
-from core.estimate import estimate
 from core.images.splits import choose, counts_of
 from core.refusal import Refusal
 from core.spec import checked
-from core.train import Data, State, train
+from core.training.estimate import estimate
+from core.training.train import Data, State, train
 
 
 def test_the_estimate_of_a_lenet_lies_near_its_measured_epochs(home, monkeypatch):

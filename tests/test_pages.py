@@ -33,7 +33,7 @@ from core.evaluate import (
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import Result, Row, of_run, rows, stored
-from core.recipes.search import SEARCHES
+from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, checked
 from core.store import Run
 from core.work import work
@@ -996,7 +996,7 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     tables = {len(table.value): table for table in app.dataframe}
     assert {12, 20} <= set(tables), "a line for each training of the report"
     assert words.percent(0.9047, 2, language=language) in set(shown_in(tables[20]).iloc[:, 2])
-    left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}))
+    left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}, "faithful"))
     left_over.ask("stop")
     app.button(key="search-run-002-c").click().run()
     assert not app.exception

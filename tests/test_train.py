@@ -19,7 +19,7 @@ from core.images.preprocessing import normalisation
 from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
 from core.spec import checked
-from core.train import (
+from core.training.train import (
     DIVERGED,
     STEPS_PER_TELLING,
     Data,

@@ -17,15 +17,15 @@ from core import store, words
 from core.__main__ import main
 from core.datasets import DATASETS, Splits, dataset
 from core.datasets.files import md5_of
-from core.estimate import estimate
 from core.events import Epoch, Report, Started
 from core.recipes import RECIPES
 from core.recipes.results import Result, of_run
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 from core.store import Run, create, digest
-from core.train import Data, State, train, update
-from core.transfer import giving_run
+from core.training.estimate import estimate
+from core.training.train import Data, State, train, update
+from core.training.transfer import giving_run
 from core.work import work
 from tests.driver import KILLED, Driver, outcome
 from tests.test_pages import control, texts

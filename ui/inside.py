@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.diagnosis import diagnose
 from core.events import Event, Inside
 from core.networks.layers import Layer
 from core.spec import RunSpec
+from core.training.diagnosis import diagnose
 from ui.choice import one_of
 from ui.text import language, t
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.datasets import Split, Splits
-from core.engine import Captured, Engine, first_layers, trainable
 from core.events import Epoch, Step
 from core.images.augment import augmented
 from core.images.preprocessing import normalisation
@@ -24,6 +23,7 @@ from core.networks import layers
 from core.networks.modules import Scale, chance
 from core.refusal import Refusal
 from core.spec import RunSpec
+from core.training.engine import Captured, Engine, first_layers, trainable
 
 STEPS_PER_TELLING = 20  # reading the loss waits for the device, so it is read for this many steps at once ...
 SECONDS_PER_TELLING = 0.5  # ... or after this time, whichever comes first, so that the curve moves

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from core.datasets import Split, Splits, dataset
-from core.diagnosis import diagnose
 from core.events import Activity, Epoch, Inside, Started
 from core.images.splits import choose
-from core.inside import BINS, look_inside
 from core.spec import checked
-from core.train import Data, State, train
+from core.training.diagnosis import diagnose
+from core.training.train import Data, State, train
+from core.training.watch import BINS, watch
 
 LENET = {"architecture": "lenet", "batch_size": 32, "epochs": 1}
 
@@ -27,7 +27,7 @@ def trained(**fields):
 
 def test_lenet_has_fifteen_series_and_each_value_is_in_a_bin():
     _, data, state, epoch = trained()
-    found = look_inside(state, data.val_images, epoch)
+    found = watch(state, data.val_images, epoch)
     assert len(found.histograms) == 15
     assert {one.layer for one in found.histograms} == {1, 3, 6, 7, 8}
     weights = state.model.get_parameter("layers.3_conv.conv.weight").detach().numpy()
@@ -41,10 +41,10 @@ def test_lenet_has_fifteen_series_and_each_value_is_in_a_bin():
     assert of_layer["gradient"].high == pytest.approx(gradient.max().item())
 
 
-def test_to_look_inside_changes_nothing():
+def test_to_watch_changes_nothing():
     _, data, state, epoch = trained(layers="conv(4, 3, activation=relu), dropout(0.5), flatten, dense(classes)")
     before, drawn = {k: v.clone() for k, v in state.model.state_dict().items()}, torch.get_rng_state()
-    look_inside(state, data.val_images, epoch)
+    watch(state, data.val_images, epoch)
     assert all(torch.equal(value, state.model.state_dict()[name]) for name, value in before.items())
     assert torch.equal(drawn, torch.get_rng_state())
     assert not any(module._forward_hooks for module in state.model.modules())
@@ -54,13 +54,13 @@ def test_a_dead_relu_and_a_saturated_sigmoid_are_seen_and_a_living_one_is_not():
     layers = "conv(4, 3, activation=relu), conv(5, 3, activation=sigmoid), flatten"
     layers += ", dense(8, activation=tanh), dense(classes)"
     _, data, state, epoch = trained(layers=layers)
-    living = {one.layer: one for one in look_inside(state, data.val_images, epoch).activities}
+    living = {one.layer: one for one in watch(state, data.val_images, epoch).activities}
     assert [living[number].function for number in (1, 2, 4)] == ["relu", "sigmoid", "tanh"]
     assert max(one.stuck for one in living.values()) < 0.9
     with torch.no_grad():
         state.model.get_parameter("layers.1_conv.conv.bias")[:3] = -1000.0
         state.model.get_parameter("layers.2_conv.conv.bias").fill_(50.0)
-    stuck = {one.layer: one.stuck for one in look_inside(state, data.val_images, epoch).activities}
+    stuck = {one.layer: one.stuck for one in watch(state, data.val_images, epoch).activities}
     assert stuck[1] == pytest.approx(0.75)
     assert stuck[2] == 1
 
@@ -130,7 +130,7 @@ def findings(**fields):
     told = []
     for event in train(spec, data, state):
         if isinstance(event, Epoch):
-            told += [look_inside(state, data.val_images, event), event]
+            told += [watch(state, data.val_images, event), event]
     return keys(spec, *told)
 
 

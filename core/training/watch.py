@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.events import Activity, Epoch, Histogram, Inside
-from core.train import State
+from core.training.train import State
 
 BINS = 30
 IMAGES = 200  # of val, on which the activations are looked at
@@ -16,7 +16,7 @@ SATURATED = 0.05  # of its range: a sigmoid or tanh so near one of its ends pass
 ENDS = {nn.ReLU: (0.0, None), nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
 
 
-def look_inside(state: State, val_images: Tensor, epoch: Epoch) -> Inside:
+def watch(state: State, val_images: Tensor, epoch: Epoch) -> Inside:
     """Histograms of each layer's weights, biases and last gradients, and how much of its activations is stuck.
 
     `val_images` are uint8 (N, C, H, W). Costs one forward pass over a few of them.

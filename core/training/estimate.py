@@ -12,10 +12,10 @@ from torch import Tensor
 
 from core import settings
 from core.datasets import Dataset, Split, Splits
-from core.engine import useful_threads
 from core.images.splits import counts_of
 from core.spec import RunSpec
-from core.train import Data, State, sums_of, update
+from core.training.engine import useful_threads
+from core.training.train import Data, State, sums_of, update
 
 STEPS = 20  # measured at least, between two looks at the clock: to look means to wait for the device ...
 SECONDS = 1.5  # ... and at least so long, since the clock of a processor rises and falls ...
