@@ -345,7 +345,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def tensorboard(options: argparse.Namespace) -> int:
     """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
-    from core.tensorboard import write
+    from core.exports.tensorboard import write
 
     run = _find(options.run)
     folder = options.out / run.name

@@ -63,7 +63,7 @@ MOVING = {  # what has not moved into its room yet
     "core.predict": "core.models",
     "core.drawings": "core.__main__",
     "core.strokes": "core.drawing",
-    "core.tensorboard": "core.exports",
+    "core.exports.tensorboard": "core.exports",
 }
 WITHOUT_TORCH = [
     *("core.spec", "core.store", "core.datasets", "core.networks.layers", "core.predict", "core.words"),

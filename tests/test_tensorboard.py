@@ -13,10 +13,10 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from core.__main__ import main
 from core.events import Epoch, Inside, Started, Step
+from core.exports.tensorboard import write, zipped
 from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run, create
-from core.tensorboard import write, zipped
 from core.work import work
 
 NET = "conv(4, 3, activation=relu), batch_norm, dense_block(1, growth=2, bottleneck=3), flatten, dense(classes)"
