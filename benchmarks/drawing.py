@@ -25,10 +25,10 @@ from benchmarks.results import machine, update  # noqa: E402  the path comes fir
 from core import settings, store  # noqa: E402
 from core.datasets import Split, dataset  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
-from core.drawing import Prepared, prepare  # noqa: E402
+from core.drawing.prepare import Prepared, prepare  # noqa: E402
+from core.drawing.strokes import PENS, SIDE, inked  # noqa: E402
 from core.evaluate import proportion  # noqa: E402
 from core.predict import FAMILIAR, SURE, Model, doubt, open_model  # noqa: E402
-from core.strokes import PENS, SIDE, inked  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {
     "resized only": ("crop", "width", "fit", "centre"),

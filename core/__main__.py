@@ -378,7 +378,7 @@ def predict(options: argparse.Namespace) -> int:
 
 def _image(model: Model, file: str) -> np.ndarray:
     """The image uint8 (C, H, W) that the model sees of a picture file. Raises: Refusal."""
-    from core.drawing import open_picture
+    from core.drawing.picture import open_picture
 
     try:
         image = model.image(open_picture(Path(file)))

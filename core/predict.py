@@ -5,17 +5,19 @@ The model is the run's best one; of a run that is not done, the newest checkpoin
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from core import store
 from core.datasets import Split, datasets
 from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
-from core.drawing import Prepared, fit_picture, prepare, stands_apart
-from core.evaluate import stored_answers
+from core.drawing.collection import LabelledDrawing
+from core.drawing.picture import fit_picture
+from core.drawing.prepare import Prepared, prepare, stands_apart
+from core.evaluate import Answers, stored_answers
 from core.images.splits import resized
 from core.refusal import Refusal
 from core.store import Run
@@ -91,6 +93,13 @@ class Answer:
     def best(self) -> int | None:
         """The class that it may be taken for; None where there is doubt."""
         return None if self.doubt else int(self.values.argmax())
+
+
+def answers_to(model: Model, drawings: Sequence[LabelledDrawing], *, without: Collection[str] = ()) -> Answers:
+    """What a model of digits says of drawings, at least one; `without` names steps of the preparation left out."""
+    images = [model.image(one.pixels, without=without) for one in drawings]
+    labels = np.array([one.label for one in drawings], dtype=np.int64)
+    return Answers(labels, model.probabilities(np.stack(cast("list[np.ndarray]", images))))  # each of them has ink
 
 
 def lead(probabilities: np.ndarray) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from core import drawings
+from core.drawing import collection
 from core.predict import offered
 from ui import labelled, server
 from ui.choice import choose_runs
 from ui.text import t
 
-kept = drawings.kept()
+kept = collection.kept()
 names = offered()
 if kept:
     labelled.panel(choose_runs(names) if names else [], kept)

@@ -46,24 +46,11 @@ ROOMS: dict[str, int] = {
 }
 BESIDE: set[tuple[str, str]] = set()
 MOVING = {  # what has not moved into its room yet
-    "core.images.splits": "core.images",
-    "core.images.preprocessing": "core.images",
-    "core.images.augment": "core.images",
-    "core.images.exploration": "core.images",
-    "core.training.train": "core.training",
-    "core.training.engine": "core.training",
-    "core.training.transfer": "core.training",
-    "core.training.estimate": "core.training",
-    "core.training.diagnosis": "core.training",
-    "core.training.watch": "core.training",
     "core.evaluate": "core.measures",
     "core.claims": "core.measures",
     "core.compare": "core.measures",
     "core.verdict": "core.measures",
     "core.predict": "core.models",
-    "core.drawings": "core.__main__",
-    "core.strokes": "core.drawing",
-    "core.exports.tensorboard": "core.exports",
 }
 WITHOUT_TORCH = [
     *("core.spec", "core.store", "core.datasets", "core.networks.layers", "core.predict", "core.words"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from core.strokes import PENS, inked
+from core.drawing.strokes import PENS, inked
 from tests.browser import CHROMIUM, ROOT, chromium, serve
 from ui.pad import PAD_LABELS, SIDE, drawing_of
 

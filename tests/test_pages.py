@@ -16,9 +16,10 @@ import torch
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
-from core import drawings, store, words
+from core import store, words
 from core.datasets import DATASETS, dataset
-from core.drawing import STEPS
+from core.drawing import collection
+from core.drawing.prepare import STEPS
 from core.evaluate import (
     Measure,
     calibration,
@@ -1017,7 +1018,7 @@ def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, tra
     app = drawn(frame("draw", language, run=trained.name))
     app.text_input(key="nickname").set_value("Ana").run()
     app.button(key="keep-4").click().run()
-    (kept,) = drawings.kept()
+    (kept,) = collection.kept()
     assert (kept.label, kept.nickname) == (4, "Ana")
     assert kept.pixels[20:92, 52:60].all()
     assert words.text(language, "draw.empty") in app.info[0].value, "the sheet is to be cleared"
@@ -1026,15 +1027,15 @@ def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, tra
     assert app.button(key="keep-4").disabled
     drawn(app, sequence=2)
     app.button(key="keep-1").click().run()
-    assert [one.label for one in drawings.kept()] == [4, 1]
+    assert [one.label for one in collection.kept()] == [4, 1]
     app.button(key="take-back").click().run()
-    assert [one.label for one in drawings.kept()] == [4]
+    assert [one.label for one in collection.kept()] == [4]
     assert not app.exception
 
 
 def test_a_drawing_that_cannot_be_kept_stays_on_the_sheet_and_a_sentence_says_why(frame, trained):
     app = drawn(frame("draw", run=trained.name))
-    (trained.folder.parent / drawings.FOLDER).write_text("in the way")
+    (trained.folder.parent / collection.FOLDER).write_text("in the way")
     app.button(key="keep-1").click().run()
     assert "Nothing can be written" in app.error[0].value
     assert not app.button(key="keep-1").disabled
@@ -1055,7 +1056,7 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
         asked += [k for k in range(10) if said == words.text(language, "keep.asked", digit=k, place=place, count=10)]
         app.button(key="keep-next").click().run()
     assert sorted(asked) == list(range(10))
-    kept = drawings.kept()
+    kept = collection.kept()
     assert sorted(one.label for one in kept) == sorted(asked)
     score = app.table[0].value
     # Each drawing is the same, so whatever the model takes it for, it is right once.
@@ -1067,12 +1068,12 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
 
 
 @pytest.fixture
-def collection(trained):
+def six_drawings(trained):
     """Kept drawings: six ones, of which one is called a 4 by Ana, the others by <b>Rui</b>."""
     ink = np.zeros((112, 112), np.uint8)
     ink[20:92, 52:60] = 255
     for label in (4, 1, 1, 1, 1, 1):
-        drawings.keep(ink, label, "Ana" if label == 4 else "<b>Rui</b>")
+        collection.keep(ink, label, "Ana" if label == 4 else "<b>Rui</b>")
     answered = open_model(trained)
     image = answered.image(ink)
     assert image is not None
@@ -1080,9 +1081,9 @@ def collection(trained):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame, trained, collection, language):
+def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame, trained, six_drawings, language):
     app = frame("drawings", language, run=trained.name)
-    found = proportion({1: 5, 4: 1}.get(collection, 0), 6)
+    found = proportion({1: 5, 4: 1}.get(six_drawings, 0), 6)
     report = trained.report()
     assert report
     said = app.markdown[0].value
@@ -1105,7 +1106,7 @@ def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_drawings_are_narrowed_down_and_deleted_after_a_second_question(frame, trained, collection, language):
+def test_drawings_are_narrowed_down_and_deleted_after_a_second_question(frame, trained, six_drawings, language):
     app = frame("drawings", language, run=trained.name)
     app.segmented_control(key="drawn").set_value("all").run()
     pictures = next(html.proto.body for html in app.get("html") if "<figure" in html.proto.body)
@@ -1113,16 +1114,16 @@ def test_drawings_are_narrowed_down_and_deleted_after_a_second_question(frame, t
     assert "<b>" not in pictures
     app.selectbox(key="drawings-nickname").set_value("<b>Rui</b>").run()
     assert words.text(language, "drawings.really", count=5) in texts(app)
-    assert len(drawings.kept()) == 6
+    assert len(collection.kept()) == 6
     app.button(key="drawings-yes").click().run()
-    assert [one.nickname for one in drawings.kept()] == ["Ana"]
+    assert [one.nickname for one in collection.kept()] == ["Ana"]
     assert not app.exception
     app.selectbox(key="drawings-nickname").set_value(None).run()
     app.button(key="drawings-yes").click().run()
     assert app.info[0].value == words.text(language, "drawings.none_yet")
 
 
-def test_drawings_are_shown_and_can_be_deleted_where_there_is_no_model(frame, trained, collection):
+def test_drawings_are_shown_and_can_be_deleted_where_there_is_no_model(frame, trained, six_drawings):
     shutil.rmtree(trained.folder)
     app = frame("drawings")
     assert "<figure" in next(html.proto.body for html in app.get("html") if "picture" in html.proto.body)

@@ -15,9 +15,9 @@ from test_datasets_fetch import Server, everything_in, folder, nothing, server
 from core import datasets
 from core.datasets import DATASETS, dataset
 from core.datasets.pen_digits import FILE, WRITERS, drawn, pen_digits, uncompressed
-from core.drawing import prepare
+from core.drawing.prepare import prepare
+from core.drawing.strokes import PENS, SIDE, inked
 from core.refusal import Refusal
-from core.strokes import PENS, SIDE, inked
 
 __all__ = ["folder", "server"]  # fixtures
 real_pens = pytest.mark.skipif(not (DATA / FILE).is_file(), reason=f"no {FILE} in {DATA}")

@@ -12,14 +12,15 @@ from PIL import Image
 
 from core import evaluate
 from core.datasets import dataset
-from core.drawing import fit_picture, open_picture, prepare
+from core.drawing.picture import fit_picture, open_picture
+from core.drawing.prepare import prepare
+from core.drawing.strokes import inked
 from core.events import Report
 from core.images.splits import choose
 from core.predict import FAMILIAR, SURE, can_be_drawn_for, doubt, lead, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run, create
-from core.strokes import inked
 from core.work import work
 
 CONV_NET = "conv(8, 3, activation=relu), max_pool(2), batch_norm, flatten, dropout(0.5), dense(classes)"

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from core.drawing import STEPS, Prepared, open_picture, prepare
+from core.drawing.picture import open_picture
+from core.drawing.prepare import STEPS, Prepared, prepare
 from core.predict import Answer, Model
 from core.refusal import Refusal
 from core.store import Run

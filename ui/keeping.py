@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
-from core import drawings
+from core.drawing import collection
 from core.evaluate import proportion
-from core.predict import Model
+from core.predict import Model, answers_to
 from core.refusal import Refusal
 from ui import pad
 from ui.choice import run_label
@@ -57,7 +57,7 @@ def offer(key: str, *, drawn: bool) -> None:
         st.caption(t("keep.as"))
         st.html(STYLE)
         with st.container(horizontal=True, gap="xsmall", key="keep-as"):
-            for digit in range(drawings.CLASSES):
+            for digit in range(collection.CLASSES):
                 st.button(
                     str(digit),
                     key=f"keep-{digit}",
@@ -86,7 +86,7 @@ def offer(key: str, *, drawn: bool) -> None:
         st.text_input(
             t("keep.nickname"),
             key="nickname",
-            max_chars=drawings.LONGEST_NICKNAME,
+            max_chars=collection.LONGEST_NICKNAME,
             placeholder=t("keep.optional"),
             label_visibility="collapsed",
             width=190,
@@ -99,9 +99,9 @@ def offer(key: str, *, drawn: bool) -> None:
 def _score(current: Round, models: Sequence[Model], without: Collection[str]) -> None:
     st.subheader(t("keep.score"), anchor=False)
     names = set(current.names)
-    kept = [one for one in drawings.kept() if one.name in names]  # somebody may have deleted some
+    kept = [one for one in collection.kept() if one.name in names]  # somebody may have deleted some
     if kept and models:
-        answers = [drawings.answers(model, kept, without=without) for model in models]
+        answers = [answers_to(model, kept, without=without) for model in models]
         found = [proportion(int(one.is_right.sum()), len(kept)) for one in answers]
         table = {
             t("draw.model"): [run_label(model.run) for model in models],
@@ -122,7 +122,7 @@ def _keep(key: str, label: int) -> None:
     if drawing is None:  # a second tap
         return
     try:
-        name = drawings.keep(drawing.pixels, label, st.session_state.get("nickname") or "")
+        name = collection.keep(drawing.pixels, label, st.session_state.get("nickname") or "")
     except Refusal as refusal:
         st.session_state[REFUSED] = refusal
         return
@@ -135,7 +135,7 @@ def _keep(key: str, label: int) -> None:
 def _take_back() -> None:
     name, _ = st.session_state.pop(LAST)
     try:
-        drawings.delete([name])
+        collection.delete([name])
     except Refusal as refusal:
         st.session_state[REFUSED] = refusal
 
@@ -143,7 +143,7 @@ def _take_back() -> None:
 def _begin(key: str) -> None:
     if drawing := pad.drawn(key):  # of before the first digit was asked for
         pad.take(key, drawing)
-    _set_round(Round(tuple(np.random.default_rng().permutation(drawings.CLASSES).tolist())))
+    _set_round(Round(tuple(np.random.default_rng().permutation(collection.CLASSES).tolist())))
 
 
 def _round() -> Round | None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core import drawings
-from core.drawings import LabelledDrawing
+from core.drawing import collection
+from core.drawing.collection import LabelledDrawing
 from core.evaluate import Answers, Measure, Measures, measures
 from core.refusal import Refusal
 from core.store import Run
@@ -110,7 +110,7 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         digit = st.selectbox(
             t("drawings.digit"),
-            range(drawings.CLASSES),
+            range(collection.CLASSES),
             index=None,
             placeholder=t("drawings.every"),
             key="drawings-digit",
@@ -131,11 +131,11 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
             places = [i for i in places if digit in (None, kept[i].label) and nickname in (None, kept[i].nickname)]
         st.download_button(
             t("drawings.export"),
-            lambda: drawings.export(kept),
+            lambda: collection.export(kept),
             "drawings.npz",
             "application/octet-stream",
             on_click="ignore",
-            help=t("drawings.export_help", share=drawings.TEST_SHARE),
+            help=t("drawings.export_help", share=collection.TEST_SHARE),
         )
         if places:
             with st.popover(t("drawings.delete", count=len(places)), icon=":material/delete:"):
@@ -166,6 +166,6 @@ def _look_at(name: str | None) -> None:
 def _delete(names: Sequence[str]) -> None:
     st.session_state[ONE] = None
     try:
-        drawings.delete(names)
+        collection.delete(names)
     except Refusal as refusal:
         st.session_state["drawings.refused"] = refusal

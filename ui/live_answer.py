@@ -94,7 +94,7 @@ def _answer(content: bytes, name: str, without: Collection[str], language: str) 
     import numpy as np
 
     from core import store
-    from core.drawing import prepare
+    from core.drawing.prepare import prepare
     from core.refusal import Refusal
     from ui import server
 

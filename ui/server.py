@@ -15,14 +15,14 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from core import drawings, settings, store
+from core import settings, store
 from core.datasets import Splits, dataset
-from core.drawings import LabelledDrawing
+from core.drawing.collection import LabelledDrawing
 from core.evaluate import Answers, Measures, measures, stored_answers, temperature
 from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.images import preprocessing
 from core.images.splits import choose, digest, resized
-from core.predict import Model, open_model
+from core.predict import Model, answers_to, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES
@@ -145,7 +145,7 @@ def drawn_answers(run: Run, kept: Sequence[LabelledDrawing]) -> Answers:
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _drawn_answers(folder: Path, version: str, names: str, _kept: Sequence[LabelledDrawing]) -> Answers:
     del names  # it is the cache's key
-    return drawings.answers(_model(folder, version), _kept)
+    return answers_to(_model(folder, version), _kept)
 
 
 def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:

@@ -57,8 +57,8 @@ def _pen_digit(segment: str) -> PenDigit:
 
 def drawn(digits: Iterable[PenDigit], pens: Sequence[float]) -> Split:
     """The digits as MNIST would have them, uint8 (N, 1, 28, 28), each as often as there are pens (px, see `inked`)."""
-    from core.drawing import prepare  # with Pillow, which a list of the data sets does not need
-    from core.strokes import inked
+    from core.drawing.prepare import prepare  # with Pillow, which a list of the data sets does not need
+    from core.drawing.strokes import inked
 
     pairs = [(prepare(inked(one.strokes, pen)).image, one.digit) for one in digits for pen in pens]
     images, labels = zip(*[(image, digit) for image, digit in pairs if image is not None], strict=True)
@@ -66,7 +66,7 @@ def drawn(digits: Iterable[PenDigit], pens: Sequence[float]) -> Split:
 
 
 def _read(folder: Path) -> Splits:
-    from core.strokes import PENS
+    from core.drawing.strokes import PENS
 
     digits = pen_digits(folder / FILE)
     parts = {name: [one for one in digits if one.writer in writers] for name, writers in WRITERS.items()}

@@ -12,21 +12,19 @@ import functools
 import io
 import re
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from core import settings
-from core.drawing import DAMAGED, SIDE, prepare
-from core.evaluate import Answers
+from core.drawing.picture import DAMAGED
+from core.drawing.prepare import SIDE, prepare
 from core.files import written_aside
-from core.predict import Model
 from core.refusal import Refusal
 
 FOLDER = "_drawings"  # in the store; no run has such a name
@@ -87,13 +85,6 @@ def delete(names: Iterable[str], store: Path | None = None) -> None:
         for name in names:
             if _NAME.fullmatch(name):
                 (_folder(store) / name).unlink(missing_ok=True)
-
-
-def answers(model: Model, drawings: Sequence[LabelledDrawing], *, without: Collection[str] = ()) -> Answers:
-    """What a model of digits says of drawings, at least one; `without` names steps of the preparation left out."""
-    images = [model.image(one.pixels, without=without) for one in drawings]
-    labels = np.array([one.label for one in drawings], dtype=np.int64)
-    return Answers(labels, model.probabilities(np.stack(cast("list[np.ndarray]", images))))  # each of them has ink
 
 
 def export(drawings: Sequence[LabelledDrawing]) -> bytes:

@@ -16,25 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from core.drawing import (
-    BOX,
-    CENTRE,
-    FINE,
-    INSTEAD,
-    LONGEST_SIDE,
-    STEPS,
-    WIDTHS,
-    fit_picture,
-    ink,
-    open_picture,
-    prepare,
-    stroke_width,
-    thickened,
-)
+from core.drawing.picture import LONGEST_SIDE, fit_picture, open_picture
+from core.drawing.prepare import BOX, CENTRE, FINE, INSTEAD, STEPS, WIDTHS, ink, prepare, stroke_width, thickened
+from core.drawing.strokes import inked
 from core.predict import open_model
 from core.refusal import Refusal
 from core.store import runs
-from core.strokes import inked
 
 ROOT = Path(__file__).resolve().parents[1]
 MNIST_TEST, MNIST_LABELS = "MNIST/raw/t10k-images-idx3-ubyte", "MNIST/raw/t10k-labels-idx1-ubyte"
@@ -389,7 +376,7 @@ def test_refusing_takes_little_memory(tmp_path):
     program = f"""
 import re
 from pathlib import Path
-from core.drawing import open_picture
+from core.drawing.picture import open_picture
 from core.refusal import Refusal
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 before = peak()

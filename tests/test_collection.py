@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from core import drawings, store
+from core import store
 from core.datasets import dataset
 from core.datasets.npz import read_npz
-from core.drawing import prepare
-from core.predict import can_be_drawn_for, open_model
+from core.drawing import collection
+from core.drawing.prepare import prepare
+from core.predict import answers_to, can_be_drawn_for, open_model
 from core.refusal import Refusal
 from tests.browser import ROOT
 from ui.live_answer import SIDE
@@ -27,7 +28,7 @@ STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can
 
 
 def sheet(*points: tuple[int, int]) -> np.ndarray:
-    image = Image.new("L", (drawings.SHEET, drawings.SHEET))
+    image = Image.new("L", (collection.SHEET, collection.SHEET))
     ImageDraw.Draw(image).line(points, fill=255, width=9, joint="curve")
     return np.asarray(image)
 
@@ -37,14 +38,14 @@ SEVEN = sheet((34, 28), (78, 28), (50, 90))
 
 
 def folder_of(home: Path) -> Path:
-    return home / drawings.FOLDER
+    return home / collection.FOLDER
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 
 def test_the_pad_sends_what_can_be_kept():
-    assert SIDE == drawings.SHEET
+    assert SIDE == collection.SHEET
 
 
 @given(ink=st.binary(min_size=200, max_size=200), label=st.integers(0, 9), nickname=st.text(max_size=60))
@@ -53,65 +54,65 @@ def test_a_drawing_is_found_again_as_it_was(tmp_path_factory, ink, label, nickna
     pixels = SEVEN.copy()
     pixels[50:52, :100] = np.frombuffer(ink, np.uint8).reshape(2, 100)
     before = datetime.now()
-    name = drawings.keep(pixels, label, nickname, place)
-    (found,) = drawings.kept(place)
+    name = collection.keep(pixels, label, nickname, place)
+    (found,) = collection.kept(place)
     assert before <= found.time <= datetime.now()
-    assert (found.name, found.label, found.nickname) == (name, label, drawings.printable(nickname))
+    assert (found.name, found.label, found.nickname) == (name, label, collection.printable(nickname))
     np.testing.assert_array_equal(found.pixels, pixels)
     assert not found.pixels.flags.writeable
 
 
 @given(st.text(max_size=100))
 def test_a_nickname_is_one_short_line_of_what_can_be_seen(nickname):
-    shown = drawings.printable(nickname)
+    shown = collection.printable(nickname)
     assert shown.isprintable()
-    assert len(shown) <= drawings.LONGEST_NICKNAME
+    assert len(shown) <= collection.LONGEST_NICKNAME
     assert shown == shown.strip()
-    assert drawings.printable(shown) == shown
+    assert collection.printable(shown) == shown
 
 
 def test_a_nickname_keeps_its_words_and_accents():
-    assert drawings.printable("  João\tda\nSilva\x00\u202e ") == "João da Silva"
+    assert collection.printable("  João\tda\nSilva\x00\u202e ") == "João da Silva"
 
 
 def test_nothing_is_kept_of_an_empty_sheet(home):
     with pytest.raises(Refusal, match="drawing_empty"):
-        drawings.keep(np.zeros_like(ONE), 1)
-    assert drawings.kept() == []
+        collection.keep(np.zeros_like(ONE), 1)
+    assert collection.kept() == []
 
 
 def test_no_more_are_kept_than_fit(home, monkeypatch):
-    monkeypatch.setattr(drawings, "MOST", 2)
-    drawings.keep(ONE, 1)
-    drawings.keep(ONE, 1)
+    monkeypatch.setattr(collection, "MOST", 2)
+    collection.keep(ONE, 1)
+    collection.keep(ONE, 1)
     with pytest.raises(Refusal, match="drawings_full"):
-        drawings.keep(ONE, 1)
-    drawings.delete([drawings.kept()[0].name])
-    drawings.keep(SEVEN, 7)
-    assert sorted(one.label for one in drawings.kept()) == [1, 7]
+        collection.keep(ONE, 1)
+    collection.delete([collection.kept()[0].name])
+    collection.keep(SEVEN, 7)
+    assert sorted(one.label for one in collection.kept()) == [1, 7]
 
 
 def test_a_folder_that_cannot_be_written_is_said_so(tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(Refusal, match="store_write"):
-        drawings.keep(ONE, 1, store=tmp_path / "store")
+        collection.keep(ONE, 1, store=tmp_path / "store")
 
 
 def test_the_drawings_are_no_run(home):
-    drawings.keep(ONE, 1)
+    collection.keep(ONE, 1)
     assert store.runs() == []
     with pytest.raises(Refusal):
-        store.find(drawings.FOLDER)
+        store.find(collection.FOLDER)
 
 
 KEEP = """
 import sys
 import numpy as np
-from core import drawings
+from core.drawing import collection
 ink = np.zeros((112, 112), np.uint8)
 ink[20:90, 50:60] = 255
 for _ in range(40):
-    drawings.keep(ink, 1, sys.argv[1])
+    collection.keep(ink, 1, sys.argv[1])
 """
 
 
@@ -119,9 +120,9 @@ def test_several_processes_keep_at_once_and_nothing_is_lost(home):
     people = ["Ana", "Rui", "Zé"]
     started = [subprocess.Popen([sys.executable, "-c", KEEP, name], cwd=ROOT) for name in people]
     while any(process.poll() is None for process in started):
-        drawings.kept()  # what is half written now must be found later
+        collection.kept()  # what is half written now must be found later
     assert [process.returncode for process in started] == [0, 0, 0]
-    found = drawings.kept()
+    found = collection.kept()
     assert [sum(one.nickname == name for one in found) for name in people] == [40, 40, 40]
     assert len(list(folder_of(home).iterdir())) == 120, "something was left behind"
 
@@ -149,19 +150,19 @@ DAMAGED = {
     "in colour": png(Image.fromarray(SEVEN).convert("RGB")),
     "a photo": png(Image.fromarray(SEVEN), "JPEG"),
     "without ink": png(Image.new("L", (112, 112))),
-    "too heavy": png(Image.fromarray(SEVEN)) + bytes(drawings.MOST_BYTES),
+    "too heavy": png(Image.fromarray(SEVEN)) + bytes(collection.MOST_BYTES),
 }
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_damaged_file_is_passed_over_and_the_others_are_found(home, content):
-    good = drawings.keep(SEVEN, 7)
+    good = collection.keep(SEVEN, 7)
     (folder_of(home) / "20261122-101010-000000-3-0123abcd.png").write_bytes(content)
-    assert [one.name for one in drawings.kept()] == [good]
+    assert [one.name for one in collection.kept()] == [good]
 
 
 def test_what_has_another_name_or_points_elsewhere_is_no_drawing(home, tmp_path):
-    good = drawings.keep(SEVEN, 7)
+    good = collection.keep(SEVEN, 7)
     content = (folder_of(home) / good).read_bytes()
     (tmp_path / "outside.png").write_bytes(content)
     (folder_of(home) / "20261122-101010-000000-3-0123abcd.png").symlink_to(tmp_path / "outside.png")
@@ -169,21 +170,21 @@ def test_what_has_another_name_or_points_elsewhere_is_no_drawing(home, tmp_path)
     (folder_of(home) / "20269922-101010-000000-3-0123abcd.png").write_bytes(content)  # no such month
     (folder_of(home) / "20261122-101010-000000-x-0123abcd.png").write_bytes(content)
     (folder_of(home) / f".{good}.0123.part").write_bytes(content)
-    assert [one.name for one in drawings.kept()] == [good]
+    assert [one.name for one in collection.kept()] == [good]
 
 
 def test_a_name_that_leads_elsewhere_deletes_nothing(home, tmp_path):
     run = home / "20261122-1010-mnist"
     run.mkdir(parents=True)
     (run / "spec.json").write_text("{}")
-    name = drawings.keep(ONE, 1)
+    name = collection.keep(ONE, 1)
     (home / name).write_bytes(b"outside the folder")
-    drawings.delete([f"../{run.name}/spec.json", f"../{name}", str(run / "spec.json"), "", ".", f"{name}\n", "*"])
+    collection.delete([f"../{run.name}/spec.json", f"../{name}", str(run / "spec.json"), "", ".", f"{name}\n", "*"])
     assert (run / "spec.json").exists()
     assert (home / name).exists()
-    assert [one.name for one in drawings.kept()] == [name]
-    drawings.delete([name, name])
-    assert drawings.kept() == []
+    assert [one.name for one in collection.kept()] == [name]
+    collection.delete([name, name])
+    assert collection.kept() == []
 
 
 # --- what is made of them ---------------------------------------------------------------------------------------------
@@ -191,28 +192,28 @@ def test_a_name_that_leads_elsewhere_deletes_nothing(home, tmp_path):
 
 def test_a_model_answers_the_drawings_as_it_does_on_the_page(home):
     for pixels, label in ((SEVEN, 7), (ONE, 1), (ONE, 4)):
-        drawings.keep(pixels, label)
-    model, found = open_model(STARTER), drawings.kept()
-    answers = drawings.answers(model, found)
+        collection.keep(pixels, label)
+    model, found = open_model(STARTER), collection.kept()
+    answers = answers_to(model, found)
     assert answers.labels.tolist() == [one.label for one in found]
     for one, values in zip(found, answers.probabilities, strict=True):
         image = model.image(one.pixels)
         assert image is not None
         np.testing.assert_allclose(values, model.probabilities(image[None])[0], atol=1e-6)
     assert answers.is_right.tolist() == [one.label != 4 for one in found]
-    unlike = drawings.answers(model, found, without=["crop", "centre"])
+    unlike = answers_to(model, found, without=["crop", "centre"])
     assert not np.allclose(unlike.probabilities, answers.probabilities)
 
 
 def test_what_is_exported_is_a_data_set_in_which_nobody_is_in_two_splits(home, tmp_path, monkeypatch):
     for place in range(22):
-        drawings.keep(
+        collection.keep(
             ONE if place % 2 else SEVEN, 1 if place % 2 else 7, ["Ana", "Rui", "Zé", "Bia", "Lia", ""][place % 6]
         )
-    found = drawings.kept()
+    found = collection.kept()
     path = tmp_path / "data" / "ours.npz"
     path.parent.mkdir()
-    path.write_bytes(drawings.export(found))
+    path.write_bytes(collection.export(found))
     monkeypatch.setenv("BANCADA_DATA", str(path.parent))
     data = dataset("ours")
     assert (data.state(), data.shape, data.class_names["en"]) == (("ready", None), (1, 28, 28), tuple("0123456789"))
@@ -222,7 +223,7 @@ def test_what_is_exported_is_a_data_set_in_which_nobody_is_in_two_splits(home, t
         np.testing.assert_array_equal(arrays["drawings"], [one.pixels for one in found])
         np.testing.assert_array_equal(arrays["labels"], [one.label for one in found])
         np.testing.assert_array_equal(arrays["times"], np.array([one.time for one in found], "datetime64[s]"))
-        writers, test = arrays["writers"], arrays["writers"] % drawings.TEST_SHARE == 0
+        writers, test = arrays["writers"], arrays["writers"] % collection.TEST_SHARE == 0
         named = {(one.nickname, writer) for one, writer in zip(found, writers.tolist(), strict=True) if one.nickname}
         assert len(named) == 5, "a number is a person's own"
         assert len(set(writers.tolist())) == 5 + sum(not one.nickname for one in found)
