@@ -27,7 +27,7 @@ from core.datasets import Split, dataset  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
 from core.drawing.strokes import PENS, SIDE, inked  # noqa: E402
-from core.evaluate import proportion  # noqa: E402
+from core.measures.measures import proportion  # noqa: E402
 from core.predict import FAMILIAR, SURE, Model, doubt, open_model  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.results import machine, spread, update  # noqa: E402  the path comes first
 from core import store  # noqa: E402
 from core.datasets import dataset  # noqa: E402
-from core.evaluate import wilson  # noqa: E402
 from core.events import Report, Started  # noqa: E402
+from core.measures.measures import wilson  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.spec import RunSpec, checked  # noqa: E402
 from core.work import work  # noqa: E402

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from core import settings, store
 from core.datasets import DATASETS, Dataset, dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Started, to_line
+from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
 from core.recipes.searches import SEARCHES, belongs_to
@@ -29,7 +30,6 @@ from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
 from core.spec import RunSpec, allowed, checked
 from core.store import Run
 from core.training.transfer import giving_run
-from core.verdict import SEEDS, Verdict
 from core.words import closest, duration, text
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def list_runs(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """What the stored report says, class by class; the test split is not looked at again."""
-    from core.evaluate import measures
+    from core.measures.measures import measures
 
     run = _find(options.run)
     report = run.report()

@@ -17,8 +17,8 @@ from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
 from core.drawing.picture import fit_picture
 from core.drawing.prepare import Prepared, prepare, stands_apart
-from core.evaluate import Answers, stored_answers
 from core.images.splits import resized
+from core.measures.answers import Answers, stored_answers
 from core.refusal import Refusal
 from core.store import Run
 

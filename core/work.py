@@ -26,10 +26,12 @@ import numpy as np
 import psutil
 import torch
 
-from core import evaluate, settings, store
+from core import settings, store
 from core.datasets import Dataset, Split, Splits, dataset
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started
 from core.images.splits import choose, digest
+from core.measures.answers import Answers
+from core.measures.measures import balanced_accuracy, proportion
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Control, Run
@@ -196,8 +198,8 @@ class _Worker:
             probabilities, loss = answered
             labels = torch.tensor(split.labels, dtype=torch.int16)  # as many classes as a data set may have
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": labels}
-        matrix = evaluate.Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
-        accuracy = evaluate.proportion(int(matrix.trace()), int(matrix.sum()))
+        matrix = Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
+        accuracy = proportion(int(matrix.trace()), int(matrix.sum()))
         return Report(
             run=run.name,
             best_epoch=state.best_epoch,
@@ -208,7 +210,7 @@ class _Worker:
             test_use=spec.test_use,
             accuracy=accuracy.value,
             accuracy_interval=(accuracy.low, accuracy.high),
-            balanced_accuracy=evaluate.balanced_accuracy(matrix),
+            balanced_accuracy=balanced_accuracy(matrix),
             loss=loss,
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,

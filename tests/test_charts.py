@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.evaluate import Answers, calibration, proportion
+from core.measures.answers import Answers
+from core.measures.calibration import calibration
+from core.measures.measures import proportion
 from ui import charts
 
 THEMES = tomllib.loads((Path(__file__).resolve().parents[1] / ".streamlit/config.toml").read_text(encoding="utf-8"))[

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.claims import (
+from core.measures.claims import (
     Claim,
     Figure,
     doubt_accuracy_at_loss,
@@ -18,9 +18,9 @@ from core.claims import (
     figures,
     read_matrix,
 )
-from core.evaluate import measures
+from core.measures.measures import measures
 from core.refusal import Refusal
-from tests.test_evaluate import BLOOD_CNN, BLOOD_MLP
+from tests.test_measures import BLOOD_CNN, BLOOD_MLP
 
 
 def said(word):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.compare import compare, mcnemar
-from core.evaluate import Answers, confusion_matrix
+from core.measures.answers import Answers, confusion_matrix
+from core.measures.compare import compare, mcnemar
 from core.refusal import Refusal
 
 

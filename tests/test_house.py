@@ -46,10 +46,6 @@ ROOMS: dict[str, int] = {
 }
 BESIDE: set[tuple[str, str]] = set()
 MOVING = {  # what has not moved into its room yet
-    "core.evaluate": "core.measures",
-    "core.claims": "core.measures",
-    "core.compare": "core.measures",
-    "core.verdict": "core.measures",
     "core.predict": "core.models",
 }
 WITHOUT_TORCH = [

@@ -20,17 +20,9 @@ from core import store, words
 from core.datasets import DATASETS, dataset
 from core.drawing import collection
 from core.drawing.prepare import STEPS
-from core.evaluate import (
-    Measure,
-    calibration,
-    loss_change,
-    measures,
-    most_confused,
-    proportion,
-    stored_answers,
-    temperature,
-    tempered,
-)
+from core.measures.answers import Measure, loss_change, stored_answers
+from core.measures.calibration import calibration, temperature, tempered
+from core.measures.measures import measures, most_confused, proportion
 from core.predict import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import Result, Row, of_run, rows, stored
@@ -39,7 +31,7 @@ from core.spec import RunSpec, checked
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
-from tests.test_evaluate import BLOOD_MLP
+from tests.test_measures import BLOOD_MLP
 from tests.test_recipes import result
 from ui.answer import Answer, agreement
 from ui.errors import PICTURES

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from core import evaluate
 from core.datasets import dataset
 from core.drawing.picture import fit_picture, open_picture
 from core.drawing.prepare import prepare
 from core.drawing.strokes import inked
 from core.events import Report
 from core.images.splits import choose
+from core.measures.answers import confusion_matrix, stored_answers
 from core.predict import FAMILIAR, SURE, can_be_drawn_for, doubt, lead, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
@@ -76,7 +76,7 @@ def test_the_model_of_a_done_run_is_its_best_epochs(home):
     assert report.best_epoch < 6, "a run on which this test says something"
     images = choose(run.spec, dataset("tiny").load()).test
     values = open_model(run).probabilities(images.images)
-    matrix = evaluate.confusion_matrix(images.labels, values.argmax(axis=1), 4)
+    matrix = confusion_matrix(images.labels, values.argmax(axis=1), 4)
     assert matrix.tolist() == [list(row) for row in report.confusion_matrix]
     true = values[np.arange(len(values)), images.labels]
     assert -np.log(true).mean() == pytest.approx(report.loss, rel=1e-5)
@@ -241,7 +241,7 @@ def test_an_answer_that_leads_the_other_classes_by_less_than_vals_do_is_not_give
     assert np.isfinite(lead(CERTAIN[None])).all()
 
     run = done()
-    val = evaluate.stored_answers(run, "val")
+    val = stored_answers(run, "val")
     assert val
     leading = lead(val.probabilities) >= open_model(run).least_lead
     assert leading.mean() == pytest.approx(FAMILIAR, abs=1 / len(val.labels))

@@ -9,13 +9,13 @@ import pytest
 
 from core import store, words
 from core.__main__ import _said, main
-from core.claims import Figure, doubt_count
 from core.datasets import DATASETS, dataset
+from core.measures.claims import Figure, doubt_count
+from core.measures.verdict import Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
 from core.recipes.results import Result, Row, epochs_to, keep, of_run, rows, stored
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.verdict import Verdict
 from core.work import work
 from tests.browser import ROOT
 

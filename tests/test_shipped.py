@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import evaluate, store
+from core import store
 from core.datasets import dataset
 from core.events import Epoch
+from core.measures.answers import confusion_matrix
+from core.measures.measures import measures
 from core.predict import offered, open_model
 from tests.browser import ROOT
 
@@ -52,9 +54,9 @@ def test_a_starter_model_is_a_whole_small_run_whose_report_follows_from_its_pred
     assert len([event for event in run.events() if isinstance(event, Epoch)]) == report.epochs
     stored, _ = run.load(report.predictions, report.predictions_sha256)
     probabilities, labels = stored["probabilities"].numpy(), stored["labels"].numpy()
-    matrix = evaluate.confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
     assert matrix.tolist() == [list(row) for row in report.confusion_matrix]
-    assert evaluate.measures(matrix).accuracy.value == report.accuracy
+    assert measures(matrix).accuracy.value == report.accuracy
     assert f"{report.accuracy:.4f}" in (ROOT / "models_store" / "README.md").read_text(encoding="utf-8")
 
 

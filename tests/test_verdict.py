@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.verdict import judged
+from core.measures.verdict import judged
 
 
 def test_a_difference_within_both_intervals_is_reproduced():

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from core.evaluate import stored_answers
 from core.events import Checkpoint, Epoch, Failure, Started
+from core.measures.answers import stored_answers
 from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
 from core.spec import RunSpec

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.evaluate import Answers, Calibration, Measure, calibration, loss_change, tempered
 from core.events import Report
+from core.measures.answers import Answers, Measure, loss_change
+from core.measures.calibration import Calibration, calibration, tempered
 from core.store import Run
 from ui import charts, server
 from ui.tables import offer_csv

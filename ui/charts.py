@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from core.evaluate import Calibration, Measure
 from core.events import Histogram
+from core.measures.answers import Measure
+from core.measures.calibration import Calibration
 from core.words import number, number_marks, percent
 
 POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second

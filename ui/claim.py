@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.claims import Claim, Doubt, Figure, doubt_parameters, doubts, figure, figures, read_matrix
 from core.datasets import dataset
-from core.evaluate import measures
+from core.measures.claims import Claim, Doubt, Figure, doubt_parameters, doubts, figure, figures, read_matrix
+from core.measures.measures import measures
 from core.networks.layers import shape_text
 from core.networks.state_dict import Parameter, parameters_of, read_state_dict, used
 from core.refusal import Refusal

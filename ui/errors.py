@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.datasets import Split, dataset
-from core.evaluate import Answers
+from core.measures.answers import Answers
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.drawing import collection
-from core.evaluate import proportion
+from core.measures.measures import proportion
 from core.predict import Model, answers_to
 from core.refusal import Refusal
 from ui import pad

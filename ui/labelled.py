@@ -9,7 +9,8 @@ import streamlit as st
 
 from core.drawing import collection
 from core.drawing.collection import LabelledDrawing
-from core.evaluate import Answers, Measure, Measures, measures
+from core.measures.answers import Answers, Measure
+from core.measures.measures import Measures, measures
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, result, server

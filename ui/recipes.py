@@ -11,12 +11,12 @@ import streamlit as st
 
 from core.datasets import dataset
 from core.events import Epoch, TestUse
+from core.measures.verdict import SEEDS, Verdict, Word
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from core.verdict import SEEDS, Verdict, Word
 from ui import form, live, network, server
 from ui.choice import data_name, run_label
 from ui.tables import Said, sortable

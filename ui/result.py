@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.evaluate import ClassMeasures, Measure, Measures, most_confused, resamples
 from core.events import Report
 from core.exports import tensorboard
+from core.measures.answers import Measure
+from core.measures.measures import ClassMeasures, Measures, most_confused, resamples
 from core.recipes.searches import belongs_to
 from core.store import Run
 from ui import certainty, charts, errors, network, server, versus

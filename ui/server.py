@@ -18,10 +18,12 @@ import streamlit as st
 from core import settings, store
 from core.datasets import Splits, dataset
 from core.drawing.collection import LabelledDrawing
-from core.evaluate import Answers, Measures, measures, stored_answers, temperature
 from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.images import preprocessing
 from core.images.splits import choose, digest, resized
+from core.measures.answers import Answers, stored_answers
+from core.measures.calibration import temperature
+from core.measures.measures import Measures, measures
 from core.predict import Model, answers_to, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.compare import Comparison, compare
-from core.evaluate import Answers, proportion
+from core.measures.answers import Answers
+from core.measures.compare import Comparison, compare
+from core.measures.measures import proportion
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.datasets import Split
-from core.evaluate import Measures, measures
+from core.measures.measures import Measures, measures
 
 
 def class_counts(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from core.claims import Figure, doubt_accuracy_at_loss
+from core.measures.claims import Figure, doubt_accuracy_at_loss
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 

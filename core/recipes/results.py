@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from core.events import Epoch, Report, Started, TestUse
 from core.files import written_aside
+from core.measures.verdict import Verdict, judged
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
-from core.verdict import Verdict, judged
 
 RESULTS = Path(__file__).with_name("results.json")
 

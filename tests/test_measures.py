@@ -11,20 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 
-from core.evaluate import (
-    Answers,
-    Confusion,
-    calibration,
-    confusion_matrix,
-    loss_change,
-    measures,
-    most_confused,
-    proportion,
-    resamples,
-    temperature,
-    tempered,
-    wilson,
-)
+from core.measures.answers import Answers, confusion_matrix, loss_change
+from core.measures.calibration import calibration, temperature, tempered
+from core.measures.measures import Confusion, measures, most_confused, proportion, resamples, wilson
 
 
 def matrix(text):

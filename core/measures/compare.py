@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluate import Answers
+from core.measures.answers import Answers
 from core.refusal import Refusal
 
 LEVEL = 0.05  # a difference is called one below this probability
