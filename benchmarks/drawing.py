@@ -28,7 +28,8 @@ from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
 from core.drawing.strokes import PENS, SIDE, inked  # noqa: E402
 from core.measures.measures import proportion  # noqa: E402
-from core.predict import FAMILIAR, SURE, Model, doubt, open_model  # noqa: E402
+from core.models.doubt import FAMILIAR, SURE, doubt  # noqa: E402
+from core.models.model import Model, open_model  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {
     "resized only": ("crop", "width", "fit", "centre"),

@@ -35,7 +35,7 @@ from core.words import closest, duration, text
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.predict import Model
+    from core.models.model import Model
 
 USES = {"once": "", "watched": "; validated on test", "selected": "; selected on test"}
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
@@ -357,7 +357,7 @@ def tensorboard(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """What a run's model answers to picture files."""
-    from core.predict import open_model
+    from core.models.model import open_model
 
     model = open_model(_find(options.run))
     names = model.class_names["en"]

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.predict import offered
+from core.models.model import offered
 from ui import answer
 from ui.choice import CHOSEN, choose_runs, run_label
 from ui.text import t

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.drawing import collection
-from core.predict import offered
+from core.models.model import offered
 from ui import labelled, server
 from ui.choice import choose_runs
 from ui.text import t

@@ -19,7 +19,7 @@ from core.datasets import dataset
 from core.datasets.npz import read_npz
 from core.drawing import collection
 from core.drawing.prepare import prepare
-from core.predict import answers_to, can_be_drawn_for, open_model
+from core.models.model import answers_to, can_be_drawn_for, open_model
 from core.refusal import Refusal
 from tests.browser import ROOT
 from ui.live_answer import SIDE

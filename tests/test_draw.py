@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core import store
-from core.predict import can_be_drawn_for
+from core.models.model import can_be_drawn_for
 from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, chromium, draw, serve
 from tests.conftest import wait_for
 

@@ -46,10 +46,9 @@ ROOMS: dict[str, int] = {
 }
 BESIDE: set[tuple[str, str]] = set()
 MOVING = {  # what has not moved into its room yet
-    "core.predict": "core.models",
 }
 WITHOUT_TORCH = [
-    *("core.spec", "core.store", "core.datasets", "core.networks.layers", "core.predict", "core.words"),
+    *("core.spec", "core.store", "core.datasets", "core.networks.layers", "core.models.model", "core.words"),
     *("core.images.exploration", "core.images.preprocessing"),
 ]
 

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from core import store
-from core.predict import can_be_drawn_for, open_model
+from core.models.model import can_be_drawn_for, open_model
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT, serve

@@ -23,7 +23,7 @@ from core.drawing.prepare import STEPS
 from core.measures.answers import Measure, loss_change, stored_answers
 from core.measures.calibration import calibration, temperature, tempered
 from core.measures.measures import measures, most_confused, proportion
-from core.predict import open_model
+from core.models.model import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import Result, Row, of_run, rows, stored
 from core.recipes.searches import SEARCHES

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from core.drawing.picture import LONGEST_SIDE, fit_picture, open_picture
 from core.drawing.prepare import BOX, CENTRE, FINE, INSTEAD, STEPS, WIDTHS, ink, prepare, stroke_width, thickened
 from core.drawing.strokes import inked
-from core.predict import open_model
+from core.models.model import open_model
 from core.refusal import Refusal
 from core.store import runs
 

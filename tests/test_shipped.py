@@ -17,7 +17,7 @@ from core.datasets import dataset
 from core.events import Epoch
 from core.measures.answers import confusion_matrix
 from core.measures.measures import measures
-from core.predict import offered, open_model
+from core.models.model import offered, open_model
 from tests.browser import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

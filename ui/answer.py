@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.drawing.picture import open_picture
 from core.drawing.prepare import STEPS, Prepared, prepare
-from core.predict import Answer, Model
+from core.models.model import Answer, Model
 from core.refusal import Refusal
 from core.store import Run
 from ui import charts, keeping, server

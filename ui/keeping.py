@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.drawing import collection
 from core.measures.measures import proportion
-from core.predict import Model, answers_to
+from core.models.model import Model, answers_to
 from core.refusal import Refusal
 from ui import pad
 from ui.choice import run_label

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import store
 from core.events import Epoch, Event, Failure, Report, Started, Step, seconds_left
-from core.predict import can_be_drawn_for
+from core.models.model import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status

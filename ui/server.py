@@ -24,7 +24,7 @@ from core.images.splits import choose, digest, resized
 from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
-from core.predict import Model, answers_to, open_model
+from core.models.model import Model, answers_to, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES

@@ -17,7 +17,8 @@ from core.drawing.strokes import inked
 from core.events import Report
 from core.images.splits import choose
 from core.measures.answers import confusion_matrix, stored_answers
-from core.predict import FAMILIAR, SURE, can_be_drawn_for, doubt, lead, open_model, reads_digits
+from core.models.doubt import FAMILIAR, SURE, doubt, lead
+from core.models.model import can_be_drawn_for, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run, create

@@ -1,0 +1,1 @@
+"""Stored models, opened and asked: what they answer, and when they had better not."""
