@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.charts import bars, base, curves, matrices, pictures
 from core.measures.answers import Answers
 from core.measures.calibration import calibration
 from core.measures.measures import proportion
-from ui import charts
 
 THEMES = tomllib.loads((Path(__file__).resolve().parents[1] / ".streamlit/config.toml").read_text(encoding="utf-8"))[
     "theme"
@@ -59,31 +59,31 @@ def contrast(one, other):
 EPOCHS = {"train": [(1, 0.9), (2, 0.5), (3, 0.31)], "val": [(1, 1.0), (2, float("nan")), (3, 0.4)]}
 
 
-def curves(**more):
+def drawn_curves(**more):
     options = {"x_title": "Época", "y_title": "Perda", "names": NAMES, "language": "pt_BR"} | more
-    return charts.curves(EPOCHS, **options)
+    return curves.curves(EPOCHS, **options)
 
 
 def test_curves_name_their_axes_and_keep_a_fixed_domain():
-    line = by_mark(curves(x_domain=(0, 20), y_domain=(0, 2)), "line")[0]["encoding"]
+    line = by_mark(drawn_curves(x_domain=(0, 20), y_domain=(0, 2)), "line")[0]["encoding"]
     assert (line["x"]["title"], line["y"]["title"]) == ("Época", "Perda")
     assert line["x"]["scale"]["domain"] == [0, 20]
     assert line["y"]["scale"]["domain"] == [0, 2]
 
 
 def test_the_default_domain_of_a_loss_is_round_and_holds_all_epochs():
-    assert by_mark(curves(), "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
+    assert by_mark(drawn_curves(), "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
 def test_series_differ_by_dash_and_shape_as_well_as_by_colour():
-    lines, points = by_mark(curves(), "line")[0]["encoding"], by_mark(curves(), "point")[0]["encoding"]
+    lines, points = by_mark(drawn_curves(), "line")[0]["encoding"], by_mark(drawn_curves(), "point")[0]["encoding"]
     dashes, shapes = lines["strokeDash"]["scale"]["range"], points["shape"]["scale"]["range"]
     assert len({tuple(dash) for dash in dashes}) == len(set(shapes)) == 2
     assert lines["color"]["scale"]["domain"] == points["shape"]["scale"]["domain"] == ["Treino", "Validação"]
 
 
 def test_values_that_are_not_finite_are_left_out():
-    rows = by_mark(curves(), "line")[0]["rows"]
+    rows = by_mark(drawn_curves(), "line")[0]["rows"]
     assert [(row["series"], row["x"]) for row in rows] == [
         ("Treino", 1),
         ("Treino", 2),
@@ -96,13 +96,13 @@ def test_values_that_are_not_finite_are_left_out():
 def test_thousands_of_steps_are_thinned_to_what_a_browser_draws_at_ease():
     steps = np.c_[np.linspace(0, 3, 20_000), np.random.default_rng(0).random(20_000)]
     steps[7, 1] = np.nan
-    chart = curves(steps=steps)
-    assert sum(len(rows) for rows in chart.to_dict()["datasets"].values()) <= charts.POINTS_SENT
+    chart = drawn_curves(steps=steps)
+    assert sum(len(rows) for rows in chart.to_dict()["datasets"].values()) <= curves.POINTS_SENT
     assert by_mark(chart, "line")[0]["rows"][0]["name"] == "Cada lote"
 
 
 def test_the_best_and_the_last_epoch_are_marked_in_words_that_do_not_overlap():
-    chart = curves(marks={"Melhor": 3, "Última": 3})
+    chart = drawn_curves(marks={"Melhor": 3, "Última": 3})
     rules, written = by_mark(chart, "rule"), by_mark(chart, "text")
     wanted = [[{"x": 3, "name": "Melhor"}], [{"x": 3, "name": "Última"}]]
     assert [one["rows"] for one in rules] == [one["rows"] for one in written] == wanted
@@ -110,12 +110,12 @@ def test_the_best_and_the_last_epoch_are_marked_in_words_that_do_not_overlap():
 
 
 def test_a_run_without_epochs_yet_is_an_empty_chart():
-    chart = charts.curves({"train": [], "val": []}, x_title="x", y_title="y", names=NAMES, language="en")
+    chart = curves.curves({"train": [], "val": []}, x_title="x", y_title="y", names=NAMES, language="en")
     assert by_mark(chart, "line")[0]["rows"] == []
 
 
 def test_charts_write_numbers_in_the_language_and_large_enough_for_a_projector():
-    config = curves().to_dict()["config"]
+    config = drawn_curves().to_dict()["config"]
     assert config["locale"]["number"]["decimal"] == ","
     sizes = [config[part][size] for part in ("axis", "legend") for size in ("labelFontSize", "titleFontSize")]
     assert min(sizes) >= 13
@@ -123,7 +123,7 @@ def test_charts_write_numbers_in_the_language_and_large_enough_for_a_projector()
 
 
 def test_the_curves_as_a_table_have_one_row_an_epoch():
-    table = charts.curves_table({"train": [(1, 0.9), (2, 0.5)], "val": [(2, 0.6)]}, x_title="Época", names=NAMES)
+    table = curves.curves_table({"train": [(1, 0.9), (2, 0.5)], "val": [(2, 0.6)]}, x_title="Época", names=NAMES)
     expected = pd.DataFrame({"Época": [1, 2], "Treino": [0.9, 0.5], "Validação": [np.nan, 0.6]})
     pd.testing.assert_frame_equal(table, expected)
 
@@ -132,7 +132,7 @@ def test_the_curves_as_a_table_have_one_row_an_epoch():
     ("value", "rounded"), [(0.31, 0.5), (1.0, 1), (1.01, 2), (7, 10), (23, 50), (0, 1), (float("nan"), 1)]
 )
 def test_a_round_number_above(value, rounded):
-    assert charts.round_above(value) == pytest.approx(rounded)
+    assert curves.round_above(value) == pytest.approx(rounded)
 
 
 # ---- lttb
@@ -164,7 +164,7 @@ def lttb_by_definition(points, count):
 
 @given(points=lines, count=st.integers(3, 60))
 def test_thinning_keeps_both_ends_and_rows_of_the_line_in_their_order(points, count):
-    thinned = charts.lttb(points, count)
+    thinned = curves.lttb(points, count)
     assert len(thinned) == min(len(points), count)
     rows = thinned[:, 0].astype(int)
     assert rows[0] == 0
@@ -177,13 +177,13 @@ def test_thinning_keeps_both_ends_and_rows_of_the_line_in_their_order(points, co
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 400), count=st.integers(3, 60))
 def test_thinning_is_largest_triangle_three_buckets(seed, n, count):
     points = np.c_[np.arange(n), np.random.default_rng(seed).normal(size=n)].astype(float)
-    np.testing.assert_array_equal(charts.lttb(points, count), lttb_by_definition(points, count))
+    np.testing.assert_array_equal(curves.lttb(points, count), lttb_by_definition(points, count))
 
 
 def test_thinning_keeps_a_lone_spike():
     points = np.c_[np.arange(5000.0), np.zeros(5000)]
     points[1234, 1] = 9
-    assert 9 in charts.lttb(points, 100)[:, 1]
+    assert 9 in curves.lttb(points, 100)[:, 1]
 
 
 # ---- functions
@@ -193,7 +193,7 @@ X = np.linspace(-8, 8, 321)
 
 def functions(count=3):
     values = {f"f{place}": X * place for place in range(count)}
-    return charts.functions(X, values, x_title="x", y_title="Derivada", language="pt_BR")
+    return curves.functions(X, values, x_title="x", y_title="Derivada", language="pt_BR")
 
 
 def test_functions_are_told_apart_by_dash_and_point_and_marked_at_every_second_number():
@@ -205,7 +205,7 @@ def test_functions_are_told_apart_by_dash_and_point_and_marked_at_every_second_n
 
 
 def test_the_values_of_functions_are_written_in_the_language():
-    table = charts.functions_table(X, {"f": X / 4}, x_title="x", language="pt_BR")
+    table = curves.functions_table(X, {"f": X / 4}, x_title="x", language="pt_BR")
     assert table["x"].tolist() == list(range(-8, 9, 2))
     assert table["f"].tolist()[5] == "0,5"
 
@@ -218,7 +218,7 @@ def test_no_function_is_an_empty_chart():
 
 
 def matrix(**more):
-    return charts.confusion_matrix(COUNTS, CLASSES, words=WORDS, **{"language": "pt_BR"} | more)
+    return matrices.confusion_matrix(COUNTS, CLASSES, words=WORDS, **{"language": "pt_BR"} | more)
 
 
 def test_rows_are_the_true_class_columns_the_predicted_one_and_both_axes_say_so():
@@ -244,12 +244,12 @@ def test_cells_say_shares_of_the_true_or_of_the_predicted_class(share, expected)
 
 
 def test_a_class_without_images_has_shares_of_zero():
-    assert charts.shares(COUNTS, "row")[2].tolist() == [0, 0, 0]
+    assert matrices.shares(COUNTS, "row")[2].tolist() == [0, 0, 0]
 
 
 def test_a_grid_writes_each_share_in_its_cell_and_leaves_unmeasured_ones_empty():
     values = np.array([[0.8715, np.nan], [0.8835, 0.8907]])
-    chart = charts.heat_map(values, ["8", "16"], ["3", "5"], x_title="Tamanho", y_title="Filtros", language="pt_BR")
+    chart = matrices.heat_map(values, ["8", "16"], ["3", "5"], x_title="Tamanho", y_title="Filtros", language="pt_BR")
     (numbers,) = by_mark(chart, "text")
     assert {(row["row"], row["column"]): row["label"] for row in numbers["rows"]} == {
         ("8", "3"): "87,15%",
@@ -273,16 +273,16 @@ def test_a_cell_can_be_selected_by_its_two_classes():
 
 def test_beyond_twelve_classes_the_numbers_give_way_to_a_legend():
     names = [str(index) for index in range(13)]
-    chart = charts.confusion_matrix(np.eye(13, dtype=int), names, words=WORDS, language="en")
+    chart = matrices.confusion_matrix(np.eye(13, dtype=int), names, words=WORDS, language="en")
     assert by_mark(chart, "text") == []
     assert by_mark(chart, "rect")[0]["encoding"]["color"]["legend"]["title"] == "Imagens"
 
 
 def test_the_matrix_as_a_table_has_the_same_cells():
-    table = charts.confusion_table(COUNTS, CLASSES, words=WORDS)
+    table = matrices.confusion_table(COUNTS, CLASSES, words=WORDS)
     assert table.loc["zero", "um"] == 3
     assert (table.index.name, table.columns.name) == ("Classe verdadeira", "Classe prevista")
-    assert charts.confusion_table(COUNTS, CLASSES, share="row", words=WORDS).loc["um", "um"] == pytest.approx(0.98)
+    assert matrices.confusion_table(COUNTS, CLASSES, share="row", words=WORDS).loc["um", "um"] == pytest.approx(0.98)
 
 
 # ---- probabilities
@@ -291,7 +291,7 @@ def test_the_matrix_as_a_table_has_the_same_cells():
 def test_a_difference_has_its_sign_and_no_colour_where_there_is_none():
     difference = np.array([[4, -4, 0], [0, 1_000, -1_000], [0, 0, 0]])
     words = {**WORDS, "difference": "Diferença"}
-    chart = charts.difference_matrix(difference, CLASSES, words=words, language="pt_BR")
+    chart = matrices.difference_matrix(difference, CLASSES, words=words, language="pt_BR")
     rows = by_mark(chart, "text")[0]["rows"]
     assert [row["label"] for row in rows[:6]] == ["+4", "-4", "0", "0", "+1.000", "-1.000"]
     scale = by_mark(chart, "rect")[0]["encoding"]["color"]["scale"]
@@ -303,20 +303,20 @@ def test_reliability_has_a_point_a_bin_with_images_and_the_line_of_those_who_kee
     sure = np.float32([[0.95, 0.05]] * 20 + [[0.65, 0.35]] * 20)
     found = calibration(Answers(labels, sure))
     words = {"confidence": "Diz", "accuracy": "Acerta", "images": "Imagens", "perfect": "acerta o que diz"}
-    chart = charts.reliability(found, words=words, language="pt_BR")
+    chart = bars.reliability(found, words=words, language="pt_BR")
     points = by_mark(chart, "circle")[0]["rows"]
     assert [(row["says"], row["keeps"], row["label"]) for row in points] == [
         ("65,0%", "50,0%", "20"),
         ("95,0%", "100,0%", "20"),
     ]
     assert [(row["x"], row["y"]) for row in by_mark(chart, "line")[0]["rows"]] == [(0, 0), (1, 1)]
-    table = charts.reliability_table(found, words=words)
+    table = bars.reliability_table(found, words=words)
     assert (len(table), table["Imagens"].sum(), table["Diz"].isna().sum()) == (10, 40, 8)
 
 
 def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
     values = np.array([0.2, 0.7, 0.1])
-    chart = charts.probabilities(values, CLASSES, x_title="P", y_title="Classe", language="pt_BR", highlight=[1, 2])
+    chart = bars.probabilities(values, CLASSES, x_title="P", y_title="Classe", language="pt_BR", highlight=[1, 2])
     bar = by_mark(chart, "bar")[0]
     assert bar["encoding"]["y"]["scale"]["domain"] == CLASSES
     assert bar["encoding"]["x"]["scale"]["domain"] == [0, 1]
@@ -324,7 +324,7 @@ def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
     assert [row["highlight"] for row in bar["rows"]] == [False, True, True]
     bold = bar["encoding"]["y"]["axis"]["labelFontWeight"]["expr"]
     assert bold == f"indexof({json.dumps(CLASSES[1:])}, datum.value) < 0 ? 400 : 700"
-    table = charts.probabilities_table(values, CLASSES, x_title="P", y_title="Classe")
+    table = bars.probabilities_table(values, CLASSES, x_title="P", y_title="Classe")
     assert table.to_dict("list") == {"Classe": CLASSES, "P": [0.2, 0.7, 0.1]}
 
 
@@ -333,23 +333,23 @@ def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
 
 def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar():
     counts = {"Treino\na usar: 60": np.array([10, 20, 30]), "Teste\n5": np.array([0, 5, 0])}
-    chart = charts.class_balance(counts, CLASSES, y_title="Classe", language="pt_BR")
-    bars = by_mark(chart, "bar")[0]
-    assert bars["encoding"]["x"]["scale"]["domain"] == [0, 2]
-    lengths = [row["end"] - row["start"] for row in bars["rows"]]
-    assert lengths == pytest.approx([charts.BAR * share for share in (1 / 3, 2 / 3, 1, 0, 1, 0)])
-    assert [row["start"] for row in bars["rows"]] == [0, 0, 0, 1, 1, 1]
-    assert [row["label"] for row in bars["rows"]] == ["10", "20", "30", "0", "5", "0"]
+    chart = bars.class_balance(counts, CLASSES, y_title="Classe", language="pt_BR")
+    marks = by_mark(chart, "bar")[0]
+    assert marks["encoding"]["x"]["scale"]["domain"] == [0, 2]
+    lengths = [row["end"] - row["start"] for row in marks["rows"]]
+    assert lengths == pytest.approx([bars.BAR * share for share in (1 / 3, 2 / 3, 1, 0, 1, 0)])
+    assert [row["start"] for row in marks["rows"]] == [0, 0, 0, 1, 1, 1]
+    assert [row["label"] for row in marks["rows"]] == ["10", "20", "30", "0", "5", "0"]
     headings = by_mark(chart, "text")[1]
     assert [row["heading"] for row in headings["rows"]] == list(counts)
-    table = charts.class_balance_table(counts, CLASSES, y_title="Classe")
+    table = bars.class_balance_table(counts, CLASSES, y_title="Classe")
     assert list(table.columns) == ["Classe", "Treino, a usar: 60", "Teste, 5"]
     assert table["Teste, 5"].tolist() == [0, 5, 0]
 
 
 def test_a_share_is_a_point_on_the_line_of_its_interval_and_what_is_of_no_images_is_left_out():
     measured = {"drawings": [proportion(9, 10), proportion(0, 0)], "test": [proportion(1, 1), proportion(3, 4)]}
-    chart = charts.intervals(measured, ["A", "B"], x_title="Acurácia", y_title="Modelo", language="pt_BR")
+    chart = bars.intervals(measured, ["A", "B"], x_title="Acurácia", y_title="Modelo", language="pt_BR")
     (lines,), (points,) = by_mark(chart, "rule"), by_mark(chart, "point")
     assert [(row["row"], row["series"]) for row in points["rows"]] == [("A", "drawings"), ("A", "test"), ("B", "test")]
     assert points["rows"][0]["label"] == "90,0%"
@@ -357,7 +357,7 @@ def test_a_share_is_a_point_on_the_line_of_its_interval_and_what_is_of_no_images
     assert all(row["low"] <= row["value"] <= row["high"] for row in lines["rows"])
     assert points["encoding"]["x"]["scale"]["domain"] == [0, 1]
     assert points["encoding"]["shape"]["scale"]["domain"] == ["drawings", "test"]  # not by colour alone
-    table = charts.intervals_table(measured, ["A", "B"], ["Modelo", "Imagens", "Acurácia", "de", "até", "n"])
+    table = bars.intervals_table(measured, ["A", "B"], ["Modelo", "Imagens", "Acurácia", "de", "até", "n"])
     assert table["Modelo"].tolist() == ["A", "A", "B", "B"]
     assert table["n"].tolist() == [10, 1, 0, 4]
 
@@ -374,7 +374,7 @@ def test_text_reaches_4_5_to_1_and_lines_3_to_1_on_every_ground(theme):
     assert contrast(colours["primaryColor"], colours["backgroundColor"]) >= 3  # borders and bars
     assert contrast("#ffffff", colours["primaryColor"]) >= 4.5  # the words on a button
     assert min(contrast(line, colours["backgroundColor"]) for line in colours["chartCategoricalColors"]) >= 3
-    assert len(colours["chartCategoricalColors"]) == len(charts.DASHES) == len(charts.SHAPES)
+    assert len(colours["chartCategoricalColors"]) == len(base.DASHES) == len(base.SHAPES)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -387,7 +387,7 @@ def test_the_sequential_scale_leaves_the_ground_steadily_in_lightness(theme):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_ink_of_charts_is_the_themes_text_colour(theme):
-    assert f"'{THEMES[theme]['textColor']}'" in charts.INK.expr
+    assert f"'{THEMES[theme]['textColor']}'" in base.INK.expr
 
 
 # ---- pictures
@@ -399,20 +399,20 @@ def pixels(png):
 
 def test_a_sheet_shows_each_image_enlarged_with_hard_edges_and_a_gap():
     images = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 1, 2, 2)
-    sheet = pixels(charts.sheet(images, columns=2, scale=3))
+    sheet = pixels(pictures.sheet(images, columns=2, scale=3))
     assert sheet.shape == (2 * 6 + 3, 2 * 6 + 3)
     for index, (top, left) in enumerate([(0, 0), (0, 9), (9, 0)]):
         expected = np.kron(images[index, 0], np.ones((3, 3), dtype=np.uint8))
         np.testing.assert_array_equal(sheet[top : top + 6, left : left + 6], expected)
-    assert (sheet[6:9] == charts.GAP).all()
-    assert (sheet[:, 6:9] == charts.GAP).all()
-    assert (sheet[9:, 9:] == charts.GAP).all()
+    assert (sheet[6:9] == pictures.GAP).all()
+    assert (sheet[:, 6:9] == pictures.GAP).all()
+    assert (sheet[9:, 9:] == pictures.GAP).all()
 
 
 def test_a_colour_image_keeps_its_colours():
     image = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
-    np.testing.assert_array_equal(pixels(charts.enlarge(image, 1)), image.transpose(1, 2, 0))
+    np.testing.assert_array_equal(pixels(pictures.enlarge(image, 1)), image.transpose(1, 2, 0))
 
 
 def test_fewer_images_than_columns_make_a_narrow_sheet():
-    assert pixels(charts.sheet(np.zeros((2, 1, 28, 28), np.uint8), columns=20, scale=1)).shape == (28, 57)
+    assert pixels(pictures.sheet(np.zeros((2, 1, 28, 28), np.uint8), columns=20, scale=1)).shape == (28, 57)

@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from core.charts.diagram import EDGE, MAP, VECTOR, diagram
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import table
 from tests.test_charts import THEMES, contrast
-from ui.diagram import EDGE, MAP, VECTOR, diagram
 
 
 def drawings(page):

@@ -92,6 +92,9 @@ def in_a_fresh_process(code, **environment):
     return done.stdout.split()
 
 
+IMPORT_ALL = "import importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+
+
 # --- floors -----------------------------------------------------------------------------------------------------------
 
 
@@ -126,13 +129,16 @@ def test_only_the_screen_imports_streamlit():
                 assert name.partition(".")[0] in ("app", "pages", "ui"), name
 
 
-def test_all_of_core_is_imported_without_streamlit():
+def test_all_of_core_is_imported_without_streamlit_and_only_the_charts_need_altair():
     names = [one.name for one in pkgutil.walk_packages(core.__path__, "core.")]
-    assert len(names) > 15
-    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
-    loaded = in_a_fresh_process(f"import sys; sys.argv[1:] = {names!r}\n{code}")
+    assert len(names) > 40
+    charts = [name for name in names if room(name) == "core.charts"]
+    loaded = in_a_fresh_process(f"import sys; sys.argv[1:] = {sorted(set(names) - set(charts))!r}\n{IMPORT_ALL}")
     assert "core.work" in loaded
     assert not {"streamlit", "ui", "altair"} & set(loaded)
+    loaded = in_a_fresh_process(f"import sys; sys.argv[1:] = {charts!r}\n{IMPORT_ALL}")
+    assert "altair" in loaded
+    assert not {"streamlit", "ui"} & set(loaded)
 
 
 @pytest.mark.parametrize("module", WITHOUT_TORCH)

@@ -10,12 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
+from core.charts.pictures import enlarge
 from core.drawing.picture import open_picture
 from core.drawing.prepare import STEPS, Prepared, prepare
 from core.models.model import Answer, Model
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, keeping, server
+from ui import keeping, server
 from ui.choice import run_label
 from ui.gallery import gallery
 from ui.live_answer import live_address
@@ -142,7 +143,7 @@ def _bars(answer: Answer, *, alone: bool) -> str:
         name, share = html.escape(t("draw.class", digit=k, label=names[k])), float(answer.values[k])
         bar = f'<div style="width:{share:.1%}"></div>'
         rows.append(f"<tr{best}><td>{name}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
-    seen = base64.b64encode(charts.enlarge(answer.image, 1)).decode()
+    seen = base64.b64encode(enlarge(answer.image, 1)).decode()
     words = html.escape(t("draw.seen", side=answer.image.shape[-1]), quote=True)
     doubts = f" ({html.escape(t('draw.doubts'))})" if answer.doubt else ""  # its vote does not count
     title = "" if alone else f"<h4>{html.escape(run_label(answer.model.run))}{doubts}</h4>"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.charts import bars
 from core.events import Report
 from core.measures.answers import Answers, Measure, loss_change
 from core.measures.calibration import Calibration, calibration, tempered
 from core.store import Run
-from ui import charts, server
+from ui import server
 from ui.tables import offer_csv
 from ui.text import language, number, percent, t
 
@@ -71,9 +72,9 @@ def _diagram(found: Calibration, key: str) -> None:
     words = {name: t(f"certainty.{name}") for name in ("confidence", "accuracy", "perfect")} | {
         "images": t("chart.images")
     }
-    chart = charts.reliability(found, words=words, language=language())
+    chart = bars.reliability(found, words=words, language=language())
     st.altair_chart(chart, width="stretch", alt=t("certainty.alt"), key=f"reliability-{key}")
     with st.expander(t("chart.as_table")):
-        table = charts.reliability_table(found, words=words)
+        table = bars.reliability_table(found, words=words)
         st.dataframe(table, hide_index=True, width="stretch")
         offer_csv(table, f"reliability-{key}")

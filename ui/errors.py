@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.charts import bars
 from core.datasets import Split, dataset
 from core.measures.answers import Answers
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, server
+from ui import server
 from ui.choice import data_name
 from ui.exploration import known_error
 from ui.gallery import clicked_picture, gallery
@@ -100,10 +101,10 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
         marks = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
         rows = [t(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
-        chart = charts.probabilities(values, rows, language=language(), highlight=marks, **words)
+        chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
         with st.expander(t("chart.as_table")):
-            st.dataframe(charts.probabilities_table(values, rows, **words), hide_index=True, width="stretch")
+            st.dataframe(bars.probabilities_table(values, rows, **words), hide_index=True, width="stretch")
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:

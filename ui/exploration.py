@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from core.charts import bars
 from core.datasets import Dataset, Splits
 from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
 from core.images.preprocessing import stages
 from core.spec import RunSpec
-from ui import charts, form, server
+from ui import form, server
 from ui.choice import one_of
 from ui.gallery import gallery, rows
 from ui.text import language, number, percent, t
@@ -97,7 +98,7 @@ def _balance(spec: RunSpec, official: Splits, used: Splits, names: tuple[str, ..
     shown = _classes(names)
     some = {heading: values[shown] for heading, values in counts.items()}
     shown_names = [names[k] for k in shown]
-    chart = charts.class_balance(some, shown_names, y_title=t("chart.class"), language=language())
+    chart = bars.class_balance(some, shown_names, y_title=t("chart.class"), language=language())
     st.altair_chart(chart, key="balance", width="stretch", alt=t("explore.balance_alt"))
     test = class_counts(official.test.labels, len(names))
     baseline = majority_baseline(test)
@@ -112,7 +113,7 @@ def _balance(spec: RunSpec, official: Splits, used: Splits, names: tuple[str, ..
         )
     )
     with st.expander(t("chart.as_table")):
-        table = charts.class_balance_table(counts, names, y_title=t("chart.class"))
+        table = bars.class_balance_table(counts, names, y_title=t("chart.class"))
         st.dataframe(table, hide_index=True, width="stretch")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui.charts import enlarge, sheet
+from core.charts.pictures import enlarge, sheet
 
 ABOVE = 215  # pixels of a page above its pictures
 LEAST = 40  # pixels of a row of pictures

@@ -27,7 +27,7 @@ def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
     told = [event for event in events if isinstance(event, Inside)]
     if not told or not st.toggle(t("inside.show"), key="inside", persist_state="session"):
         return
-    from ui import charts  # altair and pandas: only where there is a chart
+    from core.charts import curves  # altair and pandas: only where there is a chart
 
     numbers = sorted({one.layer for one in told[-1].histograms})
     layers: dict[int, Layer] = {number: spec.layers[number - 1] for number in numbers}
@@ -45,7 +45,7 @@ def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
         st.caption(t("inside.none"))
         return
     words = {"x_title": t("chart.epoch"), "y_title": t(f"series.{kind}"), "share_title": t("inside.share")}
-    chart = charts.histograms(series, language=language(), **words)
+    chart = curves.histograms(series, language=language(), **words)
     st.altair_chart(chart, width="stretch", alt=t("inside.alt"), key="inside-chart")
     with st.expander(t("chart.as_table")):
-        st.dataframe(charts.histograms_table(series, **words), hide_index=True, width="stretch")
+        st.dataframe(curves.histograms_table(series, **words), hide_index=True, width="stretch")

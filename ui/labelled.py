@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from core.charts import bars
 from core.drawing import collection
 from core.drawing.collection import LabelledDrawing
 from core.measures.answers import Answers, Measure
 from core.measures.measures import Measures, measures
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, result, server
+from ui import result, server
 from ui.choice import one_of, run_label
 from ui.gallery import clicked_picture, gallery, in_sight
 from ui.tables import offer_csv
@@ -80,11 +81,11 @@ def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Se
     st.markdown(f"**{t(f'drawings.{key}')}**")
     series = {t("drawings.drawn"): drawn, t("drawings.test"): test}
     accuracy = t("chart.accuracy")
-    chart = charts.intervals(series, rows, x_title=accuracy, y_title=y_title, language=language())
+    chart = bars.intervals(series, rows, x_title=accuracy, y_title=y_title, language=language())
     st.altair_chart(chart, width="stretch", alt=t(f"drawings.{key}_alt"), key=f"drawings-{key}")
     with st.expander(t("chart.as_table")):
         columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
-        table = charts.intervals_table(series, rows, columns)
+        table = bars.intervals_table(series, rows, columns)
         st.dataframe(table, hide_index=True, width="stretch")
         offer_csv(table, f"drawings-{key}")
 

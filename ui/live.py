@@ -211,7 +211,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
     steps = [event for event in events if isinstance(event, Step)]
     if not steps or not started:
         return
-    from ui import charts  # altair and pandas: only where there is a curve
+    from core.charts import curves  # altair and pandas: only where there is a curve
 
     names = {name: t(f"chart.{name}") for name in ("train", "val", "steps")}
     marks = {}
@@ -225,7 +225,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             "train": [(event.epoch, getattr(event, f"train_{what}")) for event in told],
             "val": [(event.epoch, getattr(event, f"val_{what}")) for event in told],
         }
-        chart = charts.curves(
+        chart = curves.curves(
             series,
             steps=np.array([(event.step / started.steps_per_epoch, getattr(event, what)) for event in steps]),
             marks=marks,

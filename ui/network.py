@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.charts.diagram import diagram
 from core.datasets import Dataset
 from core.events import Report, Started
 from core.networks.activations import FUNCTIONS
@@ -18,7 +19,6 @@ from core.spec import RunSpec
 from core.store import Run
 from ui import editor, server
 from ui.choice import data_name, run_label
-from ui.diagram import diagram
 from ui.text import language, number, t
 
 VIEWS = ("overview", "edit", "activations")
@@ -79,7 +79,7 @@ def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
 
 def _activations() -> None:
     """Functions that the visitor chooses, beside their derivatives."""
-    from ui import charts  # altair and pandas: only where there is a curve
+    from core.charts import base, curves  # altair and pandas: only where there is a curve
 
     names: dict[Any, str] = {name: t(f"layer.word.{name}") for name in FUNCTIONS if name != "none"}
     chosen = st.multiselect(
@@ -87,7 +87,7 @@ def _activations() -> None:
         list(names),
         default=["sigmoid", "tanh", "relu"],
         format_func=names.__getitem__,
-        max_selections=len(charts.DASHES),
+        max_selections=len(base.DASHES),
         key="network.functions",
     )
     columns = st.columns(2)
@@ -95,10 +95,10 @@ def _activations() -> None:
     for column, what in zip(columns, ("value", "derivative"), strict=True):
         series = {names[name]: getattr(FUNCTIONS[name], what)(x) for name in chosen}
         title = t(f"network.{what}")
-        chart = charts.functions(x, series, x_title="x", y_title=title, language=language())
+        chart = curves.functions(x, series, x_title="x", y_title=title, language=language())
         alt = t("network.functions_alt", what=title, functions=", ".join(series))
         column.altair_chart(chart, key=f"functions-{what}", width="stretch", alt=alt)
-        column.dataframe(charts.functions_table(x, series, x_title="x", language=language()), hide_index=True)
+        column.dataframe(curves.functions_table(x, series, x_title="x", language=language()), hide_index=True)
 
 
 def how_long(spec: RunSpec) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.charts import matrices
 from core.events import Report
 from core.exports import tensorboard
 from core.measures.answers import Measure
 from core.measures.measures import ClassMeasures, Measures, most_confused, resamples
 from core.recipes.searches import belongs_to
 from core.store import Run
-from ui import certainty, charts, errors, network, server, versus
+from ui import certainty, errors, network, server, versus
 from ui.choice import data_name, network_name, one_of
 from ui.gallery import in_sight
 from ui.tables import offer_csv
@@ -164,7 +165,7 @@ def matrix_chart(matrix: np.ndarray, names: tuple[str, ...], *, key: str) -> tup
         cells = one_of("cells", ("counts", "row", "column"))
     diagonal = right.toggle(t("evaluate.diagonal"), value=True, key=f"{key}-diagonal", help=t("evaluate.diagonal_help"))
     share: Any = None if cells == "counts" else cells
-    chart = charts.confusion_matrix(
+    chart = matrices.confusion_matrix(
         matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
     )
     alt = t("evaluate.matrix_alt")
@@ -172,7 +173,7 @@ def matrix_chart(matrix: np.ndarray, names: tuple[str, ...], *, key: str) -> tup
         chart, key=key, on_select=errors.forget_cell, selection_mode="cell", width="stretch", alt=alt
     )
     with st.expander(t("chart.as_table")):
-        table = charts.confusion_table(matrix, names, words=words)
+        table = matrices.confusion_table(matrix, names, words=words)
         st.dataframe(table, width="stretch")
         offer_csv(table.reset_index(), "confusion-matrix")
     cell = (chosen.get("selection", {}).get("cell") or [{}])[0]

@@ -155,7 +155,7 @@ def _table(name: str, found: Sequence[Cell]) -> None:
 
 def _heat_map(found: Sequence[Cell]) -> None:
     """The grid's accuracies: those measured here, and while there are none those of the report."""
-    from ui import charts  # altair and pandas: only where there is a chart
+    from core.charts import matrices  # altair and pandas: only where there is a chart
 
     filters = sorted({cell.option[0] for cell in found})
     kernels = sorted({cell.option[1] for cell in found})
@@ -164,7 +164,7 @@ def _heat_map(found: Sequence[Cell]) -> None:
     for cell in found:
         value = cell.measured if any_measured else cell.reported
         values[filters.index(cell.option[0]), kernels.index(cell.option[1])] = np.nan if value is None else value
-    chart = charts.heat_map(
+    chart = matrices.heat_map(
         values,
         [number(one) for one in filters],
         [number(one) for one in kernels],

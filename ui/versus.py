@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.charts import matrices
 from core.measures.answers import Answers
 from core.measures.compare import Comparison, compare
 from core.measures.measures import proportion
 from core.refusal import Refusal
 from core.store import Run
-from ui import charts, server
+from ui import server
 from ui.choice import run_label
 from ui.errors import test_images
 from ui.gallery import gallery
@@ -49,11 +50,11 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
     left, right = st.columns([1, 1], gap="large")
     with left:
         words = {key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "difference")}
-        chart = charts.difference_matrix(found.matrix, names, words=words, language=language(), height=440)
+        chart = matrices.difference_matrix(found.matrix, names, words=words, language=language(), height=440)
         st.altair_chart(chart, width="stretch", alt=t("compare.matrix_alt"), key="difference")
         st.caption(t("compare.matrix_help"))
         with st.expander(t("chart.as_table")):
-            table = charts.confusion_table(found.matrix, names, words=words)
+            table = matrices.confusion_table(found.matrix, names, words=words)
             st.dataframe(table, width="stretch")
             offer_csv(table.reset_index(), "difference-matrix")
     with right:

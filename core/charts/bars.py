@@ -1,0 +1,209 @@
+"""Probabilities, reliability, intervals and the balance of classes; beside each chart its table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from core.charts.base import FONT, INK, readable, told_apart
+from core.measures.answers import Measure
+from core.measures.calibration import Calibration
+from core.words import number, percent
+
+BAR = 0.62  # of a panel's width is its longest bar; its count stands in the rest
+
+
+def probabilities(
+    values: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    highlight: Collection[int] = (),
+) -> alt.LayerChart:
+    """One bar a class, in the classes' order, with its percentage; highlighted classes are bold and in full colour.
+
+    Args:
+        values: probabilities (K,), 0 to 1.
+        class_names: K different names.
+        x_title: what the bars measure.
+        y_title: what a bar stands for.
+        language: decides how numbers are written.
+        highlight: rows of the classes to stress.
+    """
+    data = pd.DataFrame(
+        {
+            "class": list(class_names),
+            "value": np.asarray(values, dtype=float),
+            "label": [percent(value, language=language) for value in values],
+            "highlight": [row in highlight for row in range(len(class_names))],
+        }
+    )
+    bold = json.dumps([class_names[row] for row in highlight])
+    y = alt.Y(
+        "class:N",
+        title=y_title,
+        scale=alt.Scale(domain=list(class_names)),
+        axis=alt.Axis(labelLimit=280, labelFontWeight=alt.ExprRef(f"indexof({bold}, datum.value) < 0 ? 400 : 700")),
+    )
+    x = alt.X(
+        "value:Q",
+        title=x_title,
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]),
+    )
+    chart = alt.Chart(data).encode(y=y)
+    tooltip = [alt.Tooltip("class:N", title=y_title), alt.Tooltip("label:N", title=x_title)]
+    bars = chart.mark_bar().encode(
+        x=x, opacity=alt.condition("datum.highlight", alt.value(1), alt.value(0.5)), tooltip=tooltip
+    )
+    weight = alt.ExprRef("datum.highlight ? 700 : 400")
+    labels = chart.mark_text(align="left", dx=6, fontSize=FONT, fontWeight=weight, color=INK)
+    labels = labels.encode(x=x, text="label:N")
+    return readable(alt.layer(bars, labels), language).properties(height=30 * len(data) + 60)
+
+
+def probabilities_table(values: np.ndarray, class_names: Sequence[str], *, x_title: str, y_title: str) -> pd.DataFrame:
+    """The bars of `probabilities`: one row a class, probability from 0 to 1."""
+    return pd.DataFrame({y_title: list(class_names), x_title: np.asarray(values, dtype=float)})
+
+
+def reliability(found: Calibration, *, words: Mapping[str, str], language: str, height: int = 360) -> alt.LayerChart:
+    """How often a model is right against how sure it says to be: a point a bin, as large as it has images.
+
+    Args:
+        found: the bins.
+        words: what is called `confidence`, `accuracy`, `images`, and the line `perfect` on which they are equal.
+        language: decides how numbers are written.
+        height: of the chart, in pixels.
+    """
+    data = reliability_table(found, words={"confidence": "x", "accuracy": "y", "images": "n"}).dropna()
+    data["says"] = [percent(value, language=language) for value in data["x"]]
+    data["keeps"] = [percent(value, language=language) for value in data["y"]]
+    data["label"] = [number(int(count), language=language) for count in data["n"]]
+    ends = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])}
+    x, y = alt.X("x:Q", title=words["confidence"], **ends), alt.Y("y:Q", title=words["accuracy"], **ends)
+    line = alt.Chart(pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]}))
+    perfect = line.mark_line(strokeDash=[6, 4], strokeWidth=2, color=INK).encode(x=x, y=y)
+    named = alt.Chart(pd.DataFrame({"x": [0.98], "y": [0.06], "name": [f"- - -  {words['perfect']}"]}))
+    name = named.mark_text(align="right", fontSize=FONT, color=INK).encode(x="x:Q", y="y:Q", text="name:N")
+    points = alt.Chart(data).encode(x=x, y=y)
+    tooltip = [
+        alt.Tooltip("says:N", title=words["confidence"]),
+        alt.Tooltip("keeps:N", title=words["accuracy"]),
+        alt.Tooltip("label:N", title=words["images"]),
+    ]
+    size = alt.Size("n:Q", scale=alt.Scale(type="sqrt", range=[60, 900]), legend=None)
+    marks = points.mark_circle(opacity=0.85).encode(size=size, tooltip=tooltip)
+    counts = points.mark_text(align="left", dx=16, fontSize=FONT, color=INK).encode(text="label:N")
+    gaps = points.mark_rule(strokeWidth=2, color=INK).encode(y2="x:Q")
+    return readable(alt.layer(perfect, name, gaps, marks, counts), language).properties(height=height)
+
+
+def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.DataFrame:
+    """The points of `reliability`: one row a bin, confidence and accuracy 0 to 1, NaN for a bin without images."""
+    columns = {words["confidence"]: found.confidence, words["accuracy"]: found.accuracy, words["images"]: found.counts}
+    return pd.DataFrame(columns)
+
+
+def intervals(
+    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], *, x_title: str, y_title: str, language: str
+) -> alt.LayerChart:
+    """A point for each share between 0 and 1, on the line of its interval; the series of a row stand below each other.
+
+    Args:
+        measured: by the name of a series (a few), a measure for each row; what is of no images is left out.
+        rows: different names.
+        x_title: what is measured.
+        y_title: what a row is; the heading of the chart says it.
+        language: decides how numbers are written.
+    """
+    data = pd.DataFrame(
+        [
+            (row, name, one.value, one.low, one.high, percent(one.value, language=language), f"n = {one.n}")
+            for name, measures in measured.items()
+            for row, one in zip(rows, measures, strict=False)
+            if one.n
+        ],
+        columns=["row", "series", "value", "low", "high", "label", "n"],
+    )
+    color, _, shape = told_apart(list(measured))
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    y = alt.Y("row:N", title=None, scale=alt.Scale(domain=list(rows)), axis=alt.Axis(labelLimit=330, grid=True))
+    tooltip = [alt.Tooltip(f"{name}:N", title=title) for name, title in (("row", y_title), ("series", " "))]
+    tooltip += [alt.Tooltip("label:N", title=x_title), alt.Tooltip("n:N", title=" ")]
+    chart = alt.Chart(data).encode(y=y, yOffset=alt.YOffset("series:N", scale=alt.Scale(domain=list(measured))))
+    x = alt.X("value:Q", title=x_title, scale=scale, axis=alt.Axis(format="%", tickCount=6))
+    lines = chart.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=color)
+    points = chart.mark_point(filled=True, size=110, opacity=1).encode(x=x, color=color, shape=shape, tooltip=tooltip)
+    return readable(alt.layer(lines, points), language).properties(height=30 * len(rows) + 120)  # with legend and axis
+
+
+def intervals_table(
+    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    """The points of `intervals`; `columns` are called: row, series, value, its two ends, number of images."""
+    return pd.DataFrame(
+        [
+            (row, name, one.value, one.low, one.high, one.n)
+            for place, row in enumerate(rows)
+            for name, measures in measured.items()
+            for one in measures[place : place + 1]
+        ],
+        columns=list(columns),
+    )
+
+
+def class_balance(
+    counts: Mapping[str, np.ndarray], class_names: Sequence[str], *, y_title: str, language: str
+) -> alt.LayerChart:
+    """One panel a split, in it one bar a class with its count; each panel has a scale of its own.
+
+    The panels are parts of one plane, so that they share the classes' names and fill whatever width there is.
+
+    Args:
+        counts: images (K,) of each class by the heading of a split; a line break begins its second line.
+        class_names: K different names.
+        y_title: what a bar stands for.
+        language: decides how numbers are written.
+    """
+    bars = pd.DataFrame(
+        {
+            "class": name,
+            "split": heading.replace("\n", ", "),
+            "start": panel,
+            "end": panel + BAR * float(of_class) / max(1, values.max()),
+            "label": number(int(of_class), language=language),
+        }
+        for panel, (heading, values) in enumerate(counts.items())
+        for name, of_class in zip(class_names, values, strict=True)
+    )
+    headings = pd.DataFrame({"start": range(len(counts)), "heading": list(counts)})
+    start, end = (
+        alt.X(field, axis=None, scale=alt.Scale(domain=[0, len(counts)], nice=False)) for field in ("start:Q", "end:Q")
+    )
+    y = alt.Y("class:N", title=y_title, scale=alt.Scale(domain=list(class_names)), axis=alt.Axis(labelLimit=220))
+    titles = {"class:N": y_title, "split:N": " ", "label:N": "n"}
+    tooltip = [alt.Tooltip(field, title=title) for field, title in titles.items()]
+    chart = alt.Chart(bars).encode(y=y)
+    layers = [
+        chart.mark_bar().encode(x=start, x2="end:Q", tooltip=tooltip),
+        chart.mark_text(align="left", dx=5, fontSize=FONT, color=INK).encode(x=end, text="label:N"),
+        alt.Chart(headings)
+        .mark_text(align="left", baseline="bottom", y=-26, fontSize=FONT, fontWeight=600, lineBreak="\n", color=INK)
+        .encode(x=start, text="heading:N"),
+    ]
+    padding = {"left": 5, "top": 48, "right": 5, "bottom": 5}  # above stand the headings
+    height = 30 * len(class_names) + padding["top"] + padding["bottom"]
+    return readable(alt.layer(*layers), language).properties(height=height, padding=padding)
+
+
+def class_balance_table(counts: Mapping[str, np.ndarray], class_names: Sequence[str], *, y_title: str) -> pd.DataFrame:
+    """The bars of `class_balance`: one row a class, one column a split."""
+    columns = {heading.replace("\n", ", "): values for heading, values in counts.items()}
+    return pd.DataFrame({y_title: list(class_names), **columns})

@@ -1,0 +1,213 @@
+"""Lines over the epochs, histograms over the epochs, functions of a number; beside each chart its table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from core.charts.base import FONT, INK, readable, told_apart
+from core.events import Histogram
+from core.words import number, percent
+
+POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second
+COLUMNS = 40  # epochs of a histogram
+
+Points = Sequence[tuple[float, float]]
+
+
+def curves(
+    epochs: Mapping[str, Points],
+    *,
+    x_title: str,
+    y_title: str,
+    names: Mapping[str, str],
+    language: str,
+    x_domain: tuple[float, float] | None = None,
+    y_domain: tuple[float, float] | None = None,
+    steps: np.ndarray | None = None,
+    marks: Mapping[str, float] | None = None,
+    height: int = 320,
+) -> alt.LayerChart:
+    """One line a series over the epochs, over the raw values of the steps where they are given.
+
+    Args:
+        epochs: points (epoch, value) of each series; values that are not finite are left out.
+        x_title: what the horizontal axis counts.
+        y_title: what the vertical axis measures.
+        names: what each series is called; `steps` too where they are given.
+        language: decides the decimal mark.
+        x_domain: ends of the horizontal axis; give the planned epochs, so that a running chart keeps its axis.
+        y_domain: ends of the vertical axis; by default 0 and a round number above all values of the epochs.
+        steps: raw values (n, 2) of (epoch, value), epoch with its fraction; thinned to what a browser draws at ease.
+        marks: one or two epochs to mark in their order, by what is written above them.
+        height: of the chart, in pixels.
+    """
+    rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    data["label"] = [number(y, language=language) for y in data["y"]]
+    raw = np.empty((0, 2)) if steps is None else np.asarray(steps, dtype=float).reshape(-1, 2)
+    raw = raw[np.isfinite(raw).all(axis=1)]
+    y_domain = y_domain or (0.0, round_above(max(data["y"], default=1.0)))
+    x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
+    x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
+
+    color, dash, shape = told_apart([names[key] for key in epochs])
+    x = alt.X(
+        "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
+    )
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
+    tooltip = [
+        alt.Tooltip("series:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+
+    layers = []
+    if len(raw):
+        thinned = pd.DataFrame(lttb(raw, max(3, POINTS_SENT - len(data))), columns=["x", "y"])
+        faint = alt.Opacity("name:O", scale=alt.Scale(range=[0.45, 0.45]), legend=alt.Legend(title=None, orient="top"))
+        line = alt.Chart(thinned.assign(name=names["steps"])).mark_line(clip=True, strokeWidth=1)
+        layers.append(line.encode(x=x, y=y, opacity=faint))
+    sides: tuple[tuple[Literal["right", "left"], int], ...] = (("right", -4), ("left", 4))
+    for (name, epoch), (align, dx) in zip((marks or {}).items(), sides, strict=False):
+        mark = alt.Chart(pd.DataFrame({"x": [epoch], "name": [name]})).encode(x=x)
+        layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
+        # Above the plot, where no line is; one to the left and one to the right, so that they never overlap.
+        words = mark.mark_text(y=0, dy=-8, align=align, dx=dx, fontSize=FONT, color=INK)
+        layers.append(words.encode(text="name:N"))
+    lines = alt.Chart(data)
+    layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
+    layers.append(
+        lines.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
+    )
+    return readable(alt.layer(*layers), language).properties(height=height)
+
+
+def histograms(
+    epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str, language: str
+) -> alt.LayerChart:
+    """One column an epoch, its colour the stronger where more of the values lie.
+
+    Args:
+        epochs: (epoch, histogram) of one series; of more than `COLUMNS` epochs evenly chosen ones.
+        x_title: what the columns count.
+        y_title: what the values are.
+        share_title: what the shade says.
+        language: decides how numbers are written.
+    """
+    data = histograms_table(epochs, x_title="epoch", y_title="value", share_title="share")
+    data["label"] = [percent(share, language=language) for share in data["share"]]
+    x = alt.X("epoch:O", title=x_title, axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=6))
+    color = alt.Color("share:Q", scale=alt.Scale(type="sqrt"), legend=alt.Legend(title=share_title, format=".0%"))
+    tooltip = [
+        alt.Tooltip("epoch:O", title=x_title),
+        alt.Tooltip("value:Q", title=y_title, format=".3"),
+        alt.Tooltip("label:N", title=share_title),
+    ]
+    cells = alt.Chart(data).mark_bar(orient="vertical").encode(x=x, y=y, y2="top:Q", color=color, tooltip=tooltip)
+    return readable(alt.layer(cells), language).properties(height=320)
+
+
+def histograms_table(
+    epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str
+) -> pd.DataFrame:
+    """The cells of `histograms`: one row a bin and epoch, with the bin's lower end, its `top` and its share, 0 to 1."""
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, COLUMNS).round().astype(int)) if len(epochs) > COLUMNS else None
+    rows = []
+    for epoch, one in epochs if chosen is None else [epochs[place] for place in chosen]:
+        edges, total = np.linspace(one.low, one.high, len(one.counts) + 1), max(1, sum(one.counts))
+        for count, (low, high) in zip(one.counts, itertools.pairwise(edges), strict=True):
+            rows.append({x_title: epoch, y_title: float(low), "top": float(high), share_title: count / total})
+    return pd.DataFrame(rows)
+
+
+def functions(
+    x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, y_title: str, language: str, height: int = 320
+) -> alt.LayerChart:
+    """One line a function of a number, with a point at every second whole number.
+
+    Args:
+        x: where the functions are computed (n,), in order.
+        values: what each is there (n,), by its name; at most `len(DASHES)`, so that they can be told apart.
+        x_title: what the horizontal axis is called.
+        y_title: what the vertical axis measures.
+        language: decides the decimal mark.
+        height: of the chart, in pixels.
+    """
+    rows = [(name, float(a), float(b)) for name, line in values.items() for a, b in zip(x, line, strict=True)]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    marked = data[data["x"] % 2 == 0]
+    marked = marked.assign(label=[number(y, language=language) for y in marked["y"]])
+    color, dash, shape = told_apart(list(values))
+    encoding = {"x": alt.X("x:Q", title=x_title), "y": alt.Y("y:Q", title=y_title), "color": color}
+    tooltip = [
+        alt.Tooltip("series:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+    lines = alt.Chart(data).mark_line(strokeWidth=3).encode(**encoding, strokeDash=dash)
+    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1)
+    return readable(alt.layer(lines, points.encode(**encoding, shape=shape, tooltip=tooltip)), language).properties(
+        height=height
+    )
+
+
+def functions_table(x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, language: str) -> pd.DataFrame:
+    """The marked points of `functions`: one row a number, one column a function."""
+    marked = x % 2 == 0
+    columns = {name: [number(float(y), language=language) for y in line[marked]] for name, line in values.items()}
+    return pd.DataFrame({x_title: x[marked].astype(int), **columns})
+
+
+def curves_table(epochs: Mapping[str, Points], *, x_title: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """The points of `curves`: one row an epoch, one column a series."""
+    columns = {names[key]: pd.Series(dict(points), dtype=float) for key, points in epochs.items()}
+    return pd.DataFrame(columns).rename_axis(x_title).sort_index().reset_index()
+
+
+def lttb(points: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` (3 or more) of the points that keep the look of the line: largest triangle, three buckets.
+
+    The first and the last point stay; those between are cut into `count - 2` buckets as equal as can be, and of each
+    stays the point that makes the largest triangle with the point kept before it and the mean of the next bucket.
+
+    Args:
+        points: (n, 2), finite, ordered by their first column.
+        count: points to keep.
+
+    Returns:
+        (min(n, count), 2), rows of `points` in their order.
+
+    Source: Steinarsson, Downsampling Time Series for Visual Representation, 2013.
+    """
+    n = len(points)
+    if n <= count:
+        return points
+    edges = 1 + np.arange(count - 1) * (n - 2) // (count - 2)  # the buckets' first rows, and the last point's
+    sums = np.add.reduceat(points, edges)
+    means = sums / np.diff(edges, append=n)[:, None]
+    kept = [0]
+    for bucket, (start, end) in enumerate(itertools.pairwise(edges)):
+        before, after = points[kept[-1]], means[bucket + 1]
+        candidates = points[start:end]
+        twice_area = np.abs(
+            (before[0] - after[0]) * (candidates[:, 1] - before[1])
+            - (before[0] - candidates[:, 0]) * (after[1] - before[1])
+        )
+        kept.append(int(start) + int(twice_area.argmax()))
+    return points[[*kept, n - 1]]
+
+
+def round_above(value: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, ... and their tenths that is not below a value (1 for what is not above 0)."""
+    if not value > 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power)

@@ -1,0 +1,197 @@
+"""Confusion matrices, their differences, heat maps; beside each chart its table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from core.charts.base import FONT, readable
+from core.words import number, percent
+
+LABELLED_CLASSES = 12  # above that the cells are too small for numbers
+
+
+def confusion_matrix(
+    counts: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    share: Literal["row", "column"] | None = None,
+    diagonal: bool = True,
+    words: Mapping[str, str],
+    language: str,
+    height: int = 520,
+) -> alt.LayerChart:
+    """The matrix of true against predicted classes; a click on a cell selects its `true` and `predicted` class.
+
+    Args:
+        counts: images (K, K), rows are true classes and columns predicted ones.
+        class_names: K different names.
+        share: None writes counts; `row` shares of the true class, `column` shares of the predicted class.
+        diagonal: False leaves the right answers out, so that the errors fill the scale.
+        words: what is called `true_class`, `predicted_class`, `images`, `share_of_row` and `share_of_column`.
+        language: decides how numbers are written.
+        height: of the chart, in pixels.
+    """
+    values = shares(counts, share)
+    measure = words[f"share_of_{share}"] if share else words["images"]
+    rows = [
+        {
+            "true": class_names[i],
+            "predicted": class_names[j],
+            "value": float(values[i, j]),
+            "label": _cell_label(float(values[i, j]), share, language),
+            "images": number(int(counts[i, j]), language=language),
+        }
+        for i, j in np.ndindex(*counts.shape)
+        if diagonal or i != j
+    ]
+    top = 1.0 if share and diagonal else max([row["value"] for row in rows] + [1e-9])
+    legend = None if len(class_names) <= LABELLED_CLASSES else alt.Legend(title=measure, format=".0%" if share else "d")
+    # Half of the scale belongs to the small values: among 1,000 right answers, 5 errors must be seen.
+    color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
+    tooltip = [alt.Tooltip("images:N", title=words["images"])]
+    tooltip += [alt.Tooltip("label:N", title=measure)] if share else []
+    chosen = alt.selection_point(name="cell", fields=["true", "predicted"], empty=False)
+    matrix = _cells(rows, class_names, color, tooltip, words, chosen)
+    return readable(matrix, language).properties(height=height)
+
+
+def difference_matrix(
+    difference: np.ndarray, class_names: Sequence[str], *, words: Mapping[str, str], language: str, height: int = 520
+) -> alt.LayerChart:
+    """One confusion matrix minus another, each cell with its sign and its colour on either side of none.
+
+    Args:
+        difference: images (K, K), rows are true classes and columns predicted ones.
+        class_names: K different names.
+        words: what is called `true_class`, `predicted_class` and `difference`.
+        language: decides how numbers are written.
+        height: of the chart, in pixels.
+    """
+    rows = [
+        {
+            "true": class_names[i],
+            "predicted": class_names[j],
+            "value": float(difference[i, j]),
+            "label": ("+" if difference[i, j] > 0 else "") + number(int(difference[i, j]), language=language),
+        }
+        for i, j in np.ndindex(*difference.shape)
+    ]
+    most = max(1.0, float(np.abs(difference).max()))
+    color = alt.Color("value:Q", scale=alt.Scale(scheme="blueorange", domain=[-most, most], domainMid=0), legend=None)
+    matrix = _cells(rows, class_names, color, [alt.Tooltip("label:N", title=words["difference"])], words)
+    return readable(matrix, language).properties(height=height)
+
+
+def _cells(
+    rows: Sequence[Mapping[str, object]],
+    class_names: Sequence[str],
+    color: alt.Color,
+    tooltip: Sequence[alt.Tooltip],
+    words: Mapping[str, str],
+    chosen: alt.Parameter | None = None,
+) -> alt.LayerChart | alt.FacetChart:
+    """A matrix of cells with `true`, `predicted`, `value` and `label`; `chosen` is the selection that a click makes."""
+    slanted = max(map(len, class_names)) > 3  # in a narrow column even short words would run into one another
+    x = alt.X(
+        "predicted:N",
+        title=f"{words['predicted_class']} →",
+        scale=alt.Scale(domain=list(class_names)),
+        axis=alt.Axis(
+            orient="top", labelAngle=-35 if slanted else 0, labelOverlap=False, labelFlush=False, labelLimit=220
+        ),
+    )
+    y = alt.Y(
+        "true:N",
+        title=f"← {words['true_class']}",
+        scale=alt.Scale(domain=list(class_names)),
+        axis=alt.Axis(labelFlush=False, labelLimit=220),
+    )
+    tooltip = [
+        alt.Tooltip("true:N", title=words["true_class"]),
+        alt.Tooltip("predicted:N", title=words["predicted_class"]),
+        *tooltip,
+    ]
+    matrix = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
+    if chosen is None:
+        cells = matrix.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color, tooltip=tooltip)
+    else:
+        cells = matrix.mark_rect(cursor="pointer", stroke="#808080").encode(
+            color=color,
+            tooltip=tooltip,
+            strokeWidth=alt.condition(chosen, alt.value(4), alt.value(0.4)),
+            strokeOpacity=alt.condition(chosen, alt.value(1), alt.value(0.6)),
+        )
+        cells = cells.add_params(chosen)
+    if len(class_names) > LABELLED_CLASSES:
+        return alt.layer(cells)
+    # Black and white are equally far from a ground of luminance 0.18; each is at least 4.5:1 on its side of it.
+    on_light = "luminance(scale('color', datum.value)) > 0.18"
+    labels = matrix.mark_text(fontSize=FONT, fontWeight=600, tooltip=None).encode(
+        text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
+    )
+    return alt.layer(cells, labels)
+
+
+def heat_map(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    height: int = 360,
+) -> alt.LayerChart:
+    """Shares (R, C), 0 to 1, of a grid's cells with their numbers; a cell that is NaN stays empty."""
+    cells = [
+        {
+            "row": rows[i],
+            "column": columns[j],
+            "value": float(values[i, j]),
+            "label": percent(float(values[i, j]), 2, language=language),
+        }
+        for i, j in np.ndindex(*values.shape)
+        if math.isfinite(values[i, j])
+    ]
+    x = alt.X("column:N", title=x_title, scale=alt.Scale(domain=list(columns)), axis=alt.Axis(labelAngle=0))
+    y = alt.Y("row:N", title=y_title, scale=alt.Scale(domain=list(rows)))
+    grid = alt.Chart(pd.DataFrame(cells, columns=["row", "column", "value", "label"])).encode(x=x, y=y)
+    color = alt.Color("value:Q", scale=alt.Scale(zero=False), legend=None)
+    on_light = "luminance(scale('color', datum.value)) > 0.18"
+    labels = grid.mark_text(fontSize=FONT, fontWeight=600).encode(
+        text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
+    )
+    chart = alt.layer(grid.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color), labels)
+    return readable(chart, language).properties(height=height)
+
+
+def confusion_table(
+    counts: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    share: Literal["row", "column"] | None = None,
+    words: Mapping[str, str],
+) -> pd.DataFrame:
+    """The cells of `confusion_matrix`: one row a true class, one column a predicted one; counts, or shares 0 to 1."""
+    columns = pd.Index(class_names, name=words["predicted_class"])
+    return pd.DataFrame(shares(counts, share), index=pd.Index(class_names, name=words["true_class"]), columns=columns)
+
+
+def shares(counts: np.ndarray, share: Literal["row", "column"] | None) -> np.ndarray:
+    """Counts (K, K) divided by the sum of their row or column, 0 where that is 0; the counts themselves for None."""
+    if share is None:
+        return counts
+    sums = counts.sum(axis=1 if share == "row" else 0, keepdims=True)
+    return counts / np.maximum(sums, 1)
+
+
+def _cell_label(value: float, share: str | None, language: str) -> str:
+    if not share or value == 0:
+        return number(int(value), language=language)
+    return percent(value, language=language)
