@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core import store, words
-from core.__main__ import _said, main
+from core.__main__ import main
+from core.commands.recipes import _said
 from core.datasets import DATASETS, dataset
 from core.measures.claims import Figure, doubt_count
 from core.measures.verdict import Verdict

@@ -1,0 +1,144 @@
+"""Commands of the recipes: listed, repeated with a verdict, and the table of results."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from core import store
+from core.commands.terminal import say, sentence
+from core.commands.training import check_ready, given, new_run, work_at
+from core.measures.verdict import SEEDS, Verdict
+from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
+from core.recipes.searches import SEARCHES
+from core.refusal import Refusal
+from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
+
+
+def recipes(options: argparse.Namespace) -> int:
+    """The recipes, a line for each; run one; or the table of all stored results beside the reported figures."""
+    if options.action == "run":
+        return _repeat(options)
+    if options.action == "table":
+        return _table(options)
+    for name, one in RECIPES.items():
+        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
+        facts |= {
+            "variants": one.variants,
+            "reported": dict(one.figures),
+            "n": one.n if one.figures else None,
+            "assumed": one.assumed,
+        }
+        facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
+        reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
+        say(options, facts, f"{name:20} {one.values['data']:20} {facts['title']:38} {reported}".rstrip())
+    for name, search in SEARCHES.items():
+        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "variants": VARIANTS}
+        facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
+        say(options, facts, f"{name:20} {'bloodmnist':20} {facts['title']}")
+    return 0
+
+
+def _repeat(options: argparse.Namespace) -> int:
+    """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
+    name, variant = options.name or "", options.variant
+    if options.store_results and (name not in PUBLISHED or variant == "short"):
+        raise Refusal("error.results_not_kept")
+    if name in SEARCHES:
+        return _search(options)
+    spec = ready_spec(name, variant, store.runs(), **given(options, ("data", "seed", "weights_from")))
+    if options.seeds < 1:
+        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
+    results = []
+    for seed in range(spec.seed, spec.seed + options.seeds):
+        run = new_run(spec.model_copy(update={"seed": seed}))
+        if code := work_at(run, options):
+            return code
+        if name in PUBLISHED and (result := of_run(run, (name, variant))):
+            results.append(result)
+            if options.store_results:
+                keep([result], options.store_results)
+    if results:
+        say(options, *_said(Row(name, variant, spec.data, tuple(results))))
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    """Run what is missing of a search, one training after the other; tell each stage that is done beside the report."""
+    search, driver, told = SEARCHES[options.name], Driver(SEARCHES), 0
+    others = given(options, ("data", "seed"))
+    while True:
+        found = cells(search, accuracies_of(known_runs(store.runs())), options.variant, **others)
+        check_ready(found[0].spec)
+        while best := winner(cell for cell in found if cell.stage == told):
+            _tell_stage(options, search.stages[told].choice, [cell for cell in found if cell.stage == told], best)
+            told += 1
+        runs = driver.runs(options.name, options.variant, most=1, **others)
+        if not runs:
+            return 0
+        runs[0].ask("run")
+        if code := work_at(runs[0], options):
+            return code
+
+
+def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell], best: Cell) -> None:
+    for cell in stage:
+        facts = {"recipe": options.name, "variant": options.variant, "stage": choice, "option": cell.option}
+        facts |= {"reported": cell.reported, "measured": cell.measured, "winner": cell == best}
+        words = f"{choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
+        say(options, facts, words + (" <- the best" if cell == best else ""))
+
+
+def _table(options: argparse.Namespace) -> int:
+    columns = ("recipe", "variant", "data", "reported", "measured", "seeds", "delta", "verdict")
+    if not options.json:
+        print("| " + " | ".join(columns) + " |\n|---|---|---|---:|---:|---:|---:|---|")
+    for row in rows(stored(options.store_results or RESULTS)):
+        if not row.results and row.variant != "faithful":
+            continue
+        facts, _ = _said(row)
+        delta, measured = facts["delta"], _measured(row.verdict)
+        cells = {
+            "recipe": f"{row.recipe}: {sentence(f'recipe.{row.recipe}.title', {})}",
+            "variant": sentence(f"variant.{row.variant}", {}),
+            "reported": f"{facts['reported']:.4f}",
+            "measured": sentence("test_use.mark", {"accuracy": measured})
+            if measured and facts["test_use"] == "selected"
+            else measured,
+            "delta": "" if delta is None else f"{delta:+.4f}",
+            "verdict": _verdict_words(row.verdict),
+        }
+        say(options, facts, "| " + " | ".join(str(cells.get(name, facts.get(name))) for name in columns) + " |")
+    return 0
+
+
+def _said(row: Row) -> tuple[dict[str, Any], str]:
+    """The reported accuracy of a row's recipe, the measured one, and the verdict: as data and in words."""
+    verdict, reported = row.verdict, RECIPES[row.recipe].figures["accuracy"]
+    facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
+    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta")}
+    facts |= {"verdict": verdict.word, "open": verdict.is_open}
+    facts["test_use"] = RECIPES[row.recipe].spec(row.variant).test_use
+    facts["figures"] = {
+        name: {"reported": value, "measured": row.measured(name)} for name, value in RECIPES[row.recipe].figures.items()
+    }
+    measured = "" if verdict.delta is None else f"measured {_measured(verdict)}, delta {verdict.delta:+.4f}, "
+    words = [f"{sentence(f'figure.{name}', {})}: {_figures(**pair)}" for name, pair in facts["figures"].items()]
+    words.append(f"{row.recipe}, {row.variant}: reported {reported:.4f}, {measured}seeds {verdict.seeds}: ")
+    return facts, "\n".join(words) + _verdict_words(verdict)
+
+
+def _measured(verdict: Verdict) -> str:
+    spread = "" if verdict.spread is None else f" ± {verdict.spread:.4f}"
+    return "" if verdict.measured is None else f"{verdict.measured:.4f}{spread}"
+
+
+def _figures(reported: float, measured: float | None) -> str:
+    return f"reported {reported:.10g}, measured " + ("none" if measured is None else f"{round(measured, 6):.10g}")
+
+
+def _verdict_words(verdict: Verdict) -> str:
+    word = sentence(f"verdict.{verdict.word}", {})
+    return sentence("verdict.open", {"word": word, "most": SEEDS}) if verdict.is_open else word
