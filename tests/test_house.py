@@ -115,7 +115,7 @@ def test_the_readme_the_contributors_page_and_this_file_name_the_same_rooms():
     plan = (ROOT / "README.md").read_text(encoding="utf-8").partition("```\napp.py")[2].partition("```")[0]
     assert set(re.findall(r"^(\S+) ", "app.py" + plan, re.MULTILINE)) == set(written)
     floors = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0]
-    lines = [line.split() for line in floors.splitlines()]
+    lines = [line.split() for line in floors.splitlines() if line.strip()]
     assert {path: int(number) for number, *rooms in lines for path in rooms} == written
 
 
