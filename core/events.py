@@ -43,6 +43,11 @@ class Started(_Event):
     start_sha256: str = ""
     steps_per_epoch: int
 
+    @property
+    def class_count(self) -> int:
+        """K, the number of classes."""
+        return len(self.class_names["en"])
+
 
 class Step(_Event):
     """The train loss and accuracy over the images since the last Step, measured before their updates."""

@@ -152,7 +152,7 @@ def time_left(search: Search, found: Sequence[Cell], told: Mapping[RunSpec, Sequ
 
 def _macs(spec: RunSpec) -> int:
     source = dataset(spec.data)
-    return sum(row.macs for row in spec.table(source.shape, len(source.class_names["en"])))
+    return sum(row.macs for row in spec.table(source.shape, source.class_count))
 
 
 def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | None:

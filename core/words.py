@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import string
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -103,6 +105,32 @@ def number(value: float, digits: int | None = None, *, language: str) -> str:
         plain = f"{value:.4g}".replace("e-0", "e-").replace("e+", "e")
     marks = number_marks(language)
     return plain.translate(str.maketrans({".": marks["decimal"], ",": marks["thousands"]}))
+
+
+def read_number(written: str, *, language: str) -> Decimal:
+    """The number that a person of this language has written, with as many decimals as were written.
+
+    The language's mark for thousands counts only where it parts groups of three digits, `1,000` in English and `1.000`
+    in Portuguese; a point or a comma that cannot be such a mark begins the decimals, so `0.5` and `0,5` are read in
+    every language. A sign and an exponent, `1e-3`, may be there.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    parts = re.fullmatch(r"([+-]?)([\d.,]{1,40})([eE][+-]?\d{1,3})?", written.strip(), re.ASCII)
+    if not parts:
+        raise ValueError(written)
+    sign, digits, exponent = parts[1], parts[2], parts[3] or ""
+    marks = number_marks(language)
+    thousands, decimal = marks["thousands"], marks["decimal"]
+    # The language's own way first; then the other one, where it cannot be taken for decimals.
+    for group, point, least in ((thousands, decimal, 1), (decimal, thousands, 2)):
+        whole = rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})"
+        if re.fullmatch(rf"{whole}{{{least},}}(?:{re.escape(point)}\d+)?|{whole}+{re.escape(point)}\d+", digits):
+            return Decimal(sign + digits.replace(group, "").replace(point, ".") + exponent)
+    if not re.fullmatch(r"\d+(?:[.,]\d*)?|[.,]\d+", digits):
+        raise ValueError(written)
+    return Decimal(sign + digits.replace(",", ".") + exponent)
 
 
 def number_marks(language: str) -> dict[str, str]:

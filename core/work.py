@@ -37,7 +37,7 @@ from core.spec import RunSpec
 from core.store import Control, Run
 from core.training.engine import first_layers, useful_threads, weights_of
 from core.training.train import Data, State, below, sums_of, train
-from core.training.transfer import giving_run
+from core.training.transfer import fits
 from core.training.watch import watch
 
 PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
@@ -93,8 +93,8 @@ class _Worker:
             spec = spec.model_copy(update={"precision": started.precision})
         splits = choose(spec, source.load())
         device = torch.device(settings.device())
-        state = State.new(spec, splits.train, len(source.class_names["en"]), device, threads)
-        self.start_sha256 = started.start_sha256 if started else self._take_over(source, state)
+        state = State.new(spec, splits.train, source.class_count, device, threads)
+        self.start_sha256 = started.start_sha256 if started else self._take_over(state)
         self._restore(state)
         self._say(_started(run, source, splits, state, threads, self.start_sha256))
         if not self._may_go_on(state):
@@ -114,9 +114,9 @@ class _Worker:
             self._say(report)
             run.tidy(keep=set())
 
-    def _take_over(self, source: Dataset, state: State) -> str:
+    def _take_over(self, state: State) -> str:
         """Copy the layers that the run begins with into its folder, so that it needs no other run; their sha256."""
-        giver = giving_run(self.run.spec, source.shape, len(source.class_names["en"]))
+        giver = fits(self.run.spec).giver
         if not giver:
             return ""
         report = giver.report()

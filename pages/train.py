@@ -5,7 +5,7 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
-from core.training.transfer import giving_run
+from core.training.transfer import fits
 from ui import form, live, network
 from ui.text import t
 
@@ -19,8 +19,8 @@ with left:
     form.write_link(values)
     try:
         spec, source = checked(values), dataset(values["data"])
-        rows = spec.table(source.shape, len(source.class_names["en"]))
-        giving_run(spec, source.shape, len(source.class_names["en"]))
+        rows = spec.table(source.shape, source.class_count)
+        fits(spec)
         network.data_facts(source)
         with start:
             if network.data_are_here(source):

@@ -66,7 +66,8 @@ def in_another_process(code, **environment):
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_data_set_says_what_it_is(name):
     one = DATASETS[name]
-    classes = len(one.class_names["en"])
+    classes = one.class_count
+    assert {len(names) for names in one.class_names.values()} == {classes}
     assert one.name == name
     assert one.source
     assert one.licence.format(not_stated="-")
@@ -89,7 +90,7 @@ def check_contract(one: Dataset, splits: Splits):
         assert split.images.dtype == np.uint8
         assert split.images.shape == (len(split.labels), *one.shape)
         assert split.labels.dtype == np.int64
-        assert set(np.unique(split.labels)) == set(range(len(one.class_names["en"])))
+        assert set(np.unique(split.labels)) == set(range(one.class_count))
         assert not split.images.flags.writeable
         assert not split.labels.flags.writeable
         assert split.images.flags.c_contiguous

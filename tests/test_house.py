@@ -47,6 +47,7 @@ ROOMS: dict[str, int] = {
 BESIDE: set[tuple[str, str]] = set()
 WITHOUT_TORCH = [
     *("core.spec", "core.store", "core.datasets", "core.networks.layers", "core.models.model", "core.words"),
+    "core.training.transfer",
     *("core.images.exploration", "core.images.preprocessing"),
 ]
 

@@ -28,7 +28,7 @@ LANGUAGES = words.languages()
 def table(name):
     spec = RECIPES[name].spec()
     known = DATASETS[spec.data]
-    return spec.table(known.shape, len(known.class_names["en"]))
+    return spec.table(known.shape, known.class_count)
 
 
 def parameters(name):

@@ -25,7 +25,7 @@ from core.spec import RunSpec, checked
 from core.store import Run, create, digest
 from core.training.estimate import estimate
 from core.training.train import Data, State, train, update
-from core.training.transfer import giving_run
+from core.training.transfer import fits
 from core.work import work
 from tests.driver import KILLED, Driver, outcome
 from tests.test_pages import control, texts
@@ -301,9 +301,8 @@ def test_layers_that_cannot_be_taken_over_are_refused_with_the_reason(giver, tmp
     os.link(tiny_data / "tiny.npz", tmp_path / "tiny.npz")
     fields, key = REFUSED[case]
     spec = taking(giver, **fields).spec
-    source = dataset(spec.data)
     with pytest.raises(Refusal) as refused:
-        giving_run(spec, source.shape, len(source.class_names["en"]))
+        fits(spec)
     assert refused.value.key == key
     assert all(words.text(language, key, **refused.value.slots) for language in words.languages())
 
@@ -311,9 +310,9 @@ def test_layers_that_cannot_be_taken_over_are_refused_with_the_reason(giver, tmp
 def test_an_unfinished_run_gives_nothing_and_a_whole_model_may_train_on(giver):
     queued = new()
     with pytest.raises(Refusal, match="weights_from_unfinished"):
-        giving_run(taking(queued).spec, (3, 64, 64), 8)
-    assert giving_run(taking(giver, "joint", data="small", layers_taken=7).spec, (3, 28, 28), 8) == giver
-    assert giving_run(new().spec, (3, 28, 28), 8) is None
+        fits(taking(queued).spec)
+    assert fits(taking(giver, "joint", data="small", layers_taken=7).spec).giver == giver
+    assert fits(new().spec).giver is None
 
 
 def test_the_command_line_takes_a_run_by_the_end_of_its_name_and_makes_none_that_cannot_be(giver, capsys):

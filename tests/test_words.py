@@ -3,6 +3,7 @@ import math
 import re
 import string
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
@@ -206,3 +207,54 @@ def test_the_files_are_plain_tables_of_texts():
     for language in LANGUAGES:
         tables = tomllib.loads((words.LOCALES / f"{language}.toml").read_text(encoding="utf-8"))
         assert all(isinstance(table, dict) for table in tables.values())
+
+
+# --- numbers that people write ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "english", "portuguese"),
+    [
+        ("1,000", "1000", "1.000"),
+        ("1.000", "1.000", "1000"),
+        ("12,345", "12345", "12.345"),
+        ("1,234,567", "1234567", "1234567"),
+        ("1.234.567", "1234567", "1234567"),
+        ("1,234.5", "1234.5", "1234.5"),
+        ("1.234,5", "1234.5", "1234.5"),
+        ("0,002", "0.002", "0.002"),
+        ("0.002", "0.002", "0.002"),
+        ("12,5", "12.5", "12.5"),
+        ("12.5", "12.5", "12.5"),
+        ("0.8705", "0.8705", "0.8705"),
+        (" 60000 ", "60000", "60000"),
+        (".5", "0.5", "0.5"),
+        ("5.", "5", "5"),
+        ("1e-3", "0.001", "0.001"),
+        ("-1,5", "-1.5", "-1.5"),
+    ],
+)
+def test_a_number_is_read_as_the_language_writes_it_with_its_decimals(written, english, portuguese):
+    for language, wanted in (("en", english), ("pt_BR", portuguese)):
+        read = words.read_number(written, language=language)
+        assert read == Decimal(wanted)
+        if "e" not in written:
+            assert -read.as_tuple().exponent == len(wanted.partition(".")[2])
+
+
+NO_NUMBERS = ["", " ", ".", ",", "1,00,0", "1.2.3", "1,2,3", "1 000", "ten", "1e", "٣", "0x1", "nan", "1_000", "--1"]
+
+
+@pytest.mark.parametrize("written", NO_NUMBERS)
+@pytest.mark.parametrize("language", words.languages())
+def test_what_is_no_number_is_not_read(language, written):
+    with pytest.raises(ValueError, match=re.escape(written) or "^$"):
+        words.read_number(written, language=language)
+
+
+@pytest.mark.parametrize("language", words.languages())
+@given(st.integers(-(10**12), 10**12), st.integers(0, 6))
+def test_what_the_language_writes_it_reads(language, whole, digits):
+    value = Decimal(whole).scaleb(-digits)
+    written = words.number(float(value), digits, language=language)
+    assert words.read_number(written, language=language) == Decimal(f"{float(value):z.{digits}f}")

@@ -12,12 +12,11 @@ from typing import Any
 
 from core import store
 from core.commands.terminal import BROKEN_OFF, USES, find, frozen_lines, mute, say, sentence
-from core.datasets import Dataset, dataset
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 from core.store import Run
-from core.training.transfer import giving_run
+from core.training.transfer import fits
 from core.words import duration
 
 
@@ -37,15 +36,6 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     return given | ({"weights_from": find(given["weights_from"]).name} if given.get("weights_from") else {})
 
 
-def _data_of(spec: RunSpec) -> Dataset:
-    """The spec's data, which its layers fit, before a run is made or torch is imported. Raises: Refusal."""
-    source = dataset(spec.data)
-    shape, classes = source.shape, len(source.class_names["en"])
-    spec.table(shape, classes)
-    giving_run(spec, shape, classes)
-    return source
-
-
 def new_run(spec: RunSpec) -> Run:
     """A run of the spec, which its data and its layers allow. Raises: Refusal."""
     check_ready(spec)
@@ -54,14 +44,14 @@ def new_run(spec: RunSpec) -> Run:
 
 def check_ready(spec: RunSpec) -> None:
     """Raises: Refusal, if the spec's layers do not fit its data, or these are not on this machine."""
-    if _data_of(spec).state()[0] != "ready":
+    if fits(spec).source.state()[0] != "ready":
         raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
 
 
 def estimate(options: argparse.Namespace) -> int:
     """How long a training would take here: a few steps on made-up images, measured; nothing is trained or stored."""
     spec = _spec(options)
-    source = _data_of(spec)
+    source = fits(spec).source
     from core.training.estimate import estimate as measured
 
     try:

@@ -76,6 +76,11 @@ class Dataset:
     label_errors: Mapping[int, int | None] = field(default_factory=dict)
     unfit: str = ""  # text key of why the file that is there cannot be used
 
+    @property
+    def class_count(self) -> int:
+        """K, the number of classes."""
+        return len(self.class_names["en"])
+
     def state(self) -> tuple[Literal["ready", "fetchable", "missing"], str | None]:
         """Whether the data can be used now, and if not even fetched, the text key of why (slot: `name`).
 
@@ -185,7 +190,7 @@ class Dataset:
         return Refusal("error.data_rotten", file=str(folder / self.files[0]), name=self.name)
 
     def _fits(self, splits: Splits) -> bool:
-        classes = len(self.class_names["en"])
+        classes = self.class_count
         counts = {name: len(split.labels) for name, split in splits.parts().items()}
         return counts == {name: n for name, n in self.counts.items() if n} and all(
             split.images.dtype == np.uint8

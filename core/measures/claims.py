@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from core.refusal import Refusal
-from core.words import number_marks
+from core.words import read_number
 
 MOST_CLASSES = 100  # of a matrix that somebody types
+MOST, MOST_DECIMALS = 10**15, 15  # of a figure: beyond, no float tells it from its neighbours
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,15 @@ def figures(text: str, language: str) -> tuple[Figure, ...]:
 
 
 def figure(word: str, language: str) -> Figure:
-    """A number as people of the language write it, or with a point; a percentage is a share. Raises: Refusal."""
-    marks = {name: re.escape(mark) for name, mark in number_marks(language).items()}
-    plain = word.removesuffix("%")
-    if re.fullmatch(rf"[1-9]\d{{0,2}}({marks['thousands']}\d{{3}})+({marks['decimal']}\d+)?", plain):
-        plain = re.sub(marks["thousands"], "", plain)
-    plain = plain.replace(",", ".")
-    if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", plain):
+    """The number that a person of the language wrote, see `read_number`; a percentage is a share. Raises: Refusal."""
+    try:
+        read = read_number(word.removesuffix("%"), language=language)
+    except ValueError:
+        raise Refusal("error.no_number", word=word[:40]) from None
+    decimals = max(0, -int(read.as_tuple().exponent))
+    if read.is_signed() or "e" in word.lower() or read >= MOST or decimals > MOST_DECIMALS:
         raise Refusal("error.no_number", word=word[:40])
-    decimals = len(plain.partition(".")[2])
-    return Figure(float(plain) / 100, decimals + 2) if word.endswith("%") else Figure(float(plain), decimals)
+    return Figure(float(read) / 100, decimals + 2) if word.endswith("%") else Figure(float(read), decimals)
 
 
 def read_matrix(text: str) -> np.ndarray:

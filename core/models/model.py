@@ -138,7 +138,7 @@ def open_model(run: Run) -> Model:
         file, epoch = saved[-1].checkpoint, saved[-1].epoch
         tensors, _ = run.load(file, saved[-1].sha256)
         weights = below("model.", tensors)
-    classes = len(started.class_names["en"])
+    classes = started.class_count
     module = new_model(run.spec, started.shape, classes)
     try:
         module.load_state_dict(weights)

@@ -33,7 +33,7 @@ def diagnose(spec: RunSpec, events: Sequence[Event]) -> list[Finding]:
     if not epochs or not started:
         return []
     inside = next((event for event in reversed(events) if isinstance(event, Inside)), None)
-    findings = [_chance(spec, epochs[-1], len(started.class_names["en"])), _overfitting(epochs)]
+    findings = [_chance(spec, epochs[-1], started.class_count), _overfitting(epochs)]
     return [finding for finding in findings if finding] + (_stuck(inside) if inside else [])
 
 

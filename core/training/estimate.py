@@ -36,7 +36,7 @@ class Estimate:
 
 def estimate(spec: RunSpec, source: Dataset) -> Estimate:
     """Measure `train`'s own step and val pass for a spec; its data need not be here. Raises: Refusal."""
-    classes, device = len(source.class_names["en"]), torch.device(settings.device())
+    classes, device = source.class_count, torch.device(settings.device())
     threads = useful_threads(spec.layers, settings.threads())
     n_train, n_val = counts_of(spec, source.counts)
     batch = _made_up(min(spec.batch_size, n_train), spec.input_shape(source.shape), classes)

@@ -1,8 +1,11 @@
-"""Layers that a run takes over from another one: which run can give them."""
+"""Layers that a run takes over from another one, and whether a spec can be trained at all."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from core import store
+from core.datasets import Dataset, dataset
 from core.events import Started
 from core.networks import layers
 from core.networks.layers import Row, shape_text
@@ -11,15 +14,29 @@ from core.spec import RunSpec
 from core.store import Run
 
 
-def giving_run(spec: RunSpec, shape: tuple[int, int, int], classes: int) -> Run | None:
-    """The finished run whose first layers the spec takes over; None where it takes none.
+class Fit(NamedTuple):
+    """A spec's data set, the table of its network for it, and the run whose first layers it takes over, if it does."""
 
-    `shape` (C, H, W) and K = `classes` are those of the spec's data.
-    Raises: Refusal, where there is no such run, or the layers of both are not alike.
+    source: Dataset
+    rows: list[Row]
+    giver: Run | None
+
+
+def fits(spec: RunSpec) -> Fit:
+    """What a training of the spec would be made of; its images need not be on this machine, and torch is not imported.
+
+    Raises: Refusal, where there is no such data set, the layers do not fit its images, or no finished run can give the
+    layers that are taken over.
     """
+    source = dataset(spec.data)
+    rows = spec.table(source.shape, source.class_count)
+    return Fit(source, rows, _giving_run(spec, rows))
+
+
+def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:
+    """The finished run whose first layers the spec takes over; None where it takes none. Raises: Refusal."""
     if not spec.taken:
         return None
-    rows = spec.table(shape, classes)
     run, given = _finished(spec.weights_from)
     for ours, theirs in zip(rows[: spec.taken], given, strict=False):
         if (ours.layer, ours.parameters) != (theirs.layer, theirs.parameters):
@@ -45,7 +62,7 @@ def _finished(name: str) -> tuple[Run, list[Row]]:
     started = run.last(Started)
     if not started or not run.report():
         raise Refusal("error.weights_from_unfinished", run=run.name)
-    return run, layers.table(run.spec.layers, started.shape, len(started.class_names["en"]))
+    return run, layers.table(run.spec.layers, started.shape, started.class_count)
 
 
 def _said(row: Row) -> str:
