@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core import settings
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, Step, continued, from_line, to_line
@@ -43,7 +44,9 @@ FORMAT = 1  # of the folder; a reader refuses a newer one
 Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "done"]
 _Event = TypeVar("_Event", bound=Event)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
+_SHORT_TAIL = 1 << 16  # bytes of a log's end that hold the report of ten classes and whatever follows it
 _TAIL = 1 << 23  # bytes of a log's end that hold any Report: a matrix of 1,000 classes is a line of 2 MiB
+_LABEL = 1 << 16  # bytes of a label that are read; the longest one has 16 KiB
 _HEADER = 1 << 20  # bytes of a safetensors header that we are willing to parse; ours have some kilobytes
 
 
@@ -56,6 +59,21 @@ class Control:
 
     wanted: Wanted = "run"
     serial: int = 0
+
+
+Word = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class Label(BaseModel):
+    """Facts about a run that are not its spec and may change: runs of equal specs stay equal, whatever is noted."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    owner: Word = ""  # whose run it is
+    study: Word = ""  # the search that it belongs to ...
+    trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and its number there
+    note: Annotated[str, Field(max_length=2_000)] = ""
+    tags: Annotated[tuple[Annotated[Word, Field(min_length=1)], ...], Field(max_length=20)] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,27 @@ class Run:
             if isinstance(error, Refusal) and error.key == "error.run_newer":
                 raise
             raise Refusal("error.run_damaged", run=self.name, file="spec.json") from error
+
+    def label(self) -> Label:
+        """What is noted about the run; an empty label where there is none, or none that can be read."""
+        try:
+            with (self.folder / "label.json").open("rb") as file:
+                return Label.model_validate_json(file.read(_LABEL))
+        except (OSError, ValidationError):
+            return Label()
+
+    def relabel(self, **changes: Any) -> Label:
+        """Note other facts in the place of those that are given by name; returns the whole label.
+
+        Raises:
+            Refusal: a fact is out of its bounds, or the run is gone or cannot be written to.
+        """
+        label = labelled(self.label(), **changes)
+        try:
+            _write_label(self.folder, label)
+        except OSError as error:
+            raise Refusal("error.store_write", folder=str(self.folder), reason=error.strerror or str(error)) from error
+        return label
 
     # --- events -------------------------------------------------------------------------------------------------
 
@@ -115,19 +154,25 @@ class Run:
         return next((event for event in reversed(self.events()) if isinstance(event, kind)), None)
 
     def report(self) -> Report | None:
-        """The result, if the run is done. Raises: Refusal."""
-        event = self.latest()
-        return event if isinstance(event, Report) else None
+        """The result, if the run is done, whatever was said after it. Raises: Refusal."""
+        said = (from_line(line) for lines in self._ends() for line in reversed(lines) if b'"report"' in line)
+        return next((event for event in said if isinstance(event, Report)), None)
 
     def latest(self) -> Event | None:
         """What the run said last; reads the log's end only. Raises: Refusal."""
-        lines: list[bytes] = []
-        for length in (1 << 16, _TAIL):  # nearly always the first is enough, and a list of runs asks each of them
+        lines = next((lines for lines in self._ends() if lines), [])
+        return from_line(lines[-1]) if lines else None
+
+    def _ends(self) -> Iterator[list[bytes]]:
+        """The complete lines at the log's end: of a short piece, and then, if the log is longer, of all that may hold a
+        report. Nearly always the first is enough, and a list of runs asks each of them. Raises: Refusal.
+        """
+        for length in (_SHORT_TAIL, _TAIL):
             tail = self._log_from(-length)
             lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-            if len(lines) > 1 or len(tail) < length:
-                break
-        return from_line(lines[-1]) if lines else None
+            yield lines if len(tail) < length else lines[1:]  # the first one may have been cut
+            if len(tail) < length:
+                return
 
     def _log_from(self, offset: int) -> bytes:
         """The log from byte `offset` on, counted from its end if negative; nothing where there is none yet."""
@@ -178,15 +223,14 @@ class Run:
 
     def status(self) -> Status:
         """What the files and the operating system's word on the lock say; nothing that could go stale is stored."""
-        latest = self.latest()
-        if isinstance(latest, Report):
+        if self.report():
             return "done"
-        wanted = self.control().wanted
+        latest, wanted = self.latest(), self.control().wanted
         if self.is_held():  # a worker that waits has saved its state just before, and has not made a step since
             return "running" if wanted in ("run", "stop") or isinstance(latest, Step) else "paused"
-        latest = self.latest()
-        if isinstance(latest, Report):  # it came while we looked at the lock
+        if self.report():  # it came while we looked at the lock
             return "done"
+        latest = self.latest()
         if isinstance(latest, Failure):
             return "failed"
         if wanted == "stop":
@@ -291,8 +335,18 @@ class Run:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def create(spec: RunSpec, store: Path | None = None) -> Run:
-    """A new, queued run. Its folder appears whole: it is made under another name and moved."""
+def labelled(label: Label, **changes: Any) -> Label:
+    """The label with some of its facts changed. Raises: Refusal, with the fact that is out of its bounds."""
+    try:
+        return Label.model_validate({**label.model_dump(), **changes})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = str(fault["loc"][0]) if fault["loc"] else ""
+        raise Refusal("error.label", field=field, value=str(fault["input"])[:60]) from None
+
+
+def create(spec: RunSpec, store: Path | None = None, label: Label | None = None) -> Run:
+    """A new, queued run. Its folder appears whole: it is made under another name and moved. Raises: Refusal."""
     store = store or settings.store_folder()
     stored = {"format": FORMAT, "spec": spec.model_dump(mode="json")}
     data = re.sub(r"[^a-z0-9-]+", "-", spec.data.lower()).strip("-")[:40] or "data"
@@ -301,6 +355,8 @@ def create(spec: RunSpec, store: Path | None = None) -> Run:
         new.mkdir(parents=True)
         with written_aside(new / "spec.json", durable=True) as file:
             file.write(json.dumps(stored, indent=1).encode())
+        if label:
+            _write_label(new, label)
         while True:
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
             if not (store / name).exists():
@@ -335,6 +391,11 @@ def runs(store: Path | None = None) -> list[Run]:
 def digest(tensors: dict[str, Tensor]) -> str:
     """The sha256 of the file that `Run.save` would make of these arrays: equal for equal bits alone."""
     return hashlib.sha256(_packed(tensors)).hexdigest()
+
+
+def _write_label(folder: Path, label: Label) -> None:
+    with written_aside(folder / "label.json", durable=True) as file:
+        file.write(label.model_dump_json(exclude_defaults=True).encode())
 
 
 def file_name(epoch: int, step: int) -> str:

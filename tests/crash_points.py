@@ -176,6 +176,8 @@ def do(scenario: str, folder: Path) -> None:
         report(run)
     if scenario == "ask":
         run.ask("pause")
+    if scenario == "relabel":
+        run.relabel(note="a second look", tags=["kept"])
 
 
 def main(scenario: str, origin: Path, out: Path) -> None:

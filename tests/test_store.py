@@ -15,9 +15,10 @@ from core import store
 from core.events import Epoch, Report, Step, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.store import Run, create, find, runs
+from core.store import Label, Run, create, find, runs
 from tests.driver import ROOT
 
+SPEC = RunSpec(data="tiny", split="official", architecture="mlp")
 STATUSES = {"queued", "running", "paused", "stopped", "interrupted", "failed", "done"}
 
 
@@ -50,7 +51,7 @@ def done(run) -> Run:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the crash points are counted in a forked process")
-@pytest.mark.parametrize("scenario", ["create", "append", "commit", "report", "ask"])
+@pytest.mark.parametrize("scenario", ["create", "append", "commit", "report", "ask", "relabel"])
 def test_a_crash_or_power_cut_at_any_call_leaves_the_old_state_or_the_new(run, scenario, home, tmp_path):
     out = tmp_path / "out"
     result = subprocess.run(
@@ -90,7 +91,7 @@ def describe(folder: Path, name: str) -> list:
         run.load(report.predictions, report.predictions_sha256)
     events = [to_line(event) for event in run.events() if not isinstance(event, Report)]
     facts = [one.facts() | {"run": len(one.name)} for one in found]
-    return [facts, [one.spec.epochs for one in found], newest, events, run.control().wanted]
+    return [facts, [one.spec.epochs for one in found], newest, events, run.control().wanted, run.label().model_dump()]
 
 
 def goes_on(run: Run) -> None:
@@ -452,3 +453,87 @@ def test_the_newest_two_checkpoints_are_kept_and_their_events_all(run):
         "events.jsonl",
         "spec.json",
     ]
+
+
+# --- what is noted about a run ----------------------------------------------------------------------------------------
+
+
+def test_a_run_carries_facts_that_are_not_its_spec_and_may_change(home):
+    plain, noted = create(SPEC), create(SPEC, label=Label(owner="Ana", tags=("first",)))
+    assert noted.spec == plain.spec
+    assert plain.label() == Label()
+    assert not (plain.folder / "label.json").exists()
+    assert noted.label() == Label(owner="Ana", tags=("first",))
+    before = (noted.folder / "spec.json").read_bytes()
+    assert noted.relabel(note="  a second look\nat 7b ", study="rates", trial=3) == noted.label()
+    assert noted.label() == Label(owner="Ana", tags=("first",), note="a second look\nat 7b", study="rates", trial=3)
+    assert noted.relabel(owner="", trial=None).owner == ""
+    assert (noted.folder / "spec.json").read_bytes() == before
+    assert plain.relabel(tags=["x"]).tags == ("x",)
+
+
+OUT_OF_BOUNDS = {
+    "owner": ("o" * 61, "two\nlines", "\x00", 7),
+    "study": ("s" * 61,),
+    "trial": (-1, 1_000_001, "one", 1.5),
+    "note": ("n" * 2_001, None),
+    "tags": ([""], ["t"] * 21, ["t" * 61], "word", [7]),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in OUT_OF_BOUNDS.items() for value in values]
+)
+def test_a_label_out_of_its_bounds_is_refused_with_its_name_and_nothing_is_written(home, field, value):
+    run = create(SPEC, label=Label(owner="Ana"))
+    before = (run.folder / "label.json").read_bytes()
+    with pytest.raises(Refusal, match=f"error.label field={field} "):
+        run.relabel(**{field: value})
+    assert (run.folder / "label.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b'{"trial": "x"}', b'{"owner": "%s"}' % (b"o" * 70_000), b"[" * 9_000]
+)
+def test_a_damaged_label_damages_no_run(home, content):
+    run = create(SPEC)
+    (run.folder / "label.json").write_bytes(content)
+    assert run.label() == Label()
+    assert run.facts()["status"] == "queued"
+    assert run.relabel(note="anew").note == "anew"
+    assert run.label().note == "anew"
+
+
+def test_a_label_that_a_newer_version_wrote_is_read_as_far_as_it_is_known(home):
+    run = create(SPEC)
+    (run.folder / "label.json").write_text('{"owner": "Ana", "colour": "red"}')
+    assert run.label().owner == "Ana"
+
+
+def test_a_label_of_a_run_that_is_gone_is_refused(home):
+    run = create(SPEC)
+    run.delete()
+    with pytest.raises(Refusal, match="store_write"):
+        run.relabel(note="too late")
+    assert not run.folder.exists()
+
+
+def test_a_report_is_found_whatever_is_said_after_it(done):
+    run, report = done, done.report()
+    assert report
+    for line in (
+        '{"event":"step"}',
+        '{"event":"a later version\'s"}',
+        'no "report" at all',
+        "#",
+        "x" * 70_000,
+        "y" * 10_000,
+    ):
+        with (run.folder / "events.jsonl").open("a") as log:
+            log.write(f"{line}\n")
+        assert run.report() == report
+        assert run.status() == "done"
+        assert run.is_done()
+    with (run.folder / "events.jsonl").open("a") as log:
+        log.write('{"event":"report"')  # cut short
+    assert run.report() == report
