@@ -25,8 +25,9 @@ from benchmarks.results import machine, update  # noqa: E402  the path comes fir
 from core import settings, store  # noqa: E402
 from core.datasets import Split, dataset  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
+from core.drawing import SHEET  # noqa: E402
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
-from core.drawing.strokes import PENS, SIDE, inked  # noqa: E402
+from core.drawing.strokes import PENS, inked  # noqa: E402
 from core.measures.measures import proportion  # noqa: E402
 from core.models.doubt import FAMILIAR, SURE, doubt  # noqa: E402
 from core.models.model import Model, open_model  # noqa: E402
@@ -73,7 +74,7 @@ def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
     for model in models:
         for pen, ways in seen.items():
             rows.append([f"`{model.run}`", f"{pen}", *(percent(answers(model, images) == labels) for images in ways)])
-    return table(["model", f"pen, px of {SIDE}", *PIPELINES], rows)
+    return table(["model", f"pen, px of {SHEET}", *PIPELINES], rows)
 
 
 def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list[str]:
@@ -127,7 +128,7 @@ def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> 
     random, own = np.random.default_rng(0), [one for one in digits if one.writer in writers]
     fashion = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0]
     return {
-        "nothing": [np.zeros((SIDE, SIDE), dtype=np.uint8)],
+        "nothing": [np.zeros((SHEET, SHEET), dtype=np.uint8)],
         "a dot": [inked([random.random((1, 2)) * 0.8 + 0.1], pen) for pen in PENS for _ in range(MADE // 10)],
         "a scribble": [inked(scribble(random)) for _ in range(MADE)],
         "two digits side by side": [inked(pair(own, random)) for _ in range(MADE)],
@@ -210,7 +211,7 @@ def main() -> int:
     if options.seeds:
         say("drawing.py --seeds", [machine(), *seeds(models, test, mnist)], options.update)
         return 0
-    canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SIDE)
+    canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SHEET)
     rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
     text = [
         machine(*(f"{name} {version(name)}" for name in ("numpy", "pillow", "scipy"))),
@@ -231,7 +232,7 @@ def main() -> int:
         "val's images do, and what is held back, and why:",
         *abstention(models, digits, mnist),
         "",
-        f"`prepare` of {3 * SIDE} x {3 * SIDE} px of ink: {seconds(lambda: prepare(canvas))}; "
+        f"`prepare` of {3 * SHEET} x {3 * SHEET} px of ink: {seconds(lambda: prepare(canvas))}; "
         f"of RGBA: {seconds(lambda: prepare(rgba))}.",
     ]
     say("drawing.py", text, options.update)

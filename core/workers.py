@@ -251,6 +251,7 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
     with subprocess.Popen(
         [sys.executable, "-m", "core", "estimate", "--json", *flags],
         cwd=settings.ROOT,
+        env={**os.environ, "LC_ALL": "C"},  # the flags are numbers as Python writes them
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

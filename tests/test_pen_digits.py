@@ -15,8 +15,9 @@ from test_datasets_fetch import Server, everything_in, folder, nothing, server
 from core import datasets
 from core.datasets import DATASETS, dataset
 from core.datasets.pen_digits import FILE, WRITERS, drawn, pen_digits, uncompressed
+from core.drawing import SHEET
 from core.drawing.prepare import prepare
-from core.drawing.strokes import PENS, SIDE, inked
+from core.drawing.strokes import PENS, inked
 from core.refusal import Refusal
 
 __all__ = ["folder", "server"]  # fixtures
@@ -106,9 +107,9 @@ def test_strokes_are_read_with_their_digit_and_writer_the_right_way_up(tmp_path)
     assert (seven.digit, seven.writer, len(seven.strokes)) == (7, 2, 2)
     np.testing.assert_allclose(seven.strokes[0], [[102 / 500, 100 / 500], [107 / 500, 420 / 500]], rtol=1e-6)
     sheet = inked(seven.strokes)
-    assert sheet.shape == (SIDE, SIDE)
+    assert sheet.shape == (SHEET, SHEET)
     rows, _ = np.nonzero(sheet)
-    assert abs(rows.min() - (100 / 500 * SIDE - PENS[1] / 2)) <= 1
+    assert abs(rows.min() - (100 / 500 * SHEET - PENS[1] / 2)) <= 1
 
 
 @pytest.mark.parametrize("text", ["<html>", '.SEGMENT DIGIT 0 ? "8"\nno comment', ".SEGMENT DIGIT\n.COMMENT 8 12 2\n"])

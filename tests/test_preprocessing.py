@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.datasets import Split, dataset
+from core.datasets import dataset
 from core.images.preprocessing import normalisation, restored, stages
 from core.images.splits import resized
 from core.networks.modules import Scale
@@ -56,7 +56,7 @@ def test_each_stage_shows_what_its_values_are_turned_back_into(photographs, rule
     found = stages(spec, photographs[0], scale, shift)
     names = ["raw", *["resized"] * bool(side), "scaled", *["normalised"] * (rule != "unit")]
     assert [one.name for one in found] == names
-    seen = resized(Split(photographs[:1], np.zeros(1, np.int64)), side).images[0] if side else photographs[0]
+    seen = resized(photographs[:1], side)[0] if side else photographs[0]
     for one in found[1:]:
         assert np.array_equal(one.picture, seen)
     ranges = {one.name: (one.values.min(), one.values.max()) for one in found}

@@ -110,13 +110,16 @@ def test_images_are_resized_as_torchvision_resizes_them(shape, side):
     ramp = np.linspace(0, 255, shape[1] * shape[2]).reshape(1, 1, *shape[1:])
     images = np.concatenate([random.integers(0, 256, (3, *shape)), np.broadcast_to(ramp, (1, *shape))]).astype(np.uint8)
     wanted = v2.Resize((side, side), antialias=True)(torch.from_numpy(images.copy())).numpy()
-    ours = resized(Split(images, np.arange(4)), side)
-    assert ours.images.dtype == np.uint8
-    assert np.abs(ours.images.astype(int) - wanted.astype(int)).max() <= 1
-    assert ours.labels.tolist() == [0, 1, 2, 3]
+    ours = resized(images, side)
+    assert ours.dtype == np.uint8
+    assert np.abs(ours.astype(int) - wanted.astype(int)).max() <= 1
+    split = Split(images, np.arange(4))
+    chosen = choose(checked({"split": "official", "image_size": side}), Splits(split, split, split))
+    assert all(np.array_equal(part.images, ours) for part in chosen.parts().values())
+    assert chosen.test.labels.tolist() == [0, 1, 2, 3]
 
 
 def test_many_images_are_resized_in_their_order():
     images = np.arange(2_500, dtype=np.int64).reshape(-1, 1, 1, 1) % 251 * np.ones((1, 1, 4, 4), dtype=np.int64)
-    split = resized(Split(images.astype(np.uint8), np.arange(2_500)), 8)
-    assert np.array_equal(split.images[:, 0, 3, 3], np.arange(2_500) % 251)
+    larger = resized(images.astype(np.uint8), 8)
+    assert np.array_equal(larger[:, 0, 3, 3], np.arange(2_500) % 251)

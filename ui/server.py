@@ -232,10 +232,10 @@ def normalisation(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 @st.cache_resource(show_spinner=False, max_entries=20)
 def _normalisation(spec: RunSpec, version: str) -> tuple[np.ndarray, np.ndarray]:
     del version
-    train = splits(spec.model_copy(update={"image_size": None})).train
+    images = splits(spec.model_copy(update={"image_size": None})).train.images
     if spec.image_size and spec.normalisation == "standard":  # the others do not hang on the images
-        train = resized(train, spec.image_size)
-    return preprocessing.normalisation(spec, train.images)
+        images = resized(images, spec.image_size)
+    return preprocessing.normalisation(spec, images)
 
 
 @st.cache_resource(show_spinner=False)

@@ -22,13 +22,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from core import settings
+from core.drawing import SHEET
 from core.drawing.picture import DAMAGED
 from core.drawing.prepare import SIDE, prepare
 from core.files import written_aside
 from core.refusal import Refusal
 
 FOLDER = "_drawings"  # in the store; no run has such a name
-SHEET = 112  # px of a side of a drawing, as the pad sends it
 CLASSES = 10  # the digits
 MOST = 10_000  # drawings that are kept: 120 MiB once all are in memory
 MOST_BYTES = 2**16  # of a file; a sheet of noise takes 13 KiB

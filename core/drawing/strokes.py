@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-SIDE = 112  # px of the sheet that the drawing pad sends
+from core.drawing import SHEET
+
 PENS = (3, 5, 8)  # px wide on that sheet: from the thinnest of the pad's pens to the one that it starts with
 FINER = 8  # times the resolution at which Pillow draws, which has no smooth edges of its own
 
 
-def inked(strokes: Sequence[np.ndarray], width: float = PENS[1], side: int = SIDE) -> np.ndarray:
+def inked(strokes: Sequence[np.ndarray], width: float = PENS[1], side: int = SHEET) -> np.ndarray:
     """The strokes as ink, uint8 (side, side), 0 ground to 255 ink.
 
     Args:

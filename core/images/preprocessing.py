@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.datasets import Split
 from core.images.splits import resized
 
 if TYPE_CHECKING:
@@ -46,10 +45,10 @@ class Stage:
 
 def stages(spec: RunSpec, image: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> list[Stage]:
     """The stages of an image uint8 (C, H, W), those that the spec asks for; scale and shift as of `normalisation`."""
-    images, label = image[None], np.zeros(1, np.int64)
+    images = image[None]
     found = [Stage("raw", image, image)]
     if spec.image_size:
-        images = resized(Split(images, label), spec.image_size).images
+        images = resized(images, spec.image_size)
         found.append(Stage("resized", images[0], images[0]))
     steps = {"scaled": (np.float32(1 / 255), np.float32(0)), "normalised": (scale, shift)}
     if spec.normalisation == "unit":  # then the two are one

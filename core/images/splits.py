@@ -32,11 +32,9 @@ def choose(spec: RunSpec, splits: Splits) -> Splits:
     else:
         chosen = val_indices(spec, splits.train.labels)
         train, val = _without(splits.train, chosen), _only(splits.train, chosen)
-    if spec.image_size:
-        train, val, test = (resized(part, spec.image_size) for part in (train, val, splits.test))
-    else:
-        test = splits.test
-    return Splits(train=train, val=val, test=test)
+    if not spec.image_size:
+        return Splits(train, val, splits.test)
+    return Splits(*(Split(resized(part.images, spec.image_size), part.labels) for part in (train, val, splits.test)))
 
 
 def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
@@ -74,19 +72,19 @@ def digest(split: Split) -> str:
     return hashlib.sha256(repr(split.images.shape).encode() + split.images.tobytes()).hexdigest()
 
 
-def resized(split: Split, side: int) -> Split:
-    """The images at `side` x `side` pixels, bilinear with antialiasing, as torchvision's Resize makes them."""
-    if split.images.shape[2:] == (side, side):
-        return split
+def resized(images: np.ndarray, side: int) -> np.ndarray:
+    """Images uint8 (N, C, H, W) at `side` x `side` pixels, bilinear with antialiasing, as torchvision's Resize does."""
+    if images.shape[2:] == (side, side):
+        return images
     import torch
     from torch.nn import functional
 
     parts = [
         functional.interpolate(torch.from_numpy(part.copy()), (side, side), mode="bilinear", antialias=True).numpy()
-        for part in np.array_split(split.images, max(1, len(split.images) // 1000))
+        for part in np.array_split(images, max(1, len(images) // 1000))
         if len(part)
     ]
-    return Split(images=np.concatenate(parts), labels=split.labels)
+    return np.concatenate(parts)
 
 
 def _only(split: Split, places: np.ndarray) -> Split:

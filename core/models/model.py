@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from core import store
-from core.datasets import Split, datasets
+from core.datasets import datasets
 from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
 from core.drawing.picture import fit_picture
@@ -66,8 +66,7 @@ class Model:
         """The image uint8 (C, H, W) that a model of digits sees of a drawing; None, if nothing is drawn."""
         if drawing.image is None:
             return None
-        split = Split(images=drawing.image[None, None], labels=np.zeros(1, dtype=np.int64))
-        return resized(split, self.shape[1]).images[0]
+        return resized(drawing.image[None, None], self.shape[1])[0]
 
     def answer(self, drawing: Prepared) -> Answer | None:
         """What a model of digits says of a drawing; None, if nothing is drawn."""
