@@ -191,16 +191,6 @@ def _fields() -> dict[str, Any]:
     return RunSpec.model_json_schema()["properties"]
 
 
-def bounds(name: str) -> tuple[float | None, float | None]:
-    """The smallest and the largest number that a field takes; at an open end, a millionth inside."""
-    signs = ("gt", "ge", "lt", "le")
-    metadata = RunSpec.model_fields[name].metadata
-    rules = {sign: getattr(rule, sign) for rule in metadata for sign in signs if hasattr(rule, sign)}
-    low = rules["gt"] + 1e-6 if "gt" in rules else rules.get("ge")
-    high = rules["lt"] - 1e-6 if "lt" in rules else rules.get("le")
-    return low, high
-
-
 def default(name: str) -> Any:
     """A field's default; None where that means: not used."""
     return RunSpec.model_fields[name].default

@@ -328,16 +328,16 @@ def test_stored_parameters_that_a_network_never_uses_are_named(frame, language):
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in PUBLISHED])
 def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor(frame, name, language):
     app = frame(language=language)
-    app.number_input(key="patience").set_value(7).run()  # a field that the recipe leaves alone is set back
+    app.text_input(key="patience").set_value("7").run()  # a field that the recipe leaves alone is set back
     app.selectbox(key="recipe").select(name).run()
     assert not app.exception
     assert words.text(language, f"recipe.{name}.help") in texts(app)
     spec = RECIPES[name].spec()
     query = {key: value for key, value in app.query_params.items() if key in RunSpec.model_fields}
     assert checked(query) == spec
-    app.number_input(key="seed").set_value(3).run()
+    app.text_input(key="seed").set_value("3").run()
     assert app.selectbox(key="recipe").value == name, "the seed is the visitor's in any case"
-    app.number_input(key="epochs").set_value(2).run()
+    app.text_input(key="epochs").set_value("2").run()
     assert app.query_params["epochs"] == "2"
     assert app.selectbox(key="architecture").value == spec.architecture
     assert app.selectbox(key="recipe").value == "", "the form is no longer the recipe"
@@ -362,11 +362,56 @@ def test_a_form_that_is_changed_on_another_page_or_by_its_layers_bears_no_recipe
 def test_a_spec_in_the_link_fills_the_form(frame):
     app = frame(architecture="cnn", epochs="9", optimizer="sgd", learning_rate="0.25", momentum="0.5", batch_size="0")
     shown = {widget.key: widget.value for widget in (*app.selectbox, *app.number_input, *app.text_input)}
-    assert (shown["architecture"], shown["epochs"], shown["optimizer"]) == ("cnn", 9, "sgd")
+    assert (shown["architecture"], shown["epochs"], shown["optimizer"]) == ("cnn", "9", "sgd")
     assert (shown["learning_rate"], shown["momentum"]) == ("0.25", "0.5")
-    assert shown["batch_size"] == 64, "what the spec does not take is not taken from the link"
+    assert shown["batch_size"] == "64", "what the spec does not take is not taken from the link"
     assert app.query_params["epochs"] == "9"
     assert "batch_size" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "written", "meant"),
+    [
+        ("en", "epochs", "1,000", "1000"),
+        ("en", "learning_rate", "1,000", "1000.0"),
+        ("en", "learning_rate", "0,002", "0.002"),
+        ("en", "time_limit", "1,200.5", "1200.5"),
+        ("pt_BR", "epochs", "1.000", "1000"),
+        ("pt_BR", "time_limit", "1.200,5", "1200.5"),
+        ("pt_BR", "seed", "2.147.483.647", "2147483647"),
+        ("pt_BR", "batch_size", "128", "128"),
+    ],
+)
+def test_a_number_in_the_form_is_what_the_language_means_by_it(frame, language, name, written, meant):
+    app = frame(language=language)
+    app.text_input(key=name).set_value(written).run()
+    assert not app.exception
+    assert not app.error
+    assert app.query_params[name] == meant
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("written", ["12,5", "1.5", "many", "0", "1e9", "", "1,00,0"])
+def test_what_is_no_number_of_epochs_is_said_and_starts_nothing(frame, language, written):
+    app = frame(language=language)
+    app.text_input(key="epochs").set_value(written).run()
+    assert not app.exception
+    (error,) = app.error
+    assert "1 ... 10000" in error.value
+    assert words.text(language, "train.start") not in [one.label for one in app.button]
+
+
+def test_a_change_of_language_writes_the_forms_numbers_anew_and_changes_none(frame):
+    app = frame()
+    for name, written in {"epochs": "1,000", "time_limit": "1.125", "learning_rate": "0.25"}.items():
+        app.text_input(key=name).set_value(written).run()
+    before = dict(app.query_params)
+    control(app, "lang").set_value("pt_BR").run()
+    assert not app.exception
+    shown = {name: app.text_input(key=name).value for name in ("epochs", "time_limit", "learning_rate")}
+    assert shown == {"epochs": "1000", "time_limit": "1,125", "learning_rate": "0,25"}
+    after = dict(app.query_params)
+    assert {name: after[name] for name in shown} == {name: before[name] for name in shown}
 
 
 def test_a_decimal_comma_is_a_decimal_comma(frame):

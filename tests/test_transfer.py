@@ -347,7 +347,7 @@ def test_the_train_page_takes_layers_from_a_run_and_says_what_is_frozen(frame, g
     app.selectbox(key="first_layers").select("frozen").run()
     assert app.error[0].value == words.text(language, "error.weights_from_none")
     app.selectbox(key="weights_from").select(giver.name).run()
-    app.number_input(key="layers_taken").set_value(5).run()
+    app.text_input(key="layers_taken").set_value("5").run()
     assert not app.exception
     assert not app.error
     title = words.text(language, "network.title_frozen", parameters=4 * 32 * 32 * 8 + 8, frozen=4 * (3 * 9 + 1) + 2 * 4)
@@ -358,7 +358,7 @@ def test_the_train_page_takes_layers_from_a_run_and_says_what_is_frozen(frame, g
     query = {key: value for key, value in app.query_params.items() if key in RunSpec.model_fields}
     spec = checked(query)
     assert (spec.first_layers, spec.weights_from, spec.layers_taken) == ("frozen", giver.name, 5)
-    app.number_input(key="layers_taken").set_value(7).run()
+    app.text_input(key="layers_taken").set_value("7").run()
     assert giver.name in app.error[0].value
     again = frame(language=language, **query)
     assert again.selectbox(key="weights_from").value == giver.name

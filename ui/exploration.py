@@ -9,7 +9,7 @@ from core.charts import bars
 from core.datasets import Dataset, Splits
 from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
 from core.images.preprocessing import stages
-from core.spec import RunSpec
+from core.spec import RunSpec, checked
 from ui import form, server
 from ui.choice import one_of
 from ui.gallery import gallery, rows
@@ -75,7 +75,7 @@ def _minibatch(used: Splits, names: tuple[str, ...]) -> None:
     left, right = st.columns([4, 1], gap="medium")
     with right:
         seed = _seed()
-        size = form.fields(["batch_size"])["batch_size"]
+        size = checked(form.fields(["batch_size"])).batch_size
         places = minibatch(len(used.train.labels), size, seed)
         counts = class_counts(used.train.labels[places], len(names))
         st.caption(t("explore.minibatch_help"))

@@ -13,12 +13,13 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Layers, parse
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, bounds, checked, default, only_if
-from core.words import number_marks
+from core.spec import CUSTOM, RunSpec, checked, default, only_if
+from core.words import number_marks, read_number
 from ui import server
 from ui.choice import data_name, run_label
 from ui.text import language, t
 
+LANGUAGE = "form.language"  # in the session state: that the form's numbers are written in
 GROUPS = ("data", "network", "training", "augmentation", "stop")
 FIRST = (
     ("data",),
@@ -30,6 +31,7 @@ FIRST = (
 
 def first_fields() -> dict[str, Any]:
     """Draw the fields that every training is chosen by, below the recipes that fill them in; returns their values."""
+    _rewrite_numbers()
     ours = [name for name in RECIPES if name not in PUBLISHED]  # the others have a page of their own
     titles = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in ours}
     common = {"key": "recipe", "help": t("recipe.help"), "persist_state": "session", "on_change": _fill}
@@ -46,6 +48,7 @@ def first_fields() -> dict[str, Any]:
 
 def fields(names: Sequence[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
     """Draw these fields on another page, as far as `values` leave them in use: the widgets are the form's own."""
+    _rewrite_numbers()
     values = dict(values or {})
     for name in names:
         _draw(name, values)
@@ -94,10 +97,10 @@ def _leave_recipe() -> None:
 
 
 def _shown(name: str, value: Any) -> Any:
-    """A field's value as its widget holds it: a decimal number as text in the reader's language."""
-    if isinstance(value, str) or _is_whole(name):
+    """A field's value as its widget holds it: a number as text, with the decimal mark of the reader's language."""
+    if not _is_number(name):
         return value
-    return "" if value is None else f"{value:g}".replace(".", number_marks(language())["decimal"])
+    return "" if value is None else f"{value:.12g}".replace(".", number_marks(language())["decimal"])
 
 
 def _draw(name: str, values: dict[str, Any]) -> None:
@@ -124,7 +127,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     options = get_args(field.annotation)
     if options and all(isinstance(option, str) for option in options):
         return _select(label, {key: t(f"option.{key}") for key in options}, start, common)
-    return _whole(name, label, start, common) if _is_whole(name) else _decimal(label, start, common)
+    return _number(name, label, start, common)
 
 
 def _giving_runs(start: str) -> dict[str, str]:
@@ -158,27 +161,44 @@ def _lines(layers: Layers | str) -> str:
     return layers if isinstance(layers, str) else "\n".join(map(str, layers))
 
 
-def _whole(name: str, label: str, start: int | None, common: dict[str, Any]) -> int | None:
-    low, high = (None if end is None else int(end) for end in bounds(name))
-    hint = t("form.not_used")
-    return st.number_input(
-        label, min_value=low, max_value=high, value=start, step=1, format="%d", placeholder=hint, **common
-    )
-
-
-def _decimal(label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
-    """A field for a number with decimals, as text: a number field would take `0,002` for 2."""
-    shown = _shown(common["key"], start)
-    written = (st.text_input(label, value=shown, placeholder=t("form.not_used"), **common) or "").strip()
+def _number(name: str, label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
+    """A field for a number, as text: the browser's own number field takes `1.000` for 1 and `0,002` for 2."""
+    hint = t("form.not_used") if default(name) is None else None
+    written = (st.text_input(label, value=_shown(name, start), placeholder=hint, **common) or "").strip()
+    if not written and default(name) is None:
+        return None
     try:
-        return float(written.replace(",", ".")) if written else None
+        read = read_number(written, language=language())
     except ValueError:
         return written  # the spec says what is wrong with it
+    return int(read) if _is_whole(name) and read == int(read) else float(read)
+
+
+def _rewrite_numbers() -> None:
+    """Write the form's numbers anew when the language has changed: `1.500` would be another number in the other one."""
+    before, now = st.session_state.get(LANGUAGE), language()
+    st.session_state[LANGUAGE] = now
+    if before is None or before == now:
+        return
+    for name in RunSpec.model_fields:
+        written = st.session_state.get(name)
+        if _is_number(name) and isinstance(written, str):
+            with contextlib.suppress(ValueError):
+                st.session_state[name] = _shown(name, float(read_number(written, language=before)))
 
 
 def _is_whole(name: str) -> bool:
+    return int in _types(name)
+
+
+def _is_number(name: str) -> bool:
+    return bool({int, float} & _types(name))
+
+
+def _types(name: str) -> set[Any]:
+    """The types that a field takes."""
     annotation = RunSpec.model_fields[name].annotation
-    return annotation is int or int in get_args(annotation)
+    return {annotation, *get_args(annotation)}
 
 
 def _start(name: str) -> Any:
