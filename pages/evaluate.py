@@ -4,8 +4,8 @@ import streamlit as st
 
 from core import store
 from core.refusal import Refusal
-from ui import result
 from ui.choice import choose_run
+from ui.evaluate import report
 from ui.text import t
 
 done = [run.name for run in store.runs() if run.is_done()]
@@ -13,7 +13,7 @@ if done:
     run = choose_run(t("evaluate.run"), done, required=True)
     try:
         if run:
-            result.panel(run, done)
+            report.panel(run, done)
     except Refusal as refusal:
         st.error(t(refusal.key, **refusal.slots))
 else:

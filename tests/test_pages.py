@@ -33,8 +33,8 @@ from core.work import work
 from tests.browser import ROOT
 from tests.test_measures import BLOOD_MLP
 from tests.test_recipes import result
-from ui.answer import Answer, agreement
-from ui.errors import PICTURES
+from ui.draw.answer import Answer, agreement
+from ui.evaluate.errors import PICTURES
 
 LANGUAGES = sorted(words.languages())
 PAGES = ["train", "data", "recipes", "evaluate", "draw", "drawings", "check"]
@@ -818,10 +818,10 @@ def all_recipes() -> None:
     """The page of all recipes over the rows that it is given, without the searches, which take most of its time."""
     import streamlit as st
 
-    from ui import recipes
+    from ui.recipes import experiments
 
-    recipes.panel(recipes.table(st.session_state["rows"]), st.session_state["rows"])
-    recipes.epochs_table(st.session_state["rows"])
+    experiments.panel(experiments.table(st.session_state["rows"]), st.session_state["rows"])
+    experiments.epochs_table(st.session_state["rows"])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

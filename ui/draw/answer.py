@@ -16,11 +16,12 @@ from core.drawing.prepare import STEPS, Prepared, prepare
 from core.models.model import Answer, Model
 from core.refusal import Refusal
 from core.store import Run
-from ui import keeping, server
+from ui import server
 from ui.choice import run_label
+from ui.draw import keeping
+from ui.draw.live_answer import live_address
+from ui.draw.pad import PAD_LABELS, drawing_pad
 from ui.gallery import gallery
-from ui.live_answer import live_address
-from ui.pad import PAD_LABELS, drawing_pad
 from ui.text import language, percent, t
 
 CANVAS = 336  # pixels: twelve to each that the model sees

@@ -14,9 +14,10 @@ from core.measures.answers import Answers, Measure
 from core.measures.measures import Measures, measures
 from core.refusal import Refusal
 from core.store import Run
-from ui import result, server
+from ui import server
 from ui.choice import one_of, run_label
 from ui.gallery import clicked_picture, gallery, in_sight
+from ui.measured import classes_table, matrix_chart, measures_table
 from ui.tables import offer_csv
 from ui.text import interval, language, percent, t
 
@@ -47,7 +48,7 @@ def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
     elif view == "fails":
         _fails(answers, measured, names, kept)
     else:
-        result.measures_table(measured, answers.loss())
+        measures_table(measured, answers.loss())
 
 
 def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names: tuple[str, ...]) -> None:
@@ -93,8 +94,8 @@ def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Se
 def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: Sequence[LabelledDrawing]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        cell = result.matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
-        result.classes_table(measured.classes, names)
+        cell = matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
+        classes_table(measured.classes, names)
     places = answers.errors("confidence", cell).tolist()
     shown = places[:PICTURES]
     with right, in_sight("cell"):

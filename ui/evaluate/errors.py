@@ -15,9 +15,8 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import data_name
-from ui.exploration import known_error
+from ui.data_card import data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
-from ui.network import data_are_here
 from ui.text import language, number, percent, t
 
 PICTURES = 12  # on one page of the gallery: as high as a projector, so that they stay beside the matrix

@@ -12,6 +12,7 @@ from core.images.preprocessing import stages
 from core.spec import RunSpec
 from ui import form, server
 from ui.choice import one_of
+from ui.data_card import known_error
 from ui.gallery import gallery, rows
 from ui.text import language, number, percent, t
 
@@ -40,21 +41,6 @@ def panel(spec: RunSpec, source: Dataset) -> None:
         _image(spec, source, official, names)
     else:
         _label_errors(source, official, names)
-
-
-def pitfalls(source: Dataset) -> None:
-    """What is known to be wrong with the data, and who found it."""
-    for one in source.pitfalls:
-        words = t(one.text, count=len(source.label_errors))
-        st.caption(f":material/warning: {words} [{one.source}]({one.link})")
-
-
-def known_error(source: Dataset, index: int, names: tuple[str, ...], before: str = "") -> str:
-    """What people say of a test image whose label is known to be wrong, after `before`; empty for any other image."""
-    if index not in source.label_errors:
-        return ""
-    seen = source.label_errors[index]
-    return before + (t("pitfall.no_majority") if seen is None else t("pitfall.people_say", label=names[seen]))
 
 
 def _samples(used: Splits, names: tuple[str, ...]) -> None:

@@ -12,8 +12,8 @@ from core.drawing import collection
 from core.measures.measures import proportion
 from core.models.model import Model, answers_to
 from core.refusal import Refusal
-from ui import pad
 from ui.choice import run_label
+from ui.draw import pad
 from ui.gallery import gallery
 from ui.text import interval, t
 

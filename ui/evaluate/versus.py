@@ -14,7 +14,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import run_label
-from ui.errors import test_images
+from ui.evaluate.errors import test_images
 from ui.gallery import gallery
 from ui.tables import offer_csv
 from ui.text import interval, language, number, percent, t

@@ -15,7 +15,7 @@ from core.networks.layers import shape_text
 from core.networks.state_dict import Parameter, parameters_of, read_state_dict, used
 from core.refusal import Refusal
 from core.spec import checked
-from ui import form, result
+from ui import form, measured
 from ui.text import language, number, t
 
 FIGURES = (("accuracy", "loss", "n"), ("larger", "smaller", "ratio"))
@@ -149,14 +149,14 @@ def _count(parameters: Iterable[Parameter]) -> int:
 
 def _say(matrix: np.ndarray) -> None:
     names = tuple(str(k) for k in range(len(matrix)))
-    measured = measures(matrix)
-    result.measures_table(measured)
+    found = measures(matrix)
+    measured.measures_table(found)
     left, right = st.columns(2, gap="large")
     with left:
-        result.matrix_chart(matrix, names, key="check-cells")
+        measured.matrix_chart(matrix, names, key="check-cells")
     with right:
-        result.classes_table(measured.classes, names)
-    result.confusions(matrix, names)
+        measured.classes_table(found.classes, names)
+    measured.confusions(matrix, names)
 
 
 def _claim(written: Mapping[str, str]) -> Claim:
