@@ -7,7 +7,7 @@ from core.refusal import Refusal
 from core.spec import checked
 from ui import data, form
 from ui.data_card import data_are_here, data_facts, pitfalls
-from ui.text import t
+from ui.text import refused
 
 left, right = st.columns([1, 3], gap="large")
 
@@ -27,4 +27,4 @@ try:
         if data_are_here(source):
             data.panel(spec, source)
 except Refusal as refusal:
-    right.error(t(refusal.key, **refusal.slots))
+    refused(refusal, right.error)

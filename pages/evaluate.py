@@ -6,7 +6,7 @@ from core import store
 from core.refusal import Refusal
 from ui.choice import choose_run
 from ui.evaluate import report
-from ui.text import t
+from ui.text import refused, t
 
 done = [run.name for run in store.runs() if run.is_done()]
 if done:
@@ -15,6 +15,6 @@ if done:
         if run:
             report.panel(run, done)
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
 else:
     st.info(t("evaluate.none_yet"))

@@ -10,7 +10,7 @@ from ui import form
 from ui.data_card import data_are_here, data_facts
 from ui.notices import test_use_notice
 from ui.status import start
-from ui.text import t
+from ui.text import refused, t
 from ui.train import live, network
 
 left, right = st.columns([1, 2], gap="large")
@@ -34,7 +34,7 @@ with left:
         if "refused" in st.session_state:
             raise st.session_state.pop("refused")
     except Refusal as refusal:
-        top.error(t(refusal.key, **refusal.slots))
+        refused(refusal, top.error)
 
 with right:
     run = live.choose()

@@ -14,6 +14,7 @@ from ui import form, server
 from ui.choice import one_of
 from ui.data_card import known_error
 from ui.gallery import gallery, rows
+from ui.tables import folded_table
 from ui.text import language, number, percent, t
 
 SHEET = (680, 540)  # pixels that a sheet of samples may take of a 1280 x 720 projector
@@ -98,9 +99,7 @@ def _balance(spec: RunSpec, official: Splits, used: Splits, names: tuple[str, ..
             classes=int((test > 0).sum()),
         )
     )
-    with st.expander(t("chart.as_table")):
-        table = bars.class_balance_table(counts, names, y_title=t("chart.class"))
-        st.dataframe(table, hide_index=True, width="stretch")
+    folded_table(bars.class_balance_table(counts, names, y_title=t("chart.class")))
 
 
 def _means(used: Splits, names: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.datasets import Dataset
 from core.refusal import Refusal
 from ui.choice import data_name
-from ui.text import number, t
+from ui.text import number, refused, t
 
 
 def data_are_here(source: Dataset) -> bool:
@@ -57,6 +57,6 @@ def _fetch(source: Dataset) -> None:
         source.fetch(progress)
     except Refusal as refusal:
         bar.empty()
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
     else:
         st.rerun()

@@ -18,8 +18,8 @@ from ui import server
 from ui.choice import one_of, run_label
 from ui.gallery import clicked_picture, gallery, in_sight
 from ui.measured import classes_table, matrix_chart, measures_table
-from ui.tables import offer_csv
-from ui.text import interval, language, percent, t
+from ui.tables import folded_table, offer_csv
+from ui.text import interval, language, percent, refused, t
 
 VIEWS = ("right", "fails", "numbers", "all")
 PICTURES = 36  # on one page of the gallery
@@ -34,7 +34,7 @@ def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
         try:
             answered[run] = server.drawn_answers(run, kept)
         except Refusal as refusal:
-            st.error(t(refusal.key, **refusal.slots))
+            refused(refusal)
     first = next(iter(answered.items()), None)
     view = one_of("drawn", VIEWS) if first else "all"
     if view == "all" or not first:
@@ -84,10 +84,9 @@ def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Se
     accuracy = t("chart.accuracy")
     chart = bars.intervals(series, rows, x_title=accuracy, y_title=y_title, language=language())
     st.altair_chart(chart, width="stretch", alt=t(f"drawings.{key}_alt"), key=f"drawings-{key}")
-    with st.expander(t("chart.as_table")):
-        columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
-        table = bars.intervals_table(series, rows, columns)
-        st.dataframe(table, hide_index=True, width="stretch")
+    columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
+    table = bars.intervals_table(series, rows, columns)
+    with folded_table(table):
         offer_csv(table, f"drawings-{key}")
 
 
@@ -146,8 +145,8 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
                 st.button(
                     t("drawings.yes"), key="drawings-yes", on_click=_delete, args=([kept[i].name for i in places],)
                 )
-    if refused := st.session_state.pop("drawings.refused", None):
-        st.error(t(refused.key, **refused.slots))
+    if refusal := st.session_state.pop("drawings.refused", None):
+        refused(refusal)
     pages = max(1, math.ceil(len(places) / PICTURES))
     page = st.pagination(pages, key=f"drawings-page-{digit}-{nickname}-{one}") if pages > 1 else 1
     shown = places[(page - 1) * PICTURES : page * PICTURES]

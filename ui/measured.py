@@ -14,7 +14,7 @@ from core.charts import matrices
 from core.measures.answers import Measure
 from core.measures.measures import ClassMeasures, Measures, most_confused, resamples
 from ui.choice import one_of
-from ui.tables import offer_csv
+from ui.tables import folded_table, offer_csv
 from ui.text import interval, language, number, t
 
 OnClick = Callable[[], None] | Literal["rerun"]  # what Streamlit calls `on_select`
@@ -85,9 +85,8 @@ def matrix_chart(
     )
     alt = t("evaluate.matrix_alt")
     chosen = st.altair_chart(chart, key=key, on_select=on_click, selection_mode="cell", width="stretch", alt=alt)
-    with st.expander(t("chart.as_table")):
-        table = matrices.confusion_table(matrix, names, words=words)
-        st.dataframe(table, width="stretch")
+    table = matrices.confusion_table(matrix, names, words=words)
+    with folded_table(table, index=True):
         offer_csv(table.reset_index(), "confusion-matrix")
     cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
     if cell.get("true") in names and cell.get("predicted") in names:

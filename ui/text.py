@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import streamlit as st
 
 from core import words
+from core.refusal import Refusal
 
 
 def t(key: str, **slots: object) -> str:
@@ -48,3 +50,8 @@ def interval(low: float, high: float, digits: int = 1) -> str:
 def duration(seconds: float) -> str:
     """A number of seconds (0 or more) as people say it."""
     return words.duration(seconds, language=language())
+
+
+def refused(refusal: Refusal, say: Callable[[str], object] = st.error) -> None:
+    """Say, as an error or by `say`, what cannot be done and why."""
+    say(t(refusal.key, **refusal.slots))

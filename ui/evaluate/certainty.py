@@ -10,7 +10,7 @@ from core.measures.answers import Answers, Measure, loss_change
 from core.measures.calibration import Calibration, calibration, tempered
 from core.store import Run
 from ui import server
-from ui.tables import offer_csv
+from ui.tables import folded_table, offer_csv
 from ui.text import language, number, percent, t
 
 
@@ -74,7 +74,6 @@ def _diagram(found: Calibration, key: str) -> None:
     }
     chart = bars.reliability(found, words=words, language=language())
     st.altair_chart(chart, width="stretch", alt=t("certainty.alt"), key=f"reliability-{key}")
-    with st.expander(t("chart.as_table")):
-        table = bars.reliability_table(found, words=words)
-        st.dataframe(table, hide_index=True, width="stretch")
+    table = bars.reliability_table(found, words=words)
+    with folded_table(table):
         offer_csv(table, f"reliability-{key}")

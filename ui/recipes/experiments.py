@@ -22,7 +22,7 @@ from ui.choice import data_name, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, start, status_of
 from ui.tables import Said, sortable
-from ui.text import number, percent, t
+from ui.text import number, percent, refused, t
 
 CHOSEN = "recipes.chosen"  # the recipe that the reader looks at, also after a look at another page
 LISTED = 6  # of a recipe's runs
@@ -199,8 +199,7 @@ def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
         form.fill(spec)
         st.switch_page(server.PAGES / "train.py")
     if "refused" in st.session_state:
-        refusal: Refusal = st.session_state.pop("refused")
-        st.error(t(refusal.key, **refusal.slots))
+        refused(st.session_state.pop("refused"))
 
 
 def _runs(name: str, variant: Variant) -> None:

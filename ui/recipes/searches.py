@@ -18,7 +18,7 @@ from core.store import Run
 from ui import server
 from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable
-from ui.text import duration, language, number, percent, t
+from ui.text import duration, language, number, percent, refused, t
 
 DATA = "bloodmnist"
 
@@ -30,7 +30,7 @@ def panel(name: str, variant: Variant) -> None:
     try:
         found = cells(SEARCHES[name], accuracies_of(runs), variant)
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return
     _buttons(name, variant, found, runs)
     if len(SEARCHES[name].stages) > 1:

@@ -18,7 +18,8 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, notices, server
 from ui.status import ICONS, LIVELY, POLL_CURVES, status_of
-from ui.text import duration, interval, language, number, percent, t
+from ui.tables import folded_table
+from ui.text import duration, interval, language, number, percent, refused, t
 from ui.train import watch
 
 POLL = 0.5  # seconds between two looks at a run that works
@@ -48,7 +49,7 @@ def panel(run: Run) -> None:
         status = status_of(run)
         epochs = run.spec.epochs
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return
 
     lively, has_curve = status in LIVELY, _last(server.events(run), Step) is not None
@@ -203,8 +204,8 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             language=language(),
         )
         column.altair_chart(chart, key=f"curve-{what}", width="stretch", alt=t(f"chart.{what}_alt"))
-    with st.expander(t("chart.as_table")):
-        rows = {
+    folded_table(
+        {
             t("chart.epoch"): [event.epoch for event in told],
             t("measure.train_loss"): [number(event.train_loss, 4) for event in told],
             t("measure.val_loss"): [number(event.val_loss, 4) for event in told],
@@ -212,7 +213,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             t("measure.val_accuracy"): [percent(event.val_accuracy, 2) for event in told],
             t("measure.learning_rate"): [number(event.learning_rate) for event in told],
         }
-        st.dataframe(rows, hide_index=True, width="stretch")
+    )
 
 
 def _highest_loss(steps: Sequence[Step]) -> int:

@@ -11,6 +11,7 @@ from core.networks.layers import Layer
 from core.spec import RunSpec
 from core.training.diagnosis import diagnose
 from ui.choice import one_of
+from ui.tables import folded_table
 from ui.text import language, t
 
 KINDS = ("weight", "bias", "gradient")
@@ -47,5 +48,4 @@ def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
     words = {"x_title": t("chart.epoch"), "y_title": t(f"series.{kind}"), "share_title": t("watch.share")}
     chart = curves.histograms(series, language=language(), **words)
     st.altair_chart(chart, width="stretch", alt=t("watch.alt"), key="watch-chart")
-    with st.expander(t("chart.as_table")):
-        st.dataframe(curves.histograms_table(series, **words), hide_index=True, width="stretch")
+    folded_table(curves.histograms_table(series, **words))
