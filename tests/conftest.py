@@ -16,12 +16,21 @@ from streamlit.testing.v1 import AppTest
 from core.settings import wait_passively
 from tests.browser import ROOT
 from tests.driver import Driver
+from ui import text
 
 wait_passively()  # before anybody imports torch
 settings.register_profile("any machine", deadline=None)  # a first call that imports takes as long as it takes
 settings.load_profile("any machine")
 # Streamlit looks through all installed packages for each page that is tested, which took a third of the pages' time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+
+@pytest.fixture(autouse=True)
+def every_text_is_there() -> Iterator[None]:
+    """A page shows a key that has no text as itself; a test that met one fails."""
+    text.missing.clear()
+    yield
+    assert not text.missing, "keys without a text, or texts with a slot that nobody fills"
 
 
 @pytest.fixture(scope="session")

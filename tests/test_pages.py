@@ -33,6 +33,7 @@ from core.work import work
 from tests.browser import ROOT
 from tests.test_measures import BLOOD_MLP
 from tests.test_recipes import result
+from ui import text
 from ui.draw.answer import Answer, agreement
 from ui.evaluate.errors import PICTURES
 
@@ -1120,3 +1121,19 @@ def test_drawings_are_shown_and_can_be_deleted_where_there_is_no_model(frame, tr
     app = frame("drawings")
     assert "<figure" in next(html.proto.body for html in app.get("html") if "picture" in html.proto.body)
     assert app.button(key="drawings-yes")
+
+
+def a_key_without_a_text() -> None:
+    import streamlit as st
+
+    from ui.text import t
+
+    st.write(t("no.such.key"))
+
+
+def test_a_key_without_a_text_is_shown_as_itself_and_noted():
+    app = AppTest.from_function(a_key_without_a_text).run()
+    assert not app.exception
+    assert app.markdown[0].value == "no.such.key"
+    assert text.missing == {"no.such.key"}
+    text.missing.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import streamlit as st
@@ -10,14 +9,15 @@ import streamlit as st
 from core import words
 from core.refusal import Refusal
 
+missing: set[str] = set()  # the keys that had no text; the tests want none
+
 
 def t(key: str, **slots: object) -> str:
-    """The text of a key in the reader's language; a missing key is shown as itself, and is an error in tests."""
+    """The text of a key in the reader's language; a missing key is shown as itself."""
     try:
         return words.text(language(), key, **slots)
     except KeyError:
-        if "PYTEST_VERSION" in os.environ:
-            raise
+        missing.add(key)
         return key
 
 
