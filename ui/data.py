@@ -25,7 +25,7 @@ MOST_IMAGES = 240  # of a minibatch that is larger
 
 def panel(spec: RunSpec, source: Dataset) -> None:
     """The chosen view of the data as a run of this spec would have them. Raises: Refusal."""
-    official = server.official(spec.data)
+    official = server.official(spec)
     used = server.splits(spec.model_copy(update={"image_size": None, "normalisation": "unit"}))
     names = source.class_names.get(language(), source.class_names["en"])
     views = ["samples", "minibatch", "balance", "means", "image"] + ["label_errors"] * bool(source.label_errors)

@@ -27,7 +27,7 @@ SIDE = 84  # pixels of a drawing
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
 
 
-def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
+def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
     """What the runs' models say of the drawings, at least one; the first of them is looked at closely."""
     answered = {}
     for run in runs:

@@ -19,7 +19,7 @@ def panel(run: Run, report: Report, test: Answers) -> None:
     before = calibration(test)
     st.markdown(_verdict(test, before))
     val = server.answers(run, "val")
-    by = server.best_temperature(run.folder, report.predictions_sha256)
+    by = server.best_temperature(run)
     if val is None or by is None:
         st.caption(t("certainty.no_val" if val is None else "certainty.no_errors", n=report.n))
         _diagram(before, "as_it_is")
