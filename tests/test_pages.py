@@ -31,6 +31,7 @@ from core.spec import RunSpec, checked
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
+from tests.real_data import REAL_DATA, with_mnist
 from tests.test_measures import BLOOD_MLP
 from tests.test_recipes import result
 from ui import text
@@ -40,8 +41,6 @@ from ui.evaluate.errors import PICTURES
 LANGUAGES = sorted(words.languages())
 PAGES = ["train", "data", "recipes", "evaluate", "draw", "drawings", "check"]
 OVER_RUNS = ["evaluate", "draw", "drawings"]
-SHARED = ROOT.parent / "shared" / "data"
-with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
 
 
 @pytest.fixture
@@ -743,7 +742,7 @@ def test_images_that_were_replaced_are_seen_without_a_new_start(frame, tmp_path)
 @with_mnist
 @pytest.mark.parametrize(("language", "label"), [("en", "Eight"), ("pt_BR", "Oito")])
 def test_any_image_is_opened_by_split_and_index_with_its_true_label(frame, monkeypatch, language, label):
-    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     app = explore(frame("data", language, data="mnist", normalisation="half"), "image")
     app.number_input(key="image-mnist-test").set_value(4419).run()
     assert app.subheader[0].value == words.text(language, "explore.image_title", index=4419, label=label)
@@ -763,7 +762,7 @@ def test_any_image_is_opened_by_split_and_index_with_its_true_label(frame, monke
 @with_mnist
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_errors_that_are_known_label_errors_say_what_people_see(frame, monkeypatch, language):
-    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     monkeypatch.setenv("BANCADA_STORE", str(ROOT / "models_store"))
     run = next(run for run in store.runs() if run.is_done() and run.spec.data == "mnist")
     said = captions(frame("evaluate", language, run=run.name))
@@ -945,7 +944,7 @@ def test_data_are_named_and_described_in_the_language(frame, name, language):
 
 @with_mnist
 def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(frame, monkeypatch):
-    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     first, second = (store.create(RECIPES["000-c"].spec("honest", seed=seed)) for seed in (900, 901))
     assert work(str(first.folder)) == "done"
     result = of_run(first)
