@@ -13,7 +13,9 @@ from hypothesis import settings
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from core import store
 from core.settings import wait_passively
+from core.spec import checked
 from tests.browser import ROOT
 from tests.driver import Driver
 from ui import text
@@ -86,6 +88,16 @@ def frame(tmp_path, monkeypatch):
         return app
 
     return visit
+
+
+@pytest.fixture
+def trained(frame):
+    """A finished run of the embedded data."""
+    from core.work import work  # not above: it imports torch
+
+    run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
+    assert work(str(run.folder)) == "done"
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ READ_OF_A_RUN: list[Callable[[Run], object]] = [
 
 
 @pytest.mark.parametrize("read", READ_OF_A_RUN)
-def test_what_is_read_of_a_run_is_kept_by_its_folder_and_read_again_when_its_weights_change(trained, read):
+def test_what_is_read_of_a_run_is_kept_by_its_folder(trained, read):
     again = Run(trained.folder)
     assert read(trained) is read(again)
     twin = Run(shutil.copytree(trained.folder, trained.folder.with_name("20261122-0000-twin")))
