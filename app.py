@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import live_answer
+from ui.draw import live_answer
 from ui.headers import SecurityHeaders
 
 

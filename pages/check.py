@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from ui import claim
+from ui import check
 from ui.text import t
 
 st.write(t("check.about"))
 figures, matrix, parameters = st.tabs([t("check.figures"), t("check.matrix_tab"), t("check.parameters_tab")])
 with figures:
-    claim.figures_panel()
+    check.figures_panel()
 with matrix:
-    claim.matrix_panel()
+    check.matrix_panel()
 with parameters:
-    claim.parameters_panel()
+    check.parameters_panel()

@@ -5,8 +5,9 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
-from ui import exploration, form, network
-from ui.text import t
+from ui import data, form
+from ui.data_card import data_are_here, data_facts, pitfalls
+from ui.text import refused
 
 left, right = st.columns([1, 3], gap="large")
 
@@ -19,11 +20,11 @@ with left:
 try:
     spec, source = checked(values), dataset(values["data"])
     with known:
-        exploration.pitfalls(source)
+        pitfalls(source)
     with left:
-        network.data_facts(source)
+        data_facts(source)
     with right:
-        if network.data_are_here(source):
-            exploration.panel(spec, source)
+        if data_are_here(source):
+            data.panel(spec, source)
 except Refusal as refusal:
-    right.error(t(refusal.key, **refusal.slots))
+    refused(refusal, right.error)

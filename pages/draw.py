@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.models.model import offered
-from ui import answer
 from ui.choice import CHOSEN, choose_runs, run_label
+from ui.draw import answer
 from ui.text import t
 
 names = offered()

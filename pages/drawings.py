@@ -4,14 +4,14 @@ import streamlit as st
 
 from core.drawing import collection
 from core.models.model import offered
-from ui import labelled, server
+from ui import drawings, server
 from ui.choice import choose_runs
 from ui.text import t
 
 kept = collection.kept()
 names = offered()
 if kept:
-    labelled.panel(choose_runs(names) if names else [], kept)
+    drawings.panel(choose_runs(names) if names else [], kept)
 else:
     st.info(t("drawings.none_yet"))
     st.page_link(server.PAGES / "draw.py", label=t("page.draw"), icon=":material/draw:")

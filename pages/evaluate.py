@@ -4,17 +4,17 @@ import streamlit as st
 
 from core import store
 from core.refusal import Refusal
-from ui import result
 from ui.choice import choose_run
-from ui.text import t
+from ui.evaluate import report
+from ui.text import refused, t
 
 done = [run.name for run in store.runs() if run.is_done()]
 if done:
     run = choose_run(t("evaluate.run"), done, required=True)
     try:
         if run:
-            result.panel(run, done)
+            report.panel(run, done)
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
 else:
     st.info(t("evaluate.none_yet"))

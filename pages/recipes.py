@@ -6,8 +6,9 @@ import streamlit as st
 
 from core.recipes import VARIANTS, results
 from core.recipes.searches import SEARCHES
-from ui import recipes, search, server
+from ui import server
 from ui.choice import one_of
+from ui.recipes import experiments, searches
 from ui.text import t
 
 with st.container(horizontal=True, vertical_alignment="center"):
@@ -16,11 +17,11 @@ with st.container(horizontal=True, vertical_alignment="center"):
 rows = [row for row in results.rows(server.results()) if row.variant == variant]
 left, right = st.columns([2, 1], gap="medium")
 with left:
-    name = recipes.table(rows)
-    recipes.epochs_table(rows)
+    name = experiments.table(rows)
+    experiments.epochs_table(rows)
 with right:
-    recipes.panel(name, rows)
+    experiments.panel(name, rows)
 st.subheader(t("search.title"))
 for tab, name in zip(st.tabs([f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES]), SEARCHES, strict=True):
     with tab:
-        search.panel(name, variant)
+        searches.panel(name, variant)

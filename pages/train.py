@@ -6,31 +6,35 @@ from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
 from core.training.transfer import fits
-from ui import form, live, network
-from ui.text import t
+from ui import form
+from ui.data_card import data_are_here, data_facts
+from ui.notices import test_use_notice
+from ui.status import start
+from ui.text import refused, t
+from ui.train import live, network
 
 left, right = st.columns([1, 2], gap="large")
 spec, source, rows = None, None, []
 
 with left:
     values = form.first_fields()
-    start = st.container()  # above the folded fields, so that it is in sight on a projector; drawn when they are known
+    top = st.container()  # above the folded fields, so that it is in sight on a projector; drawn when they are known
     values = form.other_fields(values)
     form.write_link(values)
     try:
         spec, source = checked(values), dataset(values["data"])
         rows = spec.table(source.shape, source.class_count)
         fits(spec)
-        network.data_facts(source)
-        with start:
-            if network.data_are_here(source):
-                st.button(t("train.start"), type="primary", width="stretch", on_click=live.start, args=(spec,))
+        data_facts(source)
+        with top:
+            if data_are_here(source):
+                st.button(t("train.start"), type="primary", width="stretch", on_click=start, args=(spec,))
             network.how_long(spec)
-            network.test_use_notice(spec)
+            test_use_notice(spec)
         if "refused" in st.session_state:
             raise st.session_state.pop("refused")
     except Refusal as refusal:
-        start.error(t(refusal.key, **refusal.slots))
+        refused(refusal, top.error)
 
 with right:
     run = live.choose()

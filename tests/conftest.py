@@ -13,15 +13,26 @@ from hypothesis import settings
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from core import store
 from core.settings import wait_passively
+from core.spec import checked
 from tests.browser import ROOT
 from tests.driver import Driver
+from ui import text
 
 wait_passively()  # before anybody imports torch
 settings.register_profile("any machine", deadline=None)  # a first call that imports takes as long as it takes
 settings.load_profile("any machine")
 # Streamlit looks through all installed packages for each page that is tested, which took a third of the pages' time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+
+@pytest.fixture(autouse=True)
+def every_text_is_there() -> Iterator[None]:
+    """A page shows a key that has no text as itself; a test that met one fails."""
+    text.missing.clear()
+    yield
+    assert not text.missing, "keys without a text, or texts with a slot that nobody fills"
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +88,16 @@ def frame(tmp_path, monkeypatch):
         return app
 
     return visit
+
+
+@pytest.fixture
+def trained(frame):
+    """A finished run of the embedded data."""
+    from core.work import work  # not above: it imports torch
+
+    run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
+    assert work(str(run.folder)) == "done"
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from core.drawing.prepare import prepare
 from core.models.model import answers_to, can_be_drawn_for, open_model
 from core.refusal import Refusal
 from tests.browser import ROOT
-from ui.live_answer import SIDE
+from ui.draw.live_answer import SIDE
 
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
 

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from core.datasets import DATASETS, Dataset, Split, Splits, dataset, datasets
 from core.datasets.files import md5_of
 from core.refusal import Refusal
+from tests.real_data import REAL_DATA, needs, real, with_mnist
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("BANCADA_DATA") or ROOT / ".." / "shared" / "data").resolve()
-real_mnist = pytest.mark.skipif(not (DATA / "MNIST/raw").is_dir(), reason=f"no MNIST in {DATA}")
-real_fashion = pytest.mark.skipif(not (DATA / "FashionMNIST/raw").is_dir(), reason=f"no Fashion-MNIST in {DATA}")
-real_cifar = pytest.mark.skipif(not (DATA / "cifar10_subset.npz").is_file(), reason=f"no cifar10_subset.npz in {DATA}")
+real_fashion = needs("FashionMNIST/raw")
+real_cifar = needs("cifar10_subset.npz")
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def folder(tmp_path, monkeypatch):
 def cached(tmp_path_factory):
     """The real data, with a cache that this file's tests share."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BANCADA_DATA", str(DATA))
+        patch.setenv("BANCADA_DATA", REAL_DATA)
         patch.setenv("BANCADA_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -104,7 +103,7 @@ def overlap(a: Split, b: Split) -> int:
     "name",
     [
         "mnist-5k",
-        pytest.param("mnist", marks=real_mnist),
+        pytest.param("mnist", marks=with_mnist),
         pytest.param("fashion-mnist", marks=real_fashion),
         pytest.param("cifar10_subset", marks=real_cifar),
     ],
@@ -118,10 +117,10 @@ def test_real_data_keep_their_contract(name, cached):
     check_contract(one, one.load())  # from the cache
 
 
-@real_mnist
+@with_mnist
 def test_mnist_is_mnist(cached):
     splits = dataset("mnist").load()
-    raw = (DATA / "MNIST/raw/t10k-images-idx3-ubyte").read_bytes()
+    raw = real("MNIST/raw/t10k-images-idx3-ubyte").read_bytes()
     assert splits.test.images.tobytes() == raw[16:]
     assert splits.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
     assert splits.val is None
@@ -138,7 +137,7 @@ def test_mnist_5k_puts_every_fifth_image_of_a_class_into_test(folder):
     assert np.array_equal(splits.test.images[splits.test.labels == 3], threes[4::5])
 
 
-@real_mnist
+@with_mnist
 def test_mnist_5k_is_part_of_mnists_train_split(cached):
     small, large = dataset("mnist-5k").load(), dataset("mnist").load()
     assert overlap(small.test, large.test) == 0
@@ -148,13 +147,13 @@ def test_mnist_5k_is_part_of_mnists_train_split(cached):
 # ---- the cache
 
 
-@real_mnist
+@with_mnist
 def test_the_second_load_is_quick_and_needs_no_torch(tmp_path):
     code = (
         "import sys, time; from core.datasets import dataset; start = time.perf_counter(); dataset('mnist').load();"
         "print(time.perf_counter() - start, 'torch' in sys.modules, 'torchvision' in sys.modules)"
     )
-    places = {"BANCADA_DATA": str(DATA), "BANCADA_CACHE": str(tmp_path)}
+    places = {"BANCADA_DATA": REAL_DATA, "BANCADA_CACHE": str(tmp_path)}
     first, *_ = in_another_process(code, **places)
     second, torch, torchvision = in_another_process(code, **places)
     assert float(second) < float(first) / 5
@@ -229,9 +228,9 @@ def test_absent_data_are_refused_with_name_and_folder(folder):
     assert refused.value.slots == {"name": "mnist", "folder": str(folder)}
 
 
-@real_mnist
+@with_mnist
 def test_a_rotted_file_is_refused_by_name_and_a_sound_folder_behind_it_is_used(folder, monkeypatch):
-    shutil.copytree(DATA / "MNIST", folder / "MNIST", copy_function=shutil.copyfile)
+    shutil.copytree(real("MNIST"), folder / "MNIST", copy_function=shutil.copyfile)
     rotted = folder / "MNIST/raw/train-images-idx3-ubyte"
     rotted.parent.chmod(0o755)
     with rotted.open("r+b") as file:
@@ -241,7 +240,7 @@ def test_a_rotted_file_is_refused_by_name_and_a_sound_folder_behind_it_is_used(f
         dataset("mnist").load()
     assert refused.value.key == "error.data_rotten"
     assert refused.value.slots["file"] == str(rotted)
-    monkeypatch.setenv("BANCADA_DATA", os.pathsep.join([str(folder), str(DATA)]))
+    monkeypatch.setenv("BANCADA_DATA", os.pathsep.join([str(folder), REAL_DATA]))
     check_contract(dataset("mnist"), dataset("mnist").load())
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_datasets import DATA, check_contract, own_arrays, real_mnist
+from test_datasets import check_contract, own_arrays
 
 from core.datasets import DATASETS, files
 from core.datasets.files import Download, md5_of
 from core.refusal import Refusal
+from tests.real_data import real, with_mnist
 
 PAGE = b"<html>Please log in to the network of this hotel</html>"
 
@@ -212,13 +213,13 @@ def test_nothing_is_fetched_that_nobody_gives_away(folder):
         DATASETS["mnist-5k"].fetch(nothing)
 
 
-@real_mnist
+@with_mnist
 def test_mnist_is_fetched_from_the_second_mirror_into_torchvisions_folders(folder, server, monkeypatch):
     from torchvision.datasets import MNIST
 
     resources = []
     for name in DATASETS["mnist"].files:
-        archive = gzip.compress((DATA / name).read_bytes(), compresslevel=1)
+        archive = gzip.compress(real(name).read_bytes(), compresslevel=1)
         server.contents[f"{Path(name).name}.gz"] = archive
         resources.append((f"{Path(name).name}.gz", md5_of_bytes(archive)))
     monkeypatch.setattr(MNIST, "mirrors", [f"{server.address}/unavailable/", f"{server.address}/good/"])

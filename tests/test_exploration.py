@@ -6,10 +6,8 @@ import pytest
 from core.datasets import DATASETS, Split, dataset
 from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
 from core.words import languages, words
-from tests.browser import ROOT
+from tests.real_data import REAL_DATA, with_mnist
 
-SHARED = ROOT.parent / "shared" / "data"
-with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
 BLOOD_TEST = (244, 624, 311, 579, 243, 284, 666, 470)  # MedMNIST v2's test labels of BloodMNIST
 
 
@@ -71,7 +69,7 @@ def test_every_pitfall_has_words_a_source_and_a_link(source, language):
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BANCADA_DATA", str(SHARED))
+        patch.setenv("BANCADA_DATA", REAL_DATA)
         patch.setenv("BANCADA_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield dataset("mnist").load()
 

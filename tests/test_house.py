@@ -185,7 +185,7 @@ print(*sys.modules)
 def test_the_data_page_shows_images_without_torch(tmp_path):
     empty = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
     loaded = in_a_fresh_process(FIRST_PAGE + DATA_PAGE, **empty)
-    assert "ui.exploration" in loaded
+    assert "ui.data" in loaded
     assert not {"torch", "torchvision", "medmnist", "sklearn"} & set(loaded)
 
 

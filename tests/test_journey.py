@@ -13,7 +13,7 @@ from core import store
 from core.events import Checkpoint, Epoch, Started, Step
 from tests.browser import CHROMIUM, ROOT, SEVEN, chromium, draw, serve
 from tests.conftest import wait_for
-from ui.errors import PICTURES
+from ui.evaluate.errors import PICTURES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 MINUTE = 60_000  # milliseconds

@@ -20,7 +20,7 @@ from core.models.model import can_be_drawn_for, open_model
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT, serve
-from ui.live_answer import MOST_ANSWERS, MOST_CLIENTS, SIDE
+from ui.draw.live_answer import MOST_ANSWERS, MOST_CLIENTS, SIDE
 
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
 

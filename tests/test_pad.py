@@ -10,13 +10,13 @@ import pytest
 
 from core.drawing.strokes import PENS, inked
 from tests.browser import CHROMIUM, ROOT, chromium, serve
-from ui.pad import PAD_LABELS, SIDE, drawing_of
+from ui.draw.pad import PAD_LABELS, SIDE, drawing_of
 
 APP = """
 import numpy as np
 import streamlit as st
 
-from ui.pad import PAD_LABELS, drawing_pad
+from ui.draw.pad import PAD_LABELS, drawing_pad
 
 
 @st.fragment

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_datasets import DATA, check_contract, overlap, real_mnist
+from test_datasets import check_contract, overlap
 from test_datasets_fetch import Server, everything_in, folder, nothing, server
 
 from core import datasets
@@ -19,9 +19,10 @@ from core.drawing import SHEET
 from core.drawing.prepare import prepare
 from core.drawing.strokes import PENS, inked
 from core.refusal import Refusal
+from tests.real_data import REAL_DATA, needs, with_mnist
 
 __all__ = ["folder", "server"]  # fixtures
-real_pens = pytest.mark.skipif(not (DATA / FILE).is_file(), reason=f"no {FILE} in {DATA}")
+real_pens = needs(FILE)
 
 
 def written(writers=range(1, 31)) -> str:
@@ -137,7 +138,7 @@ def test_the_parts_are_of_different_people_and_only_train_has_every_pen(folder, 
 def cached(shared_cache):
     """The real data."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BANCADA_DATA", str(DATA))
+        patch.setenv("BANCADA_DATA", REAL_DATA)
         patch.setenv("BANCADA_CACHE", str(shared_cache))
         yield
 
@@ -194,7 +195,7 @@ def test_another_archive_is_refused_and_leaves_nothing(folder, uci, mode):
     assert everything_in(folder) == []
 
 
-@real_mnist
+@with_mnist
 @real_pens
 def test_mnist_and_the_pen_digits_together_hold_each_image_once(cached):
     one, mnist = dataset("mnist-and-drawings"), dataset("mnist").load()

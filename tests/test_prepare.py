@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import struct
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from core.drawing.strokes import inked
 from core.models.model import open_model
 from core.refusal import Refusal
 from core.store import runs
+from tests.real_data import real
 
 ROOT = Path(__file__).resolve().parents[1]
 MNIST_TEST, MNIST_LABELS = "MNIST/raw/t10k-images-idx3-ubyte", "MNIST/raw/t10k-labels-idx1-ubyte"
@@ -70,18 +70,12 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one.astype(float) - other).mean())
 
 
-def folders() -> list[Path]:
-    named = [Path(part) for part in os.environ.get("BANCADA_DATA", "").split(os.pathsep) if part]
-    return [*named, ROOT.parent / "shared" / "data"]
-
-
 @pytest.fixture(scope="module")
 def mnist() -> np.ndarray:
     """MNIST's test images, uint8 (10000, 28, 28)."""
-    for folder in folders():
-        if (folder / MNIST_TEST).exists():
-            return np.fromfile(folder / MNIST_TEST, np.uint8, offset=16).reshape(-1, 28, 28)
-    pytest.skip(f"{MNIST_TEST} lies in no data folder")
+    if not real(MNIST_TEST).exists():
+        pytest.skip(f"no {MNIST_TEST} in BANCADA_DATA, nor in ../shared/data")
+    return np.fromfile(real(MNIST_TEST), np.uint8, offset=16).reshape(-1, 28, 28)
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +101,7 @@ def test_an_mnist_image_enlarged_ten_times_comes_back_close_to_itself(mnist, how
 
 @pytest.mark.parametrize("how", ["NEAREST", "BILINEAR", "BICUBIC"])
 def test_mnist_images_enlarged_ten_times_and_sent_through_lose_at_most_half_a_point_with_each_starter(mnist, how):
-    labels = np.fromfile(
-        next(folder for folder in folders() if (folder / MNIST_TEST).exists()) / MNIST_LABELS, np.uint8
-    )
+    labels = np.fromfile(real(MNIST_LABELS), np.uint8)
     some, right = mnist[:2000, None], labels[8:2008]
     back = np.stack([prepared(enlarged(image, 10, how)) for image in some[:, 0]])[:, None]
     for model in (open_model(run) for run in runs(ROOT / "models_store") if run.is_done()):

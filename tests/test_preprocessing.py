@@ -11,19 +11,16 @@ from core.images.preprocessing import normalisation, restored, stages
 from core.images.splits import resized
 from core.networks.modules import Scale
 from core.spec import checked
-from tests.browser import ROOT
+from tests.real_data import REAL_DATA, needs
 
-SHARED = ROOT.parent / "shared" / "data"
 RULES = ["unit", "half", "standard"]
-pytestmark = pytest.mark.skipif(
-    not (SHARED / "cifar10_subset.npz").is_file(), reason="no cifar10_subset.npz in ../shared/data"
-)
+pytestmark = needs("cifar10_subset.npz")
 
 
 @pytest.fixture
 def photographs(monkeypatch, tmp_path):
     """200 images of CIFAR-10."""
-    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path))
     return read_photographs()
 

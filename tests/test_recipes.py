@@ -19,9 +19,8 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.work import work
 from tests.browser import ROOT
+from tests.real_data import REAL_DATA, with_mnist
 
-SHARED = ROOT.parent / "shared" / "data"
-with_mnist = pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
 LANGUAGES = words.languages()
 
 
@@ -50,7 +49,7 @@ def test_what_is_said_to_be_small_has_fewer_than_100000_parameters(name):
 
 @with_mnist
 def test_mnist_fast_reads_99_of_100_digits_that_it_has_never_seen(tmp_path, monkeypatch):
-    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path))
     assert dataset("mnist").state()[0] == "ready"
     run = store.create(RECIPES["mnist-fast"].spec(seed=10))  # none of the benchmark's

@@ -19,11 +19,11 @@ from core.measures.answers import confusion_matrix
 from core.measures.measures import measures
 from core.models.model import offered, open_model
 from tests.browser import ROOT
+from tests.real_data import REAL_DATA, with_mnist
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
 STARTERS = sorted({Path(file).parts[1] for file in TRACKED if re.fullmatch(r"models_store/[^/]+/spec\.json", file)})
-SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.mark.skipif(not TRACKED, reason="git ls-files knows nothing: not a clone")
@@ -60,14 +60,14 @@ def test_a_starter_model_is_a_whole_small_run_whose_report_follows_from_its_pred
     assert f"{report.accuracy:.4f}" in (ROOT / "models_store" / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(not (SHARED / "MNIST").exists(), reason="no MNIST in ../shared/data")
+@with_mnist
 @pytest.mark.parametrize("name", STARTERS)
 def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, shared_cache, monkeypatch):
-    monkeypatch.setenv("BANCADA_DATA", str(SHARED))
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     monkeypatch.setenv("BANCADA_CACHE", str(shared_cache))
     run = store.find(name, ROOT / "models_store")
     if dataset(run.spec.data).state()[0] != "ready":
-        pytest.skip(f"no {run.spec.data} in ../shared/data")
+        pytest.skip(f"no {run.spec.data} in BANCADA_DATA, nor in ../shared/data")
     report = run.report()
     assert report
     stored, _ = run.load(report.predictions, report.predictions_sha256)

@@ -28,7 +28,7 @@ from core.training.train import Data, State, train, update
 from core.training.transfer import fits
 from core.work import work
 from tests.driver import KILLED, Driver, outcome
-from tests.test_pages import control, texts
+from tests.page import control, texts
 from tests.test_train import CLASSES, CPU, images_of_bands
 
 COUNTS = {"train": 40, "val": 16, "test": 24}

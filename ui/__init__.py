@@ -1,1 +1,1 @@
-"""What the pages share: the words, the charts, the frame around each page and what one server holds."""
+"""The screen: each folder and file serves the page that it is named after; the other files serve several pages."""

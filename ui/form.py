@@ -17,7 +17,7 @@ from core.spec import CUSTOM, RunSpec, checked, default, only_if
 from core.words import number_marks, read_number
 from ui import server
 from ui.choice import data_name, run_label
-from ui.text import language, t
+from ui.text import language, refused, t
 
 LANGUAGE = "form.language"  # in the session state: that the form's numbers are written in
 GROUPS = ("data", "network", "training", "augmentation", "stop")
@@ -150,7 +150,7 @@ def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -
         try:
             parse(written or "")
         except Refusal as refusal:
-            st.error(t(refusal.key, **refusal.slots))
+            refused(refusal)
         return written
     st.caption(label)
     st.code(_lines(ARCHITECTURES[architecture]), language=None)

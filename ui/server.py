@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +90,7 @@ def results() -> list[Result]:
 
 @functools.lru_cache(maxsize=4096)
 def _result(folder: Path, changed: int) -> Result | None:
-    del changed  # it is there to miss the cache
+    del changed  # it is there to miss the cache, which must be a quick one: each page of recipes asks it of every run
     try:
         return of_run(Run(folder))
     except Refusal:  # damaged
@@ -119,123 +119,128 @@ def _repeats(run: Run) -> tuple[str, Variant] | None:
         return None
 
 
-def model(run: Run) -> Model:
-    """The run's best model, or its newest state while it is not done. Raises: Refusal, if it has none yet."""
-    return _model(run.folder, _version(run))
+# --- what is kept until the files that it was read from change --------------------------------------------------------
 
 
-def _version(run: Run) -> str:
-    """What names the weights of `model`."""
+def _key(name: Callable[[Any], str], version: Callable[[Any], object]) -> Callable[[Any], tuple[str, object]]:
+    """By what Streamlit finds again what was read: the run or the data that it is of, and the version of their files.
+
+    Streamlit would wrap a Refusal that is raised here: so the cached function is called, raises it, and is not kept.
+    """
+
+    def key(asked: Any) -> tuple[str, object]:
+        try:
+            return name(asked), version(asked)
+        except Refusal:
+            return name(asked), None
+
+    return key
+
+
+def _folder(run: Run) -> str:
+    return str(run.folder)
+
+
+def _weights(run: Run) -> str:
     last = next((event for event in reversed(events(run)) if isinstance(event, Epoch | Checkpoint | Report)), None)
     return last.model_sha256 if isinstance(last, Report) else last.sha256 if last else ""
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)  # of a class: each is asked up to 40 times a second
-def _model(folder: Path, version: str) -> Model:
-    del version  # it is the cache's key: other weights, another model
+def _predictions(run: Run) -> str:
+    report = run.report()
+    return report.predictions_sha256 if report else ""
+
+
+def _matrix(run: Run) -> tuple[tuple[int, ...], ...]:
+    report = run.report()
+    assert report
+    return report.confusion_matrix
+
+
+def _files(spec: RunSpec) -> str:
+    return dataset(spec.data).version()
+
+
+def _names(kept: list[LabelledDrawing]) -> str:
+    return "\n".join(one.name for one in kept)  # without this, Streamlit would hash the pixels of each
+
+
+HashFuncs = dict[str | type[Any], Callable[[Any], Any]]  # as `st.cache_resource` takes them
+BY_WEIGHTS: HashFuncs = {Run: _key(_folder, _weights), list: _names}
+BY_PREDICTIONS: HashFuncs = {Run: _key(_folder, _predictions)}
+BY_MATRIX: HashFuncs = {Run: _key(_folder, lambda run: str(_matrix(run)))}
+BY_DATA: HashFuncs = {RunSpec: _key(lambda spec: spec.data, _files)}
+BY_SPEC: HashFuncs = {RunSpec: _key(RunSpec.model_dump_json, _files)}
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_WEIGHTS)  # each is asked up to 40 times a second
+def model(run: Run) -> Model:
+    """The run's best model, or its newest state while it is not done. Raises: Refusal, if it has none yet."""
     import torch
 
     torch.set_num_threads(1)  # a page asks about one picture; the cores belong to the training
-    return open_model(Run(folder))
+    return open_model(run)
 
 
-def drawn_answers(run: Run, kept: Sequence[LabelledDrawing]) -> Answers:
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_WEIGHTS)
+def drawn_answers(run: Run, kept: list[LabelledDrawing]) -> Answers:
     """What `model` says of drawings that were kept, at least one. Raises: Refusal, as `model`."""
-    return _drawn_answers(run.folder, _version(run), "\n".join(one.name for one in kept), kept)
+    return answers_to(model(run), kept)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _drawn_answers(folder: Path, version: str, names: str, _kept: Sequence[LabelledDrawing]) -> Answers:
-    del names  # it is the cache's key
-    return answers_to(_model(folder, version), _kept)
-
-
+@st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_PREDICTIONS)
 def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
     """What a finished run's best model said, see `stored_answers`. Raises: Refusal."""
-    report = run.report()
-    return _answers(run.folder, report.predictions_sha256 if report else "", split)
-
-
-def class_names(run: Run, language: str) -> tuple[str, ...]:
-    """See `Run.class_names`, which reads the whole log. Raises: Refusal."""
-    return _class_names(run.folder, language)
+    return stored_answers(run, split)
 
 
 @functools.lru_cache(maxsize=4096)
-def _class_names(folder: Path, language: str) -> tuple[str, ...]:
-    return Run(folder).class_names(language)
+def class_names(run: Run, language: str) -> tuple[str, ...]:
+    """See `Run.class_names`, which reads the whole log. Raises: Refusal."""
+    return run.class_names(language)
 
 
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_MATRIX)
 def measured(run: Run) -> Measures:
     """What a finished run's confusion matrix says."""
-    report = run.report()
-    assert report
-    return _measured(report.confusion_matrix)
+    return measures(_matrix(run))
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _measured(matrix: tuple[tuple[int, ...], ...]) -> Measures:
-    return measures(matrix)
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def best_temperature(folder: Path, version: str) -> float | None:
-    """The temperature that the val answers of the run in `folder` choose, see `temperature`; of these predictions."""
-    val = _answers(folder, version, "val")
+@st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_PREDICTIONS)
+def best_temperature(run: Run) -> float | None:
+    """The temperature that the run's answers on val choose, see `temperature`."""
+    val = answers(run, "val")
     return temperature(val) if val else None
 
 
+@st.cache_resource(show_spinner=False, max_entries=20, hash_funcs=BY_SPEC)
 def images(spec: RunSpec) -> str:
     """What names the test images that the spec's run would have, see `digest`. Raises: Refusal, as `splits`."""
-    return _images(spec, dataset(spec.data).version())
-
-
-@st.cache_resource(show_spinner=False, max_entries=20)
-def _images(spec: RunSpec, version: str) -> str:
-    del version
     return digest(splits(spec).test)
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _answers(folder: Path, version: str, split: Literal["val", "test"]) -> Answers | None:
-    del version  # it is the cache's key
-    return stored_answers(Run(folder), split)
+@st.cache_resource(show_spinner=False, max_entries=2, hash_funcs=BY_DATA)
+def official(spec: RunSpec) -> Splits:
+    """The authors' own splits of the spec's data set. Raises: Refusal, if they are not here."""
+    return dataset(spec.data).load()
 
 
-def official(data: str) -> Splits:
-    """The authors' own splits of the data set of this name. Raises: Refusal, if they are not here."""
-    return _official(data, dataset(data).version())
-
-
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _official(data: str, version: str) -> Splits:
-    del version  # it is the cache's key: other files, other data
-    return dataset(data).load()
-
-
+@st.cache_resource(show_spinner=False, max_entries=3, hash_funcs=BY_SPEC)
 def splits(spec: RunSpec) -> Splits:
     """The data as the spec's run has them. Raises: Refusal, if they are not here."""
-    return _splits(spec, dataset(spec.data).version())
+    return choose(spec, official(spec))
 
 
-@st.cache_resource(show_spinner=False, max_entries=3)
-def _splits(spec: RunSpec, version: str) -> Splits:
-    del version
-    return choose(spec, official(spec.data))
-
-
+@st.cache_resource(show_spinner=False, max_entries=20, hash_funcs=BY_SPEC)
 def normalisation(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift, float32 (1, C, 1, 1), that the spec's run gives its pixels. Raises: Refusal, as `splits`."""
-    return _normalisation(spec, dataset(spec.data).version())
-
-
-@st.cache_resource(show_spinner=False, max_entries=20)
-def _normalisation(spec: RunSpec, version: str) -> tuple[np.ndarray, np.ndarray]:
-    del version
     images = splits(spec.model_copy(update={"image_size": None})).train.images
     if spec.image_size and spec.normalisation == "standard":  # the others do not hang on the images
         images = resized(images, spec.image_size)
     return preprocessing.normalisation(spec, images)
+
+
+# --- how long a training will take ------------------------------------------------------------------------------------
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,17 +1,28 @@
-"""A table to take away, and one whose words sort by the numbers behind them."""
+"""A table folded below its chart, one to take away, and one whose words sort by the numbers behind them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
-from pandas.io.formats.style import Styler
 
 from ui.text import t
 
+if TYPE_CHECKING:  # pandas: only where there is a table
+    import pandas as pd
+    from pandas.io.formats.style import Styler
+    from streamlit.delta_generator import DeltaGenerator
+
 Said = tuple[float | None, str]  # a number, and how it is shown
+
+
+def folded_table(table: pd.DataFrame | Mapping[str, Sequence[object]], *, index: bool = False) -> DeltaGenerator:
+    """Show a chart's numbers as a table, with its `index` if that says something, folded; more can be put into it."""
+    folded = st.expander(t("chart.as_table"))
+    folded.dataframe(table, hide_index=None if index else True, width="stretch")
+    return folded
 
 
 def offer_csv(table: pd.DataFrame, name: str) -> None:
@@ -32,6 +43,8 @@ def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
     A column's own format would write its numbers in the browser's language, not in the page's. Where the number is None
     the browser shows the `placeholder` of `st.dataframe`, not the words, and sorts it as 0.
     """
+    import pandas as pd
+
     table, formats = {}, {}
     for name, column in columns.items():
         pairs = [cell if isinstance(cell, tuple) else (cell, cell) for cell in column]

@@ -14,11 +14,12 @@ from core.measures.answers import Answers, Measure
 from core.measures.measures import Measures, measures
 from core.refusal import Refusal
 from core.store import Run
-from ui import result, server
+from ui import server
 from ui.choice import one_of, run_label
 from ui.gallery import clicked_picture, gallery, in_sight
-from ui.tables import offer_csv
-from ui.text import interval, language, percent, t
+from ui.measured import classes_table, matrix_chart, measures_table
+from ui.tables import folded_table, offer_csv
+from ui.text import interval, language, percent, refused, t
 
 VIEWS = ("right", "fails", "numbers", "all")
 PICTURES = 36  # on one page of the gallery
@@ -26,14 +27,14 @@ SIDE = 84  # pixels of a drawing
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
 
 
-def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
+def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
     """What the runs' models say of the drawings, at least one; the first of them is looked at closely."""
     answered = {}
     for run in runs:
         try:
             answered[run] = server.drawn_answers(run, kept)
         except Refusal as refusal:
-            st.error(t(refusal.key, **refusal.slots))
+            refused(refusal)
     first = next(iter(answered.items()), None)
     view = one_of("drawn", VIEWS) if first else "all"
     if view == "all" or not first:
@@ -47,7 +48,7 @@ def panel(runs: Sequence[Run], kept: Sequence[LabelledDrawing]) -> None:
     elif view == "fails":
         _fails(answers, measured, names, kept)
     else:
-        result.measures_table(measured, answers.loss())
+        measures_table(measured, answers.loss())
 
 
 def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names: tuple[str, ...]) -> None:
@@ -83,18 +84,17 @@ def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Se
     accuracy = t("chart.accuracy")
     chart = bars.intervals(series, rows, x_title=accuracy, y_title=y_title, language=language())
     st.altair_chart(chart, width="stretch", alt=t(f"drawings.{key}_alt"), key=f"drawings-{key}")
-    with st.expander(t("chart.as_table")):
-        columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
-        table = bars.intervals_table(series, rows, columns)
-        st.dataframe(table, hide_index=True, width="stretch")
+    columns = [y_title, t("drawings.on"), accuracy, t("drawings.low"), t("drawings.high"), t("measure.n")]
+    table = bars.intervals_table(series, rows, columns)
+    with folded_table(table):
         offer_csv(table, f"drawings-{key}")
 
 
 def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: Sequence[LabelledDrawing]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        cell = result.matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
-        result.classes_table(measured.classes, names)
+        cell = matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
+        classes_table(measured.classes, names)
     places = answers.errors("confidence", cell).tolist()
     shown = places[:PICTURES]
     with right, in_sight("cell"):
@@ -145,8 +145,8 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
                 st.button(
                     t("drawings.yes"), key="drawings-yes", on_click=_delete, args=([kept[i].name for i in places],)
                 )
-    if refused := st.session_state.pop("drawings.refused", None):
-        st.error(t(refused.key, **refused.slots))
+    if refusal := st.session_state.pop("drawings.refused", None):
+        refused(refusal)
     pages = max(1, math.ceil(len(places) / PICTURES))
     page = st.pagination(pages, key=f"drawings-page-{digit}-{nickname}-{one}") if pages > 1 else 1
     shown = places[(page - 1) * PICTURES : page * PICTURES]

@@ -12,7 +12,9 @@ from core.images.preprocessing import stages
 from core.spec import RunSpec, checked
 from ui import form, server
 from ui.choice import one_of
+from ui.data_card import known_error
 from ui.gallery import gallery, rows
+from ui.tables import folded_table
 from ui.text import language, number, percent, t
 
 SHEET = (680, 540)  # pixels that a sheet of samples may take of a 1280 x 720 projector
@@ -23,7 +25,7 @@ MOST_IMAGES = 240  # of a minibatch that is larger
 
 def panel(spec: RunSpec, source: Dataset) -> None:
     """The chosen view of the data as a run of this spec would have them. Raises: Refusal."""
-    official = server.official(spec.data)
+    official = server.official(spec)
     used = server.splits(spec.model_copy(update={"image_size": None, "normalisation": "unit"}))
     names = source.class_names.get(language(), source.class_names["en"])
     views = ["samples", "minibatch", "balance", "means", "image"] + ["label_errors"] * bool(source.label_errors)
@@ -40,21 +42,6 @@ def panel(spec: RunSpec, source: Dataset) -> None:
         _image(spec, source, official, names)
     else:
         _label_errors(source, official, names)
-
-
-def pitfalls(source: Dataset) -> None:
-    """What is known to be wrong with the data, and who found it."""
-    for one in source.pitfalls:
-        words = t(one.text, count=len(source.label_errors))
-        st.caption(f":material/warning: {words} [{one.source}]({one.link})")
-
-
-def known_error(source: Dataset, index: int, names: tuple[str, ...], before: str = "") -> str:
-    """What people say of a test image whose label is known to be wrong, after `before`; empty for any other image."""
-    if index not in source.label_errors:
-        return ""
-    seen = source.label_errors[index]
-    return before + (t("pitfall.no_majority") if seen is None else t("pitfall.people_say", label=names[seen]))
 
 
 def _samples(used: Splits, names: tuple[str, ...]) -> None:
@@ -112,9 +99,7 @@ def _balance(spec: RunSpec, official: Splits, used: Splits, names: tuple[str, ..
             classes=int((test > 0).sum()),
         )
     )
-    with st.expander(t("chart.as_table")):
-        table = bars.class_balance_table(counts, names, y_title=t("chart.class"))
-        st.dataframe(table, hide_index=True, width="stretch")
+    folded_table(bars.class_balance_table(counts, names, y_title=t("chart.class")))
 
 
 def _means(used: Splits, names: tuple[str, ...]) -> None:

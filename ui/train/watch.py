@@ -1,4 +1,4 @@
-"""A training seen from inside: what it is accused of, and how its weights and gradients move over the epochs."""
+"""A network watched while it trains: what is wrong, and how weights and gradients move over the epochs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from core.networks.layers import Layer
 from core.spec import RunSpec
 from core.training.diagnosis import diagnose
 from ui.choice import one_of
+from ui.tables import folded_table
 from ui.text import language, t
 
 KINDS = ("weight", "bias", "gradient")
@@ -25,7 +26,7 @@ def findings(spec: RunSpec, events: Sequence[Event]) -> None:
 def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
     """On request, one series of histograms over the epochs: of a layer, its weights, biases or gradients."""
     told = [event for event in events if isinstance(event, Inside)]
-    if not told or not st.toggle(t("inside.show"), key="inside", persist_state="session"):
+    if not told or not st.toggle(t("watch.show"), key="watch", persist_state="session"):
         return
     from core.charts import curves  # altair and pandas: only where there is a chart
 
@@ -34,7 +35,7 @@ def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
         number = st.selectbox(
-            t("network.layer"), numbers, format_func=lambda one: f"{one}  {layers[one]}", key="inside-layer"
+            t("network.layer"), numbers, format_func=lambda one: f"{one}  {layers[one]}", key="watch-layer"
         )
     with right:
         kind = one_of("series", KINDS)
@@ -42,10 +43,9 @@ def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
         (event.epoch, one) for event in told for one in event.histograms if (one.layer, one.what) == (number, kind)
     ]
     if not series:
-        st.caption(t("inside.none"))
+        st.caption(t("watch.none"))
         return
-    words = {"x_title": t("chart.epoch"), "y_title": t(f"series.{kind}"), "share_title": t("inside.share")}
+    words = {"x_title": t("chart.epoch"), "y_title": t(f"series.{kind}"), "share_title": t("watch.share")}
     chart = curves.histograms(series, language=language(), **words)
-    st.altair_chart(chart, width="stretch", alt=t("inside.alt"), key="inside-chart")
-    with st.expander(t("chart.as_table")):
-        st.dataframe(curves.histograms_table(series, **words), hide_index=True, width="stretch")
+    st.altair_chart(chart, width="stretch", alt=t("watch.alt"), key="watch-chart")
+    folded_table(curves.histograms_table(series, **words))

@@ -15,10 +15,10 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import data_name
-from ui.exploration import known_error
+from ui.data_card import data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
-from ui.network import data_are_here
-from ui.text import language, number, percent, t
+from ui.tables import folded_table
+from ui.text import language, number, percent, refused, t
 
 PICTURES = 12  # on one page of the gallery: as high as a projector, so that they stay beside the matrix
 BOXES = ("true_class", "predicted_class")
@@ -103,8 +103,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         rows = [t(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
         chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
-        with st.expander(t("chart.as_table")):
-            st.dataframe(bars.probabilities_table(values, rows, **words), hide_index=True, width="stretch")
+        folded_table(bars.probabilities_table(values, rows, **words))
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:
@@ -112,7 +111,7 @@ def test_images(run: Run, answers: Answers) -> Split | None:
     try:
         test = server.splits(run.spec).test
     except Refusal as refusal:
-        st.warning(t(refusal.key, **refusal.slots))
+        refused(refusal, st.warning)
         data_are_here(dataset(run.spec.data))
         return None
     same = not answers.images or server.images(run.spec) == answers.images

@@ -1,110 +1,23 @@
-"""A report drawn: its measures, then one view at a time of what stands behind them."""
+"""What a confusion matrix comes to: its measures, its classes, the matrix itself, what is taken for what."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.charts import matrices
-from core.events import Report
-from core.exports import tensorboard
 from core.measures.answers import Measure
 from core.measures.measures import ClassMeasures, Measures, most_confused, resamples
-from core.recipes.searches import belongs_to
-from core.store import Run
-from ui import certainty, errors, network, server, versus
-from ui.choice import data_name, network_name, one_of
-from ui.gallery import in_sight
-from ui.tables import offer_csv
-from ui.text import interval, language, number, percent, t
+from ui.choice import one_of
+from ui.tables import folded_table, offer_csv
+from ui.text import interval, language, number, t
 
-VIEWS = ("fails", "image", "sure", "beside", "numbers")
-
-
-def panel(run: Run, done: Sequence[str]) -> None:
-    """All that the run's stored report says; the test split is not looked at again. `done` names the finished runs."""
-    report = run.report()
-    assert report
-    names = server.class_names(run, language())
-    matrix = np.array(report.confusion_matrix)
-    measured, answers = server.measured(run), server.answers(run, "test")
-    assert answers
-    loss = replace(answers.loss(), value=report.loss)
-    _summary(run, report, measured, loss)
-    network.taken_notice(run, report)
-    view = one_of("view", VIEWS)
-    if view == "fails":
-        left, right = st.columns([1, 1], gap="large")
-        with left:
-            clicked = matrix_chart(matrix, names, key="matrix")
-            st.caption(t("evaluate.matrix_help"))
-        with right, in_sight("cell"):
-            errors.gallery_of(run, answers, names, clicked)
-        with left:
-            st.markdown(f"**{t('evaluate.classes')}**")
-            classes_table(measured.classes, names)
-        confusions(matrix, names)
-    elif view == "image":
-        errors.one_image(run, answers, names)
-    elif view == "sure":
-        certainty.panel(run, report, answers)
-    elif view == "beside":
-        versus.panel(run, answers, names, [name for name in done if name != run.name])
-    else:
-        measures_table(measured, loss)
-        st.download_button(
-            t("evaluate.log"),
-            lambda: tensorboard.zipped(run),
-            f"{run.name}.zip",
-            "application/zip",
-            on_click="ignore",
-            help=t("evaluate.log_help"),
-            key="log",
-        )
-
-
-def _network(run: Run) -> str:
-    """The recipe with its title, or the architecture."""
-    recipe = belongs_to(run.spec)
-    name = network_name(run.spec.architecture, recipe)
-    return f"{name}: {t(f'recipe.{recipe[0]}.title')}," if recipe else name
-
-
-def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> None:
-    shown = [
-        ("accuracy", percent(measured.accuracy.value, 2), ends(measured.accuracy, percents=True)),
-        (
-            "balanced_accuracy",
-            percent(measured.balanced_accuracy.value, 2),
-            ends(measured.balanced_accuracy, percents=True),
-        ),
-        ("macro_f1", measured_number(measured.macro_f1.value), ends(measured.macro_f1)),
-        ("kappa", measured_number(measured.kappa.value), ends(measured.kappa)),
-        ("loss", measured_number(loss.value), ends(loss)),
-        ("errors", number(measured.errors), t("evaluate.of_images", n=report.n)),
-    ]
-    for column, (name, value, below) in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(t(f"measure.{name}"), value, below, "off", delta_arrow="off", help=t(f"measure.{name}_help"))
-    st.caption(
-        t(
-            "evaluate.said",
-            accuracy=percent(report.accuracy, 2),
-            interval=interval(*report.accuracy_interval, 2),
-            n=report.n,
-            use=t(f"test_use.{report.test_use}"),
-            epoch=report.best_epoch,
-            epochs=report.epochs,
-            by=t(f"chosen.{report.best_by}"),
-            architecture=_network(run),
-            data=data_name(run.spec.data),
-        )
-    )
+OnClick = Callable[[], None] | Literal["rerun"]  # what Streamlit calls `on_select`
 
 
 def measures_table(measured: Measures, loss: Measure | None = None) -> None:
@@ -154,7 +67,9 @@ def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> No
     offer_csv(pd.DataFrame({"class": names, **measured, "images": [row.support for row in rows]}), "classes")
 
 
-def matrix_chart(matrix: np.ndarray, names: tuple[str, ...], *, key: str) -> tuple[int, int] | None:
+def matrix_chart(
+    matrix: np.ndarray, names: tuple[str, ...], *, key: str, on_click: OnClick = "rerun"
+) -> tuple[int, int] | None:
     """Draw the confusion matrix; the cell (true, predicted) that the reader has clicked."""
     words = {
         name: t(f"chart.{name}")
@@ -169,12 +84,9 @@ def matrix_chart(matrix: np.ndarray, names: tuple[str, ...], *, key: str) -> tup
         matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
     )
     alt = t("evaluate.matrix_alt")
-    chosen = st.altair_chart(
-        chart, key=key, on_select=errors.forget_cell, selection_mode="cell", width="stretch", alt=alt
-    )
-    with st.expander(t("chart.as_table")):
-        table = matrices.confusion_table(matrix, names, words=words)
-        st.dataframe(table, width="stretch")
+    chosen = st.altair_chart(chart, key=key, on_select=on_click, selection_mode="cell", width="stretch", alt=alt)
+    table = matrices.confusion_table(matrix, names, words=words)
+    with folded_table(table, index=True):
         offer_csv(table.reset_index(), "confusion-matrix")
     cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
     if cell.get("true") in names and cell.get("predicted") in names:

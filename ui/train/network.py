@@ -1,4 +1,4 @@
-"""The data set and the network of a spec, before anything is trained."""
+"""The network of a spec, before anything is trained: drawn, edited, timed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ import streamlit as st
 
 from core.charts.diagram import diagram
 from core.datasets import Dataset
-from core.events import Report, Started
 from core.networks.activations import FUNCTIONS
 from core.networks.layers import Row, Shape, code_size, shape_text
-from core.refusal import Refusal
 from core.spec import RunSpec
-from core.store import Run
-from ui import editor, server
-from ui.choice import data_name, run_label
+from ui import server
 from ui.text import language, number, t
+from ui.train import editor
 
 VIEWS = ("overview", "edit", "activations")
 ASKED = "estimate.asked"  # the spec whose time the visitor wants to know
@@ -124,63 +121,3 @@ def how_long(spec: RunSpec) -> None:
                 st.rerun()  # the whole page, which then polls
 
     st.fragment(answer, run_every=1.0 if lasting else None, key="how-long")()
-
-
-def data_are_here(source: Dataset) -> bool:
-    """Whether the data can be used now; if not, offers to fetch them or says why they cannot be had."""
-    state, why = source.state()
-    if state == "missing":
-        st.error(t(why or "data.absent", name=source.name))
-    words, icon = t("data.fetch", name=data_name(source.name)), ":material/download:"
-    if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch"):
-        _fetch(source)
-    return state == "ready"
-
-
-def data_facts(source: Dataset) -> None:
-    """How many images the data have, who made them, what may be done with them."""
-    counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
-    if counts:
-        key = "data.facts_val" if source.counts.get("val") else "data.facts"
-        licence = source.licence.format(not_stated=t("data.not_stated"))
-        st.caption(t(key, counts=counts, source=source.source, licence=licence))
-    if source.note:
-        st.caption(t(source.note))
-
-
-def test_use_notice(spec: RunSpec) -> None:
-    """Say so where a spec uses its test split for more than one look at the end."""
-    if spec.test_use == "watched":
-        st.info(t("test_use.notice_watched"))
-    if spec.test_use == "selected":
-        st.warning(t("test_use.notice_selected"))
-
-
-def taken_notice(run: Run, report: Report) -> None:
-    """Say which layers a finished run took over from another, and whether the frozen ones are still what they were."""
-    if not run.spec.taken:
-        return
-    slots = {"count": run.spec.taken, "run": run_label(run.spec.weights_from)}
-    if report.frozen_unchanged is None:
-        st.caption(t("taken.joint", **slots))
-    elif report.frozen_unchanged:
-        started = next(event for event in server.events(run) if isinstance(event, Started))
-        slots |= {"trainable": started.parameters - started.frozen, "frozen": started.frozen}
-        st.caption(t("taken.frozen", sha256=report.frozen_after, **slots))
-    else:
-        st.error(t("taken.changed", before=report.frozen_before, after=report.frozen_after))
-
-
-def _fetch(source: Dataset) -> None:
-    bar = st.progress(0.0, t("data.fetching", done=0.0))
-
-    def progress(done: int, total: int) -> None:
-        bar.progress(min(1.0, done / total) if total else 0.0, t("data.fetching", done=done / 1e6))
-
-    try:
-        source.fetch(progress)
-    except Refusal as refusal:
-        bar.empty()
-        st.error(t(refusal.key, **refusal.slots))
-    else:
-        st.rerun()

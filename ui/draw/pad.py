@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ui.live_answer import SIDE
+from ui.draw.live_answer import SIDE
 
 MOST_CHARACTERS = 200_000  # of strokes, as in pad.js
 PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
@@ -62,7 +62,7 @@ def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None)
     Args:
         key: the pad's key; `key`, `key` + ".kept" and `key` + ".taken" are taken in the session state.
         labels: the words of `PAD_LABELS` in the reader's language.
-        live: the address (`ui/live_answer.py`) that answers while the pen is down; the pad shows what it says.
+        live: the address (`ui/draw/live_answer.py`) that answers while the pen is down; the pad shows what it says.
     """
     drawing, last = drawn(key), st.session_state.get(f"{key}.kept")
     _pad(

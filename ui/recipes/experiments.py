@@ -17,10 +17,12 @@ from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import form, live, network, server
+from ui import form, notices, server
 from ui.choice import data_name, run_label
+from ui.data_card import data_are_here
+from ui.status import ICONS, LIVELY, POLL_CURVES, start, status_of
 from ui.tables import Said, sortable
-from ui.text import number, percent, t
+from ui.text import number, percent, refused, t
 
 CHOSEN = "recipes.chosen"  # the recipe that the reader looks at, also after a look at another page
 LISTED = 6  # of a recipe's runs
@@ -84,7 +86,7 @@ def panel(name: str, rows: Sequence[Row]) -> None:
     for figure, key in one.errata:
         whose = f"**{t(f'figure.{figure}')} {_said(figure, one.figures[figure])}:** " if figure else ""
         st.markdown(f"⚠ {whose}{t(key)}")
-    network.test_use_notice(one.spec(variant))
+    notices.test_use_notice(one.spec(variant))
     if one.assumed:
         st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
     for other in rows:
@@ -177,11 +179,11 @@ def _offer(row: Row, rows: Sequence[Row]) -> None:
         return
     if spec.taken:
         st.caption(t("recipes.taken", count=spec.taken, run=run_label(spec.weights_from)))
-    _buttons(spec, row, data_are_here=network.data_are_here(dataset(row.data)))
+    _buttons(spec, row, here=data_are_here(dataset(row.data)))
     _runs(row.recipe, row.variant)
 
 
-def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
+def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
     used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
     st.button(
@@ -189,16 +191,15 @@ def _buttons(spec: RunSpec, row: Row, *, data_are_here: bool) -> None:
         icon=":material/play_arrow:",
         type="primary",
         width="stretch",
-        disabled=not data_are_here,
-        on_click=live.start,
+        disabled=not here,
+        on_click=start,
         args=(spec.model_copy(update={"seed": seed}),),
     )
     if st.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
         form.fill(spec)
         st.switch_page(server.PAGES / "train.py")
     if "refused" in st.session_state:
-        refusal: Refusal = st.session_state.pop("refused")
-        st.error(t(refusal.key, **refusal.slots))
+        refused(st.session_state.pop("refused"))
 
 
 def _runs(name: str, variant: Variant) -> None:
@@ -208,11 +209,11 @@ def _runs(name: str, variant: Variant) -> None:
         found = {}
         for run in server.repeating(name, variant)[:LISTED]:
             with contextlib.suppress(Refusal):  # damaged, which the page Train says
-                found[run] = live.status_of(run)
+                found[run] = status_of(run)
         return found
 
     def lively(found: dict[Run, Status]) -> list[Run]:
-        return [run for run, status in found.items() if status in live.LIVELY]
+        return [run for run, status in found.items() if status in LIVELY]
 
     before = lively(look())
 
@@ -225,12 +226,12 @@ def _runs(name: str, variant: Variant) -> None:
         for run, status in now.items():
             _run(run, status)
 
-    st.fragment(show, run_every=live.POLL_CURVES if before else None, key="recipe-runs")()
+    st.fragment(show, run_every=POLL_CURVES if before else None, key="recipe-runs")()
 
 
 def _run(run: Run, status: Status) -> None:
     report = run.report()
-    icon, colour = live.ICONS[status]
+    icon, colour = ICONS[status]
     epochs = [event for event in server.events(run) if isinstance(event, Epoch)]
     words = [t("recipes.seed", seed=run.spec.seed)]
     if report:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -17,25 +16,15 @@ from core.models.model import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, inside, network, server
-from ui.text import duration, interval, language, number, percent, t
+from ui import choice, notices, server
+from ui.status import ICONS, LIVELY, POLL_CURVES, status_of
+from ui.tables import folded_table
+from ui.text import duration, interval, language, number, percent, refused, t
+from ui.train import watch
 
 POLL = 0.5  # seconds between two looks at a run that works
-POLL_CURVES = 1.5  # and at its curves: drawing them takes 0.1 s of a core that could train
-DOUBLE_CLICK = 1.0  # seconds in which a second click on Start is the same one
 LOOKED_AT = 8  # of the newest runs, to find one at work
 LISTED = 50  # runs that can be chosen here; the others are in the store
-LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
-ICONS: dict[Status, tuple[str, str]] = {
-    "queued": (":material/hourglass_empty:", "gray"),
-    "running": (":material/directions_run:", "blue"),
-    "paused": (":material/pause:", "orange"),
-    "stopped": (":material/stop_circle:", "gray"),
-    "interrupted": (":material/power_off:", "orange"),
-    "failed": (":material/error:", "red"),
-    "done": (":material/check_circle:", "green"),
-}
-
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -54,28 +43,13 @@ def choose() -> Run | None:
     return choice.choose_run(t("train.run"), names, required=False) if names else None
 
 
-def start(spec: RunSpec) -> None:
-    """Queue a run of the spec and look at it. Called by a click, before the page is drawn."""
-    now = time.monotonic()
-    if now - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
-        return
-    st.session_state["started"] = now
-    try:
-        run = store.create(spec)
-    except Refusal as refusal:
-        st.session_state["refused"] = refusal
-        return
-    server.workers().submit(run)
-    choice.look_at(run)
-
-
 def panel(run: Run) -> None:
     """The run's live view: polled while it works, at rest otherwise."""
     try:
         status = status_of(run)
         epochs = run.spec.epochs
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return
 
     lively, has_curve = status in LIVELY, _last(server.events(run), Step) is not None
@@ -89,20 +63,13 @@ def panel(run: Run) -> None:
 
     def curves() -> None:
         events = server.events(run)
-        inside.findings(run.spec, events)
+        watch.findings(run.spec, events)
         _curves(run.spec, events)
-        inside.histograms(run.spec, events)
+        watch.histograms(run.spec, events)
 
     # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
     st.fragment(state, run_every=POLL if lively else None, key="state")()
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
-
-
-def status_of(run: Run) -> Status:
-    """The run's status; waiting, too, from the moment in which it is handed to a worker until the worker holds it."""
-    status = run.status()
-    handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None
-    return "queued" if handed_over else status
 
 
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
@@ -136,7 +103,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     }
     for column, (name, value) in zip(st.columns(4), shown.items(), strict=True):
         column.metric(t(f"measure.{name}"), value or "–", help=t(f"measure.{name}_help"))
-    network.test_use_notice(run.spec)
+    notices.test_use_notice(run.spec)
     _outcome(run, status, events)
 
 
@@ -152,7 +119,7 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
         by = t(f"chosen.{report.best_by}")
         st.success(t("train.report", accuracy=accuracy, interval=ends, n=report.n, epoch=report.best_epoch, by=by))
-        network.taken_notice(run, report)
+        notices.taken_notice(run, report)
         with st.container(horizontal=True):
             for page in ("evaluate", "draw") if can_be_drawn_for(run) else ("evaluate",):
                 link, words = {"run": run.name}, t(f"train.to_{page}")
@@ -237,8 +204,8 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             language=language(),
         )
         column.altair_chart(chart, key=f"curve-{what}", width="stretch", alt=t(f"chart.{what}_alt"))
-    with st.expander(t("chart.as_table")):
-        rows = {
+    folded_table(
+        {
             t("chart.epoch"): [event.epoch for event in told],
             t("measure.train_loss"): [number(event.train_loss, 4) for event in told],
             t("measure.val_loss"): [number(event.val_loss, 4) for event in told],
@@ -246,7 +213,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             t("measure.val_accuracy"): [percent(event.val_accuracy, 2) for event in told],
             t("measure.learning_rate"): [number(event.learning_rate) for event in told],
         }
-        st.dataframe(rows, hide_index=True, width="stretch")
+    )
 
 
 def _highest_loss(steps: Sequence[Step]) -> int:

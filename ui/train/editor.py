@@ -15,7 +15,7 @@ from core.networks import layers
 from core.networks.layers import KINDS, MOST_LAYERS, Layer, Row, Shape, shape_text
 from core.refusal import Refusal
 from ui import form
-from ui.text import number, t
+from ui.text import number, refused, t
 
 DRAFT = "editor.draft"
 IN_FORCE = "editor.in_force"  # what the draft began from: other layers in the form begin another draft
@@ -46,7 +46,7 @@ def _editor(in_force: str, shape: Shape, classes: int) -> None:
             words = _cost(before, rows, compared=unfit is None) if changed else t("editor.unchanged")
             st.markdown(words, width="stretch")
     if refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
     left, right = st.columns([5, 4], gap="medium")
     with left:
         with st.container(height=260 if len(draft) > SHOWN_AT_ONCE else "content", border=False):

@@ -16,12 +16,13 @@ from core.drawing.prepare import STEPS, Prepared, prepare
 from core.models.model import Answer, Model
 from core.refusal import Refusal
 from core.store import Run
-from ui import keeping, server
+from ui import server
 from ui.choice import run_label
+from ui.draw import keeping
+from ui.draw.live_answer import live_address
+from ui.draw.pad import PAD_LABELS, drawing_pad
 from ui.gallery import gallery
-from ui.live_answer import live_address
-from ui.pad import PAD_LABELS, drawing_pad
-from ui.text import language, percent, t
+from ui.text import language, percent, refused, t
 
 CANVAS = 336  # pixels: twelve to each that the model sees
 PICTURE = 308  # pixels of a test image: with its true class, in sight at 1280 x 720
@@ -83,7 +84,7 @@ def _open(runs: Sequence[Run]) -> list[Model]:
         try:
             models.append(server.model(run))
         except Refusal as refusal:
-            st.error(t(refusal.key, **refusal.slots))
+            refused(refusal)
     for model in models:
         if not model.done:
             st.warning(t("draw.not_finished", epoch=model.epoch, run=run_label(model.run)))
@@ -229,7 +230,7 @@ def _test_image(run: Run) -> np.ndarray | None:
     try:
         test, names = server.splits(run.spec).test, server.class_names(run, language())
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return None
     last = len(test.labels) - 1
     st.session_state["image"] = min(st.session_state.get("image", 0), last)
@@ -257,5 +258,5 @@ def _opened(content: bytes | None, name: str) -> np.ndarray | None:
     try:
         return None if content is None else open_picture(content, name)
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return None

@@ -15,8 +15,8 @@ from core.networks.layers import shape_text
 from core.networks.state_dict import Parameter, parameters_of, read_state_dict, used
 from core.refusal import Refusal
 from core.spec import checked
-from ui import form, result
-from ui.text import language, number, t
+from ui import form, measured
+from ui.text import language, number, refused, t
 
 FIGURES = (("accuracy", "loss", "n"), ("larger", "smaller", "ratio"))
 COLUMNS = ("precision", "recall")
@@ -40,7 +40,7 @@ def figures_panel() -> None:
     try:
         found = doubts(_claim(written))
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return
     if found is None:
         st.info(t("check.too_few"))
@@ -66,7 +66,7 @@ def matrix_panel() -> None:
     try:
         matrix = read_matrix(written or "")
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return
     _say(matrix)
 
@@ -97,7 +97,7 @@ def parameters_panel() -> None:
             else:
                 _say_parameters(read_state_dict(written or ""), _own(values))
         except Refusal as refusal:
-            st.error(t(refusal.key, **refusal.slots))
+            refused(refusal)
 
 
 def _own(values: dict[str, Any]) -> list[Parameter]:
@@ -149,14 +149,14 @@ def _count(parameters: Iterable[Parameter]) -> int:
 
 def _say(matrix: np.ndarray) -> None:
     names = tuple(str(k) for k in range(len(matrix)))
-    measured = measures(matrix)
-    result.measures_table(measured)
+    found = measures(matrix)
+    measured.measures_table(found)
     left, right = st.columns(2, gap="large")
     with left:
-        result.matrix_chart(matrix, names, key="check-cells")
+        measured.matrix_chart(matrix, names, key="check-cells")
     with right:
-        result.classes_table(measured.classes, names)
-    result.confusions(matrix, names)
+        measured.classes_table(found.classes, names)
+    measured.confusions(matrix, names)
 
 
 def _claim(written: Mapping[str, str]) -> Claim:

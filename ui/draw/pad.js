@@ -1,5 +1,5 @@
 // The drawing pad in the browser: what is drawn is a list of strokes, and each change of the list goes to Python once.
-// While the pen is down, what is on the sheet goes to `ui/live_answer.py`, and its answers are shown beside the sheet.
+// While the pen is down, what is on the sheet goes to `ui/draw/live_answer.py`, and its answers are shown beside the sheet.
 //
 // A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels of
 // the canvas, whatever size the page shows it at. To clear is a stroke too, so that it can be undone like any other.

@@ -12,10 +12,10 @@ from core.drawing import collection
 from core.measures.measures import proportion
 from core.models.model import Model, answers_to
 from core.refusal import Refusal
-from ui import pad
 from ui.choice import run_label
+from ui.draw import pad
 from ui.gallery import gallery
-from ui.text import interval, t
+from ui.text import interval, refused, t
 
 ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # in the session state
 SIDE = 56  # pixels of a drawing beside the score
@@ -49,8 +49,8 @@ def say_what_is_asked(models: Sequence[Model], without: Collection[str]) -> bool
 
 def offer(key: str, *, drawn: bool) -> None:
     """What can be done with what is on the pad of this key: label and keep it, by oneself or in a round."""
-    if refused := st.session_state.pop(REFUSED, None):
-        st.error(t(refused.key, **refused.slots))
+    if refusal := st.session_state.pop(REFUSED, None):
+        refused(refusal)
     current = _round()
     asked = current.next if current else None
     if asked is None:

@@ -15,9 +15,10 @@ from core.refusal import Refusal
 from core.search import Cell, accuracies_of, cells, known_runs, later, time_left, winner
 from core.spec import RunSpec
 from core.store import Run
-from ui import live, server
+from ui import server
+from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable
-from ui.text import duration, language, number, percent, t
+from ui.text import duration, language, number, percent, refused, t
 
 DATA = "bloodmnist"
 
@@ -29,7 +30,7 @@ def panel(name: str, variant: Variant) -> None:
     try:
         found = cells(SEARCHES[name], accuracies_of(runs), variant)
     except Refusal as refusal:
-        st.error(t(refusal.key, **refusal.slots))
+        refused(refusal)
         return
     _buttons(name, variant, found, runs)
     if len(SEARCHES[name].stages) > 1:
@@ -53,7 +54,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
     def look() -> list[Run]:
         """The runs at work; one that is done is, too, until its worker has seen what follows it."""
         begun = [run for cell in found if (run := runs.get(cell.spec))]
-        return [run for run in begun if server.workers().place(run) is not None or live.status_of(run) in live.LIVELY]
+        return [run for run in begun if server.workers().place(run) is not None or status_of(run) in LIVELY]
 
     at_work = look()
     idle = sum(cell.measured is None and runs.get(cell.spec) not in at_work for cell in found)
@@ -99,7 +100,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
             words.append(t("search.left", seconds=duration(seconds)))
         st.progress(done / count, " · ".join(words))
 
-    st.fragment(follow, run_every=live.POLL_CURVES if at_work else None, key=f"search-{name}")()
+    st.fragment(follow, run_every=POLL_CURVES if at_work else None, key=f"search-{name}")()
 
 
 def _told(run: Run) -> Sequence[Event]:

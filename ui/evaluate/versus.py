@@ -14,10 +14,10 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import run_label
-from ui.errors import test_images
+from ui.evaluate.errors import test_images
 from ui.gallery import gallery
-from ui.tables import offer_csv
-from ui.text import interval, language, number, percent, t
+from ui.tables import folded_table, offer_csv
+from ui.text import interval, language, number, percent, refused, t
 
 PICTURES = 12  # of each list
 
@@ -44,7 +44,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
         assert other
         found = compare(other, answers)
     except Refusal as refusal:
-        st.warning(t(refusal.key, **refusal.slots))
+        refused(refusal, st.warning)
         return
     st.markdown(_verdict(found, len(answers.labels)))
     left, right = st.columns([1, 1], gap="large")
@@ -53,9 +53,8 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
         chart = matrices.difference_matrix(found.matrix, names, words=words, language=language(), height=440)
         st.altair_chart(chart, width="stretch", alt=t("compare.matrix_alt"), key="difference")
         st.caption(t("compare.matrix_help"))
-        with st.expander(t("chart.as_table")):
-            table = matrices.confusion_table(found.matrix, names, words=words)
-            st.dataframe(table, width="stretch")
+        table = matrices.confusion_table(found.matrix, names, words=words)
+        with folded_table(table, index=True):
             offer_csv(table.reset_index(), "difference-matrix")
     with right:
         st.markdown(f"{t('compare.this')}: {_accuracy(answers)}\n\n{t('compare.other')}: {_accuracy(other)}")

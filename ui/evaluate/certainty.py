@@ -10,7 +10,7 @@ from core.measures.answers import Answers, Measure, loss_change
 from core.measures.calibration import Calibration, calibration, tempered
 from core.store import Run
 from ui import server
-from ui.tables import offer_csv
+from ui.tables import folded_table, offer_csv
 from ui.text import language, number, percent, t
 
 
@@ -19,7 +19,7 @@ def panel(run: Run, report: Report, test: Answers) -> None:
     before = calibration(test)
     st.markdown(_verdict(test, before))
     val = server.answers(run, "val")
-    by = server.best_temperature(run.folder, report.predictions_sha256)
+    by = server.best_temperature(run)
     if val is None or by is None:
         st.caption(t("certainty.no_val" if val is None else "certainty.no_errors", n=report.n))
         _diagram(before, "as_it_is")
@@ -74,7 +74,6 @@ def _diagram(found: Calibration, key: str) -> None:
     }
     chart = bars.reliability(found, words=words, language=language())
     st.altair_chart(chart, width="stretch", alt=t("certainty.alt"), key=f"reliability-{key}")
-    with st.expander(t("chart.as_table")):
-        table = bars.reliability_table(found, words=words)
-        st.dataframe(table, hide_index=True, width="stretch")
+    table = bars.reliability_table(found, words=words)
+    with folded_table(table):
         offer_csv(table, f"reliability-{key}")

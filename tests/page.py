@@ -1,0 +1,34 @@
+"""What the tests of the pages read of a page that Streamlit has run without a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from core import words
+
+LANGUAGES = sorted(words.languages())
+
+
+def texts(app: AppTest) -> str:
+    kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error", "metric")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app.main, kind))
+
+
+def control(app: AppTest, key: str) -> Any:
+    """The row of options of that key."""
+    return next(one for one in app.get("button_group") if one.key == key)
+
+
+def button(app: AppTest, label: str) -> Any:
+    return next(one for one in app.button if one.label == label)
+
+
+def captions(app: AppTest) -> list[str]:
+    """The words below the pictures of the page."""
+    pieces = [block.proto.body for block in app.main.get("html")]
+    found = [words for piece in pieces for words in re.findall(r"<figcaption>(.*?)</figcaption>", piece, re.DOTALL)]
+    return [html.unescape(words) for words in found]

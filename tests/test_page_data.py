@@ -1,0 +1,128 @@
+"""The page Data: each view of a data set, the split that the form holds, what is known to be wrong."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import words
+from core.datasets import DATASETS
+from tests.browser import ROOT
+from tests.page import LANGUAGES, captions, control, texts
+from tests.real_data import REAL_DATA, with_mnist
+
+
+def explore(app: AppTest, view: str) -> AppTest:
+    """The Data page with another of its views."""
+    control(app, "explore").set_value(view).run()
+    assert not app.exception
+    return app
+
+
+def pictures(app: AppTest) -> list[str]:
+    return [source for block in app.main.get("html") for source in re.findall(r'src="(data:[^"]+)"', block.proto.body)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_data_page_shows_each_view_in_the_language(frame, language):
+    app = frame("data", language)
+    names = DATASETS["mnist-5k"].class_names[language]
+    assert len(pictures(app)) == 10, "one row a class"
+    sheet = next(block.proto.body for block in app.main.get("html") if "picture-rows" in block.proto.body)
+    assert all(f"<span>{name}</span>" in sheet for name in names)
+    assert len(pictures(explore(app, "minibatch"))) == 1
+    explore(app, "balance")
+    said = {"name": names[0], "n": 1000, "classes": 10, "accuracy": words.percent(0.1, 2, language=language)}
+    said["balanced_accuracy"] = said["accuracy"]
+    assert words.text(language, "explore.baseline", **said) in texts(app)
+    totals = app.dataframe[0].value.iloc[:, 1:].sum().tolist()
+    assert totals == [4000, 1000, 3600, 400], "train and test of the authors, train and val to be used"
+    assert captions(explore(app, "means"))[0].split("\n")[0] == names[0]
+    assert len(captions(explore(app, "image"))) == 1 + 2, "large, as in the file, scaled"
+
+
+@pytest.mark.parametrize("view", ["samples", "minibatch"])
+def test_another_seed_shows_other_samples_and_the_same_seed_the_same(frame, view):
+    app = explore(frame("data"), view)
+    first = pictures(app)
+    next(button for button in app.button if button.label == words.text("en", "explore.another")).click().run()
+    assert app.number_input(key="sample-seed").value == 1
+    assert pictures(app) != first
+    app.number_input(key="sample-seed").set_value(0).run()
+    assert pictures(app) == first
+
+
+def test_the_data_page_shows_the_split_that_the_train_form_holds(frame):
+    app = frame()
+    app.text_input(key="val_fraction").input("0.25").run()
+    app.switch_page(str(ROOT / "pages" / "data.py")).run()
+    explore(app.run(), "balance")
+    assert app.dataframe[0].value.iloc[:, 1:].sum().tolist() == [4000, 1000, 3000, 1000]
+    app.text_input(key="val_fraction").input("0.2").run()
+    assert app.dataframe[0].value.iloc[:, 1:].sum().tolist() == [4000, 1000, 3200, 800]
+    assert app.query_params["val_fraction"] == "0.2"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_split_that_the_authors_do_not_give_is_told_on_the_data_page(frame, language):
+    app = frame("data", language, split="official")
+    assert words.text(language, "error.no_official_val", data="mnist-5k") in texts(app)
+
+
+def test_data_that_are_not_here_are_offered_with_what_is_known_of_them(frame):
+    app = frame("data", data="mnist")
+    assert words.text("en", "data.fetch", name="MNIST") in [button.label for button in app.button]
+    assert "15 test images" in texts(app)
+    assert "https://github.com/cleanlab/label-errors" in texts(app)
+
+
+def test_images_that_were_replaced_are_seen_without_a_new_start(frame, tmp_path):
+    (tmp_path / "data").mkdir()
+
+    def write(grey: int) -> None:
+        images, labels = np.full((40, 8, 8), grey, np.uint8), np.arange(40) % 2
+        arrays = {f"{part}_images": images for part in ("train", "val", "test")}
+        arrays |= {f"{part}_labels": labels for part in ("train", "val", "test")}
+        np.savez(tmp_path / "data" / "own-grey.npz", **arrays)
+
+    write(10)
+    app = explore(frame("data", data="own-grey"), "means")
+    first = pictures(app)
+    write(200)
+    assert pictures(app.run()) != first
+
+
+@with_mnist
+@pytest.mark.parametrize(("language", "label"), [("en", "Eight"), ("pt_BR", "Oito")])
+def test_any_image_is_opened_by_split_and_index_with_its_true_label(frame, monkeypatch, language, label):
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
+    app = explore(frame("data", language, data="mnist", normalisation="half"), "image")
+    app.number_input(key="image-mnist-test").set_value(4419).run()
+    assert app.subheader[0].value == words.text(language, "explore.image_title", index=4419, label=label)
+    assert words.text(language, "stage.range", side=28, low=-1.0, high=1.0) in "\n".join(captions(app)).replace(
+        "\\n", "\n"
+    )
+    next(button for button in app.button if button.label == words.text(language, "explore.random")).click().run()
+    index = app.number_input(key="image-mnist-test").value
+    assert index != 4419, "one chance in ten thousand"
+    assert app.subheader[0].value.startswith(words.text(language, "explore.image_title", index=index, label=""))
+    app.number_input(key="image-mnist-test").set_value(947).run()
+    nine = DATASETS["mnist"].class_names[language][9]
+    assert app.warning[0].value == words.text(language, "pitfall.people_say", label=nine)
+    assert len(captions(explore(app, "label_errors"))) == 15
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", DATASETS)
+def test_data_are_named_and_described_in_the_language(frame, name, language):
+    app, one = frame("data", language, data=name), DATASETS[name]
+    titles = [words.text(language, f"dataset.{known}") for known in DATASETS]
+    assert len(set(titles)) == len(titles)
+    assert app.selectbox(key="data").options == titles
+    licence = one.licence.replace("{not_stated}", words.text(language, "data.not_stated"))
+    facts = next(caption.value for caption in app.caption if one.source in caption.value)
+    assert licence in facts
+    assert "{" not in facts

@@ -1,0 +1,257 @@
+"""The page Draw: what models say of a drawing, a test image or a picture, and drawings that are kept."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import store, words
+from core.datasets import dataset
+from core.drawing import collection
+from core.drawing.prepare import STEPS
+from core.models.model import open_model
+from core.spec import checked
+from core.store import Run
+from core.work import work
+from tests.browser import ROOT
+from tests.page import LANGUAGES, captions
+from ui.draw.answer import Answer, agreement
+
+
+def drawn(app: AppTest, ink: int = 255, sequence: int = 1, *, blot: bool = False) -> AppTest:
+    """The page after a one was drawn on the pad, or with no ink nothing, or a blot."""
+    sheet = np.zeros((112, 112), np.uint8)
+    sheet[20:92, 52:60] = ink
+    if blot:
+        sheet[20:92, 20:92] = ink
+    message = {"seq": sequence, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
+    app.session_state["pad"] = {"drawing": message}
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_a_drawing_is_answered_in_the_readers_language(frame, trained):
+    app = drawn(frame("draw", "pt_BR", run=trained.name))
+    assert "1 · Um (" in app.subheader[0].value
+    assert "%" in app.subheader[0].value
+    assert "," in app.subheader[0].value
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_step_of_the_preparation_is_shown_and_can_be_left_out(frame, trained, language):
+    app = drawn(frame("draw", language, run=trained.name))
+    assert captions(app) == [words.text(language, f"step.{name}.on") for name in STEPS]
+    answer = app.subheader[0].value
+    for name in STEPS:
+        app.checkbox(key=f"step.{name}").set_value(False).run()
+        assert not app.exception
+    assert captions(app) == [words.text(language, f"step.{name}.off") for name in STEPS]
+    assert app.subheader[0].value != answer
+
+
+def test_a_step_that_was_left_out_stays_left_out_for_the_next_drawing(frame, trained):
+    app = drawn(frame("draw", run=trained.name))
+    app.checkbox(key="step.centre").set_value(False).run()
+    assert "Draw a digit" in drawn(app, ink=0).info[0].value
+    assert app.checkbox(key="step.centre").value is False
+
+
+@pytest.fixture
+def twin(trained):
+    """Another run of the same model."""
+    return Run(shutil.copytree(trained.folder, trained.folder.with_name("20261122-0000-twin")))
+
+
+@pytest.fixture
+def damaged(trained):
+    """A run whose weights cannot be read."""
+    run = Run(shutil.copytree(trained.folder, trained.folder.with_name("20261122-0000-damaged")))
+    (run.folder / "model.safetensors").write_bytes(b"nothing")
+    return run
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_several_models_answer_one_drawing_and_their_votes_are_counted(frame, trained, twin, damaged, language):
+    app = frame("train", language, run=trained.name)
+    app.session_state["others"] = [twin.name, damaged.name]
+    app.switch_page(str(ROOT / "pages" / "draw.py"))
+    drawn(app)
+    said = words.text(language, "draw.class", digit=1, label=trained.class_names(language)[1])
+    assert words.text(language, "draw.most", said=said, votes=2, models=2) in app.subheader[0].value
+    assert damaged.name in app.error[0].value
+    answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
+    assert answers.count("<section>") == 2
+    assert answers.count("<tr") == 2 * 3, "the three highest of each"
+    drawn(app, sequence=2, blot=True)
+    answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
+    assert answers.count(words.text(language, "draw.doubts")) == 2, "whose vote does not count"
+    assert "class=best" not in answers
+    assert not app.dataframe, "who does not look at the table does not wait for it"
+    app.session_state["answers-table"] = True
+    app.run()
+    assert app.dataframe[0].value.shape == (10, 3), "the classes, and a column for each model"
+
+
+def test_the_other_models_are_kept_until_they_are_gone_or_the_first_themselves(frame, trained, twin, damaged):
+    app = frame("draw", run=trained.name)
+    assert sorted(option[-4:] for option in app.multiselect(key="others").options) == ["aged", "twin"]
+    app.multiselect(key="others").set_value([twin.name, damaged.name]).run()
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    app.switch_page(str(ROOT / "pages" / "draw.py")).run()
+    assert app.multiselect(key="others").value == [twin.name, damaged.name]
+    damaged.delete()
+    app.run()
+    assert app.multiselect(key="others").value == [twin.name]
+    app.selectbox(key="run").select(twin.name).run()
+    assert app.multiselect(key="others").value == []
+
+
+@pytest.mark.parametrize(
+    ("votes", "sentence"),
+    [
+        ([7], "7 · Seven (60.0%)"),
+        ([7, 7], "2 of 2 models say 7 · Seven"),
+        ([7, 1, 7, 7], "3 of 4 models say 7 · Seven"),
+        ([1, 7, 2, 7], "2 of 4 models say 7 · Seven"),
+        ([7, 1], "The models disagree: 7 · Seven (1), 1 · One (1)"),
+        ([7, 1, 1, 7, 2], "The models disagree: 7 · Seven (2), 1 · One (2), 2 · Two (1)"),
+    ],
+)
+def test_votes_are_told_in_a_sentence(trained, votes, sentence):
+    model = open_model(trained)
+    image = np.zeros((1, 28, 28), np.uint8)
+    answers = [Answer(model, image, np.where(np.arange(10) == vote, 0.6, 0.4 / 9)) for vote in votes]
+    assert agreement(answers) == sentence
+
+
+def test_models_that_are_not_sure_have_no_vote_and_one_alone_only_guesses(trained):
+    model, image = open_model(trained), np.zeros((1, 28, 28), np.uint8)
+
+    def say(vote, doubt=None):
+        return Answer(model, image, np.where(np.arange(10) == vote, 0.6, 0.4 / 9), doubt)
+
+    unsure, several = "doubt.unsure", "doubt.several"
+    assert agreement([say(7, unsure)]) == "Not sure: 7 · Seven (60.0%)"
+    assert agreement([say(7, several)]) == words.text("en", several)
+    assert agreement([say(7), say(1, unsure), say(1, unsure)]) == "1 of 3 models say 7 · Seven"
+    assert agreement([say(7, unsure), say(7, unsure)]) == "Not sure: 2 of 2 models say 7 · Seven"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_digits_side_by_side_are_not_taken_for_one(frame, trained, language):
+    app = frame("draw", language, run=trained.name)
+    sheet = np.zeros((112, 112), np.uint8)
+    sheet[20:92, 20:26] = sheet[20:92, 80:86] = 255
+    message = {"seq": 1, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
+    app.session_state["pad"] = {"drawing": message}
+    app.run()
+    assert app.subheader[0].value == words.text(language, "doubt.several")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_test_image_is_chosen_by_its_number_or_by_chance(frame, trained, language):
+    app = frame("draw", language, run=trained.name)
+    mode = next(one for one in app.get("button_group") if one.key == "mode")
+    mode.set_value("image").run()
+    test = dataset("mnist-5k").load().test
+    for index in (0, 999):
+        app.number_input(key="image").set_value(index).run()
+        assert not app.exception
+        label = int(test.labels[index])
+        said = words.text(language, "draw.class", digit=label, label=trained.class_names(language)[label])
+        assert words.text(language, "draw.true", said=said) in captions(app)
+        assert app.subheader[0].value
+    seen = set()
+    for _ in range(4):
+        next(button for button in app.button if button.label == words.text(language, "draw.random")).click().run()
+        seen.add(app.number_input(key="image").value)
+    assert len(seen) > 1
+
+
+def test_a_run_that_is_not_done_can_be_drawn_for_and_says_so(frame):
+    run = store.create(checked({"architecture": "mlp", "epochs": 3, "batch_size": 128}))
+    seen = []
+    work(
+        str(run.folder), leaving=lambda: len(seen) > 0, tell=lambda event: event.event == "epoch" and seen.append(event)
+    )
+    assert run.status() == "interrupted"
+    app = frame("draw", run=run.name)
+    assert "Epoch 1, not finished" in app.warning[0].value
+    assert run.name[-4:] in app.warning[0].value
+    assert work(str(run.folder)) == "done"
+    app.run()
+    assert not app.warning, "the newest weights are asked, and the run is done"
+
+
+def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_path):
+    images, labels = np.zeros((40, 28, 28), np.uint8), np.arange(40) % 2
+    (tmp_path / "data").mkdir()
+    arrays = {
+        f"{part}_{what}": v for part in ("train", "val", "test") for what, v in (("images", images), ("labels", labels))
+    }
+    np.savez(tmp_path / "data" / "mine.npz", **arrays)
+    other = store.create(checked({"data": "mine", "architecture": "mlp", "epochs": 1}))
+    assert work(str(other.folder)) == "done"
+    app = frame("draw", run=other.name)
+    assert [option.endswith(trained.name[-4:]) for option in app.selectbox(key="run").options] == [True]
+    assert "not trained on handwritten digits" in app.info[0].value
+    assert not any(link.proto.page == "draw" for link in frame("train", run=other.name).get("page_link"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, trained, language):
+    app = drawn(frame("draw", language, run=trained.name))
+    app.text_input(key="nickname").set_value("Ana").run()
+    app.button(key="keep-4").click().run()
+    (kept,) = collection.kept()
+    assert (kept.label, kept.nickname) == (4, "Ana")
+    assert kept.pixels[20:92, 52:60].all()
+    assert words.text(language, "draw.empty") in app.info[0].value, "the sheet is to be cleared"
+    assert app.button(key="keep-4").disabled
+    drawn(app)  # the browser has not cleared it yet
+    assert app.button(key="keep-4").disabled
+    drawn(app, sequence=2)
+    app.button(key="keep-1").click().run()
+    assert [one.label for one in collection.kept()] == [4, 1]
+    app.button(key="take-back").click().run()
+    assert [one.label for one in collection.kept()] == [4]
+    assert not app.exception
+
+
+def test_a_drawing_that_cannot_be_kept_stays_on_the_sheet_and_a_sentence_says_why(frame, trained):
+    app = drawn(frame("draw", run=trained.name))
+    (trained.folder.parent / collection.FOLDER).write_text("in the way")
+    app.button(key="keep-1").click().run()
+    assert "Nothing can be written" in app.error[0].value
+    assert not app.button(key="keep-1").disabled
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame, trained, twin, language):
+    app = frame("train", language, run=trained.name)
+    app.session_state["others"] = [twin.name]
+    app.switch_page(str(ROOT / "pages" / "draw.py")).run()
+    drawn(app, sequence=1)
+    app.button(key="round-start").click().run()
+    asked = []
+    for place in range(1, 11):
+        assert app.button(key="keep-next").disabled, "what was drawn before is nobody's answer"
+        drawn(app, sequence=place + 1)
+        said = app.subheader[0].value
+        asked += [k for k in range(10) if said == words.text(language, "keep.asked", digit=k, place=place, count=10)]
+        app.button(key="keep-next").click().run()
+    assert sorted(asked) == list(range(10))
+    kept = collection.kept()
+    assert sorted(one.label for one in kept) == sorted(asked)
+    score = app.table[0].value
+    # Each drawing is the same, so whatever the model takes it for, it is right once.
+    said = words.text(language, "keep.of", right=1, n=10)
+    assert [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in score.iloc[:, 1]] == [said] * 2
+    app.button(key="round-done").click().run()
+    assert app.info[0].value == words.text(language, "draw.empty")
+    assert not app.exception

@@ -1,0 +1,116 @@
+"""What holds for all pages: they show in every language, and say what is wrong with a run wherever it is asked for."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import store, words
+from core.recipes import RECIPES
+from core.recipes.searches import SEARCHES
+from core.spec import checked
+from core.work import work
+from tests.browser import ROOT
+from tests.page import LANGUAGES, texts
+from ui import text
+
+PAGES = ["train", "data", "recipes", "evaluate", "draw", "drawings", "check"]
+OVER_RUNS = ["evaluate", "draw", "drawings"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_in_every_language_over_an_empty_store(frame, page, language):
+    app = frame(page, language)
+    assert app.title[0].value == words.text(language, f"page.{page}")
+    if page in OVER_RUNS:
+        assert app.info[0].value == words.text(language, f"{page}.none_yet")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_a_finished_run_in_every_language(frame, trained, page, language):
+    app = frame(page, language, run=trained.name)
+    report = trained.report()
+    assert report
+    if page == "train":
+        assert words.percent(report.accuracy, 2, language=language) in app.success[0].value
+    if page == "evaluate":
+        assert app.metric[0].value == words.percent(report.accuracy, 2, language=language)
+        assert words.interval(*report.accuracy_interval, 2, language=language) in texts(app)
+    if page == "draw":
+        assert app.info[0].value == words.text(language, "draw.empty")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_whose_log_begins_in_a_way_that_cannot_be_read_says_so_wherever_it_is_asked(frame, trained, language):
+    log = trained.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"parameters":', '"weights":'))
+    said = words.text(language, "error.run_unreadable", run=trained.name)
+    for page in ("evaluate", "draw"):
+        assert frame(page, language, run=trained.name).error[0].value == said
+    app = frame("draw", language, run=trained.name)
+    next(one for one in app.get("button_group") if one.key == "mode").set_value("image").run()
+    assert not app.exception
+    assert app.error[0].value == said
+
+
+def test_a_damaged_run_is_told_and_the_others_are_shown(frame, trained):
+    damaged = store.create(checked({"architecture": "mlp"}))
+    (damaged.folder / "spec.json").write_bytes(b"{")
+    assert "damaged" in frame("train", run=damaged.name).error[0].value
+    assert frame("evaluate", run=trained.name).metric
+    assert not frame("draw").exception
+
+
+def test_a_link_to_a_run_that_is_not_there_is_harmless(frame):
+    for name in ("../../etc", "nothing", "<script>alert(1)</script>"):
+        assert not frame("train", run=name).exception
+        assert not frame("evaluate", run=name).exception
+
+
+def test_a_run_that_is_shown_for_want_of_another_is_not_the_readers_choice(frame, trained):
+    app = frame("evaluate")
+    assert app.selectbox(key="run").value == trained.name
+    assert "run" not in app.query_params
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    assert app.selectbox(key="run").value is None
+
+
+@pytest.mark.parametrize(("language", "short"), [("en", "short"), ("pt_BR", "curta")])
+def test_a_run_bears_its_recipes_name_wherever_it_was_started(frame, language, short):
+    recipes = RECIPES["000-a"].spec(seed=9), RECIPES["003-f"].spec("short")
+    search = SEARCHES["002-c"].spec({"convolution": (8, 3)}, "short")
+    changed, damaged = RECIPES["000-a"].spec(epochs=3), RECIPES["000-b"].spec()
+    *_, broken = (store.create(spec) for spec in (*recipes, search, changed, damaged))
+    (broken.folder / "spec.json").write_text("{")
+    options = frame("train", language).selectbox(key="run").options
+    for words_of_it in ("· 000-a ·", f"· 003-f ({short}) ·", f"· 002-c ({short}) ·", broken.name):
+        assert len([option for option in options if words_of_it in option]) == 1, words_of_it
+    assert len([option for option in options if words.text(language, "architecture.custom") in option]) == 1
+
+
+def test_what_was_selected_on_test_is_said_wherever_its_figure_is_shown(frame):
+    run = store.create(checked({"architecture": "mlp", "split": "test", "epochs": 1}))
+    assert work(str(run.folder)) == "done"
+    assert "selected on test" in texts(frame("evaluate", run=run.name))
+    app = frame(run=run.name)
+    assert "Selected on test" in app.warning[0].value
+    assert "selected on test" in app.selectbox(key="run").options[0]
+    assert "Selected on test" not in texts(frame("train"))
+
+
+def a_key_without_a_text() -> None:
+    import streamlit as st
+
+    from ui.text import t
+
+    st.write(t("no.such.key"))
+
+
+def test_a_key_without_a_text_is_shown_as_itself_and_noted():
+    app = AppTest.from_function(a_key_without_a_text).run()
+    assert not app.exception
+    assert app.markdown[0].value == "no.such.key"
+    assert text.missing == {"no.such.key"}
+    text.missing.clear()

@@ -1,0 +1,190 @@
+"""The page Recipes: reported beside measured, a click to run, and the searches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
+from streamlit.testing.v1 import AppTest
+
+from core import store, words
+from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes.results import Result, Row, of_run, rows, stored
+from core.recipes.searches import SEARCHES
+from core.spec import RunSpec, checked
+from core.work import work
+from tests.page import LANGUAGES, button, control, texts
+from tests.real_data import REAL_DATA, with_mnist
+from tests.test_recipes import result
+
+
+def shown_in(table: Any) -> pd.DataFrame:
+    """The words of a table that sorts by the numbers behind them."""
+    return convert_arrow_bytes_to_pandas_df(table.proto.arrow_data.styler.display_values)
+
+
+def all_recipes() -> None:
+    """The page of all recipes over the rows that it is given, without the searches, which take most of its time."""
+    import streamlit as st
+
+    from ui.recipes import experiments
+
+    experiments.panel(experiments.table(st.session_state["rows"]), st.session_state["rows"])
+    experiments.epochs_table(st.session_state["rows"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("language", "accuracies"), [("en", ()), ("pt_BR", (0.6,)), ("en", (0.6, 0.985, 0.97))])
+def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, variant, language, accuracies):
+    results = [
+        result(name, seed, accuracy, variant=variant, val_accuracy=(0.5, accuracy), data=data, test_use=use)
+        for name in PUBLISHED
+        for seed, accuracy in enumerate(accuracies)
+        for data in (RECIPES[name].values["data"], "other-data")
+        for use in [RECIPES[name].spec(variant).test_use]
+    ]
+    found = [row for row in rows(results) if row.variant == variant]
+    looked = {row.recipe for row in found for one in row.results if one.test_use != "once"}
+    app = AppTest.from_function(all_recipes)
+    app.query_params["lang"], app.session_state["rows"] = language, found
+    for place, name in enumerate(PUBLISHED):
+        app.session_state["recipes-table"] = {"selection": {"rows": [place]}}
+        app.run()
+        assert not app.exception, name
+        figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
+        table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
+        of_one = app.table[0].value
+        verdict = words.text(language, f"verdict.{row.verdict.word}")
+        assert verdict in table.iloc[place, 5]
+        assert verdict in app.markdown[1].value
+        mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
+        assert table.iloc[place, 3].startswith(mean)
+        assert of_one.iloc[0, 2] == table.iloc[place, 3]
+        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
+        assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
+        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
+        of_others = epochs.iloc[:, 1].str.endswith(", other-data")
+        assert of_others.sum() == len(PUBLISHED) * len(accuracies), "it says which data they are"
+        measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
+        assert set(measured[measured.iloc[:, 4].str.endswith("⚠")].iloc[:, 0]) == looked, "and where it is best on test"
+        assert words.text(language, "recipes.best_on_test") in texts(app)
+
+
+def stored_row(name: str, variant: str, *more: Result) -> Row:
+    """The row of a recipe's variant on its own data by the results that are kept, and by `more`."""
+    found = rows([*stored(), *more])
+    return next(row for row in found if (row.recipe, row.variant) == (name, variant) and row.is_own)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["000-e", "001-c", "002-f", "003-b", "004-a"])
+def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(frame, name, language):
+    app, one = frame("recipes", language, recipe=name), RECIPES[name]
+    said = texts(app)
+    assert words.text(language, f"recipe.{name}.help") in said
+    accuracy = words.percent(one.figures["accuracy"], 2, language=language)
+    assert any(cell.startswith(accuracy) for cell in shown_in(app.dataframe[0]).iloc[:, 2])
+    for figure, key in one.errata:
+        line = next(line for line in said.splitlines() if words.text(language, key) in line)
+        assert not figure or words.text(language, f"figure.{figure}") in line
+    word = stored_row(name, "faithful").verdict.word
+    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 5]
+    notice = f"test_use.notice_{one.spec().test_use}"
+    for use in ("watched", "selected"):
+        shown = words.text(language, f"test_use.notice_{use}") in said
+        assert shown == (notice == f"test_use.notice_{use}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_language(frame, language):
+    table = frame("recipes", language).dataframe[0]
+    for place in (2, 3, 4):
+        numbers, said = table.value.iloc[:, place], shown_in(table).iloc[:, place]
+        assert numbers.dtype.kind == "f"
+        for number, words_of_it in zip(numbers, said, strict=True):
+            if words_of_it:
+                assert words.number(100 * number, 2, language=language).lstrip("-") in words_of_it
+            else:
+                assert np.isnan(number)
+    assert table.value.iloc[:, 2].tolist() == [RECIPES[name].figures["accuracy"] for name in PUBLISHED]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", ["000-a", "001-a", "002-d", "003-e"])
+def test_a_recipe_opens_in_train_with_the_whole_form_filled_in(frame, name, variant):
+    app = frame("recipes", recipe=name)
+    control(app, "variant").set_value(variant).run()
+    assert next(one for one in app.button if one.label.startswith(f"Run {name} (")).disabled, "the data are not here"
+    button(app, "Open in Train").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Train"
+    query = {key: value for key, value in app.query_params.items() if key in RunSpec.model_fields}
+    assert checked(query | {"seed": 0}) == RECIPES[name].spec(variant, seed=0)
+
+
+def cells_of(app: AppTest, name: str, column: str) -> str:
+    """A cell of the table of all recipes."""
+    table = shown_in(app.dataframe[0]).set_index(words.text("en", "recipes.recipe"))
+    return table.loc[name, words.text("en", f"recipes.{column}")]
+
+
+@pytest.mark.parametrize("name", ["002-d", "001-c"])
+def test_data_of_a_recipe_that_are_not_here_can_be_fetched(frame, name):
+    app = frame("recipes", recipe=name)
+    title = words.text("en", f"dataset.{RECIPES[name].values['data']}")
+    assert button(app, f"Download {title}")
+    word = stored_row(name, "faithful").verdict.word
+    assert words.text("en", f"verdict.{word}") in cells_of(app, name, "verdict")
+
+
+@with_mnist
+def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(frame, monkeypatch):
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
+    first, second = (store.create(RECIPES["000-c"].spec("honest", seed=seed)) for seed in (900, 901))
+    assert work(str(first.folder)) == "done"
+    result = of_run(first)
+    assert result
+    found = stored_row("000-c", "honest", result)
+    assert result in found.results
+    app = frame("recipes", recipe="000-c")
+    control(app, "variant").set_value("honest").run()
+    assert found.verdict.measured
+    measured = words.percent(found.verdict.measured, 2, language="en")
+    assert cells_of(app, "000-c", "measured").startswith(measured)
+    assert cells_of(app, "000-c", "measured").endswith(f"({len(found.results)})")
+    assert words.text("en", f"verdict.{found.verdict.word}") in cells_of(app, "000-c", "verdict")
+    assert ("(?)" in cells_of(app, "000-c", "verdict")) == found.verdict.is_open
+    assert [badge.value for badge in app.main.markdown if "waiting" in badge.value]
+    assert f"seed 900 · {words.percent(result.accuracy, 2, language='en')}" in texts(app)
+    assert "seed 901" in texts(app)
+
+    next(one for one in app.button if one.label.startswith("Run 000-c (")).click().run()
+    assert not app.exception
+    new = store.runs()[0]
+    assert new.spec == RECIPES["000-c"].spec("honest", seed=new.spec.seed)
+    assert new.spec.seed not in {second.spec.seed, *(one.seed for one in found.results)}, "a seed that is not taken"
+    new.ask("stop")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until a worker reads it")
+    app = frame("recipes", language)
+    tables = {len(table.value): table for table in app.dataframe}
+    assert {12, 20} <= set(tables), "a line for each training of the report"
+    assert words.percent(0.9047, 2, language=language) in set(shown_in(tables[20]).iloc[:, 2])
+    left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}, "faithful"))
+    left_over.ask("stop")
+    app.button(key="search-run-002-c").click().run()
+    assert not app.exception
+    assert len({run.spec for run in store.runs()}) == len(store.runs()) == 20, "what is there goes on"
+    assert left_over.control().wanted == "run"
+    assert app.button(key="search-run-002-a").label.endswith("(9)"), "four stages"
+    app.button(key="search-stop-002-c").click().run()
+    assert not app.exception
+    for run in store.runs():
+        run.ask("stop")

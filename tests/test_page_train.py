@@ -1,0 +1,168 @@
+"""The page Train: the form, its recipes and its link, the network's table, the start, the curves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core import store, words
+from core.recipes import PUBLISHED, RECIPES
+from core.spec import RunSpec, checked
+from core.work import work
+from tests.browser import ROOT
+from tests.page import LANGUAGES, button, control, texts
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in PUBLISHED])
+def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor(frame, name, language):
+    app = frame(language=language)
+    app.text_input(key="patience").set_value("7").run()  # a field that the recipe leaves alone is set back
+    app.selectbox(key="recipe").select(name).run()
+    assert not app.exception
+    assert words.text(language, f"recipe.{name}.help") in texts(app)
+    spec = RECIPES[name].spec()
+    query = {key: value for key, value in app.query_params.items() if key in RunSpec.model_fields}
+    assert checked(query) == spec
+    app.text_input(key="seed").set_value("3").run()
+    assert app.selectbox(key="recipe").value == name, "the seed is the visitor's in any case"
+    app.text_input(key="epochs").set_value("2").run()
+    assert app.query_params["epochs"] == "2"
+    assert app.selectbox(key="architecture").value == spec.architecture
+    assert app.selectbox(key="recipe").value == "", "the form is no longer the recipe"
+    assert words.text(language, f"recipe.{name}.help") not in texts(app)
+
+
+def test_a_form_that_is_changed_on_another_page_or_by_its_layers_bears_no_recipes_name(frame):
+    app = frame()
+    app.selectbox(key="recipe").select("mnist-best").run()
+    app.switch_page(str(ROOT / "pages" / "data.py")).run()
+    app.selectbox(key="normalisation").select("unit").run()
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    assert (app.selectbox(key="recipe").value, app.query_params["schedule"]) == ("", "one_cycle")
+    app.selectbox(key="recipe").select("mnist-best").run()
+    control(app, "network.view").set_value("edit").run()
+    button(app, words.text("en", "editor.remove")).click().run()
+    button(app, words.text("en", "editor.apply")).click().run()
+    assert not app.exception
+    assert (app.selectbox(key="recipe").value, app.selectbox(key="architecture").value) == ("", "custom")
+
+
+def test_a_spec_in_the_link_fills_the_form(frame):
+    app = frame(architecture="cnn", epochs="9", optimizer="sgd", learning_rate="0.25", momentum="0.5", batch_size="0")
+    shown = {widget.key: widget.value for widget in (*app.selectbox, *app.number_input, *app.text_input)}
+    assert (shown["architecture"], shown["epochs"], shown["optimizer"]) == ("cnn", "9", "sgd")
+    assert (shown["learning_rate"], shown["momentum"]) == ("0.25", "0.5")
+    assert shown["batch_size"] == "64", "what the spec does not take is not taken from the link"
+    assert app.query_params["epochs"] == "9"
+    assert "batch_size" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "written", "meant"),
+    [
+        ("en", "epochs", "1,000", "1000"),
+        ("en", "learning_rate", "1,000", "1000.0"),
+        ("en", "learning_rate", "0,002", "0.002"),
+        ("en", "time_limit", "1,200.5", "1200.5"),
+        ("pt_BR", "epochs", "1.000", "1000"),
+        ("pt_BR", "time_limit", "1.200,5", "1200.5"),
+        ("pt_BR", "seed", "2.147.483.647", "2147483647"),
+        ("pt_BR", "batch_size", "128", "128"),
+    ],
+)
+def test_a_number_in_the_form_is_what_the_language_means_by_it(frame, language, name, written, meant):
+    app = frame(language=language)
+    app.text_input(key=name).set_value(written).run()
+    assert not app.exception
+    assert not app.error
+    assert app.query_params[name] == meant
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("written", ["12,5", "1.5", "many", "0", "1e9", "", "1,00,0"])
+def test_what_is_no_number_of_epochs_is_said_and_starts_nothing(frame, language, written):
+    app = frame(language=language)
+    app.text_input(key="epochs").set_value(written).run()
+    assert not app.exception
+    (error,) = app.error
+    assert "1 ... 10000" in error.value
+    assert words.text(language, "train.start") not in [one.label for one in app.button]
+
+
+def test_a_change_of_language_writes_the_forms_numbers_anew_and_changes_none(frame):
+    app = frame()
+    for name, written in {"epochs": "1,000", "time_limit": "1.125", "learning_rate": "0.25"}.items():
+        app.text_input(key=name).set_value(written).run()
+    before = dict(app.query_params)
+    control(app, "lang").set_value("pt_BR").run()
+    assert not app.exception
+    shown = {name: app.text_input(key=name).value for name in ("epochs", "time_limit", "learning_rate")}
+    assert shown == {"epochs": "1000", "time_limit": "1,125", "learning_rate": "0,25"}
+    after = dict(app.query_params)
+    assert {name: after[name] for name in shown} == {name: before[name] for name in shown}
+
+
+def test_a_decimal_comma_is_a_decimal_comma(frame):
+    app = frame(language="pt_BR", learning_rate="0.002")
+    field = app.text_input(key="learning_rate")
+    assert field.value == "0,002"
+    app = field.set_value("0,003").run()
+    assert app.query_params["learning_rate"] == "0.003"
+    app = app.text_input(key="learning_rate").set_value("meio").run()
+    assert "learning_rate não pode ser “meio”" in app.error[0].value
+
+
+def test_layers_with_a_fault_in_the_link_stay_as_they_were_written(frame):
+    app = frame(architecture="custom", layers="flatten, dense(8, activation=rleu), dense(classes)")
+    assert app.text_area(key="layers").value == "flatten, dense(8, activation=rleu), dense(classes)"
+    assert "activation" in app.error[0].value
+
+
+def test_the_network_table_follows_the_form_before_anything_is_trained(frame):
+    app = frame()
+    assert "61,706" in app.expander[-1].label
+    app.selectbox(key="architecture").select("custom").run()
+    app.text_area(key="layers").set_value(
+        "flatten, dense(256, activation=relu), dense(256, activation=relu), dense(classes)"
+    ).run()
+    assert "269,322" in app.expander[-1].label
+    app.text_area(key="layers").set_value(
+        "max_pool(2), max_pool(2), max_pool(2), conv(8, 5), flatten, dense(classes)"
+    ).run()
+    assert "Layer 4, conv(8, 5), does not fit" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_data_set_that_is_not_here_can_be_fetched_and_not_trained_on(frame):
+    app = frame(data="mnist")
+    labels = [button.label for button in app.button]
+    assert "Download MNIST" in labels
+    assert "Start training" not in labels
+
+
+def test_start_makes_one_run_even_if_it_is_clicked_twice(frame):
+    app = frame(epochs="1", architecture="mlp")
+    start = next(button for button in app.button if button.label == "Start training")
+    start.click().run()
+    assert not app.exception
+    start = next(button for button in app.button if button.label == "Start training")
+    start.click().run()
+    runs = store.runs()
+    assert [run.spec.epochs for run in runs] == [1]
+    assert app.selectbox(key="run").value == runs[0].name
+    runs[0].ask("stop")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("best_by", "marks"), [("val_accuracy", {"best", "last"}), ("last", {"last"})])
+def test_the_curves_of_a_finished_run_mark_the_epoch_that_was_best_and_the_last(frame, language, best_by, marks):
+    run = store.create(checked({"architecture": "mlp", "batch_size": 512, "epochs": 2, "best_by": best_by}))
+    assert work(str(run.folder)) == "done"
+    for chart in frame(language=language, run=run.name).get("vega_lite_chart"):
+        layers = json.loads(chart.proto.spec)["layer"]
+        assert sum(layer["mark"]["type"] == "rule" for layer in layers) == len(marks)
+        datasets = b"".join(one.data.data for one in chart.proto.datasets)
+        for mark in ("best", "last"):
+            assert (words.text(language, f"chart.{mark}").encode() in datasets) == (mark in marks)

@@ -1,0 +1,62 @@
+"""What is said of a data set wherever it is chosen: whether it is here, its facts, what is wrong with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.datasets import Dataset
+from core.refusal import Refusal
+from ui.choice import data_name
+from ui.text import number, refused, t
+
+
+def data_are_here(source: Dataset) -> bool:
+    """Whether the data can be used now; if not, offers to fetch them or says why they cannot be had."""
+    state, why = source.state()
+    if state == "missing":
+        st.error(t(why or "data.absent", name=source.name))
+    words, icon = t("data.fetch", name=data_name(source.name)), ":material/download:"
+    if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch"):
+        _fetch(source)
+    return state == "ready"
+
+
+def data_facts(source: Dataset) -> None:
+    """How many images the data have, who made them, what may be done with them."""
+    counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
+    if counts:
+        key = "data.facts_val" if source.counts.get("val") else "data.facts"
+        licence = source.licence.format(not_stated=t("data.not_stated"))
+        st.caption(t(key, counts=counts, source=source.source, licence=licence))
+    if source.note:
+        st.caption(t(source.note))
+
+
+def pitfalls(source: Dataset) -> None:
+    """What is known to be wrong with the data, and who found it."""
+    for one in source.pitfalls:
+        words = t(one.text, count=len(source.label_errors))
+        st.caption(f":material/warning: {words} [{one.source}]({one.link})")
+
+
+def known_error(source: Dataset, index: int, names: tuple[str, ...], before: str = "") -> str:
+    """What people say of a test image whose label is known to be wrong, after `before`; empty for any other image."""
+    if index not in source.label_errors:
+        return ""
+    seen = source.label_errors[index]
+    return before + (t("pitfall.no_majority") if seen is None else t("pitfall.people_say", label=names[seen]))
+
+
+def _fetch(source: Dataset) -> None:
+    bar = st.progress(0.0, t("data.fetching", done=0.0))
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(min(1.0, done / total) if total else 0.0, t("data.fetching", done=done / 1e6))
+
+    try:
+        source.fetch(progress)
+    except Refusal as refusal:
+        bar.empty()
+        refused(refusal)
+    else:
+        st.rerun()

@@ -1,0 +1,49 @@
+"""Where a run stands, how that is shown, and a click that starts one."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import streamlit as st
+
+from core import store
+from core.refusal import Refusal
+from core.spec import RunSpec
+from core.store import Run, Status
+from ui import choice, server
+
+POLL_CURVES = 1.5  # seconds between two looks at a run's curves: drawing them takes 0.1 s of a core that could train
+DOUBLE_CLICK = 1.0  # seconds in which a second click on Start is the same one
+LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
+ICONS: dict[Status, tuple[str, str]] = {
+    "queued": (":material/hourglass_empty:", "gray"),
+    "running": (":material/directions_run:", "blue"),
+    "paused": (":material/pause:", "orange"),
+    "stopped": (":material/stop_circle:", "gray"),
+    "interrupted": (":material/power_off:", "orange"),
+    "failed": (":material/error:", "red"),
+    "done": (":material/check_circle:", "green"),
+}
+
+
+def start(spec: RunSpec) -> None:
+    """Queue a run of the spec and look at it. Called by a click, before the page is drawn."""
+    now = time.monotonic()
+    if now - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
+        return
+    st.session_state["started"] = now
+    try:
+        run = store.create(spec)
+    except Refusal as refusal:
+        st.session_state["refused"] = refusal
+        return
+    server.workers().submit(run)
+    choice.look_at(run)
+
+
+def status_of(run: Run) -> Status:
+    """The run's status; waiting, too, from the moment in which it is handed to a worker until the worker holds it."""
+    status = run.status()
+    handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None
+    return "queued" if handed_over else status
