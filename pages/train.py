@@ -14,7 +14,7 @@ from ui.text import refused, t
 from ui.train import live, network
 
 left, right = st.columns([1, 2], gap="large")
-spec, source, rows = None, None, []
+spec, source = None, None
 
 with left:
     values = form.first_fields()
@@ -23,7 +23,6 @@ with left:
     form.write_link(values)
     try:
         spec, source = checked(values), dataset(values["data"])
-        rows = spec.table(source.shape, source.class_count)
         fits(spec)
         data_facts(source)
         with top:
@@ -41,4 +40,4 @@ with right:
     if run:
         live.panel(run)
     if spec and source:
-        network.panel(spec, source, rows, open=run is None)
+        network.panel(spec, source, open=run is None)

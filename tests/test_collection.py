@@ -1,5 +1,6 @@
 """Drawings that were labelled and kept: found again as they were, by everybody, whatever lies beside them."""
 
+import base64
 import io
 import struct
 import subprocess
@@ -17,18 +18,18 @@ from PIL import Image, ImageDraw
 from core import store
 from core.datasets import dataset
 from core.datasets.npz import read_npz
-from core.drawing import collection
+from core.drawing import SHEET, collection
 from core.drawing.prepare import prepare
 from core.models.model import answers_to, can_be_drawn_for, open_model
 from core.refusal import Refusal
 from tests.browser import ROOT
-from ui.draw.live_answer import SIDE
+from ui.draw.pad import drawing_of
 
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
 
 
 def sheet(*points: tuple[int, int]) -> np.ndarray:
-    image = Image.new("L", (collection.SHEET, collection.SHEET))
+    image = Image.new("L", (SHEET, SHEET))
     ImageDraw.Draw(image).line(points, fill=255, width=9, joint="curve")
     return np.asarray(image)
 
@@ -44,8 +45,14 @@ def folder_of(home: Path) -> Path:
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 
-def test_the_pad_sends_what_can_be_kept():
-    assert SIDE == collection.SHEET
+def test_the_pad_sends_what_can_be_kept(home):
+    pixels = base64.b64encode(SEVEN.tobytes()).decode()
+    drawing = drawing_of({"seq": 1, "side": SHEET, "pixels": pixels, "strokes": "[]"})
+    assert drawing
+    collection.keep(drawing.pixels, 7)
+    (found,) = collection.kept()
+    assert found.pixels.shape == (SHEET, SHEET)
+    np.testing.assert_array_equal(found.pixels, SEVEN)
 
 
 @given(ink=st.binary(min_size=200, max_size=200), label=st.integers(0, 9), nickname=st.text(max_size=60))
@@ -108,7 +115,7 @@ def test_the_drawings_are_no_run(home):
 KEEP = """
 import sys
 import numpy as np
-from core.drawing import collection
+from core.drawing import SHEET, collection
 ink = np.zeros((112, 112), np.uint8)
 ink[20:90, 50:60] = 255
 for _ in range(40):

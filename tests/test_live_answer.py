@@ -16,22 +16,23 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from core import store
+from core.drawing import SHEET
 from core.models.model import can_be_drawn_for, open_model
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT, serve
-from ui.draw.live_answer import MOST_ANSWERS, MOST_CLIENTS, SIDE
+from ui.draw.live_answer import MOST_ANSWERS, MOST_CLIENTS
 
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
 
 
 def seven() -> np.ndarray:
-    image = Image.new("L", (SIDE, SIDE))
+    image = Image.new("L", (SHEET, SHEET))
     ImageDraw.Draw(image).line([(34, 28), (78, 28), (50, 90)], fill=255, width=9, joint="curve")
     return np.asarray(image)
 
 
-SHEET = seven().tobytes()
+DRAWING = seven().tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def socket(server: str, query: str = "run=starter", **other: str | None) -> Clie
     return connect(url, sock=tcp, origin=other.get("origin", server), proxy=None, close_timeout=0.5)
 
 
-def ask(client: ClientConnection, sheet: bytes = SHEET) -> dict:
+def ask(client: ClientConnection, sheet: bytes = DRAWING) -> dict:
     client.send(sheet)
     return json.loads(client.recv(timeout=30))
 
@@ -106,7 +107,7 @@ def test_a_step_that_is_switched_off_is_left_out(server):
 
 def test_an_empty_sheet_has_no_answer(server):
     with socket(server) as client:
-        assert ask(client, bytes(SIDE * SIDE)) == {"bars": []}
+        assert ask(client, bytes(SHEET * SHEET)) == {"bars": []}
         assert ask(client)["bars"]
 
 
@@ -156,7 +157,7 @@ def test_a_page_of_another_server_is_refused(server, other):
 
 @pytest.mark.parametrize(
     "message",
-    [b"", SHEET[:-1], SHEET + b"0", bytes(1_000_000), "text", "0" * SIDE * SIDE],
+    [b"", DRAWING[:-1], DRAWING + b"0", bytes(1_000_000), "text", "0" * SHEET * SHEET],
     ids=["nothing", "one-less", "one-more", "a-million", "text", "text-of-the-size"],
 )
 def test_whatever_is_not_a_sheet_closes_the_connection(server, message):
@@ -180,7 +181,7 @@ def test_who_floods_the_server_does_not_hold_up_another(server):
 
         def flood() -> None:
             while time.monotonic() < end:
-                flooding.send(SHEET)
+                flooding.send(DRAWING)
 
         def count() -> None:
             nonlocal flooded

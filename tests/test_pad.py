@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from core.drawing import SHEET
 from core.drawing.strokes import PENS, inked
 from tests.browser import CHROMIUM, ROOT, chromium, serve
-from ui.draw.pad import PAD_LABELS, SIDE, drawing_of
+from ui.draw.pad import PAD_LABELS, drawing_of
 
 APP = """
 import numpy as np
@@ -118,17 +119,17 @@ def test_a_stroke_arrives_in_python_where_it_was_drawn(visit):
     stroke(page, *HORIZONTAL)
     drawing = arrived(page, 1)
     half = 32 / 4 / 2  # the pen's width in px of the drawing
-    assert drawing["top"] == pytest.approx(0.25 * SIDE - half, abs=1.5)
-    assert drawing["bottom"] == pytest.approx(0.25 * SIDE + half, abs=1.5)
-    assert drawing["left"] == pytest.approx(0.2 * SIDE - half, abs=1.5)
-    assert drawing["right"] == pytest.approx(0.8 * SIDE + half, abs=1.5)
+    assert drawing["top"] == pytest.approx(0.25 * SHEET - half, abs=1.5)
+    assert drawing["bottom"] == pytest.approx(0.25 * SHEET + half, abs=1.5)
+    assert drawing["left"] == pytest.approx(0.2 * SHEET - half, abs=1.5)
+    assert drawing["right"] == pytest.approx(0.8 * SHEET + half, abs=1.5)
 
 
 AS_SENT = """canvas => {
-    const small = new OffscreenCanvas(SIDE, SIDE).getContext("2d");
+    const small = new OffscreenCanvas(SHEET, SHEET).getContext("2d");
     small.imageSmoothingQuality = "high";
-    small.drawImage(canvas, 0, 0, SIDE, SIDE);
-    return Array.from(small.getImageData(0, 0, SIDE, SIDE).data).filter((_, i) => i % 4 === 0);
+    small.drawImage(canvas, 0, 0, SHEET, SHEET);
+    return Array.from(small.getImageData(0, 0, SHEET, SHEET).data).filter((_, i) => i % 4 === 0);
 }"""
 
 
@@ -139,8 +140,8 @@ def test_strokes_are_inked_as_the_pad_inks_them(visit, pen):
     for one in strokes:
         stroke(page, *one)
     arrived(page, len(strokes))
-    drawn = page.locator("canvas.sheet").evaluate(AS_SENT.replace("SIDE", str(SIDE)))
-    pixels, ours = np.reshape(drawn, (SIDE, SIDE)).astype(float), inked([np.array(one) for one in strokes], pen)
+    drawn = page.locator("canvas.sheet").evaluate(AS_SENT.replace("SHEET", str(SHEET)))
+    pixels, ours = np.reshape(drawn, (SHEET, SHEET)).astype(float), inked([np.array(one) for one in strokes], pen)
     assert ours.sum() == pytest.approx(pixels.sum(), rel=0.04)
     assert np.abs(ours - pixels).sum() < 0.08 * pixels.sum()  # the mouse goes by whole pixels of the screen
 
@@ -235,8 +236,8 @@ def test_a_finger_draws_and_a_second_one_does_not(visit):
     fingers("touchMove", (0, (0.8, 0.5)), (1, (0.8, 0.1)))
     fingers("touchEnd")
     drawing = arrived(page, 1)
-    assert drawing["right"] > 0.78 * SIDE
-    assert drawing["top"] > 0.4 * SIDE
+    assert drawing["right"] > 0.78 * SHEET
+    assert drawing["top"] > 0.4 * SHEET
 
 
 def test_a_pen_that_is_pressed_harder_draws_wider(visit):
@@ -268,7 +269,7 @@ def test_the_pad_is_never_wider_than_its_column(visit):
     assert narrow["x"] + narrow["width"] <= 320
     assert narrow["width"] == pytest.approx(narrow["height"], abs=1)
     stroke(page, *HORIZONTAL)
-    assert arrived(page, 1)["right"] == pytest.approx(0.8 * SIDE + 4, abs=2)  # places are shares of its side
+    assert arrived(page, 1)["right"] == pytest.approx(0.8 * SHEET + 4, abs=2)  # places are shares of its side
 
 
 def test_python_answers_soon_after_the_pen_is_lifted(visit):
@@ -295,15 +296,15 @@ def test_python_answers_soon_after_the_pen_is_lifted(visit):
 
 # --- messages ---------------------------------------------------------------------------------------------------------
 
-PIXELS = base64.b64encode(bytes([255]) * SIDE * SIDE).decode()
-MESSAGE = {"seq": 1, "side": SIDE, "pixels": PIXELS, "strokes": "[]"}
+PIXELS = base64.b64encode(bytes([255]) * SHEET * SHEET).decode()
+MESSAGE = {"seq": 1, "side": SHEET, "pixels": PIXELS, "strokes": "[]"}
 
 
 def test_a_message_of_the_pad_s_own_form_is_a_drawing():
     drawing = drawing_of(MESSAGE)
     assert drawing is not None
     assert drawing.sequence == 1
-    assert drawing.pixels.shape == (SIDE, SIDE)
+    assert drawing.pixels.shape == (SHEET, SHEET)
     assert drawing.pixels.min() == 255
 
 
@@ -322,7 +323,7 @@ def test_a_message_of_the_pad_s_own_form_is_a_drawing():
         {"pixels": "é" * len(PIXELS)},
         {"pixels": "=" * len(PIXELS)},
         {"pixels": "A" * len(PIXELS)},
-        {"pixels": [255] * SIDE * SIDE},
+        {"pixels": [255] * SHEET * SHEET},
         {"strokes": []},
         {"strokes": "0" * 200_001},
         {"more": 1},
@@ -348,7 +349,7 @@ def shown(drawing: object):
 
 
 def test_a_page_shows_a_drawing_that_was_sent_and_ignores_one_made_by_hand():
-    assert f"ink {SIDE * SIDE}" in shown(MESSAGE).text[0].value
+    assert f"ink {SHEET * SHEET}" in shown(MESSAGE).text[0].value
     page = shown({**MESSAGE, "side": 28})
     assert not page.exception
     assert page.text[0].value == "nothing drawn"

@@ -103,7 +103,7 @@ def parameters_panel() -> None:
 def _own(values: dict[str, Any]) -> list[Parameter]:
     """The parameters of the network that the form's values describe. Raises: Refusal."""
     spec, source = checked(values), dataset(values["data"])
-    return parameters_of(spec.layers, spec.input_shape(source.shape), len(source.class_names["en"]))
+    return parameters_of(spec.layers, spec.input_shape(source.shape), source.class_count)
 
 
 def _say_count(stated: Figure, own: list[Parameter]) -> None:

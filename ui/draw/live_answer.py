@@ -21,12 +21,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from core import words
+from core.drawing import SHEET
 
 if TYPE_CHECKING:
     from core.store import Run
 
 PATH = "/live"
-SIDE = 112  # px of what the browser sends: 4 x 28
 MOST_CLIENTS = 64  # at the same time: a class, with some tabs left open
 MOST_ANSWERS = 40  # a second to one client; the eye needs no more
 PATIENCE = 60  # seconds without a drawing; the browser comes back with the next one
@@ -43,7 +43,7 @@ def live_address(run: Run, *, without: Collection[str], language: str) -> str:
 
 
 async def live_answer(socket: WebSocket) -> None:
-    """Answer one client's drawings, uint8 (SIDE, SIDE), 0 ground to 255 ink, until it goes or sends anything else."""
+    """Answer one client's drawings, uint8 (SHEET, SHEET), 0 ground to 255 ink, until it goes or sends anything else."""
     if not _comes_from_our_page(socket):
         await socket.close(VIOLATION)
         return
@@ -75,7 +75,7 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> None:
         except TimeoutError:
             await socket.close()
             return
-        if content is None or len(content) != SIDE * SIDE:
+        if content is None or len(content) != SHEET * SHEET:
             if socket.client_state is WebSocketState.CONNECTED:
                 await socket.close(VIOLATION)
             return
@@ -102,7 +102,7 @@ def _answer(content: bytes, name: str, without: Collection[str], language: str) 
         model = server.model(store.find(name))
         if not model.digits:
             raise Refusal("draw.not_offered", run=name)
-        drawing = prepare(np.frombuffer(content, np.uint8).reshape(SIDE, SIDE), without=without)
+        drawing = prepare(np.frombuffer(content, np.uint8).reshape(SHEET, SHEET), without=without)
     except Refusal as refusal:
         return {"sentence": words.text(language, refusal.key, **refusal.slots)}
     answer = model.answer(drawing)

@@ -4,9 +4,6 @@
 // A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels of
 // the canvas, whatever size the page shows it at. To clear is a stroke too, so that it can be undone like any other.
 
-const CANVAS = 448; // px, four for each one sent
-const SIDE = 112; // px of what Python receives: 4 x 28
-const MOST_CHARACTERS = 200_000; // of strokes as text, some 15,000 points; past it the oldest stroke goes
 const NEAREST = 1.5; // px between two points of a stroke; nearer ones only cost space
 
 const pads = new WeakMap(); // parentElement -> pad: Streamlit runs the function below again at each change of data or theme
@@ -14,7 +11,7 @@ const pads = new WeakMap(); // parentElement -> pad: Streamlit runs the function
 export default function ({ parentElement, data, setStateValue }) {
   let pad = pads.get(parentElement);
   if (!pad) {
-    pads.set(parentElement, (pad = makePad(parentElement)));
+    pads.set(parentElement, (pad = makePad(parentElement, data)));
     pad.restore(data.initial);
   }
   pad.send = (drawing) => setStateValue("drawing", drawing);
@@ -27,13 +24,15 @@ export default function ({ parentElement, data, setStateValue }) {
   };
 }
 
-function makePad(root) {
+function makePad(root, { side, most }) {
+  // `side`: px a side of what Python receives; `most`: characters of strokes as text, past which the oldest stroke goes.
+  const size = 4 * side; // px of the canvas
   const find = (name) => root.querySelector("." + name);
   const canvas = find("sheet");
   const sheet = canvas.getContext("2d");
   const small = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  canvas.width = canvas.height = CANVAS;
-  small.canvas.width = small.canvas.height = SIDE;
+  canvas.width = canvas.height = size;
+  small.canvas.width = small.canvas.height = side;
   sheet.lineCap = "round";
 
   let strokes = []; // done
@@ -64,25 +63,25 @@ function makePad(root) {
 
   function redraw() {
     sheet.fillStyle = "#000";
-    sheet.fillRect(0, 0, CANVAS, CANVAS);
+    sheet.fillRect(0, 0, size, size);
     for (const stroke of visible()) for (let i = 0; i < stroke.points.length; i += 3) segment(stroke, i);
     showTools();
   }
 
   function raster() {
-    // The drawing as SIDE x SIDE bytes, 255 = ink.
+    // The drawing as side x side bytes, 255 = ink.
     small.imageSmoothingQuality = "high";
-    small.drawImage(canvas, 0, 0, SIDE, SIDE);
-    return small.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
+    small.drawImage(canvas, 0, 0, side, side);
+    return small.getImageData(0, 0, side, side).data.filter((_, i) => i % 4 === 0);
   }
 
   function commit() {
     let text;
-    while ((text = JSON.stringify(visible())).length > MOST_CHARACTERS) {
+    while ((text = JSON.stringify(visible())).length > most) {
       strokes.shift();
       redraw();
     }
-    pad.send({ seq: ++sequence, side: SIDE, pixels: btoa(String.fromCharCode(...raster())), strokes: text });
+    pad.send({ seq: ++sequence, side, pixels: btoa(String.fromCharCode(...raster())), strokes: text });
     showTools();
     live.connect();
   }
@@ -102,7 +101,7 @@ function makePad(root) {
 
   function extend(event) {
     const box = canvas.getBoundingClientRect();
-    const scale = CANVAS / box.width;
+    const scale = size / box.width;
     const tenth = (number) => Math.round(number * 10) / 10;
     const x = tenth((event.clientX - box.left) * scale);
     const y = tenth((event.clientY - box.top) * scale);

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ui.draw.live_answer import SIDE
+from core.drawing import SHEET
 
-MOST_CHARACTERS = 200_000  # of strokes, as in pad.js
+MOST_CHARACTERS = 200_000  # of strokes as text: some 15,000 points
 PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
 
 HTML = """
@@ -50,7 +50,7 @@ class Drawing:
     """What was on the pad when the pen was last lifted."""
 
     sequence: int  # grows by one with each change of the drawing
-    pixels: np.ndarray  # uint8 (112, 112), 0 ground to 255 ink
+    pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 ground to 255 ink
 
 
 def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None) -> Drawing | None:
@@ -68,6 +68,8 @@ def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None)
     _pad(
         key=key,
         data={
+            "side": SHEET,
+            "most": MOST_CHARACTERS,
             "labels": {name: labels[name] for name in PAD_LABELS},
             "live": live,
             "taken": st.session_state.get(f"{key}.taken"),
@@ -103,16 +105,16 @@ def drawing_of(message: object) -> Drawing | None:
     if not isinstance(message, Mapping) or set(message) != {"seq", "side", "pixels", "strokes"}:
         return None
     sequence, side, pixels, strokes = (message[name] for name in ("seq", "side", "pixels", "strokes"))
-    if type(sequence) is not int or not 0 < sequence < 2**53 or type(side) is not int or side != SIDE:
+    if type(sequence) is not int or not 0 < sequence < 2**53 or type(side) is not int or side != SHEET:
         return None
     if not isinstance(strokes, str) or len(strokes) > MOST_CHARACTERS:
         return None
-    if not isinstance(pixels, str) or len(pixels) != -(-SIDE * SIDE // 3) * 4:
+    if not isinstance(pixels, str) or len(pixels) != -(-SHEET * SHEET // 3) * 4:
         return None
     try:
         content = base64.b64decode(pixels, validate=True)
     except (binascii.Error, ValueError):  # a `ValueError` where a letter is not ASCII
         return None
-    if len(content) != SIDE * SIDE:
+    if len(content) != SHEET * SHEET:
         return None
-    return Drawing(sequence, np.frombuffer(content, np.uint8).reshape(SIDE, SIDE))
+    return Drawing(sequence, np.frombuffer(content, np.uint8).reshape(SHEET, SHEET))

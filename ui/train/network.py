@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from core.charts.diagram import diagram
 from core.datasets import Dataset
 from core.networks.activations import FUNCTIONS
 from core.networks.layers import Row, Shape, code_size, shape_text
+from core.refusal import Refusal
 from core.spec import RunSpec
 from ui import server
 from ui.text import language, number, t
@@ -22,8 +24,11 @@ VIEWS = ("overview", "edit", "activations")
 ASKED = "estimate.asked"  # the spec whose time the visitor wants to know
 
 
-def panel(spec: RunSpec, source: Dataset, rows: Sequence[Row], *, open: bool) -> None:
-    """The network drawn and as a table, its layers to edit, or its activation functions; no `rows`: it does not fit."""
+def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
+    """The network drawn and as a table where its layers fit the data, its layers to edit, its activation functions."""
+    rows: Sequence[Row] = ()
+    with contextlib.suppress(Refusal):  # which the form has said
+        rows = spec.table(source.shape, source.class_count)
     frozen = sum(row.parameters for row in rows[: spec.frozen])
     parameters = sum(row.parameters for row in rows) - frozen
     title = t("network.title_frozen" if frozen else "network.title", parameters=parameters, frozen=frozen)
@@ -38,7 +43,7 @@ def panel(spec: RunSpec, source: Dataset, rows: Sequence[Row], *, open: bool) ->
             label_visibility="collapsed",
             key="network.view",
         )
-        shape, classes = spec.input_shape(source.shape), len(source.class_names["en"])
+        shape, classes = spec.input_shape(source.shape), source.class_count
         if view == "overview":
             _overview(spec, rows, shape)
         elif view == "edit":
