@@ -118,7 +118,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     number = re.findall("[0-9]+", shown.inner_text())[0]
     shown.click()
     page.get_by_text(f"It is {names[true]}; the model says {names[predicted]}").wait_for()
-    assert page.get_by_role("spinbutton", name="Number of the test image").input_value() == number
+    assert page.get_by_role("textbox", name="Number of the test image").input_value() == number
     page.get_by_role("radio", name="Where it fails").click()
 
     page.get_by_role("link", name="Draw", exact=True).click()

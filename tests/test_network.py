@@ -43,7 +43,7 @@ class Editor:
 
     def write(self, **values: int) -> None:
         for name, value in values.items():
-            self.app.number_input(key=f"editor.{name}").set_value(value).run()
+            self.app.text_input(key=f"editor.{name}.written").set_value(str(value)).run()
         assert not self.app.exception
 
     @property
@@ -152,15 +152,16 @@ def test_every_field_of_every_kind_of_layer_can_be_edited(frame, kind):
     editor.add(kind)
     layer = new_layer(kind)
     assert str(layer) in editor.lines[1]
-    shown = {widget.key: widget for what in ("number_input", "selectbox", "slider") for widget in editor.app.get(what)}
+    kinds = ("text_input", "selectbox", "slider")
+    shown = {str(one.key).removesuffix(".written"): one for what in kinds for one in editor.app.get(what)}
     for name in [name for name in KINDS[kind].model_fields if name != "kind"]:
         widget = shown[f"editor.{name}"]
         assert widget.label == words.text(language, f"layer.field.{name}")
         for box in [box for box in editor.app.checkbox if box.key.startswith(f"editor.{name}.") and box.value]:
             box.uncheck().run()  # a word, in the place of a number
         widget = next(one for one in editor.app.get(widget.type) if one.key == widget.key)
-        new = {"number_input": 7, "selectbox": "tanh", "slider": 0.4}[widget.type]
-        widget.set_value(new).run()
+        new = {"text_input": 7, "selectbox": "tanh", "slider": 0.4}[widget.type]
+        widget.set_value(str(new) if widget.type == "text_input" else new).run()
         assert not editor.app.exception
         assert getattr(parse(editor.lines[1].split("· ")[1].split(" →")[0])[0], name) == new
 
@@ -239,3 +240,25 @@ def test_how_long_it_will_take_is_measured_once_and_said_to_every_visitor_in_the
         answer = re.escape(words.words(language)["estimate.answer"])
         assert [one for one in captions if re.fullmatch(re.sub(r"\\{[^}]*\\}", r"[\\d.,]+( s)?", answer), one)]
         assert ask not in [button.label for button in app.button]
+
+
+@pytest.mark.parametrize(("language", "written"), [("en", "1,024"), ("pt_BR", "1.024"), ("en", "1024")])
+def test_a_number_of_a_layer_is_what_the_language_means_by_it(frame, language, written):
+    editor = Editor(frame, language, architecture="mlp")
+    editor.choose(2)
+    editor.app.text_input(key="editor.units.written").set_value(written).run()
+    assert "dense(1024, activation=relu)" in editor.lines[1]
+    assert not editor.app.error
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("written", ["many", "", "12,5", "0", "65537"])
+def test_what_is_no_number_of_a_layer_is_refused_in_a_sentence_and_changes_nothing(frame, language, written):
+    editor = Editor(frame, language, architecture="mlp")
+    editor.choose(2)
+    before = editor.lines[1]
+    editor.app.text_input(key="editor.units.written").set_value(written).run()
+    said = words.text(language, "error.no_whole_number", written=written, low=1, high=65_536)
+    assert said in [one.value for one in editor.app.error]
+    assert editor.lines[1] == before
+    assert editor.app.text_input(key="editor.units.written").value == "128"

@@ -49,9 +49,9 @@ def test_another_seed_shows_other_samples_and_the_same_seed_the_same(frame, view
     app = explore(frame("data"), view)
     first = pictures(app)
     next(button for button in app.button if button.label == words.text("en", "explore.another")).click().run()
-    assert app.number_input(key="sample-seed").value == 1
+    assert app.session_state["sample-seed"] == 1
     assert pictures(app) != first
-    app.number_input(key="sample-seed").set_value(0).run()
+    app.text_input(key="sample-seed.written").set_value("0").run()
     assert pictures(app) == first
 
 
@@ -100,16 +100,16 @@ def test_images_that_were_replaced_are_seen_without_a_new_start(frame, tmp_path)
 def test_any_image_is_opened_by_split_and_index_with_its_true_label(frame, monkeypatch, language, label):
     monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
     app = explore(frame("data", language, data="mnist", normalisation="half"), "image")
-    app.number_input(key="image-mnist-test").set_value(4419).run()
+    app.text_input(key="image-mnist-test.written").set_value("4419").run()
     assert app.subheader[0].value == words.text(language, "explore.image_title", index=4419, label=label)
     assert words.text(language, "stage.range", side=28, low=-1.0, high=1.0) in "\n".join(captions(app)).replace(
         "\\n", "\n"
     )
     next(button for button in app.button if button.label == words.text(language, "explore.random")).click().run()
-    index = app.number_input(key="image-mnist-test").value
+    index = app.session_state["image-mnist-test"]
     assert index != 4419, "one chance in ten thousand"
     assert app.subheader[0].value.startswith(words.text(language, "explore.image_title", index=index, label=""))
-    app.number_input(key="image-mnist-test").set_value(947).run()
+    app.text_input(key="image-mnist-test.written").set_value("947").run()
     nine = DATASETS["mnist"].class_names[language][9]
     assert app.warning[0].value == words.text(language, "pitfall.people_say", label=nine)
     assert len(captions(explore(app, "label_errors"))) == 15

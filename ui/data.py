@@ -14,6 +14,7 @@ from ui import form, server
 from ui.choice import one_of
 from ui.data_card import known_error
 from ui.gallery import gallery, rows
+from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, number, percent, t
 
@@ -131,9 +132,7 @@ def _image(spec: RunSpec, source: Dataset, official: Splits, names: tuple[str, .
             st.session_state[key] = int(np.random.default_rng().integers(last + 1))
 
         st.session_state[key] = min(last, st.session_state.get(key) or 0)
-        index = st.number_input(
-            t("explore.index", last=last), 0, last, step=1, width=240, key=key, persist_state="session"
-        )
+        index = whole_number(t("explore.index", last=last), 0, last, key=key, width=240)
         st.button(t("explore.random"), icon=":material/shuffle:", on_click=draw)
     image = split.images[index]
     left, right = st.columns([2, 3], gap="large")
@@ -177,7 +176,8 @@ def _seed() -> int:
     def another() -> None:
         st.session_state["sample-seed"] += 1
 
-    seed = st.number_input(t("explore.seed"), 0, 2**31 - 1, step=1, key="sample-seed", persist_state="session")
+    st.session_state.setdefault("sample-seed", 0)
+    seed = whole_number(t("explore.seed"), 0, 2**31 - 1, key="sample-seed")
     st.button(t("explore.another"), icon=":material/casino:", on_click=another, width="stretch")
     return seed
 

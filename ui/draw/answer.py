@@ -22,6 +22,7 @@ from ui.draw import keeping
 from ui.draw.live_answer import live_address
 from ui.draw.pad import PAD_LABELS, drawing_pad
 from ui.gallery import gallery
+from ui.numbers import whole_number
 from ui.text import language, percent, refused, t
 
 CANVAS = 336  # pixels: twelve to each that the model sees
@@ -239,7 +240,7 @@ def _test_image(run: Run) -> np.ndarray | None:
         st.session_state["image"] = int(np.random.default_rng().integers(last + 1))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        index = st.number_input(t("draw.image", last=last), 0, last, key="image", width=330)
+        index = whole_number(t("draw.image", last=last), 0, last, key="image", width=330)
         st.button(t("draw.random"), icon=":material/casino:", on_click=another)
     label = int(test.labels[index])
     true = t("draw.true", said=t("draw.class", digit=label, label=names[label]))

@@ -17,6 +17,7 @@ from ui import server
 from ui.choice import data_name
 from ui.data_card import data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
+from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, number, percent, refused, t
 
@@ -67,9 +68,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     if not 0 <= st.session_state.get(INDEX, -1) < n:
         st.session_state[INDEX] = int(errors[0]) if len(errors) else 0
     left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
-    index = left.number_input(
-        t("image.index", last=n - 1), 0, n - 1, step=1, format="%d", key=INDEX, persist_state="session"
-    )
+    index = whole_number(t("image.index", last=n - 1), 0, n - 1, key=INDEX, where=left)
     for column, name, found in (
         (middle, "previous", errors[errors < index][-1:]),
         (right, "next", errors[errors > index][:1]),

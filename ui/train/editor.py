@@ -6,7 +6,7 @@ Nothing of it counts before *Apply* puts it into the form's own field.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import streamlit as st
@@ -15,6 +15,7 @@ from core.networks import layers
 from core.networks.layers import KINDS, MOST_LAYERS, Layer, Row, Shape, shape_text
 from core.refusal import Refusal
 from ui import form
+from ui.numbers import whole_number
 from ui.text import number, refused, t
 
 DRAFT = "editor.draft"
@@ -124,7 +125,8 @@ def _field(kind: str, name: str, value: Any) -> None:
     is_number = not isinstance(value, str)
     st.session_state[key] = value if is_number else low
     if rule["type"] == "integer":
-        st.number_input(label, low, rule["maximum"], step=1, disabled=not is_number, **common)
+        then = partial(_change, name)
+        whole_number(label, low, rule["maximum"], key=key, then=then, disabled=not is_number)
     else:  # a share of 1
         st.slider(label, float(low), rule["exclusiveMaximum"] - 0.01, step=0.01, format="percent", **common)
     for word in words:
