@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,14 @@ def every_text_is_there() -> Iterator[None]:
     text.missing.clear()
     yield
     assert not text.missing, "keys without a text, or texts with a slot that nobody fills"
+
+
+@pytest.fixture(autouse=True)
+def our_own_main() -> Iterator[None]:
+    """A page that is run becomes `__main__`, which every process that a later test spawns would run as well."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")
