@@ -21,7 +21,7 @@ from core.models.model import offered, open_model
 from tests.browser import ROOT
 from tests.real_data import REAL_DATA, with_mnist
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, CONTRIBUTING = ((ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING"))
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
 STARTERS = sorted({Path(file).parts[1] for file in TRACKED if re.fullmatch(r"models_store/[^/]+/spec\.json", file)})
 
@@ -79,10 +79,19 @@ def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, 
 def test_the_readmes_two_commands_do_all_the_set_up_in_one_line_each():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     tests = "python -m pytest -n 2 --dist loadfile"
-    set_up = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/"
-    assert lines == [f"{set_up}streamlit run app.py", f"{set_up}{tests}"]
-    windows = re.findall(r"py -m venv[^`\n]*", README)
+    set_up = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/"
+    cpu_build = "python3 -m venv .venv && .venv/bin/pip install torch torchvision --index-url"
+    assert [line for line in lines if not line.startswith(cpu_build)] == [
+        f"{set_up}streamlit run app.py",
+        f"{set_up}{tests}",
+    ]
+    assert len(lines) == 3
+    windows = re.findall(r"py -m venv[^`\n]*", README + CONTRIBUTING)
     assert [line.rsplit("\\", 1)[-1] for line in windows] == ["streamlit run app.py", tests]
+
+
+def test_the_readme_is_read_in_a_few_minutes():
+    assert len(README.partition("\n|")[0].split()) < 1_200
 
 
 def test_ci_calls_the_readmes_test_command():
