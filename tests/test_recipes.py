@@ -284,7 +284,9 @@ def test_the_table_and_the_last_line_of_every_recipe_and_variant_say_what_was_me
     for row, line in zip(shown, lines, strict=True):
         for figure in ("parameters", "trainable_parameters"):
             if reported := RECIPES[row.recipe].figures.get(figure):
-                assert f": reported {reported}," in _said(row)[1], "whole, even in millions"
+                assert f": reported {words.number(reported, language='en')}," in _said(row)[1], (
+                    "whole, even in millions"
+                )
         selected = bool(accuracies) and row.recipe.startswith("001") and row.variant == "faithful"
         assert (words.text("en", "test_use.mark", accuracy="") in line) == selected
 
