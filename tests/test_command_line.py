@@ -692,7 +692,7 @@ def test_the_other_commands_speak_portuguese_too(shell, trained, pictures, tmp_p
     assert re.fullmatch(r".*one\.png: Um \(0,\d{4}\)", answer)
     assert any(line.split()[-1] == "Três" for line in said("evaluate", name))
     (log,) = said("tensorboard", name, "--out", str(tmp_path))
-    assert log.startswith(f"{tmp_path / name}: para ver: ")
+    assert log.startswith(f"gravado em {tmp_path / name}; para ver: ")
     assert said("data", "get", "mnist-5k") == ["mnist-5k: pronto"]
     (measured,) = said("estimate", *flags(data="tiny", split="official", architecture="mlp"))
     assert re.fullmatch(r"cerca de \S+ s por época, .* ao todo \(medido em \d+ passos em cpu, 1 thread; .*\)", measured)

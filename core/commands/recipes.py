@@ -33,13 +33,16 @@ def recipes(options: argparse.Namespace) -> int:
             "assumed": one.assumed,
         }
         facts["errata"] = [{"figure": figure, "text": text(FALLBACK, key)} for figure, key in one.errata]
-        reported = decimals(one.figures.get("accuracy"))
-        say(options, facts, f"{name:20} {one.values['data']:20} {t(f'recipe.{name}.title'):38} {reported}".rstrip())
+        say(options, facts, _line(name, one.values["data"], decimals(one.figures.get("accuracy"))))
     for name, search in SEARCHES.items():
         facts = {"name": name, "title": text(FALLBACK, f"recipe.{name}.title"), "variants": VARIANTS}
         facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
-        say(options, facts, f"{name:20} {'bloodmnist':20} {t(f'recipe.{name}.title')}")
+        say(options, facts, _line(name, "bloodmnist"))
     return 0
+
+
+def _line(name: str, data: str, reported: str = "") -> str:
+    return f"{name:20} {data:20} {t(f'recipe.{name}.title'):38} {reported}".rstrip()
 
 
 def _repeat(options: argparse.Namespace) -> int:
@@ -143,7 +146,7 @@ def _said(row: Row) -> tuple[dict[str, Any], str]:
 
 
 def _figure(name: str, reported: float, measured: float | None) -> str:
-    found = t("cli.none") if measured is None else number(measured)
+    found = t("cli.none") if measured is None else measured
     return t("cli.figure", figure=t(f"figure.{name}"), reported=reported, measured=found)
 
 
