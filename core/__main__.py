@@ -25,7 +25,7 @@ from core.spec import RunSpec, allowed
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; returns the exit code."""
     settings.wait_passively()
-    argparse._ = argparse_text  # pyright: ignore[reportAttributeAccessIssue] -- it has no other place for its texts
+    argparse._ = argparse_text  # pyright: ignore[reportAttributeAccessIssue] -- where it looks its texts up
     parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
     if not given:

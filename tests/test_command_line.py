@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
-from core.commands.terminal import _ARGPARSE
+from core.commands import terminal
 from core.events import Started, Step, from_line
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
@@ -572,6 +572,27 @@ FLAGS = ("python -m core", "-h, --help", "[-h]", "--json", "--variant", "--seeds
 ACTIONS = ("{list,get}", "{list,run,table}")
 
 
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LC_ALL": "pt_BR.UTF-8", "LANG": "en_US.UTF-8"}, "pt_BR"),
+        ({"LC_MESSAGES": "pt_PT.UTF-8", "LANG": "en_US.UTF-8"}, "pt_BR"),
+        ({"LANG": "pt_BR"}, "pt_BR"),
+        ({"LC_ALL": "", "LANG": "pt_BR@euro"}, "pt_BR"),
+        ({"LANG": "Portuguese_Brazil.1252"}, "pt_BR"),
+        ({"LC_ALL": "C", "LANG": "pt_BR.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+    ],
+    ids=str,
+)
+def test_the_variables_of_a_terminal_name_its_language(monkeypatch, variables, language):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.language() == language
+
+
 def close_up(words):
     """The words without the spaces and line ends between them, which the width of a terminal decides."""
     return "".join(words.split())
@@ -643,7 +664,7 @@ def test_a_wrong_word_is_said_in_the_terminals_language(shell, arguments, keys, 
 
 def test_argparse_still_says_what_we_have_words_for():
     source = re.sub(r"'\s+'", "", inspect.getsource(argparse))
-    assert not [english for english in _ARGPARSE if english not in source]
+    assert not [english for english in terminal._ARGPARSE if english not in source]
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ def language() -> str:
     """The language of the terminal; its variables name it even where the system lacks that language."""
     named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
     try:
-        tag = (named or locale.getlocale()[0] or "").partition(".")[0]
+        tag = locale.normalize(named or locale.getlocale()[0] or "")  # Windows calls pt_BR Portuguese_Brazil
     except ValueError:
-        tag = None
-    return words.closest(tag) or words.FALLBACK
+        tag = ""
+    return words.closest(tag.partition(".")[0]) or words.FALLBACK
 
 
 def t(key: str, **slots: object) -> str:
