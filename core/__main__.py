@@ -1,7 +1,8 @@
 """`python -m core`: the same work without a browser, for scripts, servers and tests.
 
-With `--json` every line printed is one JSON object. Exit code 0 only when it did what was asked; otherwise one sentence
-on standard error says why.
+It speaks the language of the terminal, see `core.commands.terminal`. With `--json` every line printed is one JSON
+object, the same in every language. Exit code 0 only when it did what was asked; otherwise one sentence on standard
+error says why.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core import settings
 from core.commands import data, recipes, runs, training
-from core.commands.terminal import BROKEN_OFF, mute, sentence
+from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
 from core.refusal import Refusal
@@ -24,6 +25,7 @@ from core.spec import RunSpec, allowed
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; returns the exit code."""
     settings.wait_passively()
+    argparse._ = argparse_text  # pyright: ignore[reportAttributeAccessIssue] -- where it looks its texts up
     parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
     if not given:
@@ -33,13 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options)
     except Refusal as refusal:
-        print(sentence(refusal.key, refusal.slots), file=sys.stderr)
+        print(t(refusal.key, **refusal.slots), file=sys.stderr)
         return 1
     except BrokenPipeError:
         mute()
         return 1
     except OSError as error:
-        print(sentence("error.unexpected", {"reason": str(error)}), file=sys.stderr)
+        print(t("error.unexpected", reason=str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return BROKEN_OFF
@@ -52,48 +54,74 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m core", description="Bancada without a browser.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = _Parser(prog="python -m core", description=_help("about"))
+    commands = parser.add_subparsers(required=True, metavar=t("cli.slot.command"))
 
     def command(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
-        made.add_argument("--json", action="store_true", help="print one JSON object a line")
+        made = commands.add_parser(name, help=_help(name), description=_help(name))
+        made.add_argument("--json", action="store_true", help=_help("json"))
         made.set_defaults(command=function)
         return made
 
     made = command("data", data.data)
-    made.add_argument("action", nargs="?", choices=["list", "get"], default="list")
-    made.add_argument("name", nargs="?", help="the data set to fetch")
+    _add_action(made, "list", "get", says=_help("data_action"))
+    _add(made, "name", slot="name", says=_help("data_name"), nargs="?")
     for made in (command("train", training.train), command("estimate", training.estimate)):
         for name in RunSpec.model_fields:
             flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
-            made.add_argument(*flags, dest=name, metavar="VALUE", help=allowed(name).replace("%", "%%"))
+            _add(made, *flags, slot="value", says=_field(name), dest=name)
     made = command("recipes", recipes.recipes)
-    made.add_argument("action", nargs="?", choices=["list", "run", "table"], default="list")
-    made.add_argument("name", nargs="?", help="the recipe to run")
-    made.add_argument("--variant", default=VARIANTS[0], metavar="VALUE", help=" | ".join(VARIANTS))
-    made.add_argument("--seed", metavar="VALUE", help=allowed("seed"))
-    made.add_argument("--seeds", type=int, default=1, metavar="COUNT", help="run so many seeds, from --seed on")
-    made.add_argument("--data", metavar="NAME", help="run it on other data, which makes it not comparable")
-    made.add_argument("--weights-from", metavar="RUN", help="take the first layers of 002-e from this run")
-    made.add_argument(
-        "--store-results",
-        nargs="?",
-        type=Path,
-        const=RESULTS,
-        metavar="FILE",
-        help="keep what was measured (not of the variant short) beside the recipes or in FILE; with `table`: read FILE",
-    )
-    command("work", training.work).add_argument("folder", help="a run's folder, its name, or its name's last part")
+    _add_action(made, "list", "run", "table", says=_help("recipes_action"))
+    _add(made, "name", slot="name", says=_help("recipes_name"), nargs="?")
+    _add(made, "--variant", slot="value", says=_help("variant", values=" | ".join(VARIANTS)), default=VARIANTS[0])
+    _add(made, "--seed", slot="value", says=_field("seed"))
+    _add(made, "--seeds", slot="count", says=_help("seeds"), type=int, default=1)
+    _add(made, "--data", slot="name", says=_help("other_data"))
+    _add(made, "--weights-from", slot="run", says=_help("weights_from"))
+    _add(made, "--store-results", slot="file", says=_help("store_results"), nargs="?", type=Path, const=RESULTS)
+    _add(command("work", training.work), "folder", slot="run", says=_help("folder"))
     command("runs", runs.list_runs)
-    command("evaluate", runs.evaluate).add_argument("run", help="a run's name, or its last part")
+    made = command("label", runs.label)
+    _add(made, "run", slot="run", says=_help("run"))
+    for name in ("owner", "study", "trial", "note"):
+        _add(made, f"--{name}", slot="value", says=_help(name))
+    _add(made, "--tags", slot="name", says=_help("tags"), nargs="*")
+    _add(command("evaluate", runs.evaluate), "run", slot="run", says=_help("run"))
     made = command("tensorboard", runs.tensorboard)
-    made.add_argument("run", help="a run's name, or its last part")
-    made.add_argument("--out", type=Path, default=Path("tensorboard"), metavar="FOLDER", help="default: tensorboard")
+    _add(made, "run", slot="run", says=_help("run"))
+    folder = Path("tensorboard")
+    _add(made, "--out", slot="folder", says=_help("out", folder=folder), type=Path, default=folder)
     made = command("predict", runs.predict)
-    made.add_argument("run", help="a run's name, or its last part")
-    made.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, WEBP or BMP files")
+    _add(made, "run", slot="run", says=_help("run"))
+    _add(made, "images", slot="image", says=_help("images"), nargs="+")
     return parser
+
+
+def _add(made: argparse.ArgumentParser, *flags: str, slot: str, says: str, **more: Any) -> None:
+    """Add an argument: what stands for its value in the help, and what the help says of it."""
+    made.add_argument(*flags, metavar=t(f"cli.slot.{slot}"), help=says, **more)
+
+
+def _add_action(made: argparse.ArgumentParser, *actions: str, says: str) -> None:
+    """Add what a command is to do, the first of the actions unless another one is named."""
+    shown = f"{{{','.join(actions)}}}"
+    made.add_argument("action", nargs="?", choices=actions, default=actions[0], metavar=shown, help=says)
+
+
+def _help(name: str, **slots: object) -> str:
+    return _literal(t(f"cli.help.{name}", **slots))
+
+
+def _field(name: str) -> str:
+    """The sentence of a field of the spec, the values that it takes and their unit."""
+    extra: Any = RunSpec.model_fields[name].json_schema_extra
+    unit = " " + t(f"unit.{extra['unit']}") if extra["unit"] else ""
+    values = "" if allowed(name) == "string" else f" ({allowed(name)}{unit})"
+    return _literal(t(f"spec.{name}.help") + values)
+
+
+def _literal(words: str) -> str:
+    return words.replace("%", "%%")  # argparse fills slots of its own
 
 
 if __name__ == "__main__":

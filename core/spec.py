@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -16,6 +16,7 @@ from core.events import TestUse
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import MOST_LAYERS, Layers, Row, parse, table
 from core.refusal import Refusal
+from core.words import read_number
 
 CUSTOM = "custom"  # the architecture's name when somebody wrote the layers
 TAKEN = ("first_layers", ("joint", "frozen"))  # where layers are taken over from another run
@@ -194,3 +195,20 @@ def _fields() -> dict[str, Any]:
 def default(name: str) -> Any:
     """A field's default; None where that means: not used."""
     return RunSpec.model_fields[name].default
+
+
+def is_number(name: str) -> bool:
+    """Whether a field takes numbers."""
+    annotation = RunSpec.model_fields[name].annotation
+    return bool({int, float} & {annotation, *get_args(annotation)})
+
+
+def read_field(name: str, written: str, language: str) -> int | float | str:
+    """A field's value as a person of the language has written it; what is no number is left for `checked` to refuse."""
+    if not is_number(name):
+        return written
+    try:
+        read = read_number(written, language=language)
+    except ValueError:
+        return written
+    return int(read) if abs(read) < 10**15 and read == int(read) else float(read)

@@ -67,6 +67,12 @@ def shared_cache(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(autouse=True)
+def english_terminal(monkeypatch) -> None:
+    """The command line speaks English, whatever the language of the machine."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
 @pytest.fixture
 def home(tmp_path, tiny_data, monkeypatch) -> Path:
     """The store of one test; data and cache are of the tests, too."""

@@ -1,7 +1,15 @@
-"""`python -m core` in processes of its own: what it prints, what it leaves behind, how it says what it cannot do."""
+"""`python -m core`: what it prints, in either language, what it leaves behind, how it says what it cannot do.
 
+Most is done in this process; a process of its own has what needs one: signals, streams, proxies, what is imported.
+"""
+
+import argparse
+import contextlib
+import inspect
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,11 +22,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.__main__ import main
+from core.commands import terminal
 from core.events import Started, Step, from_line
-from core.recipes import PUBLISHED, RECIPES
+from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
-from core.spec import RunSpec
+from core.spec import RunSpec, allowed
 from core.store import Run, create
+from core.words import text, words
 from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,11 +65,27 @@ class Shell:
             encoding="utf-8",
         )
 
-    def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
-        """The exit code and what came on standard output and standard error."""
+    def run_apart(self, *arguments: str, **more: str) -> tuple[int, str, str]:
+        """As `run`, in a process of its own."""
         process = self.start(*arguments, **more)
         output, error = process.communicate(timeout=60)
         return process.returncode, output, error
+
+    def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
+        """The exit code and what came on standard output and standard error."""
+        output, error = io.StringIO(), io.StringIO()
+        with (
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(error),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            for name, value in self.environment(**more).items():
+                patch.setenv(name, value)
+            try:
+                code = main(arguments)
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return code, output.getvalue(), error.getvalue()
 
     def json(self, *arguments: str) -> list[dict]:
         code, output, error = self.run(*arguments, "--json")
@@ -243,9 +270,9 @@ def test_a_recipe_is_run_with_its_verdict_last_and_its_results_kept_in_a_table(s
     first, line, *others = output.splitlines()
     assert line == "|---|---|---|---:|---:|---:|---:|---|"
     assert {row.count("|") for row in (first, *others)} == {9}
-    assert any(
-        f"| mnist-5k | 0.9741 | {mean:.4f} | 2 | {mean - 0.9741:+.4f} | não comparável |" in row for row in others
-    )
+    assert first == "| receita | variante | dados | relatado | medido | sementes | diferença | veredito |"
+    figures = f"0.9741 | {mean:.4f} | 2 | {mean - 0.9741:+.4f}".replace(".", ",")
+    assert any(f"| mnist-5k | {figures} | não comparável |" in row for row in others)
 
 
 def test_a_figure_that_was_selected_on_test_says_so(shell):
@@ -268,11 +295,14 @@ def test_recipes_say_their_specs(shell):
     assert specs == {name: dict(one.values) for name, one in RECIPES.items()}
 
 
+UNLABELLED = {"owner": "", "study": "", "trial": None, "note": "", "tags": []}
+
+
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
     wanted |= {"recipe": None, "variant": None}
-    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once"}
+    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once", "label": UNLABELLED}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
@@ -392,7 +422,7 @@ def test_data_that_are_here_need_not_be_fetched(shell):
 
 def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
     nowhere = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "HTTP", "HTTPS")}
-    code, _, error = shell.run("data", "get", "mnist", BANCADA_DATA=str(tmp_path), **nowhere)
+    code, _, error = shell.run_apart("data", "get", "mnist", BANCADA_DATA=str(tmp_path), **nowhere)
     assert code == 1
     assert "network or the server is away" in one_sentence(error)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -501,6 +531,18 @@ def test_help_names_every_field_with_its_bounds(shell):
     assert "lenet" in output
 
 
+LIGHT = """
+import contextlib, json, sys
+from core.__main__ import main
+
+heavy = {"torch", "torchvision", "sklearn", "medmnist", "streamlit", "pandas"}
+for command in json.loads(sys.argv[1]):
+    with contextlib.suppress(SystemExit):
+        main(command)
+    assert not heavy & set(sys.modules), command
+"""
+
+
 def test_what_needs_no_torch_starts_at_once(shell):
     def seconds(*command):
         began = time.perf_counter()
@@ -509,7 +551,203 @@ def test_what_needs_no_torch_starts_at_once(shell):
 
     base = min(seconds("-c", "import pydantic, numpy") for _ in range(3))
     assert min(seconds("-m", "core", "runs") for _ in range(3)) < max(1.0, 10 * base)
-    told = "import sys; from core.__main__ import main; main(sys.argv[1:]); assert not heavy & set(sys.modules)"
-    heavy = "heavy = {'torch', 'torchvision', 'sklearn', 'medmnist', 'streamlit', 'pandas'}\n"
-    for command in (["runs"], ["data"], ["evaluate", "none"], ["train", "--epochs", "0"]):
-        seconds("-c", heavy + told, *command)
+    commands = (["runs"], ["data"], ["evaluate", "none"], ["train", "--epochs", "0"], ["train", "--help"])
+    seconds("-c", LIGHT, json.dumps(commands))
+
+
+def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
+    code, output, error = shell.run_apart("data", LC_ALL="pt_BR.UTF-8")
+    assert (code, error) == (0, "")
+    assert "mnist-5k             pronto" in output.splitlines()
+    code, output, error = shell.run_apart("evaluate", "nenhum", LC_ALL="pt_BR.UTF-8")
+    assert (code, output) == (1, "")
+    assert one_sentence(error).startswith("Não há")
+    code, output, error = shell.run_apart("trane")
+    assert (code, output) == (2, "")
+    assert "trane" in one_sentence(error)
+
+
+# --- the language of the terminal -------------------------------------------------------------------------------------
+
+LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
+NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label", "evaluate", "tensorboard", "predict")
+FLAGS = ("python -m core", "-h, --help", "[-h]", "--json", "--variant", "--seeds", "--store-results", "--out", *NOTED)
+ACTIONS = ("{list,get}", "{list,run,table}")
+
+
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LC_ALL": "pt_BR.UTF-8", "LANG": "en_US.UTF-8"}, "pt_BR"),
+        ({"LC_MESSAGES": "pt_PT.UTF-8", "LANG": "en_US.UTF-8"}, "pt_BR"),
+        ({"LANG": "pt_BR"}, "pt_BR"),
+        ({"LC_ALL": "", "LANG": "pt_BR@euro"}, "pt_BR"),
+        ({"LANG": "Portuguese_Brazil.1252"}, "pt_BR"),
+        ({"LC_ALL": "C", "LANG": "pt_BR.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+    ],
+    ids=str,
+)
+def test_the_variables_of_a_terminal_name_its_language(monkeypatch, variables, language):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.language() == language
+
+
+def close_up(words):
+    """The words without the spaces and line ends between them, which the width of a terminal decides."""
+    return "".join(words.split())
+
+
+def help_texts(language):
+    """All that a help can say in a language: by key, close up."""
+    slots = {"values": " | ".join(VARIANTS), "folder": "tensorboard"}
+    said = r"cli\.(help|slot)\.\w+|cli\.argparse\.(usage|options|arguments|help)|spec\.\w+\.help"
+    return {key: close_up(text(language, key, **slots)) for key in words(language) if re.fullmatch(said, key)}
+
+
+def field_values(language, name):
+    unit = RunSpec.model_fields[name].json_schema_extra["unit"]
+    return f"({allowed(name)} {text(language, f'unit.{unit}') if unit else ''})"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_word_of_a_help_is_of_the_terminals_language(shell, command, language):
+    code, output, error = shell.run(*filter(None, [command]), "--help", LC_ALL=LANGUAGES[language])
+    assert (code, error) == (0, "")
+    own, rest = help_texts(language), close_up(output)
+    headings = ["usage", "options", "help"] + ([] if command in ("train", "estimate", "runs") else ["arguments"])
+    told = [*(f"cli.argparse.{name}" for name in headings), f"cli.help.{command or 'about'}"]
+    told += [f"cli.help.{name}" for name in COMMANDS if not command]
+    fields = RunSpec.model_fields if command in ("train", "estimate") else ["seed"] if command == "recipes" else []
+    told += [f"spec.{name}.help" for name in fields]
+    assert not [key for key in told if own[key] not in rest]
+    values = [close_up(field_values(language, name)) for name in fields if allowed(name) != "string"]
+    assert not [one for one in values if one not in rest]
+    flags = [f"--{form}" for name in RunSpec.model_fields for form in (name, name.replace("_", "-"))]
+    pieces = {*own.values(), *values, *map(close_up, (*FLAGS, *ACTIONS, *flags)), *([] if command else COMMANDS)}
+    for piece in (f"python-mcore{command}", *sorted(pieces, key=len, reverse=True)):
+        rest = rest.replace(piece, " ")
+    assert not re.search(r"[^\W\d_]", rest), "words of no locale"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("arguments", "keys", "given"),
+    [
+        (["trane"], ["argument", "choice"], "“trane”"),
+        (["data", "put"], ["argument", "choice"], "{list,get}: "),
+        (["train", "--epoch-count", "3"], ["unrecognized"], "--epoch-count 3"),
+        (["runs", "one"], ["unrecognized"], "one"),
+        (["train", "--epochs"], ["argument", "one_expected"], "--epochs"),
+        (["train", "--seed", "--json"], ["argument", "one_expected"], "--seed"),
+        (["evaluate"], ["required"], {"en": "RUN", "pt_BR": "EXECUÇÃO"}),
+        (["predict", "run"], ["required"], {"en": "IMAGE", "pt_BR": "IMAGEM"}),
+        (["recipes", "run", "--seeds", "many"], ["argument", "value"], "“many”"),
+        (["train", "--l", "3"], ["ambiguous"], "--layers, --layers-taken"),
+        (["runs", "--json=3"], ["argument", "not_expected"], "“3”"),
+        (["recipes", "--json", "--json=no"], ["argument", "not_expected"], "“no”"),
+    ],
+    ids=str,
+)
+def test_a_wrong_word_is_said_in_the_terminals_language(shell, arguments, keys, given, language):
+    code, output, error = shell.run(*arguments, LC_ALL=LANGUAGES[language])
+    assert (code, output) == (2, "")
+    said = one_sentence(error)
+    assert (given if isinstance(given, str) else given[language]) in said
+    for key in keys:
+        parts = {tag: re.split(r"{\w+}", words(tag)[f"cli.argparse.{key}"]) for tag in LANGUAGES}
+        assert all(part in said for part in parts[language])
+        (other,) = LANGUAGES.keys() - {language}
+        assert parts[other] == parts[language] or not all(part in said for part in parts[other])
+
+
+def test_argparse_still_says_what_we_have_words_for():
+    source = re.sub(r"'\s+'", "", inspect.getsource(argparse))
+    assert not [english for english in terminal._ARGPARSE if english not in source]
+
+
+@pytest.mark.parametrize(
+    "command", [["runs"], ["data"], ["recipes"], ["recipes", "table"], ["evaluate"], ["predict"]], ids=" ".join
+)
+def test_json_is_the_same_in_every_language(shell, trained, pictures, command):
+    command = command + ([trained[-1]["run"]] if command[0] in ("evaluate", "predict") else [])
+    command += pictures.values() if command[0] == "predict" else []
+    (_, english, _), (_, portuguese, _) = (shell.run(*command, "--json", LC_ALL=LANGUAGES[tag]) for tag in LANGUAGES)
+    assert english
+    assert english == portuguese
+
+
+def test_a_training_is_told_in_portuguese_with_decimal_commas(shell):
+    fields = flags(data="tiny", split="test", epochs=2, architecture="mlp")
+    code, output, error = shell.run("train", *fields, LC_ALL="pt_BR.UTF-8")
+    assert (code, error) == (0, "")
+    started, *epochs, report = output.splitlines()
+    name, _, rest = started.partition(": ")
+    images = "70 de treino, 30 de validação, 30 de teste"
+    assert rest == f"imagens: {images}; 100.996 parâmetros; cpu, 1 thread, float32"
+    figure = r"\d,\d{4}"
+    for epoch, line in enumerate(epochs, start=1):
+        losses = f"perda de treino {figure}; perda de validação {figure}"
+        assert re.fullmatch(f"época {epoch}: {losses}; acurácia de validação {figure}; \\d+,\\d s até agora", line)
+    ends = rf"\(intervalo de 95%: {figure} a {figure}; n = 30\)"
+    assert re.fullmatch(f"acurácia de teste {figure} {ends}; selecionado no teste", report)
+
+    code, output, error = shell.run("evaluate", name, LC_ALL="pt_BR.UTF-8")
+    assert (code, error) == (0, "")
+    first, headings, *rows = output.splitlines()
+    assert re.fullmatch(f"{name}: acurácia {figure}; acurácia balanceada {figure}; n = 30; selecionado no teste", first)
+    assert headings.split() == ["precisão", "revocação", "f1", "imagens", "classe"]
+    assert all(re.fullmatch(rf" *({figure}|–) +{figure} +{figure} +\d+  \w.*", row) for row in rows[:4])
+    assert rows[4] == "matriz de confusão, uma linha para cada classe verdadeira:"
+    (row,) = [row for row in shell.run("runs", LC_ALL="pt_BR.UTF-8")[1].splitlines() if name in row]
+    assert re.fullmatch(rf"{name} +concluída +{figure}  selecionado no teste", row)
+
+
+def test_the_other_commands_speak_portuguese_too(shell, trained, pictures, tmp_path):
+    def said(*arguments):
+        return shell.run(*arguments, LC_ALL="pt_BR.UTF-8")[1].splitlines()
+
+    name = trained[-1]["run"]
+    (answer,) = said("predict", name, pictures["one"])
+    assert re.fullmatch(r".*one\.png: Um \(0,\d{4}\)", answer)
+    assert any(line.split()[-1] == "Três" for line in said("evaluate", name))
+    (log,) = said("tensorboard", name, "--out", str(tmp_path))
+    assert log.startswith(f"gravado em {tmp_path / name}; para ver: ")
+    assert said("data", "get", "mnist-5k") == ["mnist-5k: pronto"]
+    (measured,) = said("estimate", *flags(data="tiny", split="official", architecture="mlp"))
+    assert re.fullmatch(r"cerca de \S+ s por época, .* ao todo \(medido em \d+ passos em cpu, 1 thread; .*\)", measured)
+    assert [line for line in said("recipes") if line.endswith("MLP 128, sigmoide, SGD                 0,9157")]
+
+
+# --- what is noted about a run ----------------------------------------------------------------------------------------
+
+
+def test_something_is_noted_about_a_run_and_shown_in_the_list_of_runs(shell, trained):
+    run = trained[-1]["run"]
+    code, output, _ = shell.run("label", run, "--owner", "Ana", "--trial", "3", "--tags", "first", "quick", "--json")
+    assert code == 0
+    noted = {"owner": "Ana", "study": "", "trial": 3, "note": "", "tags": ["first", "quick"]}
+    assert json.loads(output) == {"run": run, **noted}
+    _, output, _ = shell.run("runs", "--json")
+    assert [line["label"] for line in map(json.loads, output.splitlines()) if line["run"] == run] == [noted]
+    assert shell.run("label", run)[1].splitlines() == [run, "owner: Ana", "trial: 3", "tags: first, quick"]
+    _, output, _ = shell.run("label", run, LC_ALL="pt_BR.UTF-8")
+    assert output.splitlines() == [run, "dono: Ana", "número: 3", "etiquetas: first, quick"]
+    code, _, error = shell.run("label", run, "--trial", "many")
+    assert (code, len(error.splitlines())) == (1, 1)
+    assert "many" in error
+    assert shell.run("label", run, "--owner", "", "--trial", "none", "--tags")[1].splitlines() == [run]
+
+
+def test_numbers_of_a_spec_are_read_as_the_terminals_language_writes_them(shell):
+    for written, language in (("1,000", "C.UTF-8"), ("1.000", "pt_BR.UTF-8"), ("1000", "pt_BR.UTF-8")):
+        code, _, error = shell.run("train", "--epochs", written, "--batch-size", "0", LC_ALL=language)
+        assert (code, "batch_size" in error) == (1, True), "the epochs are no fault"
+    for language in ("C.UTF-8", "pt_BR.UTF-8"):
+        code, _, error = shell.run("train", "--learning-rate", "0,002", "--epochs", "12,5", LC_ALL=language)
+        assert (code, "epochs" in error, "12" in error) == (1, True, True)

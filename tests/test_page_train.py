@@ -63,7 +63,7 @@ def test_a_spec_in_the_link_fills_the_form(frame):
     ("language", "name", "written", "meant"),
     [
         ("en", "epochs", "1,000", "1000"),
-        ("en", "learning_rate", "1,000", "1000.0"),
+        ("en", "learning_rate", "1,000", "1000"),
         ("en", "learning_rate", "0,002", "0.002"),
         ("en", "time_limit", "1,200.5", "1200.5"),
         ("pt_BR", "epochs", "1.000", "1000"),

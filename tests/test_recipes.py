@@ -283,9 +283,18 @@ def test_the_table_and_the_last_line_of_every_recipe_and_variant_say_what_was_me
     for row, line in zip(shown, lines, strict=True):
         for figure in ("parameters", "trainable_parameters"):
             if reported := RECIPES[row.recipe].figures.get(figure):
-                assert f": reported {reported}," in _said(row)[1], "whole, even in millions"
+                assert f": reported {words.number(reported, language='en')}," in _said(row)[1], (
+                    "whole, even in millions"
+                )
         selected = bool(accuracies) and row.recipe.startswith("001") and row.variant == "faithful"
         assert (words.text("en", "test_use.mark", accuracy="") in line) == selected
+
+
+def test_a_verdict_is_said_in_the_terminals_language(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "pt_BR.UTF-8")
+    *figures, last = _said(Row("003-b", "faithful", "mnist", (result("003-b", accuracy=0.975),)))[1].splitlines()
+    assert figures[0] == "Acurácia: relatado 0,099; medido 0,975"
+    assert last == "003-b, faithful: relatado 0,0990; medido 0,9750; diferença +0,8760; sementes 1: impossível"
 
 
 def test_a_file_that_holds_no_results_is_refused_and_left_as_it_is(tmp_path, capsys):

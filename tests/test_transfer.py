@@ -120,7 +120,7 @@ def test_002_e_trains_a_new_head_on_the_frozen_convolution_of_a_trained_002_d(bl
     assert main(recipe) == 0
     said = capsys.readouterr().out
     run = next(run for run in store.runs() if run.spec.taken)
-    assert "539912 parameters, 15616 of them frozen" in said
+    assert "539,912 parameters, 15,616 of them frozen" in said
     assert f"frozen weights unchanged: sha256 {report_of(run).frozen_before} before" in said
     assert run.spec.weights_from == newest.name
 

@@ -13,7 +13,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Layers, parse
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, checked, default, only_if
+from core.spec import CUSTOM, RunSpec, checked, default, is_number, only_if, read_field
 from core.words import number_marks, read_number
 from ui import server
 from ui.choice import data_name, run_label
@@ -98,7 +98,7 @@ def _leave_recipe() -> None:
 
 def _shown(name: str, value: Any) -> Any:
     """A field's value as its widget holds it: a number as text, with the decimal mark of the reader's language."""
-    if not _is_number(name):
+    if not is_number(name):
         return value
     return "" if value is None else f"{value:.12g}".replace(".", number_marks(language())["decimal"])
 
@@ -167,11 +167,7 @@ def _number(name: str, label: str, start: float | None, common: dict[str, Any]) 
     written = (st.text_input(label, value=_shown(name, start), placeholder=hint, **common) or "").strip()
     if not written and default(name) is None:
         return None
-    try:
-        read = read_number(written, language=language())
-    except ValueError:
-        return written  # the spec says what is wrong with it
-    return int(read) if _is_whole(name) and read == int(read) else float(read)
+    return read_field(name, written, language())
 
 
 def _rewrite_numbers() -> None:
@@ -182,23 +178,9 @@ def _rewrite_numbers() -> None:
         return
     for name in RunSpec.model_fields:
         written = st.session_state.get(name)
-        if _is_number(name) and isinstance(written, str):
+        if is_number(name) and isinstance(written, str):
             with contextlib.suppress(ValueError):
                 st.session_state[name] = _shown(name, float(read_number(written, language=before)))
-
-
-def _is_whole(name: str) -> bool:
-    return int in _types(name)
-
-
-def _is_number(name: str) -> bool:
-    return bool({int, float} & _types(name))
-
-
-def _types(name: str) -> set[Any]:
-    """The types that a field takes."""
-    annotation = RunSpec.model_fields[name].annotation
-    return {annotation, *get_args(annotation)}
 
 
 def _start(name: str) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from core.commands.terminal import say, sentence
+from core.commands.terminal import language, say, t
 from core.datasets import DATASETS, dataset, datasets
 from core.refusal import Refusal
+from core.words import FALLBACK, percent, text
 
 
 def data(options: argparse.Namespace) -> int:
@@ -17,12 +18,12 @@ def data(options: argparse.Namespace) -> int:
         return _fetch(options)
     for name, one in datasets().items():
         state, why = one.state()
-        reason = sentence(why, {"name": name}) if why else ""
-        title = sentence(f"dataset.{name}", {}) if name in DATASETS else name
-        licence = one.licence.format(not_stated=sentence("data.not_stated", {}))
-        facts = {"name": name, "title": title, "state": state, "why": reason, "shape": one.shape}
-        facts |= {"counts": dict(one.counts), "source": one.source, "licence": licence}
-        say(options, facts, f"{name:20} {state:10} {reason}")
+        title = text(FALLBACK, f"dataset.{name}") if name in DATASETS else name
+        facts = {"name": name, "title": title, "state": state, "why": text(FALLBACK, why, name=name) if why else ""}
+        licence = one.licence.format(not_stated=text(FALLBACK, "data.not_stated"))
+        facts |= {"shape": one.shape, "counts": dict(one.counts), "source": one.source, "licence": licence}
+        reason = t(why, name=name) if why else ""
+        say(options, facts, f"{name:20} {t(f'cli.state.{state}'):10} {reason}".rstrip())
     return 0
 
 
@@ -31,13 +32,14 @@ def _fetch(options: argparse.Namespace) -> int:
     shown = [-1]
 
     def progress(done: int, total: int) -> None:
-        percent = 100 * done // total if total else 0
-        if percent > shown[0]:
-            shown[0] = percent
-            say(options, {"name": one.name, "done": done, "total": total}, f"{one.name}: {percent} %")
+        hundredths = 100 * done // total if total else 0
+        if hundredths > shown[0]:
+            shown[0] = hundredths
+            words = f"{one.name}: {percent(hundredths / 100, 0, language=language())}"
+            say(options, {"name": one.name, "done": done, "total": total}, words)
 
     if one.state()[0] != "ready":
         one.fetch(progress)
     one.load()
-    say(options, {"name": one.name, "state": "ready"}, f"{one.name}: ready")
+    say(options, {"name": one.name, "state": "ready"}, f"{one.name}: {t('cli.state.ready')}")
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import store
-from core.commands.terminal import say, sentence
+from core.commands.terminal import decimals, number, say, t
 from core.commands.training import check_ready, given, new_run, work_at
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
@@ -15,6 +15,7 @@ from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, s
 from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
 from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
+from core.words import FALLBACK, text
 
 
 def recipes(options: argparse.Namespace) -> int:
@@ -24,21 +25,24 @@ def recipes(options: argparse.Namespace) -> int:
     if options.action == "table":
         return _table(options)
     for name, one in RECIPES.items():
-        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "spec": one.values}
+        facts = {"name": name, "title": text(FALLBACK, f"recipe.{name}.title"), "spec": one.values}
         facts |= {
             "variants": one.variants,
             "reported": dict(one.figures),
             "n": one.n if one.figures else None,
             "assumed": one.assumed,
         }
-        facts["errata"] = [{"figure": figure, "text": sentence(key, {})} for figure, key in one.errata]
-        reported = f"{one.figures['accuracy']:.4f}" if one.figures else ""
-        say(options, facts, f"{name:20} {one.values['data']:20} {facts['title']:38} {reported}".rstrip())
+        facts["errata"] = [{"figure": figure, "text": text(FALLBACK, key)} for figure, key in one.errata]
+        say(options, facts, _line(name, one.values["data"], decimals(one.figures.get("accuracy"))))
     for name, search in SEARCHES.items():
-        facts = {"name": name, "title": sentence(f"recipe.{name}.title", {}), "variants": VARIANTS}
+        facts = {"name": name, "title": text(FALLBACK, f"recipe.{name}.title"), "variants": VARIANTS}
         facts["reported"] = [{"stage": one.choice, "val_accuracy": list(one.reported.items())} for one in search.stages]
-        say(options, facts, f"{name:20} {'bloodmnist':20} {facts['title']}")
+        say(options, facts, _line(name, "bloodmnist"))
     return 0
+
+
+def _line(name: str, data: str, reported: str = "") -> str:
+    return f"{name:20} {data:20} {t(f'recipe.{name}.title'):38} {reported}".rstrip()
 
 
 def _repeat(options: argparse.Namespace) -> int:
@@ -87,27 +91,37 @@ def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell],
     for cell in stage:
         facts = {"recipe": options.name, "variant": options.variant, "stage": choice, "option": cell.option}
         facts |= {"reported": cell.reported, "measured": cell.measured, "winner": cell == best}
-        words = f"{choice} {cell.option}: reported {cell.reported:.4f}, measured {cell.measured:.4f}"
-        say(options, facts, words + (" <- the best" if cell == best else ""))
+        figures = {"reported": decimals(cell.reported), "measured": decimals(cell.measured)}
+        words = t("cli.option", choice=t(f"search.{choice}"), option=_option(cell.option), **figures)
+        say(options, facts, words + (f" <- {t('cli.best')}" if cell == best else ""))
+
+
+def _option(option: object) -> str:
+    """An option of a search: a number, a word, or filters with the side of their kernel."""
+    if isinstance(option, tuple):
+        filters, kernel = option
+        return f"{filters} @ {kernel} x {kernel}"
+    return number(option) if isinstance(option, int | float) else t(f"search.option_{option}")
 
 
 def _table(options: argparse.Namespace) -> int:
     columns = ("recipe", "variant", "data", "reported", "measured", "seeds", "delta", "verdict")
     if not options.json:
-        print("| " + " | ".join(columns) + " |\n|---|---|---|---:|---:|---:|---:|---|")
+        headings = " | ".join(t(f"cli.table.{name}") for name in columns)
+        print(f"| {headings} |\n|---|---|---|---:|---:|---:|---:|---|")
     for row in rows(stored(options.store_results or RESULTS)):
         if not row.results and row.variant != "faithful":
             continue
         facts, _ = _said(row)
-        delta, measured = facts["delta"], _measured(row.verdict)
+        measured = _measured(row.verdict)
         cells = {
-            "recipe": f"{row.recipe}: {sentence(f'recipe.{row.recipe}.title', {})}",
-            "variant": sentence(f"variant.{row.variant}", {}),
-            "reported": f"{facts['reported']:.4f}",
-            "measured": sentence("test_use.mark", {"accuracy": measured})
+            "recipe": f"{row.recipe}: {t(f'recipe.{row.recipe}.title')}",
+            "variant": t(f"variant.{row.variant}"),
+            "reported": decimals(facts["reported"]),
+            "measured": t("test_use.mark", accuracy=measured)
             if measured and facts["test_use"] == "selected"
             else measured,
-            "delta": "" if delta is None else f"{delta:+.4f}",
+            "delta": _delta(row.verdict),
             "verdict": _verdict_words(row.verdict),
         }
         say(options, facts, "| " + " | ".join(str(cells.get(name, facts.get(name))) for name in columns) + " |")
@@ -124,21 +138,28 @@ def _said(row: Row) -> tuple[dict[str, Any], str]:
     facts["figures"] = {
         name: {"reported": value, "measured": row.measured(name)} for name, value in RECIPES[row.recipe].figures.items()
     }
-    measured = "" if verdict.delta is None else f"measured {_measured(verdict)}, delta {verdict.delta:+.4f}, "
-    words = [f"{sentence(f'figure.{name}', {})}: {_figures(**pair)}" for name, pair in facts["figures"].items()]
-    words.append(f"{row.recipe}, {row.variant}: reported {reported:.4f}, {measured}seeds {verdict.seeds}: ")
-    return facts, "\n".join(words) + _verdict_words(verdict)
+    words = [_figure(name, **pair) for name, pair in facts["figures"].items()]
+    slots = {"recipe": row.recipe, "variant": row.variant, "reported": decimals(reported), "seeds": verdict.seeds}
+    slots |= {"measured": _measured(verdict), "delta": _delta(verdict), "verdict": _verdict_words(verdict)}
+    words.append(t("cli.not_measured" if verdict.measured is None else "cli.verdict", **slots))
+    return facts, "\n".join(words)
+
+
+def _figure(name: str, reported: float, measured: float | None) -> str:
+    found = t("cli.none") if measured is None else measured
+    return t("cli.figure", figure=t(f"figure.{name}"), reported=reported, measured=found)
 
 
 def _measured(verdict: Verdict) -> str:
-    spread = "" if verdict.spread is None else f" ± {verdict.spread:.4f}"
-    return "" if verdict.measured is None else f"{verdict.measured:.4f}{spread}"
+    return decimals(verdict.measured) + ("" if verdict.spread is None else f" ± {decimals(verdict.spread)}")
 
 
-def _figures(reported: float, measured: float | None) -> str:
-    return f"reported {reported:.10g}, measured " + ("none" if measured is None else f"{round(measured, 6):.10g}")
+def _delta(verdict: Verdict) -> str:
+    """The difference with its sign, plus for none."""
+    written = decimals(verdict.delta)
+    return f"+{written}" if written and not written.startswith("-") else written
 
 
 def _verdict_words(verdict: Verdict) -> str:
-    word = sentence(f"verdict.{verdict.word}", {})
-    return sentence("verdict.open", {"word": word, "most": SEEDS}) if verdict.is_open else word
+    word = t(f"verdict.{verdict.word}")
+    return t("verdict.open", word=word, most=SEEDS) if verdict.is_open else word

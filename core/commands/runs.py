@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import store
-from core.commands.terminal import USES, find, frozen_lines, say, sentence
+from core.commands.terminal import decimals, find, frozen_lines, language, number, say, t, use_of_test
+from core.events import Report
 from core.recipes.searches import belongs_to
 from core.refusal import Refusal
+from core.store import Label, Run
+from core.words import FALLBACK, text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +29,24 @@ def list_runs(options: argparse.Namespace) -> int:
         facts = run.facts()
         facts["recipe"], facts["variant"] = (facts["data"] and belongs_to(run.spec)) or (None, None)
         recipe = " ".join(filter(None, (facts["recipe"], facts["variant"])))
-        accuracy = "" if facts["accuracy"] is None else f"{facts['accuracy']:.4f}"
-        accuracy += "  selected on test" if facts["test_use"] == "selected" else ""
-        say(options, facts, f"{facts['run']:50}  {facts['status']:12}  {recipe:28}  {accuracy}".rstrip())
+        accuracy = decimals(facts["accuracy"])
+        accuracy += "  " + t("cli.test_use.selected") if facts["test_use"] == "selected" else ""
+        facts["label"] = run.label().model_dump()
+        status = t(f"cli.status.{facts['status']}")
+        say(options, facts, f"{facts['run']:50}  {status:16}  {recipe:28}  {accuracy}".rstrip())
+    return 0
+
+
+def label(options: argparse.Namespace) -> int:
+    """What is noted about a run, after noting what the options say."""
+    run = find(options.run)
+    changes = {name: value for name in Label.model_fields if (value := getattr(options, name)) is not None}
+    if changes.get("trial") == "none":
+        changes["trial"] = None
+    found = run.relabel(**changes) if changes else run.label()
+    noted = {**dict(found), "tags": ", ".join(found.tags)}
+    lines = [f"{t(f'cli.label.{name}')}: {value}" for name, value in noted.items() if value not in ("", None)]
+    say(options, {"run": run.name, **found.model_dump()}, "\n".join([run.name, *lines]))
     return 0
 
 
@@ -48,7 +67,7 @@ def evaluate(options: argparse.Namespace) -> int:
             "f1": one.f1.value if one.f1.n else None,
             "support": one.support,
         }
-        for name, one in zip(run.class_names("en"), result.classes, strict=True)
+        for name, one in zip(run.class_names(FALLBACK), result.classes, strict=True)
     ]
     facts = {
         "run": run.name,
@@ -72,17 +91,27 @@ def evaluate(options: argparse.Namespace) -> int:
         "classes": classes,
         "confusion_matrix": report.confusion_matrix,
     }
-    lines = [f"{run.name}: accuracy {report.accuracy:.4f}, balanced {report.balanced_accuracy:.4f}, n {report.n}"]
-    lines[0] += USES[report.test_use]
-    lines += ["precision  recall  f1      support  class"]
-    for one in result.classes:
-        lines += [f"{one.precision.value:9.4f}  {one.recall.value:.4f}  {one.f1.value:.4f}  {one.support:7}  "]
-    lines[2:] = [line + str(one["class"]) for line, one in zip(lines[2:], classes, strict=True)]
-    lines += ["confusion matrix, a row for each true class:"]
-    lines += [" ".join(f"{count:5}" for count in row) for row in report.confusion_matrix]
-    lines += frozen_lines(report)
-    say(options, facts, "\n".join(lines))
+    say(options, facts, _evaluation(run, report, classes))
     return 0
+
+
+def _evaluation(run: Run, report: Report, classes: Sequence[dict[str, Any]]) -> str:
+    """The measures of the whole test split, a table of the classes, the confusion matrix and the frozen layers."""
+    measures = ("precision", "recall", "f1", "support")
+    cells = [[t(f"cli.measure.{name}") for name in measures]]
+    cells += [[*(decimals(one[name]) or "–" for name in measures[:3]), number(one["support"])] for one in classes]
+    names = [t("cli.measure.class"), *run.class_names(language())]
+    accuracies = {"accuracy": decimals(report.accuracy), "balanced_accuracy": decimals(report.balanced_accuracy)}
+    lines = [t("cli.evaluation", run=run.name, n=report.n, **accuracies) + use_of_test(report)]
+    lines += [f"{row}  {name}" for row, name in zip(_aligned(cells), names, strict=True)]
+    lines += [t("cli.confusion_matrix"), *_aligned([[number(n) for n in row] for row in report.confusion_matrix])]
+    return "\n".join(lines + frozen_lines(report))
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
 
 
 def tensorboard(options: argparse.Namespace) -> int:
@@ -92,7 +121,7 @@ def tensorboard(options: argparse.Namespace) -> int:
     run = find(options.run)
     folder = options.out / run.name
     write(run, folder)
-    words = f"{folder}: look at it with: {sys.executable} -m tensorboard.main --logdir {options.out}"
+    words = t("cli.tensorboard", folder=folder, python=sys.executable, parent=options.out)
     say(options, {"run": run.name, "folder": str(folder)}, words)
     return 0
 
@@ -102,19 +131,19 @@ def predict(options: argparse.Namespace) -> int:
     from core.models.model import open_model
 
     model = open_model(find(options.run))
-    names = model.class_names["en"]
+    names, own_names = model.class_names[FALLBACK], model.names(language())
     failed = False
     for file in options.images:
         try:
             values = model.probabilities(_image(model, file)[None])[0]
         except Refusal as refusal:
             failed = True
-            why = sentence(refusal.key, refusal.slots)
-            say(options, {"file": file, "error": why}, why)
+            facts = {"file": file, "error": text(FALLBACK, refusal.key, **refusal.slots)}
+            say(options, facts, t(refusal.key, **refusal.slots))
             continue
         label = int(values.argmax())
         facts = {"file": file, "label": label, "class": names[label], "probabilities": [float(v) for v in values]}
-        say(options, facts, f"{file}: {names[label]} ({values[label]:.4f})")
+        say(options, facts, f"{file}: {own_names[label]} ({decimals(values[label])})")
     return int(failed)
 
 

@@ -9,13 +9,46 @@ import os
 import sys
 from typing import Any
 
-from core import store
+from core import store, words
 from core.events import Report
 from core.store import Run
-from core.words import closest, text
 
-USES = {"once": "", "watched": "; validated on test", "selected": "; selected on test"}
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
+
+
+def language() -> str:
+    """The language of the terminal; its variables name it even where the system lacks that language."""
+    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
+    try:
+        tag = locale.normalize(named or locale.getlocale()[0] or "")  # Windows calls pt_BR Portuguese_Brazil
+    except ValueError:
+        tag = ""
+    return words.closest(tag.partition(".")[0]) or words.FALLBACK
+
+
+def t(key: str, **slots: object) -> str:
+    """The text of a key in the language of the terminal."""
+    return words.text(language(), key, **slots)
+
+
+def number(value: float, digits: int | None = None) -> str:
+    """A number as the language of the terminal writes it."""
+    return words.number(value, digits, language=language())
+
+
+def decimals(value: float | None) -> str:
+    """An accuracy or a loss with four decimals, as all commands print them; nothing where there is none."""
+    return "" if value is None else number(value, 4)
+
+
+def say(options: argparse.Namespace, facts: dict[str, Any], in_words: str) -> None:
+    """Print facts, the same in every language, as a line of JSON where that is asked for, else their words."""
+    print(json.dumps(facts, allow_nan=False) if options.json else in_words, flush=True)
+
+
+def mute() -> None:
+    """Let go of standard output, whose reader, `head` say, has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def find(name: str) -> Run:
@@ -24,29 +57,40 @@ def find(name: str) -> Run:
     return endings[0] if len(endings) == 1 else store.find(name)
 
 
-def sentence(key: str, slots: dict[str, Any]) -> str:
-    """A text in the language of the terminal; its variables say it even where the system lacks that language."""
-    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
-    try:
-        language = (named or locale.getlocale()[0] or "").partition(".")[0]
-    except ValueError:
-        language = None
-    return text(closest(language) or "en", key, **slots)
+def use_of_test(report: Report) -> str:
+    """What to add to a test accuracy whose test images were also validated on; nothing if they were used once."""
+    return "" if report.test_use == "once" else "; " + t(f"cli.test_use.{report.test_use}")
 
 
 def frozen_lines(report: Report) -> list[str]:
     """A line on the frozen layers, if there are any: their weights before and after the training."""
     if report.frozen_unchanged is None:
         return []
-    said = "unchanged" if report.frozen_unchanged else "CHANGED"
-    return [f"frozen weights {said}: sha256 {report.frozen_before} before, {report.frozen_after} after"]
+    key = "cli.frozen_unchanged" if report.frozen_unchanged else "cli.frozen_changed"
+    return [t(key, before=report.frozen_before, after=report.frozen_after)]
 
 
-def say(options: argparse.Namespace, facts: dict[str, Any], words: str) -> None:
-    """Print facts as a line of JSON where that is asked for, else their words."""
-    print(json.dumps(facts, allow_nan=False) if options.json else words, flush=True)
+# What argparse says, by its own English, which it hands to gettext: the key of our text below `cli.argparse`.
+_ARGPARSE = {
+    "usage: ": "usage",
+    "options": "options",
+    "positional arguments": "arguments",
+    "show this help message and exit": "help",
+    "argument %(argument_name)s: %(message)s": "argument",
+    "the following arguments are required: %s": "required",
+    "unrecognized arguments: %s": "unrecognized",
+    "invalid choice: %(value)r (choose from %(choices)s)": "choice",
+    "invalid %(type)s value: %(value)r": "value",
+    "expected one argument": "one_expected",
+    "expected at most one argument": "most_one_expected",
+    "expected at least one argument": "some_expected",
+    "ambiguous option: %(option)s could match %(matches)s": "ambiguous",
+    "ignored explicit argument %r": "not_expected",
+}
+_SLOTS = {name: f"%({name})s" for name in ("argument_name", "message", "value", "choices", "option", "matches")}
 
 
-def mute() -> None:
-    """Let go of standard output, whose reader, `head` say, has gone."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def argparse_text(english: str) -> str:
+    """What argparse says, in the language of the terminal, with the slots that argparse fills."""
+    key = _ARGPARSE.get(english)
+    return t(f"cli.argparse.{key}", **_SLOTS, given="%s") if key else english

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from core import store
-from core.commands.terminal import BROKEN_OFF, USES, find, frozen_lines, mute, say, sentence
+from core.commands.terminal import BROKEN_OFF, decimals, find, frozen_lines, language, mute, number, say, t, use_of_test
 from core.events import Epoch, Event, Failure, Report, Started, to_line
 from core.refusal import Refusal
-from core.spec import RunSpec, checked
+from core.spec import RunSpec, checked, read_field
 from core.store import Run
 from core.training.transfer import fits
-from core.words import duration
 
 
 def train(options: argparse.Namespace) -> int:
@@ -32,7 +31,8 @@ def _spec(options: argparse.Namespace) -> RunSpec:
 
 def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Those of the spec's fields that were given, a run by its whole name. Raises: Refusal."""
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    written = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given: dict[str, Any] = {name: read_field(name, value, language()) for name, value in written.items()}
     return given | ({"weights_from": find(given["weights_from"]).name} if given.get("weights_from") else {})
 
 
@@ -60,10 +60,8 @@ def estimate(options: argparse.Namespace) -> int:
         raise
     except (RuntimeError, ValueError, MemoryError) as error:  # torch's own: too little memory, say
         raise Refusal("error.unexpected", reason=str(error).partition("\n")[0]) from error
-    where = f"{found.steps} steps on {found.device}, {found.threads} thread{'s' if found.threads > 1 else ''}"
-    epoch, whole = (duration(seconds, language="en") for seconds in (found.epoch_seconds, found.seconds))
-    words = f"about {epoch} an epoch, {whole} in all (measured over {where}; other programs make it longer)"
-    say(options, asdict(found), words)
+    threads = t("cli.threads", count=found.threads)
+    say(options, asdict(found), t("cli.estimate", **asdict(found) | {"threads": threads}))
     return 0
 
 
@@ -85,9 +83,9 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
     asked: list[int] = []
     failures: list[Failure] = []
 
-    def leave(number: int, _: object) -> None:
-        asked.append(number)
-        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    def leave(one: int, _: object) -> None:
+        asked.append(one)
+        signal.signal(one, signal.SIG_DFL)  # a second one ends the process at once
 
     def tell(event: Event) -> None:
         if isinstance(event, Failure):
@@ -98,34 +96,41 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
             mute()
             asked.append(signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave)
-    from core.work import work  # seconds, in which a Ctrl-C is heard already
+    before = {one: signal.signal(one, leave) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        from core.work import work  # seconds, in which a Ctrl-C is heard already
 
-    status = work(str(run.folder), leaving=lambda: bool(asked), tell=tell)
+        status = work(str(run.folder), leaving=lambda: bool(asked), tell=tell)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
     if status == "done":
         return 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)
-    print(sentence("error.run_left", {"run": run.name, "status": status, "python": sys.executable}), file=sys.stderr)
+    left = {"run": run.name, "status": t(f"cli.status.{status}"), "python": sys.executable}
+    print(t("error.run_left", **left), file=sys.stderr)
     return BROKEN_OFF if asked else 1
 
 
 def _tell_event(options: argparse.Namespace, run: Run, event: Event) -> None:
     if options.json:
         print(to_line(event), flush=True)
-    elif isinstance(event, Started):
-        images = ", ".join(f"{count} {split}" for split, count in event.counts.items())
-        where = f"{event.device}, {event.threads} thread{'s' if event.threads > 1 else ''}, {event.precision}"
-        frozen = f", {event.frozen} of them frozen" if event.frozen else ""
-        print(f"{run.name}: {images} images; {event.parameters} parameters{frozen}; {where}", flush=True)
-    elif isinstance(event, Epoch):
-        print(
-            f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
-            f"val accuracy {event.val_accuracy:.4f}, {event.seconds:.1f} s so far",
-            flush=True,
-        )
-    elif isinstance(event, Report):
-        low, high = event.accuracy_interval
-        line = f"test accuracy {event.accuracy:.4f} ({low:.4f} to {high:.4f}, n {event.n}){USES[event.test_use]}"
-        print("\n".join([line, *frozen_lines(event)]))
+    elif words := _words(run, event):
+        print(words, flush=True)
+
+
+def _words(run: Run, event: Event) -> str:
+    """An event in words; nothing for those that are told in JSON only."""
+    if isinstance(event, Started):
+        slots = {**event.counts, "run": run.name, "parameters": event.parameters, "frozen": event.frozen}
+        slots |= {"device": event.device, "threads": t("cli.threads", count=event.threads)}
+        return t("cli.started_frozen" if event.frozen else "cli.started", precision=event.precision, **slots)
+    if isinstance(event, Epoch):
+        figures = {name: decimals(getattr(event, name)) for name in ("train_loss", "val_loss", "val_accuracy")}
+        return t("cli.epoch", epoch=event.epoch, seconds=number(event.seconds, 1), **figures)
+    if isinstance(event, Report):
+        low, high = map(decimals, event.accuracy_interval)
+        line = t("cli.report", accuracy=decimals(event.accuracy), low=low, high=high, n=event.n)
+        return "\n".join([line + use_of_test(event), *frozen_lines(event)])
+    return ""
