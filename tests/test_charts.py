@@ -332,7 +332,7 @@ def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
 
 
 def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar():
-    counts = {"Treino\nusado: 60": np.array([10, 20, 30]), "Teste\n5": np.array([0, 5, 0])}
+    counts = {"Treino\nem uso: 60": np.array([10, 20, 30]), "Teste\n5": np.array([0, 5, 0])}
     chart = bars.class_balance(counts, CLASSES, y_title="Classe", language="pt_BR")
     marks = by_mark(chart, "bar")[0]
     assert marks["encoding"]["x"]["scale"]["domain"] == [0, 2]
@@ -343,7 +343,7 @@ def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar()
     headings = by_mark(chart, "text")[1]
     assert [row["heading"] for row in headings["rows"]] == list(counts)
     table = bars.class_balance_table(counts, CLASSES, y_title="Classe")
-    assert list(table.columns) == ["Classe", "Treino, usado: 60", "Teste, 5"]
+    assert list(table.columns) == ["Classe", "Treino, em uso: 60", "Teste, 5"]
     assert table["Teste, 5"].tolist() == [0, 5, 0]
 
 
