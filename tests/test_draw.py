@@ -233,7 +233,7 @@ def test_a_drawing_is_labelled_by_its_key_seen_in_the_accuracy_exported_and_dele
     page.locator(".pad .clear:disabled").wait_for()
 
     page.get_by_role("link", name="Our drawings").first.click()
-    page.get_by_text("right on 50.0% of the 2 drawings").wait_for()
+    page.get_by_text("classifies 50.0% of the 2 drawings correctly").wait_for()
     page.locator(".stVegaLiteChart").nth(1).wait_for()
     page.get_by_role("radio", name="Where it fails").click()
     page.locator("figcaption", has_text=re.compile(r"4 → 1\s+Ana 7")).wait_for()
