@@ -302,7 +302,7 @@ def test_reliability_has_a_point_a_bin_with_images_and_the_line_of_those_who_kee
     labels = np.array([0] * 30 + [1] * 10)
     sure = np.float32([[0.95, 0.05]] * 20 + [[0.65, 0.35]] * 20)
     found = calibration(Answers(labels, sure))
-    words = {"confidence": "Diz", "accuracy": "Acerta", "images": "Imagens", "perfect": "acerta o que diz"}
+    words = {"confidence": "Confiança", "accuracy": "Acurácia", "images": "Imagens", "perfect": "confiança = acurácia"}
     chart = bars.reliability(found, words=words, language="pt_BR")
     points = by_mark(chart, "circle")[0]["rows"]
     assert [(row["says"], row["keeps"], row["label"]) for row in points] == [
@@ -311,7 +311,7 @@ def test_reliability_has_a_point_a_bin_with_images_and_the_line_of_those_who_kee
     ]
     assert [(row["x"], row["y"]) for row in by_mark(chart, "line")[0]["rows"]] == [(0, 0), (1, 1)]
     table = bars.reliability_table(found, words=words)
-    assert (len(table), table["Imagens"].sum(), table["Diz"].isna().sum()) == (10, 40, 8)
+    assert (len(table), table["Imagens"].sum(), table["Confiança"].isna().sum()) == (10, 40, 8)
 
 
 def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
@@ -332,7 +332,7 @@ def test_probabilities_keep_the_order_of_classes_and_a_full_axis():
 
 
 def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar():
-    counts = {"Treino\na usar: 60": np.array([10, 20, 30]), "Teste\n5": np.array([0, 5, 0])}
+    counts = {"Treino\nem uso: 60": np.array([10, 20, 30]), "Teste\n5": np.array([0, 5, 0])}
     chart = bars.class_balance(counts, CLASSES, y_title="Classe", language="pt_BR")
     marks = by_mark(chart, "bar")[0]
     assert marks["encoding"]["x"]["scale"]["domain"] == [0, 2]
@@ -343,7 +343,7 @@ def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar()
     headings = by_mark(chart, "text")[1]
     assert [row["heading"] for row in headings["rows"]] == list(counts)
     table = bars.class_balance_table(counts, CLASSES, y_title="Classe")
-    assert list(table.columns) == ["Classe", "Treino, a usar: 60", "Teste, 5"]
+    assert list(table.columns) == ["Classe", "Treino, em uso: 60", "Teste, 5"]
     assert table["Teste, 5"].tolist() == [0, 5, 0]
 
 

@@ -175,7 +175,7 @@ def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_sheet_with
     draw(page, *SEVEN, sheet=CANVAS)
     page.locator(ANSWER, has_text="7 · Seven").wait_for()
     page.get_by_role("radio", name="Picture file").click()
-    page.get_by_text("Hand in a picture").wait_for()
+    page.get_by_text("Upload a picture").wait_for()
     assert not page.locator(CANVAS).is_visible()
     page.get_by_role("radio", name="Draw", exact=True).click()
     page.get_by_text("Draw a digit on the black square.").wait_for()
@@ -210,7 +210,7 @@ def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_page_and_c
 
 def test_a_file_of_another_kind_and_an_empty_one_are_refused_in_words(page):
     page.get_by_role("radio", name="Picture file").click()
-    page.get_by_text("Hand in a picture").wait_for()
+    page.get_by_text("Upload a picture").wait_for()
     for name, kind, content in (("moving.gif", "image/gif", b"GIF89a"), ("empty.png", "image/png", b"")):
         page.locator("input[type=file]").set_input_files({"name": name, "mimeType": kind, "buffer": content})
         page.get_by_text(f"{name} is damaged or is not a picture").wait_for()
@@ -233,7 +233,7 @@ def test_a_drawing_is_labelled_by_its_key_seen_in_the_accuracy_exported_and_dele
     page.locator(".pad .clear:disabled").wait_for()
 
     page.get_by_role("link", name="Our drawings").first.click()
-    page.get_by_text("right on 50.0% of the 2 drawings").wait_for()
+    page.get_by_text("classifies 50.0% of the 2 drawings correctly").wait_for()
     page.locator(".stVegaLiteChart").nth(1).wait_for()
     page.get_by_role("radio", name="Where it fails").click()
     page.locator("figcaption", has_text=re.compile(r"4 → 1\s+Ana 7")).wait_for()
@@ -251,4 +251,4 @@ def test_a_drawing_is_labelled_by_its_key_seen_in_the_accuracy_exported_and_dele
     page.locator("figcaption", has_text="4 → 1").wait_for(state="detached")
     page.get_by_role("button", name="Delete this drawing").click()
     page.get_by_role("button", name="Yes, delete for good").click()
-    page.get_by_text("Nothing has been kept yet").wait_for()
+    page.get_by_text("No drawing has been saved yet").wait_for()

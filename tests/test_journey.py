@@ -91,7 +91,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     page.get_by_text("Show as table").click()
     assert page.get_by_text("Learning rate").count() >= 1
 
-    page.get_by_role("link", name="See its errors").click()
+    page.get_by_role("link", name="See the errors").click()
     page.get_by_role("radio", name="Where it fails").wait_for()
     assert page.get_by_text(f"{100 * report.accuracy:.2f}%").first.is_visible()
     errors = page.locator("figure")
@@ -196,7 +196,7 @@ def test_a_server_ends_within_seconds_of_ctrl_c_and_its_training_goes_on_with_th
 def test_the_page_speaks_portuguese_to_a_browser_that_does(visit):
     page = visit(locale="pt-BR", scheme="dark")
     page.get_by_role("heading", name="Treinar").wait_for()
-    page.get_by_role("button", name="Começar o treino").wait_for()
+    page.get_by_role("button", name="Iniciar treinamento").wait_for()
     assert page.get_by_text("A rede: 61.706 parâmetros").is_visible()
     page.get_by_role("radio", name="en").click()
     page.get_by_role("heading", name="Train").wait_for()

@@ -181,7 +181,7 @@ def test_a_run_that_is_not_done_can_be_drawn_for_and_says_so(frame):
     )
     assert run.status() == "interrupted"
     app = frame("draw", run=run.name)
-    assert "Epoch 1, not finished" in app.warning[0].value
+    assert "Epoch 1; the run is not finished" in app.warning[0].value
     assert run.name[-4:] in app.warning[0].value
     assert work(str(run.folder)) == "done"
     app.run()
