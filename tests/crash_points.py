@@ -1,8 +1,9 @@
 """A process that ends at each call to the file system in turn and shows what a crash and a power cut leave behind.
 
-`python -m tests.crash_points SCENARIO STORE OUT` copies STORE to OUT/<k>/crash, does the scenario there and dies at its
-k-th call, a write being cut in half; OUT/<k>/power holds what had been synced by then: lengths of files at their last
-fsync, names at the last fsync of their folder. The last k is the one that got through. Method: SQLite's crash tests.
+`python -m tests.crash_points STORE OUT SCENARIO...` copies STORE to OUT/SCENARIO/<k>/crash, does the scenario there and
+dies at its k-th call, a write being cut in half; OUT/SCENARIO/<k>/power holds what had been synced by then: lengths of
+files at their last fsync, names at the last fsync of their folder. The last k is the one that got through; printed is
+that k of each scenario. Method: SQLite's crash tests.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ def do(scenario: str, folder: Path) -> None:
         run.relabel(note="a second look", tags=["kept"])
 
 
-def main(scenario: str, origin: Path, out: Path) -> None:
+def main(scenario: str, origin: Path, out: Path) -> int:
     for k in range(1, 1000):
         place = out / str(k)
         shutil.copytree(origin, place / "crash")
@@ -196,11 +197,12 @@ def main(scenario: str, origin: Path, out: Path) -> None:
                 os._exit(1)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code == THROUGH:
-            print(json.dumps(k))
-            return
+            return k
         if code != DIED:
-            sys.exit(f"call {k} ended with {code}")
+            sys.exit(f"{scenario}: call {k} ended with {code}")
+    sys.exit(f"{scenario} does not get through")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    store_, out_ = map(Path, sys.argv[1:3])
+    print(json.dumps({name: main(name, store_, out_ / name) for name in sys.argv[3:]}))

@@ -56,15 +56,20 @@ def browser() -> Iterator:
         yield one
 
 
+@pytest.fixture(scope="module")
+def context(browser):
+    """One browser profile, whose cache keeps Streamlit's scripts for all tabs."""
+    return browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US", reduced_motion="reduce")
+
+
 @pytest.fixture
-def page(browser, address) -> Iterator:
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US", reduced_motion="reduce")
+def page(context, address) -> Iterator:
     page = context.new_page()
     page.goto(f"{address}/draw")
     page.get_by_text("Draw a digit on the black square.").wait_for()
     page.locator(SHEET).wait_for()
     yield page
-    context.close()
+    page.close()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
@@ -42,17 +43,26 @@ def browser():
         yield one
 
 
+@pytest.fixture(scope="module")
+def people(browser):
+    """A browser profile for each language and theme, whose cache keeps Streamlit's scripts for the tabs to come."""
+
+    @functools.cache
+    def profile(locale: str, scheme: str):
+        size = {"width": 1280, "height": 720}
+        return browser.new_context(viewport=size, locale=locale, color_scheme=scheme, reduced_motion="reduce")
+
+    return profile
+
+
 @pytest.fixture
-def visit(browser, address):
+def visit(people, address):
     """Opens a page in a tab of its own; at the end no script may have complained."""
-    complaints, contexts = [], []
+    complaints, pages = [], []
 
     def open_page(path: str = "/", locale: str = "en-US", scheme: str = "light"):
-        context = browser.new_context(
-            viewport={"width": 1280, "height": 720}, locale=locale, color_scheme=scheme, reduced_motion="reduce"
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = people(locale, scheme).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         # Streamlit probes two addresses below a deep link, which answer 404.
         page.on(
@@ -62,8 +72,8 @@ def visit(browser, address):
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not complaints
 
 
@@ -150,7 +160,7 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     run = runs()[0]
     page.get_by_role("button", name="Pause").click()
     badge(page, "paused").wait_for()
-    page.context.close()
+    page.close()
 
     page = visit()  # another visitor, no link
     badge(page, "paused").wait_for()

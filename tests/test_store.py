@@ -28,7 +28,10 @@ def step(number: int) -> Step:
 
 @pytest.fixture
 def run(home) -> Run:
-    """A run with two checkpoints."""
+    return with_two_checkpoints()
+
+
+def with_two_checkpoints() -> Run:
     from tests.crash_points import commit, spec, started
 
     run = create(spec())
@@ -50,19 +53,27 @@ def done(run) -> Run:
 # --- crashes ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the crash points are counted in a forked process")
-@pytest.mark.parametrize("scenario", ["create", "append", "commit", "report", "ask", "relabel"])
-def test_a_crash_or_power_cut_at_any_call_leaves_the_old_state_or_the_new(run, scenario, home, tmp_path):
-    out = tmp_path / "out"
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.crash_points", scenario, str(home), str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+SCENARIOS = ("create", "append", "commit", "report", "ask", "relabel")
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory, tiny_data):
+    """A store, its run, a folder with what each crash left behind, and at which call each scenario got through."""
+    home, out = tmp_path_factory.mktemp("crashes") / "store", tmp_path_factory.mktemp("left")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BANCADA_STORE", str(home))
+        run = with_two_checkpoints()
+    command = [sys.executable, "-m", "tests.crash_points", str(home), str(out), *SCENARIOS]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    through = json.loads(result.stdout)
+    return home, run, out, json.loads(result.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the crash points are counted in a forked process")
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_crash_or_power_cut_at_any_call_leaves_the_old_state_or_the_new(crashed, scenario):
+    home, run, left, all_through = crashed
+    out, through = left / scenario, all_through[scenario]
     assert through >= 4
     old, states = describe(home, run.name), set()
     assert old == describe(home, run.name)
