@@ -1,4 +1,4 @@
-"""A report drawn: its measures, then one view at a time of what stands behind them."""
+"""The report of a run: its main measures, and one view at a time of the details behind them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VIEWS = ("fails", "image", "sure", "beside", "numbers")
 
 
 def panel(run: Run, done: Sequence[str]) -> None:
-    """All that the run's stored report says; the test split is not looked at again. `done` names the finished runs."""
+    """Show the run's stored report, without evaluating the test split again. `done` names the finished runs."""
     report = run.report()
     assert report
     names = server.class_names(run, language())
