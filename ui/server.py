@@ -210,7 +210,7 @@ def measured(run: Run) -> Measures:
 
 @st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_PREDICTIONS)
 def best_temperature(run: Run) -> float | None:
-    """The temperature fitted to the run's answers on val, see `temperature`; None if there are no such answers."""
+    """The temperature fitted to the run's answers on val, see `temperature`; None without such answers or errors."""
     val = answers(run, "val")
     return temperature(val) if val else None
 

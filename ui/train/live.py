@@ -67,7 +67,7 @@ def panel(run: Run) -> None:
         _curves(run.spec, events)
         watch.histograms(run.spec, events)
 
-    # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
+    # Two fragments: drawing the curves takes ten times as long as the rest, and a click waits only for its fragment.
     st.fragment(state, run_every=POLL if lively else None, key="state")()
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
 

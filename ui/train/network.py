@@ -21,7 +21,7 @@ from ui.text import language, number, t
 from ui.train import editor
 
 VIEWS = ("overview", "edit", "activations")
-ASKED = "estimate.asked"  # the spec whose time the visitor wants to know
+ASKED = "estimate.asked"  # key in the session state: the spec for which the visitor requested an estimate
 
 
 def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
