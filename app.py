@@ -1,7 +1,7 @@
-"""The launcher: `streamlit run app.py`.
+"""Launches the server: `streamlit run app.py`.
 
-The screen begins in `ui/frame.py`, not here: beside a folder `pages/`, an entry script would open a link to a page
-without its frame.
+The page script is `ui/frame.py`, not this file: for a script next to a folder `pages/`, Streamlit would open a link to
+a page without the frame around it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from ui.headers import SecurityHeaders
 
 
 def warm() -> None:
-    """Import what the first training or drawing would wait for, then keep it out of every later garbage collection."""
+    """Import the modules that the first training or drawing needs, and exclude them from later garbage collections."""
     for module in ("pandas", "altair", "torch", "sklearn.calibration"):
-        with contextlib.suppress(ImportError, OSError, RuntimeError):  # a broken torch is told where it is used
+        with contextlib.suppress(ImportError, OSError, RuntimeError):  # a broken torch is reported where it is used
             importlib.import_module(module)
     gc.collect()
-    gc.freeze()  # Streamlit collects after every run of a script: 0.3 s with all this in the way
+    gc.freeze()  # else every full collection takes up to 0.3 s longer
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """From the server's start to its end: its workers, and the heavy imports once the first page has been served."""
+    """Hold the workers while the server runs, and import the heavy modules once the first page has been served."""
     from ui.server import workers
 
     carriers = workers()
     warming = threading.Timer(1.5, warm)
-    warming.daemon = True  # so that a server that ends does not wait for its imports
+    warming.daemon = True  # so that a stopping server does not wait for the imports
     warming.start()
     try:
         yield

@@ -1,1 +1,1 @@
-"""What is claimed about speed, as commands; `RESULTS.md` holds what they printed."""
+"""Commands that measure every claim about speed; `RESULTS.md` holds their output."""

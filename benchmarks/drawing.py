@@ -1,8 +1,8 @@
-"""What the models make of people's pen strokes: each step of the drawing pipeline, each digit, each writer, and doubt.
+"""Measures models on people's pen strokes: by step of the drawing pipeline, digit and writer, and with abstention.
 
-`python benchmarks/drawing.py [--update] [RUN...]` draws the pen digits as the page's pad would and asks the runs named,
-by default the starter models; `--update` writes the tables into RESULTS.md. It needs MNIST, Fashion-MNIST and the pen
-digits in a data folder, and about four minutes.
+`python benchmarks/drawing.py [--update] [RUN...]` draws the pen digits as the page's pad would and classifies them with
+the models of the named runs, by default the starter models; `--update` writes the tables into RESULTS.md. It needs
+MNIST, Fashion-MNIST and the pen digits in a data folder, and about four minutes.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ PIPELINES: dict[str, tuple[str, ...]] = {
     "box, centre of mass": ("width",),
     "box, centre of mass, stroke width": (),
 }
-TIMES = 10  # MNIST's images are enlarged
-MADE = 1_000  # of each kind of picture that is no digit
+TIMES = 10  # factor by which MNIST's images are enlarged
+MADE = 1_000  # pictures of each kind that is not a digit
 
 
 def percent(right: np.ndarray) -> str:
-    """The share of claims (N,) that hold, with its interval."""
+    """The share of true values in `right`, bool (N,), with its 95 % interval."""
     measure = proportion(int(right.sum()), len(right))
     return f"{measure.value:.2%} ({measure.low:.2%} to {measure.high:.2%})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table's lines; the first column is words, the others are figures."""
+    """The lines of a Markdown table; the first column is text, the others are figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["", *(f"| {' | '.join(row)} |" for row in lines)]
 
 
 def prepared(sheets: Iterable[np.ndarray], without: Sequence[str] = ()) -> np.ndarray:
-    """What the models see of the sheets, uint8 (N, 1, 28, 28)."""
+    """The images that the models get of the sheets, uint8 (N, 1, 28, 28)."""
     images = [prepare(sheet, without=without).image for sheet in sheets]
     return np.stack([image for image in images if image is not None])[:, None]
 
 
 def answers(model: Model, images: np.ndarray) -> np.ndarray:
-    """The classes (N,) that the model names."""
+    """The classes (N,) that the model predicts."""
     return model.probabilities(images).argmax(axis=1)
 
 
 def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
-    """A row a model and pen: the accuracy with each of the pipelines."""
+    """A table with a row for each model and pen: the accuracy with each of the pipelines."""
     labels, rows, seen = np.array([one.digit for one in digits]), [], {}
     for pen in PENS:
         sheets = [inked(one.strokes, pen) for one in digits]
@@ -78,7 +78,7 @@ def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
 
 
 def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list[str]:
-    """A row a digit, or a writer: the accuracy of each model with the middle pen."""
+    """A table with a row for each digit, or each writer: the accuracy of each model with the middle pen."""
     labels, groups = np.array([one.digit for one in digits]), np.array([getattr(one, what) for one in digits])
     images = prepared(inked(one.strokes, PENS[1]) for one in digits)
     right = [answers(model, images) == labels for model in models]
@@ -92,7 +92,7 @@ def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list
 
 
 def enlarged(models: Sequence[Model], mnist: Split) -> list[str]:
-    """A row a model: MNIST's test images as they are, and enlarged and sent through the pipeline."""
+    """A table with a row for each model: accuracy on MNIST's test images, and on them enlarged and prepared again."""
     rows = []
     for how in (Image.Resampling.NEAREST, Image.Resampling.BICUBIC):
         large = (Image.fromarray(image).resize((28 * TIMES, 28 * TIMES), how) for image in mnist.images[:, 0])
@@ -105,7 +105,7 @@ def enlarged(models: Sequence[Model], mnist: Split) -> list[str]:
 
 
 def scribble(random: np.random.Generator) -> tuple[np.ndarray]:
-    """One stroke that wanders, or jumps, about: 16 to 40 points in part of the sheet."""
+    """One stroke of 16 to 40 points in part of the sheet: a random walk, or independent random points."""
     points = random.normal(size=(random.integers(16, 41), 2))
     points = points.cumsum(axis=0) if random.random() < 0.5 else points
     points = (points - points.min(axis=0)) / np.ptp(points, axis=0).max()
@@ -113,7 +113,7 @@ def scribble(random: np.random.Generator) -> tuple[np.ndarray]:
 
 
 def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.ndarray]:
-    """Two digits beside each other, of the size that they were written in."""
+    """The strokes of two digits side by side, in the size in which they were written."""
     strokes, left = [], 0.05
     for place in random.integers(0, len(digits), 2):
         points = np.concatenate(digits[place].strokes)
@@ -124,7 +124,7 @@ def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.nda
 
 
 def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> dict[str, list[np.ndarray]]:
-    """Pictures that are no digit, by kind, made of the data of one part."""
+    """Pictures that are not a digit, by kind, made from the data of one split and its writers."""
     random, own = np.random.default_rng(0), [one for one in digits if one.writer in writers]
     fashion = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0]
     return {
@@ -137,7 +137,7 @@ def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> 
 
 
 def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.ndarray]:
-    """Why the model had better not answer, or "" (N,), and its answers (N,)."""
+    """The reason to withhold the model's answer, "" if there is none, str (N,), and the predicted classes (N,)."""
     blank = np.zeros((28, 28), dtype=np.uint8)
     images = np.stack([blank if drawing.image is None else drawing.image for drawing in drawings])[:, None]
     values = model.probabilities(images)
@@ -146,7 +146,7 @@ def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.n
 
 
 def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> list[str]:
-    """For each model: how many digits it answers and how rightly, and how much else it holds back, and why."""
+    """Two tables: each model's share of digits answered and the accuracy on them; the share of others withheld."""
     test = [one for one in digits if one.writer in WRITERS["test"]]
     written = {f"pen digits, pen {pen}": [prepare(inked(one.strokes, pen)) for one in test] for pen in PENS}
     written["MNIST's test images"] = [prepare(image) for image in mnist.images[:, 0]]
@@ -171,7 +171,7 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
 
 
 def seeds(models: Sequence[Model], test: Sequence[PenDigit], mnist: Split) -> list[str]:
-    """A row a run: its accuracy on MNIST's test images and, by pen, on the pen digits of the last ten writers."""
+    """A table with a row for each run: accuracy on MNIST's test images and, by pen, on the last ten writers' digits."""
     labels = np.array([one.digit for one in test])
     sheets = [prepared(inked(one.strokes, pen) for one in test) for pen in PENS]
     rows = []
@@ -183,7 +183,7 @@ def seeds(models: Sequence[Model], test: Sequence[PenDigit], mnist: Split) -> li
 
 
 def seconds(call: Callable[[], object], n: int = 200) -> str:
-    """The median time of a call, ms, with the least and the most."""
+    """The median, shortest and longest time of `n` calls, ms, as text."""
     taken = []
     for _ in range(n):
         start = time.perf_counter()
@@ -193,7 +193,7 @@ def seconds(call: Callable[[], object], n: int = 200) -> str:
 
 
 def main() -> int:
-    """Measure and print; write where asked to."""
+    """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure the drawing pipeline on people's pen strokes.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="by default the starter models")
     parser.add_argument("--seeds", action="store_true", help="only a row a run: one recipe's trainings by their seed")
@@ -240,7 +240,7 @@ def main() -> int:
 
 
 def say(name: str, text: Sequence[str], write: bool) -> None:
-    """Print a section, and write it where asked to."""
+    """Print a section and, if `write`, write it into RESULTS.md."""
     print("\n".join(text))
     if write:
         update(name, "\n".join(text))

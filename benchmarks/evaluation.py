@@ -1,8 +1,8 @@
-"""How quickly a report is shown, and made: `python benchmarks/evaluation.py [--update]`.
+"""Measures how quickly a report is shown and computed: `python benchmarks/evaluation.py [--update]`.
 
-Trains the recipe `mnist-fast` in a store of its own and visits its report of 10,000 test images with headless Chromium:
-to the page Evaluate, to its views, to a cell's images, to one picture. Then the pass over the test images as a worker
-makes it beside the engine's logits alone, in turn. Needs MNIST in a data folder; some three minutes.
+Trains the recipe `mnist-fast` in a store of its own and opens its report of 10,000 test images in headless Chromium:
+the page Evaluate, its views, a cell's images, a single picture. Then times alternately a worker's pass over the test
+images and the engine's logits alone. Needs MNIST in a data folder and about three minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
+sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
 from benchmarks.pages import EVALUATE, MANY, TRAIN, Figures, add, opened, own_folders, pause, tell, waits_table, watch  # noqa: E402
 from benchmarks.results import machine, spread, update  # noqa: E402
@@ -43,7 +43,7 @@ def main() -> None:
         run = store.runs(Path(environment["BANCADA_STORE"]))[0]
         waits: Figures = {}
         with serve("app.py", ROOT, environment) as address:
-            time.sleep(5)  # the server imports what its pages need
+            time.sleep(5)  # meanwhile the server imports what its pages need
             visit(browser, f"{address}/?run={run.name}", run, waits)
         section = "\n\n".join([where, waits_table(waits), passes_table(*passes(run))])
     print(section)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def visit(browser, address: str, run: Run, waits: Figures) -> None:
-    """What a visitor of the report waits for, in seconds."""
+    """Measure how long a visitor of the report waits, in seconds, and add it to `waits`."""
     report = run.report()
     assert report
     wrong = [(i, j) for i, row in enumerate(report.confusion_matrix) for j, n in enumerate(row) if i != j and n]
@@ -108,7 +108,7 @@ def passes(run: Run) -> tuple[list[float], list[float]]:
 
 
 def passes_table(worked: list[float], alone: list[float]) -> str:
-    """Both in milliseconds, and what part of the engine's speed the pass has."""
+    """A table of both times in milliseconds, and the speed of the pass as a share of the engine's."""
     shares = [100 * engine / whole for whole, engine in zip(worked, alone, strict=True)]
     rows = [
         "### The look at the test split",

@@ -1,8 +1,9 @@
-"""How long a visitor waits: `python benchmarks/pages.py [--update]`.
+"""Measures how long a visitor waits: `python benchmarks/pages.py [--update]`.
 
-Starts the server that the README starts, with a store and a cache of its own, visits it with headless Chromium, trains
-on `mnist-5k` and, where MNIST is in the data folder, from the command line. Prints a section of Markdown; `--update`
-writes it into `RESULTS.md`, between its two markers. Takes some six minutes; what it does goes to standard error.
+Starts the server that the README starts, with a store and a cache of its own, opens it in headless Chromium, trains on
+`mnist-5k` and, if MNIST is in the data folder, also on MNIST from the command line. Prints a section of Markdown;
+`--update` writes it into `RESULTS.md`, between its two markers. Takes about six minutes; its progress goes to standard
+error.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from urllib.parse import urlsplit
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
+sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
 from benchmarks.results import machine, update  # noqa: E402
 from core import settings  # noqa: E402
 from core.datasets import dataset  # noqa: E402
 from tests.browser import CHROMIUM, ONE, SEVEN, chromium, draw, serve  # noqa: E402
 
-FEW, MANY = 5, 20  # measurements of seconds and of milliseconds (even, so that the last language is English)
-ROUNDS = 3  # of the pen, two seconds each
+FEW, MANY = 5, 20  # repetitions for waits of seconds and of milliseconds (even, so that the last language is English)
+ROUNDS = 3  # circles drawn by the pen, two seconds each
 SEEDS = (0, 1, 2)
 TRAINING = ("-m", "core", "train", "--data", "mnist", "--architecture", "lenet", "--epochs", "3", "--json")
 MINUTE = 60_000  # milliseconds
@@ -41,7 +42,7 @@ TRAIN, EVALUATE = "Train", "Evaluate"  # titles of pages
 START = "Start training"
 TITLE, ANSWER, CURVE = "h1", "h3", "[data-testid=stVegaLiteChart] svg"
 
-# From the moment the pointer goes up to the frame that shows another text in the first element that the selector finds,
+# The time from the pointer's release to the frame that shows another text in the first element that the selector finds,
 # in milliseconds of the browser's own clock.
 STOPWATCH = """(selector) => {
   const text = () => document.querySelector(selector)?.textContent;
@@ -58,7 +59,7 @@ STOPWATCH = """(selector) => {
   });
 }"""
 
-# Notes the moment of each live answer.
+# Records the time of each live answer.
 WATCH_ANSWERS = """(bars) => {
   window.answers = [];
   new MutationObserver(() => window.answers.push(performance.now())).observe(bars, { subtree: true, childList: true });
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 def visit(browser) -> tuple[Figures, Figures]:
-    """What a visitor waits for, in seconds, and the memory that it takes, in bytes."""
+    """How long a visitor waits, in seconds, and the memory of server and workers, in bytes."""
     waits: Figures = {}
     memory: Figures = {}
     for last in [False] * (FEW - 1) + [True]:
@@ -109,7 +110,7 @@ def visit(browser) -> tuple[Figures, Figures]:
 
 
 def visit_warm(browser, address: str, server: psutil.Process, waits: Figures, memory: Figures) -> None:
-    """The same server, once it has all that it wants to have ready."""
+    """Measure the same server again, with all imports done and a worker waiting."""
     finished = ""
     for _ in range(FEW):
         tell("a training begins")
@@ -129,14 +130,14 @@ def visit_warm(browser, address: str, server: psutil.Process, waits: Figures, me
     with opened(browser, f"{address}/?architecture=cnn&epochs=1000") as page:
         start(page)
         working = page.url
-    busy = worker(server)  # the next one gets ready when this one is gone
+    busy = worker(server)  # the next worker is started only when this one has ended
     respond(browser, working, f"{address}/draw?{done}", waits, "while a training runs")
     assert busy.is_running(), "the training ended before the measurements"
     add(memory, "worker that trains the small CNN on mnist-5k", busy.memory_info().rss)
 
 
 def respond(browser, train: str, drawing: str, waits: Figures, when: str) -> None:
-    """Clicks on the page Train with a run in sight, changes of page, and strokes of the pen."""
+    """Measure clicks on the page Train with a run shown, changes of page, and strokes of the pen."""
     tell(f"clicks, {when}")
     with opened(browser, train) as page:
         page.locator(CURVE).first.wait_for()
@@ -162,7 +163,7 @@ def respond(browser, train: str, drawing: str, waits: Figures, when: str) -> Non
 
 
 def draw_on(page) -> list[float]:
-    """Seconds between the answers that come while the pen goes round in circles."""
+    """Seconds between successive live answers while the pen draws circles."""
     page.locator(".bars").evaluate(WATCH_ANSWERS)
     box = page.locator("canvas.sheet").bounding_box()
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"])
@@ -178,7 +179,7 @@ def draw_on(page) -> list[float]:
 
 @contextlib.contextmanager
 def opened(browser, address: str) -> Iterator:
-    """A page in a browser that has never been there."""
+    """A page in a new browser context, without cache or cookies."""
     context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US", reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(MINUTE)
@@ -188,7 +189,7 @@ def opened(browser, address: str) -> Iterator:
 
 
 def arrive(page, started: float, waits: Figures, name: str) -> None:
-    """Wait for the page's title and for the button that starts a training."""
+    """Measure the time from `started` to the page's title and to the button that starts a training."""
     page.locator(TITLE).wait_for()
     add(waits, f"{name} to its title", time.perf_counter() - started)
     page.locator("button:enabled", has_text=START).wait_for()
@@ -201,24 +202,24 @@ def start(page) -> float:
 
 
 def finish(page) -> None:
-    """Wait until the page tells the result of its run."""
+    """Wait until the page shows the result of its run."""
     page.get_by_text("Test accuracy").first.wait_for()
 
 
 def watch(page, selector: str, act, *arguments) -> float:
-    """Seconds from the pen's or the mouse button's way up, in `act`, to another text in `selector`."""
+    """Seconds from the release of the pen or mouse button in `act` to another text in the element `selector`."""
     page.evaluate(STOPWATCH, selector)
     act(*arguments)
     return page.evaluate("window.elapsed") / 1000
 
 
 def pause(number: int) -> None:
-    """A third of a second to one and a third: a page that looks at its run is met at any moment."""
+    """Sleep 0.33 to 1.33 s, depending on `number`, so that clicks come at all phases of a page's polling."""
     time.sleep(0.33 + number * 0.618 % 1)
 
 
 def streamlit() -> psutil.Process:
-    """The server that runs now."""
+    """The process of the running server."""
     return next(child for child in psutil.Process().children() if "streamlit" in child.cmdline())
 
 
@@ -228,7 +229,7 @@ def worker(server: psutil.Process) -> psutil.Process:
 
 
 def settle(server: psutil.Process) -> None:
-    """Wait until server and worker have been at rest for a second: all imported, the worker waiting for a run."""
+    """Wait until server and worker have been idle for a second: all is imported and the worker waits for a run."""
 
     def used() -> float:
         return sum(sum(process.cpu_times()[:2]) for process in (server, worker(server)))
@@ -236,7 +237,7 @@ def settle(server: psutil.Process) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         time.sleep(1)
-        with contextlib.suppress(StopIteration, psutil.NoSuchProcess):  # one worker goes, the next one comes
+        with contextlib.suppress(StopIteration, psutil.NoSuchProcess):  # between two workers there is none
             before = used()
             time.sleep(1)
             if abs(used() - before) < 0.1:
@@ -248,7 +249,7 @@ def settle(server: psutil.Process) -> None:
 
 
 def trainings() -> list[tuple[dict, float]]:
-    """Three LeNets on MNIST: each one's Report and the seconds of the whole command; none without MNIST."""
+    """Train three LeNets on MNIST: each one's Report and the seconds of the whole command; none without MNIST."""
     results = []
     with own_folders() as environment:
         for seed in SEEDS if dataset("mnist").state()[0] == "ready" else ():
@@ -268,17 +269,17 @@ def trainings() -> list[tuple[dict, float]]:
 
 @contextlib.contextmanager
 def own_folders() -> Iterator[dict[str, str]]:
-    """The environment of a program with an empty store and cache, and the data of this machine."""
+    """Environment variables that give a program an empty store and cache, and the data of this machine."""
     data = os.pathsep.join(map(str, settings.data_folders()))
     with tempfile.TemporaryDirectory(prefix="bancada-", ignore_cleanup_errors=True) as folder:
         yield {"BANCADA_STORE": f"{folder}/store", "BANCADA_CACHE": f"{folder}/cache", "BANCADA_DATA": data}
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 
 def waits_table(waits: Figures) -> str:
-    """A row for each wait."""
+    """A Markdown table with a row for each wait."""
     rows = ["### What a visitor waits for", "", "| from ... to ... | median | p95 | least to most | n |"]
     rows += ["|---|---:|---:|---:|---:|"]
     for name, values in waits.items():
@@ -289,7 +290,7 @@ def waits_table(waits: Figures) -> str:
 
 
 def memory_table(memory: Figures) -> str:
-    """A row for each process."""
+    """A Markdown table with a row for each process."""
     rows = ["### Memory (resident set)", "", "| process | median | least to most | n |", "|---|---:|---:|---:|"]
     for name, values in memory.items():
         least, median, most = (
@@ -300,7 +301,7 @@ def memory_table(memory: Figures) -> str:
 
 
 def trainings_table(results: Sequence[tuple[dict, float]]) -> str:
-    """A row for each seed."""
+    """A Markdown table with a row for each seed."""
     rows = [f"### `python {' '.join(TRAINING)}`", ""]
     if not results:
         return "\n".join([*rows, "skipped: no MNIST in the data folder"])
@@ -313,17 +314,17 @@ def trainings_table(results: Sequence[tuple[dict, float]]) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time as people say it."""
+    """A time in seconds as text, in s or ms."""
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.0f} ms"
 
 
 def add(figures: Figures, name: str, value: float) -> None:
-    """One more measurement."""
+    """Add a measurement."""
     figures.setdefault(name, []).append(value)
 
 
 def tell(what: str) -> None:
-    """Say what goes on to whoever waits."""
+    """Print the progress to standard error, with the time of day."""
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 

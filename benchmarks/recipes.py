@@ -1,4 +1,4 @@
-"""What our own recipes reach, and that bfloat16 costs no accuracy: real runs on MNIST, several seeds each.
+"""Measures the accuracy of our own recipes, and whether bfloat16 costs any: real runs on MNIST, several seeds each.
 
 `python benchmarks/recipes.py [--update]` trains with `core.work` in a store of its own and prints two tables;
 `--update` writes them into RESULTS.md. It needs MNIST in a data folder, and about fifteen minutes on two cores.
@@ -35,7 +35,7 @@ PRECISION: dict[str, dict[str, Any]] = {
 
 
 def train(spec: RunSpec) -> tuple[Started, Report]:
-    """A real run of the spec, from its first event to its report."""
+    """Train a real run of the spec; returns its first event and its report."""
     run = store.create(spec)
     assert work(str(run.folder)) == "done", run.folder
     started, report = run.last(Started), run.report()
@@ -46,7 +46,7 @@ def train(spec: RunSpec) -> tuple[Started, Report]:
 
 
 def recipes() -> list[str]:
-    """A row a recipe: its parameters, each seed's test accuracy, the seconds of its training."""
+    """A table with a row for each recipe: its parameters, each seed's test accuracy, the seconds of its training."""
     lines = ["| recipe | parameters | test accuracy, by seed from 0 | mean (least to most) | seconds of training |"]
     lines += ["|---|---:|---|---:|---:|"]
     for name, seeds in SEEDS.items():
@@ -62,7 +62,7 @@ def recipes() -> list[str]:
 
 
 def precisions() -> list[str]:
-    """A row a network and precision: the test accuracy of three seeds and the seconds of training, in turn."""
+    """A table with a row for each network and precision, trained alternately: test accuracy of three seeds, seconds."""
     lines = [
         "| network | precision | test accuracy, seeds 0 to 2 | mean | seconds of training |",
         "|---|---|---|---:|---:|",
@@ -84,7 +84,7 @@ def precisions() -> list[str]:
 
 
 def main() -> int:
-    """Measure and print; write where asked to."""
+    """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure what our own recipes reach.")
     parser.add_argument("--update", action="store_true", help="write the tables into RESULTS.md")
     options = parser.parse_args()

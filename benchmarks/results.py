@@ -1,4 +1,4 @@
-"""Where the benchmarks write, and what they say of the machine."""
+"""What the benchmarks share: writing into RESULTS.md, describing the machine, loading a core."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def update(name: str, section: str) -> None:
-    """Write a section of RESULTS.md between its two markers; what stands outside them stays."""
+    """Replace the section of RESULTS.md between the two markers of `name`; the rest stays."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, found, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
     assert found, f"RESULTS.md has no marker {begin}"
@@ -29,7 +29,7 @@ def update(name: str, section: str) -> None:
 
 
 def machine(*more: str) -> str:
-    """The day, the machine, its load, the versions, and whatever else is named."""
+    """The date, the machine, the versions (followed by `more`) and the load average, as text."""
     packages = [f"{name} {version(name)}" for name in ("torch", "streamlit")]
     memory = psutil.virtual_memory().total / 2**30
     return (
@@ -40,14 +40,14 @@ def machine(*more: str) -> str:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median (least to most)."""
+    """The text `median (least to most)`."""
     median, least, most = (f"{of(values):,.{digits}f}" for of in (statistics.median, min, max))
     return f"{median} ({least} to {most})"
 
 
 @contextlib.contextmanager
 def busy() -> Iterator[None]:
-    """Another process that keeps a core busy."""
+    """Keep a core busy with another process."""
     other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield

@@ -1,7 +1,7 @@
-"""Why the parts of a batch go to threads of our own: epochs with and without another busy process, by kind of threads.
+"""Measures why the engine has threads of its own: epochs with and without a busy process, by kind of threads.
 
-`python benchmarks/threads.py [--update]` trains LeNet (batch 64, Adam) on 12,800 made-up images in fresh processes, the
-settings in turn, and prints a table; `--update` writes it into RESULTS.md. About five minutes on two cores.
+`python benchmarks/threads.py [--update]` trains LeNet (batch 64, Adam) on 12,800 random images in fresh processes,
+alternating the settings, and prints a table; `--update` writes it into RESULTS.md. About five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.results import busy, machine, spread, update  # noqa: E402  the 
 from core import settings  # noqa: E402
 
 REPEATS = 5
-SETTINGS = {  # how many threads, whose they are, how torch's own wait for each other
+SETTINGS = {  # how many threads, whose they are, how torch's own threads wait (OMP_WAIT_POLICY)
     "1 thread": (1, "ours", "PASSIVE"),
     "all cores, torch's own threads, spinning": (settings.cores(), "torch's", "ACTIVE"),
     "all cores, torch's own threads, sleeping": (settings.cores(), "torch's", "PASSIVE"),
@@ -52,14 +52,14 @@ print(seconds[1] - seconds[0])
 
 
 def epoch(threads: int, whose: str, policy: str) -> float:
-    """Seconds of the second epoch in a process of its own."""
+    """Seconds of the second epoch of a training in a process of its own."""
     environment = {**os.environ, "OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-c", CHILD, str(threads), whose]
     return float(subprocess.check_output(command, cwd=ROOT, env=environment, text=True))
 
 
 def main() -> None:
-    """Measure and print; write where asked to."""
+    """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure epochs beside another busy process.")
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
     options = parser.parse_args()

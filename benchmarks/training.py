@@ -1,13 +1,15 @@
-"""How quick training is: `python benchmarks/training.py [--update] [--quick] [--only NETWORK]`.
+"""Measures the speed of training: `python benchmarks/training.py [--update] [--quick] [--only NETWORK]`.
 
-One epoch of four networks on real MNIST with this engine and with what people would use in its place: the same
-layers, batch, optimizer, learning rate and images, in turn, each time in a fresh process with its own default
-threads, which trains a little first. Where fewer than 60,000 images are timed the seconds are scaled to 60,000, all
-but those that an epoch takes to begin. What a library does once before its first epoch is not counted. All is on the
-CPU and at the usual priority; the workers of the app stand back behind others. Then: what no engine can go below, an
-epoch beside a busy process, two runs at once, what telling and saving cost, and how long the first Step takes.
-`BANCADA_KERAS` names a Python that has Keras and TensorFlow; without it one is made in the cache folder. About twelve
-minutes on two cores; what it does goes to standard error.
+Times one epoch of four networks on real MNIST with this engine and with the usual alternatives, which get the same
+layers, batch size, optimizer, learning rate and images. The contestants take turns, each time in a fresh process with
+its own default threads that first trains a few steps. Where fewer than 60,000 images are timed, the seconds are scaled
+to 60,000, except those for starting an epoch. What a library does once before its first epoch is not counted.
+Everything runs on the CPU and at normal priority; the app's workers run at a lower one. Then it measures the limits
+that no engine can go below, an epoch beside a busy process, two runs at once, the cost of logging and saving, and the
+time to the first Step.
+
+`BANCADA_KERAS` names a Python that has Keras and TensorFlow; without it a virtual environment is made in the cache
+folder. Takes about twelve minutes on two cores; its progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a script has its own folder there, not the repository's
+sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
 from benchmarks.results import busy, machine, spread, update  # noqa: E402
 from core import settings, store  # noqa: E402
@@ -44,18 +46,18 @@ from core.refusal import Refusal  # noqa: E402
 from core.spec import RunSpec, checked  # noqa: E402
 from core.workers import Workers  # noqa: E402
 
-EPOCH = 60_000  # images: what all seconds are scaled to
-FEW = 12_800  # images for those that are slow
+EPOCH = 60_000  # images to which all seconds are scaled
+FEW = 12_800  # images for slow contestants
 WARM = 20  # steps before the clock starts
-FIXED = 60  # steps on a batch that never changes
-SIDE = 2048  # of the matrices whose product says how quick the machine is
+FIXED = 60  # timed steps on a batch that never changes
+SIDE = 2048  # rows and columns of the matrices whose product measures the machine's speed
 
-Figures = dict[str, list[dict[str, Any]]]  # contestant -> what it said, round by round
+Figures = dict[str, list[dict[str, Any]]]  # contestant -> the figures that it printed, round by round
 
 
 @dataclass(frozen=True)
 class Network:
-    """What every contestant trains, and on how many of MNIST's images."""
+    """A network that every contestant trains, its training settings, and the number of MNIST's images."""
 
     words: str
     architecture: str
@@ -63,7 +65,7 @@ class Network:
     optimizer: str
     rate: float
     images: int = EPOCH
-    channels: int = 1  # MNIST's images repeated
+    channels: int = 1  # MNIST's one channel, repeated
 
 
 NETWORKS = {
@@ -74,7 +76,7 @@ NETWORKS = {
         "64 filters of 9 x 9 on 3 channels, batch 32, SGD 0.01", "cnn-wide-kernel", 32, "sgd", 1e-2, FEW, 3
     ),
 }
-AT_ONCE = ("lenet", "cnn")  # the networks of which two are trained at once
+AT_ONCE = ("lenet", "cnn")  # the networks for the measurement of two runs at once
 
 ENGINE, FLOAT32, BUSY = "this engine", "this engine, float32", "this engine, one core busy"
 MEMORY, LOADER, LOADER_BUSY = "PyTorch, tensors", "PyTorch, DataLoader", "PyTorch, DataLoader, one core busy"
@@ -82,7 +84,7 @@ MEMORY, LOADER, LOADER_BUSY = "PyTorch, tensors", "PyTorch, DataLoader", "PyTorc
 
 @dataclass(frozen=True)
 class Contestant:
-    """One row: how its process is started, the images it trains on, and what else goes on."""
+    """A row of the tables: the command of its process, its number of images, and the load meanwhile."""
 
     name: str
     command: tuple[str, ...]
@@ -92,7 +94,7 @@ class Contestant:
 
 
 def main() -> None:
-    """Measure, print, and write with `--update`; or be one of the contestants."""
+    """Measure, print, and write with `--update`; with `--contestant`, run as one of the contestants."""
     parser = argparse.ArgumentParser(description="Measure how quick training is.")
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
     parser.add_argument("--quick", action="store_true", help="6,400 images, two rounds: to see whether it works")
@@ -106,7 +108,7 @@ def main() -> None:
     if options.update and options.only:
         parser.error("--update writes all networks: leave --only away")
     try:
-        dataset("mnist").load()  # here first, so that no contestant has to fill the cache
+        dataset("mnist").load()  # first in this process, so that no contestant has to fill the cache
     except Refusal:
         parser.exit(1, "There is no MNIST in the data folder: download it with the app, or set BANCADA_DATA.\n")
 
@@ -125,7 +127,7 @@ def main() -> None:
     if at_once:
         parts.append(at_once_table({name: two_at_once(name, networks[name], rounds) for name in at_once}))
     if not options.only:
-        # Epochs differ by more than telling costs: only more of them show it.
+        # Epochs vary by more than logging costs, so it takes more of them to measure that cost.
         parts += [telling_table(telling(3 * rounds)), start_table(*starts(rounds))]
     section = "\n\n".join(parts)
     print(section)
@@ -137,7 +139,7 @@ def main() -> None:
 
 
 def engine(name: str, images: int, precision: str = "auto") -> dict[str, Any]:
-    """What a worker does: an epoch of `train`, and `update` on a batch of fixed places."""
+    """Time this engine as a worker uses it: an epoch of `train`, and `update` on a batch that never changes."""
     settings.wait_passively()
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
     import torch
@@ -148,7 +150,7 @@ def engine(name: str, images: int, precision: str = "auto") -> dict[str, Any]:
     spec = run_spec(network, precision)
 
     def new(split: Split) -> tuple[Data, State]:
-        val = Split(split.images[:64], split.labels[:64])  # every epoch ends with a look at it
+        val = Split(split.images[:64], split.labels[:64])  # every epoch ends with an evaluation of it
         return Data.of(Splits(split, val, val), device), State.new(spec, split, 10, device, settings.threads())
 
     for _ in train(spec, *new(mnist(network, WARM * network.batch))):
@@ -165,17 +167,17 @@ def engine(name: str, images: int, precision: str = "auto") -> dict[str, Any]:
 
 
 def engine_float32(name: str, images: int) -> dict[str, Any]:
-    """The same without bfloat16."""
+    """Time this engine without bfloat16."""
     return engine(name, images, "float32")
 
 
 def loader(name: str, images: int, workers: int = 0) -> dict[str, Any]:
-    """PyTorch as its tutorials have it: torchvision's MNIST, ToTensor and a DataLoader."""
+    """Time PyTorch as in its tutorials: torchvision's MNIST, ToTensor and a DataLoader."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
     network = NETWORKS[name]
-    # MNIST has one channel; to expand it costs microseconds, less than to read an image that has three.
+    # Expanding MNIST's one channel to three costs microseconds, less than reading an image with three channels.
     transform = [transforms.ToTensor()] + [transforms.Lambda(three_channels)] * (network.channels == 3)
     data = datasets.MNIST(mnist_folder(), train=True, transform=transforms.Compose(transform))
     data.data, data.targets = data.data[:images], data.targets[:images]
@@ -189,18 +191,18 @@ def loader(name: str, images: int, workers: int = 0) -> dict[str, Any]:
     begun = time.perf_counter()
     plain_epoch(model, optimizer, itertools.islice(iterator, len(batches)))
     ended = time.perf_counter()
-    next(iterator, None)  # ... and this ends them: both once an epoch, however many images it has
+    next(iterator, None)  # ... and this ends them; both happen once an epoch, whatever its number of images
     around = begun - clock + time.perf_counter() - ended
     return {"seconds": around + scaled(ended - begun, images)}
 
 
 def loader_2(name: str, images: int) -> dict[str, Any]:
-    """The same with two worker processes."""
+    """Time the DataLoader with two worker processes."""
     return loader(name, images, workers=2)
 
 
 def memory(name: str, images: int) -> dict[str, Any]:
-    """PyTorch on tensors in memory; then the limits: a batch that never changes, and a product of two matrices."""
+    """Time PyTorch on tensors in memory; then the limits: a batch that never changes, a product of two matrices."""
     import torch
 
     network = NETWORKS[name]
@@ -226,11 +228,11 @@ def memory(name: str, images: int) -> dict[str, Any]:
 
 
 def scikit_learn(name: str, images: int) -> dict[str, Any]:
-    """scikit-learn's MLPClassifier: half of what three epochs take longer than one, so that its checks do not count."""
+    """Time scikit-learn's MLPClassifier: half the difference of three epochs and one, which leaves out its checks."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    warnings.simplefilter("ignore", ConvergenceWarning)  # one epoch is what was asked for
+    warnings.simplefilter("ignore", ConvergenceWarning)  # training stops early on purpose
     network = NETWORKS[name]
     split = mnist(network, images)
     pixels = split.images.reshape(images, -1).astype(np.float32) / 255
@@ -247,7 +249,7 @@ def scikit_learn(name: str, images: int) -> dict[str, Any]:
     return {"seconds": scaled((fit(3) - fit(1)) / 2, images)}
 
 
-# Keras has a Python of its own, without the packages that `core` imports.
+# Runs in Keras's own Python, which lacks the packages that `core` imports.
 KERAS = """
 import json, os, sys, time
 os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -283,11 +285,12 @@ print(json.dumps({"seconds": (time.perf_counter() - begun[1]) * whole / images})
 
 
 def telling_and_saving(name: str, rounds: int) -> dict[str, Any]:
-    """Seconds of an epoch with nothing told, and of the same epoch as `work` does it, in turn, in one process.
+    """Time an epoch without any logging, and the same epoch as `work` does it, alternately, in one process.
 
-    Both from where the data go to the device to the epoch's end; in `work` that is from its `Started` until it looks
-    whether to go on after the `Epoch`: Steps told and written, `control` looked at before every step, the network
-    looked at from inside, a checkpoint written through to the disk, and the older ones tidied away.
+    Both are timed from the transfer of the data to the device to the epoch's end; in `work` that is from its `Started`
+    until it checks, after the `Epoch`, whether to go on. In between, `work` emits and writes Steps, reads `control`
+    before every step, computes the histograms of the network, writes a checkpoint through to the disk, and deletes the
+    older ones.
     """
     settings.wait_passively()
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
@@ -332,7 +335,7 @@ def telling_and_saving(name: str, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
         for number in range(rounds):
             run, pair = store.create(spec, Path(folder)), {}
-            for way in ("silent", "told")[:: 1 - 2 * (number % 2)]:  # now this one first, now that one
+            for way in ("silent", "told")[:: 1 - 2 * (number % 2)]:  # each of the two goes first in every other round
                 pair[way] = silent() if way == "silent" else told(run.folder)
             pairs.append((pair["silent"], pair["told"]))
     return {"pairs": pairs}
@@ -350,18 +353,18 @@ CONTESTANTS: dict[str, Callable[[str, int], dict[str, Any]]] = {
 
 
 def go() -> None:
-    """Say that all is ready, and wait until it is this process's turn."""
+    """Report that this process is ready, and wait for its turn."""
     print("ready", flush=True)
     sys.stdin.readline()
 
 
 def scaled(seconds: float, images: int) -> float:
-    """Seconds of 60,000 images at the pace of these."""
+    """The seconds for 60,000 images at the pace of `images` in `seconds`."""
     return seconds * EPOCH / images
 
 
 def mnist(network: Network, images: int) -> Split:
-    """The first images of MNIST (they are in no order), with the channels that the network takes."""
+    """The first images of MNIST (which are not sorted), with the channels that the network takes."""
     train = dataset("mnist").load().train
     return Split(np.repeat(train.images[:images], network.channels, axis=1), train.labels[:images])
 
@@ -373,14 +376,14 @@ def mnist_folder() -> Path:
 
 
 def run_spec(network: Network, precision: str = "auto") -> RunSpec:
-    """One epoch of the network as this engine is told it."""
+    """The spec that trains the network for one epoch."""
     values = {"data": "mnist", "architecture": network.architecture, "optimizer": network.optimizer}
     more = {"learning_rate": network.rate, "batch_size": network.batch, "epochs": 1, "precision": precision}
     return checked({**values, **more})
 
 
 def by_hand(name: str) -> Any:
-    """The network as a user of PyTorch writes it."""
+    """The network as a user of PyTorch would write it."""
     from torch.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
     return {
@@ -400,7 +403,7 @@ def by_hand(name: str) -> Any:
 
 
 def new_optimizer(network: Network, model: Any, fused: bool | None = None) -> Any:
-    """The network's optimizer, as PyTorch makes it by default or fused."""
+    """The network's optimizer, in PyTorch's default implementation or fused."""
     from torch import optim
 
     kind = {"adam": optim.Adam, "sgd": optim.SGD}[network.optimizer]
@@ -408,7 +411,7 @@ def new_optimizer(network: Network, model: Any, fused: bool | None = None) -> An
 
 
 def plain_epoch(model: Any, optimizer: Any, batches: Iterable[Any]) -> float:
-    """The loop that everybody writes; returns the sum of the batches' losses."""
+    """Train an epoch with the usual PyTorch loop; returns the sum of the batches' losses."""
     from torch import nn
 
     criterion, total = nn.CrossEntropyLoss(), 0.0
@@ -428,7 +431,7 @@ def three_channels(image: Any) -> Any:
 
 
 def fixed_batch(name: str, images: Any, labels: Any, kind: Any) -> float:
-    """Seconds of 60,000 images in PyTorch if all batches were this one: no data to choose, nothing to count."""
+    """Seconds for 60,000 images in PyTorch if all batches were this one: without choosing data or counting results."""
     import torch
     from torch.nn import functional
 
@@ -449,7 +452,7 @@ def fixed_batch(name: str, images: Any, labels: Any, kind: Any) -> float:
 
 
 def repeated(step: Callable[[], object], network: Network) -> float:
-    """Seconds of 60,000 images, from some steps after some others."""
+    """Seconds for 60,000 images, from `FIXED` timed steps after `WARM` others."""
     for _ in range(WARM):
         step()
     begun = time.perf_counter()
@@ -470,11 +473,11 @@ def product(kind: Any) -> float:
     return 2 * SIDE**3 / min(seconds)
 
 
-# --- who runs them ----------------------------------------------------------------------------------------------------
+# --- running the contestants ------------------------------------------------------------------------------------------
 
 
 def contestants(name: str, network: Network, keras: str | None) -> list[Contestant]:
-    """The rows of a network, in the order of a round."""
+    """The contestants for a network, in the order of a round."""
     images, few = network.images, min(FEW, network.images)
     rows = [
         own(ENGINE, "engine", name, images),
@@ -497,12 +500,12 @@ def contestants(name: str, network: Network, keras: str | None) -> list[Contesta
 
 
 def own(row: str, contestant: str, name: str, images: int) -> Contestant:
-    """A contestant of this file."""
+    """A contestant that is a function of this file, see `CONTESTANTS`."""
     return Contestant(row, (sys.executable, __file__, "--contestant", contestant, name, str(images)), images)
 
 
 def resolved(network: Network) -> str:
-    """The precision that this engine takes for the network by itself."""
+    """The precision that this engine chooses for the network by default."""
     import torch
 
     from core.training.engine import precision
@@ -511,14 +514,14 @@ def resolved(network: Network) -> str:
 
 
 def rows_of(network: Network) -> list[Any]:
-    """The network's table."""
+    """The network's table of layers."""
     return run_spec(network).table((network.channels, 28, 28), 10)
 
 
 def measure(rows: Sequence[Contestant], rounds: int, what: str) -> Figures:
-    """What each contestant says, in turn, round by round."""
+    """The figures of each contestant, measured in turn, round by round."""
     figures: Figures = {row.name: [] for row in rows}
-    at_once = max(2, settings.cores())  # that get ready at the same time; they are timed one by one
+    at_once = max(2, settings.cores())  # processes that warm up at the same time; they are timed one by one
     for number, place in itertools.product(range(rounds), range(0, len(rows), at_once)):
         some = rows[place : place + at_once]
         with ready(some) as processes:
@@ -532,7 +535,7 @@ def measure(rows: Sequence[Contestant], rounds: int, what: str) -> Figures:
 
 @contextlib.contextmanager
 def ready(rows: Sequence[Contestant]) -> Iterator[list[subprocess.Popen[str]]]:
-    """Their processes, all warm and waiting for their turn; none is left at the end."""
+    """The processes of the rows, all warm and waiting for their turn; they are killed at the end."""
     processes = []
     try:
         for row in rows:
@@ -555,7 +558,7 @@ def ready(rows: Sequence[Contestant]) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def timed(*processes: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    """Let them go, all at the same time, and hear what they say."""
+    """Start the timing of waiting processes, all at the same time, and return the figures that they print."""
     for process in processes:
         assert process.stdin
         process.stdin.write("\n")
@@ -564,7 +567,7 @@ def timed(*processes: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 
 def keras_python() -> tuple[str | None, str]:
-    """A Python that has Keras on TensorFlow, made if there is none, and its versions; or None, and why."""
+    """A Python that has Keras on TensorFlow, installed if there is none, and its versions; or None, and the reason."""
     named, folder = os.environ.get("BANCADA_KERAS"), settings.cache_folder() / "keras"
     python = named or str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     versions = "import keras, tensorflow as t; print(f'keras {keras.__version__}, tensorflow {t.__version__}')"
@@ -577,13 +580,13 @@ def keras_python() -> tuple[str | None, str]:
         found = subprocess.run([python, "-c", versions], env=environment, check=True, stdout=subprocess.PIPE, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         if not named:
-            shutil.rmtree(folder, ignore_errors=True)  # half an environment is none
+            shutil.rmtree(folder, ignore_errors=True)  # an incomplete environment would be used next time
         return None, f"Keras on TensorFlow skipped: {error}"
     return python, found.stdout.strip()
 
 
 def two_at_once(name: str, network: Network, rounds: int) -> list[tuple[float, float]]:
-    """Images a second of one run alone and of two at the same time, both with the threads of one of two."""
+    """Images a second of one run alone and of two at once, by round; every run has the threads of one of two."""
     images, pairs = min(FEW, network.images), []
     one = replace(own(ENGINE, "engine", name, images), runs=2)
     for number in range(rounds):
@@ -596,14 +599,14 @@ def two_at_once(name: str, network: Network, rounds: int) -> list[tuple[float, f
 
 
 def telling(rounds: int) -> list[tuple[float, float]]:
-    """Seconds of LeNet's epochs, silent and told, in a process of their own."""
+    """Seconds of LeNet's epochs without and with logging, in pairs, measured in a process of their own."""
     tell("telling and saving")
     with ready([own("telling", "telling", "lenet", rounds)]) as processes:
         return timed(*processes)[0]["pairs"]
 
 
 def starts(rounds: int) -> tuple[dict[str, list[float]], list[int]]:
-    """Seconds from the queue to the first Step in the log, with and without a worker that waits; and its memory."""
+    """Seconds from the queue to the first Step in the log, by whether a worker waits; and its memory, bytes."""
     waits: dict[str, list[float]] = {"a worker waiting": [], "none yet": []}
     memories = []
     spec = run_spec(NETWORKS["lenet"])
@@ -627,7 +630,7 @@ def starts(rounds: int) -> tuple[dict[str, list[float]], list[int]]:
 
 
 def settled() -> psutil.Process:
-    """The worker process, once it has been at rest for a second: all imported, waiting for a run."""
+    """The worker process, once it has been idle for a second: all is imported and it waits for a run."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         for process in psutil.Process().children():
@@ -641,7 +644,7 @@ def settled() -> psutil.Process:
 
 
 def wait_for_step(run: store.Run) -> None:
-    """Return when the run has told its first Step."""
+    """Wait until the run's log holds its first Step."""
     end, log = time.monotonic() + 60, run.folder / "events.jsonl"
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
@@ -651,24 +654,24 @@ def wait_for_step(run: store.Run) -> None:
     raise TimeoutError("the run tells no Step")
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 
 def elsewhere(figures: dict[str, Figures]) -> str:
-    """What others took of the machine meanwhile; where that is much, threads that spin wait for each other."""
+    """A sentence: the share of the cores that others used; if it is high, spinning threads wait for each other."""
     shares = [100 * row["elsewhere"] for one in figures.values() for rows in one.values() for row in rows]
     return f"Other programs took {spread(shares, 0)} % of the cores just before the timings."
 
 
 def network_table(name: str, network: Network, figures: Figures) -> str:
-    """A row for each contestant."""
+    """A Markdown table with a row for each contestant."""
     precision = figures[ENGINE][0]["precision"]
     rows = [f"### {name}: {network.words}", ""]
     rows += [
         "| contestant | images timed | seconds per epoch (60,000 images) | images/s | this engine is ... x as quick |"
     ]
     rows += ["|---|---:|---:|---:|---:|"]
-    for row in (row for row in figures if row not in (BUSY, LOADER_BUSY)):  # those are of another table
+    for row in (row for row in figures if row not in (BUSY, LOADER_BUSY)):  # those belong to another table
         values = seconds(figures, row)
         label = f"**{row}** ({precision})" if row == ENGINE else row
         quick = "" if row == ENGINE else ratio(values, seconds(figures, ENGINE))
@@ -678,7 +681,7 @@ def network_table(name: str, network: Network, figures: Figures) -> str:
 
 
 def limits_table(networks: dict[str, Network], figures: dict[str, Figures]) -> str:
-    """A row for each network: its epoch beside what would be left of it without the data, and its bare operations."""
+    """A table with a row for each network: its epoch beside the limits without data handling and of bare operations."""
     products = {
         kind: max(row.get(f"product {kind}", 0) for one in figures.values() for row in one[MEMORY])
         for kind in ("float32", "bfloat16")
@@ -711,14 +714,14 @@ def limits_table(networks: dict[str, Network], figures: dict[str, Figures]) -> s
 def operations(network: Network) -> int:
     """Floating-point operations of a training step, for one image: forward, and the gradients of weights and inputs.
 
-    Nobody needs the gradient of the images, so the first layer that has weights counts twice, not three times.
+    The gradient of the images is not needed, so the first layer that has weights counts twice, not three times.
     """
     macs = [row.macs for row in rows_of(network) if row.macs]
     return 2 * (3 * sum(macs) - macs[0])
 
 
 def load_table(figures: dict[str, Figures]) -> str:
-    """A row for each network: idle, and beside a process that keeps a core busy."""
+    """A table with rows for each network: idle, and beside a process that keeps a core busy."""
     rows = ["### Under load: seconds per epoch (60,000 images)", ""]
     rows += ["| network | contestant | idle | one core busy elsewhere | busy / idle | engine is ... x as quick, busy |"]
     rows += ["|---|---|---:|---:|---:|---:|"]
@@ -732,7 +735,7 @@ def load_table(figures: dict[str, Figures]) -> str:
 
 
 def at_once_table(pairs: dict[str, list[tuple[float, float]]]) -> str:
-    """A row for each network."""
+    """A table of two runs at once, with a row for each network."""
     rows = ["### Two runs at once (`BANCADA_RUNS=2`): images/s", ""]
     rows += ["| network | one of them alone | both together | together / alone |", "|---|---:|---:|---:|"]
     for name, some in pairs.items():
@@ -742,7 +745,7 @@ def at_once_table(pairs: dict[str, list[tuple[float, float]]]) -> str:
 
 
 def telling_table(pairs: list[tuple[float, float]]) -> str:
-    """One row."""
+    """A table with one row: an epoch without and with logging."""
     silent, told = ([pair[place] for pair in pairs] for place in (0, 1))
     rows = ["### Telling: seconds of one LeNet epoch (54,000 images, and 6,000 of val)", ""]
     rows += ["| nothing told | as a worker does: Steps, `control`, histograms, checkpoint | told / silent | n |"]
@@ -752,7 +755,7 @@ def telling_table(pairs: list[tuple[float, float]]) -> str:
 
 
 def start_table(waits: dict[str, list[float]], memories: list[int]) -> str:
-    """A row for each kind of start."""
+    """A table with a row for each kind of start, and the memory of the waiting worker."""
     rows = ["### Start: seconds from the queue to the first Step in the log, LeNet on MNIST", ""]
     rows += ["| worker | seconds | n |", "|---|---:|---:|"]
     rows += [f"| {name} | {spread(values)} | {len(values)} |" for name, values in waits.items()]
@@ -766,14 +769,14 @@ def seconds(figures: Figures, name: str) -> list[float]:
 
 
 def ratio(above: Sequence[float], below: Sequence[float], digits: int = 2) -> str:
-    """The ratio of the medians (the least to the most of the rounds' ratios)."""
+    """The ratio of the medians (least to most of the rounds' ratios), as text."""
     of_rounds = [a / b for a, b in zip(above, below, strict=True)]
     median = statistics.median(above) / statistics.median(below)
     return f"{median:.{digits}f} ({min(of_rounds):.{digits}f} to {max(of_rounds):.{digits}f})"
 
 
 def tell(what: str) -> None:
-    """Say what goes on to whoever waits."""
+    """Print the progress to standard error, with the time of day."""
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Published figures, checked: those that cannot be, what a confusion matrix says, parameters that are never used."""
+"""The page Check: impossible published figures, the measures of a confusion matrix, and unused parameters."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""See the data before anything is trained on them."""
+"""The page Data: what a data set contains, before any training."""
 
 import streamlit as st
 

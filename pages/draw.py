@@ -1,4 +1,4 @@
-"""Draw a digit; saved models say what they take it for."""
+"""The page Draw: the visitor draws a digit, and saved models classify it."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What people have drawn and kept: how often models are right on it, and the drawings themselves."""
+"""The page Our drawings: the drawings that visitors have saved, and how often models classify them correctly."""
 
 import streamlit as st
 

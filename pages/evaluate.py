@@ -1,4 +1,4 @@
-"""What a finished run's report says: how often it is right, where it fails, and the pictures that it gets wrong."""
+"""The page Evaluate: a finished run's measures on its test images, and the images that it misclassifies."""
 
 import streamlit as st
 

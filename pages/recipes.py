@@ -1,4 +1,4 @@
-"""The published experiments, repeated: what was reported, what was measured here, and whether the two agree."""
+"""The page Recipes: the published experiments, the figures reported and measured here, and whether they agree."""
 
 from typing import Any
 

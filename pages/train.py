@@ -1,4 +1,4 @@
-"""Choose, train, watch."""
+"""The page Train: choose a spec, start its training and watch it."""
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ spec, source = None, None
 
 with left:
     values = form.first_fields()
-    top = st.container()  # above the folded fields, so that it is in sight on a projector; drawn when they are known
+    top = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
     values = form.other_fields(values)
     form.write_link(values)
     try:

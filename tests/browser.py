@@ -1,4 +1,4 @@
-"""A real server and a real headless Chromium, as the tests of pages and journeys use them."""
+"""A real server and a real headless Chromium for the tests of pages and journeys, and for the benchmarks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def chromium() -> Iterator:
 
 @contextlib.contextmanager
 def serve(script: str, folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[str]:
-    """The address of `streamlit run script`, started in `folder`; the server gets a Ctrl-C at the end."""
+    """Run `streamlit run script` in `folder` and yield its address; the server gets a SIGINT (Ctrl-C) at the end."""
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true", f"--server.port={port}"]
     with subprocess.Popen(
@@ -58,14 +58,14 @@ def serve(script: str, folder: Path, environment: Mapping[str, str], *options: s
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
+    """A free TCP port of the loopback address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def wait_for_answer(url: str, seconds: float = 30) -> None:
-    """Ask every 50 ms until the address answers."""
+    """Request the address every 50 ms until it answers; fails after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         try:

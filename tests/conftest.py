@@ -1,8 +1,9 @@
-"""What several tests share: a home of their own, a small data set, and worker processes that can be killed."""
+"""Fixtures that tests share: folders for each test alone, a small data set, and worker processes that can be killed."""
 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +22,10 @@ from tests.browser import ROOT
 from tests.driver import Driver
 from ui import text
 
-wait_passively()  # before anybody imports torch
-settings.register_profile("any machine", deadline=None)  # a first call that imports takes as long as it takes
+wait_passively()  # has to come before the first import of torch
+settings.register_profile("any machine", deadline=None)  # a first call may have to import modules
 settings.load_profile("any machine")
-# Streamlit looks through all installed packages for each page that is tested, which took a third of the pages' time.
+# Streamlit scans all installed packages for each page under test, which took a third of the time of these tests.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
@@ -40,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def every_text_is_there() -> Iterator[None]:
-    """A page shows a key that has no text as itself; a test that met one fails."""
+    """Fail every test in which a page uses a text key that has no text (the page then shows the key)."""
     text.missing.clear()
     yield
     assert not text.missing, "keys without a text, or texts with a slot that nobody fills"
@@ -64,7 +65,7 @@ def tiny_data(tmp_path_factory) -> Path:
         for part, count in zip(("train", "val", "test"), counts, strict=True):
             labels = np.arange(count) % 4
             images = generator.integers(0, 120, (count, 28, 28), dtype=np.uint8)
-            for label in range(4):  # a bright band where the label says, so that there is something to learn
+            for label in range(4):  # a bright band at a place given by the label, so that there is something to learn
                 images[labels == label, 7 * label : 7 * label + 7] += 100
             arrays |= {f"{part}_images": images, f"{part}_labels": labels.astype(np.uint8)}
         np.savez(folder / f"{name}.npz", **arrays)
@@ -73,8 +74,12 @@ def tiny_data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory) -> Path:
-    """A cache folder for those who read the real data: to draw the pen digits takes seconds."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder for tests that read the real data, since drawing the pen digits takes many seconds.
+
+    All processes of one run of the tests share it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +90,7 @@ def english_terminal(monkeypatch) -> None:
 
 @pytest.fixture
 def home(tmp_path, tiny_data, monkeypatch) -> Path:
-    """The store of one test; data and cache are of the tests, too."""
+    """The store of one test; the settings also name a cache of its own and the tests' data."""
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BANCADA_DATA", str(tiny_data))
@@ -96,7 +101,7 @@ def home(tmp_path, tiny_data, monkeypatch) -> Path:
 
 @pytest.fixture
 def frame(tmp_path, monkeypatch):
-    """The app over a store of its own, as a visitor of a language meets it."""
+    """A function that opens a page of the app in a language, with a store of the test's own."""
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
@@ -117,7 +122,7 @@ def frame(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trained(frame):
-    """A finished run of the embedded data."""
+    """A finished run on the data set that comes with the app."""
     from core.work import work  # not above: it imports torch
 
     run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
@@ -127,13 +132,13 @@ def trained(frame):
 
 @pytest.fixture(scope="session")
 def driver() -> Iterator[Driver]:
-    """Worker processes that start in a hundredth of a second and die at a chosen moment."""
+    """Worker processes that start in a hundredth of a second and can be killed at a chosen moment."""
     with Driver() as one:
         yield one
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Look every 10 ms until the condition holds."""
+    """Check the condition every 10 ms until it holds; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -1,9 +1,16 @@
-"""A process that ends at each call to the file system in turn and shows what a crash and a power cut leave behind.
+"""Simulates a crash and a power cut at each file-system call of a scenario.
 
+<<<<<<< HEAD
 `python -m tests.crash_points STORE OUT SCENARIO...` copies STORE to OUT/SCENARIO/<k>/crash, does the scenario there and
 dies at its k-th call, a write being cut in half; OUT/SCENARIO/<k>/power holds what had been synced by then: lengths of
 files at their last fsync, names at the last fsync of their folder. The last k is the one that got through; printed is
 that k of each scenario. Method: SQLite's crash tests.
+=======
+`python -m tests.crash_points SCENARIO STORE OUT` does the following for k = 1, 2, ...: it copies STORE to OUT/<k>/crash
+and runs the scenario there in a forked process that dies at its k-th call (a write is cut in half). OUT/<k>/power holds
+what had been synced by then: files as of their last fsync, names as of the last fsync of their folder. The last k, for
+which the scenario completes, is printed. Method: SQLite's crash tests.
+>>>>>>> 17c5d23017bce505c37dd8148391dfab22e42624
 """
 
 from __future__ import annotations
@@ -25,31 +32,31 @@ CHECKPOINT = {"weights": torch.arange(600.0)}
 
 
 class Disk:
-    """What would be left after a power cut, and a count of calls that ends the process."""
+    """The state that a power cut would leave, and a counter that ends the process at the chosen call."""
 
     def __init__(self, root: Path, power: Path, crash_at: int):
         self.root, self.power, self.left = root, power, crash_at
         self.contents: dict[int, bytes] = {}  # by inode
-        self.names: dict[int, dict[str, tuple[int, bool]]] = {}  # of a folder's inode: names to (inode, is a folder)
+        self.names: dict[int, dict[str, tuple[int, bool]]] = {}  # by a folder's inode: names to (inode, is a folder)
         for folder, _, files in os.walk(root):
             self.sync_folder(Path(folder))
             for file in files:
                 self.contents[self.keep(os.open(Path(folder) / file, os.O_RDONLY))] = (Path(folder) / file).read_bytes()
 
     def keep(self, descriptor: int) -> int:
-        """The inode, which stays in use as long as its descriptor is open."""
+        """The inode of an open descriptor, which is left open so that the inode is not reused."""
         return os.fstat(descriptor).st_ino
 
     def sync_folder(self, folder: Path) -> None:
         self.names[folder.stat().st_ino] = {e.name: (e.inode(), e.is_dir()) for e in os.scandir(folder)}
 
     def count(self) -> bool:
-        """One more call; True: the process ends at this one."""
+        """Count a call; returns whether the process has to die at it."""
         self.left -= 1
         return self.left == 0
 
     def end(self, code: int) -> None:
-        self.left = 0  # no call ends it any more
+        self.left = 0  # no further call ends the process
         self._restore(self.root.stat().st_ino, self.power)
         os._exit(code)
 
@@ -62,7 +69,7 @@ class Disk:
                 (place / name).write_bytes(self.contents.get(child, b""))
 
     def install(self) -> None:
-        """Put the count before every call by which core.store changes the disk."""
+        """Count every call by which core.store changes the disk, before it is made."""
         disk = self
         real_open, real_fsync = io.open, os.fsync
 
@@ -140,7 +147,7 @@ def started(step: int) -> events.Started:
 
 
 def report(run: store.Run) -> None:
-    """Save what a Report names and append it, as a worker does at the end."""
+    """Save the files that a Report names and append the Report, as a worker does at the end."""
     run.append(
         events.Report(
             run=run.name,

@@ -1,4 +1,4 @@
-"""A process that has imported torch once and forks a worker for each order: real processes, killed for real."""
+"""A process that imports torch once and forks a worker for each request: real processes, which tests can kill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KILLED = -signal.SIGKILL if os.name == "posix" else 1
 
 
 class Driver:
-    """The tests' end of the process."""
+    """The tests' interface to the process."""
 
     def __enter__(self) -> Driver:
         self.process = subprocess.Popen(
@@ -31,7 +31,7 @@ class Driver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()  # between two orders: to take torch apart takes a second
+        self.process.kill()  # it is idle between requests; a regular exit with torch takes a second
         self.process.communicate()
 
     def work(
@@ -39,9 +39,10 @@ class Driver:
     ) -> list[int]:
         """Work at the run in `times` processes at once; returns their exit codes.
 
-        `acts` says what happens when the worker looks whether it should leave, for the n-th time: once before the first
-        step and once after every step and every part of val or test; 20 times a second while it is paused.
-        `kill`: SIGKILL; `leave`: the server is gone; else what the visitor asks.
+        `acts` maps n to what happens when a worker checks for the n-th time whether it should leave. It checks once
+        before the first step and once after every step and every part of val or test, and 20 times a second while it is
+        paused. `kill` sends SIGKILL; `leave` reports that the server is gone; anything else is a visitor's request to
+        the run. `kill_after`: seconds after which the first process is killed.
         """
         settings = {name: value for name, value in os.environ.items() if name.startswith("BANCADA_")} | env
         order = {"folder": str(run.folder), "acts": acts or {}, "times": times, "after": kill_after, "env": settings}
@@ -53,14 +54,14 @@ class Driver:
 
 
 def outcome(run: Run) -> dict[str, object]:
-    """All that must be equal in two runs of one spec: weights, predictions and every number but seconds."""
+    """All that must be equal in two runs of the same spec: weights, predictions and every number except seconds."""
     events = [event.model_dump() for event in run.events() if event.event in ("epoch", "report")]
     for event in events:
         for of_one_run in ("seconds", "sha256", "run"):
             event.pop(of_one_run, None)
     assert run.status() == "done"
     for name, sha256 in (("model", "model_sha256"), ("predictions", "predictions_sha256")):
-        run.load(events[-1][name], events[-1][sha256])  # refuses a file that is not what the Report says
+        run.load(events[-1][name], events[-1][sha256])  # refuses a file whose sha256 is not the Report's
     return {"events": events}
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the pages read of a page that Streamlit has run without a browser."""
+"""Reads parts of a page that Streamlit has run without a browser, for the tests of the pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def texts(app: AppTest) -> str:
 
 
 def control(app: AppTest, key: str) -> Any:
-    """The row of options of that key."""
+    """The row of options with this key."""
     return next(one for one in app.get("button_group") if one.key == key)
 
 
@@ -28,7 +28,7 @@ def button(app: AppTest, label: str) -> Any:
 
 
 def captions(app: AppTest) -> list[str]:
-    """The words below the pictures of the page."""
+    """The captions of the pictures on the page."""
     pieces = [block.proto.body for block in app.main.get("html")]
     found = [words for piece in pieces for words in re.findall(r"<figcaption>(.*?)</figcaption>", piece, re.DOTALL)]
     return [html.unescape(words) for words in found]

@@ -1,4 +1,4 @@
-"""The real data: in the folders that BANCADA_DATA named when the tests began, else in `../shared/data`."""
+"""The real data: in the folders that BANCADA_DATA named when the tests started, else in `../shared/data`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ REAL_DATA = os.pathsep.join(map(str, FOLDERS))  # a test gives BANCADA_DATA this
 
 
 def real(name: str) -> Path:
-    """Where this file or folder lies, or would lie, were it here."""
+    """The path of this file or folder; if it does not exist, the path in `../shared/data` where it would be."""
     return next((folder / name for folder in FOLDERS if (folder / name).exists()), FOLDERS[-1] / name)
 
 
 def needs(name: str) -> pytest.MarkDecorator:
-    """Skip a test where this file or folder is not here."""
+    """A mark that skips a test if this file or folder does not exist."""
     return pytest.mark.skipif(not real(name).exists(), reason=f"no {name} in BANCADA_DATA, nor in ../shared/data")
 
 

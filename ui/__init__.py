@@ -1,1 +1,1 @@
-"""The screen: each folder and file serves the page that it is named after; the other files serve several pages."""
+"""The user interface: a folder or file named after a page serves that page; the other files serve several pages."""

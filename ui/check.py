@@ -1,4 +1,4 @@
-"""Figures that somebody has published, checked: what they rule out, and what a matrix or stored parameters say."""
+"""The panels of the page Check: impossible published figures, a confusion matrix as text, stored parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ for name, value in torch.load("model.pt", weights_only=True).items():
 
 
 def figures_panel() -> None:
-    """Fields for what was published, and what cannot be so."""
+    """Show fields for published figures, and a warning for each contradiction between them."""
     written: dict[str, str] = {}
     for names in FIGURES:
         for column, name in zip(st.columns(len(names)), names, strict=True):
@@ -51,7 +51,7 @@ def figures_panel() -> None:
 
 
 def matrix_panel() -> None:
-    """A confusion matrix as text, and all that it says."""
+    """Show a field for a confusion matrix as text, and all measures that follow from it."""
     written = st.text_area(
         t("check.matrix"),
         key="check-matrix",
@@ -72,7 +72,7 @@ def matrix_panel() -> None:
 
 
 def parameters_panel() -> None:
-    """How many parameters are stated or which are stored, and what the network that the form holds makes of them."""
+    """Compare a stated number of parameters, or a list of stored parameters, with those of the form's network."""
     left, right = st.columns([1, 2], gap="large")
     with left:
         values = form.fields(["data", "image_size", "architecture", "layers"])
@@ -115,7 +115,7 @@ def _say_count(stated: Figure, own: list[Parameter]) -> None:
 
 
 def _say_parameters(stored: list[Parameter], own: list[Parameter]) -> None:
-    """What is stored and never used, what the network has besides, and each stored parameter with its layer."""
+    """Show the stored parameters that are never used, the network's that are not stored, and each one's layer."""
     found = used(stored, own)
     never, absent = [one for one in stored if one not in found], [one for one in own if one not in found.values()]
     if never:
@@ -139,7 +139,7 @@ def _say_parameters(stored: list[Parameter], own: list[Parameter]) -> None:
 
 
 def _layer(own: Parameter) -> str:
-    """`3 conv`: the layer of our network that holds a parameter."""
+    """The layer of our network that holds a parameter, as in `3 conv`."""
     return own.module.partition(".")[0].replace("_", " ")
 
 

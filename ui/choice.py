@@ -1,4 +1,4 @@
-"""Which run the reader looks at: the same on all pages, and in the page's link."""
+"""The reader's choice of a run, shared by all pages and named in the page's link, and the labels of runs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ui import server
 from ui.text import percent, t
 
 KEY = "run"
-CHOSEN = "run.chosen"  # by the reader: what a page shows for want of it never gets in here, nor into the link
+CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is stored neither here nor in the link
 OTHERS = "others"
-BESIDE = 5  # models beside the first: more than people can compare, and each is asked at each pen-up
-WRITTEN = "run.written"  # what we have put into the link: another value there comes from whoever opened it
+BESIDE = 5  # models beside the first: already more than people can compare, and each has to answer at each pen-up
+WRITTEN = "run.written"  # the run that we last wrote into the link; another one there comes from a link that was opened
 
 
 def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | None:
-    """Let the reader choose among runs; one that the link names, or was chosen on another page, is chosen already.
+    """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
-    With `required` the first one stands where nothing is chosen, without it nothing does.
+    Without a choice, the first run is shown if `required`, else none.
     """
     linked = st.query_params.get(KEY)
     if linked and linked != st.session_state.get(WRITTEN):
@@ -43,7 +43,7 @@ def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | Non
     st.selectbox(
         label,
         names,
-        index=0 if required else None,  # None lets the reader choose nothing again
+        index=0 if required else None,  # None lets the reader clear the choice
         key=KEY,
         format_func=labels.__getitem__,
         on_change=remember,
@@ -59,7 +59,7 @@ def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | Non
 
 
 def choose_runs(names: Sequence[str]) -> list[Run]:
-    """Let the reader choose a run among at least one, see `choose_run`, and up to `BESIDE` others beside it."""
+    """Let the reader choose one of `names` (at least one), see `choose_run`, and up to `BESIDE` others beside it."""
     left, right = st.columns([11, 9], gap="large", vertical_alignment="bottom")
     with left:
         run = choose_run(t("draw.model"), names, required=True)
@@ -79,12 +79,12 @@ def choose_runs(names: Sequence[str]) -> list[Run]:
 
 
 def look_at(run: Run) -> None:
-    """Choose a run for the reader, who has just started it or has none."""
+    """Choose a run for a reader who has just started it or has chosen none."""
     st.session_state[CHOSEN] = run.name
 
 
 def run_label(name: str) -> str:
-    """A run as people tell it from others: when, data, recipe or architecture, accuracy, the end of its name."""
+    """A run's label: date and time, data, recipe or architecture, accuracy, and the last four letters of its name."""
     folder = store.settings.store_folder() / name
     data, architecture, recipe, accuracy, test_use = _facts(folder, server.changed(folder))
     if not data or not architecture:
@@ -97,12 +97,12 @@ def run_label(name: str) -> str:
 
 
 def data_name(data: str) -> str:
-    """A data set as people call it."""
+    """A data set's title; the name itself for one that has no title."""
     return t(f"dataset.{data}") if data in DATASETS else data
 
 
 def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
-    """What was trained as people call it: the recipe and, but of a faithful one, the variant; else the architecture."""
+    """The recipe's name, with its variant unless that is `faithful`; without a recipe the architecture's title."""
     if recipe:
         name, variant = recipe
         return name if variant == "faithful" else f"{name} ({t(f'variant.{variant}').lower()})"
@@ -110,12 +110,13 @@ def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
     return t(f"architecture.{architecture}") if named else architecture
 
 
-Facts = tuple[str | None, str | None, tuple[str, Variant] | None, float | None, str | None]  # as in `run_label`
+# Data, architecture, recipe, accuracy, test use.
+Facts = tuple[str | None, str | None, tuple[str, Variant] | None, float | None, str | None]
 
 
 @functools.lru_cache(maxsize=4096)
 def _facts(folder: Path, changed: int) -> Facts:
-    del changed  # it is there to miss the cache
+    del changed  # only part of the cache's key, so that a run whose log has changed is read again
     run = Run(folder)
     facts = run.facts()
     recipe = belongs_to(run.spec) if facts["data"] else None  # a damaged run has neither
@@ -123,7 +124,10 @@ def _facts(folder: Path, changed: int) -> Facts:
 
 
 def one_of(words: str, options: Sequence[str]) -> str:
-    """One of a few options in a row, the first at first; their words are `WORDS.OPTION`, and `WORDS.label` for all."""
+    """Let the reader choose one of a few options in a row, at first the first; returns it.
+
+    The text keys are `WORDS.label` for the row and `WORDS.OPTION` for each option, WORDS being `words`.
+    """
     say = {option: t(f"{words}.{option}") for option in options}
     return st.segmented_control(
         t(f"{words}.label"),

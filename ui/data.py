@@ -1,4 +1,4 @@
-"""A data set drawn: samples, balance, mean images, one image on its way into the network, what is known to be wrong."""
+"""The views of the page Data: samples, a minibatch, class balance, mean images, one image's stages, label errors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, number, percent, t
 
-SHEET = (680, 540)  # pixels that a sheet of samples may take of a 1280 x 720 projector
-LEAST, MOST = 48, 96  # pixels of a sample's side, unless one image pixel to one of the screen is more
-MOST_CLASSES = 20  # at once
-MOST_IMAGES = 240  # of a minibatch that is larger
+SHEET = (680, 540)  # px, largest width and height of a sheet of samples, for a 1280 x 720 projector
+LEAST, MOST = 48, 96  # px, smallest and largest height of a sample; a higher image is shown unscaled
+MOST_CLASSES = 20  # shown at once
+MOST_IMAGES = 240  # shown of a larger minibatch
 
 
 def panel(spec: RunSpec, source: Dataset) -> None:
-    """The chosen view of the data as a run of this spec would have them. Raises: Refusal."""
+    """Show the chosen view of the data as a run of this spec would use them. Raises: Refusal."""
     official = server.official(spec)
     used = server.splits(spec.model_copy(update={"image_size": None, "normalisation": "unit"}))
     names = source.class_names.get(language(), source.class_names["en"])
@@ -171,7 +171,7 @@ def _label_errors(source: Dataset, official: Splits, names: tuple[str, ...]) -> 
 
 
 def _seed() -> int:
-    """The seed of what is drawn, and a button for the next one."""
+    """Show the seed of the random choice of images, and a button for the next seed; returns the seed."""
 
     def another() -> None:
         st.session_state["sample-seed"] += 1
@@ -183,14 +183,14 @@ def _seed() -> int:
 
 
 def _classes(names: tuple[str, ...]) -> list[int]:
-    """The classes that are shown: all, or the chosen page of many."""
+    """The classes to show: all, or if there are many those on the chosen page."""
     pages = -(-len(names) // MOST_CLASSES)
     page = st.pagination(pages, key=f"classes-{pages}") if pages > 1 else 1
     return list(range(len(names)))[(page - 1) * MOST_CLASSES : page * MOST_CLASSES]
 
 
 def _fitting(shape: tuple[int, ...], lines: int) -> tuple[int, int]:
-    """The factor that enlarges images of (H, W) so that `lines` fit a projector, and how many then go into a line."""
+    """The factor that enlarges images of shape (H, W) so that `lines` lines fit a projector, and the images a line."""
     height, width = shape
     scale = max(1, -(-LEAST // height), min(MOST // height, SHEET[1] // (lines * (height + 1))))
     return scale, max(1, SHEET[0] // (scale * (width + 1)))

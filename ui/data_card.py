@@ -1,4 +1,4 @@
-"""What is said of a data set wherever it is chosen: whether it is here, its facts, what is wrong with it."""
+"""What every page shows of the chosen data set: whether it is on this machine, its facts, its known faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ui.text import number, refused, t
 
 
 def data_are_here(source: Dataset) -> bool:
-    """Whether the data can be used now; if not, offers to fetch them or says why they cannot be had."""
+    """Whether the data are on this machine; if not, shows a button that downloads them, or why they are unavailable."""
     state, why = source.state()
     if state == "missing":
         st.error(t(why or "data.absent", name=source.name))
@@ -22,7 +22,7 @@ def data_are_here(source: Dataset) -> bool:
 
 
 def data_facts(source: Dataset) -> None:
-    """How many images the data have, who made them, what may be done with them."""
+    """Show a data set's number of images, source, licence and note."""
     counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
     if counts:
         key = "data.facts_val" if source.counts.get("val") else "data.facts"
@@ -33,14 +33,14 @@ def data_facts(source: Dataset) -> None:
 
 
 def pitfalls(source: Dataset) -> None:
-    """What is known to be wrong with the data, and who found it."""
+    """Show what is known to be wrong with the data, and who found it."""
     for one in source.pitfalls:
         words = t(one.text, count=len(source.label_errors))
         st.caption(f":material/warning: {words} [{one.source}]({one.link})")
 
 
 def known_error(source: Dataset, index: int, names: tuple[str, ...], before: str = "") -> str:
-    """What people say of a test image whose label is known to be wrong, after `before`; empty for any other image."""
+    """The class that people see in a test image with a known label error, after `before`; "" for any other image."""
     if index not in source.label_errors:
         return ""
     seen = source.label_errors[index]

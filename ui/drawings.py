@@ -1,4 +1,4 @@
-"""Drawings that people have labelled and kept: how often models are right on them, where they fail, what was drawn."""
+"""The panels of the page Our drawings: models' accuracy and errors on the saved drawings, and the drawings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ui.text import interval, language, percent, refused, t
 
 VIEWS = ("right", "fails", "numbers", "all")
 PICTURES = 36  # on one page of the gallery
-SIDE = 84  # pixels of a drawing
+SIDE = 84  # px, width of a drawing on the page
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
 
 
 def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
-    """What the runs' models say of the drawings, at least one; the first of them is looked at closely."""
+    """Show how the runs' models classify the drawings `kept` (at least one); details are of the first usable model."""
     answered = {}
     for run in runs:
         try:
@@ -52,7 +52,7 @@ def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
 
 
 def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names: tuple[str, ...]) -> None:
-    """Accuracy on the drawings and on the test images, of each model and of each digit of the first."""
+    """Show each model's accuracy on the drawings and on its test images, and the first model's for each digit."""
     tests = {run: server.measured(run) if run.is_done() else None for run in answered}
     drawn = {run: measures(answers.confusion_matrix).accuracy for run, answers in answered.items()}
     run = next(iter(answered))
@@ -106,7 +106,7 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
 
 
 def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None) -> None:
-    """The drawings, newest first, narrowed down by digit and nickname or to the one clicked; to take away or delete."""
+    """Show the drawings, newest first, filtered by digit and nickname or to the one clicked, to export or delete."""
     places = range(len(kept))[::-1]
     one = st.session_state.get(ONE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -156,7 +156,7 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
 
 
 def _captions(kept: Sequence[LabelledDrawing], answers: Answers | None, places: Sequence[int]) -> list[str]:
-    """What each is, what the model takes it for, and whose it is."""
+    """The caption of each drawing: its label, the class that the model predicts, and the nickname."""
     answered = [f" → {answers.predicted[i]}" if answers else "" for i in places]
     return [f"{kept[i].label}{k}\n{kept[i].nickname}" for i, k in zip(places, answered, strict=True)]
 

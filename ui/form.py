@@ -1,4 +1,4 @@
-"""A form drawn from the fields of the spec: each field's bounds, unit and default are read where they are declared."""
+"""The form for a spec, made from the fields of `RunSpec`: bounds, units and defaults come from their declarations."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ui import server
 from ui.choice import data_name, run_label
 from ui.text import language, refused, t
 
-LANGUAGE = "form.language"  # in the session state: that the form's numbers are written in
+LANGUAGE = "form.language"  # in the session state: the language in which the form's numbers are written
 GROUPS = ("data", "network", "training", "augmentation", "stop")
 FIRST = (
     ("data",),
     ("architecture",),
     ("optimizer", "learning_rate"),
     ("batch_size", "epochs"),
-)  # the others are folded
+)  # one tuple a line; the other fields are collapsed
 
 
 def first_fields() -> dict[str, Any]:
-    """Draw the fields that every training is chosen by, below the recipes that fill them in; returns their values."""
+    """Draw the choice of a recipe, which fills in the form, and the fields of `FIRST`; returns the fields' values."""
     _rewrite_numbers()
-    ours = [name for name in RECIPES if name not in PUBLISHED]  # the others have a page of their own
+    ours = [name for name in RECIPES if name not in PUBLISHED]  # published recipes have a page of their own
     titles = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in ours}
     common = {"key": "recipe", "help": t("recipe.help"), "persist_state": "session", "on_change": _fill}
     chosen = _select(t("recipe.label"), titles, "", common)
@@ -47,7 +47,11 @@ def first_fields() -> dict[str, Any]:
 
 
 def fields(names: Sequence[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Draw these fields on another page, as far as `values` leave them in use: the widgets are the form's own."""
+    """Draw the named fields on another page; returns `values` with theirs.
+
+    The widgets are those of the form, so both pages share the values. A field that has no use with the values of the
+    others is left out.
+    """
     _rewrite_numbers()
     values = dict(values or {})
     for name in names:
@@ -56,7 +60,7 @@ def fields(names: Sequence[str], values: dict[str, Any] | None = None) -> dict[s
 
 
 def other_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Draw the other fields, folded by group, as far as the first ones leave them in use; returns all values."""
+    """Draw the other fields, collapsed by group, except those that other values leave unused; returns all values."""
     values = dict(values)
     first = [name for names in FIRST for name in names]
     for group in GROUPS:
@@ -69,30 +73,30 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fill() -> None:
-    """Put the chosen recipe's values into the form; without one the form stays as it is."""
-    name = st.session_state["recipe"]  # a change of language brings the old language's word for "none"
+    """Put the chosen recipe's values into the form; with no recipe chosen the form stays as it is."""
+    name = st.session_state["recipe"]  # after a change of language, the old language's word for "none"
     if name in RECIPES:
         fill(RECIPES[name].spec(), name)
 
 
 def fill(spec: RunSpec, recipe: str = "") -> None:
-    """Put a spec into the form, but its seed, which is the visitor's. Called before the form is drawn."""
+    """Put a spec into the form, except its seed, which the visitor chooses. Must be called before the form is drawn."""
     if spec.architecture == CUSTOM:
         use_layers(spec.layers)
     st.session_state["recipe"] = recipe
     for name in RunSpec.model_fields:
-        if name not in ("layers", "seed"):  # an architecture's name stands for its layers
+        if name not in ("layers", "seed"):  # the architecture's name implies its layers
             st.session_state[name] = _shown(name, getattr(spec, name))
 
 
 def use_layers(layers: Layers) -> None:
-    """Put layers into the form as the visitor's own. Called by a click, before the page is drawn."""
+    """Put layers into the form, with the architecture `custom`. Called by a click, before the page is drawn."""
     st.session_state["architecture"], st.session_state["layers"] = CUSTOM, _lines(layers)
     _leave_recipe()
 
 
 def _leave_recipe() -> None:
-    """Take the recipe's name off a form that is no longer it."""
+    """Clear the choice of a recipe, since the form's values are no longer the recipe's."""
     st.session_state["recipe"] = ""
 
 
@@ -113,7 +117,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     field, start = RunSpec.model_fields[name], _start(name)
     label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
     common: dict[str, Any] = {"key": name, "help": t(f"spec.{name}.help"), "persist_state": "session"}
-    if name != "seed":  # the visitor's, whatever the recipe
+    if name != "seed":  # which no recipe sets
         common["on_change"] = _leave_recipe
     if name == "data":
         titles = {key: data_name(key) for key in datasets()}
@@ -131,7 +135,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
 
 
 def _giving_runs(start: str) -> dict[str, str]:
-    """The finished runs, and what is chosen though it is none: the page says what is wrong with it."""
+    """The labels of the finished runs, and the present choice even if it is not among them: the page then says why."""
     done = {run.name: run_label(run.name) for run in server.handles() if run.is_done()}
     chosen = st.session_state.get("weights_from", start)
     return {"": t("form.choose_run"), **done, **({} if chosen in ("", *done) else {chosen: chosen})}
@@ -144,7 +148,7 @@ def _select(label: str, options: dict[str, str], start: Any, common: dict[str, A
 
 
 def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -> str | None:
-    """The layers as text, to be edited where the architecture is `custom`, shown where it has a name."""
+    """Show the layers as text; if the architecture is `custom` the text can be edited and is returned, else None."""
     if architecture == CUSTOM:
         written = st.text_area(label, value=_lines(start), height=220, max_chars=10_000, **common)
         try:
@@ -162,7 +166,7 @@ def _lines(layers: Layers | str) -> str:
 
 
 def _number(name: str, label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
-    """A field for a number, as text: the browser's own number field takes `1.000` for 1 and `0,002` for 2."""
+    """Draw a text field for a number, since the browser's own number field reads `1.000` as 1 and `0,002` as 2."""
     hint = t("form.not_used") if default(name) is None else None
     written = (st.text_input(label, value=_shown(name, start), placeholder=hint, **common) or "").strip()
     if not written and default(name) is None:
@@ -171,7 +175,7 @@ def _number(name: str, label: str, start: float | None, common: dict[str, Any]) 
 
 
 def _rewrite_numbers() -> None:
-    """Write the form's numbers anew when the language has changed: `1.500` would be another number in the other one."""
+    """Rewrite the form's numbers after a change of language, in which `1.500` would be a different number."""
     before, now = st.session_state.get(LANGUAGE), language()
     st.session_state[LANGUAGE] = now
     if before is None or before == now:
@@ -184,13 +188,13 @@ def _rewrite_numbers() -> None:
 
 
 def _start(name: str) -> Any:
-    """The value that the link gives to the field, if the spec takes it; else the default."""
+    """The value that the link gives to the field, if the spec accepts it; else the default."""
     needed = {name, *(only_if(name) or ())[:1]}
     link = {key: st.query_params[key] for key in needed if key in st.query_params}
     if name == "architecture" and link.get(name) == CUSTOM:
         return CUSTOM
     if name == "layers" and name in link:
-        return link[name]  # as it was written, faults included: the page says what is wrong with it
+        return link[name]  # as written, errors included: the page reports them
     if name in link:
         with contextlib.suppress(Refusal):
             return getattr(checked(link), name)
@@ -198,7 +202,7 @@ def _start(name: str) -> Any:
 
 
 def write_link(values: dict[str, Any]) -> None:
-    """Make the page's link hold what differs from the defaults, so that whoever opens it has the same form."""
+    """Put the values that differ from the defaults into the page's link, so that opening it restores the same form."""
     differ = {name: str(value) for name, value in values.items() if value is not None and value != default(name)}
     for name in RunSpec.model_fields:
         if name in differ and st.query_params.get(name) != differ[name]:

@@ -8,15 +8,15 @@ from core.words import languages
 from ui.server import PAGES
 from ui.text import browsers_language, language, t
 
-# Streamlit leaves a sixth of a 1280 x 720 projector empty above and beside the page.
-# Its captions, links in them and chosen buttons have a contrast below 4.5:1; they get the text's own colour.
+# Streamlit's margins leave a sixth of a 1280 x 720 projector empty above and beside the page.
+# Its captions, links in captions and chosen buttons have a contrast below 4.5:1; they get the colour of the text.
 STYLE = """<style>
 .stMainBlockContainer { padding: 4rem 2rem 3rem; }
 h1 { padding: 0; }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
 button[role="radio"][aria-checked="true"], [data-testid="stMetricDelta"] { color: inherit !important; }
 </style>"""
-# The page's language, which a screen reader speaks in; Streamlit's own page says English.
+# Declares the page's language, by which a screen reader chooses its voice; Streamlit's own page declares English.
 _tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.language", js="export default ({ data }) => { document.documentElement.lang = data; };"
 )
@@ -46,8 +46,8 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.segmented_control(
         t("language.label"),
         list(names),
-        default=browsers_language(),  # not language(): the link drops what is the default
-        format_func=lambda code: code.replace("_", "-"),  # what the link says: ?lang=pt-BR
+        default=browsers_language(),  # not language(): Streamlit leaves the default out of the link
+        format_func=lambda code: code.replace("_", "-"),  # as in the link: ?lang=pt-BR
         required=True,
         label_visibility="collapsed",
         width="content",

@@ -1,4 +1,4 @@
-"""Many small pictures with their captions, as one piece of the page: no request each, enlarged with hard edges."""
+"""Many small pictures with captions in one element of the page: no request for each, enlarged without smoothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.charts.pictures import enlarge, sheet
 
-ABOVE = 215  # pixels of a page above its pictures
-LEAST = 40  # pixels of a row of pictures
+ABOVE = 215  # px, height of the page above its pictures
+LEAST = 40  # px, least height of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .pictures figure { margin: 0; text-align: center; }
@@ -25,7 +25,7 @@ STYLE = """<style>
 .picture-rows { display: grid; grid-template-columns: max-content 1fr; gap: 2px 0.75rem; align-items: center; }
 .picture-rows { overflow-x: auto; }
 </style>"""
-# The pictures are one piece of the page, without a widget each; this one hears which of them is clicked.
+# The pictures are not widgets; this component reports which of them is clicked.
 _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.clicks",
     js="""export default ({ setTriggerValue }) => {
@@ -57,7 +57,8 @@ def gallery(
 ) -> None:
     """Show images uint8 (C, H, W), each `side` CSS pixels wide; its caption is also its text for a screen reader.
 
-    With `numbers` each is a button, see `clicked_picture`. With `columns` they stand under as many `st.columns`.
+    With `numbers` each image is a button, see `clicked_picture`. With `columns` the images are aligned with as many
+    `st.columns`.
     """
     figures = []
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -74,18 +75,18 @@ def gallery(
 
 
 def in_sight(key: str) -> DeltaGenerator:
-    """A container that stays in sight while the longer column beside its own is scrolled."""
+    """A container that stays visible while the longer column beside its own is scrolled."""
     column = f'[data-testid="stColumn"]:has(.st-key-{key})'
     st.html(f"<style>{column} {{ position: sticky; top: 4.5rem; align-self: flex-start; }}</style>")
     return st.container(key=key)
 
 
 def clicked_picture(then: Callable[[int], None]) -> None:
-    """Call `then` with the number of the picture that is clicked, or entered from the keyboard."""
+    """Call `then` with the number of the picture that is clicked, or activated with the keyboard."""
 
     def called() -> None:
         number = st.session_state["clicks"].get("number")
-        if isinstance(number, int):  # anybody can send one by hand
+        if isinstance(number, int):  # a client can send anything
             then(number)
 
     _clicks(key="clicks", on_number_change=called)
@@ -94,12 +95,12 @@ def clicked_picture(then: Callable[[int], None]) -> None:
 def rows(labels: Sequence[str], images: Sequence[np.ndarray], *, columns: int, scale: int) -> None:
     """Show a sheet of images uint8 (N, C, H, W), N at least 1, beside each label, enlarged by `scale` if that fits.
 
-    A sheet breaks after `columns` images. Where the window is too low for all, they are made smaller until they fit.
+    A sheet has `columns` images a line. If the window is too low for all sheets, they are shown smaller.
     """
     lines = []
     for label, some in zip(labels, images, strict=True):
         words = html.escape(label, quote=True)
-        # Twice as large as shown: a browser that has to shrink it keeps the edges hard.
+        # Encoded twice as large as shown: pixels keep hard edges when the browser shrinks the picture.
         data = base64.b64encode(sheet(some, columns=columns, scale=2 * scale)).decode()
         height = -(-len(some) // columns) * (some.shape[2] + 1) * scale
         lines.append(

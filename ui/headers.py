@@ -1,4 +1,4 @@
-"""What every answer of the server tells the browser not to do."""
+"""Security headers, by which every response of the server restricts what the browser may do."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def inline_scripts() -> str:
-    """The hashes that let the scripts within Streamlit's own `index.html` run, and no other script within a page."""
+    """The hashes that allow the inline scripts of Streamlit's own `index.html`, and no other inline script."""
     page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
-# Everything comes from this server; the rest of each line is what Chromium reported as missing on our pages.
+# Only this server is allowed as a source; each exception is one that Chromium reported as blocked on our pages.
 POLICY = {
     "default-src": "'self'",
     "script-src": f"'self' blob: {inline_scripts()}",  # blob: the script of a component, such as the drawing pad
-    "style-src": "'self' 'unsafe-inline'",  # Streamlit's script writes its style sheets while it runs
+    "style-src": "'self' 'unsafe-inline'",  # Streamlit's script creates style sheets at run time
     "img-src": "'self' data: blob:",
-    "font-src": "'self' data:",  # data: one that Streamlit's script carries within it
+    "font-src": "'self' data:",  # data: a font embedded in Streamlit's script
     "object-src": "'none'",
     "base-uri": "'none'",
     "form-action": "'none'",
@@ -48,7 +48,7 @@ class SecurityHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
+        """Handle one connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

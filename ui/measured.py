@@ -1,4 +1,4 @@
-"""What a confusion matrix comes to: its measures, its classes, the matrix itself, what is taken for what."""
+"""Tables and charts of a confusion matrix: overall measures, measures by class, the matrix, frequent confusions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ui.choice import one_of
 from ui.tables import folded_table, offer_csv
 from ui.text import interval, language, number, t
 
-OnClick = Callable[[], None] | Literal["rerun"]  # what Streamlit calls `on_select`
+OnClick = Callable[[], None] | Literal["rerun"]  # Streamlit's `on_select`
 
 
 def measures_table(measured: Measures, loss: Measure | None = None) -> None:
-    """Every measure with its interval, the number of images, and how the interval was found."""
+    """Show every measure with its 95 % interval, the number of images, and the interval's method."""
     rows: list[tuple[str, Measure, str]] = [
         ("accuracy", measured.accuracy, "wilson"),
         ("balanced_accuracy", measured.balanced_accuracy, "bootstrap"),
@@ -49,7 +49,7 @@ def measures_table(measured: Measures, loss: Measure | None = None) -> None:
 
 
 def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> None:
-    """Precision, recall and F1 of each class, with their intervals."""
+    """Show precision, recall and F1 of each class, with their intervals."""
     table = {
         t("chart.class"): names,
         t("measure.precision"): [_with_interval(row.precision) for row in rows],
@@ -70,7 +70,7 @@ def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> No
 def matrix_chart(
     matrix: np.ndarray, names: tuple[str, ...], *, key: str, on_click: OnClick = "rerun"
 ) -> tuple[int, int] | None:
-    """Draw the confusion matrix; the cell (true, predicted) that the reader has clicked."""
+    """Draw the confusion matrix; returns the cell (true, predicted) that the reader has clicked, None if none."""
     words = {
         name: t(f"chart.{name}")
         for name in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
@@ -95,7 +95,7 @@ def matrix_chart(
 
 
 def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
-    """A sentence for each class that has errors: what it was most often taken for, ties and all."""
+    """Show a sentence for each class that has errors: the class, or tied classes, most often predicted instead."""
     found = most_confused(matrix)
     if found:
         st.subheader(t("evaluate.confusions"))
@@ -109,12 +109,12 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
 
 
 def measured_number(value: float) -> str:
-    """A measure with four decimals; a dash where there is none."""
+    """A measure with four decimals; a dash if it is not finite."""
     return number(value, 4) if math.isfinite(value) else "–"
 
 
 def ends(measure: Measure, *, percents: bool = False) -> str:
-    """The interval of a measure; a dash where there is none."""
+    """The interval of a measure; a dash if it has none."""
     if not math.isfinite(measure.low):
         return "–"
     if percents:

@@ -1,4 +1,4 @@
-"""What must be said beside a run's figures: how its test split was used, which layers it took over from another."""
+"""Notices that have to accompany a run's figures: how its test split was used, which layers come from another run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ui.text import t
 
 
 def test_use_notice(spec: RunSpec) -> None:
-    """Say so where a spec uses its test split for more than one look at the end."""
+    """Show a notice if a spec uses its test split for more than a single evaluation at the end."""
     if spec.test_use == "watched":
         st.info(t("test_use.notice_watched"))
     if spec.test_use == "selected":
@@ -21,7 +21,7 @@ def test_use_notice(spec: RunSpec) -> None:
 
 
 def taken_notice(run: Run, report: Report) -> None:
-    """Say which layers a finished run took over from another, and whether the frozen ones are still what they were."""
+    """Show which layers a finished run took over from another, and whether the frozen ones have stayed unchanged."""
     if not run.spec.taken:
         return
     slots = {"count": run.spec.taken, "run": run_label(run.spec.weights_from)}

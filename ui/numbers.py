@@ -1,4 +1,4 @@
-"""A field for a whole number, read as the reader's language writes it."""
+"""A field for a whole number, written as in the reader's language."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def whole_number(
     where: DeltaGenerator | None = None,
     **options: Any,
 ) -> int:
-    """Show the whole number under `key` of the session state, between both ends, and let the reader change it.
+    """Show the whole number stored under `key` in the session state, let the reader change it, and return it.
 
-    It is a text field: the browser's own number field takes `1.000` for 1. What is no number between both ends is
-    refused in a sentence, and changes nothing.
+    It is a text field, since the browser's own number field reads `1.000` as 1. An entry that is not a whole number
+    from `low` to `high` is refused with a message and changes nothing.
 
     Args:
-        label: what stands above the field.
+        label: the text above the field.
         low: the smallest number.
         high: the largest number.
-        key: where the page has put a number; `key` + ".written" and `key` + ".refused" are taken, too.
+        key: under which the page has stored a number; `key` + ".written" and `key` + ".refused" are used as well.
         then: called once the reader has changed the number, before the page is drawn.
-        where: the part of the page that the field stands in; by default where the page is just being drawn.
-        options: as of `st.text_input`.
+        where: the container that gets the field; by default the current one.
+        options: further arguments of `st.text_input`.
     """
     written, refused, place = f"{key}.written", f"{key}.refused", where or st
 

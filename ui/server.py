@@ -1,6 +1,6 @@
-"""What one server holds for all its visitors: the workers, what it has read of the runs, opened models, data.
+"""What a server shares among all its visitors: the workers, events read from the runs, opened models, data.
 
-A hot reload must not start a second set of workers, so these live in Streamlit's cache of resources.
+These are kept in Streamlit's resource cache, because a hot reload must not start a second set of workers.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ PAGES = settings.ROOT / "pages"
 
 @st.cache_resource(show_spinner=False)
 def workers() -> Workers:
-    """The queue of this server. Any executor of `concurrent.futures` may be given to it in the place of its own."""
+    """The server's queue of runs. `Workers` also accepts any executor of `concurrent.futures` instead of its own."""
     return Workers(follow=searches().follow)
 
 
 @st.cache_resource(show_spinner=False)
 def searches() -> Driver:
-    """What carries the searches of report 002 on."""
+    """The driver of the searches of report 002, which queues the trainings that follow a finished one."""
     return Driver(SEARCHES)
 
 
 class _Log:
-    """What has been read of one run's events; a look reads only what is new."""
+    """The events read so far from one run's log, and the position from which to read on."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -60,12 +60,12 @@ class _Log:
 
 @st.cache_resource(show_spinner=False, max_entries=200)
 def _log(folder: Path) -> _Log:
-    del folder  # it is the cache's key
+    del folder  # only the cache's key
     return _Log()
 
 
 def events(run: Run) -> list[Event]:
-    """The run's events so far, without what a resumed worker has overtaken."""
+    """The run's events so far, without those that a worker repeats because it resumed from an earlier checkpoint."""
     log = _log(run.folder)
     with log.lock:
         new, log.offset = run.read(log.offset)
@@ -75,7 +75,7 @@ def events(run: Run) -> list[Event]:
 
 
 def changed(folder: Path) -> int:
-    """When a run's log was last written to; 0 where there is none yet."""
+    """The time at which a run's log was last written, in ns since 1970; 0 if there is no log yet."""
     try:
         return (folder / "events.jsonl").stat().st_mtime_ns
     except OSError:
@@ -83,14 +83,15 @@ def changed(folder: Path) -> int:
 
 
 def results() -> list[Result]:
-    """What the recipes came to: as it is stored beside them, then by the runs in the store, oldest first."""
+    """The results of the recipes: those that come with the project, then those of the store's runs, oldest first."""
     found = [_result(run.folder, changed(run.folder)) for run in reversed(store.runs())]
     return [*stored(), *(one for one in found if one)]
 
 
 @functools.lru_cache(maxsize=4096)
 def _result(folder: Path, changed: int) -> Result | None:
-    del changed  # it is there to miss the cache, which must be a quick one: each page of recipes asks it of every run
+    # Only part of the cache's key. The cache has to be a quick one: the page Recipes looks up every run.
+    del changed
     try:
         return of_run(Run(folder))
     except Refusal:  # damaged
@@ -98,7 +99,7 @@ def _result(folder: Path, changed: int) -> Result | None:
 
 
 def handles() -> list[Run]:
-    """All runs in the store, newest first, each with the spec that has been read of it before."""
+    """All runs in the store, newest first, as cached objects that keep the spec once it is read."""
     return [_handle(run.folder) for run in store.runs()]
 
 
@@ -108,7 +109,7 @@ def _handle(folder: Path) -> Run:
 
 
 def repeating(name: str, variant: Variant) -> list[Run]:
-    """The runs in the store that repeat a recipe's variant, newest first, whatever their seed."""
+    """The runs in the store that repeat a recipe's variant, with any seed, newest first."""
     return [run for run in handles() if _repeats(run) == (name, variant)]
 
 
@@ -119,13 +120,14 @@ def _repeats(run: Run) -> tuple[str, Variant] | None:
         return None
 
 
-# --- what is kept until the files that it was read from change --------------------------------------------------------
+# --- caches that are valid until the files behind them change ---------------------------------------------------------
 
 
 def _key(name: Callable[[Any], str], version: Callable[[Any], object]) -> Callable[[Any], tuple[str, object]]:
-    """By what Streamlit finds again what was read: the run or the data that it is of, and the version of their files.
+    """The key by which Streamlit caches a result: the name of the run or data, and the version of its files.
 
-    Streamlit would wrap a Refusal that is raised here: so the cached function is called, raises it, and is not kept.
+    Streamlit would wrap a Refusal raised here in an exception of its own. The key therefore has the version None: the
+    cached function is called and raises the Refusal itself, and nothing is cached.
     """
 
     def key(asked: Any) -> tuple[str, object]:
@@ -162,7 +164,7 @@ def _files(spec: RunSpec) -> str:
 
 
 def _names(kept: list[LabelledDrawing]) -> str:
-    return "\n".join(one.name for one in kept)  # without this, Streamlit would hash the pixels of each
+    return "\n".join(one.name for one in kept)  # without this, Streamlit would hash the pixels of every drawing
 
 
 HashFuncs = dict[str | type[Any], Callable[[Any], Any]]  # as `st.cache_resource` takes them
@@ -173,69 +175,69 @@ BY_DATA: HashFuncs = {RunSpec: _key(lambda spec: spec.data, _files)}
 BY_SPEC: HashFuncs = {RunSpec: _key(RunSpec.model_dump_json, _files)}
 
 
-@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_WEIGHTS)  # each is asked up to 40 times a second
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_WEIGHTS)  # read up to 40 times a second
 def model(run: Run) -> Model:
-    """The run's best model, or its newest state while it is not done. Raises: Refusal, if it has none yet."""
+    """The run's best model, or its newest checkpoint until the run is done. Raises: Refusal, if it has none yet."""
     import torch
 
-    torch.set_num_threads(1)  # a page asks about one picture; the cores belong to the training
+    torch.set_num_threads(1)  # a page classifies single pictures; the cores are for the training
     return open_model(run)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_WEIGHTS)
 def drawn_answers(run: Run, kept: list[LabelledDrawing]) -> Answers:
-    """What `model` says of drawings that were kept, at least one. Raises: Refusal, as `model`."""
+    """The answers of the run's model to saved drawings, at least one. Raises: Refusal, as `model`."""
     return answers_to(model(run), kept)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_PREDICTIONS)
 def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
-    """What a finished run's best model said, see `stored_answers`. Raises: Refusal."""
+    """The stored answers of a finished run's best model, see `stored_answers`. Raises: Refusal."""
     return stored_answers(run, split)
 
 
 @functools.lru_cache(maxsize=4096)
 def class_names(run: Run, language: str) -> tuple[str, ...]:
-    """See `Run.class_names`, which reads the whole log. Raises: Refusal."""
+    """The result of `Run.class_names`, cached because that reads the whole log. Raises: Refusal."""
     return run.class_names(language)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_MATRIX)
 def measured(run: Run) -> Measures:
-    """What a finished run's confusion matrix says."""
+    """The measures of a finished run's confusion matrix."""
     return measures(_matrix(run))
 
 
 @st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_PREDICTIONS)
 def best_temperature(run: Run) -> float | None:
-    """The temperature that the run's answers on val choose, see `temperature`."""
+    """The temperature fitted to the run's answers on val, see `temperature`; None without such answers or errors."""
     val = answers(run, "val")
     return temperature(val) if val else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, hash_funcs=BY_SPEC)
 def images(spec: RunSpec) -> str:
-    """What names the test images that the spec's run would have, see `digest`. Raises: Refusal, as `splits`."""
+    """The digest of the test images that the spec's run would have, see `digest`. Raises: Refusal, as `splits`."""
     return digest(splits(spec).test)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2, hash_funcs=BY_DATA)
 def official(spec: RunSpec) -> Splits:
-    """The authors' own splits of the spec's data set. Raises: Refusal, if they are not here."""
+    """The authors' own splits of the spec's data set. Raises: Refusal, if the data are not on this machine."""
     return dataset(spec.data).load()
 
 
 @st.cache_resource(show_spinner=False, max_entries=3, hash_funcs=BY_SPEC)
 def splits(spec: RunSpec) -> Splits:
-    """The data as the spec's run has them. Raises: Refusal, if they are not here."""
+    """The splits that the spec's run uses. Raises: Refusal, if the data are not on this machine."""
     return choose(spec, official(spec))
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, hash_funcs=BY_SPEC)
 def normalisation(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and shift, float32 (1, C, 1, 1), that the spec's run gives its pixels. Raises: Refusal, as `splits`."""
+    """Scale and shift, float32 (1, C, 1, 1), with which the run normalises its pixels. Raises: Refusal, as `splits`."""
     images = splits(spec.model_copy(update={"image_size": None})).train.images
-    if spec.image_size and spec.normalisation == "standard":  # the others do not hang on the images
+    if spec.image_size and spec.normalisation == "standard":  # the others do not depend on the images
         images = resized(images, spec.image_size)
     return preprocessing.normalisation(spec, images)
 
@@ -245,17 +247,17 @@ def normalisation(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 @st.cache_resource(show_spinner=False)
 def _timers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1)  # two at the same time would measure each other
+    return ThreadPoolExecutor(1)  # two at the same time would slow each other down
 
 
 @st.cache_resource(show_spinner=False, max_entries=500)
 def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
-    """How long the spec's training will take, once it is measured, as `python -m core estimate --json` says it."""
+    """How long the spec's training will take, once measured, with the keys of `python -m core estimate --json`."""
     return _timers().submit(estimated, spec)
 
 
 def find(name: str | None) -> Run | None:
-    """The run of that name, None if there is none."""
+    """The run of that name; None if there is none."""
     try:
         return store.find(name) if name else None
     except Refusal:

@@ -1,4 +1,4 @@
-"""Where a run stands, how that is shown, and a click that starts one."""
+"""The status of a run, how it is shown, and the callback that starts a run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, server
 
-POLL_CURVES = 1.5  # seconds between two looks at a run's curves: drawing them takes 0.1 s of a core that could train
-DOUBLE_CLICK = 1.0  # seconds in which a second click on Start is the same one
+POLL_CURVES = 1.5  # seconds between two updates of a run's curves: drawing them takes 0.1 s of a core that could train
+DOUBLE_CLICK = 1.0  # seconds within which a second click on Start is ignored
 LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
 ICONS: dict[Status, tuple[str, str]] = {
     "queued": (":material/hourglass_empty:", "gray"),
@@ -28,7 +28,7 @@ ICONS: dict[Status, tuple[str, str]] = {
 
 
 def start(spec: RunSpec) -> None:
-    """Queue a run of the spec and look at it. Called by a click, before the page is drawn."""
+    """Queue a run of the spec and choose it for the reader. Called by a click, before the page is drawn."""
     now = time.monotonic()
     if now - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
         return
@@ -43,7 +43,7 @@ def start(spec: RunSpec) -> None:
 
 
 def status_of(run: Run) -> Status:
-    """The run's status; waiting, too, from the moment in which it is handed to a worker until the worker holds it."""
+    """The run's status; `queued` also from when the run is handed to a worker until the worker holds it."""
     status = run.status()
     handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None
     return "queued" if handed_over else status

@@ -1,4 +1,4 @@
-"""A table folded below its chart, one to take away, and one whose words sort by the numbers behind them."""
+"""Tables: collapsed below a chart, for download as CSV, and with text columns that sort by the numbers behind them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ import streamlit as st
 
 from ui.text import t
 
-if TYPE_CHECKING:  # pandas: only where there is a table
+if TYPE_CHECKING:  # pandas is imported only where a table is shown
     import pandas as pd
     from pandas.io.formats.style import Styler
     from streamlit.delta_generator import DeltaGenerator
 
-Said = tuple[float | None, str]  # a number, and how it is shown
+Said = tuple[float | None, str]  # a number, and the text that shows it
 
 
 def folded_table(table: pd.DataFrame | Mapping[str, Sequence[object]], *, index: bool = False) -> DeltaGenerator:
-    """Show a chart's numbers as a table, with its `index` if that says something, folded; more can be put into it."""
+    """Show a chart's numbers as a table in a collapsed expander; returns the expander, so that more can be added.
+
+    `index`: whether the table's index is shown.
+    """
     folded = st.expander(t("chart.as_table"))
     folded.dataframe(table, hide_index=None if index else True, width="stretch")
     return folded
 
 
 def offer_csv(table: pd.DataFrame, name: str) -> None:
-    """A button that saves the table as `name`.csv: numbers as they are, with a decimal point, for other programs."""
+    """Show a button that saves the table as `name`.csv, with unformatted numbers and a decimal point."""
     st.download_button(
         t("evaluate.download"),
         table.to_csv(index=False),
@@ -38,10 +41,10 @@ def offer_csv(table: pd.DataFrame, name: str) -> None:
 
 
 def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
-    """A table of words by column; where each has a number behind it, the column sorts by the numbers.
+    """A table of text columns; a column of `Said` cells shows their texts and sorts by their numbers.
 
-    A column's own format would write its numbers in the browser's language, not in the page's. Where the number is None
-    the browser shows the `placeholder` of `st.dataframe`, not the words, and sorts it as 0.
+    Streamlit's own column formats would write numbers in the browser's language, not in the page's. Where the number is
+    None, the browser shows the `placeholder` of `st.dataframe` instead of the text, and sorts the cell as 0.
     """
     import pandas as pd
 
@@ -50,7 +53,7 @@ def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
         pairs = [cell if isinstance(cell, tuple) else (cell, cell) for cell in column]
         table[name] = [value for value, _ in pairs]
         words = itertools.cycle([said for _, said in pairs])
-        formats[name] = lambda _, words=words: next(words)  # which is asked row by row
+        formats[name] = lambda _, words=words: next(words)  # pandas calls it once a row, in order
     shown = pd.DataFrame(table).style
     shown.format(formats)
     return shown

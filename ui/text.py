@@ -1,4 +1,4 @@
-"""The words and numbers of the screen in the reader's language; `core/words.py` has them in every language."""
+"""Texts and numbers in the reader's language; `core/words.py` has them in every language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from core import words
 from core.refusal import Refusal
 
-missing: set[str] = set()  # the keys that had no text; the tests want none
+missing: set[str] = set()  # the keys that had no text; the tests check that there are none
 
 
 def t(key: str, **slots: object) -> str:
@@ -22,13 +22,13 @@ def t(key: str, **slots: object) -> str:
 
 
 def language() -> str:
-    """The reader's language, as its file is named: the one chosen or in the link, else the browser's, else English."""
+    """The reader's language, as its file is named: the chosen one or the link's, else the browser's, else English."""
     wanted = (st.session_state.get("lang"), st.query_params.get("lang"))
     return next((code for tag in wanted if (code := words.closest(tag))), None) or browsers_language()
 
 
 def browsers_language() -> str:
-    """The language that the reader's browser asks for, English where we do not have it."""
+    """The language that the reader's browser requests; English if we do not have it."""
     return words.closest(st.context.locale) or words.FALLBACK
 
 
@@ -48,10 +48,10 @@ def interval(low: float, high: float, digits: int = 1) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A number of seconds (0 or more) as people say it."""
+    """A number of seconds (0 or more) as text with fitting units."""
     return words.duration(seconds, language=language())
 
 
 def refused(refusal: Refusal, say: Callable[[str], object] = st.error) -> None:
-    """Say, as an error or by `say`, what cannot be done and why."""
+    """Show the message of a refusal by means of `say`, by default as an error."""
     say(t(refusal.key, **refusal.slots))

@@ -116,11 +116,11 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
 
 def tensorboard(options: argparse.Namespace) -> int:
     """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
-    from core.exports.tensorboard import write
+    from core.exports import EXPORTS
 
     run = find(options.run)
     folder = options.out / run.name
-    write(run, folder)
+    EXPORTS["tensorboard"](run, folder)
     words = t("cli.tensorboard", folder=folder, python=sys.executable, parent=options.out)
     say(options, {"run": run.name, "folder": str(folder)}, words)
     return 0

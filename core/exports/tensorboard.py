@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -66,10 +64,3 @@ def write(run: Run, folder: Path) -> None:
         hparams = {**dict(spec), "layers": text(spec.layers)}
         # Writes a file of its own, here beside the other one.
         writer.add_hparams(hparams, figures, run_name=".", global_step=report.best_epoch if report else None)
-
-
-def zipped(run: Run) -> bytes:
-    """The folder of `write`, named as the run, as a zip. Raises: Refusal, as `write`."""
-    with tempfile.TemporaryDirectory() as aside:
-        write(run, Path(aside) / run.name)
-        return Path(shutil.make_archive(f"{aside}/log", "zip", aside, run.name)).read_bytes()

@@ -1,1 +1,1 @@
-"""The page Draw: the drawing pad, what models take a drawing for, and drawings that are kept."""
+"""The page Draw: the drawing pad, the models' answers to a drawing, and drawings that are labelled and saved."""

@@ -1,4 +1,4 @@
-"""A drawing and what models take it for."""
+"""The panel of the page Draw: a drawing, the steps of its preparation, and the models' answers to it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ui.gallery import gallery
 from ui.numbers import whole_number
 from ui.text import language, percent, refused, t
 
-CANVAS = 336  # pixels: twelve to each that the model sees
-PICTURE = 308  # pixels of a test image: with its true class, in sight at 1280 x 720
-SEEN = 84  # pixels: three to each that the model sees
+CANVAS = 336  # px, side of the canvas: twelve to each pixel of the model's 28 x 28 image
+PICTURE = 308  # px, side of a test image: visible with its true class on a 1280 x 720 screen
+SEEN = 84  # px, side of the shown image: three to each pixel of the model's 28 x 28 image
 PAD = "pad"
-TOP = 3  # classes that are shown of a model beside others
+TOP = 3  # classes shown of each model where there are several models
 
 STYLE = """<style>
 .answers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
@@ -46,9 +46,10 @@ STYLE = """<style>
 
 
 def panel(runs: Sequence[Run]) -> None:
-    """The sheet, and what each run's model sees on it and answers; only this part runs again when the pen is lifted.
+    """Show the sheet to draw on and, for each run's model, the image that it gets and its answer.
 
-    The first run answers while the pen is down, too.
+    The panel is a fragment: only it is rerun when the pen is lifted. The first run's model also answers while the pen
+    is down.
     """
 
     @st.fragment
@@ -58,7 +59,7 @@ def panel(runs: Sequence[Run]) -> None:
         with left:
             mode, picture = _picture(runs[0], without)
         with right:
-            models = _open(runs)  # with the newest weights, of a run that is still training too
+            models = _open(runs)  # with the newest weights, also of a run that is still training
             drawing = Prepared(None, {}) if picture is None else prepare(picture, without=without)
             pictures = drawing.pictures
             answers = [answer for model in models if (answer := model.answer(drawing))]
@@ -68,7 +69,7 @@ def panel(runs: Sequence[Run]) -> None:
             if answers:
                 st.subheader(agreement(answers), anchor=False)
             if mode == "pad":
-                keeping.offer(PAD, drawn=bool(pictures))  # above the bars, which are many where the models are
+                keeping.offer(PAD, drawn=bool(pictures))  # above the bars, of which there are many with several models
             if answers:
                 _tell(answers, in_full=mode != "pad")
             _show_steps(pictures, without)
@@ -79,7 +80,7 @@ def panel(runs: Sequence[Run]) -> None:
 
 
 def _open(runs: Sequence[Run]) -> list[Model]:
-    """The models that can be asked; for each of the others a sentence that says why it cannot."""
+    """The models that can be opened; shows for each of the others a message that says why it cannot."""
     models = []
     for run in runs:
         try:
@@ -92,27 +93,27 @@ def _open(runs: Sequence[Run]) -> list[Model]:
     return models
 
 
-# --- what the models say ----------------------------------------------------------------------------------------------
+# --- the models' answers ----------------------------------------------------------------------------------------------
 
 
 def _tell(answers: Sequence[Answer], *, in_full: bool) -> None:
-    """The answers as bars; one alone is in full, or left to the bars of the pad."""
+    """Show the answers as bars; a single answer only if `in_full`, with all classes: else the pad shows its bars."""
     alone = len(answers) == 1
     if in_full or not alone:
         st.html(f'{STYLE}<div class="answers">{"".join(_bars(answer, alone=alone) for answer in answers)}</div>')
 
 
 def _table(answers: Sequence[Answer]) -> None:
-    """What each model gives to each class."""
+    """Show the probability that each model gives to each class, in a collapsed table."""
     columns: dict[str, object] = {t("chart.class"): answers[0].model.names(language())}
     columns |= {run_label(answer.model.run): answer.values for answer in answers}
     expander = st.expander(t("chart.as_table"), key="answers-table", on_change="rerun")
-    if expander.open:  # the pen does not wait for what nobody sees
+    if expander.open:  # a collapsed table would delay the answer for nothing
         expander.dataframe(columns, hide_index=True, width="stretch")
 
 
 def agreement(answers: Sequence[Answer]) -> str:
-    """What the models take the drawing for, and how many of those that are sure; why not, where none had better say."""
+    """A sentence: which class the models name, counting those that are sure; if none is sure, the reason."""
     sure = [answer for answer in answers if not answer.doubt]
     if sure:
         return _agreement(sure, len(answers))
@@ -123,7 +124,7 @@ def agreement(answers: Sequence[Answer]) -> str:
 
 
 def _agreement(answers: Sequence[Answer], models: int) -> str:
-    """The answers in a sentence; `models` were asked."""
+    """The answers in a sentence; `models` is the number of all models, the doubtful ones included."""
     votes = Counter(int(answer.values.argmax()) for answer in answers).most_common()
     (best, count), *others = votes
     names = answers[0].model.names(language())
@@ -137,7 +138,7 @@ def _agreement(answers: Sequence[Answer], models: int) -> str:
 
 
 def _bars(answer: Answer, *, alone: bool) -> str:
-    """One model's piece of the page: what it sees, and the classes with the highest probabilities, or alone all."""
+    """HTML for one model: the image that it gets, and bars for its `TOP` most probable classes, if `alone` for all."""
     ranks = (-answer.values).argsort(kind="stable")
     names, rows = answer.model.names(language()), []
     for k in map(int, sorted(ranks) if alone else ranks[:TOP]):
@@ -147,28 +148,28 @@ def _bars(answer: Answer, *, alone: bool) -> str:
         rows.append(f"<tr{best}><td>{name}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
     seen = base64.b64encode(enlarge(answer.image, 1)).decode()
     words = html.escape(t("draw.seen", side=answer.image.shape[-1]), quote=True)
-    doubts = f" ({html.escape(t('draw.doubts'))})" if answer.doubt else ""  # its vote does not count
+    doubts = f" ({html.escape(t('draw.doubts'))})" if answer.doubt else ""  # its vote is not counted
     title = "" if alone else f"<h4>{html.escape(run_label(answer.model.run))}{doubts}</h4>"
     picture = f'<img src="data:image/png;base64,{seen}" width="{SEEN}" height="{SEEN}" alt="{words}" title="{words}">'
     return f"<section>{title}{picture}<table>{''.join(rows)}</table></section>"
 
 
 def _show_steps(pictures: Mapping[str, np.ndarray], without: Collection[str]) -> None:
-    """What each step makes of the drawing, and a switch that leaves the step out."""
+    """Show the drawing after each step of its preparation, and a checkbox that switches the step off."""
     st.caption(t("draw.steps"))
     for column, name in zip(st.columns(len(STEPS)), STEPS, strict=True):
         column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
     if pictures:
         images = [(picture[None] * 255).round().astype(np.uint8) for picture in pictures.values()]
         done = [t(f"step.{name}.off" if name in without else f"step.{name}.on") for name in pictures]
-        gallery(images, done, side=SEEN, columns=len(STEPS))  # one piece of the page, for which the pen waits less
+        gallery(images, done, side=SEEN, columns=len(STEPS))  # one element of the page, which is faster
 
 
-# --- what is drawn ----------------------------------------------------------------------------------------------------
+# --- the drawing ------------------------------------------------------------------------------------------------------
 
 
 def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None]:
-    """How the reader draws, and what: ink uint8 (H, W), or RGBA uint8 (H, W, 4); None while there is nothing."""
+    """The mode of drawing and the drawing: ink uint8 (H, W), or RGBA uint8 (H, W, 4); None while there is none."""
     say = {mode: t(f"draw.mode_{mode}") for mode in ("pad", "canvas", "image", "file")}
     mode = st.segmented_control(
         t("draw.mode"),
@@ -182,10 +183,10 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
     )
     shown = "flex" if mode == "canvas" else "none"
     st.html(f"<style>div:has(> .st-key-canvas-sheet) {{ display: {shown}; }}</style>")
-    with st.container(key="canvas-sheet"):  # once shown it stays, out of sight, with all that is drawn on it
+    with st.container(key="canvas-sheet"):  # once shown it stays in the page, hidden, so that it keeps its drawing
         moved = _canvas("canvas") if mode == "canvas" or "canvas" in st.session_state else None
     if mode == "canvas":
-        return mode, _opened(moved, t("draw.mode_canvas"))  # a browser can send anything, as with a file
+        return mode, _opened(moved, t("draw.mode_canvas"))  # checked like a file: a client can send anything
     if mode == "image":
         return mode, _test_image(run)
     if mode == "file":
@@ -196,10 +197,10 @@ def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None
 
 
 def _canvas(key: str) -> bytes | None:
-    """The picture on the canvas on which what was drawn can be selected, moved, scaled and turned.
+    """Show the canvas, on which strokes can be selected, moved, scaled and turned; returns its picture as a file.
 
-    As with the pad, what was drawn outlives a change of page: it is kept under `key` + ".kept", and handed back from
-    `key` + ".initial", which does not change while the canvas is shown.
+    As with the pad, the drawing survives a change of page: it is stored under `key` + ".kept" in the session state and
+    given back to the canvas from `key` + ".initial", which does not change while the canvas is shown.
     """
     from streamlit_drawable_canvas import st_canvas  # cannot be imported outside a running server
 
@@ -210,7 +211,7 @@ def _canvas(key: str) -> bytes | None:
     left, right = st.columns([CANVAS, 240])
     right.caption(t("draw.canvas_help", crop=t("step.crop.name"), centre=t("step.centre.name")))
     with left:
-        st.space(20)  # for the canvas's tools, which come when the mouse does
+        st.space(20)  # room for the canvas's tools, which appear when the pointer is over it
         canvas = st_canvas(
             stroke_width=28,
             stroke_color="#ffffff",
@@ -221,13 +222,13 @@ def _canvas(key: str) -> bytes | None:
             return_image_data=True,
             key=key,
         )
-    if canvas.image_bytes is not None:  # it sends nothing of what it was given
+    if canvas.image_bytes is not None:  # it sends no picture of the drawing that it was given
         st.session_state[kept] = canvas.json_data, canvas.image_bytes
     return st.session_state[kept][1]
 
 
 def _test_image(run: Run) -> np.ndarray | None:
-    """One of the test images of the run's data, by its number: a drawing for those who have no hand free."""
+    """Show a test image of the run's data, chosen by its number, and return it: an alternative to drawing by hand."""
     try:
         test, names = server.splits(run.spec).test, server.class_names(run, language())
     except Refusal as refusal:
@@ -249,13 +250,13 @@ def _test_image(run: Run) -> np.ndarray | None:
 
 
 def _file() -> np.ndarray | None:
-    """A picture file, for those who cannot draw here; dark on light or light on dark."""
-    file = st.file_uploader(t("draw.file_help"), type="image", key="file")  # a GIF is refused in words
+    """The picture in a file that the visitor uploads instead of drawing; dark on light or light on dark."""
+    file = st.file_uploader(t("draw.file_help"), type="image", key="file")  # a GIF is refused with a message
     return _opened(file.getvalue(), file.name) if file else None
 
 
 def _opened(content: bytes | None, name: str) -> np.ndarray | None:
-    """The picture, RGBA uint8 (H, W, 4), or a sentence that says why it is refused."""
+    """The picture, RGBA uint8 (H, W, 4); None without content, or with a message if the content is refused."""
     try:
         return None if content is None else open_picture(content, name)
     except Refusal as refusal:

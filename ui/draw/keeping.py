@@ -1,4 +1,4 @@
-"""A drawing labelled with one tap or key, and kept; or a round of ten that are asked for, with a score at the end."""
+"""Labels and saves a drawing with one tap or key, and runs rounds of ten requested digits with a score at the end."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ui.draw import pad
 from ui.gallery import gallery
 from ui.text import interval, refused, t
 
-ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # in the session state
-SIDE = 56  # pixels of a drawing beside the score
-# A button whose words are its key need not name the key as well.
+ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # keys in the session state
+SIDE = 56  # px, width of a drawing below the score
+# The label of each button is its shortcut key, so Streamlit's hint of the key is hidden.
 STYLE = "<style>.st-key-keep-as kbd { display: none; }</style>"
 
 
 @dataclass(frozen=True)
 class Round:
-    """Ten digits to draw, in an order of their own, and the names of the drawings that were kept of them."""
+    """A round: ten digits to draw, in random order, and the names of the drawings saved so far."""
 
     asked: tuple[int, ...]
     names: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Round:
 
 
 def say_what_is_asked(models: Sequence[Model], without: Collection[str]) -> bool:
-    """In a round say which digit comes next, at its end how often each model was right; whether there was one."""
+    """Show a round's next digit, or at its end how often each model was right; returns whether there is a round."""
     current = _round()
     if current and current.next is not None:
         place, count = len(current.names) + 1, len(current.asked)
@@ -48,7 +48,7 @@ def say_what_is_asked(models: Sequence[Model], without: Collection[str]) -> bool
 
 
 def offer(key: str, *, drawn: bool) -> None:
-    """What can be done with what is on the pad of this key: label and keep it, by oneself or in a round."""
+    """Show the controls that label and save the drawing on the pad `key`, with a free label or within a round."""
     if refusal := st.session_state.pop(REFUSED, None):
         refused(refusal)
     current = _round()
@@ -65,7 +65,7 @@ def offer(key: str, *, drawn: bool) -> None:
                     on_click=_keep,
                     args=(key, digit),
                     width="stretch",
-                    disabled=not drawn,  # rather than gone: buttons that come would keep the answer waiting
+                    disabled=not drawn,  # rather than absent: new buttons would delay the answer
                 )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if asked is not None:
@@ -73,7 +73,7 @@ def offer(key: str, *, drawn: bool) -> None:
                 t("keep.next"),
                 key="keep-next",
                 type="primary",
-                shortcut=str(asked),  # not Enter, which presses whatever has the focus, too
+                shortcut=str(asked),  # not Enter, which also presses the focused button
                 disabled=not drawn,
                 on_click=_keep,
                 args=(key, asked),
@@ -108,7 +108,7 @@ def _score(current: Round, models: Sequence[Model], without: Collection[str]) ->
             t("keep.right"): [_in_one_line(t("keep.of", right=round(one.value * one.n), n=one.n)) for one in found],
             t("measure.interval"): [_in_one_line(interval(one.low, one.high)) for one in found],
         }
-        st.table(table, hide_index=True)  # a long name takes a second line, and hides no figure
+        st.table(table, hide_index=True)  # wraps a long name instead of cutting off the figures
         captions = [f"{one.label} → {k}" for one, k in zip(kept, answers[0].predicted, strict=True)]
         gallery([one.pixels[None] for one in kept], captions, side=SIDE)
 
@@ -119,7 +119,7 @@ def _in_one_line(words: str) -> str:
 
 def _keep(key: str, label: int) -> None:
     drawing = pad.drawn(key)
-    if drawing is None:  # a second tap
+    if drawing is None:  # a second tap on the button
         return
     try:
         name = collection.keep(drawing.pixels, label, st.session_state.get("nickname") or "")
@@ -141,7 +141,7 @@ def _take_back() -> None:
 
 
 def _begin(key: str) -> None:
-    if drawing := pad.drawn(key):  # of before the first digit was asked for
+    if drawing := pad.drawn(key):  # drawn before the round's first digit was requested
         pad.take(key, drawing)
     _set_round(Round(tuple(np.random.default_rng().permutation(collection.CLASSES).tolist())))
 

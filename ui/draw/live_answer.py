@@ -1,10 +1,11 @@
-"""What a model sees and answers while the pen is still down: a WebSocket beside Streamlit's own.
+"""Answers a drawing while the pen is still down, over a WebSocket beside Streamlit's own.
 
-The browser sends what is on the sheet, gets the answer, and only then sends what is on it by then. Who sends faster is
-read no faster: a client has one drawing in the pool at a time, and its turn comes after everybody else's. Where there
-are more clients than there is room for, who has been silent for longest makes room, and is back with the next stroke.
+The browser sends the drawing, waits for the answer, and then sends the drawing as it is by then. A client that sends
+faster is not answered faster: it has one drawing at a time in the thread pool, queued behind those of the other
+clients. A client that connects when there are `MOST_CLIENTS` already replaces the one that has been silent longest,
+which connects again with its next stroke.
 
-The launcher imports this file, so what an answer takes is imported with the first one: the start waits for none of it.
+The launcher imports this file. To keep the start quick, an answer's modules are imported with the first answer.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ if TYPE_CHECKING:
 
 PATH = "/live"
 MOST_CLIENTS = 64  # at the same time: a class, with some tabs left open
-MOST_ANSWERS = 40  # a second to one client; the eye needs no more
-PATIENCE = 60  # seconds without a drawing; the browser comes back with the next one
+MOST_ANSWERS = 40  # answers a second to one client; the eye needs no more
+PATIENCE = 60  # seconds without a drawing until the socket is closed; the browser opens another with the next stroke
 
-VIOLATION, LATER = 1008, 1013  # why a WebSocket is closed (RFC 6455, IANA): its rules broken; try again later
+VIOLATION, LATER = 1008, 1013  # WebSocket close codes (RFC 6455, IANA): policy violation, try again later
 
-_clients: dict[asyncio.Task, None] = {}  # who drew last comes last
+_clients: dict[asyncio.Task, None] = {}  # in the order of their latest drawings
 _pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
 
 
 def live_address(run: Run, *, without: Collection[str], language: str) -> str:
-    """Where the browser asks for this run's answers; `without` names the steps that are switched off."""
+    """The path and query that give this run's answers; `without` names the steps that are switched off."""
     return f"{PATH}?{urlencode({'run': run.name, 'without': list(without), 'lang': language}, doseq=True)}"
 
 
 async def live_answer(socket: WebSocket) -> None:
-    """Answer one client's drawings, uint8 (SHEET, SHEET), 0 ground to 255 ink, until it goes or sends anything else."""
+    """Answer one client's drawings, uint8 (SHEET, SHEET), 0 ground to 255 ink, until it leaves or sends other data."""
     if not _comes_from_our_page(socket):
         await socket.close(VIOLATION)
         return
@@ -59,7 +60,7 @@ async def live_answer(socket: WebSocket) -> None:
         await _answer_all(socket, task)
     except WebSocketDisconnect:
         pass
-    except asyncio.CancelledError:  # to make room
+    except asyncio.CancelledError:  # to make room for another client
         await socket.close(LATER)
     finally:
         _clients.pop(task, None)
@@ -90,7 +91,7 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> None:
 
 
 def _answer(content: bytes, name: str, without: Collection[str], language: str) -> dict[str, Any]:
-    """What `pad.js` shows: the image that the model sees and a bar for each class, or nothing, or a sentence."""
+    """The message for `pad.js`: the model's image and a bar for each class; no bars; or the sentence of a refusal."""
     import numpy as np
 
     from core import store
@@ -126,7 +127,7 @@ def _answer(content: bytes, name: str, without: Collection[str], language: str) 
 
 
 def _comes_from_our_page(socket: WebSocket) -> bool:
-    """Whether a page of this very server asks: browsers say whose page it is, and no page can say otherwise."""
+    """Whether the request comes from a page of this server: browsers send a page's origin, which it cannot forge."""
     host = socket.headers.get("host")
     return is_host_allowed(host) and socket.headers.get("origin") in (f"http://{host}", f"https://{host}")
 

@@ -1,12 +1,13 @@
-// The drawing pad in the browser: what is drawn is a list of strokes, and each change of the list goes to Python once.
-// While the pen is down, what is on the sheet goes to `ui/draw/live_answer.py`, and its answers are shown beside the sheet.
+// The drawing pad in the browser. A drawing is a list of strokes; each change of the list is sent to Python once.
+// While the pen is down, the drawing is sent to `ui/draw/live_answer.py`, whose answers are shown beside the sheet.
 //
-// A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels of
-// the canvas, whatever size the page shows it at. To clear is a stroke too, so that it can be undone like any other.
+// A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels
+// of the canvas, whatever size the page shows it at. Clearing is a stroke too, so that it can be undone like any other.
 
-const NEAREST = 1.5; // px between two points of a stroke; nearer ones only cost space
+const NEAREST = 1.5; // px between two points of a stroke; a closer point is dropped, since it only takes space
 
-const pads = new WeakMap(); // parentElement -> pad: Streamlit runs the function below again at each change of data or theme
+// parentElement -> pad: Streamlit calls the function below again at each change of data or theme.
+const pads = new WeakMap();
 
 export default function ({ parentElement, data, setStateValue }) {
   let pad = pads.get(parentElement);
@@ -25,7 +26,8 @@ export default function ({ parentElement, data, setStateValue }) {
 }
 
 function makePad(root, { side, most }) {
-  // `side`: px a side of what Python receives; `most`: characters of strokes as text, past which the oldest stroke goes.
+  // `side`: px a side of the image that Python receives; `most`: characters of the strokes as JSON, above which the
+  // oldest strokes are dropped.
   const size = 4 * side; // px of the canvas
   const find = (name) => root.querySelector("." + name);
   const canvas = find("sheet");
@@ -35,10 +37,10 @@ function makePad(root, { side, most }) {
   small.canvas.width = small.canvas.height = side;
   sheet.lineCap = "round";
 
-  let strokes = []; // done
+  let strokes = []; // finished
   let undone = []; // newest last
   let current = null; // the stroke under the pen
-  let pointer = null; // and whose it is: a second finger draws nothing
+  let pointer = null; // the id of the pointer that draws it: a second finger is ignored
   let tool = "draw";
   let sequence = 0;
   const live = makeLive(find("live"), raster);
@@ -92,7 +94,7 @@ function makePad(root, { side, most }) {
       strokes = JSON.parse(initial?.strokes ?? "[]");
       redraw();
     } catch {
-      strokes = []; // a message made by hand
+      strokes = []; // the message was not made by this script
       redraw();
     }
   };
@@ -105,7 +107,7 @@ function makePad(root, { side, most }) {
     const tenth = (number) => Math.round(number * 10) / 10;
     const x = tenth((event.clientX - box.left) * scale);
     const y = tenth((event.clientY - box.top) * scale);
-    const pressed = event.pointerType === "pen" ? 0.4 + 1.2 * event.pressure : 1; // a mouse and a finger know no pressure
+    const pressed = event.pointerType === "pen" ? 0.4 + 1.2 * event.pressure : 1; // only a pen reports its pressure
     const points = current.points;
     if (points.length && Math.hypot(x - points.at(-3), y - points.at(-2)) < NEAREST) return;
     points.push(x, y, tenth(find("width").valueAsNumber * pressed));
@@ -170,7 +172,7 @@ function makePad(root, { side, most }) {
     commit();
   };
   find("clear").onclick = clear;
-  pad.clear = (taken) => taken === sequence && clear(); // not what has been drawn since
+  pad.clear = (taken) => taken === sequence && clear(); // unless something has been drawn since
   find("pad").onkeydown = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     const key = event.key.toLowerCase();
@@ -188,8 +190,8 @@ function makePad(root, { side, most }) {
   return pad;
 }
 
-// The image that the model sees and a bar for each class. One drawing at a time is on its way; when its answer is here,
-// the newest one follows, so that a slow server gives fewer answers and not older ones.
+// Shows the image that the model sees and a bar for each class. Only one drawing is sent at a time; when its answer has
+// arrived, the newest drawing is sent. A slow server thus gives fewer answers, but no outdated ones.
 function makeLive(root, raster) {
   const seen = root.querySelector(".seen");
   const caption = root.querySelector(".caption");
@@ -197,7 +199,7 @@ function makeLive(root, raster) {
   let address = null;
   let socket = null;
   let waiting = false; // for an answer, or for the connection
-  let changed = false; // since the last drawing that was sent
+  let changed = false; // whether there is a change since the last drawing that was sent
 
   function listen(to) {
     if (to === address) return;
@@ -208,7 +210,7 @@ function makeLive(root, raster) {
   }
 
   function connect() {
-    // A connection that is refused or lost is tried again with the next stroke, not with each of its points.
+    // A refused or lost connection is retried with the next stroke, not with each of its points.
     if (!socket && address) {
       const own = (socket = new WebSocket(new URL(address, location.href.replace(/^http/, "ws"))));
       waiting = true;

@@ -13,7 +13,7 @@ import streamlit as st
 
 from core.drawing import SHEET
 
-MOST_CHARACTERS = 200_000  # of strokes as text: some 15,000 points
+MOST_CHARACTERS = 200_000  # of the strokes as JSON: about 15,000 points
 PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
 
 HTML = """
@@ -47,22 +47,22 @@ _pad = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue
 
 @dataclass(frozen=True)
 class Drawing:
-    """What was on the pad when the pen was last lifted."""
+    """The drawing on the pad when the pen was last lifted."""
 
     sequence: int  # grows by one with each change of the drawing
     pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 ground to 255 ink
 
 
 def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None) -> Drawing | None:
-    """Show the pad and give what is drawn on it, or None before the first stroke and when it is cleared.
+    """Show the pad and return its drawing; None before the first stroke and when the pad is cleared.
 
-    The drawing outlives a change of page: Streamlit forgets the state of what a page does not show, so the last
-    message is kept under a key of our own and handed back to the browser when the pad is shown again.
+    The drawing survives a change of page: Streamlit drops the state of a component that is not shown, so the last
+    message is stored under a key of our own and sent back to the browser when the pad is shown again.
 
     Args:
-        key: the pad's key; `key`, `key` + ".kept" and `key` + ".taken" are taken in the session state.
-        labels: the words of `PAD_LABELS` in the reader's language.
-        live: the address (`ui/draw/live_answer.py`) that answers while the pen is down; the pad shows what it says.
+        key: the pad's key; the session state uses `key`, `key` + ".kept" and `key` + ".taken".
+        labels: the text for each of `PAD_LABELS` in the reader's language.
+        live: the address (see `ui/draw/live_answer.py`) whose answers the pad shows while the pen is down.
     """
     drawing, last = drawn(key), st.session_state.get(f"{key}.kept")
     _pad(
@@ -81,7 +81,7 @@ def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None)
 
 
 def drawn(key: str) -> Drawing | None:
-    """What is on the pad, as far as Python knows: more than the page was made for, where a stroke has just come."""
+    """The latest drawing on the pad, which may be newer than this rerun of the page; None if it is blank or taken."""
     kept, state = f"{key}.kept", st.session_state.get(key)
     message = state.get("drawing") if isinstance(state, Mapping) else None
     if drawing_of(message) is not None:
@@ -93,14 +93,14 @@ def drawn(key: str) -> Drawing | None:
 
 
 def take(key: str, drawing: Drawing) -> None:
-    """Have the browser clear this drawing away; whoever asks before it has done so gets none."""
+    """Have the browser clear this drawing; until it has done so, `drawn` returns None."""
     st.session_state[f"{key}.taken"] = drawing.sequence
 
 
 def drawing_of(message: object) -> Drawing | None:
-    """The drawing in a message from the browser, or None unless it has exactly the form in which `pad.js` sends it.
+    """The drawing in a message from the browser; None unless the message has exactly the form that `pad.js` sends.
 
-    Anybody can send one by hand. The strokes are not looked into: they only go back to the browser they came from.
+    A client can send any message. The strokes are not parsed: they only go back to the browser that sent them.
     """
     if not isinstance(message, Mapping) or set(message) != {"seq", "side", "pixels", "strokes"}:
         return None
@@ -113,7 +113,7 @@ def drawing_of(message: object) -> Drawing | None:
         return None
     try:
         content = base64.b64decode(pixels, validate=True)
-    except (binascii.Error, ValueError):  # a `ValueError` where a letter is not ASCII
+    except (binascii.Error, ValueError):  # `ValueError` for a character that is not ASCII
         return None
     if len(content) != SHEET * SHEET:
         return None

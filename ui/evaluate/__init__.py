@@ -1,1 +1,1 @@
-"""The page Evaluate: what a finished run came to, and the images behind its numbers."""
+"""The page Evaluate: the test results of a finished run, and the images behind them."""

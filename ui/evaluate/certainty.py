@@ -1,4 +1,4 @@
-"""How sure a model is, and whether it may be."""
+"""Calibration of a model: its average confidence beside its accuracy, and the effect of a temperature."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui.text import language, number, percent, t
 
 
 def panel(run: Run, report: Report, test: Answers) -> None:
-    """The reliability of the probabilities on test, as they are and divided by a temperature that val has chosen."""
+    """Show the calibration on test, of the probabilities as they are and with a temperature that was fitted on val."""
     before = calibration(test)
     st.markdown(_verdict(test, before))
     val = server.answers(run, "val")
@@ -41,7 +41,7 @@ def panel(run: Run, report: Report, test: Answers) -> None:
 
 
 def _verdict(test: Answers, found: Calibration) -> str:
-    """Whether the model says more or less than it keeps, in words; a difference only where chance makes none such."""
+    """A sentence: average confidence beside accuracy, and whether they differ by more than chance explains."""
     gap = test.gap()
     key = ("too_shy", "fair", "too_sure")[1 + _side(gap)]
     slots = {"says": percent(float(test.confidence.mean()), 2), "right": percent(float(test.is_right.mean()), 2)}
@@ -49,7 +49,7 @@ def _verdict(test: Answers, found: Calibration) -> str:
 
 
 def _effect(change: Measure, gap: Measure) -> str:
-    """Whether the temperature helps by the loss, as far as chance lets one tell, and the gap that it leaves."""
+    """A sentence: whether the temperature changes the loss beyond chance, and the gap of confidence that remains."""
     by_loss = t(f"certainty.{('helps', 'same', 'worse')[1 + _side(change)]}")
     slots = {"change": number(change.value, 4), "interval": _ends(change, 1, 4)}
     return t("certainty.effect", by_loss=by_loss, **slots, **_gap_slots(gap))
@@ -60,7 +60,7 @@ def _gap_slots(gap: Measure) -> dict[str, str]:
 
 
 def _side(measure: Measure) -> int:
-    """1 or -1 where both ends are above or below 0, else 0; of ends as they are written, so that all words agree."""
+    """1 if both ends are above 0, -1 if both are below, else 0; ends are rounded as shown, so that the words fit."""
     return int(round(measure.low, 4) > 0) - int(round(measure.high, 4) < 0)
 
 

@@ -1,4 +1,4 @@
-"""The images behind the numbers: the errors, those of a cell, and one image with all that was said of it."""
+"""The images behind a run's measures: its errors, the images of a matrix cell, and a single image in detail."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, number, percent, refused, t
 
-PICTURES = 12  # on one page of the gallery: as high as a projector, so that they stay beside the matrix
+PICTURES = 12  # on one page of the gallery: as high as a projector, so that they remain beside the matrix
 BOXES = ("true_class", "predicted_class")
 ORDERS = ("index", "loss", "confidence")
-INDEX = "image-index"  # the place in the test split that is looked at
+INDEX = "image-index"  # key in the session state: the place in the test split of the image that is shown
 
 
 def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tuple[int, int] | None) -> None:
-    """The pictures of all errors, or of the cell that was clicked or chosen, a page at a time."""
-    chosen, order = _chosen(names)  # drawn in any case, so that it keeps its place
+    """Show the images of all errors, or of the cell that was clicked or chosen, a page at a time."""
+    chosen, order = _chosen(names)  # drawn even without images, so that the boxes stay in place
     test = test_images(run, answers)
     if not test:
         return
@@ -59,7 +59,7 @@ def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tupl
 
 
 def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
-    """Any test image by its number, beside what its true and its predicted class look like, and all probabilities."""
+    """Show a test image by its number, typical images of its true and predicted classes, and all probabilities."""
     test = test_images(run, answers)
     if not test:
         return
@@ -106,7 +106,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:
-    """The run's test split; None, and why, where its data are not on this machine or are not the same any more."""
+    """The run's test split; None, with a message, if its data are not on this machine or have changed since."""
     try:
         test = server.splits(run.spec).test
     except Refusal as refusal:
@@ -121,7 +121,7 @@ def test_images(run: Run, answers: Answers) -> Split | None:
 
 
 def _said(answers: Answers, index: int, names: tuple[str, ...]) -> str:
-    """What the model took the image for, and how near the truth was."""
+    """A sentence: the predicted class and, if it is wrong, the probability and rank of the true one."""
     true, predicted = int(answers.labels[index]), int(answers.predicted[index])
     slots = {
         "true": names[true],
@@ -135,7 +135,7 @@ def _said(answers: Answers, index: int, names: tuple[str, ...]) -> str:
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[tuple[int, int] | None, Any]:
-    """The cell that two select boxes name, for those who do not click, None while one is empty; and the order."""
+    """The cell chosen in two select boxes, as an alternative to clicking, None while one is empty; and the order."""
     *columns, last = st.columns([3, 3, 4])
     true, predicted = (
         column.selectbox(
@@ -161,13 +161,13 @@ def _chosen(names: tuple[str, ...]) -> tuple[tuple[int, int] | None, Any]:
 
 
 def forget_cell() -> None:
-    """A cell was clicked: what the select boxes name is of before."""
+    """Empty the select boxes of the cell. Called when a cell is clicked, which replaces the one chosen there."""
     for what in BOXES:
         st.session_state[f"cell-{what}"] = None
 
 
 def _look_at(index: int) -> None:
-    """A picture was clicked: show it alone."""
+    """Show a single image. Called when its picture is clicked."""
     st.session_state["view"] = "image"
     _set(index)
 

@@ -1,4 +1,4 @@
-"""A report drawn: its measures, then one view at a time of what stands behind them."""
+"""The report of a run: its main measures, and one view at a time of the details behind them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.events import Report
-from core.exports import tensorboard
+from core.exports import zipped
 from core.measures.answers import Measure
 from core.measures.measures import Measures
 from core.recipes.searches import belongs_to
@@ -25,7 +25,7 @@ VIEWS = ("fails", "image", "sure", "beside", "numbers")
 
 
 def panel(run: Run, done: Sequence[str]) -> None:
-    """All that the run's stored report says; the test split is not looked at again. `done` names the finished runs."""
+    """Show the run's stored report, without evaluating the test split again. `done` names the finished runs."""
     report = run.report()
     assert report
     names = server.class_names(run, language())
@@ -57,7 +57,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
         measures_table(measured, loss)
         st.download_button(
             t("evaluate.log"),
-            lambda: tensorboard.zipped(run),
+            lambda: zipped(run, "tensorboard"),
             f"{run.name}.zip",
             "application/zip",
             on_click="ignore",

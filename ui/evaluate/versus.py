@@ -1,4 +1,4 @@
-"""Two finished runs on the same test images: the verdict in words, what one mends of the other, what it breaks."""
+"""Two finished runs compared on the same test images: the verdict, and the images that only one of them gets right."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ui.gallery import gallery
 from ui.tables import folded_table, offer_csv
 from ui.text import interval, language, number, percent, refused, t
 
-PICTURES = 12  # of each list
+PICTURES = 12  # shown of each list
 
 
 def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[str]) -> None:
-    """Choose another run of the same data among `others`, and see this one (B) beside it (A)."""
+    """Let the reader choose another run of the same data among `others` (A), and compare this run (B) with it."""
     candidates = {name: one for name in others if (one := server.find(name)) and one.spec.data == run.spec.data}
     if not candidates:
         st.info(t("compare.none"))

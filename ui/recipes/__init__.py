@@ -1,1 +1,1 @@
-"""The page Recipes: the published experiments and the searches, each beside what repeating it came to here."""
+"""The page Recipes: the published experiments and searches, with the figures that were reported and measured here."""

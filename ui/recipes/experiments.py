@@ -1,4 +1,4 @@
-"""The published experiments: what their reports print, what repeating them came to here, and a click to do so."""
+"""The published experiments: the figures reported and measured here, and the buttons that run them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from ui.status import ICONS, LIVELY, POLL_CURVES, start, status_of
 from ui.tables import Said, sortable
 from ui.text import number, percent, refused, t
 
-CHOSEN = "recipes.chosen"  # the recipe that the reader looks at, also after a look at another page
-LISTED = 6  # of a recipe's runs
-SHOWN = 8  # of a sha256's signs; the page Evaluate shows all
+CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
+LISTED = 6  # runs of a recipe that are listed
+SHOWN = 8  # characters of a sha256 that are shown; the page Evaluate shows all
 # Figures that are counts.
 WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch", "epochs_to_98")
 SIGNS: dict[Word, tuple[str, str]] = {
@@ -40,7 +40,7 @@ SIGNS: dict[Word, tuple[str, str]] = {
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Every published recipe with its reported and its measured accuracy; returns the one that the reader chose."""
+    """Show every published recipe with its reported and its measured accuracy; returns the name of the chosen one."""
     rows = [row for row in rows if row.is_own]
     linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
     start = PUBLISHED.index(linked) if linked in PUBLISHED else 0
@@ -58,7 +58,7 @@ def table(rows: Sequence[Row]) -> str:
                 t("recipes.data"): [data_name(row.data) for row in rows],
             }
         ),
-        column_config={t("recipes.measured"): st.column_config.Column(width=150)},  # Streamlit measures the bare number
+        column_config={t("recipes.measured"): st.column_config.Column(width=150)},  # else it fits the bare number
         height=35 * 12,
         hide_index=True,
         placeholder="",
@@ -77,7 +77,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def panel(name: str, rows: Sequence[Row]) -> None:
-    """One recipe: its figures with what is wrong with them, what it assumes, a click to run it, and its runs."""
+    """Show one recipe: a button that runs it, its runs, its figures with their errata, and its assumptions."""
     row = next(row for row in rows if row.recipe == name and row.is_own)
     one, variant = RECIPES[name], row.variant
     st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
@@ -93,12 +93,12 @@ def panel(name: str, rows: Sequence[Row]) -> None:
         if other.recipe == name and not other.is_own:
             n = other.results[0].n
             st.caption(t("recipes.on_other_data", data=data_name(other.data), n=n, measured=_accuracy(other)))
-    for words in dict.fromkeys(map(_measured_on, row.results)):  # once for all that were measured alike
+    for words in dict.fromkeys(map(_measured_on, row.results)):  # once for all with the same machine and versions
         st.caption(words)
 
 
 def epochs_table(rows: Sequence[Row]) -> None:
-    """When each training first reached an accuracy, beside its best and its last epoch, as reported and as measured."""
+    """Show when each training first reached an accuracy, and its first, best and last one, reported and measured."""
     with st.expander(t("recipes.epochs_to")):
         target = st.number_input(t("recipes.target"), 1, 100, 98, key="recipes-target", persist_state="session") / 100
         lines = [line for row in rows for line in _epochs(row, target)]
@@ -111,7 +111,7 @@ def epochs_table(rows: Sequence[Row]) -> None:
 
 
 def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
-    """A line for the report, where it says its epochs, and one for each seed."""
+    """A line for the report, if it states its epochs, and one for each seed."""
     figures = RECIPES[row.recipe].figures
     lines: list[tuple[str | Said, ...]] = []
     ends = ("first_accuracy", "last_accuracy")
@@ -135,7 +135,7 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
 
 
 def _best(accuracy: float, epoch: int, test_use: TestUse) -> Said:
-    """The best epoch's accuracy; marked where it is the best of several looks at the test images."""
+    """The best epoch's accuracy; marked if it is the best of several evaluations on the test images."""
     words = t("recipes.at_epoch", accuracy=percent(accuracy, 2), epoch=epoch)
     return accuracy, words if test_use == "once" else f"{words} ⚠"
 
@@ -146,7 +146,7 @@ def _reached(one: Result, target: float) -> str:
 
 
 def _figures(row: Row) -> None:
-    """The verdict, and the report's figures, each beside what was measured."""
+    """Show the verdict, and each of the report's figures beside the measured one."""
     sign, colour = SIGNS[row.verdict.word]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(f"{sign} {t(f'verdict.{row.verdict.word}')}", color=colour)  # pyright: ignore[reportArgumentType]
@@ -165,11 +165,11 @@ def _figures(row: Row) -> None:
         t("recipes.reported"): [_reported(row.recipe, name) for name in names],
         t("recipes.measured"): [measured.get(name, "") for name in names],
     }
-    st.table(cells, hide_index=True)  # where they have no room, words take a second line
+    st.table(cells, hide_index=True)  # wraps long text, unlike `st.dataframe`
 
 
 def _offer(row: Row, rows: Sequence[Row]) -> None:
-    """A click to run the recipe, and its runs; before the recipe whose run it needs is done, those of that one."""
+    """Show a button that runs the recipe, and its runs; those of another recipe, if it needs that one's run first."""
     try:
         spec = ready_spec(row.recipe, row.variant, server.handles())
     except Refusal:
@@ -203,12 +203,12 @@ def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
 
 
 def _runs(name: str, variant: Variant) -> None:
-    """The newest runs of a recipe's variant, live while one of them works; when it is done the whole page follows."""
+    """Show a recipe variant's newest runs, live while one is at work; reruns the page when one begins or ends."""
 
     def look() -> dict[Run, Status]:
         found = {}
         for run in server.repeating(name, variant)[:LISTED]:
-            with contextlib.suppress(Refusal):  # damaged, which the page Train says
+            with contextlib.suppress(Refusal):  # damaged, which the page Train reports
                 found[run] = status_of(run)
         return found
 
@@ -260,7 +260,7 @@ def _reported(name: str, figure: str) -> str:
 
 
 def _accuracy(row: Row) -> str:
-    """The measured accuracy, with its spread, the number of seeds, and a sign if it was selected on test."""
+    """The measured accuracy, with its spread, the number of seeds, and a warning sign if it was selected on test."""
     verdict = row.verdict
     if verdict.measured is None:
         return ""
@@ -273,7 +273,7 @@ def _accuracy(row: Row) -> str:
 
 
 def _delta(verdict: Verdict) -> Said:
-    """The difference in percentage points."""
+    """The measured minus the reported accuracy, shown in percentage points."""
     if verdict.delta is None or verdict.word in ("not_comparable", "impossible"):
         return None, ""
     return verdict.delta, ("+" if verdict.delta > 0 else "") + number(100 * verdict.delta, 2)
@@ -284,7 +284,7 @@ def _word(verdict: Verdict) -> str:
 
 
 def _said(figure: str, value: float | None) -> str:
-    """A figure as people read it; a dash where there is none."""
+    """A figure as text; a dash for None."""
     if value is None:
         return "–"
     if figure in WHOLE:

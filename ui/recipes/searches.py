@@ -1,4 +1,4 @@
-"""Report 002's searches: every training as a run of its own in the queue, beside what the report measured."""
+"""The searches of report 002: every training is a run in the queue, shown beside the report's accuracy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATA = "bloodmnist"
 
 
 def panel(name: str, variant: Variant) -> None:
-    """One search: what is missing of it to run, the way through its stages, its trainings, the heat map of a grid."""
+    """Show one search: buttons to run what is missing, its stages, its trainings, and the heat map of a grid."""
     st.caption(t(f"recipe.{name}.help"))
     runs = known_runs(server.handles())
     try:
@@ -45,14 +45,14 @@ def panel(name: str, variant: Variant) -> None:
 
 
 def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None:
-    """Run what is missing, or stop; the page follows when a run begins or ends."""
+    """Show progress, and buttons that run the missing trainings or stop; reruns the page when a run begins or ends."""
     search = SEARCHES[name]
     here = dataset(DATA).state()[0] == "ready"
     if not here:
         st.info(t("search.no_data"))
 
     def look() -> list[Run]:
-        """The runs at work; one that is done is, too, until its worker has seen what follows it."""
+        """The runs at work, including a finished one until the trainings that follow it are queued."""
         begun = [run for cell in found if (run := runs.get(cell.spec))]
         return [run for run in begun if server.workers().place(run) is not None or status_of(run) in LIVELY]
 
@@ -104,13 +104,13 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
 
 
 def _told(run: Run) -> Sequence[Event]:
-    """What a run has said, of a finished one its report alone."""
+    """The events of a run; of a finished run its report alone."""
     report = run.report()
     return [report] if report else server.events(run)
 
 
 def _path(name: str, found: Sequence[Cell]) -> None:
-    """The way of a staged search so far: what each stage has chosen, or how much of it is done."""
+    """Show each stage of a search: the option that it has chosen, or how many of its trainings are done."""
     stages = SEARCHES[name].stages
     for place, (column, stage) in enumerate(zip(st.columns(len(stages)), stages, strict=True)):
         here = [cell for cell in found if cell.stage == place]
@@ -123,7 +123,7 @@ def _path(name: str, found: Sequence[Cell]) -> None:
 
 
 def _table(name: str, found: Sequence[Cell]) -> None:
-    """Every training of the report beside what was measured; a star for the best of a stage."""
+    """Show every training of the report beside the measured accuracy, with a star for the best of each stage."""
     stages = SEARCHES[name].stages
     best = [winner(cell for cell in found if cell.stage == place) for place in range(len(stages))]
     measured: dict[tuple[int, object], Said] = {
@@ -155,8 +155,8 @@ def _table(name: str, found: Sequence[Cell]) -> None:
 
 
 def _heat_map(found: Sequence[Cell]) -> None:
-    """The grid's accuracies: those measured here, and while there are none those of the report."""
-    from core.charts import matrices  # altair and pandas: only where there is a chart
+    """Show the grid's accuracies as a heat map: those measured here, or the report's while none is measured."""
+    from core.charts import matrices  # altair and pandas are imported only for a chart
 
     filters = sorted({cell.option[0] for cell in found})
     kernels = sorted({cell.option[1] for cell in found})

@@ -1,1 +1,1 @@
-"""The page Train: the network of the form, and a training watched while it runs."""
+"""The page Train: the network that the form describes, and the live view of a run."""

@@ -1,7 +1,7 @@
-"""The layer editor: a network changed by hand, a layer at a time, without writing it.
+"""The layer editor: changes a network a layer at a time, with widgets instead of text.
 
-What is edited is a draft, as text under a key of ours; widgets are set from it each time they are drawn, and change it.
-Nothing of it counts before *Apply* puts it into the form's own field.
+It edits a draft, stored as text in the session state; the widgets are set from the draft each time they are drawn, and
+change it. The draft has no effect until *Apply* puts it into the form's own field.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ui.numbers import whole_number
 from ui.text import number, refused, t
 
 DRAFT = "editor.draft"
-IN_FORCE = "editor.in_force"  # what the draft began from: other layers in the form begin another draft
-CHOSEN = "editor.layer"  # the place, from 0
+IN_FORCE = "editor.in_force"  # the form's layers from which the draft began: if they change, a new draft begins
+CHOSEN = "editor.layer"  # the chosen layer's place, from 0
 KIND = "editor.kind"
 SHOWN_AT_ONCE = 10  # layers; more can be scrolled
 
 
 def editor(in_force: layers.Layers, shape: Shape, classes: int) -> None:
-    """Edit a copy of the layers in force, for images of `shape` (C, H, W) and K = `classes`."""
+    """Let the reader edit a copy of the layers in force, for images of `shape` (C, H, W) and K = `classes`."""
     st.fragment(_editor, key="editor")(layers.text(in_force), shape, classes)
 
 
@@ -59,7 +59,7 @@ def _editor(in_force: str, shape: Shape, classes: int) -> None:
 
 
 def _cost(before: list[Row], after: list[Row], *, compared: bool) -> str:
-    """What the draft costs, compared with the layers in force unless these do not fit."""
+    """A sentence: the parameters and operations after the edits, if `compared` beside those before."""
     slots = {}
     for what in ("parameters", "macs"):
         old, new = (sum(getattr(row, what) for row in rows) for rows in (before, after))
@@ -79,13 +79,13 @@ def _as_far_as_they_fit(draft: layers.Layers, shape: Shape, classes: int) -> tup
 
 
 def _line(place: int, layer: Layer, rows: list[Row]) -> str:
-    """A layer in one line: its number, its text, the shape that it makes; no shape where it does not fit."""
+    """A layer in one line: its number, its text, its output shape; `?` for the shape if the layer does not fit."""
     shape = f" → {shape_text(rows[place].shape)}" if place < len(rows) else " → ?"
     return f"**{place + 1}** · {layer}{shape}"
 
 
 def _tools(place: int, count: int) -> None:
-    """What can be done with the chosen layer as a whole, and what can be put after it."""
+    """Show the buttons that move or remove the chosen layer, and the choice of a layer to add after it."""
     with st.container(horizontal=True, gap="small"):
         for what, icon, able, act, by in (
             ("up", ":material/arrow_upward:", place > 0, _move, (-1,)),
@@ -101,7 +101,7 @@ def _tools(place: int, count: int) -> None:
 
 
 def _fields(layer: Layer, place: int) -> None:
-    """The chosen layer's own fields, as its model declares them."""
+    """Show the chosen layer's own fields, as its Pydantic model declares them."""
     words = t("editor.chosen", number=place + 1, kind=t(f"layer.{layer.kind}.label"))
     st.markdown(words, help=t(f"layer.{layer.kind}.help"))
     values = {name: value for name, value in layer if name != "kind"}
@@ -112,7 +112,7 @@ def _fields(layer: Layer, place: int) -> None:
 
 
 def _field(kind: str, name: str, value: Any) -> None:
-    """A field: a list where it takes words, a number field where it takes numbers, with a box to tick for a word."""
+    """Show a field: a list if it takes words only, else a number field, with a checkbox for each word that it takes."""
     rule, words = _takes(kind, name)
     key, label = f"editor.{name}", t(f"layer.field.{name}")
     common: dict[str, Any] = {"key": key, "on_change": _change, "args": (name,)}
@@ -127,7 +127,7 @@ def _field(kind: str, name: str, value: Any) -> None:
     if rule["type"] == "integer":
         then = partial(_change, name)
         whole_number(label, low, rule["maximum"], key=key, then=then, disabled=not is_number)
-    else:  # a share of 1
+    else:  # a share, 0 to 1
         st.slider(label, float(low), rule["exclusiveMaximum"] - 0.01, step=0.01, format="percent", **common)
     for word in words:
         st.session_state[f"{key}.{word}"] = value == word
@@ -136,14 +136,14 @@ def _field(kind: str, name: str, value: Any) -> None:
 
 @cache
 def _takes(kind: str, name: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """The JSON schema of the numbers that a layer's field takes, if it takes any, and the words."""
+    """The JSON schema of the numbers that a layer's field takes, None if it takes none, and the words that it takes."""
     schema = KINDS[kind].model_json_schema()["properties"][name]
     parts = schema.get("anyOf", [schema])
     words = [word for part in parts for word in part.get("enum", [part["const"]] if "const" in part else [])]
     return next((part for part in parts if part["type"] != "string"), None), words
 
 
-# What a click does; Streamlit calls these before it draws.
+# Callbacks of the widgets; Streamlit calls them before it draws the page.
 
 
 def _draft() -> layers.Layers:
@@ -160,7 +160,7 @@ def _change(name: str) -> None:
 
 
 def _tick(name: str, word: str) -> None:
-    """The word, or where its box was ticked before, a number to begin with."""
+    """Set the field to the word if its checkbox is now ticked, else to a first number."""
     place = st.session_state[CHOSEN]
     kind = _draft()[place].kind
     first = getattr(layers.new_layer(kind), name)

@@ -1,4 +1,4 @@
-"""A run while it trains: its curves, its pace, and what can be asked of it."""
+"""The live view of a run: its status, progress and curves, and the buttons that control it."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from ui.tables import folded_table
 from ui.text import duration, interval, language, number, percent, refused, t
 from ui.train import watch
 
-POLL = 0.5  # seconds between two looks at a run that works
-LOOKED_AT = 8  # of the newest runs, to find one at work
+POLL = 0.5  # seconds between two updates of a run that is at work
+LOOKED_AT = 8  # newest runs that are searched for one at work
 LISTED = 50  # runs that can be chosen here; the others are in the store
 
 Kind = TypeVar("Kind", bound=Event)
 
 
 def choose() -> Run | None:
-    """The run that the reader looks at; at first the newest that is at work or was interrupted: it is found again."""
+    """Let the reader choose a run; without a choice, the newest one that is at work or was interrupted is chosen."""
     names = [run.name for run in store.runs()[:LISTED]]
     linked = server.find(st.query_params.get(choice.KEY))
     if linked and linked.name not in names:
         names.append(linked.name)
     if not linked and not st.session_state.get(choice.CHOSEN):
         newest = [run for name in names[:LOOKED_AT] if (run := server.find(name))]
-        wanting = (*LIVELY, "interrupted")  # what somebody waits for, or has to resume
+        wanting = (*LIVELY, "interrupted")  # runs that somebody waits for or has to resume
         if wanted := next((run for run in newest if run.facts()["status"] in wanting), None):
             choice.look_at(wanted)
     return choice.choose_run(t("train.run"), names, required=False) if names else None
 
 
 def panel(run: Run) -> None:
-    """The run's live view: polled while it works, at rest otherwise."""
+    """Show the run's live view, updated at intervals while the run is at work."""
     try:
         status = status_of(run)
         epochs = run.spec.epochs
@@ -56,7 +56,7 @@ def panel(run: Run) -> None:
 
     def state() -> None:
         now, events = status_of(run), server.events(run)
-        begins = not has_curve and _last(events, Step) is not None  # the first point is not to wait for POLL_CURVES
+        begins = not has_curve and _last(events, Step) is not None  # the first point must not wait for POLL_CURVES
         if (now in LIVELY) != lively or begins:
             st.rerun()
         _state(run, now, events, epochs)
@@ -67,16 +67,16 @@ def panel(run: Run) -> None:
         _curves(run.spec, events)
         watch.histograms(run.spec, events)
 
-    # Two fragments, since drawing the curves takes ten times as long as the rest, and a click waits for its fragment.
+    # Two fragments: drawing the curves takes ten times as long as the rest, and a click waits only for its fragment.
     st.fragment(state, run_every=POLL if lively else None, key="state")()
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
 
 
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
-    """Status, buttons, progress, numbers: always in the same places, so that no button moves under a hand."""
+    """Show status, buttons, progress and figures, always in the same places, so that no button moves while in use."""
     started, step, epoch = _last(events, Started), _last(events, Step), _last(events, Epoch)
     icon, colour = ICONS[status]
-    # A column each: while the browser swaps one button for another, it shows both for a moment.
+    # A column for each button: while the browser replaces a button by another, it shows both for a moment.
     first, *others = st.columns(5, gap="small")
     first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
     _buttons(run, status, _last(events, Failure), others)
@@ -108,7 +108,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
 
 
 def _outcome(run: Run, status: Status, events: list[Event]) -> None:
-    """What the run came to: its report and the ways on from there, or what went wrong."""
+    """Show the run's report with links to the pages that use it, or the error that ended the run."""
     failure, report = _last(events, Failure), _last(events, Report)
     if failure and status == "failed":
         st.error(t(failure.error, **failure.slots))
@@ -141,7 +141,7 @@ def _waiting(run: Run) -> str:
 
 
 def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequence[DeltaGenerator]) -> None:
-    """What can be asked of a run: four buttons, grey where there is nothing to ask; none once it is done."""
+    """Show four buttons that control a run, disabled where they do not apply; none once the run is done."""
     if status == "done":
         return
 
@@ -159,7 +159,7 @@ def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequenc
             server.workers().submit(run)
             st.rerun()
     elif status == "paused" or (status == "running" and run.control().wanted == "batch"):
-        # A batch takes a moment: the button stays, or the click that follows would meet another one in its place.
+        # A single batch takes only a moment: the button stays, or a second click would hit another one in its place.
         if asks(0, "go_on", ":material/play_arrow:", primary=True):
             run.ask("run")
     elif asks(0, "pause", ":material/pause:", disabled=status != "running"):
@@ -178,7 +178,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
     steps = [event for event in events if isinstance(event, Step)]
     if not steps or not started:
         return
-    from core.charts import curves  # altair and pandas: only where there is a curve
+    from core.charts import curves  # altair and pandas are imported only for a curve
 
     names = {name: t(f"chart.{name}") for name in ("train", "val", "steps")}
     marks = {}
@@ -217,7 +217,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
 
 
 def _highest_loss(steps: Sequence[Step]) -> int:
-    """The loss axis's end: above the first loss, and up to four times as high where the loss jumps."""
+    """The upper end of the loss axis, nats: the highest loss rounded up, but at most four times the first loss."""
     return math.ceil(min(4 * steps[0].loss, max(step.loss for step in steps)))
 
 

@@ -1,4 +1,4 @@
-"""The network of a spec, before anything is trained: drawn, edited, timed."""
+"""The network of a spec before its training: its diagram and table, the layer editor, and the estimated time."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ui.text import language, number, t
 from ui.train import editor
 
 VIEWS = ("overview", "edit", "activations")
-ASKED = "estimate.asked"  # the spec whose time the visitor wants to know
+ASKED = "estimate.asked"  # key in the session state: the spec for which the visitor requested an estimate
 
 
 def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
-    """The network drawn and as a table where its layers fit the data, its layers to edit, its activation functions."""
+    """Show the network as diagram and table, if its layers fit the data, the layer editor, or activation functions."""
     rows: Sequence[Row] = ()
-    with contextlib.suppress(Refusal):  # which the form has said
+    with contextlib.suppress(Refusal):  # the form reports it
         rows = spec.table(source.shape, source.class_count)
     frozen = sum(row.parameters for row in rows[: spec.frozen])
     parameters = sum(row.parameters for row in rows) - frozen
@@ -53,7 +53,7 @@ def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
 
 
 def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
-    """What each layer makes of one image, and what it costs."""
+    """Show the shape that each layer makes of one image, and each layer's parameters and operations."""
     taken = " · " + t("network.frozen" if spec.frozen else "network.taken")
     names = [t("network.image"), *(f"{row.layer}{taken if row.number <= spec.taken else ''}" for row in rows)]
     shapes = [shape, *(row.shape for row in rows)]
@@ -80,8 +80,8 @@ def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
 
 
 def _activations() -> None:
-    """Functions that the visitor chooses, beside their derivatives."""
-    from core.charts import base, curves  # altair and pandas: only where there is a curve
+    """Show the activation functions that the visitor chooses, beside their derivatives."""
+    from core.charts import base, curves  # altair and pandas are imported only for a curve
 
     names: dict[Any, str] = {name: t(f"layer.word.{name}") for name in FUNCTIONS if name != "none"}
     chosen = st.multiselect(
@@ -104,7 +104,7 @@ def _activations() -> None:
 
 
 def how_long(spec: RunSpec) -> None:
-    """A button that has an epoch of this spec timed, and the answer."""
+    """Show a button that has the training of this spec timed, and the estimate."""
     lasting = st.session_state.get(ASKED) == spec and not server.estimate(spec).done()
 
     def answer() -> None:
@@ -113,14 +113,14 @@ def how_long(spec: RunSpec) -> None:
             st.caption(t("estimate.lasting"))
         elif found and not found.exception():
             if lasting:
-                st.rerun()  # nothing is to be polled any more
+                st.rerun()  # the whole page, which then no longer polls
             st.caption(t("estimate.answer", **found.result()))
         else:
             if found:
                 st.caption(t("estimate.failed"))
             words, icon = t("estimate.ask"), ":material/timer:"
             if st.button(words, icon=icon, width="stretch", help=t("estimate.help")):
-                if found:  # it failed: once more
+                if found:  # the estimate failed: it is repeated
                     server.estimate.clear(spec)
                 st.session_state[ASKED] = spec
                 st.rerun()  # the whole page, which then polls

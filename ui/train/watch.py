@@ -1,4 +1,4 @@
-"""A network watched while it trains: what is wrong, and how weights and gradients move over the epochs."""
+"""Diagnosis of a network while it trains: warnings, and histograms of weights and gradients over the epochs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ KINDS = ("weight", "bias", "gradient")
 
 
 def findings(spec: RunSpec, events: Sequence[Event]) -> None:
-    """A sentence for each thing that is wrong with the training."""
+    """Show a warning for each problem found in the training."""
     for finding in diagnose(spec, events):
         st.warning(t(finding.key, **finding.slots), icon=":material/stethoscope:")
 
 
 def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
-    """On request, one series of histograms over the epochs: of a layer, its weights, biases or gradients."""
+    """Show, if switched on, histograms over the epochs of a layer's weights, biases or gradients."""
     told = [event for event in events if isinstance(event, Inside)]
     if not told or not st.toggle(t("watch.show"), key="watch", persist_state="session"):
         return
-    from core.charts import curves  # altair and pandas: only where there is a chart
+    from core.charts import curves  # altair and pandas are imported only for a chart
 
     numbers = sorted({one.layer for one in told[-1].histograms})
     layers: dict[int, Layer] = {number: spec.layers[number - 1] for number in numbers}
