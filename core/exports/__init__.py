@@ -1,6 +1,6 @@
-"""What a run can be taken away as: a literal table of formats.
+"""The formats to which a run can be exported.
 
-To add one: a file here with a function that writes a run into a folder, and a line in `EXPORTS`.
+To add a format, write a module here with a function that writes a run into a folder, and add a line to `EXPORTS`.
 """
 
 from __future__ import annotations
@@ -12,4 +12,4 @@ from core.exports import tensorboard
 from core.store import Run
 
 EXPORTS: dict[str, Callable[[Run, Path], None]] = {"tensorboard": tensorboard.write}
-"""By name: writes the run's export into a new folder. Raises: Refusal."""
+"""By name, the function that exports a run into a new folder. Raises: Refusal."""
