@@ -1,1 +1,1 @@
-"""Everything that loads, trains, measures, explains and stores; knows no Streamlit."""
+"""Data loading, training, evaluation, explanations and storage; nothing in here imports Streamlit."""

@@ -1,7 +1,7 @@
-"""Started | Step | Inside | Epoch | Checkpoint | Report | Failure: all that a run says, one JSON object a line.
+"""The events of a run's log, one JSON object per line: Started | Step | Inside | Epoch | Checkpoint | Report | Failure.
 
-`Checkpoint` is the one that the plan did not have: it commits the state that a pause, a stop or a lost server saves in
-the middle of an epoch, as an `Epoch` commits the state at an epoch's end.
+`Epoch` commits the state saved at the end of an epoch; `Checkpoint` commits the state saved in the middle of an epoch,
+when the run is paused or stopped or its server is lost.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 TestUse = Literal["once", "watched", "selected"]
-"""`once`: looked at once, at the end; `watched`: validated on after each epoch, choosing nothing; `selected`: it chose
-the epoch that was kept, or the end of the training, so that its accuracy comes out too high."""
+"""How a run uses the test split. `once`: evaluated once, at the end. `watched`: used as val after each epoch, without
+choosing anything. `selected`: used to choose the epoch that is kept, or when to stop training, which biases the test
+accuracy upwards."""
 
 
 class _Event(BaseModel):
@@ -21,7 +22,7 @@ class _Event(BaseModel):
 
 
 class Started(_Event):
-    """A worker has taken the run up, for the first time or again, at `step`."""
+    """A worker has started the run or resumed it, at `step`."""
 
     event: Literal["started"] = "started"
     run: str
@@ -31,15 +32,15 @@ class Started(_Event):
     epoch: int  # epochs finished so far
     device: str  # "cpu", "cuda", "mps"
     device_name: str
-    threads: int  # that it may compute with; a small batch is not worth dividing among all
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the training; models are evaluated in float32
+    threads: int  # most threads that the run computes with; a small batch is divided among fewer
+    precision: Literal["float32", "bfloat16"] = "float32"  # of training steps; evaluation is always in float32
     versions: dict[str, str]
-    shape: tuple[int, int, int]  # (C, H, W) of the images that the network gets
+    shape: tuple[int, int, int]  # (C, H, W) of the network's input images
     class_names: dict[str, tuple[str, ...]]  # by language
-    counts: dict[str, int]  # images in train, val, test
-    parameters: int
-    frozen: int = 0  # of the parameters, those that do not train
-    start: str = ""  # the run's own copy of the layers that it took over from another run, if it did
+    counts: dict[str, int]  # number of images in train, val and test
+    parameters: int  # number of parameters, frozen ones included
+    frozen: int = 0  # number of frozen parameters
+    start: str = ""  # file with the run's own copy of the layers taken over from another run; "" if none were
     start_sha256: str = ""
     steps_per_epoch: int
 
@@ -50,49 +51,49 @@ class Started(_Event):
 
 
 class Step(_Event):
-    """The train loss and accuracy over the images since the last Step, measured before their updates."""
+    """Train loss and accuracy over the images since the last Step, each batch measured before its own update."""
 
     event: Literal["step"] = "step"
     epoch: int
     step: int
     loss: float  # nats
     accuracy: float  # 0 to 1
-    seconds: float  # of training so far, pauses left out
+    seconds: float  # training time so far, without pauses
     images_per_second: float
 
 
 class Epoch(_Event):
-    """An epoch is over and its checkpoint is on the disk."""
+    """An epoch is finished and its checkpoint is on disk."""
 
     event: Literal["epoch"] = "epoch"
     epoch: int
     step: int
-    train_loss: float  # means over the epoch, while the weights changed
+    train_loss: float  # train values are means over the epoch's batches, during which the weights change
     train_accuracy: float
     val_loss: float
     val_accuracy: float
     learning_rate: float
-    seconds: float  # of training so far, pauses left out
-    best_epoch: int  # the best so far, by the quantity that the spec names
+    seconds: float  # training time so far, without pauses
+    best_epoch: int  # best epoch so far by the spec's `best_by`
     stop: Literal["epochs", "target_accuracy", "patience", "time_limit"] | None = None
     checkpoint: str = ""
     sha256: str = ""
 
 
 class Histogram(BaseModel):
-    """How the values of one kind in one layer are spread: images have no part in it."""
+    """A histogram of one layer's weights, biases or weight gradients; no activations, so it depends on no image."""
 
     model_config = ConfigDict(frozen=True)
 
     layer: int  # number, from 1
-    what: str  # "weight", "bias", or "gradient" of the last step's weights
+    what: str  # "weight", "bias", or "gradient": the weights' gradient in the last step
     low: float
     high: float
-    counts: tuple[int, ...]  # values in bins of equal width between both ends
+    counts: tuple[int, ...]  # number of values in each bin; bins of equal width from `low` to `high`
 
 
 class Activity(BaseModel):
-    """How much of an activation function's output is stuck, 0 to 1, see `watch._stuck`."""
+    """The fraction (0 to 1) of an activation function's output that is dead or saturated, see `watch._stuck`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -102,7 +103,7 @@ class Activity(BaseModel):
 
 
 class Inside(_Event):
-    """What the network looks like inside at the end of an epoch; said before its Epoch."""
+    """Weights, gradients and activations of the network at the end of an epoch; logged before that epoch's Epoch."""
 
     event: Literal["inside"] = "inside"
     epoch: int
@@ -112,7 +113,7 @@ class Inside(_Event):
 
 
 class Checkpoint(_Event):
-    """A state in the middle of an epoch is on the disk: the run pauses, stops or has lost its server."""
+    """A state in the middle of an epoch is on disk: the run is paused, is stopping or has lost its server."""
 
     event: Literal["checkpoint"] = "checkpoint"
     epoch: int
@@ -122,7 +123,7 @@ class Checkpoint(_Event):
 
 
 class Report(_Event):
-    """What the best weights make of the test split: an honest spec's only look at it, at the end."""
+    """The best epoch's results on the test split, which is used only here unless the spec's split is `test`."""
 
     event: Literal["report"] = "report"
     run: str
@@ -137,23 +138,23 @@ class Report(_Event):
     balanced_accuracy: float
     loss: float
     confusion_matrix: tuple[tuple[int, ...], ...]  # [true][predicted]
-    seconds: float  # of training
+    seconds: float  # training time, without pauses
     model: str
     model_sha256: str
     predictions: str
     predictions_sha256: str
-    images: str = ""  # what names the test images, see `splits.digest`; runs of the first versions have none
-    frozen_before: str = ""  # sha256 of the frozen layers as they were taken over: of the file `Started.start` ...
-    frozen_after: str = ""  # ... and of the same layers of `model`; empty where none was frozen
+    images: str = ""  # identifier of the test images, see `splits.digest`; "" in runs of the first versions
+    frozen_before: str = ""  # sha256 of the frozen layers as they were taken over, in the file `Started.start` ...
+    frozen_after: str = ""  # ... and of the same layers in `model`; both "" if no layer is frozen
 
     @property
     def frozen_unchanged(self) -> bool | None:
-        """Whether the frozen layers are to the bit what they were before; None where none was frozen."""
+        """Whether training left the frozen layers bit-identical; None if no layer is frozen."""
         return self.frozen_before == self.frozen_after if self.frozen_before else None
 
 
 class Failure(_Event):
-    """Something went wrong in the worker: a text key, its slots, and the trace for those who can read it."""
+    """An error in the worker: the text key of its message, the values of the slots, and the Python traceback."""
 
     event: Literal["failure"] = "failure"
     step: int
@@ -167,12 +168,12 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e
 
 
 def to_line(event: Event) -> str:
-    """The event as one line of JSON, without its line end."""
+    """The event as one line of JSON, without a line break."""
     return event.model_dump_json()
 
 
 def from_line(line: str | bytes) -> Event | None:
-    """The event of a line, or None for a line that is none, as one cut short by a crash."""
+    """The event of a log line; None for a line that holds no event, such as one truncated by a crash."""
     try:
         return _EVENT.validate_json(line)
     except ValidationError:
@@ -180,12 +181,12 @@ def from_line(line: str | bytes) -> Event | None:
 
 
 def continued(events: Iterable[Event]) -> list[Event]:
-    """The events without those that a resumed run has overtaken: what came after the checkpoint it went on from."""
+    """The events without those that a resumed run has superseded, which came after the checkpoint it resumed from."""
     kept: list[Event] = []
     for event in events:
         if isinstance(event, Started):
             kept = [old for old in kept if not (isinstance(old, Step | Epoch | Checkpoint) and old.step > event.step)]
-            # The last step of an epoch is done, and its look at val goes again.
+            # A state saved after an epoch's last step but before its end: the validation is repeated.
             kept = [old for old in kept if not (isinstance(old, Inside | Epoch) and old.epoch > event.epoch)]
             kept = [old for old in kept if not isinstance(old, Failure)]
         kept.append(event)
@@ -193,13 +194,13 @@ def continued(events: Iterable[Event]) -> list[Event]:
 
 
 def seconds_left(events: Sequence[Event], epochs: int) -> float | None:
-    """The training seconds still to go until `epochs` are done, at the pace so far; None before the first Steps."""
+    """The remaining training seconds until `epochs` are done, at the pace so far; None before the second step."""
     started = next((event for event in reversed(events) if isinstance(event, Started)), None)
     told = [event for event in events if isinstance(event, Step | Epoch)]
     if not started or not told:
         return None
     now, done = told[-1], [event for event in told if isinstance(event, Epoch)]
-    if done:  # whole epochs count their look at val too
+    if done:  # the time of whole epochs includes validation
         an_epoch = done[-1].seconds / done[-1].epoch
         return max(0.0, an_epoch * (epochs - done[-1].epoch) - (now.seconds - done[-1].seconds))
     if now.step < 2:  # the first step is slower than the others

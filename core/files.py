@@ -1,4 +1,4 @@
-"""The one way to write a file: under another name first, then moved into its place, so that nobody sees half of one."""
+"""Atomic writing of files: under a temporary name first, then moved, so that no reader sees a half-written file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def written_aside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` when the block ends well; else it is deleted.
+    """Open a temporary file that replaces `path` when the block ends normally and is deleted when it raises.
 
-    Its own name is new each time: two processes may write the same file at the same moment, and the later one stays.
+    The temporary name is unique: when two processes write the same `path` at once, the later replacement remains.
 
     Args:
-        path: in a folder that exists.
-        durable: content and name are on the disk when the block has ended, whatever happens to the machine then.
+        path: the file to write; its folder must exist.
+        durable: sync content and name to disk before the block ends, so that they survive a crash of the machine.
 
     Raises:
-        OSError: the folder is not there or cannot be written, or the disk is full.
+        OSError: the folder does not exist or is not writable, or the disk is full.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -40,7 +40,7 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
 
 def sync(folder: Path) -> None:
-    """Make sure that the names in a folder are on the disk."""
+    """Sync a folder's entries (its file names) to disk."""
     if os.name == "posix":  # Windows cannot sync a folder; its file system records names in a journal
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -50,7 +50,7 @@ def sync(folder: Path) -> None:
 
 
 def _replace(aside: Path, path: Path) -> None:
-    """Move a file over another; on Windows that has to wait while another process has it open."""
+    """Move a file over another; on Windows, retry for up to a second while another process has the target open."""
     for _ in range(50 if os.name == "nt" else 0):
         with contextlib.suppress(PermissionError):
             aside.replace(path)

@@ -1,7 +1,7 @@
-"""Choosing what to train next: stages of trainings, of which each goes on from what the one before it found best.
+"""Staged hyperparameter searches: each stage compares options, and the next stage starts from the best option.
 
-Nothing of a search is stored but its runs: a training that is done is never repeated, wherever it was begun, and one
-that was broken off goes on. Two stages that need the same training share it.
+The only state of a search is the runs in the store: a finished run is never repeated, whoever started it, and an
+interrupted run is resumed. Two stages that need the same spec share its run.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from core.store import Run
 
 @dataclass(frozen=True)
 class Stage:
-    """Trainings that differ in one choice; the option with the best val accuracy goes on to the next stage."""
+    """The options for one choice, one training each; the next stages use the option with the best val accuracy."""
 
     choice: str
     options: tuple[Any, ...]
-    reported: Mapping[Any, float] = field(default_factory=dict)  # by option: a published val accuracy, 0 to 1
+    reported: Mapping[Any, float] = field(default_factory=dict)  # published val accuracy (0 to 1) by option
 
 
 @dataclass(frozen=True)
 class Search:
-    """Stages one after the other, each with what the ones before it chose."""
+    """A sequence of stages, each of which uses the choices of the stages before it."""
 
-    start: Mapping[str, Any]  # the choices before the first stage
+    start: Mapping[str, Any]  # the initial choices
     stages: tuple[Stage, ...]
-    values: Callable[[Mapping[str, Any]], Mapping[str, Any]]  # (choices) -> the spec's fields
-    variants: Mapping[str, Mapping[str, Any]]  # by name: the fields that replace some of the values
+    values: Callable[[Mapping[str, Any]], Mapping[str, Any]]  # maps choices to the spec's field values
+    variants: Mapping[str, Mapping[str, Any]]  # by name: field values that override those of `values`
 
     def spec(self, choices: Mapping[str, Any], variant: str, **others: Any) -> RunSpec:
-        """The training of these choices, with `others`, a seed say, in the place of its own values. Raises: Refusal."""
+        """The spec for these choices; `others`, such as a seed, override its field values. Raises: Refusal."""
         if variant not in self.variants:
             raise Refusal("error.variant_unknown", variant=variant[:60], known=", ".join(self.variants))
         return checked({**self.values(choices), **self.variants[variant], **others})
@@ -50,19 +50,19 @@ class Search:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training of a stage."""
+    """One training of a stage, with its published and its measured val accuracy (0 to 1), None if not known."""
 
-    stage: int  # from 0
+    stage: int  # number, from 0
     option: Any
     spec: RunSpec
-    reported: float | None  # val accuracies, 0 to 1
+    reported: float | None
     measured: float | None
 
 
 def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: str, **others: Any) -> list[Cell]:
-    """The trainings of a search as far as they are known: a stage is, once all of the one before it are measured.
+    """The trainings of all stages known so far: a stage is known once all trainings of the stage before are measured.
 
-    `accuracy` is that on val of a training that is done, see `accuracies_of`.
+    `accuracy` returns the val accuracy of a spec's finished run, see `accuracies_of`.
     """
     choices, found = dict(search.start), []
     for number, stage in enumerate(search.stages):
@@ -79,10 +79,9 @@ def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: 
 
 
 class Driver:
-    """Carries searches on: which runs are to be worked at now, and which follow one that has ended.
+    """Decides which runs a search needs now and which runs follow one that has ended.
 
-    The queue and the command line ask the same driver; two threads that ask at once are never given two runs of one
-    training.
+    Used by the queue and by the command line. Calls from two threads never create two runs of one spec.
     """
 
     def __init__(self, searches: Mapping[str, Search]):
@@ -90,9 +89,9 @@ class Driver:
         self._making = threading.Lock()
 
     def runs(self, name: str, variant: str, most: int | None = None, **others: Any) -> list[Run]:
-        """The runs, at most `most`, that the stage under way still needs, made where the store has none.
+        """The runs, at most `most`, that the current stage still needs; those not in the store are created.
 
-        None are left once the search is done. Raises: Refusal.
+        Returns an empty list once the search is done. Raises: Refusal.
         """
         with self._making:
             known = known_runs(store.runs())
@@ -101,10 +100,10 @@ class Driver:
             return [known.get(spec) or store.create(spec) for spec in missing]
 
     def follow(self, run: Run) -> list[Run]:
-        """What a search goes on with once a worker has left this run of it, if it was not asked to stop.
+        """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
 
-        The run itself, if its worker was killed after it had got further; the next stage, if the run's own is done with
-        it, as new runs. Raises: Refusal.
+        These are the run itself, if its worker was killed after saving progress, or new runs for the next stage, if
+        this run completes its own stage. Raises: Refusal.
         """
         with self._making:
             known = known_runs(store.runs())
@@ -121,7 +120,7 @@ class Driver:
 
 
 def winner(stage: Iterable[Cell]) -> Cell | None:
-    """The cell with the best measured val accuracy, the first of several; None while one is not measured or known."""
+    """The cell with the best measured val accuracy, the first if several tie; None until all cells are measured."""
     stage = list(stage)
     if not stage or any(cell.measured is None for cell in stage):
         return None
@@ -129,15 +128,17 @@ def winner(stage: Iterable[Cell]) -> Cell | None:
 
 
 def later(search: Search, found: Sequence[Cell]) -> int:
-    """How many trainings the stages after those of `found` need; the option that comes to each is trained already."""
+    """The number of trainings in the stages after `found`; one option of each stage is trained already, as the winner
+    of the stage before.
+    """
     return sum(len(stage.options) - 1 for stage in search.stages[found[-1].stage + 1 :])
 
 
 def time_left(search: Search, found: Sequence[Cell], told: Mapping[RunSpec, Sequence[Event]]) -> float | None:
-    """The training seconds that a search still needs, by what its runs have `told`; None before the first steps.
+    """The estimated remaining training seconds of a search, from its runs' events `told`; None before the first steps.
 
-    A training that has not begun is taken to need as long for each multiplication as the others, and one of a later
-    stage to be as large as the largest of the newest.
+    A training that has not started is assumed to take as long per multiply-accumulate as those that have, and one in a
+    later stage to be as large as the largest in the current stage.
     """
     sizes = {cell.spec: _macs(cell.spec) for cell in found}
     known = {spec: pair for spec in sizes if (pair := _seconds(spec, told.get(spec, ())))}
@@ -156,14 +157,14 @@ def _macs(spec: RunSpec) -> int:
 
 
 def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | None:
-    """The training seconds of a run so far and those to go; None before its first steps."""
+    """The training seconds of a run so far and the estimated remaining ones; None before its first steps."""
     so_far = next((event.seconds for event in reversed(events) if isinstance(event, Step | Epoch | Report)), 0.0)
     left = 0.0 if events and isinstance(events[-1], Report) else seconds_left(events, spec.epochs)
     return None if left is None else (so_far, min(left, max(0.0, (spec.time_limit or math.inf) - so_far)))
 
 
 def known_runs(runs: Iterable[Run]) -> dict[RunSpec, Run]:
-    """A run for each spec that has one among `runs`, newest first: a finished one if there is any, else the newest."""
+    """One run for each spec among `runs` (newest first): a finished run if there is any, otherwise the newest."""
     found: dict[RunSpec, Run] = {}
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
@@ -173,9 +174,9 @@ def known_runs(runs: Iterable[Run]) -> dict[RunSpec, Run]:
 
 
 def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | None]:
-    """Looks up the val accuracy (0 to 1) of the epoch that a spec's run kept; None where it is not done.
+    """A function that returns the val accuracy (0 to 1) of the best epoch of a spec's run; None if it is not done.
 
-    Looking up raises: Refusal, if the run is damaged.
+    The returned function raises: Refusal, if the run is damaged.
     """
 
     def look_up(spec: RunSpec) -> float | None:
@@ -195,6 +196,6 @@ def _val_accuracy(run: Run, epoch: int) -> float:
 
 
 def _got_further(run: Run) -> bool:
-    """Whether the newest worker has saved anything: one that would be killed again and again has not."""
+    """Whether the latest worker has saved a checkpoint; otherwise a run that kills its worker would restart forever."""
     since = itertools.takewhile(lambda event: not isinstance(event, Started), reversed(run.events()))
     return any(isinstance(event, Epoch | Checkpoint) for event in since)

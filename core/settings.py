@@ -1,6 +1,6 @@
-"""What this machine has: folders, devices, threads and how many runs at once.
+"""Settings of this machine: folders, device, threads and the number of simultaneous runs.
 
-Each value can be set by an environment variable. Nothing here decides the outcome of a run, which is the spec's part.
+Each of these can be set by an environment variable. None is a hyperparameter: those are fields of the spec.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def data_folders() -> tuple[Path, ...]:
-    """The folders in which data sets are looked for, in order; downloads go to the first one that can be written.
+    """The folders to search for data sets, in order; downloads go to the first folder that is writable.
 
-    `BANCADA_DATA` may name several, parted as in PATH; by default `data` in the user's cache folder.
+    `BANCADA_DATA` may list several, separated as in PATH; the default is `data` in `cache_folder()`.
     """
     named = os.environ.get("BANCADA_DATA", "")
     folders = tuple(Path(part).expanduser() for part in named.split(os.pathsep) if part)
@@ -26,38 +26,38 @@ def data_folders() -> tuple[Path, ...]:
 
 
 def cache_folder() -> Path:
-    """The folder for what can be made again at any time (`BANCADA_CACHE`; by default the user's cache folder)."""
+    """The folder for files that can be recreated at any time (`BANCADA_CACHE`; by default the user's cache folder)."""
     named = os.environ.get("BANCADA_CACHE")
     return Path(named).expanduser() if named else platformdirs.user_cache_path("bancada", appauthor=False)
 
 
 def store_folder() -> Path:
-    """The folder that holds one folder a run (`BANCADA_STORE`; by default `models_store` beside `app.py`)."""
+    """The folder with one subfolder per run (`BANCADA_STORE`; by default `models_store` in the folder of `app.py`)."""
     named = os.environ.get("BANCADA_STORE")
     return Path(named).expanduser() if named else ROOT / "models_store"
 
 
 def threads() -> int:
-    """How many threads a new run computes with (`BANCADA_THREADS`; by default all cores, shared by the runs).
+    """The number of compute threads of a new run (`BANCADA_THREADS`; by default `cores() // runs_at_once()`).
 
-    A run records the number and keeps it when it is resumed, since another number gives other last bits.
+    A run records the number and keeps it when it is resumed, since another number changes the last bits of the weights.
     """
     named = os.environ.get("BANCADA_THREADS")
     return max(1, int(named)) if named else max(1, cores() // runs_at_once())
 
 
 def runs_at_once() -> int:
-    """How many runs train at the same time on this server (`BANCADA_RUNS`, by default 1); the others wait."""
+    """The number of runs that train at the same time on this machine (`BANCADA_RUNS`, by default 1); others queue."""
     return max(1, int(os.environ.get("BANCADA_RUNS", "1")))
 
 
 def cores() -> int:
-    """The processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
-    """The processor's name."""
+    """The processor's model name."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -66,11 +66,11 @@ def processor() -> str:
 
 
 def device() -> str:
-    """The device that a new run computes on: `BANCADA_DEVICE`, else the first that is there of cuda, mps, cpu."""
+    """The device on which runs compute: `BANCADA_DEVICE`, by default the first available of cuda, mps and cpu."""
     named = os.environ.get("BANCADA_DEVICE")
     if named:
         return named
-    import torch  # heavy: only a worker asks for the device
+    import torch  # slow to import, and only processes that compute need the device
 
     if torch.cuda.is_available():
         return "cuda"
@@ -78,8 +78,8 @@ def device() -> str:
 
 
 def wait_passively() -> None:
-    """Make the threads of a process that has not yet imported torch sleep while they wait instead of spinning.
+    """Make OpenMP threads sleep while they wait instead of spinning; has no effect once torch has been imported.
 
-    A spinning thread takes its core from whoever could work there: the server, the browser, another run.
+    A spinning thread keeps its core from other processes: the server, the browser, another run.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,7 +1,7 @@
-"""RunSpec: all that decides the outcome of a run.
+"""RunSpec: the hyperparameters and data set of a run.
 
-A field says its bounds, unit and default once. The form, the link, the command line, the check and the report read them
-here, so a new hyperparameter is a field and its use.
+Each field declares its bounds, unit and default. The form, the link, the command line, the validation and the report
+read them from here, so adding a hyperparameter takes one field here and the code that uses it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from core.networks.layers import MOST_LAYERS, Layers, Row, parse, table
 from core.refusal import Refusal
 from core.words import read_number
 
-CUSTOM = "custom"  # the architecture's name when somebody wrote the layers
-TAKEN = ("first_layers", ("joint", "frozen"))  # where layers are taken over from another run
+CUSTOM = "custom"  # the architecture's name when the user has written the layers
+TAKEN = ("first_layers", ("joint", "frozen"))  # the `only_if` of fields that need layers taken over from another run
 Normalisation = Literal["unit", "half", "standard"]
 
 
 def _none_of_nothing(value: Any) -> Any:
-    """An empty form field, or the word on a command line, means: not used."""
+    """None for an empty form field and for the word `none` on a command line: the field is not used."""
     return None if value in ("", "none", "None") else value
 
 
@@ -37,7 +37,7 @@ def _field(default: Any, group: str, **more: Any) -> Any:
 
 
 class RunSpec(BaseModel):
-    """What to train. Equal specs train equal models, given the same device, number of threads and versions."""
+    """What to train: equal specs give bit-identical weights on the same device, threads, precision and versions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -63,9 +63,10 @@ class RunSpec(BaseModel):
         examples=["conv(6, 5), max_pool(2), flatten, dense(classes)"],
     )
     defaults: Literal["pytorch", "keras"] = _field("pytorch", "network")
-    # `joint`: as another run left them, then trained with the rest; `frozen`: as it left them, to the end.
+    # The initial weights of the first `layers_taken` layers. `new`: random; `joint`: those of the run `weights_from`,
+    # trained further with the other layers; `frozen`: those of that run, not trained.
     first_layers: Literal["new", "joint", "frozen"] = _field("new", "network")
-    weights_from: str = _field("", "network", max_length=151, only_if=TAKEN)  # a run's name
+    weights_from: str = _field("", "network", max_length=151, only_if=TAKEN)  # the name of a run
     layers_taken: int = _field(1, "network", ge=1, le=MOST_LAYERS, only_if=TAKEN)
 
     optimizer: Literal["sgd", "adam", "adamw"] = _field("adam", "training")
@@ -94,7 +95,7 @@ class RunSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _layers_of_the_architecture(cls, values: Any) -> Any:
-        """Fill in the layers that the architecture's name stands for: a stored spec holds the network itself."""
+        """Fill in the layers of the named architecture, so that a stored spec contains the network itself."""
         if not isinstance(values, Mapping):
             return values
         values = dict(values)
@@ -116,35 +117,35 @@ class RunSpec(BaseModel):
 
     @property
     def test_use(self) -> TestUse:
-        """What the test split is for: an honest spec's is used once; published ones often let it choose as well."""
+        """How the test split is used; with `split="test"` it serves as val too, as in many published trainings."""
         if self.split != "test":
             return "once"
         return "watched" if self.best_by == "last" and self.target_accuracy is None else "selected"
 
     @property
     def taken(self) -> int:
-        """How many of the first layers begin with another run's weights."""
+        """The number of first layers that start with another run's weights, frozen ones included."""
         return 0 if self.first_layers == "new" else self.layers_taken
 
     @property
     def frozen(self) -> int:
-        """How many of the first layers do not train."""
+        """The number of first layers that are frozen."""
         return self.layers_taken if self.first_layers == "frozen" else 0
 
     def input_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """The shape (C, H, W) that the network gets of images of `shape`."""
+        """The network's input shape (C, H, W) for a data set's images of `shape` (C, H, W)."""
         return (shape[0], self.image_size, self.image_size) if self.image_size else shape
 
     def table(self, shape: tuple[int, int, int], classes: int) -> list[Row]:
-        """The network's table for a data set's images of `shape` (C, H, W) and K = `classes`. Raises: Refusal."""
+        """The network's layer table for a data set's images of `shape` (C, H, W) and K = `classes`. Raises: Refusal."""
         return table(self.layers, self.input_shape(shape), classes)
 
 
 def checked(values: Mapping[str, Any]) -> RunSpec:
-    """A spec of these values, as text or numbers.
+    """The validated spec of these field values, given as text or as their own types.
 
-    Layers that are not those of the architecture named beside them are called `custom`: a name says what it says.
-    Raises: Refusal, with the field, its value and its bounds, or with the field that the others leave no use for.
+    If `layers` differs from the layers of the given `architecture`, the architecture is changed to `custom`.
+    Raises: Refusal, with a field, its invalid value and its bounds, or with a field that other fields make meaningless.
     """
     try:
         spec = RunSpec.model_validate(values)
@@ -167,13 +168,13 @@ def checked(values: Mapping[str, Any]) -> RunSpec:
 
 
 def only_if(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """The other field, and its values, without which a field has no use; None for a field that always has."""
+    """The other field, and its values, with which alone a field has a meaning; None for a field that always has one."""
     extra: Any = RunSpec.model_fields[name].json_schema_extra
     return extra["only_if"]
 
 
 def allowed(name: str) -> str:
-    """The values that a field takes, in signs that every reader knows: `1 ... 8192`, `sgd | adam | adamw`."""
+    """The values that a field accepts, in notation that needs no translation: `1 ... 8192`, `sgd | adam | adamw`."""
     schema = _fields()[name]
     optional = next((part for part in schema.get("anyOf", []) if part.get("type") != "null"), schema)
     merged = {**schema, **optional}
@@ -188,12 +189,12 @@ def allowed(name: str) -> str:
 
 @functools.cache
 def _fields() -> dict[str, Any]:
-    """What pydantic says of each field, which takes it 5 ms to work out."""
+    """The JSON schema of each field, cached because pydantic takes 5 ms to compute it."""
     return RunSpec.model_json_schema()["properties"]
 
 
 def default(name: str) -> Any:
-    """A field's default; None where that means: not used."""
+    """A field's default; None means that the field is not used."""
     return RunSpec.model_fields[name].default
 
 

@@ -1,7 +1,7 @@
-"""Run: one folder that holds all there is of a run; the only file that knows the folder's file names.
+"""Run: the folder that holds all data of one run; no other module knows the names of the files in it.
 
-Every file is written once, under another name, and moved into its place, or only appended to. A file counts when a line
-of `events.jsonl` names it with its sha256: whatever moment a crash chooses, the folder holds the old state or the new.
+`events.jsonl` is only appended to; every other file is replaced atomically. A checkpoint or another safetensors file is
+valid only once an event names it with its sha256, so a crash at any moment leaves either the old state or the new one.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
 START = "start.safetensors"
-FORMAT = 1  # of the folder; a reader refuses a newer one
+FORMAT = 1  # version of the folder's format; a newer one is refused
 Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "done"]
 _Event = TypeVar("_Event", bound=Event)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
-_SHORT_TAIL = 1 << 16  # bytes of a log's end that hold the report of ten classes and whatever follows it
-_TAIL = 1 << 23  # bytes of a log's end that hold any Report: a matrix of 1,000 classes is a line of 2 MiB
-_LABEL = 1 << 16  # bytes of a label that are read; the longest one has 16 KiB
-_HEADER = 1 << 20  # bytes of a safetensors header that we are willing to parse; ours have some kilobytes
+_SHORT_TAIL = 1 << 16  # bytes at a log's end: enough for a Report of ten classes and the events after it
+_TAIL = 1 << 23  # bytes at a log's end: enough for any Report; the confusion matrix of 1,000 classes takes 2 MiB
+_LABEL = 1 << 16  # most bytes of a label file that are read; the longest valid label takes 16 KiB
+_HEADER = 1 << 20  # largest safetensors header that is parsed, in bytes; ours take a few kilobytes
 
 
 Wanted = Literal["run", "pause", "batch", "epoch", "stop"]
@@ -55,7 +55,7 @@ Wanted = Literal["run", "pause", "batch", "epoch", "stop"]
 
 @dataclass(frozen=True)
 class Control:
-    """What the visitor asks of the worker; `batch` and `epoch`: pause after one more. Each asking has its `serial`."""
+    """The user's latest request to the worker; `batch` and `epoch` mean: pause after one more. `serial` is unique."""
 
     wanted: Wanted = "run"
     serial: int = 0
@@ -65,31 +65,31 @@ Word = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class Label(BaseModel):
-    """Facts about a run that are not its spec and may change: runs of equal specs stay equal, whatever is noted."""
+    """Changeable notes about a run; they are not part of its spec, so they do not affect which runs count as equal."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
-    owner: Word = ""  # whose run it is
-    study: Word = ""  # the search that it belongs to ...
-    trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and its number there
+    owner: Word = ""  # the user to whom the run belongs
+    study: Word = ""  # the search to which the run belongs ...
+    trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and the run's number in that search
     note: Annotated[str, Field(max_length=2_000)] = ""
     tags: Annotated[tuple[Annotated[Word, Field(min_length=1)], ...], Field(max_length=20)] = ()
 
 
 @dataclass(frozen=True)
 class Run:
-    """A handle around a run's folder; holds nothing that the folder does not."""
+    """A run, identified by its folder; all state is read from the folder."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """The folder's name, which is the run's."""
+        """The name of the run, which is the name of its folder."""
         return self.folder.name
 
     @cached_property
     def spec(self) -> RunSpec:
-        """What the run trains. Raises: Refusal, if the file is damaged or of a newer format."""
+        """The run's spec. Raises: Refusal, if its file is damaged or its format is newer than this program's."""
         try:
             stored = json.loads((self.folder / "spec.json").read_bytes())
             if stored["format"] > FORMAT:
@@ -101,7 +101,7 @@ class Run:
             raise Refusal("error.run_damaged", run=self.name, file="spec.json") from error
 
     def label(self) -> Label:
-        """What is noted about the run; an empty label where there is none, or none that can be read."""
+        """The run's label; an empty label if the run has none or its file cannot be read."""
         try:
             with (self.folder / "label.json").open("rb") as file:
                 return Label.model_validate_json(file.read(_LABEL))
@@ -109,10 +109,10 @@ class Run:
             return Label()
 
     def relabel(self, **changes: Any) -> Label:
-        """Note other facts in the place of those that are given by name; returns the whole label.
+        """Replace the named fields of the label; returns the new label.
 
         Raises:
-            Refusal: a fact is out of its bounds, or the run is gone or cannot be written to.
+            Refusal: a value is out of bounds, or the run has been deleted or its folder is not writable.
         """
         label = labelled(self.label(), **changes)
         try:
@@ -124,12 +124,12 @@ class Run:
     # --- events -------------------------------------------------------------------------------------------------
 
     def append(self, event: Event) -> None:
-        """Add a line to the log; all but Steps are on the disk when this returns."""
+        """Append an event to the log; every event but a Step is synced to disk before this returns."""
         with (self.folder / "events.jsonl").open("a+b") as log:
             length = log.seek(0, os.SEEK_END)
             if length:
                 log.seek(-1, os.SEEK_END)
-                if log.read(1) != b"\n":  # cut short by a crash: it must not swallow this line, nor become one itself
+                if log.read(1) != b"\n":  # a crash truncated the last line: end it, so that it spoils no later line
                     log.write(b"#\n")
             log.write(to_line(event).encode() + b"\n")
             if event.event != "step":
@@ -139,43 +139,43 @@ class Run:
                     sync(self.folder)
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
-        """The events of the complete lines from byte `offset` on, and the offset to go on from. Raises: Refusal."""
+        """The events in the complete lines from byte `offset` on, and the offset for the next call. Raises: Refusal."""
         lines = self._log_from(offset)
         lines = lines[: lines.rfind(b"\n") + 1]
         events = [event for line in lines.splitlines() if (event := from_line(line))]
         return events, offset + len(lines)
 
     def events(self) -> list[Event]:
-        """What the run has said, without what a resumed worker has overtaken."""
+        """The run's events, without those that a resumed run has superseded. Raises: Refusal."""
         return continued(self.read()[0])
 
     def last(self, kind: type[_Event]) -> _Event | None:
-        """The last event of a kind."""
+        """The last event of type `kind`; None if there is none. Raises: Refusal."""
         return next((event for event in reversed(self.events()) if isinstance(event, kind)), None)
 
     def report(self) -> Report | None:
-        """The result, if the run is done, whatever was said after it. Raises: Refusal."""
+        """The run's Report, also if other events follow it; None if the run is not done. Raises: Refusal."""
         said = (from_line(line) for lines in self._ends() for line in reversed(lines) if b'"report"' in line)
         return next((event for event in said if isinstance(event, Report)), None)
 
     def latest(self) -> Event | None:
-        """What the run said last; reads the log's end only. Raises: Refusal."""
+        """The last event in the log, of which only the end is read; None if the log is empty. Raises: Refusal."""
         lines = next((lines for lines in self._ends() if lines), [])
         return from_line(lines[-1]) if lines else None
 
     def _ends(self) -> Iterator[list[bytes]]:
-        """The complete lines at the log's end: of a short piece, and then, if the log is longer, of all that may hold a
-        report. Nearly always the first is enough, and a list of runs asks each of them. Raises: Refusal.
+        """The complete lines in the last `_SHORT_TAIL` bytes of the log, then, if the log is longer, those in the last
+        `_TAIL` bytes. The short tail nearly always suffices, and a list of runs reads every log. Raises: Refusal.
         """
         for length in (_SHORT_TAIL, _TAIL):
             tail = self._log_from(-length)
             lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-            yield lines if len(tail) < length else lines[1:]  # the first one may have been cut
+            yield lines if len(tail) < length else lines[1:]  # the first line may be incomplete
             if len(tail) < length:
                 return
 
     def _log_from(self, offset: int) -> bytes:
-        """The log from byte `offset` on, counted from its end if negative; nothing where there is none yet."""
+        """The log from byte `offset` on, counted from its end if negative; empty if there is no log yet."""
         try:
             with (self.folder / "events.jsonl").open("rb") as log:
                 size = log.seek(0, os.SEEK_END)
@@ -187,26 +187,29 @@ class Run:
             raise Refusal("error.run_damaged", run=self.name, file="events.jsonl") from error
 
     def is_done(self) -> bool:
-        """Whether there is a report to look at; a damaged run has none."""
+        """Whether the run has a report and a readable spec; False for a damaged run."""
         try:
             return self.report() is not None and bool(self.spec)
         except Refusal:
             return False
 
     def started(self) -> Started:
-        """How a worker last took the run up, of a run that has weights. Raises: Refusal, if that cannot be read."""
+        """The last Started event. Raises: Refusal, if there is none or the log cannot be read."""
         started = self.last(Started)
         if not started:
             raise Refusal("error.run_unreadable", run=self.name)
         return started
 
     def class_names(self, language: str) -> tuple[str, ...]:
-        """The names of the K classes, see `started`; English where the language had none yet."""
+        """The names of the K classes in a language, or in English if the run has none in it. Raises: see `started`."""
         names = self.started().class_names
         return names.get(language, names["en"])
 
     def facts(self) -> dict[str, Any]:
-        """The run in a line: `run`, `data`, `architecture`, `accuracy`, `test_use`, and its `status`."""
+        """A summary for lists: `run`, `data`, `architecture`, `accuracy`, `test_use` and `status`.
+
+        `status` can also be `damaged` or `newer` (format); values that are not known are None.
+        """
         facts: dict[str, Any] = {"run": self.name, "status": "damaged", "data": None, "architecture": None}
         facts |= {"accuracy": None, "test_use": None}
         try:
@@ -222,13 +225,13 @@ class Run:
     # --- status and control -------------------------------------------------------------------------------------
 
     def status(self) -> Status:
-        """What the files and the operating system's word on the lock say; nothing that could go stale is stored."""
+        """The status, derived from the files and from whether the lock is held; it is not stored, so never outdated."""
         if self.report():
             return "done"
         latest, wanted = self.latest(), self.control().wanted
-        if self.is_held():  # a worker that waits has saved its state just before, and has not made a step since
+        if self.is_held():  # a paused worker has logged its checkpoint and no Step since
             return "running" if wanted in ("run", "stop") or isinstance(latest, Step) else "paused"
-        if self.report():  # it came while we looked at the lock
+        if self.report():  # written between the two checks above
             return "done"
         latest = self.latest()
         if isinstance(latest, Failure):
@@ -238,7 +241,7 @@ class Run:
         return "interrupted" if latest or self.read()[0] else "queued"
 
     def control(self) -> Control:
-        """What the visitor asks of the worker."""
+        """The user's latest request; the default, `run`, if there is none or its file is invalid."""
         try:
             control = Control(**json.loads((self.folder / "control").read_bytes()))
         except (OSError, ValueError, TypeError, RecursionError):
@@ -246,13 +249,13 @@ class Run:
         return control if control.wanted in get_args(Wanted) else Control()
 
     def ask(self, wanted: Wanted) -> None:
-        """Ask the worker for something; it looks before every step."""
+        """Request something of the worker, which checks for requests before every step."""
         control = {"wanted": wanted, "serial": time.time_ns()}
         with written_aside(self.folder / "control") as file:
             file.write(json.dumps(control).encode())
 
     def control_changed(self) -> tuple[int, int] | None:
-        """A mark that differs when `control` has been written again; cheap enough to look at before every step."""
+        """A value that changes whenever `control` is rewritten; cheap enough to compute before every step."""
         try:
             facts = (self.folder / "control").stat()
         except OSError:
@@ -261,10 +264,10 @@ class Run:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[bool]:
-        """Hold the run's lock, if no other worker does: True then. The system frees it when the process ends."""
+        """Try to hold the run's lock; yields whether it is held. The system releases it when the process ends."""
         lock = FileLock(self.folder / "lock")
         try:
-            # A page that looks whether the run is held has the lock for an instant; many pages, for many instants.
+            # `is_held` holds the lock for an instant, and many pages may call it: retry for a second.
             lock.acquire(timeout=1, poll_interval=0.002)
         except Timeout:
             yield False
@@ -275,34 +278,34 @@ class Run:
             lock.release()
 
     def is_held(self) -> bool:
-        """Whether a worker is at the run. Those who ask share the lock for an instant: none is taken for a worker."""
+        """Whether a worker holds the run. The check takes a shared lock, so that concurrent checks see no worker."""
         try:
             with (self.folder / "lock").open("rb") as file:
                 if fcntl:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                     return False
-            with FileLock(self.folder / "lock", timeout=0.1, poll_interval=0.005):  # Windows shares no lock
+            with FileLock(self.folder / "lock", timeout=0.1, poll_interval=0.005):  # Windows has no shared lock
                 return False
         except (Timeout, BlockingIOError):
             return True
-        except OSError:  # there is none, or none that can be opened: nobody holds it
+        except OSError:  # the lock file does not exist or cannot be opened, so no worker holds it
             return False
 
     # --- arrays -------------------------------------------------------------------------------------------------
 
     def save(self, name: str, tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> str:
-        """Write arrays and numbers to the file `name`; returns its sha256. An event must name both to make it count."""
+        """Write arrays and numbers to the file `name`; returns its sha256. Valid only once an event names both."""
         data = _packed(tensors, numbers)
         with written_aside(self.folder / name, durable=True) as file:
             file.write(data)
         return hashlib.sha256(data).hexdigest()
 
     def load(self, name: str, sha256: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The arrays and numbers of the file `name`. Raises: Refusal, if it is not the file that the event named."""
+        """The arrays and numbers in the file `name`. Raises: Refusal, if the file is missing or its sha256 differs."""
         from safetensors.torch import load
 
         path = self.folder / name
-        if path.parent != self.folder or path.is_symlink() or not path.is_file():  # the log may be a stranger's
+        if path.parent != self.folder or path.is_symlink() or not path.is_file():  # the log may come from elsewhere
             raise Refusal("error.run_damaged", run=self.name, file=name[:80])
         try:
             data = path.read_bytes()
@@ -315,28 +318,28 @@ class Run:
         return load(data), json.loads(metadata.get("numbers", "{}"))
 
     def checkpoints(self) -> list[Epoch | Checkpoint]:
-        """The events that committed a checkpoint, oldest first."""
+        """The events that commit a checkpoint, oldest first. Raises: Refusal."""
         return [event for event in self.events() if isinstance(event, Epoch | Checkpoint)]
 
     def tidy(self, keep: set[str]) -> None:
-        """Remove the checkpoints and the worker's half-written files that no event needs any more."""
+        """Remove all checkpoints but those in `keep` (file names), and the worker's half-written files."""
         for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.safetensors.*.part")]:
             if path.name not in keep:
-                with contextlib.suppress(OSError):  # what a reader has open, where that hinders, goes the next time
+                with contextlib.suppress(OSError):  # a file that a reader has open (Windows) is removed the next time
                     path.unlink()
 
     def delete(self) -> None:
-        """Remove the run from the store. Raises: Refusal, while a worker is at it."""
+        """Remove the run from the store. Raises: Refusal, while a worker holds it."""
         with self.hold() as held:
             if not held:
                 raise Refusal("error.run_held", run=self.name)
         gone = self.folder.with_name(f".gone-{self.name}-{secrets.token_hex(4)}")
-        self.folder.rename(gone)  # out of the list at once, whatever happens while the files go
+        self.folder.rename(gone)  # not listed from now on, even if the removal of its files fails
         shutil.rmtree(gone, ignore_errors=True)
 
 
 def labelled(label: Label, **changes: Any) -> Label:
-    """The label with some of its facts changed. Raises: Refusal, with the fact that is out of its bounds."""
+    """The label with the named fields replaced. Raises: Refusal, with the field whose value is out of bounds."""
     try:
         return Label.model_validate({**label.model_dump(), **changes})
     except ValidationError as error:
@@ -346,7 +349,11 @@ def labelled(label: Label, **changes: Any) -> Label:
 
 
 def create(spec: RunSpec, store: Path | None = None, label: Label | None = None) -> Run:
-    """A new, queued run. Its folder appears whole: it is made under another name and moved. Raises: Refusal."""
+    """Create a run, with status `queued`, in the store.
+
+    The folder is created under a hidden name and then renamed, so that it is never seen incomplete.
+    Raises: Refusal, if the store is not writable or the disk is full.
+    """
     store = store or settings.store_folder()
     stored = {"format": FORMAT, "spec": spec.model_dump(mode="json")}
     data = re.sub(r"[^a-z0-9-]+", "-", spec.data.lower()).strip("-")[:40] or "data"
@@ -369,7 +376,7 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None)
 
 
 def find(name: str, store: Path | None = None) -> Run:
-    """The run of that name. Raises: Refusal, if there is none or the name is no run's name."""
+    """The run of that name. Raises: Refusal, if there is none or the name is not a valid one."""
     folder = (store or settings.store_folder()) / name
     if not _NAME.fullmatch(name) or folder.is_symlink() or not folder.is_dir():
         raise Refusal("error.run_unknown", run=name[:80])
@@ -389,7 +396,7 @@ def runs(store: Path | None = None) -> list[Run]:
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
-    """The sha256 of the file that `Run.save` would make of these arrays: equal for equal bits alone."""
+    """The sha256 of the file that `Run.save` would write for these arrays: equal only if they are bit-identical."""
     return hashlib.sha256(_packed(tensors)).hexdigest()
 
 
@@ -399,7 +406,7 @@ def _write_label(folder: Path, label: Label) -> None:
 
 
 def file_name(epoch: int, step: int) -> str:
-    """The name of the checkpoint after `step` steps, `epoch` of the epochs being finished."""
+    """The file name of the checkpoint after `step` steps and `epoch` finished epochs."""
     return f"checkpoint-{epoch:04d}-{step:08d}.safetensors"
 
 

@@ -1,9 +1,9 @@
-"""The words and numbers of each language, for the screen and the command line.
+"""The texts and number formats of each language, for the screen and the command line.
 
-One file in `core/locales` is one language: its name is the language's, its tables are flattened to keys such as
-`train.start`. A text names its slots in braces; a number in a slot is written in the language by itself, and
-`{share:percent}`, `{seconds:duration}` or `{seed:plain}` say how. A table of just `one` and `other` is a text in
-two forms, of which the slot `count` chooses.
+Each file in `core/locales` holds one language and is named by its code; its tables are flattened to keys such as
+`train.start`. A text has slots in braces; a number in a slot is formatted for the language, and `{share:percent}`,
+`{seconds:duration}` and `{seed:plain}` choose another format. A table with only the keys `one` and `other` is a text
+with a singular and a plural form, chosen by the slot `count`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ FALLBACK = "en"
 
 
 def languages() -> dict[str, str]:
-    """Each language that has a file, with the name that it gives itself."""
+    """The language codes that have a file, each with the language's own name."""
     return {code: text(code, "language.name") for code in _codes()}
 
 
 def closest(tag: str | None) -> str | None:
-    """The language of a browser's tag (`pt-BR`, `pt`, `en-GB`), or None where no file is close to it."""
+    """The available language closest to a browser's tag (`pt-BR`, `pt`, `en-GB`); None if none has the same base."""
     wanted = (tag or "").replace("-", "_").lower()
     exact = (code for code in _codes() if code.lower() == wanted)
     close = (code for code in _codes() if code.lower().partition("_")[0] == wanted.partition("_")[0])
@@ -41,10 +41,10 @@ def _codes() -> tuple[str, ...]:
 
 
 def text(language: str, key: str, **slots: object) -> str:
-    """The text of a key in a language, its slots filled.
+    """The text of a key in a language, with its slots filled.
 
     Raises:
-        KeyError: the language's file lacks the key, or the call lacks a slot.
+        KeyError: the key is missing from the language's file, or a slot from the arguments.
     """
     found = words(language)
     if key not in found and "count" in slots:
@@ -53,13 +53,13 @@ def text(language: str, key: str, **slots: object) -> str:
 
 
 def words(language: str) -> Mapping[str, str]:
-    """All texts of a language by key, read again only when its file has changed."""
+    """All texts of a language by key; cached until the modification time of its file changes."""
     path = LOCALES / f"{language}.toml"
     return _read(path, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=16)
-def _read(path: Path, changed: int) -> Mapping[str, str]:  # noqa: ARG001 -- the time is there to miss the cache
+def _read(path: Path, changed: int) -> Mapping[str, str]:  # noqa: ARG001 -- `changed` is part of the cache key
     return dict(_flatten(tomllib.loads(path.read_text(encoding="utf-8"))))
 
 
@@ -72,7 +72,7 @@ def _flatten(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
 
 
 class _Slots(string.Formatter):
-    """Fills the slots of a text in a language: only whole values by name, never their attributes or items."""
+    """Fills the slots of a text, formatting values for a language; slots cannot access attributes or items."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -87,18 +87,19 @@ class _Slots(string.Formatter):
 
 
 def number(value: float, digits: int | None = None, *, language: str) -> str:
-    """A number as the language writes it: `60,000` or `60.000`, `0.5` or `0,5`.
+    """A number formatted for a language: `60,000` or `60.000`, `0.5` or `0,5`.
 
     Args:
-        value: any number; what is not finite is written as a dash or the sign of infinity.
-        digits: decimals to write; None writes whole numbers whole and others with four significant digits.
-        language: as its file is named.
+        value: any number; NaN becomes a dash, infinity `∞`.
+        digits: number of decimals; None writes integers, and values from 1000 to 1e9, without decimals and all others
+            with four significant digits.
+        language: a language code.
     """
     value = int(value) if isinstance(value, Integral) else float(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "–" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if digits is not None:
-        plain = f"{value:z,.{digits}f}"  # z: what is rounded to 0 has no sign
+        plain = f"{value:z,.{digits}f}"  # z: no minus sign on values that round to 0
     elif isinstance(value, int) or 1000 <= abs(value) < 1e9:
         plain = f"{value:,.0f}"
     else:
@@ -108,14 +109,14 @@ def number(value: float, digits: int | None = None, *, language: str) -> str:
 
 
 def read_number(written: str, *, language: str) -> Decimal:
-    """The number that a person of this language has written, with as many decimals as were written.
+    """Parse a number as written in a language, keeping its decimals exactly.
 
-    The language's mark for thousands counts only where it parts groups of three digits, `1,000` in English and `1.000`
-    in Portuguese; a point or a comma that cannot be such a mark begins the decimals, so `0.5` and `0,5` are read in
-    every language. A sign and an exponent, `1e-3`, may be there.
+    The language's thousands separator is recognised only between groups of three digits, `1,000` in English and `1.000`
+    in Portuguese; a point or comma that cannot be a thousands separator is the decimal mark, so `0.5` and `0,5` are
+    read in every language. A sign and an exponent, `1e-3`, are allowed.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: the text is not a number.
     """
     parts = re.fullmatch(r"([+-]?)([\d.,]{1,40})([eE][+-]?\d{1,3})?", written.strip(), re.ASCII)
     if not parts:
@@ -123,7 +124,7 @@ def read_number(written: str, *, language: str) -> Decimal:
     sign, digits, exponent = parts[1], parts[2], parts[3] or ""
     marks = number_marks(language)
     thousands, decimal = marks["thousands"], marks["decimal"]
-    # The language's own way first; then the other one, where it cannot be taken for decimals.
+    # The language's own separators first; then the swapped ones, if the number cannot be read as a decimal instead.
     for group, point, least in ((thousands, decimal, 1), (decimal, thousands, 2)):
         whole = rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})"
         if re.fullmatch(rf"{whole}{{{least},}}(?:{re.escape(point)}\d+)?|{whole}+{re.escape(point)}\d+", digits):
@@ -134,25 +135,25 @@ def read_number(written: str, *, language: str) -> Decimal:
 
 
 def number_marks(language: str) -> dict[str, str]:
-    """The signs that part a number's decimals (`decimal`) and its thousands (`thousands`) in the language."""
+    """The language's `decimal` mark and `thousands` separator."""
     found = words(language)
     return {"decimal": found["number.decimal"], "thousands": found["number.thousands"]}
 
 
 def percent(share: float, digits: int = 1, *, language: str) -> str:
-    """A share between 0 and 1 as a percentage: `98.7%` or `98,7%`."""
+    """A fraction between 0 and 1 as a percentage: `98.7%` or `98,7%`."""
     written = number(100 * float(share), digits, language=language)
     return f"{written}%" if math.isfinite(share) else written
 
 
 def interval(low: float, high: float, digits: int = 1, *, language: str) -> str:
-    """Two shares between 0 and 1 as the ends of an interval in percent: `97.9% to 98.4%`."""
+    """An interval between two fractions (0 to 1) in percent: `97.9% to 98.4%`."""
     ends = {"low": percent(low, digits, language=language), "high": percent(high, digits, language=language)}
     return text(language, "number.interval", **ends)
 
 
 def duration(seconds: float, *, language: str) -> str:
-    """A number of seconds (0 or more) as people say it: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    """A non-negative number of seconds in readable units: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
     if not math.isfinite(seconds):
         return number(seconds, language=language)
     if seconds < 10:

@@ -1,7 +1,7 @@
-"""What a worker does: take a run up, train it, tell it, save it, look at the test split once.
+"""The worker: starts or resumes a run, trains it, logs its events, saves its state, evaluates the test split once.
 
-`python -m core.work` is the worker process: it gets ready, waits for a run's folder (a line of JSON) on its standard
-input, and watches that input while it works: its end means that the server is gone.
+`python -m core.work` is the worker process: it imports what it needs, then reads a run's folder (one line of JSON) from
+standard input. When that input is closed later, the server is gone, and the worker saves the state and ends.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from core.training.train import Data, State, below, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
 
-PAUSE_LOOKS = 0.05  # seconds between two looks at `control` while paused
+PAUSE_LOOKS = 0.05  # seconds between two checks of `control` while paused
 
 
 def work(
@@ -48,11 +48,11 @@ def work(
     leaving: Callable[[], bool] = lambda: False,
     tell: Callable[[Event], None] = lambda _: None,
 ) -> str:
-    """Take up the run in `folder`, new or broken off, and return its status when it is over or left.
+    """Start or resume the run in `folder`; returns its status when the training ends or is left.
 
-    A run that is done, held by another worker or asked to stop is left alone. `leaving` says that the worker has to go:
-    it saves the state and goes. `tell` gets every event after it is in the log.
-    Raises: Refusal, if the run is gone, damaged or of a newer format; nothing is written then.
+    A run that is done, held by another worker or requested to stop is not touched. When `leaving` returns True, the
+    worker saves the state and returns. `tell` is called with every event after it has been logged.
+    Raises: Refusal, if the run does not exist, is damaged or has a newer format; nothing is written then.
     """
     run = Run(Path(folder))
     _ = run.spec
@@ -60,17 +60,17 @@ def work(
         if held and not run.report():
             try:
                 _Worker(run, leaving, tell).work()
-            except Exception as error:  # the one place where whatever goes wrong becomes data
+            except Exception as error:  # the one place where any error is turned into an event
                 failure = _failure(run, error)
-                with contextlib.suppress(OSError):  # a full disk takes no line either: the run is broken off then
-                    if not run.report():  # a report is the last word
+                with contextlib.suppress(OSError):  # on a full disk the event is lost too: the run is then interrupted
+                    if not run.report():  # a run with a report is done, whatever fails afterwards
                         run.append(failure)
                 tell(failure)
     return run.status()
 
 
 class _Worker:
-    """One stay at a run."""
+    """Holds what one worker needs while it trains one run."""
 
     def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None]):
         self.run, self.leaving, self.tell = run, leaving, tell
@@ -79,17 +79,17 @@ class _Worker:
         self.wanted = run.control().wanted
         self.pause_at_step = self.pause_at_epoch = math.inf
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
-        self.start_sha256 = ""  # of the layers that were taken over from another run
+        self.start_sha256 = ""  # of the file with the layers taken over from another run
 
     def work(self) -> None:
-        """Load, train, report; returns early when the worker has to leave."""
+        """Load the data, train and report; returns early on a request to stop or when the worker has to leave."""
         if self.wanted == "stop":
             return
         run, spec = self.run, self.run.spec
         started = run.last(Started)
         source = dataset(spec.data)
         threads = started.threads if started else useful_threads(spec.layers, settings.threads())
-        if started:  # it goes on as it began, on whatever machine
+        if started:  # resumed: keep the precision, whatever the machine
             spec = spec.model_copy(update={"precision": started.precision})
         splits = choose(spec, source.load())
         device = torch.device(settings.device())
@@ -115,7 +115,10 @@ class _Worker:
             run.tidy(keep=set())
 
     def _take_over(self, state: State) -> str:
-        """Copy the layers that the run begins with into its folder, so that it needs no other run; their sha256."""
+        """Copy the layers taken over from another run into this run's folder, so that it depends on no other run.
+
+        Returns the file's sha256, or "" if no layers are taken over. Raises: Refusal.
+        """
         giver = fits(self.run.spec).giver
         if not giver:
             return ""
@@ -126,9 +129,9 @@ class _Worker:
         return self.run.save(store.START, {name: tensors[name] for name in names})
 
     def _restore(self, state: State) -> None:
-        """Go back to the newest checkpoint that is what its event says; to the start, if there is none."""
+        """Restore the newest checkpoint whose sha256 matches its event; without one, load any layers taken over."""
         for event in reversed(self.run.checkpoints()):
-            with contextlib.suppress(Refusal):  # damaged: the one before it
+            with contextlib.suppress(Refusal):  # damaged: try the checkpoint before it
                 state.restore(*self.run.load(event.checkpoint, event.sha256))
                 self.saved = (state.epoch, state.step)
                 return
@@ -136,7 +139,10 @@ class _Worker:
             state.model.load_state_dict(self.run.load(store.START, self.start_sha256)[0], strict=False)
 
     def _may_go_on(self, state: State) -> bool:
-        """Obey `control`; save before waiting and before leaving. False: leave the run now."""
+        """Follow the requests in `control`, saving the state before a pause and before leaving.
+
+        Returns whether to continue training; False means that the worker has to leave the run.
+        """
         self._look(state)
         while not self.leaving() and self.wanted != "stop":
             if state.step < self.pause_at_step and state.epoch < self.pause_at_epoch:
@@ -153,14 +159,14 @@ class _Worker:
             return
         self.control_mark = mark
         control = self.run.control()
-        if control == self.control:  # written between the mark and the reading: `batch` means one batch, not two
+        if control == self.control:  # read already, since it was written between mark and reading: do not count twice
             return
         self.control, self.wanted = control, control.wanted
         self.pause_at_step = {"pause": state.step, "batch": state.step + 1}.get(self.wanted, math.inf)
         self.pause_at_epoch = state.epoch + 1 if self.wanted == "epoch" else math.inf
 
     def _checkpoint(self, state: State) -> None:
-        """Save the state in the middle of an epoch, unless it is saved already."""
+        """Save the state in the middle of an epoch, unless that state is saved already."""
         if self.saved != (state.epoch, state.step):
             name, sha256 = self._save(state)
             self._say(Checkpoint(epoch=state.epoch, step=state.step, checkpoint=name, sha256=sha256))
@@ -173,16 +179,16 @@ class _Worker:
         return name, sha256
 
     def _tidy(self, best_epoch: int) -> None:
-        """Keep the newest two checkpoints and the best epoch's."""
+        """Remove all checkpoints but the newest two and the best epoch's."""
         saved = self.run.checkpoints()
         best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
         self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
 
     def _report(self, splits: Splits, state: State) -> Report | None:
-        """The look at the test split with the best weights, an honest spec's only one; None if it has to leave.
+        """Evaluate the best weights on the test split; None if the worker has to leave.
 
-        What they say of val, where that is not test itself, is kept too: how sure the model is on test can be mended by
-        what val shows.
+        Unless val is the test split itself, the predictions on val are saved too: they allow calibrating the model's
+        confidence without using test.
         """
         run, spec, model = self.run, self.run.spec, state.model
         if state.best_epoch != state.epoch:
@@ -196,7 +202,7 @@ class _Worker:
             if not answered:
                 return None
             probabilities, loss = answered
-            labels = torch.tensor(split.labels, dtype=torch.int16)  # as many classes as a data set may have
+            labels = torch.tensor(split.labels, dtype=torch.int16)  # enough for the most classes that are allowed
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": labels}
         matrix = Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
         accuracy = proportion(int(matrix.trace()), int(matrix.sum()))
@@ -224,7 +230,10 @@ class _Worker:
         )
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:
-        """Probabilities float32 (N, K) and the loss of a split's images; None when the worker has to leave."""
+        """Probabilities float32 (N, K) and mean loss (nats) on a split; None if the worker has to leave.
+
+        Raises: Refusal, if the loss is not finite.
+        """
         device, parts = state.sums.device, []
         images, labels = torch.tensor(split.images, device=device), torch.tensor(split.labels, device=device)
         for logits in state.engine.evaluated(images):
@@ -269,11 +278,11 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: i
 
 
 def _failure(run: Run, error: Exception) -> Failure:
-    """What went wrong, as data: a sentence that can be said in any language, and the trace."""
+    """The Failure event of an error: a text key, which every language translates, with its slots, and the traceback."""
     key, slots = "error.unexpected", {"reason": f"{type(error).__name__}: {error}"[:500]}
     if isinstance(error, Refusal):
         key, slots = error.key, error.slots
-    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or "memory" in str(error):  # the CPU's has no type
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or "memory" in str(error):  # no type on a CPU
         key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
     elif "more than 1 value per channel" in str(error):
         key, slots = "error.batch_of_one", {"batch_size": run.spec.batch_size}
@@ -285,7 +294,7 @@ def _failure(run: Run, error: Exception) -> Failure:
 
 
 def main() -> None:
-    """The worker process: get ready, say so, take one run's folder from standard input, work at it."""
+    """The worker process: prepare, print `ready`, read one run's folder from standard input and train the run."""
     psutil.Process().nice(10 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
     _touch()
     print("ready", flush=True)
@@ -293,7 +302,7 @@ def main() -> None:
     gone = threading.Event()
 
     def watch() -> None:
-        sys.stdin.read()  # returns when the server closes its end, by word or by death
+        sys.stdin.read()  # returns when the server closes the pipe or dies
         gone.set()
 
     threading.Thread(target=watch, daemon=True).start()
@@ -302,14 +311,14 @@ def main() -> None:
             work(json.loads(line), leaving=gone.is_set)
         except (Refusal, OSError) as error:
             print(error, file=sys.stderr, flush=True)
-    os._exit(0)  # all is on the disk; to take Python and torch apart would hold the next run up for a second or two
+    os._exit(0)  # all is on disk, and a regular exit of Python and torch would delay the next run by a second or two
 
 
 def _touch() -> None:
-    """One step of a tiny network: what torch imports at its first use, imported before a run waits.
+    """Train a small network for two steps, so that what torch imports at first use is imported before a run arrives.
 
-    On Windows an import of native code while another thread reads standard input can hang, so what a run needs besides
-    is imported here too.
+    On Windows, importing native code while another thread reads standard input can hang, so the other imports that a
+    run needs are made here too.
     """
     importlib.import_module("safetensors.torch")
     importlib.import_module("PIL.Image")

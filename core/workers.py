@@ -1,4 +1,4 @@
-"""Who does the work: a queue of runs, and an executor that carries them out, each in a process of its own."""
+"""A queue of runs and an executor that trains each of them in its own worker process."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
 
-GRACE = 5.0  # seconds that a worker has to leave by itself when it is asked to stop
-MOST_FOR_ESTIMATE = 120.0  # seconds; torch is imported, then some twenty steps are made
-SPARE_AFTER = 2.0  # seconds from the start to the first waiting process, so that it does not slow the first page down
-WORKED_AT = ("queued", "interrupted", "failed", "running", "paused")  # the statuses of a run that a worker takes up
+GRACE = 5.0  # seconds that a worker has to end by itself after a request to stop
+MOST_FOR_ESTIMATE = 120.0  # timeout in seconds; includes importing torch and some twenty steps
+SPARE_AFTER = 2.0  # seconds from the start to the first spare process, so that it does not slow the first page down
+WORKED_AT = ("queued", "interrupted", "failed", "running", "paused")  # statuses with which a run is given to a worker
 
 
 def carry(folder: str) -> str:
-    """Have a process of its own work at the run in `folder` and see it through; returns the status that it is left in.
+    """Train the run in `folder` in a separate worker process until that ends; returns the run's status then.
 
-    This is the task of an executor, on this machine or on another that has the folder under the same path. A crash or
-    an out-of-memory kill hits that one run; a worker that does not stop when it is asked is killed. A run that is done,
-    stopped or damaged is left alone.
+    This is the executor's task, on this machine or on another that has the folder under the same path. A crash or an
+    out-of-memory kill affects only that run; a worker that does not stop on request is killed. A run that is done,
+    stopped or damaged is not touched.
     """
     run = Run(Path(folder))
     if run.facts()["status"] in WORKED_AT:
-        process, _here.spare = _living(_here.spare), None  # it may have died while it waited
+        process, _here.spare = _living(_here.spare), None  # the spare process may have died while it waited
         if process:
             _see_through(process, run)
     return run.facts()["status"]
 
 
 class Workers:
-    """A queue: runs that wait, and those that an executor has taken, so many at a time.
+    """A queue that gives its runs to an executor, a limited number at a time.
 
     Args:
-        executor: carries runs out; by default `LocalProcesses`. One that is handed in is closed by whoever made it.
-        carry: the executor's task; with `core.work.work` a run is worked at where the executor is, in no new process.
-        at_once: how many runs the executor has at the same time; by default as the settings say.
-        spare_after: seconds until each of our own threads has a process waiting, if no run comes before.
-        follow: the runs to queue after one that the executor has left, each time; see `search.Driver.follow`.
+        executor: executes the runs; by default a `LocalProcesses`. An executor that is passed in is not closed here.
+        carry: the executor's task; `core.work.work` trains inside the executor, without a new process.
+        at_once: most runs that the executor has at the same time; by default `settings.runs_at_once()`.
+        spare_after: seconds until each thread of `LocalProcesses` starts a spare process, if no run comes earlier.
+        follow: returns the runs to queue after a run that the executor has left; see `search.Driver.follow`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Workers:
         spare_after: float = SPARE_AFTER,
         follow: Callable[[Run], Iterable[Run]] = lambda _: (),
     ):
-        settings.threads()  # a setting that is no number is told at the start, not in a thread
+        settings.threads()  # so that a setting that is not a number raises here, not in a thread
         self._at_once = at_once or settings.runs_at_once()
         self._own = None if executor else LocalProcesses(self._at_once, spare_after)
         self._executor: Executor = executor or self._own  # pyright: ignore[reportAttributeAccessIssue]
@@ -76,8 +76,10 @@ class Workers:
         self._closed = False
 
     def submit(self, run: Run) -> None:
-        """Put the run into the queue, unless it is there. One being worked at is looked at again after that, since its
-        worker may be leaving: asked to stop, and now to go on.
+        """Add the run to the queue, unless it is queued already.
+
+        A run that is being trained is queued again as well, since its worker may be ending because of a request to stop
+        that has since been revoked.
         """
         with self._lock:
             if run not in self._waiting:
@@ -85,38 +87,38 @@ class Workers:
         self._hand_out()
 
     def resume(self, run: Run) -> None:
-        """Ask the run to go on and queue it; leave it alone if it waits here or is being worked at, unless it stops."""
+        """Request that the run continue, and queue it; does nothing if it is queued or training and not stopping."""
         if self.place(run) is None or run.control().wanted == "stop":
             run.ask("run")
             self.submit(run)
 
     def place(self, run: Run) -> int | None:
-        """0: being worked at; 1, 2, ...: its place in the queue; None: not here."""
+        """The run's place in the queue, from 1; 0 if it is being trained, None if it is not here."""
         with self._lock:
             if run in self._working:
                 return 0
             return self._waiting.index(run) + 1 if run in self._waiting else None
 
     def close(self) -> None:
-        """Hand out no more runs; end our own worker processes, each with its state saved. What waits stays stored."""
+        """Start no more runs and end our own worker processes, which save their states; queued runs stay stored."""
         with self._lock:
             self._closed = True
         if self._own:
             self._own.shutdown()
 
     def _hand_out(self) -> None:
-        """Give the executor as many of the waiting runs as it may have."""
+        """Submit queued runs to the executor, up to its limit."""
         while run := self._taken():
             try:
                 future = self._executor.submit(self._carry, str(run.folder.resolve()))
-            except RuntimeError:  # it is closed or broken: the run is in the store, and can be submitted again
+            except RuntimeError:  # the executor is closed or broken: the run stays in the store and can be resubmitted
                 with self._lock:
                     self._working.remove(run)
                 return
             future.add_done_callback(functools.partial(self._carried, run))
 
     def _taken(self) -> Run | None:
-        """The first run in the queue that nobody is at, now being worked at; None while there is no room for it."""
+        """Move the first queued run that is not being trained to those that are; None if there is none or no room."""
         with self._lock:
             run = next((run for run in self._waiting if run not in self._working), None)
             if self._closed or not run or len(self._working) >= self._at_once:
@@ -126,10 +128,10 @@ class Workers:
             return run
 
     def _carried(self, run: Run, future: Future[str]) -> None:
-        """Queue what follows a run, which counts as being worked at until then."""
+        """Queue the runs that follow a run, which counts as being trained until then."""
         try:
-            if not self._closed and not future.cancelled():  # closed: nobody waits for a look through the store
-                with contextlib.suppress(Refusal, OSError):  # a damaged run or a full disk: nothing follows
+            if not self._closed and not future.cancelled():  # when closed, do not delay shutdown by reading the store
+                with contextlib.suppress(Refusal, OSError):  # a damaged run or a full disk: no run follows
                     for following in self._follow(run):
                         self.submit(following)
         finally:
@@ -139,9 +141,9 @@ class Workers:
 
 
 class LocalProcesses(Executor):
-    """Threads of this process, each of which keeps a worker process waiting for its next run, with torch imported.
+    """An executor whose threads each keep one spare worker process, with torch imported, ready for the next run.
 
-    A worker that loses our end of its standard input, whether we close it or die, saves its state and ends.
+    A worker whose standard input is closed, on purpose or because this process has died, saves its state and ends.
     """
 
     def __init__(self, threads: int, spare_after: float = SPARE_AFTER):
@@ -154,7 +156,7 @@ class LocalProcesses(Executor):
             thread.start()
 
     def submit(self, task: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Queue a call, `carry` of a folder say. Raises: RuntimeError, once closed."""
+        """Queue a call, such as `carry(folder)`. Raises: RuntimeError, once closed."""
         future: Future[Any] = Future()
         with self._changed:
             if self._closed.is_set():
@@ -164,7 +166,7 @@ class LocalProcesses(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
-        """End all worker processes, each with its state saved; whatever still waits is cancelled in any case."""
+        """End all worker processes, each of which saves its state; queued calls are always cancelled."""
         del cancel_futures
         with self._changed:
             self._closed.set()
@@ -189,15 +191,15 @@ class LocalProcesses(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())
-                except BaseException as error:  # as with every executor, it is whoever asks the future's
+                except BaseException as error:  # raised again by `Future.result`, as in every executor
                     future.set_exception(error)
         if _here.spare:
-            _here.spare.kill()  # it has no run to save, and may be seconds from hearing that it is to leave
+            _here.spare.kill()  # it has no state to save, and may take seconds to notice that its input is closed
             _end(_here.spare)
 
 
 class _Here(threading.local):
-    """What `carry` finds in a thread of `LocalProcesses`; in any other thread there is no spare process."""
+    """Per-thread state for `carry`, set by the threads of `LocalProcesses`; other threads have no spare process."""
 
     spare: subprocess.Popen[str] | None = None
     closed: Callable[[], bool] = staticmethod(lambda: False)
@@ -207,7 +209,10 @@ _here = _Here()
 
 
 def _living(spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None:
-    """The waiting process, or a new one in its place if it has died; None once this thread's executor is closed."""
+    """The spare process if it is alive, otherwise a new one.
+
+    Once this thread's executor is closed, returns `spare` unchecked, or None if no new process could be started.
+    """
     while not _here.closed():
         if spare and spare.poll() is None:
             return spare
@@ -215,17 +220,17 @@ def _living(spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None
             _end(spare)
         try:
             spare = _process()
-        except OSError:  # no memory or no process to be had just now
+        except OSError:  # the system currently has no memory or process left
             spare = None
             time.sleep(1)
     return spare
 
 
 def _see_through(process: subprocess.Popen[str], run: Run) -> None:
-    """Give the run to the process and wait for its end; a worker that does not stop when it is asked is killed."""
+    """Send the run to the process and wait until it ends; a worker that does not stop on request is killed."""
     assert process.stdin
-    with contextlib.suppress(OSError):  # it died while it waited: the run is still in the store, and says so
-        process.stdin.write(json.dumps(str(run.folder)) + "\n")  # any name's letters, in ASCII
+    with contextlib.suppress(OSError):  # the process died while it waited: the run's status stays as it was
+        process.stdin.write(json.dumps(str(run.folder)) + "\n")  # JSON keeps any folder name in ASCII
         process.stdin.flush()
     asked: float | None = None
     while process.poll() is None and not _here.closed():
@@ -242,21 +247,21 @@ def _see_through(process: subprocess.Popen[str], run: Run) -> None:
 
 
 def estimated(spec: RunSpec) -> dict[str, Any]:
-    """What `python -m core estimate --json` says of a spec: measured in a process that gives way to trainings.
+    """The output of `python -m core estimate --json` for a spec, from a process with a lower priority than trainings.
 
-    Raises: Refusal, where it cannot be measured.
+    Raises: Refusal, if the measurement fails or times out.
     """
     values = {**dict(spec), "layers": text(spec.layers)}
     flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
     with subprocess.Popen(
         [sys.executable, "-m", "core", "estimate", "--json", *flags],
         cwd=settings.ROOT,
-        env={**os.environ, "LC_ALL": "C"},  # the flags are numbers as Python writes them
+        env={**os.environ, "LC_ALL": "C"},  # the flags' numbers are in Python's notation, not the user's language
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        # A worker has 10, so a training gets three times as much of the processor.
+        # Workers have nice 10, so a training gets three times as much processor time as an estimate with 15.
         psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
         try:
             output, error = process.communicate(timeout=MOST_FOR_ESTIMATE)
@@ -269,7 +274,7 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
 
 
 def _process() -> subprocess.Popen[str]:
-    """A worker process that gets ready and waits. Its threads wait without spinning, see `settings.wait_passively`."""
+    """Start a worker process, which waits for a run; its threads do not spin, see `settings.wait_passively`."""
     return subprocess.Popen(
         [sys.executable, "-m", "core.work"],
         cwd=settings.ROOT,
@@ -277,14 +282,14 @@ def _process() -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        # Its own group: a Ctrl-C in the server's terminal reaches the server, which ends its workers in good order.
+        # Its own process group, so that Ctrl-C in the terminal reaches only the server, which then ends its workers.
         start_new_session=os.name == "posix",
         creationflags=0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP,  # pyright: ignore
     )
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Close the worker's standard input, by which it leaves; kill it if it has not left in time."""
+    """Close the worker's standard input, which makes it end; kill it if it has not ended after `GRACE` seconds."""
     assert process.stdin
     with contextlib.suppress(OSError):
         process.stdin.close()

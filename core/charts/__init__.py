@@ -1,1 +1,1 @@
-"""Charts and pictures of arrays: pure, for pages, reports and the command line; altair is imported here alone."""
+"""Pure functions that return charts, and pictures of arrays; the only package that imports altair."""

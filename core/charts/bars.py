@@ -1,4 +1,4 @@
-"""Probabilities, reliability, intervals and the balance of classes; beside each chart its table."""
+"""Charts of probabilities, calibration, confidence intervals and class balance, each with a function for its table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.measures.answers import Measure
 from core.measures.calibration import Calibration
 from core.words import number, percent
 
-BAR = 0.62  # of a panel's width is its longest bar; its count stands in the rest
+BAR = 0.62  # length of a panel's longest bar as a fraction of its width; the rest is for the count
 
 
 def probabilities(
@@ -26,15 +26,15 @@ def probabilities(
     language: str,
     highlight: Collection[int] = (),
 ) -> alt.LayerChart:
-    """One bar a class, in the classes' order, with its percentage; highlighted classes are bold and in full colour.
+    """One bar per class, in class order, with its percentage; highlighted classes are bold and in full colour.
 
     Args:
         values: probabilities (K,), 0 to 1.
         class_names: K different names.
-        x_title: what the bars measure.
-        y_title: what a bar stands for.
-        language: decides how numbers are written.
-        highlight: rows of the classes to stress.
+        x_title: title of the probability axis.
+        y_title: title of the class axis.
+        language: for number formats.
+        highlight: indices of the classes to highlight.
     """
     data = pd.DataFrame(
         {
@@ -69,17 +69,17 @@ def probabilities(
 
 
 def probabilities_table(values: np.ndarray, class_names: Sequence[str], *, x_title: str, y_title: str) -> pd.DataFrame:
-    """The bars of `probabilities`: one row a class, probability from 0 to 1."""
+    """The data of `probabilities`: one row per class, probabilities from 0 to 1."""
     return pd.DataFrame({y_title: list(class_names), x_title: np.asarray(values, dtype=float)})
 
 
 def reliability(found: Calibration, *, words: Mapping[str, str], language: str, height: int = 360) -> alt.LayerChart:
-    """How often a model is right against how sure it says to be: a point a bin, as large as it has images.
+    """A reliability diagram: accuracy against mean confidence, one point per bin, its area by the number of images.
 
     Args:
         found: the bins.
-        words: what is called `confidence`, `accuracy`, `images`, and the line `perfect` on which they are equal.
-        language: decides how numbers are written.
+        words: the names of `confidence`, `accuracy`, `images`, and of the diagonal, `perfect`.
+        language: for number formats.
         height: of the chart, in pixels.
     """
     data = reliability_table(found, words={"confidence": "x", "accuracy": "y", "images": "n"}).dropna()
@@ -106,7 +106,7 @@ def reliability(found: Calibration, *, words: Mapping[str, str], language: str, 
 
 
 def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.DataFrame:
-    """The points of `reliability`: one row a bin, confidence and accuracy 0 to 1, NaN for a bin without images."""
+    """The data of `reliability`: one row per bin, confidence and accuracy 0 to 1, NaN for a bin without images."""
     columns = {words["confidence"]: found.confidence, words["accuracy"]: found.accuracy, words["images"]: found.counts}
     return pd.DataFrame(columns)
 
@@ -114,14 +114,14 @@ def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.Dat
 def intervals(
     measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], *, x_title: str, y_title: str, language: str
 ) -> alt.LayerChart:
-    """A point for each share between 0 and 1, on the line of its interval; the series of a row stand below each other.
+    """Measures from 0 to 1 as points on their confidence intervals; the series of a row are drawn below each other.
 
     Args:
-        measured: by the name of a series (a few), a measure for each row; what is of no images is left out.
+        measured: by the name of a series (a few), a measure for each row; measures of no images are left out.
         rows: different names.
-        x_title: what is measured.
-        y_title: what a row is; the heading of the chart says it.
-        language: decides how numbers are written.
+        x_title: title of the axis.
+        y_title: what a row is, for the tooltip; the axis has no title.
+        language: for number formats.
     """
     data = pd.DataFrame(
         [
@@ -147,7 +147,7 @@ def intervals(
 def intervals_table(
     measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], columns: Sequence[str]
 ) -> pd.DataFrame:
-    """The points of `intervals`; `columns` are called: row, series, value, its two ends, number of images."""
+    """The data of `intervals`; `columns` are the names for row, series, value, interval's ends and number of images."""
     return pd.DataFrame(
         [
             (row, name, one.value, one.low, one.high, one.n)
@@ -162,15 +162,15 @@ def intervals_table(
 def class_balance(
     counts: Mapping[str, np.ndarray], class_names: Sequence[str], *, y_title: str, language: str
 ) -> alt.LayerChart:
-    """One panel a split, in it one bar a class with its count; each panel has a scale of its own.
+    """One panel per split, with one bar per class and its count; each panel has its own scale.
 
-    The panels are parts of one plane, so that they share the classes' names and fill whatever width there is.
+    The panels are drawn in one plot, so that they share the class names and fill any width.
 
     Args:
-        counts: images (K,) of each class by the heading of a split; a line break begins its second line.
+        counts: images of each class (K,) by the heading of a split; a heading can have two lines.
         class_names: K different names.
-        y_title: what a bar stands for.
-        language: decides how numbers are written.
+        y_title: title of the class axis.
+        language: for number formats.
     """
     bars = pd.DataFrame(
         {
@@ -198,12 +198,12 @@ def class_balance(
         .mark_text(align="left", baseline="bottom", y=-26, fontSize=FONT, fontWeight=600, lineBreak="\n", color=INK)
         .encode(x=start, text="heading:N"),
     ]
-    padding = {"left": 5, "top": 48, "right": 5, "bottom": 5}  # above stand the headings
+    padding = {"left": 5, "top": 48, "right": 5, "bottom": 5}  # the headings are at the top
     height = 30 * len(class_names) + padding["top"] + padding["bottom"]
     return readable(alt.layer(*layers), language).properties(height=height, padding=padding)
 
 
 def class_balance_table(counts: Mapping[str, np.ndarray], class_names: Sequence[str], *, y_title: str) -> pd.DataFrame:
-    """The bars of `class_balance`: one row a class, one column a split."""
+    """The data of `class_balance`: one row per class, one column per split."""
     columns = {heading.replace("\n", ", "): values for heading, values in counts.items()}
     return pd.DataFrame({y_title: list(class_names), **columns})

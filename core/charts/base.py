@@ -1,7 +1,8 @@
-"""What every chart has: how series are told apart, type that is readable from the last row, numbers in a language.
+"""Common to all charts: encodings that distinguish series, font sizes, and number formats of a language.
 
-Series differ by dash and point as well as by colour; colours are the theme's (`.streamlit/config.toml`), so that both
-themes work and a change of theme needs no new chart. Beside each chart stands a function that gives it as a table.
+Series differ by dash and point shape as well as by colour. Colours come from the theme (`.streamlit/config.toml`), so
+that both themes work and a change of theme needs no new chart. Most charts have a function that returns their data as a
+table.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from core.words import number_marks
 FONT = 15  # pixels: readable from the back of a room on a 1280 x 720 projector
 DASHES = [[1, 0], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
-# The colour of words and rules: the theme gives none to marks, and a faint one to axes, but it sets the chart's ground.
+# Colour of text and rules, computed from the background: the theme has none for marks and only a faint one for axes.
 INK = alt.ExprRef("luminance(background) > 0.18 ? '#1b1f24' : '#f2f4f7'")
 
 
 def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
-    """What tells the series from one another: colour, dash and point, in one legend."""
+    """Encodings that distinguish the series by colour, dash and point shape, with one common legend."""
     kinds = [index % len(DASHES) for index in range(len(series))]
     legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0)
     return (
@@ -32,8 +33,8 @@ def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Sh
 
 
 def readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.LayerChart:
-    """The chart with type that is readable from the back of a room, and its numbers as the language writes them."""
-    chart = cast("alt.LayerChart", chart)  # of layers without facets, `alt.layer` makes no other
+    """The chart with fonts that are readable from the back of a room and with the language's number formats."""
+    chart = cast("alt.LayerChart", chart)  # `alt.layer` returns a FacetChart only for layers with facets
     marks = number_marks(language)
     numbers = {**marks, "grouping": [3], "currency": ["", ""]}
     return chart.configure(

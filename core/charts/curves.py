@@ -1,4 +1,4 @@
-"""Lines over the epochs, histograms over the epochs, functions of a number; beside each chart its table."""
+"""Charts of learning curves, histograms over epochs, and functions, each with a function for its table."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from core.charts.base import FONT, INK, readable, told_apart
 from core.events import Histogram
 from core.words import number, percent
 
-POINTS_SENT = 400  # 60 frames a second in the browser; 20,000 points block it for a quarter of a second
-COLUMNS = 40  # epochs of a histogram
+POINTS_SENT = 400  # points that a browser draws at 60 frames per second; 20,000 block it for a quarter of a second
+COLUMNS = 40  # most epochs shown in `histograms`
 
 Points = Sequence[tuple[float, float]]
 
@@ -34,18 +34,18 @@ def curves(
     marks: Mapping[str, float] | None = None,
     height: int = 320,
 ) -> alt.LayerChart:
-    """One line a series over the epochs, over the raw values of the steps where they are given.
+    """One line per series over the epochs, in front of the values of single steps if given.
 
     Args:
         epochs: points (epoch, value) of each series; values that are not finite are left out.
-        x_title: what the horizontal axis counts.
-        y_title: what the vertical axis measures.
-        names: what each series is called; `steps` too where they are given.
-        language: decides the decimal mark.
-        x_domain: ends of the horizontal axis; give the planned epochs, so that a running chart keeps its axis.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        names: the display name of each series, and of `steps` if given.
+        language: for number formats.
+        x_domain: ends of the horizontal axis; pass the planned epochs to keep the axis fixed while a run trains.
         y_domain: ends of the vertical axis; by default 0 and a round number above all values of the epochs.
-        steps: raw values (n, 2) of (epoch, value), epoch with its fraction; thinned to what a browser draws at ease.
-        marks: one or two epochs to mark in their order, by what is written above them.
+        steps: values of steps (n, 2) as (epoch, value) with fractional epochs; downsampled, see `POINTS_SENT`.
+        marks: one or two epochs to mark, in ascending order, by the label to write above.
         height: of the chart, in pixels.
     """
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
@@ -78,7 +78,7 @@ def curves(
     for (name, epoch), (align, dx) in zip((marks or {}).items(), sides, strict=False):
         mark = alt.Chart(pd.DataFrame({"x": [epoch], "name": [name]})).encode(x=x)
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
-        # Above the plot, where no line is; one to the left and one to the right, so that they never overlap.
+        # Above the plot, where no lines are; one label to the left and one to the right, so that they never overlap.
         words = mark.mark_text(y=0, dy=-8, align=align, dx=dx, fontSize=FONT, color=INK)
         layers.append(words.encode(text="name:N"))
     lines = alt.Chart(data)
@@ -92,14 +92,14 @@ def curves(
 def histograms(
     epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str, language: str
 ) -> alt.LayerChart:
-    """One column an epoch, its colour the stronger where more of the values lie.
+    """A histogram per epoch, drawn as a column with colour by the fraction of values in each bin.
 
     Args:
-        epochs: (epoch, histogram) of one series; of more than `COLUMNS` epochs evenly chosen ones.
-        x_title: what the columns count.
-        y_title: what the values are.
-        share_title: what the shade says.
-        language: decides how numbers are written.
+        epochs: (epoch, histogram) of one series; of more than `COLUMNS`, evenly spaced ones are shown.
+        x_title: title of the epoch axis.
+        y_title: title of the value axis.
+        share_title: title of the colour legend.
+        language: for number formats.
     """
     data = histograms_table(epochs, x_title="epoch", y_title="value", share_title="share")
     data["label"] = [percent(share, language=language) for share in data["share"]]
@@ -118,7 +118,7 @@ def histograms(
 def histograms_table(
     epochs: Sequence[tuple[int, Histogram]], *, x_title: str, y_title: str, share_title: str
 ) -> pd.DataFrame:
-    """The cells of `histograms`: one row a bin and epoch, with the bin's lower end, its `top` and its share, 0 to 1."""
+    """The data of `histograms`: one row per bin and epoch, with the bin's lower end, its `top` and fraction 0 to 1."""
     chosen = np.unique(np.linspace(0, len(epochs) - 1, COLUMNS).round().astype(int)) if len(epochs) > COLUMNS else None
     rows = []
     for epoch, one in epochs if chosen is None else [epochs[place] for place in chosen]:
@@ -131,14 +131,14 @@ def histograms_table(
 def functions(
     x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, y_title: str, language: str, height: int = 320
 ) -> alt.LayerChart:
-    """One line a function of a number, with a point at every second whole number.
+    """One line per function of one variable, with a point at every even integer.
 
     Args:
-        x: where the functions are computed (n,), in order.
-        values: what each is there (n,), by its name; at most `len(DASHES)`, so that they can be told apart.
-        x_title: what the horizontal axis is called.
-        y_title: what the vertical axis measures.
-        language: decides the decimal mark.
+        x: arguments (n,), in ascending order.
+        values: the values (n,) of each function by its name; at most `len(DASHES)`, so that the lines differ.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        language: for number formats.
         height: of the chart, in pixels.
     """
     rows = [(name, float(a), float(b)) for name, line in values.items() for a, b in zip(x, line, strict=True)]
@@ -160,23 +160,24 @@ def functions(
 
 
 def functions_table(x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, language: str) -> pd.DataFrame:
-    """The marked points of `functions`: one row a number, one column a function."""
+    """The marked points of `functions`: one row per even integer, one column per function."""
     marked = x % 2 == 0
     columns = {name: [number(float(y), language=language) for y in line[marked]] for name, line in values.items()}
     return pd.DataFrame({x_title: x[marked].astype(int), **columns})
 
 
 def curves_table(epochs: Mapping[str, Points], *, x_title: str, names: Mapping[str, str]) -> pd.DataFrame:
-    """The points of `curves`: one row an epoch, one column a series."""
+    """The data of `curves`: one row per epoch, one column per series."""
     columns = {names[key]: pd.Series(dict(points), dtype=float) for key, points in epochs.items()}
     return pd.DataFrame(columns).rename_axis(x_title).sort_index().reset_index()
 
 
 def lttb(points: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` (3 or more) of the points that keep the look of the line: largest triangle, three buckets.
+    """Downsample a line to at most `count` (3 or more) points, keeping its shape: largest triangle, three buckets.
 
-    The first and the last point stay; those between are cut into `count - 2` buckets as equal as can be, and of each
-    stays the point that makes the largest triangle with the point kept before it and the mean of the next bucket.
+    The first and the last point are kept. Those between are divided into `count - 2` buckets of nearly equal size, and
+    of each bucket the point is kept that forms the largest triangle with the previously kept point and the mean of the
+    next bucket.
 
     Args:
         points: (n, 2), finite, ordered by their first column.
@@ -206,7 +207,7 @@ def lttb(points: np.ndarray, count: int) -> np.ndarray:
 
 
 def round_above(value: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, ... and their tenths that is not below a value (1 for what is not above 0)."""
+    """The smallest 1, 2 or 5 times a power of ten that is not below a value; 1 for values that are not above 0."""
     if not value > 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

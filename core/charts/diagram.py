@@ -1,7 +1,7 @@
-"""A network drawn as a row of blocks, as a piece of the page: what each layer makes of one image.
+"""A network drawn in HTML as a row of blocks, one for the output of each layer.
 
-The two colours and the grey of the edges reach 3:1 against both grounds; a box is told from a bar without colour. The
-row wraps, so that forty layers need no sideways scrolling.
+The two colours and the grey of the edges have a contrast of 3:1 with both themes' backgrounds; boxes and bars differ in
+shape, not only in colour. The row wraps, so that forty layers need no horizontal scrolling.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from core.networks.layers import Shape, shape_text
 
-HIGH = 68  # px of the drawing's longest side ...
-DEEP = 26  # ... and of the depth of the deepest block
+HIGH = 68  # px of the longest side of a block ...
+DEEP = 26  # ... and of the greatest depth
 MAP, VECTOR, EDGE = "#3a81bb", "#c1641a", "#808080"
 STYLE = """<style>
 .network { display: flex; flex-wrap: wrap; gap: 0.9rem 0.2rem; align-items: flex-end; }
@@ -24,10 +24,11 @@ STYLE = """<style>
 
 
 def diagram(names: Sequence[str], shapes: Sequence[Shape], label: str) -> str:
-    """HTML of a row of blocks, each with its name and its shape (C, H, W) or (D,); `label` says it in a sentence.
+    """HTML of a row of blocks, each with its name and shape (C, H, W) or (D,); `label` is the accessible description.
 
-    Height and width of a block grow as the square root of the side in pixels, its depth as the logarithm of the
-    channels, a bar's height as the logarithm of its values: a side of 5 beside one of 28, or 10 beside 1,600, is seen.
+    Height and width of a box grow with the square root of the side in pixels, its depth with the logarithm of the
+    channels, and a bar's height with the logarithm of its values, so that a side of 5 remains visible next to one of
+    28, and 10 values next to 1,600.
     """
     side = max((max(shape[1:]) for shape in shapes if len(shape) == 3), default=1)
     channels = max((shape[0] for shape in shapes if len(shape) == 3), default=1)
@@ -57,7 +58,7 @@ def _bar(values: int, most_values: int) -> str:
 
 
 def _svg(wide: float, high: float, faces: Sequence[tuple[list[tuple[float, float]], float]], colour: str) -> str:
-    """An image of faces, each as points and opacity; the words below it say all that it shows."""
+    """An image of polygons, each with points and opacity; its `alt` is empty because the caption says the same."""
     polygons = "".join(
         f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" fill-opacity="{opacity}"/>'
         for points, opacity in faces
@@ -67,5 +68,5 @@ def _svg(wide: float, high: float, faces: Sequence[tuple[list[tuple[float, float
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="-1 -1 {wide + 2:.1f} {high + 2:.1f}" '
         f'fill="{colour}" stroke="{EDGE}" stroke-linejoin="round">{polygons}</svg>'
     )
-    # Streamlit takes an <svg> out of a page's HTML, but leaves an image of one.
+    # Streamlit removes <svg> elements from HTML, but not <img> elements with an SVG source.
     return f'<img {size} alt="" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'

@@ -1,4 +1,4 @@
-"""Confusion matrices, their differences, heat maps; beside each chart its table."""
+"""Charts of confusion matrices, their differences, and heat maps, with functions for tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from core.charts.base import FONT, readable
 from core.words import number, percent
 
-LABELLED_CLASSES = 12  # above that the cells are too small for numbers
+LABELLED_CLASSES = 12  # with more classes, the cells are too small for numbers
 
 
 def confusion_matrix(
@@ -26,15 +26,15 @@ def confusion_matrix(
     language: str,
     height: int = 520,
 ) -> alt.LayerChart:
-    """The matrix of true against predicted classes; a click on a cell selects its `true` and `predicted` class.
+    """A confusion matrix; a click on a cell selects its `true` and `predicted` class.
 
     Args:
-        counts: images (K, K), rows are true classes and columns predicted ones.
+        counts: images (K, K), `[true][predicted]`.
         class_names: K different names.
-        share: None writes counts; `row` shares of the true class, `column` shares of the predicted class.
-        diagonal: False leaves the right answers out, so that the errors fill the scale.
-        words: what is called `true_class`, `predicted_class`, `images`, `share_of_row` and `share_of_column`.
-        language: decides how numbers are written.
+        share: None shows counts, `row` fractions of the true class, `column` fractions of the predicted class.
+        diagonal: False leaves out the correct predictions, so that the errors use the whole colour scale.
+        words: the names of `true_class`, `predicted_class`, `images`, `share_of_row` and `share_of_column`.
+        language: for number formats.
         height: of the chart, in pixels.
     """
     values = shares(counts, share)
@@ -52,7 +52,7 @@ def confusion_matrix(
     ]
     top = 1.0 if share and diagonal else max([row["value"] for row in rows] + [1e-9])
     legend = None if len(class_names) <= LABELLED_CLASSES else alt.Legend(title=measure, format=".0%" if share else "d")
-    # Half of the scale belongs to the small values: among 1,000 right answers, 5 errors must be seen.
+    # A square-root scale shows small values: 5 errors must be visible next to 1,000 correct predictions.
     color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
     tooltip = [alt.Tooltip("images:N", title=words["images"])]
     tooltip += [alt.Tooltip("label:N", title=measure)] if share else []
@@ -64,13 +64,13 @@ def confusion_matrix(
 def difference_matrix(
     difference: np.ndarray, class_names: Sequence[str], *, words: Mapping[str, str], language: str, height: int = 520
 ) -> alt.LayerChart:
-    """One confusion matrix minus another, each cell with its sign and its colour on either side of none.
+    """The difference of two confusion matrices, with signed numbers and a diverging colour scale.
 
     Args:
-        difference: images (K, K), rows are true classes and columns predicted ones.
+        difference: images (K, K), `[true][predicted]`.
         class_names: K different names.
-        words: what is called `true_class`, `predicted_class` and `difference`.
-        language: decides how numbers are written.
+        words: the names of `true_class`, `predicted_class` and `difference`.
+        language: for number formats.
         height: of the chart, in pixels.
     """
     rows = [
@@ -96,8 +96,8 @@ def _cells(
     words: Mapping[str, str],
     chosen: alt.Parameter | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
-    """A matrix of cells with `true`, `predicted`, `value` and `label`; `chosen` is the selection that a click makes."""
-    slanted = max(map(len, class_names)) > 3  # in a narrow column even short words would run into one another
+    """A matrix of cells with `true`, `predicted`, `value` and `label`; `chosen` is the selection set by a click."""
+    slanted = max(map(len, class_names)) > 3  # in narrow columns even short horizontal words would overlap
     x = alt.X(
         "predicted:N",
         title=f"{words['predicted_class']} →",
@@ -130,7 +130,7 @@ def _cells(
         cells = cells.add_params(chosen)
     if len(class_names) > LABELLED_CLASSES:
         return alt.layer(cells)
-    # Black and white are equally far from a ground of luminance 0.18; each is at least 4.5:1 on its side of it.
+    # At a luminance of 0.18, black and white have the same contrast; on either side, the chosen one has at least 4.5:1.
     on_light = "luminance(scale('color', datum.value)) > 0.18"
     labels = matrix.mark_text(fontSize=FONT, fontWeight=600, tooltip=None).encode(
         text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
@@ -148,7 +148,7 @@ def heat_map(
     language: str,
     height: int = 360,
 ) -> alt.LayerChart:
-    """Shares (R, C), 0 to 1, of a grid's cells with their numbers; a cell that is NaN stays empty."""
+    """A heat map with numbers of values (R rows, C columns) from 0 to 1; cells with NaN stay empty."""
     cells = [
         {
             "row": rows[i],
@@ -178,13 +178,13 @@ def confusion_table(
     share: Literal["row", "column"] | None = None,
     words: Mapping[str, str],
 ) -> pd.DataFrame:
-    """The cells of `confusion_matrix`: one row a true class, one column a predicted one; counts, or shares 0 to 1."""
+    """The data of `confusion_matrix`: one row per true, one column per predicted class; counts, or fractions 0 to 1."""
     columns = pd.Index(class_names, name=words["predicted_class"])
     return pd.DataFrame(shares(counts, share), index=pd.Index(class_names, name=words["true_class"]), columns=columns)
 
 
 def shares(counts: np.ndarray, share: Literal["row", "column"] | None) -> np.ndarray:
-    """Counts (K, K) divided by the sum of their row or column, 0 where that is 0; the counts themselves for None."""
+    """Counts (K, K) divided by the sum of their row or column, 0 if the sum is 0; the counts themselves for None."""
     if share is None:
         return counts
     sums = counts.sum(axis=1 if share == "row" else 0, keepdims=True)

@@ -1,4 +1,4 @@
-"""Images as PNG files, enlarged by whole factors with hard edges."""
+"""Images as PNG files, enlarged by integer factors without interpolation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import math
 import numpy as np
 from PIL import Image
 
-GAP = 128  # grey level between the pictures of a sheet: seen in both themes, and beside black and white pictures
+GAP = 128  # grey level between the images of a sheet: visible in both themes, and next to black and to white images
 
 
 def sheet(images: np.ndarray, *, columns: int, scale: int) -> bytes:
-    """Many images as one PNG, row by row, each enlarged by a whole factor with hard edges and a gap between.
+    """Many images as one PNG, row by row with gaps, each enlarged by an integer factor without interpolation.
 
     Args:
         images: uint8 (N, C, H, W), N at least 1, C 1 or 3.
-        columns: images in a row.
-        scale: picture pixels to one image pixel, in each direction.
+        columns: images per row.
+        scale: the factor.
     """
     n, channels, high, wide = images.shape
     columns = min(columns, n)
@@ -35,5 +35,5 @@ def sheet(images: np.ndarray, *, columns: int, scale: int) -> bytes:
 
 
 def enlarge(image: np.ndarray, scale: int) -> bytes:
-    """One image, uint8 (C, H, W), as a PNG enlarged by a whole factor with hard edges."""
+    """One image, uint8 (C, H, W), as a PNG, enlarged by an integer factor without interpolation."""
     return sheet(image[None], columns=1, scale=scale)

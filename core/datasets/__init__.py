@@ -1,4 +1,4 @@
-"""The data sets: a literal table of the known ones, and whatever of MedMNIST's layout lies in the data folders."""
+"""The data sets: a table of the built-in ones, and the .npz files in MedMNIST's layout in the data folders."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ DATASETS: dict[str, Dataset] = {
 
 
 def datasets() -> dict[str, Dataset]:
-    """All data sets by name: the known ones, then the .npz files of the data folders, each named by its stem."""
+    """All data sets by name: the built-in ones, then the .npz files in the data folders, each named by its stem."""
     known = frozenset(file for one in DATASETS.values() for file in one.files)
     found = dict(DATASETS)
     for one in own_datasets(known):
-        named = one if one.name not in DATASETS else replace(one, name=one.files[0])  # no file takes an official name
+        named = one if one.name not in DATASETS else replace(one, name=one.files[0])  # built-in names are reserved
         found[named.name] = named
     return found
 

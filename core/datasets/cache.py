@@ -1,7 +1,7 @@
-"""Arrays that were parsed before, so that the second load of a data set costs reading one file.
+"""A cache of parsed data sets, so that loading one again takes reading a single file.
 
-One uncompressed .npz a data set: zip members carry a CRC, so a flipped bit is noticed. MNIST's second load takes about
-0.02 s (measured: benchmarks/RESULTS.md). The cache may be deleted at any time.
+There is one uncompressed .npz per data set: zip members carry a CRC, so flipped bits are detected. MNIST's second load
+takes about 0.02 s (measured: benchmarks/RESULTS.md). The cache may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from core import settings
 from core.datasets.files import UNREADABLE
 from core.files import written_aside
 
-READING = 2  # counted up when arrays come out differently for the same files, of drawings too
+READING = 2  # increment when a change of the code gives other arrays for the same files, also for pen drawings
 
 
 def version(paths: Iterable[Path]) -> str:
-    """What names one state of these files: their places, sizes and times of change."""
+    """An identifier of the state of these files: a hash of their paths, sizes and modification times."""
     facts = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return hashlib.sha256(repr((READING, facts)).encode()).hexdigest()
 
 
 def get(name: str, version: str) -> dict[str, np.ndarray] | None:
-    """The arrays kept under this name if they came from files of this version; None where they are not, or damaged."""
+    """The arrays stored under this name for files of this version; None if there are none or they are damaged."""
     try:
         with _path(name).open("rb") as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["version"]) != version:
@@ -38,7 +38,7 @@ def get(name: str, version: str) -> dict[str, np.ndarray] | None:
 
 
 def put(name: str, version: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keep arrays in place of an older version's; a cache that cannot be written is only slow."""
+    """Store arrays, replacing those of an older version; write errors are ignored, since they only cost speed."""
     with contextlib.suppress(OSError):
         _path(name).parent.mkdir(parents=True, exist_ok=True)
         with written_aside(_path(name)) as file:

@@ -1,4 +1,4 @@
-"""Files on the way to becoming data: downloaded and verified."""
+"""Download and verification of data files."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from tokenize import TokenError
 from core.files import written_aside
 from core.refusal import Refusal
 
-Progress = Callable[[int, int], None]  # (bytes done, bytes in total; 0 while no server has said how many)
+Progress = Callable[[int, int], None]  # (bytes done, bytes in total, which is 0 while unknown)
 
-# What readers raise on a damaged file: torchvision's, numpy's (whose headers are Python literals), zipfile's.
+# The exceptions of torchvision, numpy (whose headers are Python literals) and zipfile on a damaged file.
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AssertionError),
     *(SyntaxError, TokenError, zipfile.BadZipFile, zlib.error),
 )
-TIMEOUT = 20.0  # seconds without a byte after which a server counts as away
+TIMEOUT = 20.0  # seconds without a byte after which a server counts as unreachable
 CHUNK = 2**16  # bytes
-LARGEST_DOWNLOAD = 2**32  # bytes; far above every official file, far below what would fill a disk
+LARGEST_DOWNLOAD = 2**32  # bytes; far larger than every official file, far too small to fill a disk
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file that a server of the authors gives, and how it becomes files of a data folder."""
+    """A file to download from the authors' servers, and how to unpack it into a data folder."""
 
     urls: tuple[str, ...]  # the same file on several servers, tried in this order
-    md5: str | None  # None: nobody has published one, `unpack` verifies what comes of it
-    path: str  # where the downloaded file goes, relative to the data folder
-    gives: tuple[str, ...]  # the files that come of it, relative to the data folder
-    unpack: Callable[[Path, Path], None] | None = None  # (downloaded file, data folder); None: it is used as it is
+    md5: str | None  # None if none is published; then `unpack` verifies the content
+    path: str  # where to save the download, relative to the data folder
+    gives: tuple[str, ...]  # the resulting files, relative to the data folder
+    unpack: Callable[[Path, Path], None] | None = None  # (downloaded file, data folder); None: no unpacking needed
 
 
 class _UnreachableError(Exception):
-    """The server or the network is away, or went away on the way."""
+    """The server or the network is unreachable, or the connection was lost during the download."""
 
 
 class _AlteredError(Exception):
-    """A whole file came, but not the one that its authors published."""
+    """A complete file was received, but not the one that the authors published."""
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there; not, too, where nobody may look."""
+    """Whether the file exists; False if that cannot be determined, for example without permission."""
     try:
         return path.is_file()
     except OSError:
@@ -55,17 +55,19 @@ def is_file(path: Path) -> bool:
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file, in hexadecimal: the checksum that the authors of these data sets publish."""
+    """The md5 of a file in hexadecimal, as published by the authors of these data sets."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, _md5).hexdigest()
 
 
 def download(urls: Sequence[str], md5: str | None, path: Path, progress: Progress) -> None:
-    """Write to `path` what the first of the servers gives whose md5, if any is known, fits; one alone is asked twice.
+    """Download to `path` from the first server that works and whose file has the md5, if given.
+
+    A single server is tried twice.
 
     Raises:
-        Refusal: no server could be reached, or what came was not the file.
-        OSError: the folder cannot be written.
+        Refusal: no server could be reached, or no server sent the right file.
+        OSError: the folder is not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     altered = False
@@ -97,7 +99,7 @@ def _md5():
 
 
 def _chunks(url: str) -> Iterator[tuple[bytes, int]]:
-    """The bytes at an address, piece by piece, each with the length that the server promises (0: none)."""
+    """Yields the content of a URL in chunks, each with the total length that the server announced (0 if none)."""
     request = urllib.request.Request(url, headers={"User-Agent": "bancada"})  # noqa: S310  (urls of the libraries)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310

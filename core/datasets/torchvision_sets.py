@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and CIFAR-10: torchvision knows where they are, its folders hold them, its code reads them."""
+"""MNIST, Fashion-MNIST and CIFAR-10, with torchvision's URLs, folder layout and readers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ DIGIT_NAMES = {
 
 
 def torchvision_datasets() -> ModuleType:
-    """`torchvision.datasets`, imported when first needed: it takes seconds.
+    """`torchvision.datasets`, imported only when needed, since that takes seconds.
 
     Raises:
-        Refusal: torchvision is absent or does not fit its torch.
+        Refusal: torchvision is missing or incompatible with the installed torch.
     """
     try:
         from torchvision import datasets
-    except Exception as error:  # a torchvision that does not fit its torch raises anything
+    except Exception as error:  # an incompatible torchvision can raise anything
         raise Refusal("error.torchvision_broken", reason=f"{type(error).__name__}: {error}") from error
     return datasets
 
 
-# ---- MNIST and Fashion-MNIST: four idx files each. torchvision has the md5 of the archives, here are the contents'.
+# ---- MNIST and Fashion-MNIST: four idx files each. torchvision has the md5 of the archives; these are of the contents.
 
 MNIST_MD5 = {
     "MNIST/raw/train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -53,7 +53,7 @@ FASHION_MNIST_MD5 = {
 
 def _read_idx(name: str) -> Callable[[Path], Splits]:
     def read(folder: Path) -> Splits:
-        # Not through the class: it prefers a `processed` folder of older versions, which nobody has verified.
+        # Not by torchvision's class, which prefers the unverified `processed` folder of older versions.
         mnist = torchvision_datasets().mnist
 
         def split(part: str) -> Split:
@@ -88,9 +88,9 @@ def _gunzip(archive: Path, folder: Path) -> None:  # noqa: ARG001
         shutil.copyfileobj(packed, file)
 
 
-# Five people each were shown a test image and asked whether it is of the given class, of another named one, or neither;
-# these labels fewer than three confirmed. Source: Northcutt, Athalye, Mueller 2021, the file mturk/mnist_mturk.json of
-# https://github.com/cleanlab/label-errors.
+# Test images whose label fewer than three of five people confirmed, when asked whether the image belongs to the given
+# class, to another named class or to neither; with the class that a majority chose. Source: Northcutt, Athalye, Mueller
+# 2021, the file mturk/mnist_mturk.json of https://github.com/cleanlab/label-errors.
 MNIST_LABEL_ERRORS = {
     **{947: 9, 1621: 6, 1901: 4, 2130: None, 2462: 0, 2597: 3, 2654: None, 3520: None},
     **{3558: 0, 5937: 3, 6651: 6, 6783: 6, 8527: None, 9679: None, 9729: 6},
@@ -138,7 +138,7 @@ FASHION_MNIST = Dataset(
 )
 
 
-# ---- CIFAR-10: its files hold Python objects, so only torchvision opens them, which compares their md5 first.
+# ---- CIFAR-10: its files are pickles, so only torchvision opens them, after checking their md5.
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 CIFAR10_FILES = tuple(
@@ -166,7 +166,7 @@ def _cifar10_downloads() -> tuple[Download, ...]:
 
 
 def _untar(archive: Path, folder: Path) -> None:
-    """Take the known files out of the verified archive, by name: no other path is ever written."""
+    """Extract only the known files from the verified archive, by name, so that no other path is written."""
     (folder / CIFAR10_FOLDER).mkdir(exist_ok=True)
     with tarfile.open(archive) as packed:
         for name in CIFAR10_FILES:

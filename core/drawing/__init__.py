@@ -1,5 +1,5 @@
-"""Drawings and pictures: opened, prepared as MNIST's digits were, inked from strokes, labelled and kept."""
+"""Drawings and pictures: reading, preparation like MNIST's digits, rendering of strokes, and labelled collections."""
 
 from __future__ import annotations
 
-SHEET = 112  # px a side of the sheet that the drawing pad sends, four to each that MNIST's digits have
+SHEET = 112  # px per side of the drawing pad's image, four times the side of an MNIST image

@@ -1,8 +1,8 @@
-"""Drawings that people have labelled and kept: a test set of their own for every model.
+"""Labelled drawings that users have saved, as an additional test set for every model.
 
-One PNG a drawing in a folder of the store: it is written aside and moved, so that any number of servers may keep at the
-same time and nobody sees half of one. Its name says when it was kept and as what; a nickname is data inside it.
-What is kept is the ink as the pad sends it, so that another preparation sees the same strokes.
+Each drawing is a PNG in a folder of the store, written atomically, so that several servers may save at the same time.
+The file name contains time and label; the nickname is PNG metadata. The stored pixels are the ink as the pad sends it,
+so that a changed preparation can be applied to the same strokes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from core.refusal import Refusal
 
 FOLDER = "_drawings"  # in the store; no run has such a name
 CLASSES = 10  # the digits
-MOST = 10_000  # drawings that are kept: 120 MiB once all are in memory
-MOST_BYTES = 2**16  # of a file; a sheet of noise takes 13 KiB
+MOST = 10_000  # stored drawings: 120 MiB when all are in memory
+MOST_BYTES = 2**16  # per file; a drawing of pure noise takes 13 KiB
 LONGEST_NICKNAME = 30  # letters
-TEST_SHARE = 5  # one person in so many is in the exported test split
+TEST_SHARE = 5  # one person in this many goes into the exported test split
 
 TIME = "%Y%m%d-%H%M%S-%f"
 _NAME = re.compile(r"(\d{8}-\d{6}-\d{6})-([0-9])-[0-9a-f]{8}\.png")
@@ -41,20 +41,20 @@ _NAME = re.compile(r"(\d{8}-\d{6}-\d{6})-([0-9])-[0-9a-f]{8}\.png")
 
 @dataclass(frozen=True)
 class LabelledDrawing:
-    """A drawing and what its drawer says that it is."""
+    """A drawing with the label that its author gave it."""
 
     name: str  # of its file; sorts by time
     label: int  # 0 to 9
     time: datetime  # local
-    nickname: str  # as `printable` leaves it; empty where none was given
-    pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 ground to 255 ink, read-only
+    nickname: str  # after `printable`; "" if none was given
+    pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 background to 255 ink, read-only
 
 
 def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None = None) -> str:
-    """Keep the ink uint8 (SHEET, SHEET) of a digit 0 to 9; returns the name by which it is found again.
+    """Save the ink uint8 (SHEET, SHEET) of a digit 0 to 9; returns the drawing's name.
 
     Raises:
-        Refusal: nothing is drawn, `MOST` are kept already, or the folder cannot be written.
+        Refusal: nothing is drawn, `MOST` drawings are stored already, or the folder is not writable.
     """
     if prepare(pixels).image is None:
         raise Refusal("error.drawing_empty")
@@ -71,7 +71,7 @@ def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None 
 
 
 def kept(store: Path | None = None) -> list[LabelledDrawing]:
-    """All drawings, oldest first; without those whose file is damaged."""
+    """All stored drawings, oldest first, except those with a damaged file."""
     found = []
     for name in _names(store):
         with contextlib.suppress(*DAMAGED, Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -80,7 +80,7 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
 
 
 def delete(names: Iterable[str], store: Path | None = None) -> None:
-    """Remove drawings; one that is gone already, or is no drawing's name, is passed over. Raises: Refusal."""
+    """Remove drawings by name; names of drawings that do not exist and invalid names are ignored. Raises: Refusal."""
     with _writing(store):
         for name in names:
             if _NAME.fullmatch(name):
@@ -88,11 +88,11 @@ def delete(names: Iterable[str], store: Path | None = None) -> None:
 
 
 def export(drawings: Sequence[LabelledDrawing]) -> bytes:
-    """An .npz of MedMNIST's layout (`core/datasets/npz.py`), the images prepared as MNIST's; val is empty.
+    """The drawings as an .npz in MedMNIST's layout (`core/datasets/npz.py`), prepared like MNIST; val is empty.
 
-    One person in `TEST_SHARE`, as nicknames tell them apart, is in the test split, so that nobody is in both; without
-    a nickname a drawing counts as a person's only one. Beside the layout: `drawings`, uint8 (N, SHEET, SHEET), with
-    `labels`, `times` and `writers`, (N,); a writer is a number and no nickname goes along.
+    One person in `TEST_SHARE`, identified by nickname, goes into the test split, so that no person is in both splits; a
+    drawing without a nickname counts as a person of its own. In addition to that layout, the file holds `drawings`,
+    uint8 (N, SHEET, SHEET), with `labels`, `times` and `writers`, (N,); writers are numbers, without their nicknames.
     """
     numbers: dict[str, int] = {}
     writers = np.array([numbers.setdefault(one.nickname or one.name, len(numbers)) for one in drawings], dtype=np.int64)
@@ -110,7 +110,7 @@ def export(drawings: Sequence[LabelledDrawing]) -> bytes:
 
 
 def printable(nickname: str) -> str:
-    """A nickname on one line, without signs that cannot be seen, at most `LONGEST_NICKNAME` letters."""
+    """A nickname on one line, without unprintable characters, of at most `LONGEST_NICKNAME` letters."""
     seen = "".join(letter for letter in nickname if letter.isprintable() or letter.isspace())
     return " ".join(seen.split())[:LONGEST_NICKNAME].strip()
 
@@ -122,7 +122,7 @@ def _folder(store: Path | None) -> Path:
 def _names(store: Path | None) -> list[str]:
     try:
         return sorted(path.name for path in _folder(store).iterdir() if _NAME.fullmatch(path.name))
-    except OSError:  # there is none yet
+    except OSError:  # the folder does not exist yet
         return []
 
 
@@ -135,9 +135,9 @@ def _writing(store: Path | None) -> Iterator[None]:
         raise Refusal("error.store_write", folder=str(_folder(store)), reason=reason) from error
 
 
-@functools.lru_cache(maxsize=MOST)  # a file is never written again, and pages ask at every click
+@functools.lru_cache(maxsize=MOST)  # files never change, and pages read them at every rerun
 def _read(path: Path) -> LabelledDrawing:
-    """The drawing in a file. Raises: what Pillow raises, or ValueError, if it is not what `keep` has written."""
+    """The drawing in a file. Raises: as Pillow does, or ValueError, if `keep` cannot have written the file."""
     named = _NAME.fullmatch(path.name)
     assert named
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:

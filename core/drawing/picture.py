@@ -1,4 +1,4 @@
-"""Pictures that people hand in: opened, checked before they are decoded, and fitted to what a model takes."""
+"""Pictures from users: checked before decoding, opened, and fitted to a model's input shape."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from PIL import Image, ImageOps
 from core.refusal import Refusal
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-MOST_MIB = 10  # MiB of a file
-MOST_SIDE = 8192  # px of a side
-MOST_PIXELS = 6_000_000  # decoded at once: 23 MiB, enough for a laptop's whole screen
-MOST_PHOTO_PIXELS = 2**25  # of a JPEG that can be decoded at an eighth of its size: enough for a telephone's camera
-LONGEST_SIDE = 1024  # px of what is given back; a digit's 20 need no more
+MOST_MIB = 10  # MiB per file
+MOST_SIDE = 8192  # px per side
+MOST_PIXELS = 6_000_000  # of a picture decoded in full: 23 MiB, enough for a screenshot of a laptop
+MOST_PHOTO_PIXELS = 2**25  # of a JPEG that can be decoded at an eighth of its size: enough for a phone's camera
+LONGEST_SIDE = 1024  # px of the returned picture; a digit of 20 px needs no more
 
-# Pillow only warns between its limit and twice that. For the whole process: a filter in a block is not thread-safe.
+# Between its limit and twice that, Pillow only warns. Set for the whole process, since `catch_warnings` is not
+# thread-safe.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 # What Pillow's decoders raise on damaged files (`UnidentifiedImageError` is an `OSError`).
@@ -28,13 +29,13 @@ DAMAGED = (OSError, ValueError, TypeError, SyntaxError, LookupError, EOFError, M
 
 
 def open_picture(source: bytes | Path, name: str | None = None) -> np.ndarray:
-    """Read a picture that somebody hands in, as uint8 (H, W, 4) RGBA, upright, sides at most `LONGEST_SIDE` px.
+    """Read a user's picture as uint8 (H, W, 4) RGBA, upright, with sides of at most `LONGEST_SIDE` px.
 
-    `name` is what a refusal calls it, by default the file's name. Only the first frame of a moving picture is read.
+    `name` is the picture's name in a Refusal, by default the file's name. Of an animation only the first frame is read.
 
     Raises:
-        Refusal: it is too large, damaged or of another format than `FORMATS`; refused before its pixels are decoded
-            wherever its head tells.
+        Refusal: the picture is too large, damaged or not in one of `FORMATS`; wherever the file's header suffices, it
+            is refused before its pixels are decoded.
     """
     file = name or (source.name if isinstance(source, Path) else "?")
     size = source.stat().st_size if isinstance(source, Path) else len(source)
@@ -54,9 +55,12 @@ def open_picture(source: bytes | Path, name: str | None = None) -> np.ndarray:
 
 
 def check_size(image: Image.Image, file: str) -> None:
-    """Refuse what would take too much memory, and have a large JPEG decoded small, before any pixel is decoded."""
+    """Before decoding, refuse a picture that would take too much memory, and set a large JPEG to be decoded smaller.
+
+    Raises: Refusal.
+    """
     most = MOST_PIXELS
-    if image.format == "JPEG" and not image.info.get("progressive"):  # a progressive one is held in full in any case
+    if image.format == "JPEG" and not image.info.get("progressive"):  # a progressive JPEG is always decoded in full
         most = MOST_PHOTO_PIXELS
     if max(image.size) > MOST_SIDE:
         raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE)
@@ -66,7 +70,7 @@ def check_size(image: Image.Image, file: str) -> None:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture as RGBA, turned as its camera was held (EXIF), at most `LONGEST_SIDE` px a side."""
+    """The picture as RGBA, rotated by its EXIF orientation, with sides of at most `LONGEST_SIDE` px."""
     image.load()
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip rather than scale
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
@@ -79,9 +83,9 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """The middle of a picture at the size and in the colours of another data set: uint8 `shape` (C, H, W).
+    """The centre of an RGBA picture uint8 (H, W, 4) fitted to a data set's `shape` (C, H, W), uint8.
 
-    Cut to the shape's proportions, resized with anti-aliasing, transparency over black.
+    It is cropped to the shape's aspect ratio and resized with anti-aliasing; transparent parts become black.
     C is 3 (RGB) or 1 (grey, ITU-R 601).
     """
     channels, height, width = shape
@@ -90,6 +94,6 @@ def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def over_black(rgba: np.ndarray) -> Image.Image:
-    """The picture as RGB, its transparent parts black."""
+    """The picture as RGB, with transparent parts black."""
     image = Image.fromarray(rgba)
     return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")

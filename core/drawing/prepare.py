@@ -1,4 +1,4 @@
-"""A canvas picture made into the 28 x 28 that MNIST's authors would have made of it, one small step after another."""
+"""Preparation of a drawing as a 28 x 28 image like MNIST's, in steps that can be shown and switched off one by one."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from PIL import Image
 
 from core.drawing.picture import over_black
 
-Picture = np.ndarray  # float32 (H, W), 0 ground to 1 ink
+Picture = np.ndarray  # float32 (H, W), 0 background to 1 ink
 
-SIDE = 28  # px of MNIST's pictures
-BOX = 20  # px of the box inside it that a digit fills
-CENTRE = 14  # index of the row and column in which every MNIST test image has its centre of mass, within 0.5
-WIDTHS = (2.0, 2.8)  # px of a stroke in that box: between them are half of MNIST's 60,000 training images
-FINE = 60  # px of the longer side at which strokes are made wider or narrower: three to each of the box
-FAINTEST = 0.08  # share of the strongest ink; what is fainter is the noise of JPEG
-OUTLINE = 0.25  # share of the strongest ink at which a box begins: what is fainter, enlarging and cameras spread around
+SIDE = 28  # px per side of MNIST's images
+BOX = 20  # px per side of the box within an image that a digit fills
+CENTRE = 14  # row and column of the centre of mass of every MNIST test image, within 0.5
+WIDTHS = (2.0, 2.8)  # px of the stroke width within that box: the middle half of MNIST's 60,000 training images
+FINE = 60  # px of the longer side at which the stroke width is changed: three per pixel of the box
+FAINTEST = 0.08  # fraction of the strongest ink below which ink counts as JPEG noise
+OUTLINE = 0.25  # fraction of the strongest ink from which ink counts for the crop; fainter ink is blur at the edges
 
 
 def ink(rgba: np.ndarray) -> Picture:
-    """How much each pixel differs from the ground, which is what most of the border shows: 0 ground, 1 strongest ink.
+    """Each pixel's difference from the background, which is the border's median colour: 0 none, 1 strongest ink.
 
-    Any colour on any ground gives the same picture; on a transparent ground all that is not transparent is ink.
+    The result does not depend on the colours of ink and background; on a transparent background, opacity is ink.
 
     Args:
-        rgba: uint8 (H, W, 4); or (H, W), which is ink already (0 ground, 255 ink), as the drawing pad sends it.
+        rgba: uint8 (H, W, 4); or (H, W), which is ink already (0 background, 255 ink), as the drawing pad sends it.
     """
     if rgba.ndim == 2:
         return rgba.astype(np.float32) / 255
@@ -39,7 +39,7 @@ def ink(rgba: np.ndarray) -> Picture:
     colours = np.moveaxis(rgba[..., :3], 2, 0)
     difference = np.maximum.reduce([np.abs(colour - level) for colour, level in zip(colours, ground, strict=True)])
     difference *= opacity / max(ground.max(), 255 - ground.min())
-    noise = min(0.5, 8 * float(np.median(border(difference))))  # paper has some, a screen none
+    noise = min(0.5, 8 * float(np.median(border(difference))))  # photographed paper has noise, a screen has none
     strongest = float(difference.max())
     if strongest <= max(noise, FAINTEST):
         return np.zeros_like(difference)
@@ -52,7 +52,7 @@ def border(picture: np.ndarray) -> np.ndarray:
 
 
 def crop(picture: Picture, least: float = OUTLINE) -> Picture:
-    """The smallest rectangle that holds all ink above that share of the strongest; a picture without ink as it is."""
+    """The bounding box of all ink above `least` times the strongest; a picture without ink is returned unchanged."""
     inked = picture > least * picture.max()
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     if not rows.size:
@@ -61,16 +61,17 @@ def crop(picture: Picture, least: float = OUTLINE) -> Picture:
 
 
 def width(picture: Picture) -> Picture:
-    """The picture with its strokes as wide as MNIST's will be in the box; those of `WIDTHS` stay as they are.
+    """The picture with its stroke width, measured within the final box, moved into the range `WIDTHS` of MNIST.
 
-    A drawing's are as wide as the pen that the visitor chose, against digits of any size. It comes back at `FINE` px.
+    In a drawing the ratio of stroke width to digit size depends on the pen and on how large the user draws. The
+    returned picture has a longer side of about `FINE` px.
     """
     height, across = picture.shape
     scale = FINE / max(height, across)
     picture = resize(picture, max(1, round(height * scale)), max(1, round(across * scale)))
-    if not picture.any():  # black ink that was taken for ground, where the first step is switched off
+    if not picture.any():  # black ink counts as background if the first step is switched off
         return picture
-    picture = picture / picture.max()  # a pen thinner than a pixel leaves it faint
+    picture = picture / picture.max()  # strokes thinner than a pixel are faint
     pixel = FINE / BOX
     now = stroke_width(picture)
     wanted = min(max(now, WIDTHS[0] * pixel), WIDTHS[1] * pixel)
@@ -78,10 +79,10 @@ def width(picture: Picture) -> Picture:
 
 
 def stroke_width(picture: Picture) -> float:
-    """The mean width of the strokes, px: twice the ink, divided by the length of its outline, which is a sum over the
-    grey levels' slopes. Source: Federer 1959 (coarea formula).
+    """The mean stroke width, px: twice the area of the ink divided by the length of its outline, which is the integral
+    of the grey levels' gradient magnitude. Source: Federer 1959 (coarea formula).
     """
-    picture = np.pad(picture, 1).clip(0.25, 0.75)  # the noise of JPEG has a long outline
+    picture = np.pad(picture, 1).clip(0.25, 0.75)  # else JPEG noise would add a long outline
     picture -= 0.25
     down, right = np.diff(picture, axis=0), np.diff(picture, axis=1)
     outline = np.hypot(down[:, 1:] + down[:, :-1], right[1:] + right[:-1]).sum() / 2
@@ -89,31 +90,31 @@ def stroke_width(picture: Picture) -> float:
 
 
 def thickened(picture: Picture, by: float) -> Picture:
-    """The picture with `by` px more ink along every outline, or less where it is negative; its frame follows."""
-    from scipy.ndimage import distance_transform_edt  # takes a tenth of a second, which only who draws should wait
+    """The picture with its ink grown by `by` px along every outline, or shrunk if negative; its size changes too."""
+    from scipy.ndimage import distance_transform_edt  # here, since the import takes a tenth of a second
 
     if not by:
         return picture
     margin = math.ceil(abs(by))
-    grows = np.pad(picture, margin) if by > 0 else 1 - np.pad(picture, margin)  # where ink shrinks, the ground grows
+    grows = np.pad(picture, margin) if by > 0 else 1 - np.pad(picture, margin)  # shrinking ink is growing background
     away = np.asarray(distance_transform_edt(grows <= 0.5))  # px, 0 in what grows
     grown = np.where(away > 1, abs(by) + 1 - away, grows + abs(by)).clip(0, 1).astype(np.float32)
     return grown if by > 0 else crop(1 - grown, 0)
 
 
 def fit(picture: Picture) -> Picture:
-    """The picture scaled to a longer side of 20 px, its proportions kept, each pixel the mean of what it covers."""
+    """The picture scaled to a longer side of 20 px, keeping its aspect ratio, with area averaging."""
     height, width = picture.shape
     scale = BOX / max(height, width)
     return resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def centre(picture: Picture) -> Picture:
-    """The picture moved by whole pixels onto 28 x 28 so that its centre of mass is at (14, 14), within 0.5 px.
+    """The picture placed on 28 x 28 px, by whole pixels, with its centre of mass at (14, 14), within 0.5 px.
 
-    Ink is never pushed over the edge: where one end is so heavy that it would be, the picture stops at the edge.
+    If that would move ink beyond an edge, the picture stops at the edge.
     """
-    picture = crop(picture, 0)  # so that a picture of 28 x 28 can move too, over its empty margins
+    picture = crop(picture, 0)  # without its empty margins even a picture of 28 x 28 can be moved
     mass = float(picture.sum())
     if not mass:
         return middle(picture)
@@ -129,34 +130,34 @@ STEPS: dict[str, Callable[[np.ndarray], Picture]] = {
     "fit": fit,
     "centre": centre,
 }
-"""The steps from a canvas picture to MNIST's 28 x 28, in their order.
+"""The preparation steps, in order.
 
 Source: LeCun, Bottou, Bengio, Haffner (1998), "Gradient-based learning applied to document recognition", section III A:
 size-normalised to fit in a 20 x 20 box with the aspect ratio preserved, grey levels from anti-aliasing, then centred in
-28 x 28 by the centre of mass. That it moves by whole pixels, to (14, 14), was read off the 10,000 test images. The
-width is no step of theirs, who had only one kind of pen.
+28 x 28 by the centre of mass. That the digit is moved by whole pixels, to (14, 14), was inferred from the 10,000 test
+images. `width` is not a step of the paper, whose digits were written with one kind of pen.
 """
 
 
 def grey(rgba: np.ndarray) -> Picture:
-    """The brightness of each pixel (ITU-R 601) over black, taken for ink whatever the ground is."""
+    """The brightness of each pixel (ITU-R 601) over black, used as ink whatever the background is."""
     if rgba.ndim == 2:
         return rgba.astype(np.float32) / 255
     return np.asarray(over_black(rgba).convert("L"), dtype=np.float32) / 255
 
 
 def whole(picture: Picture) -> Picture:
-    """The picture as it is, with its empty margins and its strokes' width."""
+    """The unchanged picture."""
     return picture
 
 
 def squeeze(picture: Picture) -> Picture:
-    """The picture resized to 28 x 28, whatever its proportions."""
+    """The picture resized to 28 x 28, ignoring its aspect ratio."""
     return resize(picture, SIDE, SIDE)
 
 
 def middle(picture: Picture) -> Picture:
-    """The picture in the middle of 28 x 28, wherever its ink lies."""
+    """The picture placed in the middle of 28 x 28, whatever its centre of mass."""
     return place(picture, (SIDE - picture.shape[0]) // 2, (SIDE - picture.shape[1]) // 2)
 
 
@@ -167,22 +168,22 @@ INSTEAD: dict[str, Callable[[np.ndarray], Picture]] = {
     "fit": squeeze,
     "centre": middle,
 }
-"""What is done in place of a step that is switched off, so that the others can follow."""
+"""The replacement for each step that is switched off, so that the following steps still work."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A drawing ready for a model, with the picture that each step left behind."""
+    """A prepared drawing, with the result of each step."""
 
-    image: np.ndarray | None  # uint8 (28, 28), 0 ground to 255 ink; None where nothing is drawn
-    pictures: dict[str, Picture]  # step -> float32 (H, W), 0 ground to 1 ink, in the order of the steps
+    image: np.ndarray | None  # uint8 (28, 28), 0 background to 255 ink; None if nothing is drawn
+    pictures: dict[str, Picture]  # by step, in order: float32 (H, W), 0 background to 1 ink
 
 
 def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
-    """Send a picture through `STEPS`, except for those in `without`, for which `INSTEAD` stands in.
+    """Apply `STEPS` to a picture, replacing the steps in `without` by those of `INSTEAD`.
 
     Args:
-        rgba: uint8 (H, W, 4); or (H, W), which is ink already (0 ground, 255 ink), as the drawing pad sends it.
+        rgba: uint8 (H, W, 4); or (H, W), which is ink already (0 background, 255 ink), as the drawing pad sends it.
         without: names of steps.
     """
     inked = ink(rgba)
@@ -196,14 +197,14 @@ def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
 
 
 def stands_apart(picture: Picture) -> bool:
-    """Whether an empty column parts the ink in two, each more than half as high as all of it: digits side by side."""
+    """Whether an empty column separates two parts of the ink, each more than half as high as the whole: two digits."""
     inked = crop(picture > FAINTEST, 0)
     height, filled = inked.shape[0], inked.any(axis=0)
     tops = np.where(filled, inked.argmax(axis=0), height)
     bottoms = np.where(filled, height - inked[::-1].argmax(axis=0), 0)
 
     def heights(along: slice) -> np.ndarray:
-        """How high the ink is from an end to each column."""
+        """The height of the ink from one end up to each column."""
         return (np.maximum.accumulate(bottoms[along]) - np.minimum.accumulate(tops[along]))[along]
 
     lower = np.minimum(heights(np.s_[:]), heights(np.s_[::-1]))
@@ -211,14 +212,14 @@ def stands_apart(picture: Picture) -> bool:
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
-    """The picture at another size, each pixel the mean of what it covers; a larger one is interpolated."""
+    """The picture resized by area averaging, or by bilinear interpolation if it is enlarged."""
     grows = height > picture.shape[0] or width > picture.shape[1]
     how = Image.Resampling.BILINEAR if grows else Image.Resampling.BOX
     return np.asarray(Image.fromarray(picture).resize((width, height), how))
 
 
 def place(picture: Picture, top: int, left: int) -> Picture:
-    """The picture on an empty 28 x 28, its corner as near to `top`, `left` as leaves it whole."""
+    """The picture on an empty 28 x 28, its corner as near to (`top`, `left`) as possible without cutting it off."""
     height, width = picture.shape
     sheet = np.zeros((SIDE, SIDE), dtype=np.float32)
     top, left = min(max(top, 0), SIDE - height), min(max(left, 0), SIDE - width)

@@ -1,4 +1,4 @@
-"""Pen strokes as the drawing pad inks them: round ends, round corners, smooth edges."""
+"""Renders pen strokes as the drawing pad does: round ends, round corners, smooth edges."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from PIL import Image, ImageDraw
 
 from core.drawing import SHEET
 
-PENS = (3, 5, 8)  # px wide on that sheet: from the thinnest of the pad's pens to the one that it starts with
-FINER = 8  # times the resolution at which Pillow draws, which has no smooth edges of its own
+PENS = (3, 5, 8)  # px wide on a sheet of `SHEET` px: from the thinnest of the pad's pens to its default pen
+FINER = 8  # supersampling factor, since Pillow draws without anti-aliasing
 
 
 def inked(strokes: Sequence[np.ndarray], width: float = PENS[1], side: int = SHEET) -> np.ndarray:
-    """The strokes as ink, uint8 (side, side), 0 ground to 255 ink.
+    """The strokes as ink, uint8 (side, side), 0 background to 255 ink.
 
     Args:
-        strokes: points (n, 2) each, x to the right and y downward, in shares of the sheet's side.
+        strokes: points (n, 2) each, x to the right and y downward, as fractions of the sheet's side.
         width: of the pen, px.
         side: of the sheet, px.
     """
@@ -27,7 +27,7 @@ def inked(strokes: Sequence[np.ndarray], width: float = PENS[1], side: int = SHE
     part = Image.new("L", (max(1, right - left) * FINER, max(1, bottom - top) * FINER))  # the rest stays empty
     pen, radius = ImageDraw.Draw(part), width * FINER / 2
     for stroke in strokes:
-        points = (stroke * side - (left, top)) * FINER - 0.5  # Pillow counts from the middle of the first pixel
+        points = (stroke * side - (left, top)) * FINER - 0.5  # Pillow's origin is the centre of the first pixel
         pen.line(points.ravel().tolist(), fill=255, width=round(2 * radius))
         for x, y in points.tolist():
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)

@@ -1,6 +1,6 @@
-"""What a run can be taken away as: a literal table of formats.
+"""The formats to which a run can be exported.
 
-To add one: a file here with a function that writes a run into a folder, and a line in `EXPORTS`.
+To add a format, write a module here with a function that writes a run into a folder, and add a line to `EXPORTS`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from core.exports import tensorboard
 from core.store import Run
 
 EXPORTS: dict[str, Callable[[Run, Path], None]] = {"tensorboard": tensorboard.write}
-"""By name: writes the run's export into a new folder. Raises: Refusal."""
+"""By name, the function that exports a run into a new folder. Raises: Refusal."""
 
 
 def zipped(run: Run, name: str) -> bytes:
-    """An export, in a folder of the run's name, as a zip. Raises: Refusal, as the export."""
+    """A zip of the folder that the export of this name makes, named after the run. Raises: Refusal, as the export does."""
     with tempfile.TemporaryDirectory() as aside:
         EXPORTS[name](run, Path(aside) / run.name)
         return Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name)).read_bytes()

@@ -1,4 +1,4 @@
-"""A run's whole log as TensorBoard's event files: figures by step and by epoch, histograms, and the spec."""
+"""Export of a run's log as TensorBoard event files: scalars by step and by epoch, histograms, and the spec."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ON_TEST = ("accuracy", "balanced_accuracy", "loss")
 
 
 def write(run: Run, folder: Path) -> None:
-    """Write what the run has said so far into a new folder, each event at the second of training in which it came.
+    """Write the run's events so far into a new folder, with wall times that count only training time, without pauses.
 
-    Scalars are float32 there, as TensorBoard has them. Raises: Refusal, if the folder is there already, or the run is
-    damaged or has said nothing yet.
+    Scalars are stored as float32, as always in TensorBoard. Raises: Refusal, if the folder exists already, or the run
+    is damaged or its log is empty.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -43,7 +43,7 @@ def write(run: Run, folder: Path) -> None:
                 for name in BY_EPOCH:
                     writer.add_scalar(f"epoch/{name}", getattr(event, name), event.epoch, now)
             elif isinstance(event, Inside):
-                for place, one in enumerate(event.activities, start=1):  # a block of layers has several
+                for place, one in enumerate(event.activities, start=1):  # a dense block has several
                     writer.add_scalar(f"stuck/{place}_{one.function}_of_layer_{one.layer}", one.stuck, event.epoch, now)
                 for one in event.histograms:
                     limits = np.linspace(one.low, one.high, len(one.counts) + 1)[1:]
@@ -52,7 +52,7 @@ def write(run: Run, folder: Path) -> None:
                         min=one.low,
                         max=one.high,
                         num=sum(one.counts),
-                        sum=0,  # as for the squares: the log has none, and 0 is how the format leaves a number out
+                        sum=0,  # our log has neither sum nor squares; 0 is the format's default
                         sum_squares=0,
                         bucket_limits=limits.tolist(),
                         bucket_counts=one.counts,
@@ -62,5 +62,5 @@ def write(run: Run, folder: Path) -> None:
         report = run.report()
         figures = {f"test/{name}": getattr(report, name) for name in ON_TEST} if report else {}
         hparams = {**dict(spec), "layers": text(spec.layers)}
-        # Writes a file of its own, here beside the other one.
+        # Writes a separate event file, with "." into the same folder.
         writer.add_hparams(hparams, figures, run_name=".", global_step=report.best_epoch if report else None)

@@ -1,1 +1,1 @@
-"""What happens to images between a data set and a network: splits, preprocessing, augmentation, a first look."""
+"""Processing of images between data set and network: splits, preprocessing, augmentation and exploration."""

@@ -1,4 +1,4 @@
-"""Train images that are another at every look: turned, moved, resized, bent, their strokes wider or narrower."""
+"""Random augmentation of train images: rotation, shift, zoom, elastic deformation and stroke width."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from core.networks.modules import chance
 if TYPE_CHECKING:
     from core.spec import RunSpec
 
-BENDS = 5  # points a side that are pulled about, with what lies between them: on MNIST one every 5.6 px
+BENDS = 5  # control points per side of the elastic displacement field: on MNIST one every 5.6 px
 
 
 def augmented(spec: RunSpec, images: Tensor) -> Tensor:
-    """Images uint8 (B, C, H, W), each changed by a chance of its own; the same tensor where the spec asks for none.
+    """Images uint8 (B, C, H, W), each augmented independently; the same tensor if the spec has no augmentation.
 
-    Angle, both shifts, the logarithm of the zoom, the pulls and the strokes' growth are drawn evenly between the spec's
-    bounds. Pixels are interpolated bilinearly and rounded; what comes in from outside is 0.
-    Source: Simard, Steinkraus, Platt 2003.
+    Angle, both shifts, the logarithm of the zoom, the displacements of the control points and the change of the stroke
+    width are uniformly distributed between the spec's bounds. Pixels are interpolated bilinearly and rounded; pixels
+    from outside the image are 0. Source: Simard, Steinkraus, Platt 2003.
     """
     if not (spec.rotation or spec.shift or spec.zoom or spec.elastic or spec.stroke_width):
         return images
@@ -30,7 +30,7 @@ def augmented(spec: RunSpec, images: Tensor) -> Tensor:
     angle, zoom, right, down = drawn(images, 4, count)
     angle, zoom = angle * math.radians(spec.rotation), torch.exp(zoom * math.log1p(spec.zoom))
     right, down = right * spec.shift, down * spec.shift
-    # Where each pixel comes from: moved back, turned back, made smaller. `affine_grid` has sides of length 2.
+    # The source of each output pixel, so the inverse transform. In `affine_grid`'s coordinates a side has length 2.
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     from_x = [cosine, -sine * height / width, (sine * down - cosine * right) * 2 / width]
     from_y = [sine * width / height, cosine, -(sine * right + cosine * down) * 2 / height]
@@ -43,11 +43,11 @@ def augmented(spec: RunSpec, images: Tensor) -> Tensor:
         grid = grid + 2 * spec.elastic * torch.stack([pulls[:, 0] / width, pulls[:, 1] / height], dim=3)
     if spec.stroke_width:
         growth = spec.stroke_width * drawn(images, count, 1, 1, 1)
-        sign = growth.sign()  # the lowest of nine pixels is the highest of their negatives
+        sign = growth.sign()  # erosion is the negative of a max-pool of the negatives
         changed = torch.lerp(changed, sign * functional.max_pool2d(sign * changed, 3, 1, padding=1), growth.abs())
     return functional.grid_sample(changed, grid, align_corners=False).round_().to(torch.uint8)
 
 
 def drawn(images: Tensor, *shape: int) -> Tensor:
-    """Numbers of this shape drawn evenly between -1 and 1, from the thread's own generator where it has one."""
+    """Uniform random numbers between -1 and 1 of this shape, from the thread's own generator if it has one."""
     return torch.rand(shape, generator=getattr(chance, "generator", None), device=images.device) * 2 - 1

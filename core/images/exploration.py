@@ -1,4 +1,4 @@
-"""What a data set is like, before anything is trained: its balance, mean images and samples."""
+"""Exploration of a data set before training: class balance, mean images and samples."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from core.measures.measures import Measures, measures
 
 
 def class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Images of each class, int64 (K,), of labels (N,)."""
+    """The number of images of each class, int64 (K,), from labels (N,)."""
     return np.bincount(labels, minlength=classes)
 
 
 def majority_baseline(counts: np.ndarray) -> Measures:
-    """The measures of who always answers the most frequent class, of counts of images (K,)."""
+    """The measures of a classifier that always predicts the most frequent class, from counts of images (K,)."""
     matrix = np.zeros((len(counts), len(counts)), np.int64)
     matrix[:, counts.argmax()] = counts
     return measures(matrix)
@@ -29,11 +29,11 @@ def mean_images(split: Split, classes: int) -> np.ndarray:
 
 
 def samples_per_class(labels: np.ndarray, classes: int, count: int, seed: int) -> list[np.ndarray]:
-    """For each class at most `count` places in `labels` (N,), drawn by the seed, none twice."""
+    """For each class, the indices in `labels` (N,) of at most `count` random images, without repetition."""
     generator = np.random.default_rng(seed)
     return [generator.permutation(np.flatnonzero(labels == k))[:count] for k in range(classes)]
 
 
 def minibatch(n: int, size: int, seed: int) -> np.ndarray:
-    """At most `size` of `n` places, drawn by the seed, none twice: images as they come together in one step."""
+    """At most `size` random indices below `n`, without repetition: a batch as one training step gets it."""
     return np.random.default_rng(seed).permutation(n)[:size]

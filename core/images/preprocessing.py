@@ -1,4 +1,4 @@
-"""What happens to pixels on their way into a network, and how they come back to where they can be shown."""
+"""Normalisation of pixels for a network, its inverse for display, and the stages in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def normalisation(spec: RunSpec, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and shift, float32 (1, C, 1, 1): pixels to 0..1, -1..1, or mean 0, variance 1 over images uint8."""
+    """Scale and shift, float32 (1, C, 1, 1), of the spec's normalisation, for images uint8 (N, C, H, W).
+
+    They map pixels to 0..1 (`unit`), to -1..1 (`half`), or to mean 0 and variance 1 over `images` (`standard`).
+    """
     channels = images.shape[1]
     mean, deviation = np.zeros(channels), np.ones(channels)
     if spec.normalisation == "half":
@@ -30,28 +33,28 @@ def normalisation(spec: RunSpec, images: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def restored(values: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """The images uint8 (N, C, H, W) that scale and shift had made these values of: what can be shown of them."""
+    """The images uint8 (N, C, H, W) from which scale and shift produced these values: the inverse normalisation."""
     return np.rint((values - shift) / scale).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One image between its file and the network."""
+    """An image at one stage of preprocessing."""
 
     name: str  # "raw", "resized", "scaled" or "normalised"
-    values: np.ndarray  # (C, H, W): uint8, or float32 from `scaled` on
-    picture: np.ndarray  # uint8 (C, H, W): the values turned back into pixels
+    values: np.ndarray  # (C, H, W): uint8, or float32 for "scaled" and "normalised"
+    picture: np.ndarray  # uint8 (C, H, W): the values converted back to pixels
 
 
 def stages(spec: RunSpec, image: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> list[Stage]:
-    """The stages of an image uint8 (C, H, W), those that the spec asks for; scale and shift as of `normalisation`."""
+    """The stages that the spec uses, for an image uint8 (C, H, W), with scale and shift from `normalisation`."""
     images = image[None]
     found = [Stage("raw", image, image)]
     if spec.image_size:
         images = resized(images, spec.image_size)
         found.append(Stage("resized", images[0], images[0]))
     steps = {"scaled": (np.float32(1 / 255), np.float32(0)), "normalised": (scale, shift)}
-    if spec.normalisation == "unit":  # then the two are one
+    if spec.normalisation == "unit":  # then both are the same
         del steps["normalised"]
     for name, (by, plus) in steps.items():
         values = images.astype(np.float32) * by + plus

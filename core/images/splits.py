@@ -1,4 +1,4 @@
-"""Which images train, which choose, which are looked at once: a data set's splits as a spec wants them."""
+"""The train, val and test splits of a data set according to a spec."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def choose(spec: RunSpec, splits: Splits) -> Splits:
-    """Train, val and test split by the spec's rule, resized to its image size; val is never None, test never changed.
+    """The splits by the spec's rule, resized to its image size; val is never None, test always the authors' own.
 
-    `stratified` takes `val_fraction` of each class of the authors' train split, by the seed; `first_last` takes the end
-    of it, as Keras's `validation_split`; `official` takes the authors' own val split; `test` takes the test split, as
-    many a published experiment did: nothing that is measured on it then is honest, see `RunSpec.test_use`.
-    Raises: Refusal, where `official` is asked of a data set without one.
+    The rule chooses val: `stratified` is a random `val_fraction` of each class of the authors' train split;
+    `first_last` is the end of that split, like Keras's `validation_split`; `official` is the authors' val split; `test`
+    is the test split, as in many published experiments, so that test results are biased, see `RunSpec.test_use`.
+    Raises: Refusal, for `official` with a data set that has no val split.
     """
     if spec.split == "official":
         if splits.val is None:
@@ -38,10 +38,10 @@ def choose(spec: RunSpec, splits: Splits) -> Splits:
 
 
 def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
-    """How many images `choose` gives to train and val, of a data set with these `counts`, loading none of them.
+    """The approximate numbers of images that `choose` puts into train and val, from a data set's `counts` alone.
 
-    `stratified` rounds within each class, so it may give a few images more or fewer.
-    Raises: Refusal, where `official` is asked of a data set without one.
+    `stratified` rounds within each class, so it may differ by a few images.
+    Raises: Refusal, for `official` with a data set that has no val split.
     """
     if spec.split == "official":
         if not counts.get("val"):
@@ -52,7 +52,7 @@ def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
 
 
 def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
-    """The places (M,) in the authors' train split, in order, that the spec's rule gives to val."""
+    """The sorted indices (M,) of the images in the authors' train split that the spec's rule puts into val."""
     n = len(labels)
     if spec.split == "first_last":
         return np.arange(int(n * (1 - spec.val_fraction)), n)
@@ -62,13 +62,13 @@ def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
         places = np.flatnonzero(labels == label)
         parts.append(generator.permutation(places)[: round(len(places) * spec.val_fraction)])
     chosen = np.sort(np.concatenate(parts))
-    if not len(chosen):  # classes so small that a fraction of each is none
+    if not len(chosen):  # the classes are so small that the fraction of each rounds to 0
         chosen = np.sort(generator.permutation(n)[: max(1, round(n * spec.val_fraction))])
     return chosen
 
 
 def digest(split: Split) -> str:
-    """What names the images of a split, their order and their sizes: equal for equal images alone."""
+    """An identifier (sha256) of a split's images: equal only for equal images in the same order."""
     return hashlib.sha256(repr(split.images.shape).encode() + split.images.tobytes()).hexdigest()
 
 

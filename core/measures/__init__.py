@@ -1,1 +1,1 @@
-"""Measures: what the answers of a model on a split say, how two models compare, whether a published figure holds."""
+"""Measures: evaluation of a model's predictions, comparison of two models, and checks of published figures."""

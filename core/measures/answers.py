@@ -1,4 +1,4 @@
-"""What a model said of the images of a split, and what that says of it: who is right, how sure, at what loss."""
+"""A model's predictions for the images of a split: correctness, confidence, loss, and errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.store import Run
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said of the images of a split."""
+    """A model's predicted probabilities for the images of a split, with the true labels."""
 
     labels: np.ndarray  # int64 (N,)
     probabilities: np.ndarray  # float32 (N, K)
-    images: str = ""  # what names the images, see `splits.digest`; empty where it is not known
+    images: str = ""  # identifier of the images, see `splits.digest`; "" if not known
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -48,41 +48,51 @@ class Answers:
 
     @property
     def losses(self) -> np.ndarray:
-        """The cross-entropy of each image in nats, float64 (N,); at most 87, where a truth has probability 0."""
+        """The cross-entropy of each image in nats, float64 (N,); at most 87, where the true class has probability 0."""
         return -np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny).astype(np.float64))
 
     def loss(self) -> Measure:
-        """The mean cross-entropy in nats, with a normal interval above 0; none where a truth has probability 0."""
+        """The mean cross-entropy in nats, with a normal confidence interval cut off at 0.
+
+        The interval is NaN if the true class of any image has probability 0.
+        """
         found = _mean(self.losses)
         if not self.of_truth.all():
             return replace(found, low=math.nan, high=math.nan)
         return replace(found, low=float(np.maximum(0, found.low)))
 
     def gap(self) -> Measure:
-        """How much surer the model is than it is right, -1 to 1, on average; its interval is of the images' gaps."""
+        """The mean confidence minus the accuracy, -1 to 1, with a normal confidence interval over the images."""
         return _mean(self.confidence.astype(np.float64) - self.is_right)
 
     def rank_of_truth(self, index: int) -> int:
-        """1, if no class was more probable than the true one; at most K."""
+        """The rank of the true class by probability, 1 to K; 1 if no class is more probable."""
         return 1 + int((self.probabilities[index] > self.of_truth[index]).sum())
 
     def representative(self, k: int) -> int | None:
-        """The image of class k that is recognised most surely; None, if none of the class is recognised."""
+        """The index of the correctly classified image of class k with the highest confidence; None if there is none."""
         places = np.flatnonzero((self.labels == k) & self.is_right)
         return int(places[self.probabilities[places, k].argmax()]) if len(places) else None
 
     def errors(self, order: Literal["index", "loss", "confidence"], cell: tuple[int, int] | None = None) -> np.ndarray:
-        """The places of all errors, or of the images of a cell (true, predicted), the worst ones first, int64."""
+        """The indices, int64, of all errors or of the images in a confusion matrix cell (true, predicted).
+
+        Order: by index, or with the highest loss or the highest confidence first.
+        """
         wrong = ~self.is_right if cell is None else (self.labels == cell[0]) & (self.predicted == cell[1])
         places = np.flatnonzero(wrong)
         if order == "index":
             return places
-        worst = self.of_truth if order == "loss" else -self.confidence  # of the truth the least is the largest loss
+        worst = self.of_truth if order == "loss" else -self.confidence  # a low probability of the truth is a high loss
         return places[np.argsort(worst[places], kind="stable")]
 
 
 def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers | None:
-    """What a finished run's best model said; None of val for a run of the first versions. Raises: Refusal."""
+    """The stored predictions of a finished run's best epoch; None if there are none for this split.
+
+    Predictions on val are missing in runs of the first versions and in runs whose val split is the test split.
+    Raises: Refusal, if the run is not done or is damaged.
+    """
     report = run.report()
     if not report:
         raise Refusal("error.no_model_yet", run=run.name)
@@ -96,27 +106,27 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
 
 
 def loss_change(before: Answers, after: Answers) -> Measure:
-    """The mean change of the loss in nats, below 0 for a better one; its interval is of the changes image by image."""
+    """The mean change of the loss in nats on the same images, below 0 for an improvement, with a paired interval."""
     return _mean(after.losses - before.losses)
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts of images, int64 (K, K), `[true][predicted]`, of two arrays (N,) of classes 0 to K - 1."""
+    """Counts of images, int64 (K, K), `[true][predicted]`, from true and predicted classes (N,), 0 to K - 1."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure with its interval at 95 % and the number of images that it is of; all NaN where there are none."""
+    """A measure with its 95 % confidence interval; all NaN for no images."""
 
     value: float
     low: float
     high: float
-    n: int
+    n: int  # number of images
 
 
 def _mean(values: np.ndarray) -> Measure:
-    """The mean of values (N,), one an image, with its normal interval; that is NaN for a single image."""
+    """The mean of values (N,), one per image, with its normal confidence interval, which is NaN for a single image."""
     mean, n = float(values.mean()), len(values)
     half = 1.959964 * float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return Measure(mean, mean - half, mean + half, n)

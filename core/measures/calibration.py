@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it says, and the temperature by which its confidence can be mended."""
+"""Calibration: how well a model's confidence matches its accuracy, and temperature scaling, which improves it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from core.measures.answers import Answers
 
-BINS = 10  # of the probabilities 0 to 1, for calibration
-TEMPERATURES = (0.05, 20.0)  # between which the best one is looked for
+BINS = 10  # of equal width, for confidences 0 to 1
+TEMPERATURES = (0.05, 20.0)  # bounds of the search for the best temperature
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether a model is right as often as it says: a bin holds the images whose confidence lies between its edges."""
+    """Accuracy compared with mean confidence, for images binned by confidence."""
 
-    edges: np.ndarray  # (BINS + 1,), 0 to 1
-    counts: np.ndarray  # images (BINS,)
-    confidence: np.ndarray  # their mean confidence (BINS,), NaN for a bin without images
-    accuracy: np.ndarray  # the share of them that is right (BINS,), NaN for a bin without images
-    error: float  # expected calibration error, 0 to 1: the mean of |accuracy - confidence|, each image counting once
+    edges: np.ndarray  # of the bins (BINS + 1,), 0 to 1
+    counts: np.ndarray  # images per bin (BINS,)
+    confidence: np.ndarray  # mean confidence per bin (BINS,), NaN for a bin without images
+    accuracy: np.ndarray  # accuracy per bin (BINS,), NaN for a bin without images
+    error: float  # expected calibration error, 0 to 1: the mean of |accuracy - confidence|, bins weighted by images
 
 
 def calibration(answers: Answers) -> Calibration:
-    """The reliability of a model's confidence. Source: Guo, Pleiss, Sun, Weinberger 2017, ICML."""
+    """The calibration of a model's confidence. Source: Guo, Pleiss, Sun, Weinberger 2017, ICML."""
     from sklearn.calibration import calibration_curve
 
     edges = np.linspace(0, 1, BINS + 1)
@@ -39,9 +39,9 @@ def calibration(answers: Answers) -> Calibration:
 
 
 def temperature(val: Answers) -> float | None:
-    """What to divide the logits by so that val's cross-entropy is least; above 1 for a model that is too sure.
+    """The temperature, a divisor of the logits, that minimises val's cross-entropy; above 1 for overconfident models.
 
-    None where val has no error: then there is no least, the surer the better. Never fitted on test.
+    None if val has no errors: then lower temperatures always reduce the cross-entropy. Never to be fitted on test.
     Source: Guo, Pleiss, Sun, Weinberger 2017, ICML.
     """
     from scipy.optimize import minimize_scalar
@@ -54,7 +54,7 @@ def temperature(val: Answers) -> float | None:
 
 
 def tempered(answers: Answers, temperature: float) -> Answers:
-    """The answers of the same model with its logits divided by `temperature`: no class changes, only how sure it is."""
+    """The predictions with the logits divided by `temperature`, which changes confidences but no predicted class."""
     from scipy.special import softmax
 
     logits = np.log(np.maximum(answers.probabilities, np.finfo(np.float32).tiny))

@@ -1,4 +1,4 @@
-"""Published figures that cannot be as they are written: what holds between them, whatever the model was."""
+"""Consistency checks of published figures, by relations that hold between them for every model."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ import numpy as np
 from core.refusal import Refusal
 from core.words import read_number
 
-MOST_CLASSES = 100  # of a matrix that somebody types
-MOST, MOST_DECIMALS = 10**15, 15  # of a figure: beyond, no float tells it from its neighbours
+MOST_CLASSES = 100  # of a typed confusion matrix
+MOST, MOST_DECIMALS = 10**15, 15  # upper bound and most decimals of a figure; more exceeds a float's precision
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number as it was published: 87.05 % and 0.8705 are both 0.8705 with four decimals."""
+    """A published number with its decimals: 87.05 % and 0.8705 are both 0.8705 with four decimals."""
 
     value: float
     decimals: int
 
     @property
     def slack(self) -> float:
-        """Half a unit of the last decimal: so far off may be what the figure was rounded from."""
+        """Half a unit of the last decimal, the largest rounding error of the figure."""
         return 0.5 * 10.0**-self.decimals + 1e-12
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What was published of one model or two; None or empty where nothing was."""
+    """The figures published about one model or two; None or empty if not published."""
 
     accuracy: Figure | None = None
-    n: Figure | None = None  # test images
+    n: Figure | None = None  # number of test images
     loss: Figure | None = None  # mean cross-entropy in nats
     balanced_accuracy: Figure | None = None
-    precision: tuple[Figure, ...] = ()  # a figure a class
-    recall: tuple[Figure, ...] = ()
-    larger: Figure | None = None  # of two sizes ...
+    precision: tuple[Figure, ...] = ()  # by class
+    recall: tuple[Figure, ...] = ()  # by class
+    larger: Figure | None = None  # two sizes, such as parameter counts, ...
     smaller: Figure | None = None
-    ratio: Figure | None = None  # ... and how many times the one is the other
+    ratio: Figure | None = None  # ... and the published larger / smaller
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A sentence about a figure: a text key and its slots."""
+    """A sentence about an inconsistent figure: a text key and the values of its slots."""
 
     key: str
     slots: dict[str, Any]
 
 
 def doubts(claim: Claim) -> list[Doubt] | None:
-    """What is wrong with a claim; None where it has too few figures to be checked.
+    """The inconsistencies found in a claim; None if it has too few figures for any check.
 
-    Raises: Refusal, for a figure that is none of its kind: an accuracy above 1, say, or no images.
+    Raises: Refusal, for a figure outside its range, such as an accuracy above 1 or a number of images of 0.
     """
     for share in (claim.accuracy, claim.balanced_accuracy, *claim.precision, *claim.recall):
         if share and share.value > 1:
@@ -79,12 +79,12 @@ def doubts(claim: Claim) -> list[Doubt] | None:
 
 
 def figures(text: str, language: str) -> tuple[Figure, ...]:
-    """The numbers of a text, parted by spaces, semicolons or lines. Raises: Refusal, with what is no number."""
+    """The numbers in a text, separated by spaces, semicolons or line breaks. Raises: Refusal, with the invalid one."""
     return tuple(figure(word, language) for word in re.sub(r"\s+%", "%", text).replace(";", " ").split())
 
 
 def figure(word: str, language: str) -> Figure:
-    """The number that a person of the language wrote, see `read_number`; a percentage is a share. Raises: Refusal."""
+    """Parse a number as written in a language, see `read_number`; percentages are divided by 100. Raises: Refusal."""
     try:
         read = read_number(word.removesuffix("%"), language=language)
     except ValueError:
@@ -96,9 +96,9 @@ def figure(word: str, language: str) -> Figure:
 
 
 def read_matrix(text: str) -> np.ndarray:
-    """A confusion matrix int64 (K, K) from its rows, parted by lines or `|`, of counts parted by spaces or commas.
+    """Parse a confusion matrix int64 (K, K): rows separated by line breaks or `|`, counts by spaces, commas or `;`.
 
-    Raises: Refusal, where it is no square of counts or holds no image.
+    Raises: Refusal, if it is not a square matrix of counts or contains no images.
     """
     rows = [row.replace(",", " ").replace(";", " ").split() for row in re.split(r"[|\n]", text) if row.strip(" ,;\r\t")]
     for word in (word for row in rows for word in row if not re.fullmatch(r"\d{1,7}", word)):
@@ -113,9 +113,10 @@ def read_matrix(text: str) -> np.ndarray:
 
 
 def doubt_accuracy_at_loss(loss: Figure, accuracy: Figure) -> Doubt | None:
-    """Whether a mean cross-entropy (nats) and an accuracy can be of the same answers.
+    """Check that a mean cross-entropy (nats) and an accuracy can belong to the same predictions; None if they can.
 
-    A wrong answer gives the truth at most probability 1/2 and so costs ln 2 or more: accuracy >= 1 - loss / ln 2.
+    In a wrong prediction the true class has at most probability 1/2, which costs at least ln 2; therefore
+    accuracy >= 1 - loss / ln 2.
     """
     least = 1 - (loss.value + loss.slack) / math.log(2)
     if accuracy.value + accuracy.slack >= least:
@@ -124,9 +125,9 @@ def doubt_accuracy_at_loss(loss: Figure, accuracy: Figure) -> Doubt | None:
 
 
 def doubt_columns(precision: Sequence[Figure], recall: Sequence[Figure], balanced_accuracy: Figure) -> Doubt | None:
-    """Whether the mean of the recalls is the balanced accuracy, as it is by definition.
+    """Check that the mean of the recalls is the balanced accuracy, as by definition; None if it is.
 
-    Where the mean of the precisions is, the two columns were taken for each other.
+    If the mean of the precisions is instead, the two columns were probably swapped.
     """
 
     def fits(column: Sequence[Figure]) -> bool:
@@ -142,7 +143,7 @@ def doubt_columns(precision: Sequence[Figure], recall: Sequence[Figure], balance
 
 
 def doubt_ratio(claimed: Figure, larger: Figure, smaller: Figure) -> Doubt | None:
-    """Whether `larger` is `claimed` times `smaller`, to 5 %."""
+    """Check that `larger` is `claimed` times `smaller`, within 5 %; None if it is."""
     ratio = larger.value / smaller.value
     if abs(claimed.value / ratio - 1) <= 0.05:
         return None
@@ -151,7 +152,7 @@ def doubt_ratio(claimed: Figure, larger: Figure, smaller: Figure) -> Doubt | Non
 
 
 def doubt_parameters(stated: Figure, own: int) -> Doubt | None:
-    """Whether a network has as many parameters as are stated; `own` are those that it uses."""
+    """Check that a network has the stated number of parameters; `own` is the number it uses. None if it has."""
     if abs(stated.value - own) <= stated.slack:
         return None
     key = "claim.parameters_more" if stated.value > own else "claim.parameters_fewer"
@@ -159,7 +160,7 @@ def doubt_parameters(stated: Figure, own: int) -> Doubt | None:
 
 
 def doubt_count(accuracy: Figure, n: int) -> Doubt | None:
-    """Whether some number of right answers among `n` gives this accuracy, rounded as it is written."""
+    """Check that some number of correct predictions among `n` gives this accuracy when rounded; None if one does."""
     nearest = round(accuracy.value * n)
     if abs(nearest / n - accuracy.value) <= accuracy.slack:
         return None

@@ -1,6 +1,6 @@
-"""What a confusion matrix says: its measures, each with an interval, and which classes are taken for which.
+"""Measures of a confusion matrix, each with a confidence interval, and its most frequent confusions.
 
-scikit-learn computes what it has. The intervals and the ties are ours.
+scikit-learn computes F1 and kappa; the intervals, the bootstrap and the handling of ties are computed here.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ import numpy as np
 
 from core.measures.answers import Measure
 
-RESAMPLES = 2000  # tables drawn for an interval: its ends are then right to a twentieth of its length ...
-MOST_CELLS = 4_000_000  # ... and fewer where there are so many classes that they would take seconds
+RESAMPLES = 2000  # bootstrap resamples per interval: its ends are then exact to a twentieth of its length ...
+MOST_CELLS = 4_000_000  # ... or fewer for so many classes that 2000 would take seconds: most matrix cells drawn
 
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """What a confusion matrix says of one class; `precision` is NaN for a class that was never predicted."""
+    """The measures of one class; `precision` is NaN for a class never predicted, `recall` for one without images."""
 
-    precision: Measure  # Wilson
-    recall: Measure  # Wilson
-    f1: Measure  # Wilson, see `_f1`
-    support: int
+    precision: Measure  # Wilson interval
+    recall: Measure  # Wilson interval
+    f1: Measure  # Wilson interval, see `_f1`
+    support: int  # number of images of the class
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What a confusion matrix says, each from 0 to 1 but kappa, which may be below 0."""
+    """The measures of a confusion matrix, each from 0 to 1 except kappa, which may be negative."""
 
-    accuracy: Measure  # Wilson; the other intervals are of a bootstrap, NaN where all resamplings agree
+    accuracy: Measure  # Wilson interval; the other intervals are bootstrapped, NaN if all resamples agree
     errors: int
-    balanced_accuracy: Measure  # the mean of the recalls of the classes that have images
+    balanced_accuracy: Measure  # the mean recall of the classes that have images
     macro_f1: Measure  # the mean over the classes that have images or were predicted
-    weighted_f1: Measure
-    kappa: Measure  # agreement beyond chance; NaN where all images are of one class and were predicted so
+    weighted_f1: Measure  # the mean weighted by support
+    kappa: Measure  # Cohen's kappa; NaN if all images have the same true and predicted class
     classes: tuple[ClassMeasures, ...]
 
 
 def balanced_accuracy(matrix: np.ndarray) -> float:
-    """The mean of the recalls of the classes that have images; here, so that a worker need not import scikit-learn."""
+    """The mean recall of the classes that have images; not from scikit-learn, so that workers need not import it."""
     right, support = matrix.diagonal(), matrix.sum(axis=1)
     return float((right[support > 0] / support[support > 0]).mean())
 
 
 def resamples(classes: int) -> int:
-    """How many tables are drawn for the intervals of a matrix of K = `classes`."""
+    """The number of bootstrap resamples for the intervals of a confusion matrix of K = `classes`."""
     return max(200, min(RESAMPLES, MOST_CELLS // classes**2))
 
 
 def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
-    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, of an empty one."""
+    """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, without images."""
     from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
     matrix = np.asarray(matrix)
@@ -61,8 +61,8 @@ def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
     n, correct = int(matrix.sum()), int(right.sum())
     if not n:
         raise ValueError("a confusion matrix of no images")
-    true, answered = np.indices(matrix.shape).reshape(2, -1)  # a cell is an answer, as heavy as it has images
-    weights, undefined = matrix.ravel(), cast("str", np.nan)  # scikit-learn takes NaN, its types do not know it
+    true, answered = np.indices(matrix.shape).reshape(2, -1)  # one sample per cell, weighted by its count
+    weights, undefined = matrix.ravel(), cast("str", np.nan)  # scikit-learn accepts NaN, contrary to its types
     _, _, f1, _ = precision_recall_fscore_support(
         true, answered, labels=np.arange(len(matrix)), sample_weight=weights, zero_division=undefined
     )
@@ -93,9 +93,10 @@ def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
 
 
 def _f1(right: int, union: int) -> Measure:
-    """F1 of a class of which `right` images were found, among `union` that are of it or were predicted so.
+    """F1 of a class with `right` correct images among the `union` of those that belong to it or were predicted as it.
 
-    With J = right / union, a proportion, F1 = 2 J / (1 + J), which only grows with J: so do the ends of its interval.
+    With J = right / union, a proportion, F1 = 2 J / (1 + J). Since this increases with J, the ends of J's Wilson
+    interval are mapped to the ends of F1's.
     """
     j = proportion(right, union)
     value, low, high = (2 * end / (1 + end) for end in (j.value, j.low, j.high))
@@ -103,7 +104,7 @@ def _f1(right: int, union: int) -> Measure:
 
 
 def _drawn(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """The measures (R,) of tables drawn as if the images were, as many at a time as take little memory."""
+    """The measures (R,) of R bootstrap resamples of the images, drawn in batches that limit the memory used."""
     chance, left, parts = np.random.default_rng(0), resamples(len(matrix)), []
     while left:
         some = min(left, max(1, MOST_CELLS // matrix.size))
@@ -114,9 +115,9 @@ def _drawn(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
-    """The measures of many confusion matrices (R, K, K) at once, (R,) each: scikit-learn takes one at a time.
+    """The measures, (R,) each, of R confusion matrices (R, K, K) at once; scikit-learn would take one at a time.
 
-    Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap (the images are resampled, percentile intervals).
+    Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap (images are resampled; percentile intervals).
     """
     n = tables.sum(axis=(1, 2))
     right, support, predicted = tables.diagonal(axis1=1, axis2=2), tables.sum(axis=2), tables.sum(axis=1)
@@ -129,7 +130,7 @@ def _of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:
-    """The ends of the middle 95 % of values (R,); NaN where all are one: such resampling tells nothing."""
+    """The 2.5 % and 97.5 % quantiles of values (R,); NaN if all are equal, since resampling then says nothing."""
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [0.025, 0.975]) if len(np.unique(values)) > 1 else (math.nan, math.nan)
     return float(low), float(high)
@@ -137,15 +138,15 @@ def _middle(values: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """The classes that one class's images were most often taken for: several where they tie."""
+    """The wrong class most often predicted for images of the class `true`; several classes if they tie."""
 
     true: int
     predicted: tuple[int, ...]
-    count: int  # of images, each of `predicted`
+    count: int  # images predicted as each of `predicted`
 
 
 def most_confused(matrix: np.ndarray | Sequence[Sequence[int]]) -> list[Confusion]:
-    """For each class that has errors, what it was most often taken for, of a matrix (K, K) of counts; most first."""
+    """The most frequent confusion of each class with errors, highest count first, in a matrix (K, K) of counts."""
     errors = np.array(matrix)
     np.fill_diagonal(errors, 0)
     found = [
@@ -157,7 +158,7 @@ def most_confused(matrix: np.ndarray | Sequence[Sequence[int]]) -> list[Confusio
 
 
 def proportion(correct: int, n: int) -> Measure:
-    """`correct` of `n` with its interval; all NaN where n is 0."""
+    """The proportion `correct / n` with its Wilson interval; all NaN if n is 0."""
     if not n:
         return Measure(math.nan, math.nan, math.nan, 0)
     low, high = wilson(correct, n)

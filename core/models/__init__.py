@@ -1,1 +1,1 @@
-"""Stored models, opened and asked: what they answer, and when they had better not."""
+"""Predictions of stored models, and when a model should abstain."""

@@ -1,4 +1,4 @@
-"""Why a model had better not name a digit: nothing is drawn, it is no single digit, or it fits none of them well."""
+"""When a model should abstain on a drawing: nothing is drawn, it is not a single digit, or no digit fits it well."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import numpy as np
 
 from core.drawing.prepare import Prepared, stands_apart
 
-SURE = 0.95  # the probability from which an answer counts: the drawing model gives it to 98 % of the digits of val
-FAMILIAR = 0.99  # the share of val's images whose answers lead by what a drawing's must lead by, see `lead`
+SURE = 0.95  # least confidence of an accepted prediction: the drawing model reaches it on 98 % of the digits of val
+FAMILIAR = 0.99  # the fraction of val images whose `lead` is at least that required of a drawing
 
-MOST_INK = 160  # px of ink in a digit's 28 x 28: of the digits of val, at most two in a thousand have more
+MOST_INK = 160  # px of ink in 28 x 28: at most two in a thousand digits of val have more
 
 
 def lead(probabilities: np.ndarray) -> np.ndarray:
-    """How far answers stand out, nats (N,), of probabilities (N, K): the mean log odds against each other class.
+    """The mean log odds in nats (N,) of the predicted class against each other class, from probabilities (N, K).
 
-    What is no digit fits none of them well; the highest probability hardly shows it, for it is of a comparison.
-    Source: Hendrycks et al. 2022, ICML (the maximum logit, here above the others' mean: softmax tells no more).
+    It detects images that are not digits, which fit no class well; the highest probability hardly does, since it only
+    compares the classes with each other. Source: Hendrycks et al. 2022, ICML (the maximum logit; here relative to the
+    mean of the other logits, since softmax keeps only differences).
     """
     logs = np.sort(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), axis=1)
     return logs[:, -1] - logs[:, :-1].mean(axis=1)
 
 
 def doubt(drawing: Prepared, probabilities: np.ndarray, least_lead: float = 0.0) -> str | None:
-    """The text key of why a model had better not name a digit for this drawing; None where it may.
+    """The text key of the reason why a model should abstain on a drawing; None if its prediction can be accepted.
 
-    `benchmarks/drawing.py` measures what this costs of the digits, and how much else it holds back.
+    `benchmarks/drawing.py` measures how many digits are rejected, and how many other drawings.
 
     Args:
-        drawing: from `prepare`; with nothing drawn the probabilities are not looked at.
-        probabilities: (K,) that the model gives to its image.
-        least_lead: the model's own.
+        drawing: from `prepare`; if nothing is drawn, the probabilities are ignored.
+        probabilities: the model's output (K,) for the drawing's image.
+        least_lead: the model's threshold for `lead`, nats.
     """
     if drawing.image is None:
         return "doubt.empty"

@@ -1,6 +1,7 @@
-"""A stored model and pictures: what it answers.
+"""Stored models and their predictions for pictures and drawings.
 
-The model is the run's best one; of a run that is not done, the newest checkpoint's, and it says so.
+A finished run's model has the weights of its best epoch; that of an unfinished run has the newest checkpoint's weights
+and `done` False.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ from core.store import Run
 if TYPE_CHECKING:
     from torch import nn
 
-DRAWN = (MNIST_AND_DRAWINGS.name, PEN_DIGITS.name)  # the data sets of what people drew
+DRAWN = (MNIST_AND_DRAWINGS.name, PEN_DIGITS.name)  # the data sets that contain pen drawings
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that can be asked, and what it needs to be asked rightly."""
+    """A loaded model, with what is needed to prepare its input and interpret its output."""
 
     run: str
     module: nn.Module
-    shape: tuple[int, int, int]  # (C, H, W) of the images that it takes
+    shape: tuple[int, int, int]  # (C, H, W) of its input images
     class_names: dict[str, tuple[str, ...]]  # by language
-    digits: bool  # a drawing is prepared as MNIST's authors prepared theirs
-    epoch: int  # whose weights these are
-    done: bool  # False: of a run that has not finished
-    least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 of a run that is not done, or has stored no answers on val
+    digits: bool  # trained on handwritten digits, so drawings are prepared as MNIST's authors prepared theirs
+    epoch: int  # the epoch whose weights it has
+    done: bool  # False if the run is not finished
+    least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 if the run is not done or has no stored predictions on val
 
     def names(self, language: str) -> tuple[str, ...]:
-        """The names of the K classes; English where the language had none yet."""
+        """The names of the K classes in a language, or in English if the run has none in it."""
         return self.class_names.get(language, self.class_names["en"])
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -56,20 +57,20 @@ class Model:
         return torch.cat([logits.softmax(dim=1) for logits in parts]).numpy()
 
     def image(self, rgba: np.ndarray, *, without: Collection[str] = ()) -> np.ndarray | None:
-        """The image uint8 (C, H, W) that the model sees of a picture uint8 (H, W, 4); None, if nothing is drawn.
+        """The model's input image uint8 (C, H, W) for a picture uint8 (H, W, 4); None if nothing is drawn.
 
-        `without` names steps of the preparation of a digit that are left out.
+        `without` names steps to leave out of the preparation of a digit, see `prepare`.
         """
         return self.seen(prepare(rgba, without=without)) if self.digits else fit_picture(rgba, self.shape)
 
     def seen(self, drawing: Prepared) -> np.ndarray | None:
-        """The image uint8 (C, H, W) that a model of digits sees of a drawing; None, if nothing is drawn."""
+        """A digit model's input image uint8 (C, H, W) for a drawing; None if nothing is drawn."""
         if drawing.image is None:
             return None
         return resized(drawing.image[None, None], self.shape[1])[0]
 
     def answer(self, drawing: Prepared) -> Answer | None:
-        """What a model of digits says of a drawing; None, if nothing is drawn."""
+        """A digit model's answer to a drawing; None if nothing is drawn."""
         image = self.seen(drawing)
         if image is None:
             return None
@@ -79,34 +80,34 @@ class Model:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model says of one drawing."""
+    """One model's prediction for one drawing."""
 
     model: Model
-    image: np.ndarray  # uint8 (C, H, W), as the model sees it
+    image: np.ndarray  # uint8 (C, H, W), the model's input
     values: np.ndarray  # probabilities (K,)
-    doubt: str | None = None  # text key of why it had better not name a digit
+    doubt: str | None = None  # text key of the reason to abstain; None if there is none
 
     @property
     def best(self) -> int | None:
-        """The class that it may be taken for; None where there is doubt."""
+        """The predicted class; None if the model should abstain."""
         return None if self.doubt else int(self.values.argmax())
 
 
 def answers_to(model: Model, drawings: Sequence[LabelledDrawing], *, without: Collection[str] = ()) -> Answers:
-    """What a model of digits says of drawings, at least one; `without` names steps of the preparation left out."""
+    """A digit model's predictions for one or more drawings; `without` names preparation steps to leave out."""
     images = [model.image(one.pixels, without=without) for one in drawings]
     labels = np.array([one.label for one in drawings], dtype=np.int64)
-    return Answers(labels, model.probabilities(np.stack(cast("list[np.ndarray]", images))))  # each of them has ink
+    return Answers(labels, model.probabilities(np.stack(cast("list[np.ndarray]", images))))  # none is empty
 
 
 def reads_digits(run: Run) -> bool:
-    """Whether the run's data are handwritten digits, so that a drawing can be made to look like one of its images."""
+    """Whether the run's data are handwritten digits, so that drawings can be prepared to resemble its images."""
     known = datasets().get(run.spec.data)
     return bool(known and known.digits)
 
 
 def can_be_drawn_for(run: Run) -> bool:
-    """Whether the run has a model of handwritten digits, finished or not; a damaged run has none."""
+    """Whether the run has a digit model, finished or not; False for a damaged run."""
     try:
         return reads_digits(run) and (run.is_done() or bool(run.checkpoints()))
     except Refusal:
@@ -114,13 +115,13 @@ def can_be_drawn_for(run: Run) -> bool:
 
 
 def offered() -> list[str]:
-    """The names of the runs that can be drawn for: those that have learned from drawings first, then the newest."""
+    """The names of the runs with a digit model: first those trained on drawings, newest first, then the others."""
     runs = [run for run in store.runs() if can_be_drawn_for(run)]
     return [run.name for run in sorted(runs, key=lambda run: run.spec.data not in DRAWN)]
 
 
 def open_model(run: Run) -> Model:
-    """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or of an early version."""
+    """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or from an old version."""
     from core.training.train import below, new_model
 
     report, saved = run.report(), run.checkpoints()

@@ -1,1 +1,1 @@
-"""Networks as lists of layers: what a layer is, the named lists, and the PyTorch modules that come of them."""
+"""Networks as lists of layers: the layer types, named architectures, and the PyTorch modules built from them."""

@@ -1,4 +1,4 @@
-"""The activation functions: what each one is as a formula, its derivative, and the torch module that computes it."""
+"""The activation functions: formula, derivative, and the torch module that computes each."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Values = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Function:
-    """One function of a number; where it has a corner, at 0, its derivative is the one that torch takes."""
+    """An activation function and its derivative; where that does not exist, at 0, it has torch's value."""
 
-    module: str  # its name in torch.nn
+    module: str  # name in torch.nn
     value: Values  # float64 in, float64 of the same shape out
     derivative: Values
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-x), between 0 and 1; by the tanh it overflows nowhere."""
+    """1 / (1 + e^-x), computed by tanh, which does not overflow."""
     return 0.5 * (1 + np.tanh(x / 2))
 
 
 def _normal(x: np.ndarray) -> np.ndarray:
-    """The share of the standard normal distribution that lies below x."""
+    """The cumulative distribution function of the standard normal distribution."""
     return 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 

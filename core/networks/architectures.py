@@ -1,6 +1,6 @@
-"""Named lists of layers: the networks of the published experiments, and a place for more.
+"""Named architectures as lists of layers, among them the networks of the published experiments.
 
-To add one: a tuple of layers, and a line in `ARCHITECTURES`.
+To add an architecture, write a tuple of layers and add a line to `ARCHITECTURES`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.networks.layers import (
 
 
 def mlp(*widths: int, activation: Activation = "relu", dropout: float = 0) -> Layers:
-    """Dense layers of the given widths; dropout, if any, after each."""
+    """An MLP with hidden dense layers of the given widths, each followed by dropout if that is not 0."""
     hidden = []
     for width in widths:
         hidden.append(Dense(units=width, activation=activation))
@@ -32,7 +32,7 @@ def mlp(*widths: int, activation: Activation = "relu", dropout: float = 0) -> La
 
 
 def lenet(convolutions: Activation = "relu", dense: Activation = "relu") -> Layers:
-    """LeNet-5 as the reports built it, with average pooling. Source: LeCun, Bottou, Bengio, Haffner 1998."""
+    """LeNet-5 as built in the reports, with average pooling. Source: LeCun, Bottou, Bengio, Haffner 1998."""
     return (
         Conv(filters=6, kernel=5, padding=2, activation=convolutions),
         AvgPool(size=2),
@@ -46,7 +46,7 @@ def lenet(convolutions: Activation = "relu", dense: Activation = "relu") -> Laye
 
 
 def cnn(*convolutions: tuple[int, int], widths: tuple[int, ...], activation: Activation = "relu") -> Layers:
-    """Convolutions (filters, kernel) without padding, each with a max-pool 2, then dense layers."""
+    """Convolutions (filters, kernel) without padding, each followed by a 2 x 2 max-pool, then dense layers."""
     stages = [
         layer
         for filters, kernel in convolutions
@@ -56,7 +56,7 @@ def cnn(*convolutions: tuple[int, int], widths: tuple[int, ...], activation: Act
 
 
 def one_convolution(filters: int, kernel: int) -> Layers:
-    """The search grid of report 002: one convolution, one max-pool, one dense layer."""
+    """A network of report 002's grid search: one convolution, one max-pool, one dense layer."""
     return (
         Conv(filters=filters, kernel=kernel, padding="same", activation="relu"),
         MaxPool(size=2),
@@ -79,13 +79,13 @@ def dense_net() -> Layers:
 
 
 def cnn_strided() -> Layers:
-    """A CNN for a CPU in a hurry: its first convolution looks at every other place and needs no pooling."""
+    """A CNN that is fast on a CPU: the first convolution has stride 2 in place of a pooling layer."""
     first = Conv(filters=16, kernel=5, stride=2, activation="relu")
     return (first, Conv(filters=32, kernel=3, activation="relu"), MaxPool(size=2), *mlp(128))
 
 
 def cnn_four() -> Layers:
-    """Four convolutions in pairs, each pair with a max-pool, as VGG has them. Source: Simonyan, Zisserman 2015."""
+    """Two pairs of convolutions, each followed by a max-pool, as in VGG. Source: Simonyan, Zisserman 2015."""
     return (
         Conv(filters=16, kernel=3, padding=1, activation="relu"),
         Conv(filters=32, kernel=3, activation="relu"),
@@ -114,4 +114,4 @@ ARCHITECTURES: dict[str, Layers] = {
     "encoder-mlp": cnn((32, 3), (64, 3), widths=(64, 32)),
     "dense-net": dense_net(),
 }
-"""What each name stands for. `custom` is not here: it is the name of layers that somebody wrote."""
+"""The layers of each architecture, by name. `custom` is not among them: it stands for layers that a user wrote."""

@@ -1,7 +1,7 @@
-"""A network is a tuple of layers: shapes, parameters, operations, receptive field and the module come from the list.
+"""Networks as tuples of layers, from which shapes, parameters, operations, receptive fields and modules are computed.
 
-A layer is written as it is called, `conv(6, 5, padding=2, activation=sigmoid)`; `parse` and `text` go from words to
-layers and back. This is the form of the link, the command line and the editor; JSON is the form of the stored spec.
+A layer's text form is a call, `conv(6, 5, padding=2, activation=sigmoid)`; `parse` reads it and `text` writes it. It is
+used in links, on the command line and in the editor; stored specs use JSON.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ Window = Annotated[int, Field(ge=1, le=64)]
 
 
 class Layer(BaseModel):
-    """One layer; its fields, in order, are what stands between the brackets of its text form.
+    """One layer; its fields, in order, are the arguments in its text form.
 
-    A field's example is the value that a new layer begins with in the editor; without one it is the default.
+    A field's first example is its initial value for a new layer in the editor; without an example, its default is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Any  # each layer's own word
-    window: ClassVar[Literal["point", "window", "everything"]] = "point"  # what one output sees of the layer's input
-    mixes_images: ClassVar[bool] = False  # whether an image's output depends on the others in its batch
+    kind: Any  # the layer's name in the text form
+    window: ClassVar[Literal["point", "window", "everything"]] = "point"  # the part of the input that one output uses
+    mixes_images: ClassVar[bool] = False  # whether, in training, an image's output depends on the others of its batch
 
     def shape_after(self, shape: Shape) -> Shape:
         """The output's shape for an input of `shape`. Raises: Misfit."""
         return shape
 
     def parameters(self, shape: Shape) -> int:
-        """How many numbers training changes."""
+        """The number of trainable parameters for an input of `shape`."""
         del shape
         return 0
 
     def statistics(self, shape: Shape) -> int:
-        """How many numbers are kept beside the parameters: running means and variances."""
+        """The number of stored values that are not parameters: running means and variances."""
         del shape
         return 0
 
     def macs(self, shape: Shape) -> int:
-        """Multiply-accumulate operations for one image, of convolutions and dense layers as papers count them."""
+        """Multiply-accumulate operations for one image, counting only convolutions and dense layers, as papers do."""
         del shape
         return 0
 
@@ -60,12 +60,12 @@ class Layer(BaseModel):
         raise NotImplementedError
 
     def resolved(self, classes: int) -> Layer:
-        """The same layer with `classes` in the place of the word."""
+        """The same layer with the word `classes` replaced by K = `classes`."""
         del classes
         return self
 
     def __str__(self) -> str:
-        """The layer as it is called: required fields by place, the others by name where they are not the default."""
+        """The text form: required fields by position, the others by name if they differ from the default."""
         fields = [name for name in type(self).model_fields if name != "kind"]
         words = []
         for name in fields:
@@ -78,7 +78,7 @@ class Layer(BaseModel):
 
 
 class Misfit(Exception):
-    """A layer cannot take its input; `reason` is a text key that says why."""
+    """A layer does not accept its input's shape; `reason` is the text key of the explanation."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
@@ -121,25 +121,25 @@ class Conv(Layer):
         conv = nn.Conv2d(shape[0], self.filters, self.kernel, self.stride, padding)
         module = _with_activation("conv", conv, self.activation)
         if self.padding == "same" and self.kernel % 2 == 0:
-            # The odd pixel goes right and below, as torch's and Keras's "same" have it; torch's own warns of a copy.
+            # The extra pixel goes right and below, as in torch's and Keras's "same"; torch's own warns about a copy.
             return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), module)
         return module
 
 
 class Pool(Layer):
-    """What the two poolings share: a square window that moves by its own size."""
+    """Base class of the pooling layers: a square window with a stride of its own size."""
 
     size: Window = Field(examples=[2])
     window: ClassVar = "window"
 
     @property
     def kernel(self) -> int:
-        """The window's side."""
+        """The side of the window, px."""
         return self.size
 
     @property
     def stride(self) -> int:
-        """How far the window moves."""
+        """The step of the window, px."""
         return self.size
 
     def shape_after(self, shape: Shape) -> Shape:
@@ -187,7 +187,7 @@ class GlobalAvgPool(Layer):
 
 
 class Flatten(Layer):
-    """Feature maps laid end to end: (C, H, W) becomes (C x H x W,)."""
+    """Flattens feature maps: (C, H, W) becomes (C x H x W,)."""
 
     kind: Literal["flatten"] = "flatten"
 
@@ -202,7 +202,7 @@ class Flatten(Layer):
 
 
 class Dense(Layer):
-    """Every output is a weighted sum of every input; `units=classes` gives one logit for each class."""
+    """A fully connected layer; `units=classes` means one logit per class."""
 
     kind: Literal["dense"] = "dense"
     units: Count | Literal["classes"] = Field(examples=[64])
@@ -232,7 +232,7 @@ class Dense(Layer):
 
 
 class Dropout(Layer):
-    """While training, each value is set to zero with probability `rate`."""
+    """In training, sets each value to zero with probability `rate`."""
 
     kind: Literal["dropout"] = "dropout"
     rate: Annotated[float, Field(ge=0, lt=1)] = Field(examples=[0.25])
@@ -244,7 +244,7 @@ class Dropout(Layer):
 
 
 class BatchNorm(Layer):
-    """Each channel (or value) is shifted and scaled by its mean and variance in the batch.
+    """Normalises each channel (or value) by its mean and variance in the batch.
 
     Source: Ioffe, Szegedy 2015.
     """
@@ -265,7 +265,7 @@ class BatchNorm(Layer):
 
 
 class ActivationLayer(Layer):
-    """An activation function on its own, as after a batch norm."""
+    """An activation function as a layer of its own, for example after a batch norm."""
 
     kind: Literal["activation"] = "activation"
     function: Activation = Field(examples=["relu"])
@@ -275,7 +275,7 @@ class ActivationLayer(Layer):
 
 
 class DenseBlock(Layer):
-    """`layers` times [BN-ReLU-conv 1x1 (`bottleneck`)-BN-ReLU-conv 3x3 (`growth`)], each joined to its input.
+    """`layers` times [BN-ReLU-conv 1x1 (`bottleneck`)-BN-ReLU-conv 3x3 (`growth`)], each concatenated to its input.
 
     Source: Huang, Liu, van der Maaten, Weinberger 2017 (DenseNet-B).
     """
@@ -290,7 +290,7 @@ class DenseBlock(Layer):
 
     @property
     def kernel(self) -> int:
-        """The side of what the block's last layer sees: every 3 x 3 convolution adds a pixel at each edge."""
+        """The side of the block's receptive field, px: every 3 x 3 convolution adds a pixel at each edge."""
         return 2 * self.layers + 1
 
     def _inputs(self, shape: Shape) -> list[int]:
@@ -325,33 +325,33 @@ Layers = tuple[AnyLayer, ...]
 KINDS: dict[str, type[Layer]] = {t.model_fields["kind"].default: t for t in get_args(get_args(AnyLayer)[0])}
 _LAYER: TypeAdapter[Layer] = TypeAdapter(AnyLayer)
 MOST_LAYERS = 100
-MOST_PARAMETERS = 100_000_000  # 400 MB of float32: more than a laptop trains, and a check against typing errors
+MOST_PARAMETERS = 100_000_000  # 400 MB of float32: more than a laptop can train; also catches typing errors
 MOST_VALUES = 50_000_000  # in one layer's output for one image
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a network's table: what layer `number` makes of one image."""
+    """One row of a network's layer table, for one image."""
 
-    number: int  # from 1, as people count
+    number: int  # of the layer, from 1
     layer: Layer
     shape_before: Shape
     shape: Shape
     parameters: int
     statistics: int
     macs: int
-    receptive_field: int  # the side, in input pixels, of the square that one output sees; at most the image's side
+    receptive_field: int  # side in input pixels of the square on which one output depends; at most the image's side
 
 
 def table(layers: Iterable[Layer], shape: Shape, classes: int) -> list[Row]:
-    """The network's lines for images of `shape` (C, H, W) and K = `classes`. Raises: Refusal, as `rows` does."""
+    """The layer table of a network for images of `shape` (C, H, W) and K = `classes`. Raises: Refusal, see `rows`."""
     return list(rows(layers, shape, classes))
 
 
 def rows(layers: Iterable[Layer], shape: Shape, classes: int) -> Iterator[Row]:
-    """The lines of `table` one by one, as far as the layers fit.
+    """Yields the rows of `table` one by one, up to the first layer that does not fit.
 
-    Raises: Refusal, with the layer named, where one cannot fit or the last one does not give K logits.
+    Raises: Refusal, with the layer that does not fit or is too large, or if the last layer does not return K logits.
     """
     side, field, jump, total = max(shape[1:]), 1, 1, 0
     for number, layer in enumerate(layers, start=1):
@@ -378,11 +378,11 @@ def rows(layers: Iterable[Layer], shape: Shape, classes: int) -> Iterator[Row]:
 
 
 def code_size(rows: Sequence[Row]) -> int | None:
-    """How many numbers an encoder makes of one image; None for a network without an encoder.
+    """The number of values in an encoder's output for one image; None for a network without an encoder.
 
-    An encoder is taken to be what learns before the feature maps become a vector, if an MLP of its own reads that
-    vector: two hidden dense layers or more, as in report 004 (784 -> 1,600, then 64-32-10). The usual network of
-    convolutions with one hidden layer, or none, widens the image more often than not and is not said to compress it.
+    The layers before the feature maps become a vector count as an encoder if they have parameters and if the vector
+    goes into an MLP with at least two hidden dense layers, as in report 004 (784 -> 1,600, then 64-32-10). The usual
+    CNN with one hidden dense layer or none mostly enlarges the image and is not meant to compress it.
     """
     for at, row in enumerate(rows):
         if len(row.shape_before) == 3 and len(row.shape) == 1:
@@ -403,7 +403,7 @@ def build(layers: Iterable[Layer], shape: Shape, classes: int) -> nn.Sequential:
 
 
 def parse(words: str) -> Layers:
-    """Layers from their text form, parted by commas, semicolons or line ends. Raises: Refusal, with the word named."""
+    """Parse layers in text form, separated by commas, semicolons or line breaks. Raises: Refusal, naming the fault."""
     calls = _calls(words)
     if not 1 <= len(calls) <= MOST_LAYERS:
         raise Refusal("error.layer_count", count=len(calls), most=MOST_LAYERS)
@@ -419,17 +419,17 @@ def parse(words: str) -> Layers:
 
 
 def text(layers: Iterable[Layer]) -> str:
-    """The layers' text form; `parse` gives the same layers back."""
+    """The text form of the layers; `parse` is the inverse."""
     return ", ".join(map(str, layers))
 
 
 def shape_text(shape: Shape) -> str:
-    """`16 x 5 x 5`, as people write it."""
+    """A shape for display, such as `16 x 5 x 5`."""
     return " x ".join(map(str, shape))
 
 
 def new_layer(kind: str) -> Any:
-    """A layer of this kind as the editor begins with it."""
+    """A layer of this kind with the initial values of the editor."""
     fields = KINDS[kind].model_fields.items()
     return KINDS[kind].model_validate({name: field.examples[0] for name, field in fields if field.examples})
 
@@ -452,7 +452,7 @@ def _layer(kind: str, arguments: str, word: str) -> Any:
 
 
 def _calls(words: str) -> list[str]:
-    """The text cut at the commas, semicolons and line ends that stand outside brackets."""
+    """The text split at the commas, semicolons and line breaks outside parentheses."""
     return [word.strip() for word in re.findall(r"(?:[^,;\n()]|\([^()]*\)|[()])+", words) if word.strip()]
 
 

@@ -1,4 +1,4 @@
-"""The PyTorch modules that a network needs and torch has not."""
+"""PyTorch modules that torch lacks, or that replace torch's own for speed or reproducibility."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.nn import functional
 
 
 class Scale(nn.Module):
-    """Images uint8 (N, C, H, W) to float32: `image * scale + shift`, by channel.
+    """Normalises images uint8 (N, C, H, W) to float32: `image * scale + shift`, per channel.
 
-    It is the first module of every model, and its two buffers are saved with the weights: whoever has a model cannot
-    prepare its pixels in another way than the training did.
+    It is the first module of every model, and its two buffers are saved with the weights, so that a loaded model always
+    normalises pixels exactly as in training.
     """
 
     scale: Tensor
@@ -27,15 +27,15 @@ class Scale(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images uint8 (N, C, H, W) in, float32 of the same shape out."""
-        # Three passes in place take a third of the time of one `addcmul`, which here goes value by value.
+        # Three passes, two of them in place, take a third of the time of one `addcmul`, which is not vectorised here.
         return images.to(self.scale.dtype).mul_(self.scale).add_(self.shift)
 
 
 class Flatten(nn.Flatten):
-    """Feature maps (N, C, H, W) laid end to end: (N, C x H x W).
+    """Flattens feature maps (N, C, H, W) to (N, C x H x W), and returns its gradient in channels-last layout.
 
-    Going backward it gives its gradient in channels-last: the pooling before it would otherwise turn the whole feature
-    map into the other memory layout and back, a fifth of a step of the widest network here.
+    Otherwise, in the backward pass, the pooling before it would convert the whole feature map to the other memory
+    layout and back, which takes a fifth of a step of the widest network here.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -50,10 +50,10 @@ def _in_channels_last(gradient: Tensor) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """While training, each value is zero with probability `rate`, and the others are divided by 1 - `rate`.
+    """In training, sets each value to zero with probability `rate` and divides the others by 1 - `rate`.
 
-    torch's own draws from one generator of the whole process: threads at the parts of a batch would draw from it in an
-    order of chance. This one draws from `chance.generator`, each thread's own, where there is one.
+    torch's own Dropout uses one generator for the whole process, from which threads that compute the parts of a batch
+    would draw in a nondeterministic order. This one uses the thread's own `chance.generator`, if it is set.
     """
 
     def __init__(self, rate: float):
@@ -70,11 +70,11 @@ class Dropout(nn.Module):
 
 
 chance = threading.local()
-"""`chance.generator`: what the modules of this thread draw from while they train; unset, torch's own generator."""
+"""`chance.generator`: the random generator of this thread's modules in training; if unset, torch's own is used."""
 
 
 class Joined(nn.Sequential):
-    """A sequence of modules whose output is joined to its input along the channels: C becomes C + growth."""
+    """A sequence of modules whose output is concatenated to its input along the channels: C becomes C + growth."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Feature maps (N, C, H, W) in, (N, C + growth, H, W) out."""
@@ -82,7 +82,7 @@ class Joined(nn.Sequential):
 
 
 def dense_block(channels: Sequence[int], growth: int, bottleneck: int) -> nn.Sequential:
-    """DenseNet's block with bottlenecks; `channels` are the inputs of its layers. Source: Huang et al. 2017."""
+    """DenseNet's block with bottlenecks; `channels` are its layers' input channels. Source: Huang et al. 2017."""
     return nn.Sequential(
         *(
             Joined(

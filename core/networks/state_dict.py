@@ -1,7 +1,7 @@
-"""The parameters that somebody has stored beside those of a network: which it uses, and which are never used.
+"""Compares the parameters of a stored state dict with those of a network, to find the ones that it never uses.
 
-A state dict comes as text, a line for each tensor with its name and its shape: a stranger's `.pt` is a pickle, which
-nobody opens here, and what its numbers are says nothing about whether they are used.
+The state dict is given as text, one line per tensor with its name and shape: a `.pt` file from elsewhere is a pickle,
+which is unsafe to open, and the values do not matter for whether a parameter is used.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # a batch n
 
 @dataclass(frozen=True)
 class Parameter:
-    """A tensor that training changes."""
+    """The name and shape of a trainable tensor."""
 
-    name: str  # in the state dict: `conv1.weight`
+    name: str  # in the state dict, such as `conv1.weight`
     shape: Shape
 
     @property
     def module(self) -> str:
-        """The name of what holds it: `conv1`."""
+        """The name of the module that has the parameter, such as `conv1`."""
         return self.name.rpartition(".")[0]
 
     @property
     def count(self) -> int:
-        """How many numbers it holds."""
+        """The number of values."""
         return math.prod(self.shape)
 
 
 def read_state_dict(text: str) -> list[Parameter]:
-    """The parameters from lines as `conv1.weight 6 1 5 5` or `conv1.weight torch.Size([6, 1, 5, 5])`.
+    """Parse parameters from lines such as `conv1.weight 6 1 5 5` or `conv1.weight torch.Size([6, 1, 5, 5])`.
 
-    What a batch norm keeps beside its parameters is left out. Raises: Refusal, with the line that is none.
+    Batch-norm statistics are left out. Raises: Refusal, with a line that is not a parameter.
     """
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -53,19 +53,18 @@ def read_state_dict(text: str) -> list[Parameter]:
 
 
 def parameters_of(layers: Layers, shape: Shape, classes: int) -> list[Parameter]:
-    """The parameters of our own network for images of `shape` (C, H, W). Raises: Refusal, where a layer cannot fit."""
+    """The parameters of a network for images of `shape` (C, H, W). Raises: Refusal, if a layer does not fit."""
     import torch
 
-    with torch.device("meta"):  # shapes alone: no memory is taken, nothing is drawn
+    with torch.device("meta"):  # only shapes: no memory is allocated, no weights are drawn
         network = build(layers, shape, classes)
     return [Parameter(name, tuple(one.shape)) for name, one in network.named_parameters()]
 
 
 def used(stored: Iterable[Parameter], own: Iterable[Parameter]) -> dict[Parameter, Parameter]:
-    """For each of the `stored` parameters that the network uses, which of its `own` it is.
+    """Map each of the `stored` parameters that the network uses to the corresponding one of its `own`.
 
-    Modules are matched whole, weights with their biases, by their shapes and in their order: names differ from one
-    author to the next.
+    Whole modules (weights with their biases) are matched by shape and order, since names differ between authors.
     """
     free = defaultdict(list)
     for module in _modules(own):

@@ -1,4 +1,4 @@
-"""Recipes: trainings with a name and a reason, our own and the published ones, to be repeated with one click."""
+"""Recipes: named, documented specs, our own and those of published experiments, to be run with one click."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def recipe(name: str) -> Recipe:
 
 
 def repeated_by(spec: RunSpec) -> tuple[str, Variant] | None:
-    """The published recipe and variant that a spec repeats, whatever its seed and the run that it takes layers from."""
+    """The published recipe and variant with this spec, ignoring `seed` and `weights_from`; None if there is none."""
     return _variants().get(spec.model_copy(update={"seed": 0, "weights_from": ""}))
 
 

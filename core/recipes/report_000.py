@@ -1,4 +1,4 @@
-"""Report 000: MLPs on MNIST in PyTorch. It names neither SGD's learning rate nor the number of epochs."""
+"""Report 000: MLPs on MNIST in PyTorch. It states neither SGD's learning rate nor the number of epochs."""
 
 from __future__ import annotations
 

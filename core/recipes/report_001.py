@@ -1,4 +1,4 @@
-"""Report 001: LeNet-5 on MNIST and CIFAR-10 in PyTorch, each epoch tested, the best one kept."""
+"""Report 001: LeNet-5 on MNIST and CIFAR-10 in PyTorch; each epoch is evaluated on test and the best is kept."""
 
 from __future__ import annotations
 

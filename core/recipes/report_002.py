@@ -1,4 +1,4 @@
-"""Report 002: BloodMNIST in Keras, the last 30 % of the train split choosing the best epoch."""
+"""Report 002: BloodMNIST in Keras; the last 30 % of the train split are val and choose the best epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINED: dict[str, Any] = {
     "learning_rate": 0.01,
     "batch_size": 32,
 }
-HONEST: dict[str, Any] = {"split": "official", "val_fraction": 0.1}  # the fraction is the default: it is not used
+HONEST: dict[str, Any] = {"split": "official", "val_fraction": 0.1}  # unused with `official`, so back to its default
 COUNT = ("", "erratum.002_count")
 SWAPPED = ("balanced_accuracy", "erratum.002_swapped_columns")
 

@@ -1,6 +1,7 @@
 """Report 004: CNNs on Fashion-MNIST in Keras.
 
-It says nothing of a val split: all train images train, as in the others, and the last epoch is kept.
+It mentions no val split, so all train images are used for training, as in reports 000, 001 and 003, and the last epoch
+is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What repeating the recipes came to: the results kept beside them, those of runs, and the verdicts on both."""
+"""Results of repeating the recipes, from the file `results.json` and from runs, and the verdicts on them."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 class Result(BaseModel):
-    """What one run of a recipe's variant came to; accuracies are shares, 0 to 1."""
+    """The result of one run of a recipe's variant; accuracies are from 0 to 1."""
 
     model_config = ConfigDict(frozen=True)
 
     recipe: str
     variant: Variant
-    data: str  # the recipe's own, unless it was asked to run on others
+    data: str  # the recipe's own data set, unless another was requested
     seed: int
-    n: int  # test images
+    n: int  # number of test images
     test_use: TestUse
-    accuracy: float  # of the kept epoch on test, as all but the next two
-    val_accuracy: tuple[float, ...]  # after each epoch, on the split that validates
+    accuracy: float  # this, `loss`, `balanced_accuracy` and `recall` are those of the best epoch on test
+    val_accuracy: tuple[float, ...]  # on val after each epoch
     best_epoch: int
     loss: float  # nats
     balanced_accuracy: float
-    recall: tuple[float | None, ...]  # of each class; None for one without test images
-    parameters: int
-    frozen_parameters: int = 0  # of them, those that did not train
-    seconds: float  # of training
+    recall: tuple[float | None, ...]  # by class; None for a class without test images
+    parameters: int  # number of parameters, frozen ones included
+    frozen_parameters: int = 0
+    seconds: float  # training time
     machine: str
     versions: dict[str, str]
     date: str  # YYYY-MM-DD, UTC
 
     @property
     def trainable_parameters(self) -> int:
-        """The others."""
+        """The number of parameters that are not frozen."""
         return self.parameters - self.frozen_parameters
 
     def figure(self, name: str) -> float | None:
-        """What was measured of a figure as `Recipe.figures` names it; None where it was not reached."""
+        """The measured value of a figure, named as in `Recipe.figures`; None if not reached or for a missing class."""
         if name == "errors":
             return round(self.n * (1 - self.accuracy))
         if name == "first_accuracy":
@@ -71,7 +71,7 @@ class Result(BaseModel):
 
 @dataclass(frozen=True)
 class Row:
-    """The results of one variant of a recipe on one data set, one a seed."""
+    """The results of one variant of a recipe on one data set, one per seed."""
 
     recipe: str
     variant: Variant
@@ -80,7 +80,7 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """What the results say of the reported accuracy, as far as the two can be compared."""
+        """The verdict on the reported accuracy; `not_comparable` for the short variant and for other data."""
         if not self.results:
             return Verdict("not_measured")
         one, measured = RECIPES[self.recipe], [result.accuracy for result in self.results]
@@ -91,20 +91,20 @@ class Row:
 
     @property
     def is_own(self) -> bool:
-        """Whether the data are the recipe's own."""
+        """Whether the data set is the recipe's own."""
         return self.data == RECIPES[self.recipe].values["data"]
 
     def measured(self, figure: str) -> float | None:
-        """The mean of a figure over the seeds that have it, see `Result.figure`; None where none has."""
+        """The mean of a figure over the seeds that have it, see `Result.figure`; None if none has."""
         values = [value for one in self.results if (value := one.figure(figure)) is not None]
         return statistics.mean(values) if values else None
 
 
 def ready_spec(name: str, variant: str, runs: Iterable[Run], **others: Any) -> RunSpec:
-    """A recipe's variant as it can be run: see `Recipe.spec`, and with a run to take its first layers from, if it does.
+    """The spec of a recipe's variant, ready to run: like `Recipe.spec`, but with `weights_from` filled in if needed.
 
-    That is the newest finished one of the recipe that it names among `runs`, newest first, unless `others` name one.
-    Raises: Refusal, if there is none.
+    That is, unless given in `others`, the newest finished run of the source recipe's same variant among `runs` (newest
+    first). Raises: Refusal, if there is none.
     """
     source = recipe(name).weights_from
     if source and "weights_from" not in others:
@@ -116,26 +116,27 @@ def ready_spec(name: str, variant: str, runs: Iterable[Run], **others: Any) -> R
 
 
 def _is_done(run: Run, repeats: tuple[str, str]) -> bool:
-    """Whether the run is a finished one of this recipe and variant; a damaged run is none."""
+    """Whether the run is a finished run of this recipe and variant; False for a damaged run."""
     with contextlib.suppress(Refusal):
         return repeated_by(run.spec) == repeats and run.is_done()
     return False
 
 
 def epochs_to(target: float, accuracies: Sequence[float]) -> int | None:
-    """The first epoch, from 1, whose accuracy (0 to 1) is at least `target`; None where none is."""
+    """The first epoch, from 1, whose accuracy (0 to 1) is at least `target`; None if there is none."""
     return next((epoch for epoch, accuracy in enumerate(accuracies, start=1) if accuracy >= target), None)
 
 
 def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | None:
-    """What a finished run came to, of the recipe and variant that it `repeats`; None where it is of none, or not done.
+    """The result of a finished run; None if it is not done or belongs to no recipe.
 
+    `repeats` is its recipe and variant; by default they are looked up by the run's spec, see `repeated_by`.
     Raises: Refusal, if the run is damaged.
     """
     repeated = repeats or repeated_by(run.spec)
     report, started = run.report(), run.last(Started)
     accuracies = [event.val_accuracy for event in run.events() if isinstance(event, Epoch)]
-    if not repeated or not report or not started or not accuracies:  # a report without epochs: a damaged log
+    if not repeated or not report or not started or not accuracies:  # a Report without Epochs: a damaged log
         return None
     return Result(
         recipe=repeated[0],
@@ -165,7 +166,7 @@ def _recall(report: Report) -> tuple[float | None, ...]:
 
 
 def stored(path: Path = RESULTS) -> list[Result]:
-    """The results that are kept beside the recipes, or in a file, in their order. Raises: Refusal."""
+    """The results stored in a file, by default `results.json`, in file order. Raises: Refusal, if it is damaged."""
     try:
         return TypeAdapter(list[Result]).validate_json(path.read_bytes()) if path.exists() else []
     except ValidationError as error:
@@ -173,7 +174,7 @@ def stored(path: Path = RESULTS) -> list[Result]:
 
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
-    """Put results among the stored ones, each in the place of an older one of its seed; one line each."""
+    """Add results to the file, one line each, replacing older results of the same row and seed. Raises: Refusal."""
     with FileLock(path.with_name(f".{path.name}.lock")):
         kept = [one for row in rows([*stored(path), *results]) for one in row.results]
         lines = ",\n".join(
@@ -184,15 +185,15 @@ def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
 
 
 def rows(results: Iterable[Result]) -> list[Row]:
-    """Results put together by recipe, variant and data, in the recipes' order; of two of one seed the later.
+    """Results grouped by recipe, variant and data set, in the recipes' order; of two with the same seed, the later.
 
-    Each variant of a published recipe has a row on its own data, measured or not, before those on other data.
+    Each variant of a published recipe has a row for its own data, with or without results, before rows for other data.
     """
     found: dict[tuple[str, Variant, str], dict[int, Result]] = {
         (name, variant, RECIPES[name].values["data"]): {} for name in PUBLISHED for variant in VARIANTS
     }
     for one in results:
-        if one.recipe in PUBLISHED:  # none of an older version
+        if one.recipe in PUBLISHED:  # else of a recipe that no longer exists
             found.setdefault((one.recipe, one.variant, one.data), {})[one.seed] = one
     table = [Row(*key, tuple(seeds[seed] for seed in sorted(seeds))) for key, seeds in found.items()]
     return sorted(

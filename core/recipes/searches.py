@@ -1,4 +1,4 @@
-"""The searches of report 002, and which recipe or search a run belongs to."""
+"""The hyperparameter searches of report 002, and the lookup of the recipe or search to which a spec belongs."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ SEARCHES: dict[str, Search] = {
 
 
 def belongs_to(spec: RunSpec) -> tuple[str, Variant] | None:
-    """The recipe, one of a single training or a search, and the variant that a spec is of, whatever its seed."""
+    """The recipe or search, and the variant, to which a spec belongs, ignoring its seed; None if it belongs to none."""
     return repeated_by(spec) or _trainings().get(spec.model_copy(update={"seed": 0}))
 
 
 @functools.cache
 def _trainings() -> dict[RunSpec, tuple[str, Variant]]:
-    """All that the searches may come to, whatever their stages choose."""
+    """The specs of all trainings that the searches can reach, whatever their stages choose, with seed 0."""
     return {
         search.spec({**search.start, **dict(choices)}, variant, seed=0): (name, variant)
         for name, search in SEARCHES.items()

@@ -1,1 +1,1 @@
-"""Training: the loop, what makes its steps quick, layers taken over, how long it takes, and what is wrong with it."""
+"""Training: the loop, its performance optimisations, transfer of layers, time estimates and diagnosis."""

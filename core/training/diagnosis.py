@@ -1,4 +1,4 @@
-"""What is wrong with a training, in words, from what it has said so far; a healthy one is not accused."""
+"""Diagnosis of common training problems from a run's events; thresholds are set to avoid false alarms."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from core.events import Epoch, Event, Inside, Started
 from core.spec import RunSpec
 
-CHANCE = 0.1  # of the way from chance to all right: who is not further has learned next to nothing
-STUCK = 0.9  # of a layer's units or values
-RISING = 5  # last epochs in each of which the validation loss ...
-WORSE = 1.1  # ... is at least so many times its best; with fewer a training that merely jumps is accused
+CHANCE = 0.1  # fraction of the way from chance accuracy to 1: below it, a network has learned almost nothing
+STUCK = 0.9  # fraction of a layer's units or values that have to be dead or saturated
+RISING = 5  # overfitting: in each of this many last epochs the val loss ...
+WORSE = 1.1  # ... is at least this multiple of its minimum; lower thresholds would flag merely noisy trainings
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence about a training: a text key and its slots."""
+    """A sentence about a training: a text key and the values of its slots."""
 
     key: str
     slots: dict[str, Any]
 
 
 def diagnose(spec: RunSpec, events: Sequence[Event]) -> list[Finding]:
-    """What the epochs so far give reason to say; nothing before the first one is over.
+    """The problems found in the epochs so far; empty before the end of the first epoch.
 
-    That a run has diverged is its Failure's word.
+    Divergence is not among them: a diverged run ends with a Failure event.
     """
     epochs = [event for event in events if isinstance(event, Epoch)]
     started = next((event for event in events if isinstance(event, Started)), None)
@@ -55,7 +55,7 @@ def _overfitting(epochs: Sequence[Epoch]) -> Finding | None:
 
 
 def _stuck(inside: Inside) -> list[Finding]:
-    """A finding for each kind of activation of which a layer is stuck nearly as a whole."""
+    """A finding for each kind (dead ReLU, saturated sigmoid or tanh) with a layer stuck by more than `STUCK`."""
     findings = []
     for kind, functions in (("dead", ("relu",)), ("saturated", ("sigmoid", "tanh"))):
         stuck = [one for one in inside.activities if one.function in functions and one.stuck > STUCK]

@@ -1,6 +1,7 @@
-"""How a step is computed: the pieces that make it quick, each with its measured reason. What it computes is `train`'s.
+"""Performance optimisations of a training step, each with its measured gain; `train` defines what a step computes.
 
-The figures are of `benchmarks/training.py` and `benchmarks/threads.py` on two cores; `benchmarks/RESULTS.md` has them.
+The figures were measured with `benchmarks/training.py` and `benchmarks/threads.py` on two cores and are in
+`benchmarks/RESULTS.md`.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ Result = TypeVar("Result")
 Precision = Literal["float32", "bfloat16"]
 
 LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
-"""Multiply-accumulates of the smallest part of a batch; in a smaller one, calling the operations takes as long."""
-WIDE = 32  # inputs and outputs of a matrix product from which on bfloat16 is quicker ...
-WIDE_WORK = 20_000_000  # ... if a step has as many multiply-accumulates in them; below, casting takes what it saves
-MOST_IMAGES = 200  # at once without gradients on a CPU: maps stay near the core; 1,000 take up to twice as long
+"""Least multiply-accumulates in a part of a batch; in a smaller part, the overhead of the calls takes as long."""
+WIDE = 32  # least inputs and outputs of a matrix product with which bfloat16 is faster ...
+WIDE_WORK = 20_000_000  # ... in steps with at least this many multiply-accumulates in such products, despite casting
+MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
-MOST_VALUES = 5_000_000  # in one feature map of all of them: 20 MB, and a part is over before anybody waits for it
+MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
 
 
 class Team:
-    """Threads that work at the parts of one batch at the same time, each with operations of one thread.
+    """Threads that compute the parts of one batch in parallel, each with single-threaded operations.
 
-    torch's own threads meet at the end of every operation, some hundred times a step: as soon as another program uses
-    a core they wait for each other, and an epoch takes three to four times as long. These meet once a step: idle they
-    are as quick, and beside another program an epoch takes less than twice its time. Which thread takes which part is
-    left to chance; what comes out is not.
+    torch's own threads synchronise after every operation, some hundred times per step: as soon as another program uses
+    a core they wait for each other, and an epoch takes three to four times as long. These threads synchronise once per
+    step: on an idle machine they are as fast, and next to another program an epoch takes less than twice as long.
+    Which thread computes which part is not deterministic; the result is.
     """
 
     def __init__(self, threads: int):
@@ -49,9 +50,9 @@ class Team:
         self._pool = ThreadPoolExecutor(threads - 1, initializer=_compute_alone) if threads > 1 else None
 
     def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """`function` of each item, in their order; the caller's thread works along. Raises: what `function` raises."""
+        """`function` of each item, in the items' order; also uses the caller's thread. Raises: as `function` does."""
         results: dict[int, Result] = {}
-        left = iter(range(len(items)))  # handed out under Python's lock
+        left = iter(range(len(items)))  # `next` on a range iterator is atomic under the GIL
 
         def work() -> None:
             for place in left:
@@ -68,11 +69,11 @@ class Team:
 
 
 class Engine:
-    """A model as it is computed here: its operations in quick order, its batches in parts, its precision."""
+    """How a model is computed on a device: reordered operations, batches divided among threads, and precision."""
 
     def __init__(self, spec: RunSpec, model: nn.Sequential, rows: Sequence[Row], device: torch.device, threads: int):
         _keep_freed_memory()
-        # A forked process makes autograd anew at its first use; if that is two threads' at once, torch crashes.
+        # A forked process reinitialises autograd at its first use; torch crashes if two threads do that at once.
         torch.ones(1, requires_grad=True).exp()
         self.model = in_quick_order(model)
         self.frozen = first_layers(model, spec.frozen)
@@ -86,39 +87,40 @@ class Engine:
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
         self.team = Team(threads if divisible else 1)
-        self.images_at_once = part_size(rows, device.type)  # where no gradients are kept
+        self.images_at_once = part_size(rows, device.type)  # in evaluation, without gradients
         torch.set_num_threads(1 if divisible else threads)
 
     def train(self) -> None:
-        """Let the model compute as it does in training; its frozen layers go on as they do in evaluation."""
+        """Set the model to training mode, except for its frozen layers, which stay in evaluation mode."""
         self.model.train()
-        self.frozen.eval()  # no statistics that move, no dropout
+        self.frozen.eval()  # batch-norm statistics stay fixed, no dropout
 
     def logits(self, images: Tensor) -> Tensor:
-        """Logits float32 (N, K) for images uint8 (N, C, H, W), in the run's precision, for training."""
+        """Training logits float32 (N, K) for images uint8 (N, C, H, W), computed in the run's precision."""
         if self.precision == "float32":
             return self.model(images)
-        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):  # each weight is used once
+        # Each weight is used once per step, so caching its cast would gain nothing.
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             return self.model(images).float()
 
     def evaluated(self, images: Tensor) -> Iterator[Tensor]:
-        """Logits (B, K) without gradients for images uint8 (N, C, H, W), B = `images_at_once` at a time."""
+        """Yields logits (B, K) for images uint8 (N, C, H, W), B = `images_at_once` at a time, without gradients."""
         return logits_in_parts(self.model, images, self.images_at_once, self.team)
 
 
 class Captured:
-    """A step on a whole batch as one CUDA graph: one call to the device in the place of some hundred.
+    """A step on a full batch, captured as one CUDA graph: one launch instead of some hundred.
 
-    `step` takes the places (B,) of a batch in the train split, makes one step of `model` and `optimizer`, and returns
-    a tensor that the next call writes over.
+    `step` takes the indices (B,) of a batch's images in the train split, makes one step of `model` and `optimizer`, and
+    returns a tensor, which the next call overwrites.
     """
 
     def __init__(self, step: Callable[[Tensor], Tensor], batch: Tensor, model: nn.Module, optimizer: Optimizer):
-        self._batch, self._step = batch.clone(), step  # the graph reads what the step holds, by its place in memory
+        self._batch, self._step = batch.clone(), step  # the graph reads their tensors by address: keep them alive
         warming = torch.cuda.Stream()
         warming.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(warming), rehearsed(model, optimizer, batch.device):
-            for _ in range(3):  # what is allocated and chosen at first use must not be captured
+            for _ in range(3):  # allocations and algorithm choices at first use must not be captured
                 self._step(self._batch)
         torch.cuda.current_stream().wait_stream(warming)
         self._graph = torch.cuda.CUDAGraph()
@@ -126,7 +128,7 @@ class Captured:
             self._result = self._step(self._batch)
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """The step on these places."""
+        """Make the step on the images with the indices `batch` (B,)."""
         self._batch.copy_(batch)
         self._graph.replay()
         return self._result
@@ -134,9 +136,9 @@ class Captured:
 
 @contextmanager
 def rehearsed(model: nn.Module, optimizer: Optimizer, device: torch.device) -> Iterator[None]:
-    """Leave model, optimizer and chance as they are, whatever steps are made meanwhile.
+    """Restore the states of model, optimizer and random generator after the block, in which steps may be made.
 
-    Each tensor keeps its place in memory. What the optimizer did not have before is 0 then, which is how it begins.
+    Tensors keep their addresses. Optimizer state created within the block is set to 0, its initial value.
     """
     before = {name: value.clone() for name, value in model.state_dict().items()}
     states = {id(p): {key: torch.clone(value) for key, value in optimizer.state[p].items()} for p in optimizer.state}
@@ -150,16 +152,18 @@ def rehearsed(model: nn.Module, optimizer: Optimizer, device: torch.device) -> I
 
 
 def in_quick_order(model: nn.Sequential) -> nn.Sequential:
-    """The same function with the same modules, bit for bit, in an order that moves less memory.
+    """The same modules, bit-identical in their result, in an order that needs less memory traffic.
 
-    A max-pool before its ReLU leaves the ReLU a quarter of the values (both only choose among them); a ReLU writes over
-    its input where nothing else needs that. Together they make a step of the CNN of report 003 a quarter shorter.
+    A ReLU moved behind its max-pool has a quarter of the values to process (they commute exactly, since both only
+    select values); a ReLU works in place where no other operation needs its input. Together they make a step of the
+    CNN of report 003 a quarter shorter.
     """
     order = list(_leaves(model))
     for at in range(1, len(order)):
         if isinstance(order[at], nn.MaxPool2d) and isinstance(order[at - 1], nn.ReLU):
             order[at - 1 : at + 1] = order[at], order[at - 1]
-    unread = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d)  # their outputs, going backward
+    # Modules whose backward pass does not read their output, so that a ReLU may overwrite it.
+    unread = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d)
     for at in range(1, len(order)):
         if isinstance(order[at], nn.ReLU) and isinstance(order[at - 1], unread):
             order[at] = nn.ReLU(inplace=True)
@@ -167,14 +171,14 @@ def in_quick_order(model: nn.Sequential) -> nn.Sequential:
 
 
 def first_layers(model: nn.Sequential, count: int) -> nn.Sequential:
-    """The first `count` layers of a `train.new_model`, the modules themselves under their own names."""
+    """The first `count` layers of a model made by `train.new_model`: the same modules, with their names."""
     network = model.get_submodule("layers")
     assert isinstance(network, nn.Sequential)
     return network[:count]
 
 
 def weights_of(layers: nn.Sequential) -> dict[str, Tensor]:
-    """All that `first_layers` hold, parameters and statistics, by its name in the whole model."""
+    """The parameters and statistics of `first_layers`, by their names in the whole model."""
     return layers.state_dict(prefix="layers.")
 
 
@@ -184,15 +188,15 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def part_size(rows: Sequence[Row], device: str = "cpu") -> int:
-    """How many images go through a network of this table at once: as many as its largest feature map allows."""
+    """The number of images per part in evaluation, limited by the largest feature map in the network's table."""
     most = MOST_IMAGES if device == "cpu" else MOST_IMAGES_ELSEWHERE
     return max(1, min(most, MOST_VALUES // max(math.prod(row.shape) for row in rows)))
 
 
 def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
-    """The logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time: the caller may leave between two.
+    """Yields logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time, so that the caller can stop in between.
 
-    A team computes as many parts at the same time as it has threads.
+    A team computes as many parts in parallel as it has threads.
     """
 
     def logits(some: Tensor) -> Tensor:
@@ -207,19 +211,19 @@ def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | No
 
 
 def useful_threads(layers: Sequence[Layer], threads: int) -> int:
-    """How many threads a new run had better take: a batch that cannot be divided leaves a core free, see `Team`."""
+    """The number of threads for a new run: one core stays free if the batches cannot be divided, see `Team`."""
     return max(1, min(threads, settings.cores() - 1)) if mixes_images(layers) else threads
 
 
 def mixes_images(layers: Sequence[Layer]) -> bool:
-    """Whether a network of these layers makes an image's logits depend on the others of its batch."""
+    """Whether, in training, an image's logits depend on the other images of its batch."""
     return any(layer.mixes_images for layer in layers)
 
 
 def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:
-    """The precision that a spec's `auto` means here: `bfloat16` where the device computes in it.
+    """The spec's precision; `auto` means `bfloat16` where the device supports it and gains from it.
 
-    On a CPU with bfloat16 instructions it makes wide layers up to twice as quick, and narrow ones, as LeNet's, slower.
+    On a CPU with bfloat16 instructions, wide layers get up to twice as fast, but narrow ones, such as LeNet's, slower.
     """
     if spec.precision != "auto":
         return spec.precision
@@ -238,7 +242,7 @@ def _is_wide(row: Row) -> bool:
 
 
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules of a sequence of sequences, in their order."""
+    """The modules of nested `nn.Sequential`s, in order."""
     if type(module) is nn.Sequential:
         for child in module:
             yield from _leaves(child)
@@ -247,14 +251,14 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _keep_freed_memory() -> None:
-    """Let this process keep what it frees: a step frees and takes again all of its feature maps.
+    """Make glibc keep freed memory in this process, since every step frees and allocates all of its feature maps.
 
-    glibc gives large blocks back to the system and gets them anew, page by page, each set to zero: a quarter of a step
-    of the CNN of report 003. Other systems' allocators keep them by themselves.
+    By default glibc returns large blocks to the system and requests them again, page by page, each zeroed: this takes a
+    quarter of a step of the CNN of report 003. Other systems' allocators keep freed memory by default.
     """
     with suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)
-        trim_threshold, mmap_threshold, largest = -1, -3, 2**25  # larger blocks than 32 MiB are always given back
+        trim_threshold, mmap_threshold, largest = -1, -3, 2**25  # blocks above 32 MiB are always returned
         libc.mallopt(trim_threshold, 2**31 - 1)
         libc.mallopt(mmap_threshold, largest)
 

@@ -1,4 +1,4 @@
-"""How long an epoch will take on this machine: a few real steps on made-up images, before anything is trained."""
+"""Estimates the time of an epoch on this machine from a few real training steps on random images."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from core.spec import RunSpec
 from core.training.engine import useful_threads
 from core.training.train import Data, State, sums_of, update
 
-STEPS = 20  # measured at least, between two looks at the clock: to look means to wait for the device ...
-SECONDS = 1.5  # ... and at least so long, since the clock of a processor rises and falls ...
-MOST_SECONDS = 10.0  # ... but not longer, where one step takes a second or more
-WARM_STEPS = 3  # not measured: they take memory and choose algorithms for those that follow
+STEPS = 20  # between two readings of the clock, since each of them waits for the device; a measurement takes ...
+SECONDS = 1.5  # ... at least this long, since a processor's frequency varies ...
+MOST_SECONDS = 10.0  # ... and at most about this long, however slow a step is
+WARM_STEPS = 3  # not measured: they allocate memory and choose algorithms
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What was measured, and what follows from it for the whole training."""
+    """The measured pace, extrapolated to an epoch and to the whole training."""
 
-    epoch_seconds: float  # training steps and val pass; what else runs meanwhile makes it longer
-    seconds: float  # of all epochs, or the spec's time limit if that comes first
-    steps: int  # measured
+    epoch_seconds: float  # of training steps and validation; other programs make it longer
+    seconds: float  # of all epochs, or the spec's time limit if that is shorter
+    steps: int  # number of steps measured
     device: str
     threads: int
 
 
 def estimate(spec: RunSpec, source: Dataset) -> Estimate:
-    """Measure `train`'s own step and val pass for a spec; its data need not be here. Raises: Refusal."""
+    """Measure the training step and the validation of a spec, whose data need not be downloaded. Raises: Refusal."""
     classes, device = source.class_count, torch.device(settings.device())
     threads = useful_threads(spec.layers, settings.threads())
     n_train, n_val = counts_of(spec, source.counts)
@@ -46,7 +46,7 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
     places = torch.randperm(len(batch.labels)).to(device)
 
     def step() -> Tensor:
-        return update(spec, data, state, places, rate=0.0)  # random labels must not make it diverge
+        return update(spec, data, state, places, rate=0.0)  # rate 0, so that random labels cannot make it diverge
 
     def look_at_val() -> Tensor:
         sums = torch.zeros_like(state.sums)
@@ -65,21 +65,24 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
 
 
 def _pace(do: Callable[[], Tensor], least: int, least_seconds: float) -> tuple[float, int]:
-    """The mean seconds of doing it, and how often it was done: a multiple of `least`, fewer if it takes too long."""
+    """The mean seconds of a call of `do` and the number of calls: a multiple of `least`, fewer if that takes too long.
+
+    Calls last at least `least_seconds` in total, unless `MOST_SECONDS` is reached.
+    """
     done, began = 0, time.perf_counter()
     while True:
         result = do()
         done += 1
         late = time.perf_counter() - began > MOST_SECONDS
         if done % least == 0 or late:
-            result[0].item()  # the device may still be at it
+            result[0].item()  # waits until the device has finished
             seconds = time.perf_counter() - began
             if late or seconds > least_seconds:
                 return seconds / done, done
 
 
 def _made_up(n: int, shape: tuple[int, int, int], classes: int) -> Split:
-    """`n` images of noise of `shape` (C, H, W), with labels by chance."""
+    """A split of `n` noise images of `shape` (C, H, W) with random labels."""
     chance = np.random.default_rng(0)
     images = chance.integers(0, 256, (n, *shape), dtype=np.uint8)
     return Split(images=images, labels=chance.integers(0, classes, n))

@@ -1,4 +1,4 @@
-"""The only training loop: a generator of events over a state that can be saved between any two of them."""
+"""The training loop, a generator of events; its state can be saved whenever it yields."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.training.engine import Captured, Engine, first_layers, trainable
 
-STEPS_PER_TELLING = 20  # reading the loss waits for the device, so it is read for this many steps at once ...
-SECONDS_PER_TELLING = 0.5  # ... or after this time, whichever comes first, so that the curve moves
-STEPS_PER_JUDGING = 20  # whether it has diverged; never by the clock, or a busy machine would judge otherwise
-DIVERGED = 10  # times the loss of the first batch
+STEPS_PER_TELLING = 20  # steps per Step event: reading the loss waits for the device, so it is not read every step ...
+SECONDS_PER_TELLING = 0.5  # ... or seconds, whichever comes first, so that the learning curve keeps moving
+STEPS_PER_JUDGING = 20  # between checks for divergence; not by the clock, so that the outcome depends on no timing
+DIVERGED = 10  # times the first batch's loss: the loss at which a training counts as diverged
 
 
 @dataclass
 class State:
-    """All that changes while a run trains; saved and restored whole, it goes on to the same last bit."""
+    """The complete state of a training; a run resumed from a saved state ends with bit-identical weights."""
 
     model: nn.Sequential
     optimizer: torch.optim.Optimizer
-    sums: Tensor  # float64 (2,): loss and correct answers, summed over the images of the unfinished epoch
-    recent: Tensor  # the same over the images since the last judging
-    engine: Engine  # how the model is computed; nothing of it is saved
-    images: int = 0  # seen in the unfinished epoch
-    recent_images: int = 0
-    epoch: int = 0  # finished
-    step: int = 0  # done
-    seconds: float = 0.0  # of training, pauses left out
-    first_loss: float | None = None
+    sums: Tensor  # float64 (2,), float32 on mps: loss and correct predictions, summed over the unfinished epoch
+    recent: Tensor  # the same sums over the images since the last check for divergence
+    engine: Engine  # how the model is computed; not saved
+    images: int = 0  # number of images trained on in the unfinished epoch
+    recent_images: int = 0  # number of images since the last check for divergence
+    epoch: int = 0  # number of finished epochs
+    step: int = 0  # number of finished steps
+    seconds: float = 0.0  # training time, without pauses
+    first_loss: float | None = None  # loss of the first batch
     best_epoch: int = 0
-    best_value: float | None = None
-    stop: Any = None  # why the training is over, once it is: a word of Epoch.stop
-    captured: Captured | None = None  # the step on a GPU
+    best_value: float | None = None  # of the quantity `best_by`, as the best epoch had it; larger is better
+    stop: Any = None  # why the training has ended, see `Epoch.stop`; None before that
+    captured: Captured | None = None  # the CUDA graph of a step
 
     @classmethod
     def new(cls, spec: RunSpec, train: Split, classes: int, device: torch.device, threads: int = 1) -> State:
-        """A state before the first step; draws the weights by the spec's seed. Raises: Refusal."""
+        """The initial state, with weights drawn from the spec's seed. Raises: Refusal."""
         torch.manual_seed(spec.seed)
         model = new_model(spec, train.images.shape[1:], classes)
         scale, shift = normalisation(spec, train.images)
         scaling = {"scale": torch.from_numpy(scale), "shift": torch.from_numpy(shift)}
         model.get_submodule("scale").load_state_dict(scaling)
         model = model.to(device)
-        if device.type == "mps":  # there channels-last is slower, and batch norm has crashed with it
+        if device.type == "mps":  # where channels-last is slower, and batch norm has crashed with it
             model = model.to(memory_format=torch.contiguous_format)
         sums = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         rows = layers.table(spec.layers, train.images.shape[1:], classes)
@@ -68,9 +68,9 @@ class State:
         return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, optimizer states, sums and the states of torch's random generators.
+        """The weights, optimizer state, sums and states of torch's random generators.
 
-        On a CPU nothing of a step hangs on these: what it draws follows from seed, step and part.
+        On a CPU a step does not use these generators: its random numbers are a function of seed, step and part.
         """
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for place, values in self.optimizer.state_dict()["state"].items():
@@ -82,13 +82,13 @@ class State:
         return tensors
 
     def numbers(self) -> dict[str, Any]:
-        """The rest of the state, ready for JSON."""
+        """The rest of the saved state, serialisable as JSON."""
         names = ("images", "recent_images", "epoch", "step", "seconds", "first_loss")
         names += ("best_epoch", "best_value", "stop")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Become the state that was saved as these tensors and numbers."""
+        """Restore a state saved as these `tensors()` and `numbers()`."""
         self.model.load_state_dict(below("model.", tensors))
         saved: dict[int, dict[str, Tensor]] = {}
         for name, value in below("optimizer.", tensors).items():
@@ -96,11 +96,11 @@ class State:
             saved.setdefault(int(place), {})[key] = value
         for place, values in saved.items():
             parameter = self.engine.parameters[place]
-            for key, value in values.items():  # in the memory layout of the parameter that they belong to
+            for key, value in values.items():  # optimizer state needs the memory layout of its parameter
                 if value.shape == parameter.shape:
                     value = torch.empty_like(parameter, requires_grad=False).copy_(value)
                 self.optimizer.state[parameter][key] = value.to(parameter.device)
-        self.captured = None  # it works on the tensors that were there before
+        self.captured = None  # the graph refers to the previous tensors
         self.sums.copy_(tensors["sums"])
         self.recent.copy_(tensors["recent"])
         torch.set_rng_state(tensors["random.cpu"])
@@ -113,7 +113,7 @@ class State:
 
 @dataclass(frozen=True)
 class Data:
-    """Train and val on the device: images uint8 (N, C, H, W), labels int64 (N,)."""
+    """The train and val splits on the device: images uint8 (N, C, H, W), labels int64 (N,)."""
 
     train_images: Tensor
     train_labels: Tensor
@@ -122,7 +122,7 @@ class Data:
 
     @classmethod
     def of(cls, splits: Splits, device: torch.device) -> Data:
-        """The splits' arrays, moved once; val must be there."""
+        """The arrays of train and val, copied to the device; `splits.val` must not be None."""
         assert splits.val is not None
         arrays = (splits.train.images, splits.train.labels, splits.val.images, splits.val.labels)
         return cls(*(torch.tensor(array, device=device) for array in arrays))
@@ -130,7 +130,7 @@ class Data:
 
 @dataclass(frozen=True)
 class _Told:
-    """Where the state was when the last Step was told."""
+    """The state's counters at the last Step event."""
 
     sums: Tensor
     images: int
@@ -146,9 +146,9 @@ class _Told:
 
 
 def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | None]:
-    """Train `state` on as the spec says, and tell. None: nothing to tell, but the state may be saved or left here.
+    """Train from `state` on, updating it; yields events, and None where there is none but the state can be saved.
 
-    Raises: Refusal, when the loss is not finite or has grown to ten times that of the first batch.
+    Raises: Refusal, if the loss is not finite or has grown to more than ten times that of the first batch.
     """
     n, device = len(data.train_labels), state.sums.device
     steps_per_epoch = math.ceil(n / spec.batch_size)
@@ -185,7 +185,7 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
 
 
 def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) -> Tensor:
-    """One step on the train images at the places `batch` (B,); returns their sums, as `State.sums`."""
+    """Make one step on the train images with the indices `batch` (B,); returns their sums, as in `State.sums`."""
     for group in state.optimizer.param_groups:
         group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
     if batch.device.type != "cuda" or len(batch) < spec.batch_size:
@@ -197,13 +197,16 @@ def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) 
 
 
 def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
-    """A part of the batch gives a part of the gradient; they are added in their order, whichever was ready first."""
+    """Make one step, computing the batch's parts in parallel.
+
+    Their gradients are added in the parts' order, not in order of completion, so that the sum is deterministic.
+    """
     engine = state.engine
 
     def gradients(part: tuple[int, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
         number, places = part
         _seed_chance(spec, state, number)
-        # `index_select` copies whole images: 18 times as quick as `[places]`.
+        # `index_select` copies whole images and is 18 times as fast as `[places]`.
         images, labels = data.train_images.index_select(0, places), data.train_labels.index_select(0, places)
         logits = engine.logits(augmented(spec, images))  # (B, K)
         loss = functional.cross_entropy(logits, labels, reduction="sum")
@@ -216,7 +219,7 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
     )
     for place, parameter in enumerate(engine.parameters):
         if parameter.grad is None:
-            parameter.grad = torch.empty_like(parameter)  # in its memory layout, which fused optimizers count on
+            parameter.grad = torch.empty_like(parameter)  # in the memory layout that fused optimizers require
         parameter.grad.copy_(first[place])
         for more, _ in others:
             parameter.grad.add_(more[place])
@@ -227,8 +230,8 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
 
 
 def _seed_chance(spec: RunSpec, state: State, part: int) -> None:
-    """What dropout and augmentation draw is a function of seed, step and part, so that no state has to be kept."""
-    if state.engine.device.type != "cpu":  # there torch's own generator is drawn from, and saved
+    """Seed this thread's generator for dropout and augmentation by seed, step and part, so that no state is needed."""
+    if state.engine.device.type != "cpu":  # other devices use torch's own generator, whose state is saved
         chance.generator = None
         return
     if getattr(chance, "generator", None) is None:
@@ -237,17 +240,17 @@ def _seed_chance(spec: RunSpec, state: State, part: int) -> None:
 
 
 def sums_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """Loss and correct answers of logits (B, K), summed over the images: (2,)."""
+    """Cross-entropy (nats) and number of correct predictions of logits (B, K), summed over the images: (2,)."""
     loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
     return torch.stack([loss, (logits.argmax(dim=1) == labels).sum()]).to(loss.dtype)
 
 
 def learning_rate(spec: RunSpec, step: int, steps: int) -> float:
-    """The learning rate of step `step` (from 0) of `steps`: a function of the step, so that no state has to be kept.
+    """The learning rate of step `step` (from 0) of `steps`: a function of the step alone, so that no state is needed.
 
-    `cosine` falls from the spec's rate to 0. Source: Loshchilov, Hutter 2017. `one_cycle` rises from 1/25 of it over
-    the first 30 % of the steps and falls to 1/250,000, both along half a cosine, as torch's OneCycleLR does.
-    Source: Smith 2018.
+    `cosine` falls from the spec's rate to 0. Source: Loshchilov, Hutter 2017. `one_cycle` rises from 1/25 of the spec's
+    rate to all of it over the first 30 % of the steps and then falls to 1/250,000 of it, both along half a cosine, as
+    torch's OneCycleLR does. Source: Smith 2018.
     """
     if spec.schedule == "constant":
         return spec.learning_rate
@@ -260,30 +263,30 @@ def learning_rate(spec: RunSpec, step: int, steps: int) -> float:
 
 
 def order(seed: int, epoch: int, n: int) -> Tensor:
-    """The order (N,) of the train images in an epoch: a function of seed and epoch, so that no state has to be kept."""
+    """The order (N,) of the train images in an epoch: a function of seed and epoch, so that no state is needed."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(n, generator=generator)
 
 
 def new_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequential:
-    """The spec's network behind its `Scale`: images uint8 (N, C, H, W) in, logits (N, K) out. Raises: Refusal."""
+    """The spec's network with a `Scale` in front: images uint8 (N, C, H, W) in, logits (N, K) out. Raises: Refusal."""
     network = layers.build(spec.layers, shape, classes)
     if spec.defaults == "keras":
         _use_keras_constants(network)
     scale = Scale(torch.ones(shape[0]), torch.zeros(shape[0]))
-    # Channels-last: 1.2 to 1.3 x faster convolutions on two cores, and what tensor cores want.
+    # Channels-last: convolutions are 1.2 to 1.3 times as fast on two cores, and tensor cores require it.
     model = nn.Sequential(OrderedDict(scale=scale, layers=network)).to(memory_format=torch.channels_last)
     first_layers(model, spec.frozen).requires_grad_(False)
     return model
 
 
 def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
-    """The spec's optimizer, with PyTorch's or Keras's constants (they differ in Adam's epsilon)."""
+    """The spec's optimizer, with PyTorch's or Keras's default constants (which differ in Adam's epsilon)."""
     device = next(model.parameters()).device
-    # Fused: all parameters in one pass over them, which for Adam and the MLP is a fifth of the step.
+    # Fused: one pass over all parameters; for Adam and the MLP this saves a fifth of the step.
     common: dict[str, Any] = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
     common["fused"] = device.type != "mps"  # where torch calls it a prototype
-    if device.type == "cuda":  # what a captured step reads has to lie on the device
+    if device.type == "cuda":  # a CUDA graph can only read values on the device
         common["lr"] = torch.tensor(spec.learning_rate, device=device)
     if spec.optimizer == "sgd":
         return torch.optim.SGD(trainable(model), momentum=spec.momentum, **common)
@@ -293,7 +296,7 @@ def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _use_keras_constants(model: nn.Module) -> None:
-    """Glorot-uniform weights, zero biases, batch norm with momentum 0.99 (0.01 as torch counts) and epsilon 1e-3."""
+    """Glorot-uniform weights, zero biases, batch norm with momentum 0.99 (0.01 in torch's terms) and epsilon 1e-3."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -304,8 +307,8 @@ def _use_keras_constants(model: nn.Module) -> None:
 
 
 def _judge(state: State) -> None:
-    """Raise a Refusal if the loss since the last judging is not finite or ten times that of the first batch."""
-    with _timed(state):  # the device may still be at these steps
+    """Raise a Refusal if the mean loss since the last check is not finite or over ten times that of the first batch."""
+    with _timed(state):  # `item` waits until the device has finished these steps
         loss = state.recent[0].item() / state.recent_images
     if state.first_loss is None and math.isfinite(loss):
         state.first_loss = loss
@@ -324,13 +327,13 @@ def _step(state: State, told: _Told) -> Step:
         step=state.step,
         loss=max(0.0, loss),
         accuracy=min(1.0, max(0.0, accuracy)),
-        seconds=round(state.seconds, 6),  # further digits say nothing, and would be a tenth of the log
+        seconds=round(state.seconds, 6),  # more digits carry no information and would take a tenth of the log
         images_per_second=round(images / max(1e-9, state.seconds - told.seconds), 1),
     )
 
 
 def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_epoch: int) -> Epoch:
-    """Close the epoch: the state counts it, knows whether it is the best so far and whether it was the last."""
+    """End the epoch: update the state's epoch count, best epoch and reason to stop, and return the Epoch event."""
     with _timed(state):
         train_loss, train_accuracy = (value / state.images for value in state.sums.tolist())
         val_loss, val_accuracy = (value / n_val for value in val_sums.tolist())
@@ -364,7 +367,7 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
 
 
 def _diverged(state: State, loss: float) -> Refusal:
-    said = round(loss, 4) if math.isfinite(loss) else str(loss)  # JSON has no number for it
+    said = round(loss, 4) if math.isfinite(loss) else str(loss)  # JSON has no NaN or infinity
     return Refusal("error.diverged", step=state.step, epoch=state.epoch + 1, loss=said)
 
 
@@ -380,5 +383,5 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 
 def below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, without it."""
+    """The tensors whose names begin with `prefix`, with the prefix removed from the names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Layers that a run takes over from another one, and whether a spec can be trained at all."""
+"""Checks that a spec can be trained, including the layers that it takes over from another run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.store import Run
 
 
 class Fit(NamedTuple):
-    """A spec's data set, the table of its network for it, and the run whose first layers it takes over, if it does."""
+    """A spec's data set, its network's layer table for that data, and the run whose first layers it takes over."""
 
     source: Dataset
     rows: list[Row]
@@ -23,10 +23,10 @@ class Fit(NamedTuple):
 
 
 def fits(spec: RunSpec) -> Fit:
-    """What a training of the spec would be made of; its images need not be on this machine, and torch is not imported.
+    """Check that a spec can be trained, without loading its images or importing torch; returns its parts.
 
-    Raises: Refusal, where there is no such data set, the layers do not fit its images, or no finished run can give the
-    layers that are taken over.
+    Raises: Refusal, if there is no such data set, the layers do not fit its images, or no finished run has the layers
+    to take over.
     """
     source = dataset(spec.data)
     rows = spec.table(source.shape, source.class_count)
@@ -34,7 +34,7 @@ def fits(spec: RunSpec) -> Fit:
 
 
 def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:
-    """The finished run whose first layers the spec takes over; None where it takes none. Raises: Refusal."""
+    """The finished run whose first layers the spec takes over; None if it takes none. Raises: Refusal."""
     if not spec.taken:
         return None
     run, given = _finished(spec.weights_from)
@@ -52,7 +52,7 @@ def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:
 
 
 def _finished(name: str) -> tuple[Run, list[Row]]:
-    """The run of that name and the table of its network. Raises: Refusal, if it is not there or not done."""
+    """The run of that name and its network's layer table. Raises: Refusal, if it does not exist or is not done."""
     if not name:
         raise Refusal("error.weights_from_none")
     try:
@@ -66,5 +66,5 @@ def _finished(name: str) -> tuple[Run, list[Row]]:
 
 
 def _said(row: Row) -> str:
-    """`conv(6, 5) (1 x 28 x 28)`: a layer with what it gets."""
+    """A layer with its input shape: `conv(6, 5) (1 x 28 x 28)`."""
     return f"{row.layer} ({shape_text(row.shape_before)})"

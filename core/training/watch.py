@@ -1,4 +1,4 @@
-"""A network from inside at the end of an epoch: its weights and gradients, and what its activations let pass."""
+"""A network's weights, gradients and activations at the end of an epoch, summarised for the Inside event."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.events import Activity, Epoch, Histogram, Inside
 from core.training.train import State
 
 BINS = 30
-IMAGES = 200  # of val, on which the activations are looked at
-SATURATED = 0.05  # of its range: a sigmoid or tanh so near one of its ends passes hardly any gradient on
+IMAGES = 200  # val images on which the activations are evaluated
+SATURATED = 0.05  # fraction of the range: a sigmoid or tanh this near to an end passes on hardly any gradient
 ENDS = {nn.ReLU: (0.0, None), nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
 
 
 def watch(state: State, val_images: Tensor, epoch: Epoch) -> Inside:
-    """Histograms of each layer's weights, biases and last gradients, and how much of its activations is stuck.
+    """Histograms of each layer's weights, biases and last gradients, and the stuck fraction of its activations.
 
-    `val_images` are uint8 (N, C, H, W). Costs one forward pass over a few of them.
+    `val_images` are uint8 (N, C, H, W); the first `IMAGES` of them are evaluated.
     """
     histograms = []
     for layer, series in _series(state.model).items():
@@ -35,7 +35,7 @@ def watch(state: State, val_images: Tensor, epoch: Epoch) -> Inside:
 
 
 def _series(model: nn.Sequential) -> dict[int, dict[str, list[Tensor]]]:
-    """The values of each layer with parameters, by its number: weight, bias, and after a step the weights' gradient."""
+    """For each layer number with parameters, the values of `weight`, `bias` and, after a step, `gradient`."""
     series: dict[int, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
     for name, parameter in model.named_parameters():
         layer, what = _number(name), name.rpartition(".")[2]
@@ -80,8 +80,8 @@ def _activities(model: nn.Sequential, images: Tensor) -> list[Activity]:
 
 
 def _stuck(function: nn.Module, output: Tensor) -> float:
-    """Of a ReLU the share of its units (channels of a feature map) that are 0 everywhere, for all images; of a sigmoid
-    or tanh the share of its values that lie within `SATURATED` of an end of its range.
+    """For a ReLU, the fraction of units (channels of a feature map) that are 0 everywhere for all images; for a sigmoid
+    or tanh, the fraction of values within `SATURATED` of an end of the range.
     """
     low, high = ENDS[type(function)]
     if high is None:
@@ -92,5 +92,5 @@ def _stuck(function: nn.Module, output: Tensor) -> float:
 
 
 def _number(name: str) -> int:
-    """The layer's number in the name of one of its parts: 3 of `layers.3_conv.conv.weight`."""
+    """The layer's number in the name of a parameter or module: 3 in `layers.3_conv.conv.weight`."""
     return int(name.split(".")[1].partition("_")[0])
