@@ -18,7 +18,7 @@ EXPORTS: dict[str, Callable[[Run, Path], None]] = {"tensorboard": tensorboard.wr
 
 
 def zipped(run: Run, name: str) -> bytes:
-    """A zip of the folder that the export of this name makes, named after the run. Raises: Refusal, as the export does."""
+    """A zip of the folder, named after the run, that this export makes. Raises: Refusal, as the export does."""
     with tempfile.TemporaryDirectory() as aside:
         EXPORTS[name](run, Path(aside) / run.name)
         return Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name)).read_bytes()
