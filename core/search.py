@@ -91,7 +91,8 @@ class Driver:
     def runs(self, name: str, variant: str, most: int | None = None, **others: Any) -> list[Run]:
         """The runs, at most `most`, that the current stage still needs; those not in the store are created.
 
-        Returns an empty list once the search is done. Raises: Refusal.
+        Returns an empty list once the search is done. Whether the data set exists and the layers fit it is the caller's
+        to check, see `training.transfer.fits`. Raises: Refusal.
         """
         with self._making:
             known = known_runs(store.runs())

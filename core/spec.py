@@ -7,6 +7,7 @@ read them from here, so adding a hyperparameter takes one field here and the cod
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -212,4 +213,7 @@ def read_field(name: str, written: str, language: str) -> int | float | str:
         read = read_number(written, language=language)
     except ValueError:
         return written
-    return int(read) if abs(read) < 10**15 and read == int(read) else float(read)
+    if abs(read) < 10**15 and read == int(read):
+        return int(read)
+    number = float(read)
+    return number if number and math.isfinite(number) else written  # no float is as large, or as near to 0

@@ -14,17 +14,29 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from core import settings
-from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, Step, continued, from_line, to_line
+from core.events import (
+    Checkpoint,
+    Epoch,
+    Event,
+    Failure,
+    Inside,
+    Report,
+    Started,
+    Step,
+    continued,
+    from_line,
+    to_line,
+)
 from core.files import sync, written_aside
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -61,7 +73,17 @@ class Control:
     serial: int = 0
 
 
-Word = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_TRAINING = Started | Step | Inside | Epoch | Checkpoint | Failure  # events that are only logged before a Report
+
+
+def _printable(text: str) -> str:
+    """The text, if a terminal can print each of its lines as it is. Raises: ValueError."""
+    if not all(line.isprintable() for line in text.split("\n")):
+        raise ValueError("control characters")
+    return text
+
+
+Word = Annotated[str, Field(max_length=60, pattern=r"^[^\n]*$"), AfterValidator(_printable)]
 
 
 class Label(BaseModel):
@@ -72,7 +94,7 @@ class Label(BaseModel):
     owner: Word = ""  # the user to whom the run belongs
     study: Word = ""  # the search to which the run belongs ...
     trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and the run's number in that search
-    note: Annotated[str, Field(max_length=2_000)] = ""
+    note: Annotated[str, Field(max_length=2_000), AfterValidator(_printable)] = ""
     tags: Annotated[tuple[Annotated[Word, Field(min_length=1)], ...], Field(max_length=20)] = ()
 
 
@@ -103,20 +125,33 @@ class Run:
     def label(self) -> Label:
         """The run's label; an empty label if the run has none or its file cannot be read."""
         try:
-            with (self.folder / "label.json").open("rb") as file:
-                return Label.model_validate_json(file.read(_LABEL))
-        except (OSError, ValidationError):
+            return labelled(self._stored_label())
+        except (OSError, Refusal):
             return Label()
+
+    def _stored_label(self) -> dict[str, Any]:
+        """The content of the label's file, also what a newer version wrote; empty if it is absent or no JSON object."""
+        try:
+            with (self.folder / "label.json").open("rb") as file:
+                stored = json.loads(file.read(_LABEL))
+        except (FileNotFoundError, ValueError, RecursionError):
+            return {}
+        return stored if isinstance(stored, dict) else {}
 
     def relabel(self, **changes: Any) -> Label:
         """Replace the named fields of the label; returns the new label.
 
+        Two callers may replace different fields at the same time. What a newer version has stored stays.
+
         Raises:
-            Refusal: a value is out of bounds, or the run has been deleted or its folder is not writable.
+            Refusal: a value is out of bounds, or the run has been deleted or its folder cannot be read or written.
         """
-        label = labelled(self.label(), **changes)
         try:
-            _write_label(self.folder, label)
+            self.folder.stat()  # the lock would create the folder of a deleted run
+            with FileLock(self.folder / ".label.lock"):
+                stored = self._stored_label()
+                label = labelled(stored, **changes)
+                _write_label(self.folder, label, stored)
         except OSError as error:
             raise Refusal("error.store_write", folder=str(self.folder), reason=error.strerror or str(error)) from error
         return label
@@ -155,8 +190,12 @@ class Run:
 
     def report(self) -> Report | None:
         """The run's Report, also if other events follow it; None if the run is not done. Raises: Refusal."""
-        said = (from_line(line) for lines in self._ends() for line in reversed(lines) if b'"report"' in line)
-        return next((event for event in said if isinstance(event, Report)), None)
+        for lines in self._ends():
+            events = (from_line(line) for line in reversed(lines) if b'"report"' in line)
+            found = next((event for event in events if isinstance(event, Report)), None)
+            if found or (lines and isinstance(from_line(lines[-1]), _TRAINING)):
+                return found  # a run that is not done ends with such an event: its whole log need not be read
+        return None
 
     def latest(self) -> Event | None:
         """The last event in the log, of which only the end is read; None if the log is empty. Raises: Refusal."""
@@ -338,10 +377,10 @@ class Run:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def labelled(label: Label, **changes: Any) -> Label:
-    """The label with the named fields replaced. Raises: Refusal, with the field whose value is out of bounds."""
+def labelled(stored: Mapping[str, Any], **changes: Any) -> Label:
+    """The label stored as these values, the named ones replaced. Raises: Refusal, with the field out of bounds."""
     try:
-        return Label.model_validate({**label.model_dump(), **changes})
+        return Label.model_validate({**stored, **changes})
     except ValidationError as error:
         fault = error.errors()[0]
         field = str(fault["loc"][0]) if fault["loc"] else ""
@@ -400,9 +439,11 @@ def digest(tensors: dict[str, Tensor]) -> str:
     return hashlib.sha256(_packed(tensors)).hexdigest()
 
 
-def _write_label(folder: Path, label: Label) -> None:
+def _write_label(folder: Path, label: Label, stored: Mapping[str, Any] | None = None) -> None:
+    unknown = {name: value for name, value in (stored or {}).items() if name not in Label.model_fields}
+    known = label.model_dump(mode="json", exclude_defaults=True)
     with written_aside(folder / "label.json", durable=True) as file:
-        file.write(label.model_dump_json(exclude_defaults=True).encode())
+        file.write(json.dumps(unknown | known).encode())
 
 
 def file_name(epoch: int, step: int) -> str:

@@ -74,6 +74,7 @@ class Workers:
         self._working: list[Run] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._handing_out = False  # whether a call of `_hand_out` is at work
 
     def submit(self, run: Run) -> None:
         """Add the run to the queue, unless it is queued already.
@@ -108,12 +109,21 @@ class Workers:
 
     def _hand_out(self) -> None:
         """Submit queued runs to the executor, up to its limit."""
+        with self._lock:
+            if self._handing_out:  # that call, of this thread or another, takes the new runs as well
+                return
+            self._handing_out = True
         while run := self._taken():
             try:
                 future = self._executor.submit(self._carry, str(run.folder.resolve()))
-            except RuntimeError:  # the executor is closed or broken: the run stays in the store and can be resubmitted
+            except BaseException as error:  # the queue must not keep runs that nobody takes
                 with self._lock:
                     self._working.remove(run)
+                    self._waiting.clear()  # these runs stay in the store and can be submitted again
+                    self._handing_out = False
+                if not isinstance(error, RuntimeError | OSError):
+                    raise
+                print(f"the executor takes no runs: {error!r}", file=sys.stderr, flush=True)
                 return
             future.add_done_callback(functools.partial(self._carried, run))
 
@@ -122,6 +132,7 @@ class Workers:
         with self._lock:
             run = next((run for run in self._waiting if run not in self._working), None)
             if self._closed or not run or len(self._working) >= self._at_once:
+                self._handing_out = False
                 return None
             self._waiting.remove(run)
             self._working.append(run)
@@ -129,6 +140,8 @@ class Workers:
 
     def _carried(self, run: Run, future: Future[str]) -> None:
         """Queue the runs that follow a run, which counts as being trained until then."""
+        if not future.cancelled() and (error := future.exception()):  # the run's folder says what state it is in
+            print(f"{run.name}: the executor failed: {error!r}", file=sys.stderr, flush=True)
         try:
             if not self._closed and not future.cancelled():  # when closed, do not delay shutdown by reading the store
                 with contextlib.suppress(Refusal, OSError):  # a damaged run or a full disk: no run follows

@@ -738,6 +738,7 @@ def test_something_is_noted_about_a_run_and_shown_in_the_list_of_runs(shell, tra
     assert shell.run("label", run)[1].splitlines() == [run, "owner: Ana", "trial: 3", "tags: first, quick"]
     _, output, _ = shell.run("label", run, LC_ALL="pt_BR.UTF-8")
     assert output.splitlines() == [run, "dono: Ana", "número: 3", "etiquetas: first, quick"]
+    assert json.loads(shell.run("label", run, "--trial", "1.000", "--json", LC_ALL="pt_BR.UTF-8")[1])["trial"] == 1000
     code, _, error = shell.run("label", run, "--trial", "many")
     assert (code, len(error.splitlines())) == (1, 1)
     assert "many" in error

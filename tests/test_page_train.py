@@ -70,6 +70,7 @@ def test_a_spec_in_the_link_fills_the_form(frame):
         ("pt_BR", "time_limit", "1.200,5", "1200.5"),
         ("pt_BR", "seed", "2.147.483.647", "2147483647"),
         ("pt_BR", "batch_size", "128", "128"),
+        ("pt_BR", "learning_rate", "0,0012345678901234", "0.0012345678901234"),
     ],
 )
 def test_a_number_in_the_form_is_what_the_language_means_by_it(frame, language, name, written, meant):
@@ -81,7 +82,7 @@ def test_a_number_in_the_form_is_what_the_language_means_by_it(frame, language, 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("written", ["12,5", "1.5", "many", "0", "1e9", "", "1,00,0"])
+@pytest.mark.parametrize("written", ["12,5", "1.5", "many", "0", "1e9", "1e999", "1e-999", "", "1,00,0"])
 def test_what_is_no_number_of_epochs_is_said_and_starts_nothing(frame, language, written):
     app = frame(language=language)
     app.text_input(key="epochs").set_value(written).run()

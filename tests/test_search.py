@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -151,6 +152,10 @@ def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_w
     assert [line["stage"] for line in told if line["winner"]] == ["width", "activation", "dropout", "optimizer"]
     assert main(command) == 0, "all is done: nothing is left to train"
     assert len(store.runs()) == 9
+    told = capsys.readouterr().out
+    (Path(os.environ["BANCADA_DATA"]) / "blood.npz").unlink()
+    assert main(command) == 0, "the data are not needed to tell what was measured"
+    assert capsys.readouterr().out == told
 
 
 def test_a_run_that_is_killed_goes_on_if_it_got_further_and_else_waits(blood):

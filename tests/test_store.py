@@ -484,10 +484,10 @@ def test_a_run_carries_facts_that_are_not_its_spec_and_may_change(home):
 
 
 OUT_OF_BOUNDS = {
-    "owner": ("o" * 61, "two\nlines", "\x00", 7),
+    "owner": ("o" * 61, "two\nlines", "\x00", "\x1b[2J", "\x9b", "\u202e", 7),
     "study": ("s" * 61,),
     "trial": (-1, 1_000_001, "one", 1.5),
-    "note": ("n" * 2_001, None),
+    "note": ("n" * 2_001, None, "\x1b[2J"),
     "tags": ([""], ["t"] * 21, ["t" * 61], "word", [7]),
 }
 
@@ -503,9 +503,7 @@ def test_a_label_out_of_its_bounds_is_refused_with_its_name_and_nothing_is_writt
     assert (run.folder / "label.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"\xff", b'{"trial": "x"}', b'{"owner": "%s"}' % (b"o" * 70_000), b"[" * 9_000]
-)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"owner": "%s"}' % (b"o" * 70_000), b"[" * 9_000])
 def test_a_damaged_label_damages_no_run(home, content):
     run = create(SPEC)
     (run.folder / "label.json").write_bytes(content)
@@ -515,10 +513,36 @@ def test_a_damaged_label_damages_no_run(home, content):
     assert run.label().note == "anew"
 
 
-def test_a_label_that_a_newer_version_wrote_is_read_as_far_as_it_is_known(home):
+def test_a_label_that_a_newer_version_wrote_is_read_as_far_as_it_is_known_and_loses_nothing(home):
     run = create(SPEC)
     (run.folder / "label.json").write_text('{"owner": "Ana", "colour": "red"}')
     assert run.label().owner == "Ana"
+    run.relabel(owner="Rui", trial=1)
+    assert json.loads((run.folder / "label.json").read_bytes()) == {"colour": "red", "owner": "Rui", "trial": 1}
+
+
+def test_a_fact_out_of_todays_bounds_is_refused_by_name_before_anything_is_written_over_it(home):
+    run = create(SPEC)
+    content = json.dumps({"owner": "Ana", "note": "n" * 2_001})
+    (run.folder / "label.json").write_text(content)
+    assert run.label() == Label()
+    with pytest.raises(Refusal, match=r"error.label field=note "):
+        run.relabel(study="rates")
+    assert (run.folder / "label.json").read_text() == content
+    assert run.relabel(note="short", study="rates") == Label(owner="Ana", note="short", study="rates")
+
+
+def test_facts_that_several_threads_note_at_the_same_time_are_all_kept(home):
+    run = create(SPEC)
+    facts = {"owner": "Ana", "study": "rates", "note": "n", "trial": 7, "tags": ("a",)}
+    for _ in range(5):
+        threads = [threading.Thread(target=run.relabel, kwargs={name: value}) for name, value in facts.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert run.label() == Label(**facts)
+        run.relabel(owner="", study="", note="", trial=None, tags=())
 
 
 def test_a_label_of_a_run_that_is_gone_is_refused(home):
@@ -548,3 +572,14 @@ def test_a_report_is_found_whatever_is_said_after_it(done):
     with (run.folder / "events.jsonl").open("a") as log:
         log.write('{"event":"report"')  # cut short
     assert run.report() == report
+
+
+def test_a_run_that_is_not_done_is_known_by_the_end_of_its_log_alone(run, monkeypatch):
+    with (run.folder / "events.jsonl").open("a") as log:
+        log.write(f"{to_line(step(11))}\n" * 2_000)
+    read = []
+    monkeypatch.setattr(
+        Run, "_log_from", lambda one, offset, real=Run._log_from: read.append(offset) or real(one, offset)
+    )
+    assert run.report() is None
+    assert read == [-store._SHORT_TAIL]

@@ -1,5 +1,6 @@
 """Who does the work: a queue, a process for each run, and no process left over, whoever dies."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -303,3 +304,52 @@ def test_what_follows_a_run_is_queued_though_another_look_for_it_is_refused(home
         here.submit(run)
         wait_for(lambda: is_done(run) and here.place(run) is None)
         assert here.place(refused) is None
+
+
+def test_a_pool_that_breaks_leaves_its_runs_in_the_store_to_be_resumed_by_another(home, capfd):
+    runs = [endless(), *(new(seed=seed) for seed in range(3))]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        broken = Workers(pool, work, at_once=1)
+        for run in runs:
+            broken.submit(run)
+        os.kill(pid_of(runs[0]), signal.SIGKILL)  # the pool's own process
+        wait_for(lambda: all(broken.place(run) is None for run in runs))
+        assert [run.status() for run in runs] == ["interrupted", "queued", "queued", "queued"]
+        broken.resume(runs[1])
+        assert broken.place(runs[1]) is None
+    assert "BrokenProcessPool" in capfd.readouterr().err
+    with ThreadPoolExecutor(1) as threads:
+        whole = Workers(threads, work, at_once=1)
+        for run in runs[1:]:
+            whole.resume(run)
+        wait_for(lambda: all(map(is_done, runs[1:])))
+
+
+class Immediate(Executor):
+    """Works at each task before `submit` returns; cannot take the first one."""
+
+    def __init__(self):
+        self.taken = []
+
+    def submit(self, task, /, *args, **kwargs):
+        if not self.taken:
+            self.taken.append(None)
+            raise OSError(errno.EAGAIN, "no process to be had")
+        self.taken.append(args[0])
+        future = Future()
+        future.set_result(task(*args, **kwargs))
+        return future
+
+
+def test_an_executor_that_cannot_take_a_run_now_takes_it_later_and_many_at_once(home, capfd):
+    executor = Immediate()
+    here = Workers(executor, lambda _: "done", at_once=1)
+    first, *others = [Run(home / f"run-{number}") for number in range(400)]
+    here.submit(first)
+    assert here.place(first) is None
+    assert "no process to be had" in capfd.readouterr().err
+    with here._lock:
+        here._waiting.extend([first, *others])
+    here.submit(first)
+    assert len(executor.taken) == 401
+    assert all(here.place(run) is None for run in (first, *others))

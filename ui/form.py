@@ -14,7 +14,7 @@ from core.networks.layers import Layers, parse
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, checked, default, is_number, only_if, read_field
-from core.words import number_marks, read_number
+from core.words import number_marks
 from ui import server
 from ui.choice import data_name, run_label
 from ui.text import language, refused, t
@@ -81,6 +81,7 @@ def _fill() -> None:
 
 def fill(spec: RunSpec, recipe: str = "") -> None:
     """Put a spec into the form, except its seed, which the visitor chooses. Must be called before the form is drawn."""
+    _rewrite_numbers()
     if spec.architecture == CUSTOM:
         use_layers(spec.layers)
     st.session_state["recipe"] = recipe
@@ -104,7 +105,7 @@ def _shown(name: str, value: Any) -> Any:
     """A field's value as its widget holds it: a number as text, with the decimal mark of the reader's language."""
     if not is_number(name):
         return value
-    return "" if value is None else f"{value:.12g}".replace(".", number_marks(language())["decimal"])
+    return "" if value is None else repr(value).removesuffix(".0").replace(".", number_marks(language())["decimal"])
 
 
 def _draw(name: str, values: dict[str, Any]) -> None:
@@ -183,8 +184,9 @@ def _rewrite_numbers() -> None:
     for name in RunSpec.model_fields:
         written = st.session_state.get(name)
         if is_number(name) and isinstance(written, str):
-            with contextlib.suppress(ValueError):
-                st.session_state[name] = _shown(name, float(read_number(written, language=before)))
+            read = read_field(name, written, before)
+            if not isinstance(read, str):
+                st.session_state[name] = _shown(name, read)
 
 
 def _start(name: str) -> Any:

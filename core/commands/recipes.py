@@ -75,15 +75,16 @@ def _search(options: argparse.Namespace) -> int:
     others = given(options, ("data", "seed"))
     while True:
         found = cells(search, accuracies_of(known_runs(store.runs())), options.variant, **others)
-        check_ready(found[0].spec)
         while best := winner(cell for cell in found if cell.stage == told):
             _tell_stage(options, search.stages[told].choice, [cell for cell in found if cell.stage == told], best)
             told += 1
-        runs = driver.runs(options.name, options.variant, most=1, **others)
-        if not runs:
+        missing = next((cell.spec for cell in found if cell.measured is None), None)
+        if missing is None:
             return 0
-        runs[0].ask("run")
-        if code := work_at(runs[0], options):
+        check_ready(missing)
+        (run,) = driver.runs(options.name, options.variant, most=1, **others)
+        run.ask("run")
+        if code := work_at(run, options):
             return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from core.events import Report
 from core.recipes.searches import belongs_to
 from core.refusal import Refusal
 from core.store import Label, Run
-from core.words import FALLBACK, text
+from core.words import FALLBACK, read_number, text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +42,8 @@ def label(options: argparse.Namespace) -> int:
     """What is noted about a run, after noting what the options say."""
     run = find(options.run)
     changes = {name: value for name in Label.model_fields if (value := getattr(options, name)) is not None}
-    if changes.get("trial") == "none":
-        changes["trial"] = None
+    with contextlib.suppress(KeyError, ValueError):  # what is no number is refused below
+        changes["trial"] = None if changes["trial"] == "none" else read_number(changes["trial"], language=language())
     found = run.relabel(**changes) if changes else run.label()
     noted = {**dict(found), "tags": ", ".join(found.tags)}
     lines = [f"{t(f'cli.label.{name}')}: {value}" for name, value in noted.items() if value not in ("", None)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -175,6 +177,8 @@ def stored(path: Path = RESULTS) -> list[Result]:
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
     """Add results to the file, one line each, replacing older results of the same row and seed. Raises: Refusal."""
+    if not path.parent.is_dir():  # which the lock would make
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     with FileLock(path.with_name(f".{path.name}.lock")):
         kept = [one for row in rows([*stored(path), *results]) for one in row.results]
         lines = ",\n".join(
