@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 
 @contextlib.contextmanager
 def written_aside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
@@ -37,6 +39,17 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         raise
     if durable:
         sync(path.parent)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock beside the file, so that of two processes that read and rewrite it neither loses the other's change.
+
+    Raises: OSError, if the folder does not exist or cannot be written.
+    """
+    path.parent.stat()  # filelock would create a missing folder, such as that of a deleted run
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
 
 
 def sync(folder: Path) -> None:

@@ -37,7 +37,7 @@ from core.events import (
     from_line,
     to_line,
 )
-from core.files import sync, written_aside
+from core.files import locked, sync, written_aside
 from core.refusal import Refusal
 from core.spec import RunSpec
 
@@ -125,7 +125,7 @@ class Run:
     def label(self) -> Label:
         """The run's label; an empty label if the run has none or its file cannot be read."""
         try:
-            return labelled(self._stored_label())
+            return _labelled(self._stored_label())
         except (OSError, Refusal):
             return Label()
 
@@ -147,10 +147,9 @@ class Run:
             Refusal: a value is out of bounds, or the run has been deleted or its folder cannot be read or written.
         """
         try:
-            self.folder.stat()  # the lock would create the folder of a deleted run
-            with FileLock(self.folder / ".label.lock"):
+            with locked(self.folder / "label.json"):
                 stored = self._stored_label()
-                label = labelled(stored, **changes)
+                label = _labelled(stored, **changes)
                 _write_label(self.folder, label, stored)
         except OSError as error:
             raise Refusal("error.store_write", folder=str(self.folder), reason=error.strerror or str(error)) from error
@@ -190,17 +189,22 @@ class Run:
 
     def report(self) -> Report | None:
         """The run's Report, also if other events follow it; None if the run is not done. Raises: Refusal."""
-        for lines in self._ends():
-            events = (from_line(line) for line in reversed(lines) if b'"report"' in line)
-            found = next((event for event in events if isinstance(event, Report)), None)
-            if found or (lines and isinstance(from_line(lines[-1]), _TRAINING)):
-                return found  # a run that is not done ends with such an event: its whole log need not be read
-        return None
+        return self._end()[0]
 
     def latest(self) -> Event | None:
         """The last event in the log, of which only the end is read; None if the log is empty. Raises: Refusal."""
-        lines = next((lines for lines in self._ends() if lines), [])
-        return from_line(lines[-1]) if lines else None
+        return self._end()[1]
+
+    def _end(self) -> tuple[Report | None, Event | None]:
+        """The Report, if there is one, and the last event. Raises: Refusal."""
+        report, latest = None, None
+        for lines in self._ends():
+            latest = from_line(lines[-1]) if lines else None
+            events = (from_line(line) for line in reversed(lines) if b'"report"' in line)
+            report = next((event for event in events if isinstance(event, Report)), None)
+            if report or isinstance(latest, _TRAINING):
+                break  # a run that is not done ends with such an event: its whole log need not be read
+        return report, latest
 
     def _ends(self) -> Iterator[list[bytes]]:
         """The complete lines in the last `_SHORT_TAIL` bytes of the log, then, if the log is longer, those in the last
@@ -265,14 +269,15 @@ class Run:
 
     def status(self) -> Status:
         """The status, derived from the files and from whether the lock is held; it is not stored, so never outdated."""
-        if self.report():
+        report, latest = self._end()
+        if report:
             return "done"
-        latest, wanted = self.latest(), self.control().wanted
+        wanted = self.control().wanted
         if self.is_held():  # a paused worker has logged its checkpoint and no Step since
             return "running" if wanted in ("run", "stop") or isinstance(latest, Step) else "paused"
-        if self.report():  # written between the two checks above
+        report, latest = self._end()
+        if report:  # written between the two checks above
             return "done"
-        latest = self.latest()
         if isinstance(latest, Failure):
             return "failed"
         if wanted == "stop":
@@ -377,7 +382,7 @@ class Run:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def labelled(stored: Mapping[str, Any], **changes: Any) -> Label:
+def _labelled(stored: Mapping[str, Any], **changes: Any) -> Label:
     """The label stored as these values, the named ones replaced. Raises: Refusal, with the field out of bounds."""
     try:
         return Label.model_validate({**stored, **changes})

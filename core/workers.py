@@ -67,8 +67,8 @@ class Workers:
     ):
         settings.threads()  # so that a setting that is not a number raises here, not in a thread
         self._at_once = at_once or settings.runs_at_once()
-        self._own = None if executor else LocalProcesses(self._at_once, spare_after)
-        self._executor: Executor = executor or self._own  # pyright: ignore[reportAttributeAccessIssue]
+        self._owns_executor = executor is None
+        self._executor = executor or LocalProcesses(self._at_once, spare_after)
         self._carry, self._follow = carry, follow
         self._waiting: list[Run] = []
         self._working: list[Run] = []
@@ -104,8 +104,8 @@ class Workers:
         """Start no more runs and end our own worker processes, which save their states; queued runs stay stored."""
         with self._lock:
             self._closed = True
-        if self._own:
-            self._own.shutdown()
+        if self._owns_executor:
+            self._executor.shutdown()
 
     def _hand_out(self) -> None:
         """Submit queued runs to the executor, up to its limit."""

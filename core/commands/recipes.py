@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import store
-from core.commands.terminal import decimals, number, say, t
+from core.commands.terminal import decimals, language, say, t
 from core.commands.training import check_ready, given, new_run, work_at
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.searches import SEARCHES
+from core.recipes.searches import SEARCHES, option_text
 from core.refusal import Refusal
 from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
 from core.words import FALLBACK, text
@@ -93,16 +93,8 @@ def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell],
         facts = {"recipe": options.name, "variant": options.variant, "stage": choice, "option": cell.option}
         facts |= {"reported": cell.reported, "measured": cell.measured, "winner": cell == best}
         figures = {"reported": decimals(cell.reported), "measured": decimals(cell.measured)}
-        words = t("cli.option", choice=t(f"search.{choice}"), option=_option(cell.option), **figures)
+        words = t("cli.option", choice=t(f"search.{choice}"), option=option_text(cell.option, language()), **figures)
         say(options, facts, words + (f" <- {t('cli.best')}" if cell == best else ""))
-
-
-def _option(option: object) -> str:
-    """An option of a search: a number, a word, or filters with the side of their kernel."""
-    if isinstance(option, tuple):
-        filters, kernel = option
-        return f"{filters} @ {kernel} x {kernel}"
-    return number(option) if isinstance(option, int | float) else t(f"search.option_{option}")
 
 
 def _table(options: argparse.Namespace) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from core.events import Epoch, Report, Started, TestUse
-from core.files import written_aside
+from core.files import locked, written_aside
 from core.measures.verdict import Verdict, judged
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
 from core.refusal import Refusal
@@ -177,9 +174,7 @@ def stored(path: Path = RESULTS) -> list[Result]:
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
     """Add results to the file, one line each, replacing older results of the same row and seed. Raises: Refusal."""
-    if not path.parent.is_dir():  # which the lock would make
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with locked(path):
         kept = [one for row in rows([*stored(path), *results]) for one in row.results]
         lines = ",\n".join(
             json.dumps(one.model_dump(exclude_defaults=True), ensure_ascii=False, allow_nan=False) for one in kept

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from core import words
 from core.networks.architectures import mlp, one_convolution
 from core.networks.layers import Layers, text
 from core.recipes import repeated_by
@@ -65,6 +66,16 @@ SEARCHES: dict[str, Search] = {
         epochs=100,
     ),
 }
+
+
+def option_text(option: object, language: str) -> str:
+    """An option of a stage as text: a number, a word, or `8 @ 3 x 3` for 8 filters with kernels of 3 x 3."""
+    if isinstance(option, tuple):
+        filters, kernel = option
+        return f"{filters} @ {kernel} x {kernel}"
+    if isinstance(option, int | float):
+        return words.number(option, language=language)
+    return words.text(language, f"search.option_{option}")
 
 
 def belongs_to(spec: RunSpec) -> tuple[str, Variant] | None:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.datasets import dataset
 from core.events import Event
 from core.recipes import Variant
-from core.recipes.searches import SEARCHES
+from core.recipes.searches import SEARCHES, option_text
 from core.refusal import Refusal
 from core.search import Cell, accuracies_of, cells, known_runs, later, time_left, winner
 from core.spec import RunSpec
@@ -118,7 +118,7 @@ def _path(name: str, found: Sequence[Cell]) -> None:
         best = winner(here)
         value, below = "–", t("search.of_stage", done=done, count=len(stage.options))
         if best and best.measured is not None:
-            value, below = f"{_option(best.option)} ★", percent(best.measured, 2)
+            value, below = f"{option_text(best.option, language())} ★", percent(best.measured, 2)
         column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
 
 
@@ -134,7 +134,7 @@ def _table(name: str, found: Sequence[Cell]) -> None:
     lines = [
         (
             t(f"search.{stage.choice}"),
-            _option(option),
+            option_text(option, language()),
             (reported, percent(reported, 2)),
             measured.get((place, option), (None, "")),
         )
@@ -175,10 +175,3 @@ def _heat_map(found: Sequence[Cell]) -> None:
     )
     st.altair_chart(chart, width="stretch", alt=t("search.alt"), key="search-grid")
     st.caption(t("search.shown_measured" if any_measured else "search.shown_reported"))
-
-
-def _option(option: object) -> str:
-    if isinstance(option, tuple):
-        filters, kernel = option
-        return f"{filters} @ {kernel} x {kernel}"
-    return number(option) if isinstance(option, int | float) else t(f"search.option_{option}")

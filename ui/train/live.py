@@ -155,8 +155,7 @@ def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequenc
         return  # the same spec would diverge again
     if waits or status in ("stopped", "interrupted", "failed"):
         if asks(0, "resume", ":material/play_arrow:", primary=True):
-            run.ask("run")
-            server.workers().submit(run)
+            server.workers().resume(run)
             st.rerun()
     elif status == "paused" or (status == "running" and run.control().wanted == "batch"):
         # A single batch takes only a moment: the button stays, or a second click would hit another one in its place.
