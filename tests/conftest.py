@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import settings
 from streamlit.components.v2 import manifest_scanner
@@ -20,6 +19,7 @@ from core.settings import wait_passively
 from core.spec import checked
 from tests.browser import ROOT
 from tests.driver import Driver
+from tests.small_data import write_small_data
 from ui import text
 
 wait_passively()  # has to come before the first import of torch
@@ -57,18 +57,9 @@ def our_own_main() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory) -> Path:
-    """A folder with two data sets of four classes, 28 x 28: `tiny` (70 train, 20 val, 30 test) and `long-val`."""
+    """A folder with the data sets of `tests/small_data.py`."""
     folder = tmp_path_factory.mktemp("data")
-    for name, counts in {"tiny": (70, 20, 30), "long-val": (8, 6_000, 8)}.items():
-        generator = np.random.default_rng(0)
-        arrays = {}
-        for part, count in zip(("train", "val", "test"), counts, strict=True):
-            labels = np.arange(count) % 4
-            images = generator.integers(0, 120, (count, 28, 28), dtype=np.uint8)
-            for label in range(4):  # a bright band at a place given by the label, so that there is something to learn
-                images[labels == label, 7 * label : 7 * label + 7] += 100
-            arrays |= {f"{part}_images": images, f"{part}_labels": labels.astype(np.uint8)}
-        np.savez(folder / f"{name}.npz", **arrays)
+    write_small_data(folder)
     return folder
 
 

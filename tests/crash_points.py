@@ -1,16 +1,9 @@
 """Simulates a crash and a power cut at each file-system call of a scenario.
 
-<<<<<<< HEAD
-`python -m tests.crash_points STORE OUT SCENARIO...` copies STORE to OUT/SCENARIO/<k>/crash, does the scenario there and
-dies at its k-th call, a write being cut in half; OUT/SCENARIO/<k>/power holds what had been synced by then: lengths of
-files at their last fsync, names at the last fsync of their folder. The last k is the one that got through; printed is
-that k of each scenario. Method: SQLite's crash tests.
-=======
-`python -m tests.crash_points SCENARIO STORE OUT` does the following for k = 1, 2, ...: it copies STORE to OUT/<k>/crash
-and runs the scenario there in a forked process that dies at its k-th call (a write is cut in half). OUT/<k>/power holds
+`python -m tests.crash_points STORE OUT SCENARIO...` copies STORE to OUT/SCENARIO/<k>/crash for k = 1, 2, ... and runs
+the scenario there in a forked process that dies at its k-th call (a write is cut in half). OUT/SCENARIO/<k>/power holds
 what had been synced by then: files as of their last fsync, names as of the last fsync of their folder. The last k, for
-which the scenario completes, is printed. Method: SQLite's crash tests.
->>>>>>> 17c5d23017bce505c37dd8148391dfab22e42624
+which the scenario completes, is printed for each scenario. Method: SQLite's crash tests.
 """
 
 from __future__ import annotations

@@ -1,0 +1,46 @@
+"""Injects the faults F1 to F30 many times each, and writes the table of what happened into RESULTS.md.
+
+python -m benchmarks.faults [--update] [--few] [F1 F20 ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.results import machine, update
+from tests.faults import hostile_store
+from tests.faults.fault import Fault
+
+FAULTS: tuple[Fault, ...] = tuple(
+    sorted((*hostile_store.FAULTS,), key=lambda fault: int(fault.number.removeprefix("F")))
+)
+HEAD = ("Fault", "n", "What happened", "Target", "")
+
+
+def main() -> None:
+    """Inject the named faults, or all of them, and print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("faults", nargs="*", help="such as F1; by default all")
+    parser.add_argument("--few", action="store_true", help="as few times as the tests do")
+    parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
+    options = parser.parse_args()
+    rows = [HEAD, ("---", "---:", "---", "---", "---")]
+    for fault in FAULTS:
+        if options.faults and fault.number not in options.faults:
+            continue
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = fault.outcome(Path(folder), fault.few if options.few else fault.many)
+        verdict = "reached" if outcome.holds else "**not reached**"
+        rows.append((f"{fault.number}: {fault.what}", f"{outcome.n:,}", outcome.figure, fault.target, verdict))
+        print(*rows[-1], f"({time.monotonic() - begun:.0f} s)", sep=" | ", flush=True)
+    if options.update:
+        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        update("faults", f"`python -m benchmarks.faults --update`: {machine()}\n\n{table}")
+
+
+if __name__ == "__main__":
+    main()
