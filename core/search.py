@@ -190,13 +190,14 @@ def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | No
 
 @functools.lru_cache(maxsize=4096)
 def _val_accuracy(run: Run, epoch: int) -> float:
-    for event in run.events():
-        if isinstance(event, Epoch) and event.epoch == epoch:
+    for event in run.events(Epoch):
+        if event.epoch == epoch:
             return event.val_accuracy
     raise Refusal("error.run_without_epoch", run=run.name, epoch=epoch, folder=str(run.folder))
 
 
 def _got_further(run: Run) -> bool:
     """Whether the latest worker has saved a checkpoint; otherwise a run that kills its worker would restart forever."""
-    since = itertools.takewhile(lambda event: not isinstance(event, Started), reversed(run.events()))
+    events = run.events(Started, Epoch, Checkpoint)
+    since = itertools.takewhile(lambda event: not isinstance(event, Started), reversed(events))
     return any(isinstance(event, Epoch | Checkpoint) for event in since)
