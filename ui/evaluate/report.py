@@ -34,7 +34,6 @@ def panel(run: Run, done: Sequence[str]) -> None:
     assert answers
     loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
-    notices.damaged_lines_notice(run)
     notices.taken_notice(run, report)
     view = one_of("view", VIEWS)
     if view == "fails":
