@@ -15,7 +15,7 @@ from core.measures.answers import Measure
 from core.measures.measures import ClassMeasures, Measures, most_confused, resamples
 from ui.choice import one_of
 from ui.tables import folded_table, offer_csv
-from ui.text import interval, language, number, t
+from ui.text import Markdown, interval, language, literal, number, t
 
 OnClick = Callable[[], None] | Literal["rerun"]  # Streamlit's `on_select`
 
@@ -87,7 +87,7 @@ def matrix_chart(
     chosen = st.altair_chart(chart, key=key, on_select=on_click, selection_mode="cell", width="stretch", alt=alt)
     table = matrices.confusion_table(matrix, names, words=words)
     with folded_table(table, index=True):
-        offer_csv(table.reset_index(), "confusion-matrix")
+        offer_csv(table.reset_index(allow_duplicates=True), "confusion-matrix")
     cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
     if cell.get("true") in names and cell.get("predicted") in names:
         return names.index(cell["true"]), names.index(cell["predicted"])
@@ -101,11 +101,10 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
         st.subheader(t("evaluate.confusions"))
     left, right = st.columns(2, gap="large")
     for place, one in enumerate(found):
-        others = t("evaluate.and").join(f"**{names[k]}**" for k in one.predicted)
+        true, *others = (f"**{literal(names[k])}**" for k in (one.true, *one.predicted))
+        predicted = Markdown(t("evaluate.and").join(others))
         key = "evaluate.confused_tie" if len(one.predicted) > 1 else "evaluate.confused"
-        (right if place % 2 else left).markdown(
-            t(key, true=f"**{names[one.true]}**", predicted=others, count=one.count)
-        )
+        (right if place % 2 else left).markdown(t(key, true=Markdown(true), predicted=predicted, count=one.count))
 
 
 def measured_number(value: float) -> str:

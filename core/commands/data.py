@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.commands.terminal import language, say, t
+from core.commands.terminal import language, say, shown, t
 from core.datasets import DATASETS, dataset, datasets
 from core.refusal import Refusal
 from core.words import FALLBACK, percent, text
@@ -23,7 +23,7 @@ def data(options: argparse.Namespace) -> int:
         licence = one.licence.format(not_stated=text(FALLBACK, "data.not_stated"))
         facts |= {"shape": one.shape, "counts": dict(one.counts), "source": one.source, "licence": licence}
         reason = t(why, name=name) if why else ""
-        say(options, facts, f"{name:20} {t(f'cli.state.{state}'):10} {reason}".rstrip())
+        say(options, facts, f"{shown(name):20} {t(f'cli.state.{state}'):10} {reason}".rstrip())
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import store
-from core.commands.terminal import decimals, find, frozen_lines, language, number, say, t, use_of_test
+from core.commands.terminal import decimals, find, frozen_lines, language, number, say, shown, t, use_of_test
 from core.events import Report
 from core.recipes.searches import belongs_to
 from core.refusal import Refusal
@@ -104,7 +104,7 @@ def _evaluation(run: Run, report: Report, classes: Sequence[dict[str, Any]]) -> 
     names = [t("cli.measure.class"), *run.class_names(language())]
     accuracies = {"accuracy": decimals(report.accuracy), "balanced_accuracy": decimals(report.balanced_accuracy)}
     lines = [t("cli.evaluation", run=run.name, n=report.n, **accuracies) + use_of_test(report)]
-    lines += [f"{row}  {name}" for row, name in zip(_aligned(cells), names, strict=True)]
+    lines += [f"{row}  {shown(name)}" for row, name in zip(_aligned(cells), names, strict=True)]
     lines += [t("cli.confusion_matrix"), *_aligned([[number(n) for n in row] for row in report.confusion_matrix])]
     return "\n".join(lines + frozen_lines(report))
 
@@ -146,7 +146,7 @@ def predict(options: argparse.Namespace) -> int:
             continue
         label = int(values.argmax())
         facts = {"file": file, "label": label, "class": names[label], "probabilities": [float(v) for v in values]}
-        say(options, facts, f"{file}: {own_names[label]} ({decimals(values[label])})")
+        say(options, facts, f"{file}: {shown(own_names[label])} ({decimals(values[label])})")
     return int(failed)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ PARTS = ("train", "val", "test")
 LARGEST = 2**31  # most bytes of images that are loaded
 MOST_IMAGES = 2_000_000
 LEAST_SIDE, MOST_SIDE = 8, 512  # px
+NO_LINE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # the last are bytes that are not UTF-8
 
 
 class _UnfitError(ValueError):
@@ -33,13 +35,14 @@ class _UnfitError(ValueError):
 def own_datasets(known: frozenset[str]) -> list[Dataset]:
     """The .npz files directly in the data folders, except `known` file names, which belong to built-in data sets.
 
-    Files that cannot be used are included, with the reason as their state. Of files with the same name, the first is
-    taken.
+    Files that cannot be used are included, with the reason as their state, except those whose name is no line of text.
+    Of files with the same name, the first is taken.
     """
     found: dict[str, Dataset] = {}
     for folder in settings.data_folders():
         for path in sorted(folder.glob("*.npz")):
-            if path.name not in known and path.stem not in found and is_file(path):
+            is_ours = path.name not in known and path.stem not in found and not NO_LINE.search(path.name)
+            if is_ours and is_file(path):
                 found[path.stem] = _described(path)
     return list(found.values())
 
