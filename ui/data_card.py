@@ -6,8 +6,11 @@ import streamlit as st
 
 from core.datasets import Dataset
 from core.refusal import Refusal
+from core.spec import RunSpec
+from core.training.ready import remarks
+from ui import server
 from ui.choice import data_name
-from ui.text import number, refused, t
+from ui.text import language, number, refused, t
 
 
 def data_are_here(source: Dataset) -> bool:
@@ -30,6 +33,13 @@ def data_facts(source: Dataset) -> None:
         st.caption(t(key, counts=counts, source=source.source, licence=licence))
     if source.note:
         st.caption(t(source.note))
+
+
+def what_splits_lack(spec: RunSpec, source: Dataset) -> None:
+    """Show which classes the splits of a spec's run lack, for data on this machine. Raises: Refusal."""
+    names = source.class_names.get(language(), source.class_names["en"])
+    for key, slots in remarks(spec, server.counts(spec), names):
+        st.warning(t(key, **slots))
 
 
 def pitfalls(source: Dataset) -> None:
