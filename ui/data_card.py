@@ -38,8 +38,8 @@ def data_facts(source: Dataset) -> None:
 def what_splits_lack(spec: RunSpec, source: Dataset) -> None:
     """Show which classes the splits of a spec's run lack, for data on this machine. Raises: Refusal."""
     names = source.class_names.get(language(), source.class_names["en"])
-    for key, slots in remarks(spec, server.counts(spec), names):
-        st.warning(t(key, **slots))
+    if said := [t(key, **slots) for key, slots in remarks(spec, server.counts(spec), names)]:
+        st.warning("\n\n".join(said))  # in one box, which takes less room above the button to start
 
 
 def pitfalls(source: Dataset) -> None:
