@@ -109,7 +109,7 @@ class Epoch(_Event):
     val_accuracy: Share
     learning_rate: Amount
     seconds: Amount  # training time so far, without pauses
-    best_epoch: Count  # best epoch so far by the spec's `best_by`
+    best_epoch: Count  # best epoch so far by the spec's `best_by`; of equally good ones the last
     stop: Stop | None = None
     checkpoint: FileName = ""
     sha256: Sha256 = ""

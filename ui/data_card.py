@@ -6,8 +6,11 @@ import streamlit as st
 
 from core.datasets import DATASETS, Dataset
 from core.refusal import Refusal
+from core.spec import RunSpec
+from core.training.ready import remarks
+from ui import server
 from ui.choice import data_name
-from ui.text import Markdown, number, plain, refused, t
+from ui.text import Markdown, language, number, plain, refused, t
 
 
 def data_are_here(source: Dataset) -> bool:
@@ -31,6 +34,13 @@ def data_facts(source: Dataset) -> None:
         st.caption(t(key, counts=counts, source=whose, licence=licence))
     if source.note:
         st.caption(t(source.note))
+
+
+def what_splits_lack(spec: RunSpec, source: Dataset) -> None:
+    """Show which classes the splits of a spec's run lack, for data on this machine. Raises: Refusal."""
+    names = source.class_names.get(language(), source.class_names["en"])
+    if said := [t(key, **slots) for key, slots in remarks(spec, server.counts(spec), names)]:
+        st.warning("\n\n".join(said))  # in one box, which takes less room above the button to start
 
 
 def pitfalls(source: Dataset) -> None:

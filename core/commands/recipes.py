@@ -8,13 +8,14 @@ from typing import Any
 
 from core import store
 from core.commands.terminal import decimals, language, say, t
-from core.commands.training import check_ready, given, new_run, work_at
+from core.commands.training import given, new_run, work_at
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
 from core.recipes.searches import SEARCHES, option_text
 from core.refusal import Refusal
 from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
+from core.training.ready import ready
 from core.words import FALLBACK, text
 
 
@@ -81,7 +82,7 @@ def _search(options: argparse.Namespace) -> int:
         missing = next((cell.spec for cell in found if cell.measured is None), None)
         if missing is None:
             return 0
-        check_ready(missing)
+        ready(missing, language())
         (run,) = driver.runs(options.name, options.variant, most=1, **others)
         run.ask("run")
         if code := work_at(run, options):
