@@ -30,6 +30,7 @@ class Started(_Event):
     pid: int
     step: int  # steps done so far; 0 for a new run
     epoch: int  # epochs finished so far
+    died_at: int | None = None  # step that the worker before had logged when it ended without saving; None if it saved
     device: str  # "cpu", "cuda", "mps"
     device_name: str
     threads: int  # most threads that the run computes with; a small batch is divided among fewer
@@ -127,7 +128,8 @@ class Report(_Event):
 
     event: Literal["report"] = "report"
     run: str
-    best_epoch: int
+    best_epoch: int  # whose weights `model` has
+    lost_epoch: int = 0  # the best epoch, where its checkpoint was damaged and `best_epoch` is the next best; else 0
     best_by: str
     epochs: int
     stop: str  # why the training ended, as in the last Epoch
@@ -178,6 +180,16 @@ def from_line(line: str | bytes) -> Event | None:
         return _EVENT.validate_json(line)
     except ValidationError:
         return None
+
+
+def died_at(latest: Event | None) -> int | None:
+    """The step at which a worker that is gone ended without saving, by its last event; None if it saved or failed.
+
+    One that leaves logs a Checkpoint or an Epoch before, and one that fails a Failure, if it can still write.
+    """
+    if isinstance(latest, Step | Inside) or (isinstance(latest, Started) and not latest.step):
+        return latest.step
+    return None
 
 
 def continued(events: Iterable[Event]) -> list[Event]:
