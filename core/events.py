@@ -2,14 +2,27 @@
 
 `Epoch` commits the state saved at the end of an epoch; `Checkpoint` commits the state saved in the middle of an epoch,
 when the run is paused or stopped or its server is lost.
+
+A log may come from a stranger. An event that is read therefore has no value out of its bounds, such as an infinite loss
+or a confusion matrix that does not fit its number of images, and every line carries a checksum of its own.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+BestBy = Literal["val_accuracy", "val_loss", "last"]
+"""By what the epoch whose weights are kept is chosen."""
+Stop = Literal["epochs", "target_accuracy", "patience", "time_limit"]
+"""Why a training has ended."""
+
+MOST_CLASSES = 1_000
+LONGEST_NAME = 80  # letters of a class name
 
 TestUse = Literal["once", "watched", "selected"]
 """How a run uses the test split. `once`: evaluated once, at the end. `watched`: used as val after each epoch, without
@@ -17,33 +30,55 @@ choosing anything. `selected`: used to choose the epoch that is kept, or when to
 accuracy upwards."""
 
 
+def _class_names(by_language: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The names, if each language, English included, has the same number of different ones. Raises: ValueError."""
+    if "en" not in by_language or len({len(names) for names in by_language.values()}) > 1:
+        raise ValueError("not the same number of class names in each language")
+    if any(len(set(names)) < len(names) for names in by_language.values()):
+        raise ValueError("two classes of the same name")
+    return by_language
+
+
+Count = Annotated[int, Field(ge=0, le=10**12)]  # of steps, epochs, images, parameters
+Amount = Annotated[float, Field(ge=0)]  # of nats, seconds, images per second
+Share = Annotated[float, Field(ge=0, le=1)]
+Word = Annotated[str, Field(max_length=200)]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+FileName = Annotated[str, Field(max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+Side = Annotated[int, Field(ge=1, le=4096)]
+ClassName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Names = Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=MOST_CLASSES)]
+Slot = bool | Annotated[int, Field(ge=-(10**18), le=10**18)] | float | Annotated[str, Field(max_length=2_000)] | None
+Row = Annotated[tuple[Count, ...], Field(min_length=2, max_length=MOST_CLASSES)]
+
+
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Started(_Event):
     """A worker has started the run or resumed it, at `step`."""
 
     event: Literal["started"] = "started"
-    run: str
-    at: str  # date and time, UTC, ISO 8601
-    pid: int
-    step: int  # steps done so far; 0 for a new run
-    epoch: int  # epochs finished so far
-    died_at: int | None = None  # step that the worker before had logged when it ended without saving; None if it saved
-    device: str  # "cpu", "cuda", "mps"
-    device_name: str
-    threads: int  # most threads that the run computes with; a small batch is divided among fewer
+    run: Word
+    at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.:+Z-]{0,16}$")]  # UTC, ISO 8601
+    pid: Count
+    step: Count  # steps done so far; 0 for a new run
+    epoch: Count  # epochs finished so far
+    died_at: Count | None = None  # step at which the worker before ended without saving; None if it saved
+    device: Word  # "cpu", "cuda", "mps"
+    device_name: Word
+    threads: Annotated[Count, Field(ge=1)]  # most that the run computes with; a small batch is divided among fewer
     precision: Literal["float32", "bfloat16"] = "float32"  # of training steps; evaluation is always in float32
-    versions: dict[str, str]
-    shape: tuple[int, int, int]  # (C, H, W) of the network's input images
-    class_names: dict[str, tuple[str, ...]]  # by language
-    counts: dict[str, int]  # number of images in train, val and test
-    parameters: int  # number of parameters, frozen ones included
-    frozen: int = 0  # number of frozen parameters
-    start: str = ""  # file with the run's own copy of the layers taken over from another run; "" if none were
-    start_sha256: str = ""
-    steps_per_epoch: int
+    versions: Annotated[dict[Word, Word], Field(max_length=20)]
+    shape: tuple[Side, Side, Side]  # (C, H, W) of the network's input images
+    class_names: Annotated[dict[Word, Names], Field(max_length=20), AfterValidator(_class_names)]  # by language
+    counts: Annotated[dict[Word, Count], Field(max_length=20)]  # number of images in train, val and test
+    parameters: Count  # number of parameters, frozen ones included
+    frozen: Count = 0  # number of frozen parameters
+    start: FileName = ""  # file with the run's own copy of the layers taken over from another run; "" if none were
+    start_sha256: Sha256 = ""
+    steps_per_epoch: Annotated[Count, Field(ge=1)]
 
     @property
     def class_count(self) -> int:
@@ -55,99 +90,109 @@ class Step(_Event):
     """Train loss and accuracy over the images since the last Step, each batch measured before its own update."""
 
     event: Literal["step"] = "step"
-    epoch: int
-    step: int
-    loss: float  # nats
-    accuracy: float  # 0 to 1
-    seconds: float  # training time so far, without pauses
-    images_per_second: float
+    epoch: Count
+    step: Count
+    loss: Amount  # nats
+    accuracy: Share
+    seconds: Amount  # training time so far, without pauses
+    images_per_second: Amount
 
 
 class Epoch(_Event):
     """An epoch is finished and its checkpoint is on disk."""
 
     event: Literal["epoch"] = "epoch"
-    epoch: int
-    step: int
-    train_loss: float  # train values are means over the epoch's batches, during which the weights change
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float  # training time so far, without pauses
-    best_epoch: int  # best epoch so far by the spec's `best_by`
-    stop: Literal["epochs", "target_accuracy", "patience", "time_limit"] | None = None
-    checkpoint: str = ""
-    sha256: str = ""
+    epoch: Annotated[Count, Field(ge=1)]
+    step: Count
+    train_loss: Amount  # train values are means over the epoch's batches, during which the weights change
+    train_accuracy: Share
+    val_loss: Amount
+    val_accuracy: Share
+    learning_rate: Amount
+    seconds: Amount  # training time so far, without pauses
+    best_epoch: Count  # best epoch so far by the spec's `best_by`
+    stop: Stop | None = None
+    checkpoint: FileName = ""
+    sha256: Sha256 = ""
 
 
 class Histogram(BaseModel):
     """A histogram of one layer's weights, biases or weight gradients; no activations, so it depends on no image."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    layer: int  # number, from 1
-    what: str  # "weight", "bias", or "gradient": the weights' gradient in the last step
+    layer: Annotated[int, Field(ge=1, le=100)]  # number, from 1
+    what: Word  # "weight", "bias", or "gradient": the weights' gradient in the last step
     low: float
     high: float
-    counts: tuple[int, ...]  # number of values in each bin; bins of equal width from `low` to `high`
+    # Number of values in each bin; bins of equal width from `low` to `high`.
+    counts: Annotated[tuple[Count, ...], Field(min_length=1, max_length=1_000)]
 
 
 class Activity(BaseModel):
     """The fraction (0 to 1) of an activation function's output that is dead or saturated, see `watch._stuck`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    layer: int
-    function: str  # "relu", "sigmoid", "tanh"
-    stuck: float
+    layer: Annotated[int, Field(ge=1, le=100)]
+    function: Word  # "relu", "sigmoid", "tanh"
+    stuck: Share
 
 
 class Inside(_Event):
     """Weights, gradients and activations of the network at the end of an epoch; logged before that epoch's Epoch."""
 
     event: Literal["inside"] = "inside"
-    epoch: int
-    step: int
-    histograms: tuple[Histogram, ...]
-    activities: tuple[Activity, ...]
+    epoch: Count
+    step: Count
+    histograms: Annotated[tuple[Histogram, ...], Field(max_length=1_000)]
+    activities: Annotated[tuple[Activity, ...], Field(max_length=1_000)]
 
 
 class Checkpoint(_Event):
     """A state in the middle of an epoch is on disk: the run is paused, is stopping or has lost its server."""
 
     event: Literal["checkpoint"] = "checkpoint"
-    epoch: int
-    step: int
-    checkpoint: str
-    sha256: str
+    epoch: Count
+    step: Count
+    checkpoint: FileName
+    sha256: Sha256
 
 
 class Report(_Event):
     """The best epoch's results on the test split, which is used only here unless the spec's split is `test`."""
 
     event: Literal["report"] = "report"
-    run: str
-    best_epoch: int  # whose weights `model` has
-    lost_epoch: int = 0  # the best epoch, where its checkpoint was damaged and `best_epoch` is the next best; else 0
-    best_by: str
-    epochs: int
-    stop: str  # why the training ended, as in the last Epoch
-    n: int
+    run: Word
+    best_epoch: Count  # whose weights `model` has
+    lost_epoch: Count = 0  # the best epoch, where its checkpoint was damaged and `best_epoch` is the next best; else 0
+    best_by: BestBy
+    epochs: Count
+    stop: Stop | Literal[""]  # why the training ended, as in the last Epoch
+    n: Annotated[Count, Field(ge=1)]
     test_use: TestUse = "once"
-    accuracy: float
-    accuracy_interval: tuple[float, float]  # Wilson, 95 %
-    balanced_accuracy: float
-    loss: float
-    confusion_matrix: tuple[tuple[int, ...], ...]  # [true][predicted]
-    seconds: float  # training time, without pauses
-    model: str
-    model_sha256: str
-    predictions: str
-    predictions_sha256: str
-    images: str = ""  # identifier of the test images, see `splits.digest`; "" in runs of the first versions
-    frozen_before: str = ""  # sha256 of the frozen layers as they were taken over, in the file `Started.start` ...
-    frozen_after: str = ""  # ... and of the same layers in `model`; both "" if no layer is frozen
+    accuracy: Share
+    accuracy_interval: tuple[Share, Share]  # Wilson, 95 %
+    balanced_accuracy: Share
+    loss: Amount
+    confusion_matrix: Annotated[tuple[Row, ...], Field(min_length=2, max_length=MOST_CLASSES)]  # [true][predicted]
+    seconds: Amount  # training time, without pauses
+    model: FileName
+    model_sha256: Sha256
+    predictions: FileName
+    predictions_sha256: Sha256
+    images: Word = ""  # identifier of the test images, see `splits.digest`; "" in runs of the first versions
+    frozen_before: Sha256 = ""  # of the frozen layers as they were taken over, in the file `Started.start` ...
+    frozen_after: Sha256 = ""  # ... and of the same layers in `model`; both "" if no layer is frozen
+
+    @model_validator(mode="after")
+    def _agrees_with_its_matrix(self) -> Self:
+        matrix, n = self.confusion_matrix, self.n
+        if any(len(row) != len(matrix) for row in matrix) or sum(map(sum, matrix)) != n:
+            raise ValueError("not a square matrix of n images")
+        if abs(sum(row[k] for k, row in enumerate(matrix)) / n - self.accuracy) > 1e-6:
+            raise ValueError("not the accuracy of the matrix")
+        return self
 
     @property
     def frozen_unchanged(self) -> bool | None:
@@ -159,23 +204,31 @@ class Failure(_Event):
     """An error in the worker: the text key of its message, the values of the slots, and the Python traceback."""
 
     event: Literal["failure"] = "failure"
-    step: int
-    error: str
-    slots: dict[str, Any]
-    trace: str
+    step: Count
+    error: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
+    slots: Annotated[dict[Word, Slot], Field(max_length=20)]
+    trace: Annotated[str, Field(max_length=100_000)]
 
 
 Event = Started | Step | Inside | Epoch | Checkpoint | Report | Failure
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
+_CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"}\n?')  # the end of a line; no line of the first versions has it
+
+
 def to_line(event: Event) -> str:
-    """The event as one line of JSON, without a line break."""
-    return event.model_dump_json()
+    """The event as one line of JSON, without a line break; its last member is the checksum of what is before it."""
+    line = event.model_dump_json()
+    return f'{line[:-1]},"crc32":"{zlib.crc32(line.encode()):08x}"}}'
 
 
 def from_line(line: str | bytes) -> Event | None:
-    """The event of a log line; None for a line that holds no event, such as one truncated by a crash."""
+    """The event of a log line; None for a line that holds no event or whose checksum is not that of its content."""
+    line = line.encode(errors="replace") if isinstance(line, str) else line
+    found = _CHECKSUM.fullmatch(line, line.rfind(b","))
+    if found and zlib.crc32(b"}", zlib.crc32(line[: found.start()])) != int(found[1], 16):
+        return None
     try:
         return _EVENT.validate_json(line)
     except ValidationError:
@@ -192,17 +245,29 @@ def died_at(latest: Event | None) -> int | None:
     return None
 
 
+def is_intact(line: bytes) -> bool:
+    """Whether a complete line is as it was written: it holds an event, or is what a crash left of one, ended by `#`."""
+    return line.endswith(b"#") or from_line(line) is not None
+
+
 def continued(events: Iterable[Event]) -> list[Event]:
     """The events without those that a resumed run has superseded, which came after the checkpoint it resumed from."""
-    kept: list[Event] = []
-    for event in events:
-        if isinstance(event, Started):
-            kept = [old for old in kept if not (isinstance(old, Step | Epoch | Checkpoint) and old.step > event.step)]
-            # A state saved after an epoch's last step but before its end: the validation is repeated.
-            kept = [old for old in kept if not (isinstance(old, Inside | Epoch) and old.epoch > event.epoch)]
-            kept = [old for old in kept if not isinstance(old, Failure)]
-        kept.append(event)
-    return kept
+    kept: list[tuple[int, Event]] = []  # with their places
+    starts: list[tuple[int, Event]] = []
+    for place, event in enumerate(events):
+        if not isinstance(event, Started):
+            kept.append((place, event))
+            continue
+        starts.append((place, event))
+        while kept and _is_superseded(kept[-1][1], event):  # what came after the checkpoint is at the end
+            kept.pop()
+    return [event for _, event in sorted(kept + starts, key=lambda pair: pair[0])]
+
+
+def _is_superseded(event: Event, by: Started) -> bool:
+    if isinstance(event, Inside | Epoch) and event.epoch > by.epoch:
+        return True  # also a state saved after an epoch's last step but before its end: the validation is repeated
+    return isinstance(event, Failure) or (isinstance(event, Step | Epoch | Checkpoint) and event.step > by.step)
 
 
 def seconds_left(events: Sequence[Event], epochs: int) -> float | None:

@@ -1,16 +1,42 @@
-"""Atomic writing of files: under a temporary name first, then moved, so that no reader sees a half-written file."""
+"""Files that are read only if they are regular and small enough, and written so that no reader sees half of one."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from filelock import FileLock
+
+
+def opened(path: Path, mode: str = "rb") -> BinaryIO:
+    """Open a regular file without following a link; a FIFO, on which opening would hang, or a device is not opened.
+
+    Raises: OSError, if the file is missing (unless `mode` creates it), not a regular one, or not readable.
+    """
+    return cast("BinaryIO", open(path, mode, opener=_opener))
+
+
+def _opener(path: str, flags: int) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+def content(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes. Raises: OSError, also for a larger file."""
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return file.read(most)
 
 
 @contextlib.contextmanager

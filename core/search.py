@@ -186,7 +186,7 @@ def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | No
 
 @functools.lru_cache(maxsize=4096)
 def _val_accuracy(run: Run, epoch: int) -> float:
-    for event in run.events():
-        if isinstance(event, Epoch) and event.epoch == epoch:
+    for event in run.events(Epoch):
+        if event.epoch == epoch:
             return event.val_accuracy
     raise Refusal("error.run_without_epoch", run=run.name, epoch=epoch, folder=str(run.folder))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from core.events import TestUse
+from core.events import BestBy, TestUse
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import MOST_LAYERS, Layers, Row, parse, table
 from core.refusal import Refusal
@@ -86,7 +86,7 @@ class RunSpec(BaseModel):
     elastic: float = _field(0.0, "augmentation", ge=0, le=8, unit="px")
     stroke_width: float = _field(0.0, "augmentation", ge=0, le=1, unit="px")
 
-    best_by: Literal["val_accuracy", "val_loss", "last"] = _field("val_accuracy", "stop")
+    best_by: BestBy = _field("val_accuracy", "stop")
     target_accuracy: Annotated[float | None, NotUsed] = _field(None, "stop", gt=0, le=1)
     patience: Annotated[int | None, NotUsed] = _field(
         None, "stop", ge=1, le=10_000, unit="epochs", only_if=("best_by", ("val_accuracy", "val_loss"))

@@ -2,23 +2,30 @@
 
 `events.jsonl` is only appended to; every other file is replaced atomically. A checkpoint or another safetensors file is
 valid only once an event names it with its sha256, so a crash at any moment leaves either the old state or the new one.
+
+A store may come from a stranger: whatever is read is checked here, once, and refused with the file's name. So that one
+bad run delays no list of runs, only regular files of a bounded size are opened, and of a long log only what is needed
+is kept in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import itertools
 import json
 import os
 import re
 import secrets
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TypeVar, get_args, overload
 
 from filelock import FileLock, Timeout
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -35,9 +42,11 @@ from core.events import (
     Step,
     continued,
     from_line,
+    is_intact,
     to_line,
 )
-from core.files import locked, sync, written_aside
+from core.files import content, locked, opened, sync, written_aside
+from core.networks.layers import table
 from core.refusal import Refusal, writing
 from core.spec import RunSpec
 
@@ -58,6 +67,11 @@ _Event = TypeVar("_Event", bound=Event)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
 _SHORT_TAIL = 1 << 16  # bytes at a log's end: enough for a Report of ten classes and the events after it
 _TAIL = 1 << 23  # bytes at a log's end: enough for any Report; the confusion matrix of 1,000 classes takes 2 MiB
+_BLOCK = 1 << 20  # bytes of a log that are read at once
+_LOG = 1 << 28  # largest log that is read, in bytes; a day of training, four Steps a second, takes 60 MiB
+_STEPS = 1 << 23  # bytes of a log's Steps that are kept when it is read whole: if there are more, every n-th Step
+_SPEC = 1 << 20  # largest spec file that is read, in bytes; ours take a kilobyte
+_CONTROL = 1 << 12  # largest control file that is read, in bytes
 _LABEL = 1 << 16  # most bytes of a label file that are read; the longest valid label takes 16 KiB
 _HEADER = 1 << 20  # largest safetensors header that is parsed, in bytes; ours take a few kilobytes
 
@@ -73,6 +87,7 @@ class Control:
     serial: int = 0
 
 
+_BEGIN = b'{"event":"'  # of every line that `to_line` writes
 _TRAINING = Started | Step | Inside | Epoch | Checkpoint | Failure  # events that are only logged before a Report
 
 
@@ -113,14 +128,16 @@ class Run:
     def spec(self) -> RunSpec:
         """The run's spec. Raises: Refusal, if its file is damaged or its format is newer than this program's."""
         try:
-            stored = json.loads((self.folder / "spec.json").read_bytes())
+            stored = json.loads(content(self.folder / "spec.json", _SPEC))
             if stored["format"] > FORMAT:
                 raise Refusal("error.run_newer", run=self.name)
+            if stored.get("crc32", _crc32(stored["spec"])) != _crc32(stored["spec"]):
+                raise ValueError("not what was written")
             return RunSpec.model_validate(stored["spec"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, Refusal) and error.key == "error.run_newer":
                 raise
-            raise Refusal("error.run_damaged", run=self.name, file="spec.json") from error
+            raise self._damaged("spec.json") from error
 
     def label(self) -> Label:
         """The run's label; an empty label if the run has none or its file cannot be read."""
@@ -132,7 +149,7 @@ class Run:
     def _stored_label(self) -> dict[str, Any]:
         """The content of the label's file, also what a newer version wrote; empty if it is absent or no JSON object."""
         try:
-            with (self.folder / "label.json").open("rb") as file:
+            with opened(self.folder / "label.json") as file:
                 stored = json.loads(file.read(_LABEL))
         except (FileNotFoundError, ValueError, RecursionError):
             return {}
@@ -156,7 +173,7 @@ class Run:
 
     def append(self, event: Event) -> None:
         """Append an event to the log; every event but a Step is synced to disk before this returns."""
-        with (self.folder / "events.jsonl").open("a+b") as log:
+        with opened(self.folder / "events.jsonl", "a+b") as log:
             length = log.seek(0, os.SEEK_END)
             if length:
                 log.seek(-1, os.SEEK_END)
@@ -177,19 +194,46 @@ class Run:
             return 0
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
-        """The events in the complete lines from byte `offset` on, and the offset for the next call. Raises: Refusal."""
-        lines = self._log_from(offset)
-        lines = lines[: lines.rfind(b"\n") + 1]
-        events = [event for line in lines.splitlines() if (event := from_line(line))]
-        return events, offset + len(lines)
+        """The events in the complete lines from byte `offset` on, and the offset for the next call.
 
-    def events(self) -> list[Event]:
-        """The run's events, without those that a resumed run has superseded. Raises: Refusal."""
-        return continued(self.read()[0])
+        Of very many Steps only every n-th is read, so that they fit into memory. Raises: Refusal.
+        """
+        events: list[Event] = []
+        with self._log() as log:
+            every = 1 + (os.fstat(log.fileno()).st_size - offset) // _STEPS if log else 1
+            for number, line in enumerate(_lines(log, offset)):
+                offset += len(line)
+                if (number % every == 0 or not _may_be(line, Step)) and (event := from_line(line[:-1])):
+                    events.append(event)
+        return events, offset
+
+    @overload
+    def events(self) -> list[Event]: ...
+
+    @overload
+    def events(self, *kinds: type[_Event]) -> list[_Event]: ...
+
+    def events(self, *kinds: type[_Event]) -> list[Event] | list[_Event]:
+        """The run's events, without those that a resumed run has superseded; only those of some kinds, if given.
+
+        Raises: Refusal.
+        """
+        with self._log() as log:
+            lines = (line for line in _lines(log) if not kinds or _may_be(line, Started, *kinds))
+            events = continued(event for line in lines if (event := from_line(line[:-1])))
+        return [event for event in events if isinstance(event, kinds)] if kinds else events
 
     def last(self, kind: type[_Event]) -> _Event | None:
         """The last event of type `kind`; None if there is none. Raises: Refusal."""
-        return next((event for event in reversed(self.events()) if isinstance(event, kind)), None)
+        return next(reversed(self.events(kind)), None)
+
+    def damaged_lines(self) -> int:
+        """The number of lines in the log that are not as they were written, and are therefore ignored. Raises: Refusal.
+
+        A last line that a crash has cut off is not among them.
+        """
+        with self._log() as log:
+            return sum(not is_intact(line[:-1]) for line in _lines(log))
 
     def report(self) -> Report | None:
         """The run's Report, also if other events follow it; None if the run is not done. Raises: Refusal."""
@@ -200,38 +244,72 @@ class Run:
         return self._end()[1]
 
     def _end(self) -> tuple[Report | None, Event | None]:
-        """The Report, if there is one, and the last event. Raises: Refusal."""
-        report, latest = None, None
-        for lines in self._ends():
-            latest = from_line(lines[-1]) if lines else None
-            events = (from_line(line) for line in reversed(lines) if b'"report"' in line)
-            report = next((event for event in events if isinstance(event, Report)), None)
-            if report or isinstance(latest, _TRAINING):
+        """The Report, if there is one, and the last event; of the log only the end is read.
+
+        Raises: Refusal, if the last line is damaged, which may have been the Report, or no Started fits the Report.
+        """
+        report, latest, last_line, read = None, None, b"#", 0
+        for lines in self._blocks():
+            if not read and lines:
+                last_line = lines[-1]
+            latest = latest or next(filter(None, map(from_line, reversed(lines))), None)
+            found = (from_line(line) for line in reversed(lines) if b'"report"' in line)
+            report = next((event for event in found if isinstance(event, Report)), None)
+            read += sum(map(len, lines))
+            if report or isinstance(latest, _TRAINING) or read > _TAIL:
                 break  # a run that is not done ends with such an event: its whole log need not be read
+        if report and self._last_started().class_count != len(report.confusion_matrix):
+            raise self._damaged("events.jsonl")
+        if not report and not is_intact(last_line):
+            raise self._damaged("events.jsonl")
         return report, latest
 
-    def _ends(self) -> Iterator[list[bytes]]:
-        """The complete lines in the last `_SHORT_TAIL` bytes of the log, then, if the log is longer, those in the last
-        `_TAIL` bytes. The short tail nearly always suffices, and a list of runs reads every log. Raises: Refusal.
-        """
-        for length in (_SHORT_TAIL, _TAIL):
-            tail = self._log_from(-length)
-            lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-            yield lines if len(tail) < length else lines[1:]  # the first line may be incomplete
-            if len(tail) < length:
-                return
+    def started(self) -> Started:
+        """The last Started event. Raises: Refusal, if there is none or the log cannot be read."""
+        self._end()
+        return self._last_started()
 
-    def _log_from(self, offset: int) -> bytes:
-        """The log from byte `offset` on, counted from its end if negative; empty if there is no log yet."""
+    def _last_started(self) -> Started:
+        for lines in self._blocks():
+            for line in reversed(lines):
+                if b'"started"' in line and isinstance(started := from_line(line), Started):
+                    return started
+        raise Refusal("error.run_unreadable", run=self.name)
+
+    def _blocks(self) -> Iterator[list[bytes]]:
+        """The log's complete lines in blocks, the last block first, each in the log's order. Raises: Refusal."""
+        with self._log() as log:
+            end, size, rest = log.seek(0, os.SEEK_END) if log else 0, _SHORT_TAIL, b""
+            is_last = True
+            while log and end > 0:
+                begin = max(0, end - size)
+                log.seek(begin)
+                block = log.read(end - begin) + rest
+                first, last = block.find(b"\n") + 1 if begin else 0, block.rfind(b"\n") + 1 if is_last else len(block)
+                if begin and not first:  # the block lies within one line
+                    rest = block
+                else:
+                    rest, is_last = block[:first], False
+                    yield block[first:last].split(b"\n")[:-1]
+                if len(rest) > _TAIL:
+                    raise self._damaged("events.jsonl")
+                end, size = begin, _BLOCK
+
+    @contextlib.contextmanager
+    def _log(self) -> Iterator[BinaryIO | None]:
+        """The log, opened for reading; None if there is none yet. Raises: Refusal."""
         try:
-            with (self.folder / "events.jsonl").open("rb") as log:
-                size = log.seek(0, os.SEEK_END)
-                log.seek(offset if offset >= 0 else max(0, size + offset))
-                return log.read()
+            with opened(self.folder / "events.jsonl") as log:
+                if os.fstat(log.fileno()).st_size > _LOG:
+                    raise self._damaged("events.jsonl")
+                yield log
         except FileNotFoundError:
-            return b""
+            yield None
         except OSError as error:
-            raise Refusal("error.run_damaged", run=self.name, file="events.jsonl") from error
+            raise self._damaged("events.jsonl") from error
+
+    def _damaged(self, file: str) -> Refusal:
+        return Refusal("error.run_damaged", run=self.name, file=file[:80])
 
     def is_done(self) -> bool:
         """Whether the run has a report and a readable spec; False for a damaged run."""
@@ -239,13 +317,6 @@ class Run:
             return self.report() is not None and bool(self.spec)
         except Refusal:
             return False
-
-    def started(self) -> Started:
-        """The last Started event. Raises: Refusal, if there is none or the log cannot be read."""
-        started = self.last(Started)
-        if not started:
-            raise Refusal("error.run_unreadable", run=self.name)
-        return started
 
     def class_names(self, language: str) -> tuple[str, ...]:
         """The names of the K classes in a language, or in English if the run has none in it. Raises: see `started`."""
@@ -286,12 +357,12 @@ class Run:
             return "failed"
         if wanted == "stop":
             return "stopped"
-        return "interrupted" if latest or self.read()[0] else "queued"
+        return "interrupted" if latest else "queued"
 
     def control(self) -> Control:
         """The user's latest request; the default, `run`, if there is none or its file is invalid."""
         try:
-            control = Control(**json.loads((self.folder / "control").read_bytes()))
+            control = Control(**json.loads(content(self.folder / "control", _CONTROL)))
         except (OSError, ValueError, TypeError, RecursionError):
             return Control()
         return control if control.wanted in get_args(Wanted) else Control()
@@ -334,7 +405,7 @@ class Run:
     def is_held(self) -> bool:
         """Whether a worker holds the run. The check takes a shared lock, so that concurrent checks see no worker."""
         try:
-            with (self.folder / "lock").open("rb") as file:
+            with opened(self.folder / "lock") as file:
                 if fcntl:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                     return False
@@ -355,25 +426,44 @@ class Run:
         return hashlib.sha256(data).hexdigest()
 
     def load(self, name: str, sha256: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The arrays and numbers in the file `name`. Raises: Refusal, if the file is missing or its sha256 differs."""
+        """The arrays and numbers in the file `name`.
+
+        Raises:
+            Refusal: the file is missing, its sha256 differs, it is larger than the run's network and data allow, or it
+                is no file of arrays.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
         path = self.folder / name
-        if path.parent != self.folder or path.is_symlink() or not path.is_file():  # the log may come from elsewhere
-            raise Refusal("error.run_damaged", run=self.name, file=name[:80])
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise Refusal("error.run_damaged", run=self.name, file=name) from error
-        header = int.from_bytes(data[:8], "little")
-        if header > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
-            raise Refusal("error.run_damaged", run=self.name, file=name)
-        metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
-        return load(data), json.loads(metadata.get("numbers", "{}"))
+            data = content(path, self._most_bytes(name)) if path.parent == self.folder else b""
+            header = int.from_bytes(data[:8], "little")
+            if header > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
+                raise self._damaged(name)
+            metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
+            numbers = json.loads(metadata.get("numbers", "{}"))
+            if not isinstance(numbers, dict):
+                raise self._damaged(name)
+            return load(data), numbers
+        except Refusal:
+            raise
+        except (OSError, ValueError, AttributeError, TypeError, RuntimeError, SafetensorError) as error:
+            raise self._damaged(name) from error
+
+    def _most_bytes(self, name: str) -> int:
+        """The size in bytes that a file of this run's arrays can have at most. Raises: Refusal."""
+        started = self._last_started()
+        if name == PREDICTIONS:
+            images, of_one = sum(started.counts.values()), 4 * started.class_count + 8
+            return 2 * _HEADER + images * of_one
+        # Each parameter may have a running mean or variance beside it, and each of them two moments of the optimizer.
+        parameters = sum(row.parameters for row in table(self.spec.layers, started.shape, started.class_count))
+        return 2 * _HEADER + 4 * 2 * 3 * parameters
 
     def checkpoints(self) -> list[Epoch | Checkpoint]:
         """The events that commit a checkpoint, oldest first. Raises: Refusal."""
-        return [event for event in self.events() if isinstance(event, Epoch | Checkpoint)]
+        return self.events(Epoch, Checkpoint)
 
     def newest(self) -> tuple[Epoch | Checkpoint, dict[str, Tensor], dict[str, Any]] | None:
         """The newest undamaged checkpoint: its event, its arrays and its numbers; None without one. Raises: Refusal."""
@@ -418,6 +508,7 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None)
     """
     store = store or settings.store_folder()
     stored = {"format": FORMAT, "spec": spec.model_dump(mode="json")}
+    stored["crc32"] = _crc32(stored["spec"])
     data = re.sub(r"[^a-z0-9-]+", "-", spec.data.lower()).strip("-")[:40] or "data"
     new = store / f".new-{secrets.token_hex(8)}"
     with writing(store):
@@ -456,6 +547,27 @@ def runs(store: Path | None = None) -> list[Run]:
     except OSError:
         return []
     return [Run(store / name) for name in entries if _NAME.fullmatch(name)]
+
+
+def _lines(log: BinaryIO | None, offset: int = 0) -> Iterator[bytes]:
+    """The complete lines of a log from byte `offset` on, each with its line break."""
+    if log:
+        log.seek(offset)
+        yield from itertools.takewhile(lambda line: line.endswith(b"\n"), iter(lambda: log.readline(_TAIL), b""))
+
+
+def _may_be(line: bytes, *kinds: type[Event]) -> bool:
+    """Whether a line may hold an event of these kinds, without parsing it."""
+    return line.startswith(tuple(map(_begin, kinds))) or not line.startswith(_BEGIN)
+
+
+@functools.cache
+def _begin(kind: type[Event]) -> bytes:
+    return _BEGIN + kind.__name__.lower().encode()
+
+
+def _crc32(spec: object) -> str:
+    return f"{zlib.crc32(json.dumps(spec, allow_nan=False).encode()):08x}"
 
 
 def digest(tensors: dict[str, Tensor]) -> str:

@@ -29,7 +29,7 @@ import torch
 
 from core import settings, store
 from core.datasets import Dataset, Split, Splits, dataset
-from core.events import Checkpoint, Epoch, Event, Failure, Report, Started, died_at
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
 from core.images.splits import choose, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
@@ -334,9 +334,11 @@ def _failure(run: Run, error: Exception) -> Failure:
         key, slots = "error.disk_full", {"folder": str(run.folder)}
     elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         key, slots = "error.store_write", {"folder": str(run.folder), "reason": error.strerror}
-    slots = {name: value if isinstance(value, int | float) else str(value) for name, value in slots.items()}
+    said: dict[str, Slot] = {
+        name: value if isinstance(value, int | float) else str(value)[:2_000] for name, value in slots.items()
+    }
     steps = [event.step for event in run.events() if not isinstance(event, Report)]
-    return Failure(step=max(steps, default=0), error=key, slots=slots, trace=traceback.format_exc())
+    return Failure(step=max(steps, default=0), error=key, slots=said, trace=traceback.format_exc()[-20_000:])
 
 
 def main() -> None:

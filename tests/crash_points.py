@@ -8,6 +8,7 @@ which the scenario completes, is printed for each scenario. Method: SQLite's cra
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 import os
@@ -100,7 +101,8 @@ class Disk:
 
             return do
 
-        io.open, os.fsync = counted_open, counted_fsync  # pyright: ignore
+        io.open = builtins.open = counted_open  # pyright: ignore
+        os.fsync = counted_fsync  # pyright: ignore
         for name in ("replace", "rename", "unlink", "mkdir", "rmdir"):
             setattr(os, name, counted(getattr(os, name)))
 

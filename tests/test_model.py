@@ -106,7 +106,7 @@ def test_a_run_whose_log_begins_in_a_way_that_cannot_be_read_is_not_told_to_wait
     run = done(epochs=1)
     log = run.folder / "events.jsonl"
     log.write_text(log.read_text().replace('"parameters":', '"weights":'))
-    assert run.is_done()
+    assert run.facts()["status"] == "damaged"
     for ask in (open_model, lambda run: run.class_names("en")):
         with pytest.raises(Refusal, match="run_unreadable"):
             ask(run)

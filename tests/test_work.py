@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from core.events import Checkpoint, Epoch, Failure, Started
+from core.events import Checkpoint, Epoch, Failure, Started, to_line
 from core.measures.answers import stored_answers
 from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
@@ -314,8 +314,11 @@ def test_a_run_keeps_its_precision_where_another_would_be_chosen(home, driver):
     run = new()
     driver.work(run, {3: "leave"})
     log = run.folder / "events.jsonl"
-    assert '"precision":"float32"' in log.read_text()
-    log.write_text(log.read_text().replace('"precision":"float32"', '"precision":"bfloat16"'))  # as on another machine
+    events = run.events()
+    assert isinstance(events[0], Started)
+    assert events[0].precision == "float32"
+    events[0] = events[0].model_copy(update={"precision": "bfloat16"})  # as on another machine
+    log.write_text("".join(f"{to_line(event)}\n" for event in events))
     driver.work(run)
     assert [event.precision for event in events_of(run, Started)] == ["bfloat16", "bfloat16"]
     assert run.status() == "done"

@@ -38,6 +38,12 @@ def lost_epoch_notice(report: Report) -> None:
         st.warning(t("train.lost_epoch", lost=report.lost_epoch, epoch=report.best_epoch))
 
 
+def damaged_lines_notice(run: Run) -> None:
+    """Show how many lines of a run's log are damaged, if there are any."""
+    if count := server.damaged_lines(run):
+        st.warning(t("log.damaged_lines", count=count))
+
+
 def taken_notice(run: Run, report: Report) -> None:
     """Show which layers a finished run took over from another, and whether the frozen ones have stayed unchanged."""
     if not run.spec.taken:

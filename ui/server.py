@@ -82,6 +82,17 @@ def changed(folder: Path) -> int:
         return 0
 
 
+def damaged_lines(run: Run) -> int:
+    """The number of damaged lines in the run's log, see `Run.damaged_lines`. Raises: Refusal."""
+    return _damaged_lines(run.folder, changed(run.folder))
+
+
+@functools.lru_cache(maxsize=4096)
+def _damaged_lines(folder: Path, changed: int) -> int:
+    del changed  # only part of the cache's key
+    return Run(folder).damaged_lines()
+
+
 def results() -> list[Result]:
     """The results of the recipes: those that come with the project, then those of the store's runs, oldest first."""
     found = [_result(run.folder, changed(run.folder)) for run in reversed(store.runs())]

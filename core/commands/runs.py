@@ -92,8 +92,11 @@ def evaluate(options: argparse.Namespace) -> int:
         },
         "classes": classes,
         "confusion_matrix": report.confusion_matrix,
+        "damaged_lines": run.damaged_lines(),
     }
     say(options, facts, _evaluation(run, report, classes))
+    if facts["damaged_lines"]:
+        print(t("log.damaged_lines", count=facts["damaged_lines"]), file=sys.stderr)
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from core import store
 from core.commands.terminal import BROKEN_OFF, decimals, find, language, mute, number, remarks, say, t, use_of_test
-from core.events import Epoch, Event, Failure, Report, Started, to_line
+from core.events import Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
 from core.spec import RunSpec, checked, read_field
 from core.store import Run
@@ -115,7 +115,7 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
 
 def _tell_event(options: argparse.Namespace, run: Run, event: Event) -> None:
     if options.json:
-        print(to_line(event), flush=True)
+        print(event.model_dump_json(), flush=True)
     elif words := _words(run, event):
         print(words, flush=True)
 

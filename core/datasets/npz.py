@@ -18,13 +18,12 @@ import numpy as np
 from core import settings
 from core.datasets.files import UNREADABLE, is_file
 from core.datasets.record import NOT_STATED, Dataset, Split, Splits
+from core.events import LONGEST_NAME, MOST_CLASSES
 
 PARTS = ("train", "val", "test")
 LARGEST = 2**31  # most bytes of images that are loaded
 MOST_IMAGES = 2_000_000
-MOST_CLASSES = 1_000
 LEAST_SIDE, MOST_SIDE = 8, 512  # px
-LONGEST_NAME = 80  # letters of a class name
 
 
 class _UnfitError(ValueError):

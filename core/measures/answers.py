@@ -51,6 +51,17 @@ class Answers:
         """The cross-entropy of each image in nats, float64 (N,); at most 87, where the true class has probability 0."""
         return -np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny).astype(np.float64))
 
+    def are_possible(self, classes: int) -> bool:
+        """Whether these can be answers about K = `classes`: shapes, labels, and probabilities that add up to 1."""
+        labels, given = self.labels, self.probabilities
+        return (
+            labels.ndim == 1
+            and len(labels) > 0
+            and given.shape == (len(labels), classes)
+            and bool(labels.min() >= 0 and labels.max() < classes)
+            and bool((given >= 0).all() and (np.abs(given.sum(axis=1) - 1) < 1e-3).all())
+        )
+
     def loss(self) -> Measure:
         """The mean cross-entropy in nats, with a normal confidence interval cut off at 0.
 
@@ -91,18 +102,30 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
     """The stored predictions of a finished run's best epoch; None if there are none for this split.
 
     Predictions on val are missing in runs of the first versions and in runs whose val split is the test split.
-    Raises: Refusal, if the run is not done or is damaged.
+
+    Raises:
+        Refusal: the run is not done or is damaged, or its file does not hold predictions that agree with its report.
     """
     report = run.report()
     if not report:
         raise Refusal("error.no_model_yet", run=run.name)
     stored, _ = run.load(report.predictions, report.predictions_sha256)
     prefix = "" if split == "test" else "val_"
+    damaged = Refusal("error.run_damaged", run=run.name, file=report.predictions)
     if f"{prefix}labels" not in stored:
+        if split == "test":
+            raise damaged
         return None
-    images = report.images if split == "test" else ""
-    labels = stored[f"{prefix}labels"].numpy().astype(np.int64)
-    return Answers(labels, stored[f"{prefix}probabilities"].numpy(), images)
+    labels = stored[f"{prefix}labels"].numpy()
+    if f"{prefix}probabilities" not in stored or labels.dtype.kind not in "ui":
+        raise damaged
+    probabilities = stored[f"{prefix}probabilities"].float().numpy()
+    found = Answers(labels.astype(np.int64), probabilities, report.images if split == "test" else "")
+    if not found.are_possible(len(report.confusion_matrix)):
+        raise damaged
+    if split == "test" and found.confusion_matrix.tolist() != [list(row) for row in report.confusion_matrix]:
+        raise damaged
+    return found
 
 
 def loss_change(before: Answers, after: Answers) -> Measure:

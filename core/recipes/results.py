@@ -134,7 +134,7 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
     """
     repeated = repeats or repeated_by(run.spec)
     report, started = run.report(), run.last(Started)
-    accuracies = [event.val_accuracy for event in run.events() if isinstance(event, Epoch)]
+    accuracies = [event.val_accuracy for event in run.events(Epoch)]
     if not repeated or not report or not started or not accuracies:  # a Report without Epochs: a damaged log
         return None
     return Result(

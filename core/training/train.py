@@ -322,6 +322,8 @@ def _step(state: State, told: _Told) -> Step:
     with _timed(state):
         images = state.images - told.images
         loss, accuracy = (value / images for value in (state.sums - told.sums).tolist())
+    if not math.isfinite(loss):
+        raise _diverged(state, loss)
     return Step(
         epoch=state.epoch + 1,
         step=state.step,

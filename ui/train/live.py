@@ -114,6 +114,8 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
 def _outcome(run: Run, status: Status, events: list[Event]) -> None:
     """Show the run's report with links to the pages that use it, or the error that ended the run."""
     failure, report = _last(events, Failure), _last(events, Report)
+    if status not in LIVELY:
+        notices.damaged_lines_notice(run)
     if failure and status == "failed":
         st.error(t(failure.error, **failure.slots))
         if failure.error == "error.unexpected":
