@@ -102,8 +102,11 @@ class _Worker:
         splits = choose(spec, source.load())
         device = torch.device(settings.device())
         state = State.new(spec, splits.train, source.class_count, device, threads)
-        self.start_sha256 = started.start_sha256 if started else self._take_over(state)
-        self._restore(state)
+        if started:
+            self.start_sha256 = started.start_sha256
+            self._restore(state)
+        else:
+            self.start_sha256 = self._take_over(state)
         event = _started(run, source, splits, state, threads, self.start_sha256)
         self._say(event.model_copy(update={"died_at": died_at(latest)}))
         if not self._may_go_on(state):
@@ -124,7 +127,8 @@ class _Worker:
             run.tidy(keep=set())
 
     def _take_over(self, state: State) -> str:
-        """Copy the layers taken over from another run into this run's folder, so that it depends on no other run.
+        """Copy the layers taken over from another run into the model and into this run's folder, so that it depends on
+        no other run.
 
         Returns the file's sha256, or "" if no layers are taken over. Raises: Refusal.
         """
@@ -135,7 +139,9 @@ class _Worker:
         assert report
         tensors, _ = giver.load(report.model, report.model_sha256)
         names = weights_of(first_layers(state.model, self.run.spec.taken))
-        return self._write(store.START, {name: tensors[name] for name in names})
+        taken = {name: tensors[name] for name in names}
+        state.model.load_state_dict(taken, strict=False)
+        return self._write(store.START, taken)
 
     def _restore(self, state: State) -> None:
         """Restore the newest undamaged checkpoint; without one, load any layers taken over."""
