@@ -226,8 +226,7 @@ def to_line(event: Event) -> str:
 def from_line(line: str | bytes) -> Event | None:
     """The event of a log line; None for a line that holds no event or whose checksum is not that of its content."""
     line = line.encode(errors="replace") if isinstance(line, str) else line
-    found = _CHECKSUM.fullmatch(line, line.rfind(b","))
-    if found and zlib.crc32(b"}", zlib.crc32(line[: found.start()])) != int(found[1], 16):
+    if _is_checked(line) is False:
         return None
     try:
         return _EVENT.validate_json(line)
@@ -246,8 +245,14 @@ def died_at(latest: Event | None) -> int | None:
 
 
 def is_intact(line: bytes) -> bool:
-    """Whether a complete line is as it was written: it holds an event, or is what a crash left of one, ended by `#`."""
-    return line.endswith(b"#") or from_line(line) is not None
+    """Whether a complete line has its checksum or, without one, looks like JSON or what a crash left, ended by `#`."""
+    return is_checked if (is_checked := _is_checked(line)) is not None else line.endswith((b"}", b"#"))
+
+
+def _is_checked(line: bytes) -> bool | None:
+    """Whether the line's checksum is that of its content; None if it has none."""
+    found = _CHECKSUM.fullmatch(line, max(0, line.rfind(b",")))
+    return found and zlib.crc32(b"}", zlib.crc32(line[: found.start()])) == int(found[1], 16)
 
 
 def continued(events: Iterable[Event]) -> list[Event]:

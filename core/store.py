@@ -246,37 +246,41 @@ class Run:
     def _end(self) -> tuple[Report | None, Event | None]:
         """The Report, if there is one, and the last event; of the log only the end is read.
 
-        Raises: Refusal, if the last line is damaged, which may have been the Report, or no Started fits the Report.
+        Raises: Refusal, if the last line, which may have been the Report, is damaged, or the Report fits no Started.
         """
         report, latest, last_line, read = None, None, b"#", 0
-        for lines in self._blocks():
-            if not read and lines:
-                last_line = lines[-1]
+        for block in self._blocks():
+            lines = block.splitlines()
+            last_line = lines[-1] if lines and not read else last_line
             latest = latest or next(filter(None, map(from_line, reversed(lines))), None)
             found = (from_line(line) for line in reversed(lines) if b'"report"' in line)
             report = next((event for event in found if isinstance(event, Report)), None)
-            read += sum(map(len, lines))
+            read += len(block)
             if report or isinstance(latest, _TRAINING) or read > _TAIL:
                 break  # a run that is not done ends with such an event: its whole log need not be read
-        if report and self._last_started().class_count != len(report.confusion_matrix):
+        if not report and from_line(last_line) is None and not last_line.endswith(b"#"):
             raise self._damaged("events.jsonl")
-        if not report and not is_intact(last_line):
+        if report and self._started().class_count != len(report.confusion_matrix):
             raise self._damaged("events.jsonl")
         return report, latest
 
     def started(self) -> Started:
-        """The last Started event. Raises: Refusal, if there is none or the log cannot be read."""
-        self._end()
-        return self._last_started()
+        """The first Started event: shape, class names and counts are the same in those of a resumed run.
 
-    def _last_started(self) -> Started:
-        for lines in self._blocks():
-            for line in reversed(lines):
-                if b'"started"' in line and isinstance(started := from_line(line), Started):
-                    return started
+        Raises: Refusal, if there is none or it does not fit the Report.
+        """
+        self._end()
+        return self._started()
+
+    def _started(self) -> Started:
+        with self._log() as log:
+            lines = (line for line in _lines(log) if b'"started"' in line)
+            for event in map(from_line, lines):
+                if isinstance(event, Started):
+                    return event
         raise Refusal("error.run_unreadable", run=self.name)
 
-    def _blocks(self) -> Iterator[list[bytes]]:
+    def _blocks(self) -> Iterator[bytes]:
         """The log's complete lines in blocks, the last block first, each in the log's order. Raises: Refusal."""
         with self._log() as log:
             end, size, rest = log.seek(0, os.SEEK_END) if log else 0, _SHORT_TAIL, b""
@@ -290,7 +294,7 @@ class Run:
                     rest = block
                 else:
                     rest, is_last = block[:first], False
-                    yield block[first:last].split(b"\n")[:-1]
+                    yield block[first:last]
                 if len(rest) > _TAIL:
                     raise self._damaged("events.jsonl")
                 end, size = begin, _BLOCK
@@ -453,7 +457,7 @@ class Run:
 
     def _most_bytes(self, name: str) -> int:
         """The size in bytes that a file of this run's arrays can have at most. Raises: Refusal."""
-        started = self._last_started()
+        started = self._started()
         if name == PREDICTIONS:
             images, of_one = sum(started.counts.values()), 4 * started.class_count + 8
             return 2 * _HEADER + images * of_one

@@ -9,6 +9,7 @@ import pytest
 from core import __main__ as command_line
 from core import store
 from core.drawing import collection
+from core.events import Started
 from core.measures.answers import stored_answers
 from core.models.model import open_model
 from core.store import Run
@@ -60,5 +61,5 @@ def test_an_unfinished_run_of_an_earlier_format_goes_on_from_its_checkpoint(gold
     run = Run(golden / "golden-interrupted")
     step = run.checkpoints()[-1].step
     assert work(str(run.folder)) == "done"
-    assert run.started().step == step > 0
+    assert run.events(Started)[-1].step == step > 0
     assert run.damaged_lines() == 0

@@ -207,7 +207,7 @@ def test_killed_at_random_moments_equals_unbroken(home, driver, unbroken):
     clock = time.monotonic()
     driver.work(new(**EVERYTHING))
     whole = time.monotonic() - clock
-    run, generator, kills = new(**EVERYTHING), random.Random(), 0  # noqa: S311
+    run, generator, kills = new(**EVERYTHING), random.Random(), 0
     while not run.report() or not kills:
         if run.report():  # the machine has become quicker than it was for the first run
             run, whole = new(**EVERYTHING), whole / 2

@@ -92,11 +92,8 @@ def evaluate(options: argparse.Namespace) -> int:
         },
         "classes": classes,
         "confusion_matrix": report.confusion_matrix,
-        "damaged_lines": run.damaged_lines(),
     }
     say(options, facts, _evaluation(run, report, classes))
-    if facts["damaged_lines"]:
-        print(t("log.damaged_lines", count=facts["damaged_lines"]), file=sys.stderr)
     return 0
 
 
@@ -129,6 +126,8 @@ def tensorboard(options: argparse.Namespace) -> int:
         EXPORTS["tensorboard"](run, folder)
     words = t("cli.tensorboard", folder=folder, python=sys.executable, parent=options.out)
     say(options, {"run": run.name, "folder": str(folder)}, words)
+    if count := run.damaged_lines():
+        print(t("log.damaged_lines", count=count), file=sys.stderr)
     return 0
 
 

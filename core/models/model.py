@@ -124,7 +124,8 @@ def open_model(run: Run) -> Model:
     """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or from an old version."""
     from core.training.train import below, new_model
 
-    report, saved = run.report(), run.checkpoints()
+    report = run.report()
+    saved = [] if report else run.checkpoints()
     if not report and not saved:
         raise Refusal("error.no_model_yet", run=run.name)
     started = run.started()

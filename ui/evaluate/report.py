@@ -35,7 +35,6 @@ def panel(run: Run, done: Sequence[str]) -> None:
     loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
     notices.lost_epoch_notice(report)
-    notices.damaged_lines_notice(run)
     notices.taken_notice(run, report)
     view = one_of("view", VIEWS)
     if view == "fails":
