@@ -65,6 +65,7 @@ class Started(_Event):
     pid: Count
     step: Count  # steps done so far; 0 for a new run
     epoch: Count  # epochs finished so far
+    died_at: Count | None = None  # step at which the worker before ended without saving; None if it saved
     device: Word  # "cpu", "cuda", "mps"
     device_name: Word
     threads: Annotated[Count, Field(ge=1)]  # most that the run computes with; a small batch is divided among fewer
@@ -163,7 +164,8 @@ class Report(_Event):
 
     event: Literal["report"] = "report"
     run: Word
-    best_epoch: Count
+    best_epoch: Count  # whose weights `model` has
+    lost_epoch: Count = 0  # the best epoch, where its checkpoint was damaged and `best_epoch` is the next best; else 0
     best_by: BestBy
     epochs: Count
     stop: Stop | Literal[""]  # why the training ended, as in the last Epoch
@@ -230,6 +232,16 @@ def from_line(line: str | bytes) -> Event | None:
         return _EVENT.validate_json(line)
     except ValidationError:
         return None
+
+
+def died_at(latest: Event | None) -> int | None:
+    """The step at which a worker that is gone ended without saving, by its last event; None if it saved or failed.
+
+    One that leaves logs a Checkpoint or an Epoch before, and one that fails a Failure, if it can still write.
+    """
+    if isinstance(latest, Step | Inside) or (isinstance(latest, Started) and not latest.step):
+        return latest.step
+    return None
 
 
 def is_intact(line: bytes) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 from core import store
 from core.datasets import dataset
-from core.events import Checkpoint, Epoch, Event, Report, Started, Step, seconds_left
+from core.events import Epoch, Event, Report, Step, seconds_left
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 from core.store import Run
@@ -103,8 +102,7 @@ class Driver:
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
 
-        These are the run itself, if its worker was killed after saving progress, or new runs for the next stage, if
-        this run completes its own stage. Raises: Refusal.
+        They are new runs for the next stage, if this run completes its own stage. Raises: Refusal.
         """
         with self._making:
             known = known_runs(store.runs())
@@ -113,9 +111,7 @@ class Driver:
                     data, seed = run.spec.data, run.spec.seed
                     found = cells(search, accuracies_of(known), variant, data=data, seed=seed)
                     own = next((cell for cell in found if cell.spec == run.spec), None)
-                    if own and own.measured is None:
-                        return [run] if run.status() == "interrupted" and _got_further(run) else []
-                    if own and own.stage < found[-1].stage:
+                    if own and own.measured is not None and own.stage < found[-1].stage:
                         return [store.create(cell.spec) for cell in found if cell.spec not in known]
         return []
 
@@ -194,10 +190,3 @@ def _val_accuracy(run: Run, epoch: int) -> float:
         if event.epoch == epoch:
             return event.val_accuracy
     raise Refusal("error.run_without_epoch", run=run.name, epoch=epoch, folder=str(run.folder))
-
-
-def _got_further(run: Run) -> bool:
-    """Whether the latest worker has saved a checkpoint; otherwise a run that kills its worker would restart forever."""
-    events = run.events(Started, Epoch, Checkpoint)
-    since = itertools.takewhile(lambda event: not isinstance(event, Started), reversed(events))
-    return any(isinstance(event, Epoch | Checkpoint) for event in since)

@@ -47,7 +47,7 @@ from core.events import (
 )
 from core.files import content, locked, opened, sync, written_aside
 from core.networks.layers import table
-from core.refusal import Refusal
+from core.refusal import Refusal, writing
 from core.spec import RunSpec
 
 try:
@@ -163,13 +163,10 @@ class Run:
         Raises:
             Refusal: a value is out of bounds, or the run has been deleted or its folder cannot be read or written.
         """
-        try:
-            with locked(self.folder / "label.json"):
-                stored = self._stored_label()
-                label = _labelled(stored, **changes)
-                _write_label(self.folder, label, stored)
-        except OSError as error:
-            raise Refusal("error.store_write", folder=str(self.folder), reason=error.strerror or str(error)) from error
+        with writing(self.folder), locked(self.folder / "label.json"):
+            stored = self._stored_label()
+            label = _labelled(stored, **changes)
+            _write_label(self.folder, label, stored)
         return label
 
     # --- events -------------------------------------------------------------------------------------------------
@@ -188,6 +185,13 @@ class Run:
                 os.fsync(log.fileno())
                 if not length:
                     sync(self.folder)
+
+    def log_length(self) -> int:
+        """The length of the log in bytes, 0 if there is none; cheap enough to look at before every step."""
+        try:
+            return (self.folder / "events.jsonl").stat().st_size
+        except OSError:
+            return 0
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events in the complete lines from byte `offset` on, and the offset for the next call.
@@ -373,9 +377,12 @@ class Run:
         return control if control.wanted in get_args(Wanted) else Control()
 
     def ask(self, wanted: Wanted) -> None:
-        """Request something of the worker, which checks for requests before every step."""
+        """Request something of the worker, which checks for requests before every step.
+
+        Raises: Refusal, if the request cannot be stored; the former one stays.
+        """
         control = {"wanted": wanted, "serial": time.time_ns()}
-        with written_aside(self.folder / "control") as file:
+        with writing(self.folder), written_aside(self.folder / "control") as file:
             file.write(json.dumps(control).encode())
 
     def control_changed(self) -> tuple[int, int] | None:
@@ -388,16 +395,19 @@ class Run:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[bool]:
-        """Try to hold the run's lock; yields whether it is held. The system releases it when the process ends."""
-        lock = FileLock(self.folder / "lock")
+        """Try to hold the run's lock; yields whether it is held. The system releases it when the process ends.
+
+        Raises: Refusal, if the folder is gone or cannot be written.
+        """
+        lock, held = FileLock(self.folder / "lock"), True
+        with writing(self.folder):
+            try:
+                # `is_held` holds the lock for an instant, and many pages may call it: retry for a second.
+                lock.acquire(timeout=1, poll_interval=0.002)
+            except Timeout:
+                held = False
         try:
-            # `is_held` holds the lock for an instant, and many pages may call it: retry for a second.
-            lock.acquire(timeout=1, poll_interval=0.002)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield held
         finally:
             lock.release()
 
@@ -464,6 +474,13 @@ class Run:
         """The events that commit a checkpoint, oldest first. Raises: Refusal."""
         return self.events(Epoch, Checkpoint)
 
+    def newest(self) -> tuple[Epoch | Checkpoint, dict[str, Tensor], dict[str, Any]] | None:
+        """The newest undamaged checkpoint: its event, its arrays and its numbers; None without one. Raises: Refusal."""
+        for event in reversed(self.checkpoints()):
+            with contextlib.suppress(Refusal):  # damaged: the one before it
+                return event, *self.load(event.checkpoint, event.sha256)
+        return None
+
     def tidy(self, keep: set[str]) -> None:
         """Remove all checkpoints but those in `keep` (file names), and the worker's half-written files."""
         for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.safetensors.*.part")]:
@@ -472,12 +489,13 @@ class Run:
                     path.unlink()
 
     def delete(self) -> None:
-        """Remove the run from the store. Raises: Refusal, while a worker holds it."""
+        """Remove the run from the store. Raises: Refusal, while a worker holds it, or if it cannot be removed."""
         with self.hold() as held:
             if not held:
                 raise Refusal("error.run_held", run=self.name)
         gone = self.folder.with_name(f".gone-{self.name}-{secrets.token_hex(4)}")
-        self.folder.rename(gone)  # not listed from now on, even if the removal of its files fails
+        with writing(self.folder.parent):
+            self.folder.rename(gone)  # not listed from now on, even if the removal of its files fails
         shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -502,21 +520,22 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None)
     stored["crc32"] = _crc32(stored["spec"])
     data = re.sub(r"[^a-z0-9-]+", "-", spec.data.lower()).strip("-")[:40] or "data"
     new = store / f".new-{secrets.token_hex(8)}"
-    try:
-        new.mkdir(parents=True)
-        with written_aside(new / "spec.json", durable=True) as file:
-            file.write(json.dumps(stored, indent=1).encode())
-        if label:
-            _write_label(new, label)
-        while True:
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
-            if not (store / name).exists():
-                new.rename(store / name)
-                sync(store)
-                return Run(store / name)
-    except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
-        raise Refusal("error.store_write", folder=str(store), reason=error.strerror or str(error)) from error
+    with writing(store):
+        try:
+            new.mkdir(parents=True)
+            with written_aside(new / "spec.json", durable=True) as file:
+                file.write(json.dumps(stored, indent=1).encode())
+            if label:
+                _write_label(new, label)
+            while True:
+                name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
+                if not (store / name).exists():
+                    new.rename(store / name)
+                    sync(store)
+                    return Run(store / name)
+        except OSError:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
 
 
 def find(name: str, store: Path | None = None) -> Run:

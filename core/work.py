@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -28,7 +29,7 @@ import torch
 
 from core import settings, store
 from core.datasets import Dataset, Split, Splits, dataset
-from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
 from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
@@ -53,7 +54,7 @@ def work(
 
     A run that is done, held by another worker or requested to stop is not touched. When `leaving` returns True, the
     worker saves the state and returns. `tell` is called with every event after it has been logged.
-    Raises: Refusal, if the run does not exist, is damaged or has a newer format; nothing is written then.
+    Raises: Refusal, if the run does not exist, is damaged, has a newer format or cannot be written to.
     """
     run = Run(Path(folder))
     _ = run.spec
@@ -61,6 +62,8 @@ def work(
         if held and not run.report():
             try:
                 _Worker(run, leaving, tell).work()
+            except _SupersededError:
+                pass  # the run is another worker's now, which alone may write
             except Exception as error:  # the one place where any error is turned into an event
                 failure = _failure(run, error)
                 with contextlib.suppress(OSError):  # on a full disk the event is lost too: the run is then interrupted
@@ -68,6 +71,10 @@ def work(
                         run.append(failure)
                 tell(failure)
     return run.status()
+
+
+class _SupersededError(Exception):
+    """Another worker has written to the run's log, so that this one has lost the run, and with it the lock."""
 
 
 class _Worker:
@@ -81,13 +88,14 @@ class _Worker:
         self.pause_at_step = self.pause_at_epoch = math.inf
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
         self.start_sha256 = ""  # of the file with the layers taken over from another run
+        self.log_length = run.log_length()  # as this worker has left it
 
     def work(self) -> None:
         """Load the data, train and report; returns early on a request to stop or when the worker has to leave."""
         if self.wanted == "stop":
             return
         run, spec = self.run, self.run.spec
-        started = run.last(Started)
+        started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
         threads = started.threads if started else useful_threads(spec.layers, settings.threads())
         if started:  # resumed: keep the precision, whatever the machine
@@ -99,9 +107,13 @@ class _Worker:
         check(spec, counts_in(splits, source.class_count), spec.table(source.shape, source.class_count))
         device = torch.device(settings.device())
         state = State.new(spec, splits.train, source.class_count, device, threads)
-        self.start_sha256 = started.start_sha256 if started else self._take_over(state)
-        self._restore(state)
-        self._say(_started(run, source, splits, state, threads, self.start_sha256))
+        if started:
+            self.start_sha256 = started.start_sha256
+            self._restore(state)
+        else:
+            self.start_sha256 = self._take_over(state)
+        event = _started(run, source, splits, state, threads, self.start_sha256)
+        self._say(event.model_copy(update={"died_at": died_at(latest)}))
         if not self._may_go_on(state):
             return
         data = Data.of(splits, device)
@@ -120,7 +132,8 @@ class _Worker:
             run.tidy(keep=set())
 
     def _take_over(self, state: State) -> str:
-        """Copy the layers taken over from another run into this run's folder, so that it depends on no other run.
+        """Copy the layers taken over from another run into the model and into this run's folder, so that it depends on
+        no other run.
 
         Returns the file's sha256, or "" if no layers are taken over. Raises: Refusal.
         """
@@ -131,16 +144,16 @@ class _Worker:
         assert report
         tensors, _ = giver.load(report.model, report.model_sha256)
         names = weights_of(first_layers(state.model, self.run.spec.taken))
-        return self.run.save(store.START, {name: tensors[name] for name in names})
+        taken = {name: tensors[name] for name in names}
+        state.model.load_state_dict(taken, strict=False)
+        return self._write(store.START, taken)
 
     def _restore(self, state: State) -> None:
-        """Restore the newest checkpoint whose sha256 matches its event; without one, load any layers taken over."""
-        for event in reversed(self.run.checkpoints()):
-            with contextlib.suppress(Refusal):  # damaged: try the checkpoint before it
-                state.restore(*self.run.load(event.checkpoint, event.sha256))
-                self.saved = (state.epoch, state.step)
-                return
-        if self.start_sha256:
+        """Restore the newest undamaged checkpoint; without one, load any layers taken over."""
+        if newest := self.run.newest():
+            state.restore(*newest[1:])
+            self.saved = (state.epoch, state.step)
+        elif self.start_sha256:
             state.model.load_state_dict(self.run.load(store.START, self.start_sha256)[0], strict=False)
 
     def _may_go_on(self, state: State) -> bool:
@@ -149,12 +162,14 @@ class _Worker:
         Returns whether to continue training; False means that the worker has to leave the run.
         """
         self._look(state)
+        self._check()
         while not self.leaving() and self.wanted != "stop":
             if state.step < self.pause_at_step and state.epoch < self.pause_at_epoch:
                 return True
             self._checkpoint(state)
             time.sleep(PAUSE_LOOKS)
             self._look(state)
+            self._check()
         self._checkpoint(state)
         return False
 
@@ -179,7 +194,7 @@ class _Worker:
 
     def _save(self, state: State) -> tuple[str, str]:
         name = store.file_name(state.epoch, state.step)
-        sha256 = self.run.save(name, state.tensors(), state.numbers())
+        sha256 = self._write(name, state.tensors(), state.numbers())
         self.saved = (state.epoch, state.step)
         return name, sha256
 
@@ -196,9 +211,7 @@ class _Worker:
         confidence without using test.
         """
         run, spec, model = self.run, self.run.spec, state.model
-        if state.best_epoch != state.epoch:
-            best = next(e for e in run.checkpoints() if isinstance(e, Epoch) and e.epoch == state.best_epoch)
-            model.load_state_dict(below("model.", run.load(best.checkpoint, best.sha256)[0]))
+        best_epoch = self._take_best(state)
         predictions, loss = {}, math.nan
         looks = [("val_", splits.val), ("", splits.test)]
         for prefix, split in looks[1:] if spec.split == "test" else looks:
@@ -213,7 +226,8 @@ class _Worker:
         accuracy = proportion(int(matrix.trace()), int(matrix.sum()))
         return Report(
             run=run.name,
-            best_epoch=state.best_epoch,
+            best_epoch=best_epoch,
+            lost_epoch=state.best_epoch if best_epoch != state.best_epoch else 0,
             best_by=spec.best_by,
             epochs=state.epoch,
             stop=state.stop or "",
@@ -226,13 +240,33 @@ class _Worker:
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,
             model=store.MODEL,
-            model_sha256=run.save(store.MODEL, model.state_dict()),
+            model_sha256=self._write(store.MODEL, model.state_dict()),
             predictions=store.PREDICTIONS,
-            predictions_sha256=run.save(store.PREDICTIONS, predictions),
+            predictions_sha256=self._write(store.PREDICTIONS, predictions),
             images=digest(splits.test),
             frozen_before=self.start_sha256 if spec.frozen else "",
             frozen_after=store.digest(weights_of(first_layers(model, spec.frozen))) if spec.frozen else "",
         )
+
+    def _take_best(self, state: State) -> int:
+        """Put the best epoch's weights into the model; returns that epoch.
+
+        If its checkpoint is damaged, the best of the other epochs is taken whose checkpoint is there and undamaged; the
+        last epoch's weights are in the model already.
+        """
+        by, saved = self.run.spec.best_by, self.run.checkpoints()
+
+        def rank(event: Epoch) -> tuple[bool, float, int]:
+            quality = {"val_accuracy": event.val_accuracy, "val_loss": -event.val_loss, "last": 0.0}[by]
+            return event.epoch == state.best_epoch, quality, event.epoch
+
+        for event in sorted((one for one in saved if isinstance(one, Epoch)), key=rank, reverse=True):
+            if event.epoch == state.epoch:
+                break
+            with contextlib.suppress(Refusal):
+                state.model.load_state_dict(below("model.", self.run.load(event.checkpoint, event.sha256)[0]))
+                return event.epoch
+        return state.epoch
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:
         """Probabilities float32 (N, K) and mean loss (nats) on a split; None if the worker has to leave.
@@ -253,8 +287,24 @@ class _Worker:
         return logits.softmax(dim=1).cpu(), loss
 
     def _say(self, event: Event) -> None:
+        self._check()
         self.run.append(event)
+        self.log_length = self.run.log_length()
         self.tell(event)
+
+    def _write(self, name: str, tensors: dict[str, torch.Tensor], numbers: dict[str, Any] | None = None) -> str:
+        """Save a file of the run, see `Run.save`."""
+        self._check()
+        return self.run.save(name, tensors, numbers)
+
+    def _check(self) -> None:
+        """Raise a _SupersededError if another worker has written to the log.
+
+        The lock excludes that, except where it is lost: its file was deleted, or a network drive gave it to another
+        machine while this process stood still.
+        """
+        if self.run.log_length() != self.log_length:
+            raise _SupersededError
 
 
 def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int, start_sha256: str) -> Started:
@@ -291,6 +341,8 @@ def _failure(run: Run, error: Exception) -> Failure:
         key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         key, slots = "error.disk_full", {"folder": str(run.folder)}
+    elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        key, slots = "error.store_write", {"folder": str(run.folder), "reason": error.strerror}
     said: dict[str, Slot] = {
         name: value if isinstance(value, int | float) else str(value)[:2_000] for name, value in slots.items()
     }

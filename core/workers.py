@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from core import settings
+from core.events import Failure
 from core.networks.layers import text
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -34,14 +35,17 @@ def carry(folder: str) -> str:
     """Train the run in `folder` in a separate worker process until that ends; returns the run's status then.
 
     This is the executor's task, on this machine or on another that has the folder under the same path. A crash or an
-    out-of-memory kill affects only that run; a worker that does not stop on request is killed. A run that is done,
-    stopped or damaged is not touched.
+    out-of-memory kill affects only that run; a worker that does not stop on request is killed. One that dies without
+    being asked to stop, or that runs out of memory, which another program may have taken, is replaced once, not more
+    often: the run itself may be the reason. A run that is done, stopped or damaged is not touched.
     """
     run = Run(Path(folder))
-    if run.facts()["status"] in WORKED_AT:
+    for _ in range(2):
+        if run.facts()["status"] not in WORKED_AT or _here.leaves(run):
+            break
         process, _here.spare = _living(_here.spare), None  # the spare process may have died while it waited
-        if process:
-            _see_through(process, run)
+        if not process or not _see_through(process, run):
+            break
     return run.facts()["status"]
 
 
@@ -88,10 +92,30 @@ class Workers:
         self._hand_out()
 
     def resume(self, run: Run) -> None:
-        """Request that the run continue, and queue it; does nothing if it is queued or training and not stopping."""
+        """Request that the run continue, and queue it; does nothing if it is queued or training and not stopping.
+
+        Raises: Refusal, if the request cannot be stored.
+        """
         if self.place(run) is None or run.control().wanted == "stop":
             run.ask("run")
             self.submit(run)
+
+    def stop(self, run: Run) -> None:
+        """Request that the run stop. If a full disk takes no request, drop the run from the queue or end its worker.
+
+        Raises: Refusal, if that cannot be done either: the run is another server's, or another executor's.
+        """
+        try:
+            run.ask("stop")
+        except Refusal:
+            with self._lock:
+                waits, works = run in self._waiting, run in self._working
+                if waits:
+                    self._waiting.remove(run)
+                if works and isinstance(self._executor, LocalProcesses):
+                    self._executor.leave(run)
+                elif works or not waits:
+                    raise
 
     def place(self, run: Run) -> int | None:
         """The run's place in the queue, from 1; 0 if it is being trained, None if it is not here."""
@@ -150,6 +174,8 @@ class Workers:
         finally:
             with self._lock:
                 self._working.remove(run)
+                if isinstance(self._executor, LocalProcesses):
+                    self._executor.stay(run)
             self._hand_out()
 
 
@@ -164,6 +190,7 @@ class LocalProcesses(Executor):
         self._tasks: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._changed = threading.Condition()
         self._closed = threading.Event()
+        self._left: set[Path] = set()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -178,6 +205,18 @@ class LocalProcesses(Executor):
             self._changed.notify()
         return future
 
+    def leave(self, run: Run) -> None:
+        """End the worker process of a run that is being trained; the worker saves its state, if it can."""
+        self._left.add(run.folder.resolve())
+
+    def stay(self, run: Run) -> None:
+        """Forget what `leave` was told about the run."""
+        self._left.discard(run.folder.resolve())
+
+    def leaves(self, run: Run | None = None) -> bool:
+        """Whether the executor is closed, or has been told to leave the run."""
+        return self._closed.is_set() or (run is not None and run.folder in self._left)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
         """End all worker processes, each of which saves its state; queued calls are always cancelled."""
         del cancel_futures
@@ -191,7 +230,7 @@ class LocalProcesses(Executor):
             thread.join(timeout=GRACE + 1)
 
     def _serve(self) -> None:
-        _here.closed = self._closed.is_set
+        _here.executor = self
         with self._changed:
             self._changed.wait_for(lambda: self._closed.is_set() or self._tasks, timeout=self._spare_after)
         while not self._closed.is_set():
@@ -215,7 +254,11 @@ class _Here(threading.local):
     """Per-thread state for `carry`, set by the threads of `LocalProcesses`; other threads have no spare process."""
 
     spare: subprocess.Popen[str] | None = None
-    closed: Callable[[], bool] = staticmethod(lambda: False)
+    executor: LocalProcesses | None = None
+
+    def leaves(self, run: Run | None = None) -> bool:
+        """Whether this thread's executor is closed, or has been told to leave the run."""
+        return bool(self.executor and self.executor.leaves(run))
 
 
 _here = _Here()
@@ -226,7 +269,7 @@ def _living(spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None
 
     Once this thread's executor is closed, returns `spare` unchecked, or None if no new process could be started.
     """
-    while not _here.closed():
+    while not _here.leaves():
         if spare and spare.poll() is None:
             return spare
         if spare:
@@ -239,14 +282,17 @@ def _living(spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None
     return spare
 
 
-def _see_through(process: subprocess.Popen[str], run: Run) -> None:
-    """Send the run to the process and wait until it ends; a worker that does not stop on request is killed."""
+def _see_through(process: subprocess.Popen[str], run: Run) -> bool:
+    """Send the run to the process and wait until it ends; a worker that does not stop on request is killed.
+
+    Returns whether the worker has died or has run out of memory.
+    """
     assert process.stdin
     with contextlib.suppress(OSError):  # the process died while it waited: the run's status stays as it was
         process.stdin.write(json.dumps(str(run.folder)) + "\n")  # JSON keeps any folder name in ASCII
         process.stdin.flush()
     asked: float | None = None
-    while process.poll() is None and not _here.closed():
+    while process.poll() is None and not _here.leaves(run):
         try:
             process.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
@@ -257,6 +303,10 @@ def _see_through(process: subprocess.Popen[str], run: Run) -> None:
             if time.monotonic() - asked > GRACE:
                 process.kill()
     _end(process)
+    with contextlib.suppress(Refusal):
+        latest = run.latest()
+        return bool(process.returncode) or (isinstance(latest, Failure) and latest.error == "error.out_of_memory")
+    return False
 
 
 def estimated(spec: RunSpec) -> dict[str, Any]:

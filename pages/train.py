@@ -10,8 +10,8 @@ from core.training.transfer import fits
 from ui import form, server
 from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.notices import test_use_notice
-from ui.status import start
-from ui.text import refused, t
+from ui.status import REFUSED, start
+from ui.text import refused, show_refusal, t
 from ui.train import live, network
 
 left, right = st.columns([1, 2], gap="large")
@@ -33,10 +33,9 @@ with left:
                 st.button(t("train.start"), type="primary", width="stretch", on_click=start, args=(spec,))
             network.how_long(spec)
             test_use_notice(spec)
-        if "refused" in st.session_state:
-            raise st.session_state.pop("refused")
     except Refusal as refusal:
         refused(refusal, top.error)
+    show_refusal(REFUSED, top.error)
 
 with right:
     run = live.choose()

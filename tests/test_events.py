@@ -39,6 +39,7 @@ OF_NAME = {
     "class_names": st.fixed_dictionaries({"en": NAMES}, optional={"pt_BR": NAMES}),
     "counts": st.dictionaries(WORDS, COUNTS, max_size=3),
     "slots": SLOTS,
+    "died_at": st.none() | COUNTS,
     "error": st.sampled_from(["error.diverged", "data.npz_labels"]),
     **dict.fromkeys(("low", "high"), FINITE),
     **dict.fromkeys(("accuracy", "train_accuracy", "val_accuracy", "balanced_accuracy"), SHARES),

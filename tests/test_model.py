@@ -141,6 +141,18 @@ def test_a_changed_bit_of_the_weights_is_a_damaged_run(home):
         open_model(run)
 
 
+def test_the_model_of_an_unfinished_run_is_the_newest_one_whose_checkpoint_is_whole(home):
+    run = left_after(14, epochs=50)
+    before, newest = run.checkpoints()[-2:]
+    assert open_model(run).epoch == newest.epoch
+    (run.folder / newest.checkpoint).write_bytes(b"damaged")
+    assert open_model(run).epoch == before.epoch < newest.epoch
+    for path in run.folder.glob("checkpoint-*"):
+        path.unlink()
+    with pytest.raises(Refusal, match=r"error\.run_damaged"):
+        open_model(run)
+
+
 def test_a_spec_of_other_layers_than_the_weights_is_a_damaged_run(home):
     run = left_after(9, epochs=50)
     stored = json.loads((run.folder / "spec.json").read_text())

@@ -158,16 +158,6 @@ def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_w
     assert capsys.readouterr().out == told
 
 
-def test_a_run_that_is_killed_goes_on_if_it_got_further_and_else_waits(blood):
-    run = store.create(found_now()[0].spec)
-    looks = itertools.count()
-    assert work(str(run.folder), leaving=lambda: next(looks) == 1) == "interrupted"
-    assert run.last(Checkpoint)
-    assert follow(run) == [run]
-    assert work(str(run.folder), leaving=lambda: True) == "interrupted"
-    assert follow(run) == [], "nothing was done since"
-
-
 def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_once_it_is_deleted(blood, capsys):
     run, *_ = (store.create(cell.spec) for cell in found_now())
     assert work(str(run.folder)) == "done"

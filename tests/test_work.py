@@ -1,5 +1,6 @@
 """One worker: it trains, obeys, breaks off, is killed, and goes on as if nothing had been."""
 
+import itertools
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, create
 from core.work import work
+from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.driver import KILLED, ROOT, outcome
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the driver forks")
@@ -116,15 +118,6 @@ def test_a_run_that_another_process_holds_is_left_alone(home):
         assert names_in(run) == {"spec.json", "lock"}
         holder.kill()
     assert run.status() == "queued"
-
-
-def test_of_twenty_workers_started_at_once_on_one_run_one_writes(home, driver):
-    run = new(epochs=1, data="long-val", architecture="cnn")
-    assert set(driver.work(run, times=20)) == {0}
-    assert run.status() == "done"
-    kinds = [event.event for event in run.read()[0]]
-    assert kinds.count("started") == kinds.count("epoch") == kinds.count("report") == 1
-    assert (run.folder / "events.jsonl").read_bytes().count(b"\n") == len(kinds)
 
 
 def test_a_deleted_or_damaged_run_is_refused_and_nothing_is_written(home):
@@ -292,13 +285,66 @@ def test_a_flipped_bit_in_the_newest_checkpoints_costs_time_but_no_bit_of_the_re
     driver.work(run, {3 * LOOKS + 1: "leave"})
     saved = run.checkpoints()
     for event in saved[-damaged:]:
-        file = run.folder / event.checkpoint
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 16
-        file.write_bytes(data)
+        damage(run, event.checkpoint)
     driver.work(run)
     assert events_of(run, Started)[1].step < saved[-1].step
     assert outcome(run) == unbroken
+
+
+def damage(run: Run, name: str) -> None:
+    data = bytearray((run.folder / name).read_bytes())
+    data[len(data) // 2] ^= 16
+    (run.folder / name).write_bytes(data)
+
+
+@pytest.mark.parametrize("best_by", ["val_loss", "val_accuracy"])
+def test_a_damaged_checkpoint_of_the_best_epoch_costs_that_epoch_and_not_the_run(home, best_by):
+    fields = {"architecture": "lenet", "optimizer": "sgd", "learning_rate": 0.4}  # so high that late epochs get worse
+    fields |= {"epochs": 5, "best_by": best_by}
+    whole, run = new(**fields), new(**fields)
+    assert work(str(whole.folder)) == "done"
+    report, epochs = whole.report(), events_of(whole, Epoch)
+    assert report
+    best = report.best_epoch
+    assert best < 5, "of a best epoch that is the last one there is nothing to be lost"
+    assert report.lost_epoch == 0
+
+    def damage_the_best(event) -> None:
+        if isinstance(event, Epoch) and event.epoch == 5:
+            damage(run, epochs[best - 1].checkpoint)
+
+    assert work(str(run.folder), tell=damage_the_best) == "done"
+    report, best_of_the_others = (
+        run.report(),
+        max(
+            (one for one in epochs[3:] if one.epoch != best),  # the newest two are kept beside the best one
+            key=lambda one: (one.val_accuracy if best_by == "val_accuracy" else -one.val_loss, one.epoch),
+        ),
+    )
+    assert report
+    assert (report.lost_epoch, report.best_epoch) == (best, best_of_the_others.epoch)
+    val = stored_answers(run, "val")
+    assert val
+    assert val.is_right.mean() == pytest.approx(best_of_the_others.val_accuracy)
+
+
+@pytest.mark.parametrize("look", [1, 3, LOOKS - 2, LOOKS - 1, LOOKS + 3])
+@pytest.mark.parametrize("others_look", [1, LOOKS + 2, 100])
+def test_a_worker_that_has_lost_its_run_to_another_writes_nothing_any_more(home, look, others_look):
+    """It stands still at its `look`, its lock is lost meanwhile, and another worker does `others_look` looks."""
+    run, looks, others, between = new(epochs=3), itertools.count(1), itertools.count(1), []
+
+    def stands_still() -> bool:
+        if next(looks) == look:
+            (run.folder / "lock").unlink()
+            work(str(run.folder), leaving=lambda: next(others) >= others_look)
+            between.append({path.name: path.read_bytes() for path in run.folder.iterdir()})
+        return False
+
+    status = work(str(run.folder), leaving=stands_still)
+    assert [{path.name: path.read_bytes() for path in run.folder.iterdir()}] == between
+    assert status == ("done" if others_look == 100 else "interrupted")
+    assert work(str(run.folder)) == "done"
 
 
 def test_a_run_keeps_its_number_of_threads_and_its_bits_on_another_setting(home, driver):
@@ -352,51 +398,55 @@ def test_a_run_is_not_resumed_with_other_images_than_it_began_with(home, tmp_pat
 
 
 @pytest.fixture
-def small_disk(tmp_path, home, monkeypatch):
+def disk(tmp_path, home, monkeypatch):
     """A store on a disk of 3 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = (
-        sys.platform == "linux"
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("only root may mount a small disk")
-    monkeypatch.setenv("BANCADA_STORE", str(folder))
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        with small_disk(tmp_path / "small") as folder:
+            monkeypatch.setenv("BANCADA_STORE", str(folder))
+            yield folder
+    except CannotMountError as error:
+        pytest.skip(str(error))
 
 
-def test_a_full_disk_fails_the_run_leaves_its_checkpoint_and_lets_it_go_on_when_there_is_room(small_disk, driver):
+def test_a_full_disk_fails_the_run_leaves_its_checkpoint_and_lets_it_go_on_when_there_is_room(disk, driver):
     fields = {"epochs": 3, "layers": "flatten, dense(64), dense(classes)"}  # checkpoints of 0.6 MB
     whole, run = new(**fields), new(**fields)
     driver.work(whole)
     driver.work(run, {LOOKS + 2: "leave"})
     before = run.checkpoints()
-    ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        size = 1 << 16
-        while size >= 4096:
-            try:
-                file.write(bytes(size))
-            except OSError:
-                size //= 2
-    driver.work(run)
-    assert run.status() in ("failed", "interrupted")
-    failure = run.last(Failure)
-    assert failure is None or failure.error == "error.disk_full"
-    assert not list(run.folder.glob("*.part"))
-    assert run.checkpoints() == before
-    for event in before:
-        run.load(event.checkpoint, event.sha256)
-    with pytest.raises(Refusal, match="store_write"):
-        new(layers=", ".join(["flatten", *["dense(9)"] * 40, "dense(classes)"]))
-    assert not list(small_disk.glob(".new-*"))
-    ballast.unlink()
+    with full(disk):
+        driver.work(run)
+        assert run.status() in ("failed", "interrupted")
+        failure = run.last(Failure)
+        assert failure is None or failure.error == "error.disk_full"
+        assert not list(run.folder.glob("*.part"))
+        assert run.checkpoints() == before
+        for event in before:
+            run.load(event.checkpoint, event.sha256)
+        with pytest.raises(Refusal, match="store_write"):
+            new(layers=", ".join(["flatten", *["dense(9)"] * 40, "dense(classes)"]))
+        assert not list(disk.glob(".new-*"))
     driver.work(run)
     assert outcome(run) == outcome(whole)
+
+
+def test_what_asks_renames_or_trains_on_a_read_only_disk_is_refused_in_words_and_changes_nothing(disk, driver):
+    run, done = new(), new()
+    driver.work(done)
+    driver.work(run, {3: "leave"})
+    before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+    with read_only(disk):
+        for write in (
+            lambda: run.ask("stop"),
+            lambda: run.relabel(note="seen"),
+            run.delete,
+            new,
+            lambda: work(str(run.folder)),
+            lambda: work(str(done.folder)),
+        ):
+            with pytest.raises(Refusal, match="store_write"):
+                write()
+    assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
 
 
 # --- odd folders ------------------------------------------------------------------------------------------------------

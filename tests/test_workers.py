@@ -117,14 +117,22 @@ def test_runs_are_worked_at_in_their_order_by_a_process_each_and_one_killed_hits
     assert first.status() == "stopped"
 
 
-def test_a_worker_that_is_killed_loses_its_run_only_and_a_dead_spare_loses_none(others, workers):
+def test_a_worker_that_is_killed_is_replaced_once_loses_its_run_only_and_a_dead_spare_loses_none(others, workers):
     killed, after = endless(), new()
     workers.submit(killed)
     workers.submit(after)
-    os.kill(pid_of(killed), signal.SIGKILL)
-    wait_for(lambda: killed.status() == "interrupted", 1)
+    first = pid_of(killed)
+    wait_for(lambda: killed.last(Epoch))
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: killed.started().pid != first)
+    started = killed.started()
+    assert started.step >= 5, "it goes on from an epoch"
+    assert (killed.status(), workers.place(killed)) == ("running", 0)
+    os.kill(started.pid, signal.SIGKILL)
     wait_for(lambda: is_done(after) and workers.place(after) is None)
     assert workers.place(killed) is None
+    assert killed.status() == "interrupted"
+    assert killed.started() == started, "it is not replaced a second time"
     wait_for(lambda: waiting(others))
     os.kill(waiting(others)[0], signal.SIGKILL)
     last = new()
@@ -254,9 +262,10 @@ def test_a_process_pool_carries_runs_out_in_the_place_of_our_own_processes_and_o
         pid = pid_of(killed)
         assert psutil.Process(pid).ppid() != os.getpid(), "a child of the pool's process"
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: is_done(run) and others.place(run) is None)
-        assert killed.status() == "interrupted"
+        wait_for(lambda: killed.started().pid != pid)
         killed.ask("stop")
+        wait_for(lambda: is_done(run) and others.place(run) is None)
+        assert killed.status() == "stopped"
         others.submit(killed)
         wait_for(lambda: others.place(killed) is None)
         assert killed.status() == "stopped"

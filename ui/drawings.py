@@ -19,11 +19,12 @@ from ui.choice import one_of, run_label
 from ui.gallery import clicked_picture, gallery, in_sight
 from ui.measured import classes_table, matrix_chart, measures_table
 from ui.tables import folded_table, offer_csv
-from ui.text import interval, language, percent, refused, t
+from ui.text import interval, kept_refusal, language, percent, refused, show_refusal, t
 
 VIEWS = ("right", "fails", "numbers", "all")
 PICTURES = 36  # on one page of the gallery
 SIDE = 84  # px, width of a drawing on the page
+REFUSED = "drawings.refused"
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
 
 
@@ -145,8 +146,7 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
                 st.button(
                     t("drawings.yes"), key="drawings-yes", on_click=_delete, args=([kept[i].name for i in places],)
                 )
-    if refusal := st.session_state.pop("drawings.refused", None):
-        refused(refusal)
+    show_refusal(REFUSED)
     pages = max(1, math.ceil(len(places) / PICTURES))
     page = st.pagination(pages, key=f"drawings-page-{digit}-{nickname}-{one}") if pages > 1 else 1
     shown = places[(page - 1) * PICTURES : page * PICTURES]
@@ -167,7 +167,5 @@ def _look_at(name: str | None) -> None:
 
 def _delete(names: Sequence[str]) -> None:
     st.session_state[ONE] = None
-    try:
+    with kept_refusal(REFUSED):
         collection.delete(names)
-    except Refusal as refusal:
-        st.session_state["drawings.refused"] = refusal

@@ -1,12 +1,14 @@
-"""Notices that have to accompany a run's figures: how its test split was used, which layers come from another run."""
+"""Notices about a run: how its test split was used, what a fault cost it, which layers come from another run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from core.events import Report, Started
+from core.events import Event, Report, Started, died_at
 from core.spec import RunSpec
-from core.store import Run
+from core.store import Run, Status
 from ui import server
 from ui.choice import run_label
 from ui.text import t
@@ -18,6 +20,22 @@ def test_use_notice(spec: RunSpec) -> None:
         st.info(t("test_use.notice_watched"))
     if spec.test_use == "selected":
         st.warning(t("test_use.notice_selected"))
+
+
+def ending_notice(status: Status, events: Sequence[Event]) -> None:
+    """Show that the run's worker ended without saving, or that the worker before it did."""
+    started = next((event for event in reversed(events) if isinstance(event, Started)), None)
+    step = died_at(events[-1]) if events and status == "interrupted" else None
+    if step is not None:
+        st.warning(t("train.died", step=step))
+    elif status != "done" and started and started.died_at is not None:
+        st.caption(t("train.restarted", start=started.step, step=started.died_at))
+
+
+def lost_epoch_notice(report: Report) -> None:
+    """Show that the weights are not the best epoch's, if those were damaged."""
+    if report.lost_epoch:
+        st.warning(t("train.lost_epoch", lost=report.lost_epoch, epoch=report.best_epoch))
 
 
 def damaged_lines_notice(run: Run) -> None:

@@ -8,13 +8,14 @@ import time
 import streamlit as st
 
 from core import store
-from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, server
+from ui.text import kept_refusal
 
 POLL_CURVES = 1.5  # seconds between two updates of a run's curves: drawing them takes 0.1 s of a core that could train
 DOUBLE_CLICK = 1.0  # seconds within which a second click on Start is ignored
+REFUSED = "refused"  # why a run could not be started, see `ui.text.show_refusal`
 LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
 ICONS: dict[Status, tuple[str, str]] = {
     "queued": (":material/hourglass_empty:", "gray"),
@@ -33,13 +34,10 @@ def start(spec: RunSpec) -> None:
     if now - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
         return
     st.session_state["started"] = now
-    try:
+    with kept_refusal(REFUSED):
         run = store.create(spec)
-    except Refusal as refusal:
-        st.session_state["refused"] = refusal
-        return
-    server.workers().submit(run)
-    choice.look_at(run)
+        server.workers().submit(run)
+        choice.look_at(run)
 
 
 def status_of(run: Run) -> Status:

@@ -8,8 +8,9 @@ and `alt` take text as it is: a sentence for these comes from `plain`.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Real
 
 import streamlit as st
@@ -113,3 +114,21 @@ def duration(seconds: float) -> str:
 def refused(refusal: Refusal, say: Callable[[str], object] = st.error) -> None:
     """Show the message of a refusal by means of `say`, by default as an error."""
     say(t(refusal.key, **refusal.slots))
+
+
+@contextlib.contextmanager
+def kept_refusal(place: str) -> Iterator[None]:
+    """Keep the refusal of what a click does, in the session state, until `show_refusal(place)` shows it."""
+    st.session_state.pop(place, None)
+    try:
+        yield
+    except Refusal as refusal:
+        st.session_state[place] = refusal
+
+
+def show_refusal(place: str, say: Callable[[str], object] = st.error, *, once: bool = True) -> None:
+    """Show the refusal that `kept_refusal(place)` has kept, if any: once, or until the next such click."""
+    if refusal := st.session_state.get(place):
+        refused(refusal, say)
+    if once:
+        st.session_state.pop(place, None)

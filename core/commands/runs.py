@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import store
-from core.commands.terminal import decimals, find, frozen_lines, language, number, say, shown, t, use_of_test
+from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
 from core.recipes.searches import belongs_to
-from core.refusal import Refusal
+from core.refusal import Refusal, writing
 from core.store import Label, Run
 from core.words import FALLBACK, read_number, text
 
@@ -78,6 +78,7 @@ def evaluate(options: argparse.Namespace) -> int:
         "accuracy_interval": report.accuracy_interval,
         "balanced_accuracy": report.balanced_accuracy,
         "loss": report.loss,
+        "lost_epoch": report.lost_epoch,
         "frozen_before": report.frozen_before,
         "frozen_after": report.frozen_after,
         "errors": result.errors,
@@ -106,7 +107,7 @@ def _evaluation(run: Run, report: Report, classes: Sequence[dict[str, Any]]) -> 
     lines = [t("cli.evaluation", run=run.name, n=report.n, **accuracies) + use_of_test(report)]
     lines += [f"{row}  {shown(name)}" for row, name in zip(_aligned(cells), names, strict=True)]
     lines += [t("cli.confusion_matrix"), *_aligned([[number(n) for n in row] for row in report.confusion_matrix])]
-    return "\n".join(lines + frozen_lines(report))
+    return "\n".join(lines + remarks(report))
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -121,7 +122,8 @@ def tensorboard(options: argparse.Namespace) -> int:
 
     run = find(options.run)
     folder = options.out / run.name
-    EXPORTS["tensorboard"](run, folder)
+    with writing(options.out, "error.output_unwritable"):
+        EXPORTS["tensorboard"](run, folder)
     words = t("cli.tensorboard", folder=folder, python=sys.executable, parent=options.out)
     say(options, {"run": run.name, "folder": str(folder)}, words)
     if count := run.damaged_lines():

@@ -79,12 +79,15 @@ def use_of_test(report: Report) -> str:
     return "" if report.test_use == "once" else "; " + t(f"cli.test_use.{report.test_use}")
 
 
-def frozen_lines(report: Report) -> list[str]:
-    """A line on the frozen layers, if there are any: their weights before and after the training."""
-    if report.frozen_unchanged is None:
-        return []
-    key = "cli.frozen_unchanged" if report.frozen_unchanged else "cli.frozen_changed"
-    return [t(key, before=report.frozen_before, after=report.frozen_after)]
+def remarks(report: Report) -> list[str]:
+    """Lines on the best epoch, if its weights were lost, and on the frozen layers' weights, if there are any."""
+    lines = []
+    if report.lost_epoch:
+        lines.append(t("train.lost_epoch", lost=report.lost_epoch, epoch=report.best_epoch))
+    if report.frozen_unchanged is not None:
+        key = "cli.frozen_unchanged" if report.frozen_unchanged else "cli.frozen_changed"
+        lines.append(t(key, before=report.frozen_before, after=report.frozen_after))
+    return lines
 
 
 # What argparse says, by its own English, which it hands to gettext: the key of our text below `cli.argparse`.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core import store
-from core.commands.terminal import BROKEN_OFF, decimals, find, frozen_lines, language, mute, number, say, t, use_of_test
+from core.commands.terminal import BROKEN_OFF, decimals, find, language, mute, number, remarks, say, t, use_of_test
 from core.events import Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
 from core.spec import RunSpec, checked, read_field
@@ -130,5 +130,5 @@ def _words(run: Run, event: Event) -> str:
     if isinstance(event, Report):
         low, high = map(decimals, event.accuracy_interval)
         line = t("cli.report", accuracy=decimals(event.accuracy), low=low, high=high, n=event.n)
-        return "\n".join([line + use_of_test(event), *frozen_lines(event)])
+        return "\n".join([line + use_of_test(event), *remarks(event)])
     return ""

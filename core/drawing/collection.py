@@ -12,7 +12,7 @@ import functools
 import io
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from core.drawing import SHEET
 from core.drawing.picture import DAMAGED
 from core.drawing.prepare import SIDE, prepare
 from core.files import written_aside
-from core.refusal import Refusal
+from core.refusal import Refusal, writing
 
 FOLDER = "_drawings"  # in the store; no run has such a name
 CLASSES = 10  # the digits
@@ -63,7 +63,7 @@ def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None 
     name = f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png"
     text = PngInfo()
     text.add_itxt("nickname", printable(nickname))
-    with _writing(store):
+    with writing(_folder(store)):
         _folder(store).mkdir(parents=True, exist_ok=True)
         with written_aside(_folder(store) / name) as file:
             Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
@@ -81,7 +81,7 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
 
 def delete(names: Iterable[str], store: Path | None = None) -> None:
     """Remove drawings by name; names of drawings that do not exist and invalid names are ignored. Raises: Refusal."""
-    with _writing(store):
+    with writing(_folder(store)):
         for name in names:
             if _NAME.fullmatch(name):
                 (_folder(store) / name).unlink(missing_ok=True)
@@ -124,15 +124,6 @@ def _names(store: Path | None) -> list[str]:
         return sorted(path.name for path in _folder(store).iterdir() if _NAME.fullmatch(path.name))
     except OSError:  # the folder does not exist yet
         return []
-
-
-@contextlib.contextmanager
-def _writing(store: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Refusal("error.store_write", folder=str(_folder(store)), reason=reason) from error
 
 
 @functools.lru_cache(maxsize=MOST)  # files never change, and pages read them at every rerun

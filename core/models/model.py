@@ -1,7 +1,7 @@
 """Stored models and their predictions for pictures and drawings.
 
-A finished run's model has the weights of its best epoch; that of an unfinished run has the newest checkpoint's weights
-and `done` False.
+A finished run's model has the weights of its best epoch; that of an unfinished run has the weights of the newest
+undamaged checkpoint and `done` False.
 """
 
 from __future__ import annotations
@@ -141,9 +141,11 @@ def open_model(run: Run) -> Model:
         if val := stored_answers(run, "val"):
             least_lead = float(np.quantile(lead(val.probabilities), 1 - FAMILIAR))
     else:
-        file, epoch = saved[-1].checkpoint, saved[-1].epoch
-        tensors, _ = run.load(file, saved[-1].sha256)
-        weights = below("model.", tensors)
+        newest = run.newest()
+        if not newest:
+            raise Refusal("error.run_damaged", run=run.name, file=saved[-1].checkpoint)
+        event, tensors, _ = newest
+        file, epoch, weights = event.checkpoint, event.epoch, below("model.", tensors)
     classes = started.class_count
     module = new_model(run.spec, started.shape, classes)
     try:

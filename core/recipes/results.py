@@ -17,7 +17,7 @@ from core.events import Epoch, Report, Started, TestUse
 from core.files import locked, written_aside
 from core.measures.verdict import Verdict, judged
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
-from core.refusal import Refusal
+from core.refusal import Refusal, writing
 from core.spec import RunSpec
 from core.store import Run
 
@@ -174,7 +174,7 @@ def stored(path: Path = RESULTS) -> list[Result]:
 
 def keep(results: Iterable[Result], path: Path = RESULTS) -> None:
     """Add results to the file, one line each, replacing older results of the same row and seed. Raises: Refusal."""
-    with locked(path):
+    with writing(path.parent, "error.output_unwritable"), locked(path):
         kept = [one for row in rows([*stored(path), *results]) for one in row.results]
         lines = ",\n".join(
             json.dumps(one.model_dump(exclude_defaults=True), ensure_ascii=False, allow_nan=False) for one in kept

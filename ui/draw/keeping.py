@@ -11,11 +11,10 @@ import streamlit as st
 from core.drawing import collection
 from core.measures.measures import proportion
 from core.models.model import Model, answers_to
-from core.refusal import Refusal
 from ui.choice import run_label
 from ui.draw import pad
 from ui.gallery import gallery
-from ui.text import interval, literal, refused, t
+from ui.text import interval, kept_refusal, literal, show_refusal, t
 
 ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # keys in the session state
 SIDE = 56  # px, width of a drawing below the score
@@ -49,8 +48,7 @@ def say_what_is_asked(models: Sequence[Model], without: Collection[str]) -> bool
 
 def offer(key: str, *, drawn: bool) -> None:
     """Show the controls that label and save the drawing on the pad `key`, with a free label or within a round."""
-    if refusal := st.session_state.pop(REFUSED, None):
-        refused(refusal)
+    show_refusal(REFUSED)
     current = _round()
     asked = current.next if current else None
     if asked is None:
@@ -121,23 +119,19 @@ def _keep(key: str, label: int) -> None:
     drawing = pad.drawn(key)
     if drawing is None:  # a second tap on the button
         return
-    try:
+    with kept_refusal(REFUSED):
         name = collection.keep(drawing.pixels, label, st.session_state.get("nickname") or "")
-    except Refusal as refusal:
-        st.session_state[REFUSED] = refusal
-        return
-    pad.take(key, drawing)
-    st.session_state[LAST] = (name, label)
-    if (current := _round()) and current.next is not None:
-        st.session_state[ROUND] = replace(current, names=(*current.names, name))
+        pad.take(key, drawing)
+        st.session_state[LAST] = (name, label)
+        if (current := _round()) and current.next is not None:
+            st.session_state[ROUND] = replace(current, names=(*current.names, name))
 
 
 def _take_back() -> None:
-    name, _ = st.session_state.pop(LAST)
-    try:
+    with kept_refusal(REFUSED):
+        name, _ = st.session_state[LAST]
         collection.delete([name])
-    except Refusal as refusal:
-        st.session_state[REFUSED] = refusal
+        del st.session_state[LAST]  # not before: what is still kept can still be taken back
 
 
 def _begin(key: str) -> None:

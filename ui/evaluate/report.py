@@ -34,6 +34,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     assert answers
     loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
+    notices.lost_epoch_notice(report)
     notices.taken_notice(run, report)
     view = one_of("view", VIEWS)
     if view == "fails":

@@ -20,9 +20,9 @@ from core.store import Run, Status
 from ui import form, notices, server
 from ui.choice import data_name, run_label
 from ui.data_card import data_are_here
-from ui.status import ICONS, LIVELY, POLL_CURVES, start, status_of
+from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, sortable
-from ui.text import number, percent, refused, t
+from ui.text import number, percent, show_refusal, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
 LISTED = 6  # runs of a recipe that are listed
@@ -198,8 +198,7 @@ def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
     if st.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
         form.fill(spec)
         st.switch_page(server.PAGES / "train.py")
-    if "refused" in st.session_state:
-        refused(st.session_state.pop("refused"))
+    show_refusal(REFUSED)
 
 
 def _runs(name: str, variant: Variant) -> None:

@@ -18,7 +18,7 @@ from core.store import Run
 from ui import server
 from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable
-from ui.text import duration, language, number, percent, refused, t
+from ui.text import duration, kept_refusal, language, number, percent, refused, show_refusal, t
 
 DATA = "bloodmnist"
 
@@ -46,7 +46,7 @@ def panel(name: str, variant: Variant) -> None:
 
 def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None:
     """Show progress, and buttons that run the missing trainings or stop; reruns the page when a run begins or ends."""
-    search = SEARCHES[name]
+    search, refusal = SEARCHES[name], f"search.refused.{name}"
     here = dataset(DATA).state()[0] == "ready"
     if not here:
         st.info(t("search.no_data"))
@@ -60,15 +60,14 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
     idle = sum(cell.measured is None and runs.get(cell.spec) not in at_work for cell in found)
 
     def run_missing() -> None:
-        try:
+        with kept_refusal(refusal):
             for run in server.searches().runs(name, variant):
                 server.workers().resume(run)
-        except Refusal as refusal:
-            st.session_state["refused"] = refusal  # shown beside the recipe
 
     def stop() -> None:
-        for run in at_work:
-            run.ask("stop")
+        with kept_refusal(refusal):
+            for run in at_work:
+                server.workers().stop(run)
 
     left, right = st.columns(2)
     left.button(
@@ -88,6 +87,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
         disabled=not at_work,
         on_click=stop,
     )
+    show_refusal(refusal)
 
     def follow() -> None:
         if look() != at_work:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -17,9 +18,9 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, notices, server
-from ui.status import ICONS, LIVELY, POLL_CURVES, status_of
+from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
-from ui.text import duration, interval, language, number, percent, refused, t
+from ui.text import duration, interval, kept_refusal, language, number, percent, refused, show_refusal, t
 from ui.train import watch
 
 POLL = 0.5  # seconds between two updates of a run that is at work
@@ -75,11 +76,13 @@ def panel(run: Run) -> None:
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     """Show status, buttons, progress and figures, always in the same places, so that no button moves while in use."""
     started, step, epoch = _last(events, Started), _last(events, Step), _last(events, Epoch)
+    best = _last(events, Report) or epoch
     icon, colour = ICONS[status]
     # A column for each button: while the browser replaces a button by another, it shows both for a moment.
     first, *others = st.columns(5, gap="small")
     first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
     _buttons(run, status, _last(events, Failure), others)
+    show_refusal(_refused(run), once=False)  # the next look at the run comes in half a second
     told = max((event for event in (step, epoch) if event), key=lambda event: event.step, default=None)
     words = [_waiting(run) if status == "queued" else t("train.starting") if status == "running" else ""]
     share = 0.0
@@ -95,11 +98,12 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
         words.append(taken if status == "done" else t("train.so_far", seconds=taken))
         words.append(_where(started))
     st.progress(share, " · ".join(words))
+    notices.ending_notice(status, events)
     shown = {
         "val_accuracy": epoch and percent(epoch.val_accuracy, 2),
         "val_loss": epoch and number(epoch.val_loss, 4),
         "train_accuracy": epoch and percent(epoch.train_accuracy, 2),
-        "best_epoch": epoch and number(epoch.best_epoch),
+        "best_epoch": best and number(best.best_epoch),
     }
     for column, (name, value) in zip(st.columns(4), shown.items(), strict=True):
         column.metric(t(f"measure.{name}"), value or "–", help=t(f"measure.{name}_help"))
@@ -121,6 +125,7 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
         by = t(f"chosen.{report.best_by}")
         st.success(t("train.report", accuracy=accuracy, interval=ends, n=report.n, epoch=report.best_epoch, by=by))
+        notices.lost_epoch_notice(report)
         notices.taken_notice(run, report)
         with st.container(horizontal=True):
             for page in ("evaluate", "draw") if can_be_drawn_for(run) else ("evaluate",):
@@ -147,30 +152,42 @@ def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequenc
     if status == "done":
         return
 
-    def asks(place: int, what: str, icon: str, *, primary: bool = False, disabled: bool = False) -> bool:
-        kind = "primary" if primary else "secondary"
-        words, key = t(f"train.{what}"), f"ask-{what}"
-        return columns[place].button(words, key=key, icon=icon, type=kind, disabled=disabled, width="stretch")
+    def asks(
+        place: int, what: str, icon: str, do: Callable[[Run], object], *, primary: bool = False, disabled: bool = False
+    ) -> None:
+        columns[place].button(
+            t(f"train.{what}"),
+            key=f"ask-{what}",
+            icon=icon,
+            type="primary" if primary else "secondary",
+            disabled=disabled,
+            width="stretch",
+            on_click=_do,
+            args=(run, do),
+        )
 
     waits = status == "queued" and server.workers().place(run) is None
     if status == "failed" and failure and failure.error == "error.diverged":
         return  # the same spec would diverge again
     if waits or status in ("stopped", "interrupted", "failed"):
-        if asks(0, "resume", ":material/play_arrow:", primary=True):
-            server.workers().resume(run)
-            st.rerun()
+        asks(0, "resume", ":material/play_arrow:", server.workers().resume, primary=True)
     elif status == "paused" or (status == "running" and run.control().wanted == "batch"):
         # A single batch takes only a moment: the button stays, or a second click would hit another one in its place.
-        if asks(0, "go_on", ":material/play_arrow:", primary=True):
-            run.ask("run")
-    elif asks(0, "pause", ":material/pause:", disabled=status != "running"):
-        run.ask("pause")
-    if asks(1, "batch", ":material/skip_next:", disabled=status != "paused"):
-        run.ask("batch")
-    if asks(2, "epoch", ":material/fast_forward:", disabled=status != "paused"):
-        run.ask("epoch")
-    if asks(3, "stop", ":material/stop:", disabled=status not in LIVELY):
-        run.ask("stop")
+        asks(0, "go_on", ":material/play_arrow:", partial(Run.ask, wanted="run"), primary=True)
+    else:
+        asks(0, "pause", ":material/pause:", partial(Run.ask, wanted="pause"), disabled=status != "running")
+    asks(1, "batch", ":material/skip_next:", partial(Run.ask, wanted="batch"), disabled=status != "paused")
+    asks(2, "epoch", ":material/fast_forward:", partial(Run.ask, wanted="epoch"), disabled=status != "paused")
+    asks(3, "stop", ":material/stop:", server.workers().stop, disabled=status not in LIVELY)
+
+
+def _do(run: Run, what: Callable[[Run], object]) -> None:
+    with kept_refusal(_refused(run)):
+        what(run)
+
+
+def _refused(run: Run) -> str:
+    return f"{REFUSED}.{run.name}"
 
 
 def _curves(spec: RunSpec, events: list[Event]) -> None:
@@ -184,7 +201,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
     names = {name: t(f"chart.{name}") for name in ("train", "val", "steps")}
     marks = {}
     if told and spec.best_by != "last":
-        marks[t("chart.best")] = told[-1].best_epoch
+        marks[t("chart.best")] = (_last(events, Report) or told[-1]).best_epoch
     if told and told[-1].stop:
         marks[t("chart.last")] = told[-1].epoch
     columns = st.columns(2)
