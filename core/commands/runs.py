@@ -152,10 +152,7 @@ def _image(model: Model, file: str) -> np.ndarray:
     """The image uint8 (C, H, W) that the model sees of a picture file. Raises: Refusal."""
     from core.drawing.picture import open_picture
 
-    try:
-        image = model.image(open_picture(Path(file)))
-    except OSError as error:
-        raise Refusal("error.file_unreadable", file=file, reason=error.strerror or str(error)) from error
+    image = model.image(open_picture(Path(file), file))
     if image is None:
         raise Refusal("error.picture_empty", file=file)
     return image
