@@ -161,10 +161,7 @@ def _answer(model: Model, file: str) -> tuple[np.ndarray, str | None]:
     from core.drawing.picture import open_picture
     from core.drawing.prepare import prepare
 
-    try:
-        picture = open_picture(Path(file))
-    except OSError as error:
-        raise Refusal("error.file_unreadable", file=file, reason=error.strerror or str(error)) from error
+    picture = open_picture(Path(file), file)
     if model.digits and (answer := model.answer(prepare(picture))):
         return answer.values, answer.doubt
     image = None if model.digits else model.image(picture)
