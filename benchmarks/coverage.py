@@ -146,7 +146,7 @@ def losses() -> str:
     words = (
         f"Loss, and its change by a temperature: of the samples of n images that get an interval, the share whose "
         f"interval holds the truth (n = {SAMPLES:,} samples, half as many of 10,000 images). Where few samples get "
-        "one, these are the ones with the most doubtful images."
+        "one, these are the ones with the most doubtful images, so a share of few samples says little."
     )
     heads = ("answers to draw from", "errors", "images", "loss", "change by 0.8", "change by 1.25")
     return _table(words, heads, rows)
