@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
+import numpy as np  # noqa: E402
+
 from benchmarks.results import machine, update  # noqa: E402
 from core.measures.answers import Answers, stored_answers  # noqa: E402
 from core.measures.measures import wilson  # noqa: E402
@@ -47,7 +49,7 @@ def main() -> None:
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
     options = parser.parse_args()
     parts: Iterable[Callable[[], str]] = (overall, proportions, gaps, losses, verdicts)
-    section = "\n\n".join([machine("numpy"), *(part() for part in parts)])
+    section = "\n\n".join([machine(f"numpy {np.__version__}"), *(part() for part in parts)])
     print(section)
     if options.update:
         update("coverage.py", section)
@@ -146,7 +148,7 @@ def losses() -> str:
     words = (
         f"Loss, and its change by a temperature: of the samples of n images that get an interval, the share whose "
         f"interval holds the truth (n = {SAMPLES:,} samples, half as many of 10,000 images). Where few samples get "
-        "one, these are the ones with the most doubtful images."
+        "one, these are the ones with the most doubtful images, so a share of few samples says little."
     )
     heads = ("answers to draw from", "errors", "images", "loss", "change by 0.8", "change by 1.25")
     return _table(words, heads, rows)

@@ -161,16 +161,17 @@ class Measure:
 def _mean_loss(values: np.ndarray, *answers: Answers, least: float = -math.inf) -> Measure:
     """The mean of losses or of their changes (N,), with an interval for skewed values that is cut off at `least`.
 
-    A few errors decide a loss. So each end is computed with one image more, which is as extreme as the most extreme
-    one seen, and the interval is NaN if the confidence of any of the `answers` lets expect fewer than ten errors, if
-    any true class has probability 0, and for a single image. The number of errors that occurred is no such criterion:
-    where it is large by chance, the loss is too.
+    A few errors decide a loss. So the lower end is computed with a second least value instead of the greatest, the
+    upper end with a second greatest instead of the least. The interval is NaN if the confidence of any of the `answers`
+    lets expect fewer than ten errors, if any true class has probability 0, and for a single image. The number of errors
+    that occurred would be no such criterion: where it is large by chance, the loss is too.
     """
     mean, n = float(values.mean()), len(values)
     few = min(one.expected_errors for one in answers) < LEAST_ERRORS
     if few or n < 2 or not all(one.of_truth.all() for one in answers):
         return Measure(mean, math.nan, math.nan, n)
-    low, high = _skewed(np.append(values, values.min()))[0], _skewed(np.append(values, values.max()))[1]
+    rising = np.sort(values)
+    low, high = _skewed(np.append(rising[0], rising[:-1]))[0], _skewed(np.append(rising[1:], rising[-1]))[1]
     return Measure(mean, max(least, min(mean, low)), max(mean, high), n)
 
 
