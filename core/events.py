@@ -74,6 +74,9 @@ class Epoch(_Event):
     val_accuracy: float
     learning_rate: float
     seconds: float  # training time so far, without pauses
+    # The processor's time in these seconds, of all threads: it grows less than they do on a machine that is shared.
+    # None in the logs of earlier versions, and in what was resumed from them.
+    processor_seconds: float | None = None
     best_epoch: int  # best epoch so far by the spec's `best_by`
     stop: Literal["epochs", "target_accuracy", "patience", "time_limit"] | None = None
     checkpoint: str = ""
@@ -139,6 +142,7 @@ class Report(_Event):
     loss: float
     confusion_matrix: tuple[tuple[int, ...], ...]  # [true][predicted]
     seconds: float  # training time, without pauses
+    processor_seconds: float | None = None  # as in `Epoch`
     model: str
     model_sha256: str
     predictions: str

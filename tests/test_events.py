@@ -27,6 +27,7 @@ SLOTS = st.dictionaries(st.text(), st.text() | st.integers(-(2**53), 2**53) | FI
 
 def a_field(annotation: Any) -> st.SearchStrategy:
     known = {float: FINITE, tuple[float, float]: st.tuples(FINITE, FINITE), dict[str, Any]: SLOTS}
+    known |= {float | None: st.none() | FINITE}
     return known.get(annotation, st.from_type(annotation))
 
 
