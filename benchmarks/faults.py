@@ -11,12 +11,20 @@ import time
 from pathlib import Path
 
 from benchmarks.results import machine, update
-from tests.faults import downloads, hostile_store, live, pictures
+from tests.faults import downloads, hostile_store, live, models, pictures, places, sessions
 from tests.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = tuple(
     sorted(
-        (*downloads.FAULTS, *hostile_store.FAULTS, *live.FAULTS, *pictures.FAULTS),
+        (
+            *downloads.FAULTS,
+            *hostile_store.FAULTS,
+            *live.FAULTS,
+            *models.FAULTS,
+            *pictures.FAULTS,
+            *places.FAULTS,
+            *sessions.FAULTS,
+        ),
         key=lambda fault: int(fault.number.removeprefix("F")),
     )
 )

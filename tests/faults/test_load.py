@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import downloads, live, sessions
+from tests.faults import downloads, live, models, places, sessions
 
-FAULTS = (*downloads.FAULTS, *live.FAULTS, *sessions.FAULTS)
+FAULTS = (*downloads.FAULTS, *live.FAULTS, *models.FAULTS, *places.FAULTS, *sessions.FAULTS)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.few], ids=str)
