@@ -11,11 +11,22 @@ import time
 from pathlib import Path
 
 from benchmarks.results import machine, update
-from tests.faults import hostile_store, pictures
+from tests.faults import downloads, hostile_store, live, models, pictures, places, sessions
 from tests.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = tuple(
-    sorted((*hostile_store.FAULTS, *pictures.FAULTS), key=lambda fault: int(fault.number.removeprefix("F")))
+    sorted(
+        (
+            *downloads.FAULTS,
+            *hostile_store.FAULTS,
+            *live.FAULTS,
+            *models.FAULTS,
+            *pictures.FAULTS,
+            *places.FAULTS,
+            *sessions.FAULTS,
+        ),
+        key=lambda fault: int(fault.number.removeprefix("F")),
+    )
 )
 HEAD = ("Fault", "n", "What happened", "Target", "")
 
