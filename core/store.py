@@ -113,6 +113,10 @@ class Label(BaseModel):
     tags: Annotated[tuple[Annotated[Word, Field(min_length=1)], ...], Field(max_length=20)] = ()
 
 
+class OvertakenError(Exception):
+    """Another worker has written to the run's log, so that this one has lost the run, and with it the lock."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run, identified by its folder; all state is read from the folder."""
@@ -171,20 +175,29 @@ class Run:
 
     # --- events -------------------------------------------------------------------------------------------------
 
-    def append(self, event: Event) -> None:
-        """Append an event to the log; every event but a Step is synced to disk before this returns."""
+    def append(self, event: Event, after: int | None = None) -> int:
+        """Append an event to the log; every event but a Step is synced to disk before this returns.
+
+        Returns the length of the log, which the writer passes as `after` the next time. It does not ask the system for
+        it afterwards: the process may stand still for any time at any line here.
+        Raises: OvertakenError, if the log has another length than `after`; nothing is written then.
+        """
+        line = to_line(event).encode() + b"\n"
         with opened(self.folder / "events.jsonl", "a+b") as log:
             length = log.seek(0, os.SEEK_END)
+            if after not in (None, length):
+                raise OvertakenError
             if length:
                 log.seek(-1, os.SEEK_END)
                 if log.read(1) != b"\n":  # a crash truncated the last line: end it, so that it spoils no later line
-                    log.write(b"#\n")
-            log.write(to_line(event).encode() + b"\n")
+                    line = b"#\n" + line
+            log.write(line)
             if event.event != "step":
                 log.flush()
                 os.fsync(log.fileno())
                 if not length:
                     sync(self.folder)
+        return length + len(line)
 
     def log_length(self) -> int:
         """The length of the log in bytes, 0 if there is none; cheap enough to look at before every step."""

@@ -35,7 +35,7 @@ from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.store import Control, Run
+from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
 from core.training.ready import check
 from core.training.train import Data, State, below, sums_of, train
@@ -62,7 +62,7 @@ def work(
         if held and not run.report():
             try:
                 _Worker(run, leaving, tell).work()
-            except _SupersededError:
+            except OvertakenError:
                 pass  # the run is another worker's now, which alone may write
             except Exception as error:  # the one place where any error is turned into an event
                 failure = _failure(run, error)
@@ -71,10 +71,6 @@ def work(
                         run.append(failure)
                 tell(failure)
     return run.status()
-
-
-class _SupersededError(Exception):
-    """Another worker has written to the run's log, so that this one has lost the run, and with it the lock."""
 
 
 class _Worker:
@@ -288,9 +284,7 @@ class _Worker:
         return logits.softmax(dim=1).cpu(), loss
 
     def _say(self, event: Event) -> None:
-        self._check()
-        self.run.append(event)
-        self.log_length = self.run.log_length()
+        self.log_length = self.run.append(event, after=self.log_length)
         self.tell(event)
 
     def _write(self, name: str, tensors: dict[str, torch.Tensor], numbers: dict[str, Any] | None = None) -> str:
@@ -299,13 +293,13 @@ class _Worker:
         return self.run.save(name, tensors, numbers)
 
     def _check(self) -> None:
-        """Raise a _SupersededError if another worker has written to the log.
+        """Raise an OvertakenError if another worker has written to the log.
 
         The lock excludes that, except where it is lost: its file was deleted, or a network drive gave it to another
         machine while this process stood still.
         """
         if self.run.log_length() != self.log_length:
-            raise _SupersededError
+            raise OvertakenError
 
 
 def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int, start_sha256: str) -> Started:

@@ -27,14 +27,16 @@ def small_disk(folder: Path, mebibytes: int = 3) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def read_only(disk: Path) -> Iterator[None]:
-    """Make a small disk read-only. Raises: CannotMountError."""
-    if _mount("-o", "remount,ro", str(disk)):
-        raise CannotMountError("this machine mounts no disk anew")
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder read-only for everybody, root included, except for files open already. Raises: CannotMountError."""
+    if sys.platform != "linux" or _mount("--bind", str(folder), str(folder)):
+        raise CannotMountError("only root may make a folder read-only for root")
     try:
+        if _mount("-o", "remount,bind,ro", str(folder)):
+            raise CannotMountError("this machine mounts nothing read-only")
         yield
     finally:
-        _mount("-o", "remount,rw", str(disk))
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextlib.contextmanager

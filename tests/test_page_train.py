@@ -8,11 +8,12 @@ import shutil
 import pytest
 
 from core import store, words
-from core.events import Epoch
+from core.events import Checkpoint, Epoch, Step
 from core.recipes import PUBLISHED, RECIPES
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT
+from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.page import LANGUAGES, button, control, texts
 
 
@@ -156,6 +157,66 @@ def test_start_makes_one_run_even_if_it_is_clicked_twice(frame):
     assert [run.spec.epochs for run in runs] == [1]
     assert app.selectbox(key="run").value == runs[0].name
     runs[0].ask("stop")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("spoilt", [full, read_only])
+def test_a_click_that_cannot_be_stored_is_refused_in_a_sentence_that_stays_and_changes_nothing(
+    frame, tmp_path, monkeypatch, language, spoilt
+):
+    app = frame(language=language)
+    try:
+        with small_disk(tmp_path / "small") as disk:
+            monkeypatch.setenv("BANCADA_STORE", str(disk))
+            run = store.create(checked({"architecture": "mlp", "epochs": 2}))
+            work(str(run.folder), leaving=lambda: True)
+            sentence = words.text(language, "error.store_write", folder=run.folder, reason="…").partition(":")[0]
+
+            def click(key: str) -> None:
+                before, control = run.status(), run.control()
+                app.button(key=f"ask-{key}").click().run()
+                for _ in range(2):  # and at the next look at the run, half a second later
+                    assert not app.exception
+                    assert [one.value.startswith(sentence) for one in app.error] == [True], key
+                    app.run()
+                assert (run.status(), run.control()) == (before, control), key
+
+            app.query_params["run"] = run.name
+            app.run()
+            with spoilt(disk):
+                click("resume")
+                next(one for one in app.button if one.label == words.text(language, "train.start")).click().run()
+                assert [run.name for run in store.runs()] == [run.name]
+                assert len(app.error) == 2
+            with run.hold():  # as a worker would
+                app.run()
+                with spoilt(disk):
+                    for key in ("pause", "stop"):
+                        click(key)
+                run.ask("pause")
+                app.run()
+                with spoilt(disk):
+                    for key in ("go_on", "batch", "epoch", "stop"):
+                        click(key)
+                app.button(key="ask-epoch").click().run()
+                assert not app.error, "there is room again"
+                assert run.control().wanted == "epoch"
+    except CannotMountError as error:
+        pytest.skip(str(error))
+
+
+def test_a_run_whose_worker_was_killed_says_so_and_where_it_went_on(frame):
+    run, told = store.create(checked({"architecture": "mlp", "epochs": 3, "batch_size": 128})), []
+    work(str(run.folder), leaving=lambda: len(told) > 6, tell=told.append)
+    log = (run.folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+    assert isinstance(run.latest(), Checkpoint)
+    (run.folder / "events.jsonl").write_bytes(b"".join(log[:-1]))  # as if it had been killed instead
+    last, before = run.latest(), run.checkpoints()[-1]
+    assert isinstance(last, Step)
+    assert words.text("en", "train.died", step=last.step) in [one.value for one in frame(run=run.name).warning]
+    looks = iter(range(100))
+    work(str(run.folder), leaving=lambda: next(looks) == 1)
+    assert words.text("en", "train.restarted", start=before.step, step=last.step) in texts(frame(run=run.name))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

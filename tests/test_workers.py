@@ -21,6 +21,7 @@ from core.store import Run, create
 from core.work import PAUSE_LOOKS, work
 from core.workers import Workers
 from tests.conftest import wait_for
+from tests.disk import CannotMountError, full, small_disk
 from tests.driver import ROOT, outcome
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -164,6 +165,32 @@ def test_a_stuck_worker_is_killed_after_its_grace_and_a_run_stopped_and_sent_on_
     assert waiting(others) == []
     assert run.status() == "interrupted"
     assert isinstance(run.events()[-1], Checkpoint | Epoch)
+
+
+def test_a_run_can_be_stopped_though_a_full_disk_takes_no_request(others, workers, tmp_path, monkeypatch):
+    try:
+        with small_disk(tmp_path / "small") as disk:
+            monkeypatch.setenv("BANCADA_STORE", str(disk))
+            paused, waits, elsewhere = endless(), endless(), endless()
+            paused.ask("pause")
+            for run in (paused, waits):
+                workers.submit(run)
+            wait_for(lambda: paused.last(Checkpoint))
+            with full(disk):
+                with pytest.raises(Refusal, match="store_write"):
+                    workers.stop(elsewhere)
+                workers.stop(waits)
+                assert workers.place(waits) is None
+                workers.stop(paused)
+                wait_for(lambda: workers.place(paused) is None, module.GRACE + 1)
+                assert (paused.status(), waits.status()) == ("interrupted", "queued")
+            workers.resume(paused)
+            wait_for(lambda: paused.status() == "running")
+            workers.stop(paused)
+            wait_for(lambda: workers.place(paused) is None)
+            assert paused.status() == "stopped"
+    except CannotMountError as error:
+        pytest.skip(str(error))
 
 
 def test_a_deleted_run_in_the_queue_is_passed_over_and_nothing_is_made_in_its_place(workers):
