@@ -219,7 +219,7 @@ def bad_servers(folder: Path, times: int) -> Outcome:
 
 def rotten_files(folder: Path, times: int) -> Outcome:
     """Single bits flipped in the data file and in the cache of its arrays, also with the time of change kept."""
-    choice = random.Random(0)  # noqa: S311  not a secret
+    choice = random.Random(0)
     one = small(folder)
     data = folder / "data" / "bloodmnist.npz"
     data.write_bytes((folder / "bloodmnist.npz").read_bytes())
