@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from core.models.model import offered
+from ui import server
 from ui.choice import choose_runs
 from ui.draw import answer
 from ui.text import t
 
-names = offered()
+names = server.offered()
 if runs := choose_runs(names):
     answer.panel(runs)
 if not names:

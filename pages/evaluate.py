@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from core import store
 from core.refusal import Refusal
 from core.store import Run
+from ui import server
 from ui.choice import choose_run
 from ui.evaluate import report
 from ui.text import refused, t
@@ -15,7 +15,7 @@ def not_done(run: Run) -> Refusal:
     return Refusal("error.no_report", run=run.name)
 
 
-done = [run.name for run in store.runs() if run.is_done()]
+done = server.done()
 run = choose_run(t("evaluate.run"), done, required=True, why_not=not_done)
 try:
     if run:

@@ -17,9 +17,10 @@ from core.datasets import dataset
 from core.events import Epoch
 from core.measures.answers import confusion_matrix
 from core.measures.measures import measures
-from core.models.model import offered, open_model
+from core.models.model import open_model
 from tests.browser import ROOT
 from tests.real_data import REAL_DATA, with_mnist
+from ui import server
 
 README, CONTRIBUTING = ((ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING"))
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
@@ -38,7 +39,7 @@ def test_draw_offers_the_model_for_drawings_first_whatever_was_trained_since(tmp
     for name in STARTERS:
         shutil.copytree(ROOT / "models_store" / name, tmp_path / (newest if "lenet" in name else name))
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path))
-    first, second, *others = offered()
+    first, second, *others = server.offered()
     assert "mnist-and-drawings" in first
     assert second == newest
     assert len(others) == len(STARTERS) - 2

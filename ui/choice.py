@@ -13,12 +13,11 @@ from core.datasets import DATASETS
 from core.models.model import why_not_offered
 from core.networks.architectures import ARCHITECTURES
 from core.recipes import Variant
-from core.recipes.searches import belongs_to
 from core.refusal import Refusal
 from core.spec import CUSTOM
 from core.store import Run
 from ui import server
-from ui.text import percent, refused, t
+from ui.text import language, percent, refused, t
 
 KEY = "run"
 CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is stored neither here nor in the link
@@ -118,14 +117,21 @@ def look_at(run: Run) -> None:
 def run_label(name: str) -> str:
     """A run's label: date and time, data, recipe or architecture, accuracy, and the last four letters of its name."""
     folder = store.settings.store_folder() / name
-    data, architecture, recipe, accuracy, test_use = _facts(folder, server.changed(folder))
-    if not data or not architecture:
+    return _label(folder, server.changed(folder), language())
+
+
+@functools.lru_cache(maxsize=server.MOST_RUNS)
+def _label(folder: Path, changed: tuple[int, int], language: str) -> str:
+    del changed, language  # only part of the cache's key
+    name, facts = folder.name, server.facts(folder)
+    if not facts.data or not facts.architecture:
         return name
     when = f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]}"
-    result = percent(accuracy, 2) if accuracy is not None else "…"
-    if test_use == "selected":
+    result = percent(facts.accuracy, 2) if facts.accuracy is not None else "…"
+    if facts.test_use == "selected":
         result = t("test_use.mark", accuracy=result)
-    return " · ".join([when, data_name(data), network_name(architecture, recipe), result, name[-4:]])
+    network = network_name(facts.architecture, facts.recipe)
+    return " · ".join([when, data_name(facts.data), network, result, name[-4:]])
 
 
 def data_name(data: str) -> str:
@@ -140,19 +146,6 @@ def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
         return name if variant == "faithful" else f"{name} ({t(f'variant.{variant}').lower()})"
     named = architecture in ARCHITECTURES or architecture == CUSTOM
     return t(f"architecture.{architecture}") if named else architecture
-
-
-# Data, architecture, recipe, accuracy, test use.
-Facts = tuple[str | None, str | None, tuple[str, Variant] | None, float | None, str | None]
-
-
-@functools.lru_cache(maxsize=4096)
-def _facts(folder: Path, changed: int) -> Facts:
-    del changed  # only part of the cache's key, so that a run whose log has changed is read again
-    run = Run(folder)
-    facts = run.facts()
-    recipe = belongs_to(run.spec) if facts["data"] else None  # a damaged run has neither
-    return facts["data"], facts["architecture"], recipe, facts["accuracy"], facts["test_use"]
 
 
 def one_of(words: str, options: Sequence[str]) -> str:

@@ -137,7 +137,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
 
 def _giving_runs(start: str) -> dict[str, str]:
     """The labels of the finished runs, and the present choice even if it is not among them: the page then says why."""
-    done = {run.name: run_label(run.name) for run in server.handles() if run.is_done()}
+    done = {name: run_label(name) for name in server.done()}
     chosen = st.session_state.get("weights_from", start)
     return {"": t("form.choose_run"), **done, **({} if chosen in ("", *done) else {chosen: chosen})}
 

@@ -6,9 +6,11 @@ These are kept in Streamlit's resource cache, because a hot reload must not star
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +26,10 @@ from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
-from core.models.model import Model, answers_to, open_model
+from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, open_model
 from core.recipes import Variant, repeated_by
 from core.recipes.results import Result, of_run, stored
-from core.recipes.searches import SEARCHES
+from core.recipes.searches import SEARCHES, belongs_to
 from core.refusal import Refusal
 from core.search import Driver
 from core.spec import RunSpec
@@ -35,6 +37,7 @@ from core.store import Run
 from core.workers import Workers, estimated
 
 PAGES = settings.ROOT / "pages"
+MOST_RUNS = 20_000  # whose facts are kept, a kilobyte each
 
 
 @st.cache_resource(show_spinner=False)
@@ -74,12 +77,13 @@ def events(run: Run) -> list[Event]:
         return log.events
 
 
-def changed(folder: Path) -> int:
-    """The time at which a run's log was last written, in ns since 1970; 0 if there is no log yet."""
+def changed(folder: Path) -> tuple[int, int]:
+    """A value that is another one whenever a run's log has been written: its time of change, in ns, and its size."""
     try:
-        return (folder / "events.jsonl").stat().st_mtime_ns
+        found = os.stat(f"{folder}/events.jsonl")  # noqa: PTH116  (a list asks for it once a run)
     except OSError:
-        return 0
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def damaged_lines(run: Run) -> int:
@@ -88,9 +92,56 @@ def damaged_lines(run: Run) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _damaged_lines(folder: Path, changed: int) -> int:
+def _damaged_lines(folder: Path, changed: tuple[int, int]) -> int:
     del changed  # only part of the cache's key
     return Run(folder).damaged_lines()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a list says of a run, see `Run.facts`; None where it is not known."""
+
+    data: str | None
+    architecture: str | None
+    recipe: tuple[str, Variant] | None
+    accuracy: float | None
+    test_use: str | None
+    is_done: bool
+    reads_drawings: bool  # has a digit model, finished or not
+
+
+def facts(folder: Path) -> Facts:
+    """The facts of the run in this folder, read again when its log has changed."""
+    return _facts(folder, changed(folder))
+
+
+@functools.lru_cache(maxsize=MOST_RUNS)
+def _facts(folder: Path, changed: tuple[int, int]) -> Facts:
+    del changed  # only part of the cache's key
+    run = Run(folder)
+    known = run.facts()
+    return Facts(
+        data=known["data"],
+        architecture=known["architecture"],
+        recipe=belongs_to(run.spec) if known["data"] else None,  # a damaged run has neither
+        accuracy=known["accuracy"],
+        test_use=known["test_use"],
+        is_done=known["status"] == "done",
+        reads_drawings=can_be_drawn_for(run),
+    )
+
+
+def done() -> list[str]:
+    """The names of the finished runs, newest first."""
+    return [run.name for run in store.runs() if facts(run.folder).is_done]
+
+
+def offered() -> list[str]:
+    """The names of the runs with a digit model: first those trained on drawings, newest first, then the others."""
+    known = {run.name: facts(run.folder) for run in store.runs()}
+    return sorted(
+        (name for name in known if known[name].reads_drawings), key=lambda name: known[name].data not in DRAWN
+    )
 
 
 def results() -> list[Result]:
@@ -99,8 +150,8 @@ def results() -> list[Result]:
     return [*stored(), *(one for one in found if one)]
 
 
-@functools.lru_cache(maxsize=4096)
-def _result(folder: Path, changed: int) -> Result | None:
+@functools.lru_cache(maxsize=MOST_RUNS)
+def _result(folder: Path, changed: tuple[int, int]) -> Result | None:
     # Only part of the cache's key. The cache has to be a quick one: the page Recipes looks up every run.
     del changed
     try:
@@ -114,7 +165,7 @@ def handles() -> list[Run]:
     return [_handle(run.folder) for run in store.runs()]
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=MOST_RUNS)
 def _handle(folder: Path) -> Run:
     return Run(folder)
 

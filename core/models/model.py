@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from core import store
-from core.datasets import datasets
+from core.datasets import DATASETS
 from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
 from core.drawing.picture import fit_picture
@@ -102,7 +101,7 @@ def answers_to(model: Model, drawings: Sequence[LabelledDrawing], *, without: Co
 
 def reads_digits(run: Run) -> bool:
     """Whether the run's data are handwritten digits, so that drawings can be prepared to resemble its images."""
-    known = datasets().get(run.spec.data)
+    known = DATASETS.get(run.spec.data)  # no data set of the user's own is known to hold digits
     return bool(known and known.digits)
 
 
@@ -114,14 +113,8 @@ def can_be_drawn_for(run: Run) -> bool:
         return False
 
 
-def offered() -> list[str]:
-    """The names of the runs with a digit model: first those trained on drawings, newest first, then the others."""
-    runs = [run for run in store.runs() if can_be_drawn_for(run)]
-    return [run.name for run in sorted(runs, key=lambda run: run.spec.data not in DRAWN)]
-
-
 def why_not_offered(run: Run) -> Refusal:
-    """Why a run that is not damaged is not among those `offered`."""
+    """Why a page for drawings does not offer a run that is not damaged."""
     return Refusal("error.no_model_yet" if reads_digits(run) else "draw.not_offered", run=run.name)
 
 
