@@ -285,7 +285,11 @@ def new_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequent
 
 
 def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
-    """The spec's optimizer, with PyTorch's or Keras's default constants (which differ in Adam's epsilon)."""
+    """The spec's optimizer, with PyTorch's or Keras's default constants (which differ in Adam's epsilon).
+
+    Keras adds epsilon before the bias correction, that is epsilon / sqrt(1 - beta2 ** step) in PyTorch's place. A
+    captured graph could not follow that, and it changes no accuracy that `benchmarks/adam.py` can see.
+    """
     device = next(model.parameters()).device
     # Fused: one pass over all parameters; for Adam and the MLP this saves a fifth of the step.
     common: dict[str, Any] = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
