@@ -36,7 +36,7 @@ STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can
 CLIENTS = 500
 MIB = 2**20
 PAUSE = 0.025  # seconds between two drawings of the client that draws well: 40 a second, as a mouse gives
-SLOWEST_P95, MOST_GROWTH = 0.5, 256  # seconds, MiB
+SLOWEST_P95, MOST_GROWTH = 1.0, 256  # seconds, MiB
 
 sheet = np.zeros((SHEET, SHEET), np.uint8)
 sheet[20:90, 50:60] = 255
