@@ -11,11 +11,14 @@ import time
 from pathlib import Path
 
 from benchmarks.results import machine, update
-from tests.faults import hostile_store, worker_faults
+from tests.faults import hostile_store, pictures, worker_faults
 from tests.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = tuple(
-    sorted((*hostile_store.FAULTS, *worker_faults.FAULTS), key=lambda fault: int(fault.number.removeprefix("F")))
+    sorted(
+        (*hostile_store.FAULTS, *pictures.FAULTS, *worker_faults.FAULTS),
+        key=lambda fault: int(fault.number.removeprefix("F")),
+    )
 )
 HEAD = ("Fault", "n", "What happened", "Target", "")
 

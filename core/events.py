@@ -110,7 +110,7 @@ class Epoch(_Event):
     val_accuracy: Share
     learning_rate: Amount
     seconds: Amount  # training time so far, without pauses
-    best_epoch: Count  # best epoch so far by the spec's `best_by`
+    best_epoch: Count  # best epoch so far by the spec's `best_by`; of equally good ones the last
     stop: Stop | None = None
     checkpoint: FileName = ""
     sha256: Sha256 = ""
@@ -245,8 +245,9 @@ def died_at(latest: Event | None) -> int | None:
 
 
 def is_intact(line: bytes) -> bool:
-    """Whether a complete line has its checksum or, without one, looks like JSON or what a crash left, ended by `#`."""
-    return is_checked if (is_checked := _is_checked(line)) is not None else line.endswith((b"}", b"#"))
+    """Whether a complete line has its checksum or, without one, holds an event or what a crash left, ended by `#`."""
+    is_checked = _is_checked(line)
+    return (line.endswith(b"#") or from_line(line) is not None) if is_checked is None else is_checked
 
 
 def _is_checked(line: bytes) -> bool | None:

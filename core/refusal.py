@@ -10,7 +10,7 @@ from pathlib import Path
 class Refusal(ValueError):
     """A reason as a text key and the values of its slots; `core/locales` holds the sentence in each language."""
 
-    def __init__(self, key: str, **slots: object):
+    def __init__(self, key: str, /, **slots: object):
         super().__init__(key + "".join(f" {name}={value}" for name, value in slots.items()))
         self.key = key
         self.slots = slots

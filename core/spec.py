@@ -158,6 +158,9 @@ def checked(values: Mapping[str, Any]) -> RunSpec:
         name = str(fault["loc"][0]) if fault["loc"] else ""
         if name not in RunSpec.model_fields:
             raise Refusal("error.field_unknown", field=name, known=", ".join(RunSpec.model_fields)) from None
+        if name == "data" and fault["type"] == "string_too_long":
+            written = str(fault["input"])
+            raise Refusal("error.data_name_long", data=written[:60], count=len(written)) from None
         raise Refusal("error.field_value", field=name, value=str(fault["input"])[:60], allowed=allowed(name)) from None
     for name in values:
         condition = only_if(name)

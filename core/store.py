@@ -135,7 +135,7 @@ class Run:
             stored = json.loads(content(self.folder / "spec.json", _SPEC))
             if stored["format"] > FORMAT:
                 raise Refusal("error.run_newer", run=self.name)
-            if stored.get("crc32", _crc32(stored["spec"])) != _crc32(stored["spec"]):
+            if "crc32" in stored and stored["crc32"] != _crc32(stored["spec"]):
                 raise ValueError("not what was written")
             return RunSpec.model_validate(stored["spec"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -266,8 +266,9 @@ class Run:
             lines = block.splitlines()
             last_line = lines[-1] if lines and not read else last_line
             latest = latest or next(filter(None, map(from_line, reversed(lines))), None)
-            found = (from_line(line) for line in reversed(lines) if b'"report"' in line)
-            report = next((event for event in found if isinstance(event, Report)), None)
+            reports = (from_line(line) for line in reversed(lines) if b'"report"' in line)
+            found = (event for event in itertools.chain([latest], reports) if isinstance(event, Report))
+            report = next(found, None)
             read += len(block)
             if report or isinstance(latest, _TRAINING) or read > _TAIL:
                 break  # a run that is not done ends with such an event: its whole log need not be read
@@ -348,8 +349,10 @@ class Run:
         facts: dict[str, Any] = {"run": self.name, "status": "damaged", "data": None, "architecture": None}
         facts |= {"accuracy": None, "test_use": None}
         try:
-            facts |= {"data": self.spec.data, "architecture": self.spec.architecture, "status": self.status()}
-            if report := self.report():
+            report, latest = self._end()
+            status = self._status(report, latest)
+            facts |= {"data": self.spec.data, "architecture": self.spec.architecture, "status": status}
+            if report or (status == "done" and (report := self.report())):
                 facts |= {"accuracy": report.accuracy, "test_use": report.test_use}
         except Refusal as refusal:
             facts["status"] = "newer" if refusal.key == "error.run_newer" else "damaged"
@@ -361,7 +364,9 @@ class Run:
 
     def status(self) -> Status:
         """The status, derived from the files and from whether the lock is held; it is not stored, so never outdated."""
-        report, latest = self._end()
+        return self._status(*self._end())
+
+    def _status(self, report: Report | None, latest: Event | None) -> Status:
         if report:
             return "done"
         wanted = self.control().wanted

@@ -40,7 +40,7 @@ def _codes() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in LOCALES.glob("*.toml")))
 
 
-def text(language: str, key: str, **slots: object) -> str:
+def text(language: str, key: str, /, **slots: object) -> str:
     """The text of a key in a language, with its slots filled.
 
     Raises:

@@ -30,13 +30,14 @@ import torch
 from core import settings, store
 from core.datasets import Dataset, Split, Splits, dataset
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
-from core.images.splits import choose, digest
+from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
+from core.training.ready import check
 from core.training.train import Data, State, below, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
@@ -96,6 +97,10 @@ class _Worker:
         if started:  # resumed: keep the precision, whatever the machine
             spec = spec.model_copy(update={"precision": started.precision})
         splits = choose(spec, source.load())
+        counts = {name: len(split.labels) for name, split in splits.parts().items()}
+        if started and run.checkpoints() and counts != started.counts:  # the file has changed, or the rule has
+            raise Refusal("error.other_splits", data=spec.data, run=run.name)
+        check(spec, counts_in(splits, source.class_count), spec.table(source.shape, source.class_count))
         device = torch.device(settings.device())
         state = State.new(spec, splits.train, source.class_count, device, threads)
         if started:
@@ -328,8 +333,6 @@ def _failure(run: Run, error: Exception) -> Failure:
         key, slots = error.key, error.slots
     elif isinstance(error, torch.OutOfMemoryError | MemoryError) or "memory" in str(error):  # no type on a CPU
         key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
-    elif "more than 1 value per channel" in str(error):
-        key, slots = "error.batch_of_one", {"batch_size": run.spec.batch_size}
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         key, slots = "error.disk_full", {"folder": str(run.folder)}
     elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

@@ -6,7 +6,7 @@ from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
 from ui import data, form
-from ui.data_card import data_are_here, data_facts, pitfalls
+from ui.data_card import data_are_here, data_facts, pitfalls, what_splits_lack
 from ui.text import refused
 
 left, right = st.columns([1, 3], gap="large")
@@ -25,6 +25,7 @@ try:
         data_facts(source)
     with right:
         if data_are_here(source):
+            what_splits_lack(spec, source)
             data.panel(spec, source)
 except Refusal as refusal:
     refused(refusal, right.error)

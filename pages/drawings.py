@@ -9,9 +9,8 @@ from ui.choice import choose_runs
 from ui.text import t
 
 kept = collection.kept()
-names = offered()
 if kept:
-    drawings.panel(choose_runs(names) if names else [], kept)
+    drawings.panel(choose_runs(offered()), kept)
 else:
     st.info(t("drawings.none_yet"))
     st.page_link(server.PAGES / "draw.py", label=t("page.draw"), icon=":material/draw:")

@@ -5,9 +5,10 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
+from core.training.ready import check
 from core.training.transfer import fits
-from ui import form
-from ui.data_card import data_are_here, data_facts
+from ui import form, server
+from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.notices import test_use_notice
 from ui.status import REFUSED, start
 from ui.text import refused, show_refusal, t
@@ -23,10 +24,12 @@ with left:
     form.write_link(values)
     try:
         spec, source = checked(values), dataset(values["data"])
-        fits(spec)
+        rows = fits(spec).rows
         data_facts(source)
         with top:
             if data_are_here(source):
+                check(spec, server.counts(spec), rows)
+                what_splits_lack(spec, source)
                 st.button(t("train.start"), type="primary", width="stretch", on_click=start, args=(spec,))
             network.how_long(spec)
             test_use_notice(spec)

@@ -11,6 +11,7 @@ from core.measures.claims import (
     doubt_accuracy_at_loss,
     doubt_columns,
     doubt_count,
+    doubt_loss_at_accuracy_1,
     doubt_parameters,
     doubt_ratio,
     doubts,
@@ -69,6 +70,69 @@ def test_842_times_fewer_parameters_are_83_times():
     assert doubt
     assert round(doubt.slots["ratio"], 1) == 83.4
     assert doubt_ratio(said("83"), said("9670664"), said("115976")) is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "larger", "smaller", "is_right"),
+    [
+        ("2", "19", "10", True),
+        ("2", "25", "10", True),
+        ("1.9", "19", "10", True),
+        ("2.0", "19", "10", True),  # 19.4 / 9.6
+        ("2.00", "1.9", "1.0", True),  # 1.94 / 0.96
+        ("2.0", "1900", "1000", False),
+        ("2", "30", "10", False),
+        ("3", "19", "10", False),
+        ("1", "17", "10", False),
+        ("80", "9670664", "115976", False),
+        ("0.5", "10", "19", True),
+        ("83.4", "9670664", "115976", True),
+        ("83.3", "9670664", "115976", False),
+    ],
+)
+def test_a_ratio_is_right_if_its_three_figures_may_have_been_rounded_to_it(ratio, larger, smaller, is_right):
+    assert (doubt_ratio(said(ratio), said(larger), said(smaller)) is None) == is_right
+
+
+@given(st.floats(1, 1000), st.floats(1, 1000), st.tuples(*[st.integers(0, 3)] * 3))
+def test_no_ratio_of_two_numbers_is_doubted_however_the_three_are_rounded(larger, smaller, decimals):
+    words = (f"{value:.{places}f}" for value, places in zip((larger / smaller, larger, smaller), decimals, strict=True))
+    assert doubt_ratio(*map(said, words)) is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "classes", "n", "is_possible"),
+    [
+        ("2.31", "1", 10, None, False),
+        ("2.30", "1.0000", 10, None, True),
+        ("2.3", "1", 10, None, True),  # ln 10 = 2.3026 and 2.26 are written so
+        ("2.5", "100%", 10, 10_000, True),  # 9,999 of 10,000 are 100 % without decimals
+        ("2.5", "100.00%", 10, 10_000, False),
+        ("2.5", "100.00%", 10, 20_000, True),
+        ("2.5", "1.0000", 10, 1_000, False),
+        ("0.70", "1", 2, 100, True),  # ln 2 = 0.693 and 0.695
+        ("0.71", "1", 2, None, False),
+        ("9", "0.9999", 10, None, True),
+    ],
+)
+def test_who_makes_no_error_pays_at_most_ln_k_an_image(loss, accuracy, classes, n, is_possible):
+    assert (doubt_loss_at_accuracy_1(said(loss), said(accuracy), classes, n) is None) == is_possible
+
+
+@given(st.integers(2, 10), st.integers(0, 2**32 - 1))
+def test_no_right_answers_are_doubted_for_their_loss(classes, seed):
+    random = np.random.default_rng(seed)
+    probabilities = random.dirichlet(np.full(classes, 50.0), size=40)  # hardly sure of anything
+    loss = float(-np.log(probabilities.max(axis=1)).mean())
+    assert doubt_loss_at_accuracy_1(said(f"{loss:.4f}"), said("1.0000"), classes, 40) is None
+
+
+def test_the_number_of_classes_is_stated_or_that_of_the_columns():
+    one, loss, column = Figure(1, 4), Figure(2.5, 2), (Figure(1, 2),) * 8
+    assert doubts(Claim(accuracy=one, loss=loss)) == []
+    for more in (Claim(one, loss=loss, classes=Figure(8, 0)), Claim(one, loss=loss, recall=column)):
+        assert [doubt.slots["classes"] for doubt in doubts(more) or ()] == [8]
+    assert doubts(Claim(one, loss=loss, classes=Figure(20, 0), recall=column)) == [], "ln 20 = 3.0"
 
 
 def test_stated_parameters_that_a_network_has_not_are_doubted():
@@ -139,6 +203,8 @@ def test_a_claim_is_checked_as_far_as_its_figures_go():
     [
         (Claim(accuracy=Figure(98.5, 1), loss=Figure(0.05, 2)), "no_share"),
         (Claim(accuracy=Figure(0.9, 1), n=Figure(0, 0)), "no_size"),
+        (Claim(accuracy=Figure(0.9, 1), n=Figure(0.5, 1)), "no_whole"),
+        (Claim(accuracy=Figure(1, 1), loss=Figure(0.9, 1), classes=Figure(2.5, 1)), "no_whole"),
         (Claim(larger=Figure(0, 0), smaller=Figure(1, 0), ratio=Figure(2, 0)), "no_size"),
         (Claim(precision=(Figure(0.5, 1),), recall=(Figure(0.5, 1),) * 2), "columns_differ"),
     ],

@@ -158,6 +158,9 @@ DAMAGED = {
     "a photo": png(Image.fromarray(SEVEN), "JPEG"),
     "without ink": png(Image.new("L", (112, 112))),
     "too heavy": png(Image.fromarray(SEVEN)) + bytes(collection.MOST_BYTES),
+    "with packed texts": png(Image.fromarray(SEVEN)).replace(
+        chunk(b"IEND", b""), 4 * chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**19))) + chunk(b"IEND", b"")
+    ),
 }
 
 

@@ -24,7 +24,10 @@ from PIL import Image
 
 from core.__main__ import main
 from core.commands import terminal
+from core.drawing.picture import open_picture
+from core.drawing.prepare import prepare
 from core.events import Started, Step, from_line
+from core.models.model import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, allowed
@@ -268,11 +271,11 @@ def test_a_recipe_is_run_with_its_verdict_last_and_its_results_kept_in_a_table(s
     code, output, error = shell.run(*table, LC_ALL="pt_BR.UTF-8")
     assert (code, error) == (0, "")
     first, line, *others = output.splitlines()
-    assert line == "|---|---|---|---:|---:|---:|---:|---|"
-    assert {row.count("|") for row in (first, *others)} == {9}
-    assert first == "| receita | variante | dados | relatado | medido | sementes | diferença | veredito |"
+    assert line == "|---|---|---|---:|---:|---:|---:|---:|---|"
+    assert {row.count("|") for row in (first, *others)} == {10}
+    assert first == "| receita | variante | dados | relatado | medido | sementes | diferença | tolerância | veredito |"
     figures = f"0.9741 | {mean:.4f} | 2 | {mean - 0.9741:+.4f}".replace(".", ",")
-    assert any(f"| mnist-5k | {figures} | não comparável |" in row for row in others)
+    assert any(f"| mnist-5k | {figures} |  | não comparável |" in row for row in others)
 
 
 def test_a_figure_that_was_selected_on_test_says_so(shell):
@@ -370,7 +373,7 @@ def pictures(tmp_path_factory):
 
 def test_predict_answers_a_picture_of_a_digit(shell, trained, pictures):
     (line,) = shell.json("predict", trained[-1]["run"], pictures["one"])
-    assert set(line) == {"file", "label", "class", "probabilities"}
+    assert set(line) == {"file", "label", "class", "probabilities", "doubt", "reason"}
     assert (line["file"], line["label"], line["class"]) == (pictures["one"], 1, "One")
     assert len(line["probabilities"]) == 10
     assert sum(line["probabilities"]) == pytest.approx(1, abs=1e-5)
@@ -396,6 +399,36 @@ def test_without_json_predict_says_the_class(shell, trained, pictures):
     assert code == 1
     assert first.startswith(f"{pictures['one']}: One (0.")
     assert "not a picture" in second
+
+
+def test_predict_says_the_doubt_that_the_page_says(shell, trained, pictures, tmp_path):
+    model = open_model(Run(shell.store / trained[-1]["run"]))
+    sheet = np.full((200, 200, 3), 255, dtype=np.uint8)
+    sheet[30:170, 30:170] = 0
+    Image.fromarray(sheet).save(tmp_path / "blot.png")
+    sheet[:] = 255
+    sheet[30:170, 30:42] = sheet[30:170, 150:162] = 0
+    Image.fromarray(sheet).save(tmp_path / "several.png")
+    files = [str(tmp_path / "blot.png"), str(tmp_path / "several.png"), pictures["one"]]
+    lines = shell.json("predict", model.run, *files)
+    answers = [model.answer(prepare(open_picture(Path(file)))) for file in files]
+    for line, answer in zip(lines, answers, strict=True):
+        assert answer
+        assert line["probabilities"] == answer.values.tolist()
+        assert line["doubt"] == (answer.doubt and answer.doubt.removeprefix("doubt."))
+        assert line["reason"] == (answer.doubt and text("en", answer.doubt))
+    assert [line["doubt"] for line in lines[:2]] == ["blot", "several"]
+    _, output, _ = shell.run("predict", model.run, *files, LC_ALL="pt_BR.UTF-8")
+    first, second, _ = output.splitlines()
+    assert first.endswith(") " + text("pt_BR", "doubt.blot"))
+    assert second.endswith(") " + text("pt_BR", "doubt.several"))
+
+
+def test_a_model_of_other_images_has_no_doubt_to_say(shell, pictures):
+    fields = flags(data="tiny", split="official", architecture="mlp", epochs=1)
+    run = shell.json("train", *fields)[-1]["run"]
+    (line,) = shell.json("predict", run, pictures["one"])
+    assert set(line) == {"file", "label", "class", "probabilities"}
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

@@ -285,8 +285,11 @@ def test_an_npz_in_the_data_folder_is_a_data_set(folder):
     assert np.array_equal(splits.test.labels, arrays["test_labels"][:, 0])
 
 
-def test_an_npz_may_be_grey_name_its_classes_and_have_no_val_images(folder):
+@pytest.mark.parametrize("has_arrays", [True, False], ids=["empty", "absent"])
+def test_an_npz_may_be_grey_name_its_classes_and_have_no_val_images(folder, has_arrays):
     arrays = own_arrays(side=(12, 10), counts=(30, 0, 9))
+    if not has_arrays:
+        del arrays["val_images"], arrays["val_labels"]
     names = np.array(["Fern", "Samambaia", "Moss"])
     np.savez(folder / "plants.npz", **arrays, class_names=names)
     one = dataset("plants")
@@ -295,6 +298,9 @@ def test_an_npz_may_be_grey_name_its_classes_and_have_no_val_images(folder):
     splits = one.load()
     check_contract(one, splits)
     assert splits.val is None
+    assert {part: labels.tolist() for part, labels in one.labels().items()} == {
+        part: split.labels.tolist() for part, split in splits.parts().items()
+    }
 
 
 def test_a_file_takes_no_official_name(folder):

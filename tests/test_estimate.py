@@ -83,7 +83,11 @@ def test_the_command_line_says_it_in_words_and_keeps_nothing(home, capsys):
 
 
 def test_what_torch_cannot_compute_is_said_in_one_sentence(home, capsys):
-    assert main(["estimate", "--layers", "flatten, batch_norm, dense(classes)", "--batch_size", "1"]) == 1
+    layers = "flatten, batch_norm, dense(classes)"
+    assert main(["estimate", "--layers", layers, "--batch_size", "1"]) == 1
+    assert capsys.readouterr().err.startswith("Batch norm cannot train on a batch of one image, and 3,600 training")
+    # Of data that are not on this machine the split is not known, so it is torch that says so.
+    assert main(["estimate", "--data", "mnist", "--layers", layers, "--batch_size", "1"]) == 1
     said = capsys.readouterr().err
     assert "more than 1 value per channel" in said
     assert len(said.splitlines()) == 1

@@ -82,7 +82,6 @@ def test_every_event_is_read_back_from_its_line_as_it_was(kind, data):
 @given(st.binary() | st.text().map(str.encode))
 def test_a_line_that_is_no_event_is_none(line):
     assert from_line(line) is None
-    assert is_intact(line) == line.endswith(b"#")
 
 
 @given(any_event(Step), st.data())
@@ -99,7 +98,8 @@ def test_a_flipped_bit_is_noticed(kind, data):
     line = bytearray(to_line(event).encode())
     bit = data.draw(st.integers(0, 8 * len(line) - 1))
     line[bit // 8] ^= 1 << bit % 8
-    assert from_line(bytes(line)) in (None, event)  # equal: the bit was in the name of the checksum
+    read = from_line(bytes(line))
+    assert read == event or (read is None and not is_intact(bytes(line)))  # equal: it was in the checksum's name
 
 
 # --- what a resumed run has overtaken ---------------------------------------------------------------------------------

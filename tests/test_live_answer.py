@@ -1,5 +1,6 @@
 """The WebSocket that answers while the pen is down, at a real server: what it says, and to whom it says nothing."""
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -21,6 +23,7 @@ from core.models.model import can_be_drawn_for, open_model
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT, serve
+from ui.draw import live_answer
 from ui.draw.live_answer import MOST_ANSWERS, MOST_CLIENTS
 
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
@@ -202,6 +205,40 @@ def test_who_floods_the_server_does_not_hold_up_another(server):
     print(f"{answers / seconds:.0f} answers a second beside a flood, which got {flooded / seconds:.0f}")
     assert answers > 10 * seconds
     assert flooded <= MOST_ANSWERS * seconds + 1
+
+
+def test_who_only_connects_pushes_out_nobody_who_draws(server):
+    with contextlib.ExitStack() as room:
+        drawing = room.enter_context(socket(server))
+        assert ask(drawing)["bars"]
+        idle = [room.enter_context(socket(server)) for _ in range(MOST_CLIENTS + 8)]
+        assert ask(drawing)["bars"]
+        assert closed_with(idle[-2]) == 1013  # by the last
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["stays", "is-pushed-out"])
+def test_who_does_not_read_its_answers_is_left(monkeypatch, leaves):
+    monkeypatch.setattr(live_answer, "SLOWEST", 0.05)
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+    scope = {"type": "websocket", "path": "/live", "query_string": b"run=none", "headers": headers}
+    came = asyncio.Queue()
+    came.put_nowait({"type": "websocket.connect"})
+    if not leaves:
+        came.put_nowait({"type": "websocket.receive", "bytes": DRAWING})
+
+    async def send(message):
+        if message["type"] != "websocket.accept":
+            await asyncio.Event().wait()  # as uvicorn does while the client's buffers are full
+
+    async def serve_it():
+        task = asyncio.create_task(live_answer.live_answer(WebSocket(scope, came.get, send)))
+        await asyncio.sleep(0.02)
+        if leaves:
+            task.cancel()
+        await asyncio.wait_for(task, 20)
+
+    asyncio.run(serve_it())
+    assert not live_answer._clients
 
 
 def test_who_has_been_silent_for_longest_makes_room_for_who_comes_last(server):

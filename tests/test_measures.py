@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from core.measures.answers import Answers, confusion_matrix, loss_change
 from core.measures.calibration import calibration, temperature, tempered
-from core.measures.measures import Confusion, measures, most_confused, proportion, resamples, wilson
+from core.measures.measures import Confusion, measures, most_confused, proportion, wilson
 
 
 def matrix(text):
@@ -170,7 +170,7 @@ def test_a_confusion_matrix_counts_true_against_predicted():
     assert counts.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
 
 
-def test_the_intervals_of_the_bootstrap_are_those_of_the_large_sample_formulas():
+def test_intervals_of_many_images_are_those_of_the_large_sample_formulas():
     """Balanced accuracy: independent recalls. Kappa: Fleiss, Cohen, Everitt 1969, Psychological Bulletin 72, 323."""
     result, n = measures(BLOOD_CNN), BLOOD_CNN.sum()
     recalls, support = np.diag(BLOOD_CNN) / BLOOD_CNN.sum(axis=1), BLOOD_CNN.sum(axis=1)
@@ -198,12 +198,36 @@ def test_the_interval_of_f1_is_that_of_resampled_images():
     assert one.f1.n == 244 + 239 - 177
 
 
-def test_who_saw_no_error_gives_no_interval_where_there_is_nothing_to_resample():
+def test_a_class_without_errors_is_not_taken_as_certain():
+    result = measures([[180, 10], [0, 10]])  # its recall is 0.722 to 1, and the balanced accuracy half of that
+    assert result.balanced_accuracy.low == pytest.approx(0.849, abs=0.001)  # by hand, with an image more in each cell
+    assert result.balanced_accuracy.high == 1
     result = measures(np.diag([5, 3]))
-    assert math.isnan(result.kappa.low)
-    assert math.isnan(result.macro_f1.high)
-    assert result.accuracy.low < 1, "Wilson's interval needs no error"
-    assert result.classes[0].f1.low < 1
+    for one in (result.balanced_accuracy, result.macro_f1, result.weighted_f1, result.kappa, result.classes[0].f1):
+        assert one.low < 0.75
+        assert one.high == one.value == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(small_matrices)
+def test_every_interval_holds_its_measure_and_stays_in_its_range(counts):
+    result = measures(counts)
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "kappa"):
+        one = getattr(result, name)
+        if name == "kappa" and (counts.sum(axis=1) > 0).sum() < 2:  # of one true class kappa is 0 or nothing
+            assert math.isnan(one.low)
+            assert math.isnan(one.high)
+        else:
+            assert (-1 if name == "kappa" else 0) <= one.low <= one.value + 1e-9
+            assert one.value - 1e-9 <= one.high <= 1
+            assert one.low < one.high
+
+
+def test_classes_that_do_not_occur_change_no_measure_and_no_interval():
+    small, large = measures([[9, 1], [2, 8]]), measures([[9, 1, 0, 0], [2, 8, 0, 0], [0] * 4, [0] * 4])
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "kappa"):
+        one, other = getattr(small, name), getattr(large, name)
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
 
 
 def answered(confidence, right):
@@ -282,10 +306,16 @@ def test_a_gap_is_told_that_the_interval_of_the_accuracy_alone_would_hide():
     assert gap.value == pytest.approx(0.775 - 0.763)
     assert accuracy.low < answers.confidence.mean() < accuracy.high
     assert 0 < gap.low < gap.high
-    random, apart = np.random.default_rng(0), answers.confidence - answers.is_right
-    means = [apart[random.integers(0, 4_000, 4_000)].mean() for _ in range(2_000)]
-    assert (gap.low, gap.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.001)
-    assert math.isnan(Answers(np.array([0]), np.float32([[0.9, 0.1]])).gap().low), "one image has no spread"
+    half = 1.96 * math.sqrt(2_000 * 0.55 * 0.45) / 4_000  # of those that are told with probability 1, none may be wrong
+    assert (gap.low, gap.high) == pytest.approx((gap.value - half, gap.value + half), abs=1e-5)
+
+
+def test_who_says_90_percent_is_not_accused_by_a_hundred_images_without_an_error_too_many():
+    assert [answered(0.9, right).gap().low > 0 for right in (95, 90, 85, 84, 83)] == [False] * 3 + [True] * 2
+    assert [answered(0.9, right).gap().high < 0 for right in (95, 96)] == [False, True]
+    assert answered(0.99, 100).gap().high > 0, "no error of one to be expected"
+    one = Answers(np.array([0]), np.float32([[0.9, 0.1]])).gap()
+    assert one.low < 0 < one.high
 
 
 def test_a_temperature_changes_the_loss_image_by_image():
@@ -303,11 +333,23 @@ def test_a_temperature_changes_the_loss_image_by_image():
 
 def test_a_matrix_of_a_hundred_classes_takes_no_seconds():
     matrix = np.random.default_rng(0).integers(0, 20, (100, 100))
-    assert (resamples(10), resamples(47), resamples(100)) == (2000, 1810, 400)
     assert math.isfinite(measures(matrix).kappa.low)
 
 
 def test_who_makes_no_error_on_val_gets_no_temperature_and_no_truth_of_probability_0_an_interval():
     assert temperature(answered(0.9, 100)) is None
     assert math.isnan(Answers(np.array([0, 0]), np.float32([[0, 1], [1, 0]])).loss().high)
-    assert Answers(np.zeros(300, int), np.float32([[1, 0]] * 299 + [[1e-5, 1]])).loss().low == 0
+
+
+def test_a_loss_that_a_few_errors_decide_has_no_interval():
+    for expected, is_given in ((9, False), (11, True)):
+        answers = Answers(np.zeros(100, int), np.tile(np.float32([1 - expected / 100, expected / 100]), (100, 1)))
+        assert answers.expected_errors == pytest.approx(expected, rel=1e-5)
+        assert math.isfinite(answers.loss().low) == math.isfinite(loss_change(answers, answers).high) == is_given
+        assert answers.loss().value == pytest.approx(-math.log(1 - expected / 100))
+
+
+def test_the_interval_of_a_skewed_loss_reaches_further_up_than_down():
+    says = np.float32([0.98] * 900 + [0.5] * 100)
+    found = Answers(np.array([0] * 870 + [1] * 30 + [0] * 100), np.stack([says, 1 - says], axis=1)).loss()
+    assert found.high - found.value > 1.2 * (found.value - found.low) > 0

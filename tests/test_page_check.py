@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from core import words
@@ -19,6 +21,10 @@ def test_impossible_figures_are_doubted_and_possible_ones_are_not(frame, languag
     app.text_input(key="check-accuracy").set_value("97,45 %" if language == "pt_BR" else "97.45 %").run()
     assert not app.warning
     assert app.success[0].value == words.text(language, "check.no_doubt")
+    for key, value in (("loss", "2.5"), ("accuracy", "1"), ("classes", "10")):
+        app.text_input(key=f"check-{key}").set_value(value).run()
+    slots = {"loss": 2.5, "classes": 10, "most": math.log(10)}
+    assert app.warning[0].value == words.text(language, "claim.loss_at_accuracy_1", **slots)
     app.text_input(key="check-loss").set_value("low").run()
     assert "low" in app.error[0].value
     assert not app.exception

@@ -199,7 +199,9 @@ def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_
     assert work(str(other.folder)) == "done"
     app = frame("draw", run=other.name)
     assert [option.endswith(trained.name[-4:]) for option in app.selectbox(key="run").options] == [True]
-    assert "not trained on handwritten digits" in app.info[0].value
+    assert "not trained on handwritten digits" in app.warning[0].value
+    assert app.selectbox(key="run").value is None
+    assert not app.multiselect(key="others").value
     assert not any(link.proto.page == "draw" for link in frame("train", run=other.name).get("page_link"))
 
 

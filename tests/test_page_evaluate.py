@@ -179,9 +179,9 @@ def test_what_is_said_of_its_certainty_agrees_with_the_figures_beside_it(frame, 
     wanted = {(0.5, 0.5): ("too_sure", "helps"), (2, 2): ("too_shy", "helps")}  # what spoils test and val
     wanted |= {(1, 1): ("fair", "same"), (1, 0.5): ("fair", "worse")}
 
-    def ends(measure: Measure, times: int, digits: int) -> str:
-        low, high = (words.number(times * end, digits, language=language) for end in (measure.low, measure.high))
-        return words.text(language, "number.interval", low=low, high=high)
+    def of_gap(gap: Measure) -> dict[str, str]:
+        values = {"gap": 100 * gap.value, "chance": 100 * (gap.high - gap.value)}
+        return {name: words.number(value, 2, language=language) for name, value in values.items()}
 
     for spoilt, (verdict, outcome) in wanted.items():
         now = [tempered(answers, by) for answers, by in zip(honest, spoilt, strict=True)]
@@ -192,14 +192,16 @@ def test_what_is_said_of_its_certainty_agrees_with_the_figures_beside_it(frame, 
         app = look_at(frame("evaluate", language, run=trained.name), "sure")
         said, gap = texts(app), now[0].gap()
         assert words.words(language)[f"certainty.{verdict}"].split("**")[1] in said
-        assert ends(gap, 100, 2) in said
+        assert of_gap(gap)["gap"] in said
+        assert of_gap(gap)["chance"] in said
         assert (verdict == "fair") == (gap.low <= 0 <= gap.high)
         mended = tempered(now[0], temperature(now[1]) or 1)
         change, gap = loss_change(now[0], mended), mended.gap()
         slots = {"by_loss": words.text(language, f"certainty.{outcome}")}
-        slots |= {"interval": ends(change, 1, 4), "gap_interval": ends(gap, 100, 2)}
-        slots["change"] = words.number(change.value, 4, language=language)
-        slots["gap"] = words.number(100 * gap.value, 2, language=language)
+        low, high, slots["change"] = (
+            words.number(value, 4, language=language) for value in (change.low, change.high, change.value)
+        )
+        slots |= {"interval": words.text(language, "number.interval", low=low, high=high), **of_gap(gap)}
         assert words.text(language, "certainty.effect", **slots) in said
         assert (outcome == "same") == (change.low <= 0 <= change.high)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import store, words
+from core import settings, store, words
+from core.drawing import collection
 from core.recipes import RECIPES
 from core.recipes.searches import SEARCHES
 from core.spec import checked
+from core.store import Run
 from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, texts
@@ -16,6 +21,7 @@ from ui import text
 
 PAGES = ["train", "data", "recipes", "evaluate", "draw", "drawings", "check"]
 OVER_RUNS = ["evaluate", "draw", "drawings"]
+PAGES_OF_RUNS = ["train", "evaluate", "draw", "drawings"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -63,10 +69,82 @@ def test_a_damaged_run_is_told_and_the_others_are_shown(frame, trained):
     assert not frame("draw").exception
 
 
-def test_a_link_to_a_run_that_is_not_there_is_harmless(frame):
+@pytest.fixture
+def unfit(trained, tiny_data):
+    """Runs that a page cannot show, by name: the text key of the reason and the damaged file."""
+    shutil.copytree(tiny_data, settings.data_folders()[0], dirs_exist_ok=True)
+    damaged, no_log, waiting = (store.create(checked({"architecture": "mlp"})) for _ in range(3))
+    (damaged.folder / "spec.json").write_bytes(b"{")
+    (no_log.folder / "events.jsonl").mkdir()
+    other = store.create(checked({"data": "tiny", "architecture": "mlp"}))
+    return {
+        "20000101-000000-mnist-5k-mlp-0000": ("error.run_unknown", ""),
+        "../" + trained.name: ("error.run_unknown", ""),
+        damaged.name: ("error.run_damaged", "spec.json"),
+        no_log.name: ("error.run_damaged", "events.jsonl"),
+        waiting.name: ("error.no_model_yet", ""),
+        other.name: ("draw.not_offered", ""),
+    }
+
+
+@pytest.mark.parametrize(("page", "language"), [(page, "en") for page in PAGES_OF_RUNS] + [("evaluate", "pt_BR")])
+def test_a_run_that_a_link_asks_for_is_not_replaced_by_another(frame, trained, unfit, page, language):
+    ink = np.zeros((112, 112), np.uint8)
+    ink[20:92, 52:60] = 255
+    collection.keep(ink, 1)
+    for name, (reason, file) in unfit.items():
+        key = "error.no_report" if page == "evaluate" and not reason.startswith("error.run") else reason
+        said = words.text(language, key, run=name, file=file)
+        app = frame(page, language, run=name)
+        if page == "train" and key != "error.run_unknown":  # it shows every run, or why it cannot
+            assert app.selectbox(key="run").value == name
+            assert [one.value for one in app.error] == ([said] if key == "error.run_damaged" else [])
+            continue
+        for _ in range(2):  # until the reader chooses
+            assert app.warning[0].value == said
+            assert (app.selectbox(key="run").value, app.query_params["run"]) == (None, name)
+            assert not [*app.metric, *app.subheader, *app.success], "of another run"
+            app.run()
+        app.selectbox(key="run").select(trained.name).run()
+        assert not app.exception
+        assert said not in [one.value for one in app.warning]
+        assert (app.selectbox(key="run").value, app.query_params["run"]) == (trained.name, trained.name)
+
+
+@pytest.mark.parametrize("page", PAGES_OF_RUNS[:3])
+def test_a_link_to_a_run_says_what_is_wrong_where_there_are_no_runs_too(frame, page):
     for name in ("../../etc", "nothing", "<script>alert(1)</script>"):
-        assert not frame("train", run=name).exception
-        assert not frame("evaluate", run=name).exception
+        app = frame(page, run=name)
+        assert app.warning[0].value == words.text("en", "error.run_unknown", run=name)
+        assert app.query_params["run"] == name
+
+
+def test_a_run_at_work_is_not_shown_in_place_of_the_one_that_a_link_asks_for(frame, trained):
+    store.create(checked({"architecture": "mlp"}))  # queued
+    assert frame("train").selectbox(key="run").value
+    assert frame("train", run="nothing").selectbox(key="run").value is None
+
+
+def test_a_run_that_another_page_chose_and_this_one_cannot_show_is_not_replaced(frame, trained):
+    run = store.create(checked({"architecture": "mlp"}))
+    app = frame("train", run=run.name)
+    app.switch_page(str(ROOT / "pages" / "evaluate.py")).run()
+    assert app.warning[0].value == words.text("en", "error.no_report", run=run.name)
+    assert (app.selectbox(key="run").value, app.query_params["run"]) == (None, run.name)
+    app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    assert app.selectbox(key="run").value == run.name
+
+
+def test_the_models_beside_are_kept_while_the_first_cannot_be_shown_and_one_that_is_gone_is_named(frame, trained):
+    twin = Run(shutil.copytree(trained.folder, trained.folder.with_name("20261122-0000-twin")))
+    app = frame("draw", run="nothing")
+    app.multiselect(key="others").set_value([twin.name]).run()
+    app.selectbox(key="run").select(trained.name).run()
+    assert app.multiselect(key="others").value == [twin.name]
+    twin.delete()
+    app.run()
+    assert app.multiselect(key="others").value == []
+    assert app.warning[0].value == words.text("en", "error.run_unknown", run=twin.name)
 
 
 def test_a_run_that_is_shown_for_want_of_another_is_not_the_readers_choice(frame, trained):

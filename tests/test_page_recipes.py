@@ -60,6 +60,10 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         verdict = words.text(language, f"verdict.{row.verdict.word}")
         assert verdict in table.iloc[place, 5]
         assert verdict in app.markdown[1].value
+        if row.verdict.tolerance is not None:
+            tolerance = words.number(100 * row.verdict.tolerance, 2, language=language)
+            assert f"{verdict} (± {tolerance})" in table.iloc[place, 5]
+            assert words.text(language, "recipes.tolerance", tolerance=tolerance, most=3) in texts(app)
         mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
         assert table.iloc[place, 3].startswith(mean)
         assert of_one.iloc[0, 2] == table.iloc[place, 3]

@@ -1,12 +1,8 @@
 """Pictures that people draw or hand in: what is made of them, and what is refused."""
 
 import contextlib
-import io
-import struct
-import subprocess
-import sys
+import os
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from core.drawing.picture import LONGEST_SIDE, fit_picture, open_picture
+from core.drawing import picture as pictures
+from core.drawing.decoder import LONGEST_SIDE
+from core.drawing.picture import fit_picture, open_picture
 from core.drawing.prepare import BOX, CENTRE, FINE, INSTEAD, STEPS, WIDTHS, ink, prepare, stroke_width, thickened
 from core.drawing.strokes import inked
 from core.models.model import open_model
 from core.refusal import Refusal
 from core.store import runs
+from tests.faults.pictures import encoded
 from tests.real_data import real
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -287,99 +286,24 @@ def test_a_picture_for_a_model_of_photographs_is_cut_square_and_resized():
 # --- pictures handed in -----------------------------------------------------------------------------------------------
 
 
-def encoded(image: Image.Image, kind: str, **settings) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **settings)
-    return buffer.getvalue()
-
-
-def png(width: int, height: int, bits=8, colour=0, data: bytes = b"", more: bytes = b"") -> bytes:
-    """A PNG that claims a size, written by hand."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + more + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def webp(width: int, height: int) -> bytes:
-    """A WEBP that claims a canvas size, written by hand."""
-    canvas = struct.pack("<I", 2)[:4] + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + canvas
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
 SQUARE = coloured(seven(96))
 PHOTO = Image.fromarray(SQUARE).convert("RGB")
 
-HOSTILE = {
-    "a bomb of 60,000 x 60,000": (lambda: png(60_000, 60_000), "error.picture_too_many_pixels"),
-    "a bomb of 13,000 x 13,000": (lambda: png(13_000, 13_000), "error.picture_too_many_pixels"),
-    "8,000 x 8,000 of nothing": (
-        lambda: png(8000, 8000, bits=1, data=bytes(8000 * 1001)),
-        "error.picture_too_many_pixels",
-    ),
-    "a strip of 100,000 x 1": (lambda: png(100_000, 1), "error.picture_too_many_pixels"),
-    "a large progressive JPEG": (
-        lambda: encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True),
-        "error.picture_too_many_pixels",
-    ),
-    "a WEBP of 16,000,000 x 200": (lambda: webp(16_000_000, 200), "error.picture_"),
-    "a truncated PNG": (lambda: encoded(PHOTO, "PNG")[:-400], "error.picture_unreadable"),
-    "a truncated JPEG": (lambda: encoded(PHOTO, "JPEG")[:-400], "error.picture_unreadable"),
-    "a truncated WEBP": (lambda: encoded(PHOTO, "WEBP")[:-100], "error.picture_unreadable"),
-    "a truncated BMP": (lambda: encoded(PHOTO, "BMP")[:-400], "error.picture_unreadable"),
-    "a PNG of 0 x 0": (lambda: png(0, 0), "error.picture_unreadable"),
-    "a PNG without pixels": (lambda: png(28, 28), "error.picture_unreadable"),
-    "a text chunk of 70 MB": (
-        lambda: png(8, 8, data=bytes(72), more=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(70_000_000)))),
-        "error.picture_unreadable",
-    ),
-    "a GIF": (lambda: encoded(PHOTO, "GIF"), "error.picture_unreadable"),
-    "a TIFF": (lambda: encoded(PHOTO, "TIFF"), "error.picture_unreadable"),
-    "an SVG": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "error.picture_unreadable"),
-    "an EPS": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "error.picture_unreadable"),
-    "a text": (lambda: b"I am no picture.", "error.picture_unreadable"),
-    "zero bytes": (lambda: b"", "error.picture_unreadable"),
-    "11 MiB": (lambda: encoded(PHOTO, "PNG") + bytes(11 * 2**20), "error.picture_too_heavy"),
-}
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such file")
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(Refusal, match=r"error\.picture_unreadable"):
+            open_picture(path)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_picture_is_refused_at_once(name):
-    make, key = HOSTILE[name]
-    content = make()
-    seconds = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        start = time.perf_counter()
-        with pytest.raises(Refusal) as refusal:
-            open_picture(content, name=name)
-        seconds.append(time.perf_counter() - start)
-    assert refusal.value.key.startswith(key)
-    assert refusal.value.slots["file"] == name
-    assert min(seconds) < 0.05
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
-def test_refusing_takes_little_memory(tmp_path):
-    for number, (make, _) in enumerate(HOSTILE.values()):
-        (tmp_path / str(number)).write_bytes(make())
-    program = f"""
-import re
-from pathlib import Path
-from core.drawing.picture import open_picture
-from core.refusal import Refusal
-peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
-before = peak()
-for file in Path({str(tmp_path)!r}).iterdir():
-    try: open_picture(file)
-    except Refusal: print(file.name, peak() - before)
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    mebibytes = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
-    assert len(mebibytes) == len(HOSTILE)
-    assert max(mebibytes.values()) < 64
+def test_a_decoder_that_is_killed_while_it_waits_costs_no_picture():
+    content = encoded(PHOTO, "PNG")
+    for _ in range(2):
+        open_picture(content)
+        pictures._waiting[-1].kill()
+        pictures._waiting[-1].wait()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])

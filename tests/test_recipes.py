@@ -274,6 +274,10 @@ def test_the_table_and_the_last_line_of_every_recipe_and_variant_say_what_was_me
         assert line["seeds"] == len(row.results) == len(accuracies)
         assert line["measured"] == (pytest.approx(sum(accuracies) / len(accuracies)) if accuracies else None)
         assert (line["spread"] is not None) == (len(accuracies) >= 3)
+        assert (line["tolerance"] is not None) == (line["verdict"] in ("reproduced", "better", "worse"))
+        if line["tolerance"] is not None:
+            assert (abs(line["delta"]) <= line["tolerance"]) == (line["verdict"] == "reproduced")
+            assert f"(tolerance {words.number(line['tolerance'], 4, language='en')})" in _said(row)[1]
         assert line["figures"].keys() == RECIPES[row.recipe].figures.keys()
         if accuracies and row.variant == "faithful" and row.is_own and line["verdict"] != "impossible":
             assert line["delta"] == pytest.approx(line["measured"] - line["reported"])

@@ -1,12 +1,15 @@
 """A spec's rule says which images train and which choose; the test split is handed through untouched."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms import v2
 
-from core.datasets import Split, Splits
-from core.images.splits import choose, resized, val_indices
+from core.datasets import Split, Splits, dataset
+from core.images.splits import choose, class_counts, resized, val_indices
 from core.refusal import Refusal
 from core.spec import checked
 
@@ -54,10 +57,72 @@ def test_a_stratified_split_is_a_function_of_the_seed():
     assert zero.tolist() == sorted(set(zero.tolist()))
 
 
-def test_classes_too_small_for_a_share_still_leave_an_image_to_choose_by():
-    chosen = choose(checked({"val_fraction": 0.01}), authors(counts=(3, 3, 3)))
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.34, 0.5])
+@pytest.mark.parametrize("counts", [(90, 5, 5), (148, *[4] * 9), (2, 2), (2, 3, 4, 5), (1, 7, 1), (9_000, 2)], ids=str)
+def test_every_class_of_two_or_more_is_in_val_and_in_train_and_a_class_of_one_stays_in_train(counts, fraction):
+    chosen = choose(checked({"val_fraction": fraction}), authors(counts=counts, shape=(1, 1, 2)))
     assert chosen.val is not None
-    assert (len(chosen.train.labels), len(chosen.val.labels)) == (8, 1)
+    val = np.bincount(chosen.val.labels, minlength=len(counts))
+    for n, in_val in zip(counts, val.tolist(), strict=True):
+        assert in_val == (0 if n == 1 else max(1, round(n * fraction)))
+        assert in_val < n
+
+
+# The first 16 digits of the sha256 of the indices before small classes had a share; stored results depend on them.
+SPLIT_BEFORE = [
+    ("mnist-5k", {}, "fcd32bac3b45ab88"),
+    ("mnist-5k", {"seed": 1}, "1cc386adea0ea315"),
+    ("mnist-5k", {"val_fraction": 0.37}, "a3f3c479d804bb88"),
+    ("mnist-5k", {"val_fraction": 0.01}, "5a325578f32f9f5e"),
+    ("mnist-5k", {"split": "first_last"}, "a2981f2a1df8f7b4"),
+    ("tiny", {}, "9c9df313d7325f6c"),
+    ("tiny", {"val_fraction": 0.2, "seed": 3}, "b52f99b271df8e94"),
+    ("60,000", {}, "bf0c06c7dcdda3d0"),
+]
+
+
+@pytest.mark.parametrize(("data", "fields", "digest"), SPLIT_BEFORE)
+def test_a_split_in_which_every_class_has_its_share_is_that_of_all_versions(home, data, fields, digest):
+    labels = np.random.default_rng(0).integers(0, 10, 60_000) if data == "60,000" else dataset(data).labels()["train"]
+    indices = val_indices(checked(fields), labels)
+    assert hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()[:16] == digest
+
+
+def test_a_small_class_changes_no_other_classs_share():
+    labels = authors(counts=(40, 5, 60)).train.labels
+    val = val_indices(checked({}), labels)
+    generator = np.random.default_rng(0)
+    before = [generator.permutation(np.flatnonzero(labels == k))[: (4, 0, 6)[k]] for k in range(3)]
+    assert set(np.concatenate(before)) <= set(val.tolist())
+    assert len(val) == 11
+
+
+@pytest.mark.parametrize(
+    ("counts", "rule", "key"),
+    [
+        ((1,), "stratified", "error.one_train_image"),
+        ((1,), "first_last", "error.one_train_image"),
+        ((1, 1, 1), "stratified", "error.single_images"),
+    ],
+)
+def test_data_of_which_nothing_can_be_set_aside_are_refused(counts, rule, key):
+    with pytest.raises(Refusal) as refused:
+        choose(checked({"split": rule}), authors(counts=counts))
+    assert (refused.value.key, refused.value.slots) == (key, {"data": "mnist-5k"})
+
+
+@pytest.mark.parametrize("rule", ["stratified", "first_last", "official", "test"])
+def test_the_images_of_each_class_are_counted_without_reading_them(home, rule):
+    spec, source = checked({"data": "tiny", "split": rule}), dataset("tiny")
+    counts = class_counts(spec, source)
+    chosen = choose(spec, source.load())
+    for name, split in chosen.parts().items():
+        assert counts[name].tolist() == np.bincount(split.labels, minlength=4).tolist()
+
+    def refuse(folder):
+        raise AssertionError(f"the images in {folder} are read")
+
+    assert class_counts(spec, replace(source, read=refuse)).keys() == counts.keys()
 
 
 def test_first_and_last_part_bloodmnist_as_keras_does():

@@ -369,7 +369,7 @@ def test_it_stops_at_the_first_epoch_that_reaches_the_target_accuracy():
 def test_it_stops_when_nothing_has_become_better_for_as_long_as_its_patience():
     epochs = told(trained(small_spec(epochs=9, patience=3, optimizer="sgd", learning_rate=1e-30))[0], Epoch)
     assert [epoch.stop for epoch in epochs] == [None, None, None, "patience"]
-    assert {epoch.best_epoch for epoch in epochs} == {1}
+    assert [epoch.best_epoch for epoch in epochs] == [1, 2, 3, 4], "all are equally good: the last is kept"
 
 
 def test_it_stops_at_its_time_limit_in_the_middle_of_an_epoch():
@@ -381,15 +381,38 @@ def test_it_stops_at_its_time_limit_in_the_middle_of_an_epoch():
 
 
 @pytest.mark.parametrize("best_by", ["val_accuracy", "val_loss", "last"])
-def test_the_best_epoch_is_the_first_that_is_best_by_the_specs_quantity(best_by):
-    epochs = told(trained(small_spec(best_by=best_by, epochs=8, learning_rate=0.2))[0], Epoch)
+def test_the_best_epoch_is_the_last_of_those_that_are_best_by_the_specs_quantity(best_by):
+    epochs = told(trained(small_spec(best_by=best_by, epochs=8, learning_rate=0.7))[0], Epoch)
     best = {
-        "val_accuracy": lambda seen: max(seen, key=lambda epoch: epoch.val_accuracy),
-        "val_loss": lambda seen: min(seen, key=lambda epoch: epoch.val_loss),
+        "val_accuracy": lambda seen: max(seen, key=lambda epoch: (epoch.val_accuracy, epoch.epoch)),
+        "val_loss": lambda seen: max(seen, key=lambda epoch: (-epoch.val_loss, epoch.epoch)),
         "last": lambda seen: seen[-1],
     }[best_by]
     assert [epoch.best_epoch for epoch in epochs] == [best(epochs[: n + 1]).epoch for n in range(8)]
     assert best_by == "last" or len({epoch.best_epoch for epoch in epochs}) < 8
+
+
+def test_a_val_split_that_cannot_tell_epochs_apart_keeps_the_last_and_patience_counts_from_the_first():
+    (train_part, val, test), spec = small_splits().parts().values(), small_spec(epochs=12, patience=5)
+    blind = Splits(train_part, Split(val.images[:1].copy(), val.labels[:1].copy()), test)
+    epochs = told(trained(spec, blind)[0], Epoch)
+    curve = [epoch.val_accuracy for epoch in epochs]
+    first = curve.index(max(curve)) + 1
+    assert curve.count(max(curve)) > 1, "ties, on which this test says something"
+    assert epochs[-1].best_epoch == len(curve) - curve[::-1].index(max(curve))
+    assert (epochs[-1].stop, epochs[-1].epoch) == ("patience", first + 5)
+
+
+def test_a_state_that_an_earlier_version_saved_counts_patience_from_its_best_epoch():
+    spec = small_spec(epochs=9, patience=3, optimizer="sgd", learning_rate=1e-30)
+    data, state = begun(spec)
+    list(itertools.islice((event for event in train(spec, data, state) if isinstance(event, Epoch)), 2))
+    tensors = {key: value.clone() for key, value in state.tensors().items()}
+    numbers = {name: value for name, value in state.numbers().items() if name != "improved_epoch"} | {"best_epoch": 1}
+    _, other = begun(spec)
+    other.restore(tensors, numbers)
+    (*_, last) = told(train(spec, data, other), Epoch)
+    assert (last.stop, last.epoch, last.best_epoch) == ("patience", 4, 4)
 
 
 def first_bad_step(spec, splits):

@@ -11,6 +11,7 @@ def test_a_difference_within_both_intervals_is_reproduced():
     assert (found.word, found.seeds, found.spread) == ("reproduced", 1, None)
     assert found.delta == pytest.approx(-0.0057)
     assert not found.is_open
+    assert found.tolerance == pytest.approx(0.0078, abs=0.00005)
 
 
 @pytest.mark.parametrize(("measured", "word"), [(0.9060, "worse"), (0.9250, "better")])
@@ -23,9 +24,12 @@ def test_a_larger_difference_is_better_or_worse_and_open_while_the_spread_is_not
 
 
 def test_a_spread_over_three_seeds_widens_what_counts_as_reproduced():
-    # s = 0.01: 1.96 * sqrt(0.2496 / 10,000 + 0.2499 / 10,000 + 2 * 0.0001) = 0.0310
-    assert judged(0.48, 10_000, [0.50, 0.51, 0.52], 10_000).word == "reproduced"  # delta 0.03
-    assert judged(0.4785, 10_000, [0.50, 0.51, 0.52], 10_000).word == "better"  # delta 0.0315
+    # s = 0.01, t = 4.303: sqrt(1.96^2 (0.2496 + 0.2499) / 10,000 + 4.303^2 * 0.0001 * (1 + 1/3)) = 0.0516
+    assert judged(0.459, 10_000, [0.50, 0.51, 0.52], 10_000).word == "reproduced"  # delta 0.051
+    assert judged(0.458, 10_000, [0.50, 0.51, 0.52], 10_000).word == "better"  # delta 0.052
+    # five seeds, s = 0.01, t = 2.776: sqrt(0.0139^2 + 2.776^2 * 0.0001 * (1 + 1/5)) = 0.0334
+    five = judged(0.48, 10_000, [0.51 + step * 0.01 / 2.5**0.5 for step in (-2, -1, 0, 1, 2)], 10_000)
+    assert (five.spread, five.tolerance) == (pytest.approx(0.01), pytest.approx(0.0334, abs=0.0001))
     assert judged(0.48, 10_000, [0.51, 0.51, 0.51], 10_000).word == "better"  # s = 0: 0.0139
     found = judged(0.48, 10_000, [0.50, 0.51, 0.52], 10_000)
     assert (found.measured, found.spread) == (pytest.approx(0.51), pytest.approx(0.01))

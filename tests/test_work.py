@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from core.events import Checkpoint, Epoch, Failure, Started, to_line
@@ -368,6 +369,29 @@ def test_a_run_keeps_its_precision_where_another_would_be_chosen(home, driver):
     driver.work(run)
     assert [event.precision for event in events_of(run, Started)] == ["bfloat16", "bfloat16"]
     assert run.status() == "done"
+
+
+def test_a_run_that_was_made_unchecked_is_refused_before_its_first_step(home):
+    run = new(layers="flatten, batch_norm, dense(classes)", batch_size=23)  # 70 images: three batches and one image
+    assert work(str(run.folder)) == "failed"
+    (failure,) = run.events()
+    assert isinstance(failure, Failure)
+    assert (failure.error, failure.slots) == ("error.batch_of_one", {"batch_size": 23, "count": 70})
+
+
+def test_a_run_is_not_resumed_with_other_images_than_it_began_with(home, tmp_path, tiny_data, monkeypatch):
+    run, seen = new(), []
+    work(str(run.folder), leaving=lambda: bool(seen), tell=lambda event: event.event == "epoch" and seen.append(event))
+    with np.load(tiny_data / "tiny.npz") as tiny:
+        arrays = {name: tiny[name][5:] if name.startswith("train") else tiny[name] for name in tiny.files}
+    np.savez(tmp_path / "tiny.npz", **arrays)
+    monkeypatch.setenv("BANCADA_DATA", str(tmp_path))
+    assert work(str(run.folder)) == "failed"
+    failure = run.last(Failure)
+    assert failure
+    assert (failure.error, failure.slots) == ("error.other_splits", {"data": "tiny", "run": run.name})
+    monkeypatch.setenv("BANCADA_DATA", str(tiny_data))
+    assert work(str(run.folder)) == "done"
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------

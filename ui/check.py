@@ -18,7 +18,7 @@ from core.spec import checked
 from ui import form, measured
 from ui.text import language, number, refused, t
 
-FIGURES = (("accuracy", "loss", "n"), ("larger", "smaller", "ratio"))
+FIGURES = (("accuracy", "loss", "n", "classes"), ("larger", "smaller", "ratio"))
 COLUMNS = ("precision", "recall")
 PRINT_SHAPES = """import torch
 

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from core import store
 from core.datasets import DATASETS
+from core.models.model import why_not_offered
 from core.networks.architectures import ARCHITECTURES
 from core.recipes import Variant
 from core.recipes.searches import belongs_to
+from core.refusal import Refusal
 from core.spec import CUSTOM
 from core.store import Run
 from ui import server
-from ui.text import percent, t
+from ui.text import percent, refused, t
 
 KEY = "run"
 CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is stored neither here nor in the link
 OTHERS = "others"
 BESIDE = 5  # models beside the first: already more than people can compare, and each has to answer at each pen-up
+WhyNot = Callable[[Run], Refusal]
 WRITTEN = "run.written"  # the run that we last wrote into the link; another one there comes from a link that was opened
 
 
-def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | None:
-    """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
-
-    Without a choice, the first run is shown if `required`, else none.
-    """
+def asked() -> str | None:
+    """The name of the run that the link asks for, or that the reader has chosen; None if there is none."""
     linked = st.query_params.get(KEY)
     if linked and linked != st.session_state.get(WRITTEN):
         st.session_state[CHOSEN] = linked
-    chosen = st.session_state.get(CHOSEN)
-    st.session_state[KEY] = chosen if chosen in names else names[0] if required and names else None
+    return st.session_state.get(CHOSEN)
+
+
+def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: WhyNot | None = None) -> Run | None:
+    """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
+
+    If that run is not among `names`, a sentence says why, and none is shown in its place until the reader chooses.
+    Without a choice, the first run is shown if `required`, else none. `why_not` says why a page that does not list all
+    runs leaves one out that is not damaged.
+    """
+    linked, chosen = st.query_params.get(KEY), asked()
+    if chosen and chosen not in names:
+        refused(_reason(chosen, why_not), st.warning)
+    if not names:
+        return None
+    default = names[0] if required and not chosen else None
+    shown = st.session_state[KEY] = chosen if chosen in names else default
 
     def remember() -> None:
         st.session_state[CHOSEN] = st.session_state[KEY]
@@ -43,7 +58,7 @@ def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | Non
     st.selectbox(
         label,
         names,
-        index=0 if required else None,  # None lets the reader clear the choice
+        index=0 if required and shown else None,  # None lets the reader clear the choice
         key=KEY,
         format_func=labels.__getitem__,
         on_change=remember,
@@ -58,13 +73,29 @@ def choose_run(label: str, names: Sequence[str], *, required: bool) -> Run | Non
     return server.find(st.session_state[KEY])
 
 
+def _reason(name: str, why_not: WhyNot | None) -> Refusal:
+    """Why a page cannot show the run of this name: there is none, it is damaged, or the page's own reason."""
+    try:
+        run = store.find(name)
+        _ = run.spec, run.report()
+    except Refusal as refusal:
+        return refusal
+    return why_not(run) if why_not else Refusal("error.run_unknown", run=name[:80])
+
+
 def choose_runs(names: Sequence[str]) -> list[Run]:
-    """Let the reader choose one of `names` (at least one), see `choose_run`, and up to `BESIDE` others beside it."""
+    """Let the reader choose one of `names`, the models `offered`, see `choose_run`, and up to `BESIDE` beside it."""
+    if not names:
+        choose_run(t("draw.model"), names, required=True, why_not=why_not_offered)
+        return []
     left, right = st.columns([11, 9], gap="large", vertical_alignment="bottom")
     with left:
-        run = choose_run(t("draw.model"), names, required=True)
-    others = [name for name in names if run and name != run.name]
-    st.session_state[OTHERS] = [name for name in st.session_state.get(OTHERS, ()) if name in others]
+        run = choose_run(t("draw.model"), names, required=True, why_not=why_not_offered)
+    others = [name for name in names if not run or name != run.name]
+    before = st.session_state.get(OTHERS, ())
+    for name in set(before) - set(names):
+        refused(_reason(name, why_not_offered), right.warning)
+    st.session_state[OTHERS] = [name for name in before if name in others]
     labels = {name: run_label(name) for name in others}
     beside = right.multiselect(
         t("draw.others", count=BESIDE),

@@ -16,7 +16,7 @@ from ui.data_card import known_error
 from ui.gallery import gallery, rows
 from ui.numbers import whole_number
 from ui.tables import folded_table
-from ui.text import language, number, percent, t
+from ui.text import language, literal, number, percent, plain, t
 
 SHEET = (680, 540)  # px, largest width and height of a sheet of samples, for a 1280 x 720 projector
 LEAST, MOST = 48, 96  # px, smallest and largest height of a sample; a higher image is shown unscaled
@@ -68,7 +68,7 @@ def _minibatch(used: Splits, names: tuple[str, ...]) -> None:
         counts = class_counts(used.train.labels[places], len(names))
         st.caption(t("explore.minibatch_help"))
         most = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
-        st.caption(", ".join(f"{names[k]}: {number(int(counts[k]))}" for k in sorted(most)))
+        st.caption(", ".join(f"{literal(names[k])}: {number(int(counts[k]))}" for k in sorted(most)))
     with left:
         images = used.train.images[places[:MOST_IMAGES]]
         scale, columns = _fitting(images.shape[2:], 8)
@@ -140,7 +140,7 @@ def _image(spec: RunSpec, source: Dataset, official: Splits, names: tuple[str, .
         st.subheader(t("explore.image_title", index=index, label=names[split.labels[index]]))
         wrong = known_error(source, index, names) if part == "test" else ""
         if wrong:
-            st.warning(wrong)
+            st.warning(literal(wrong))
         gallery(image[None], [""], side=image.shape[-1] * max(1, 336 // image.shape[-1]))
     with right:
         _stages(spec, image)
@@ -164,7 +164,8 @@ def _stages(spec: RunSpec, image: np.ndarray) -> None:
 def _label_errors(source: Dataset, official: Splits, names: tuple[str, ...]) -> None:
     places = list(source.label_errors)
     captions = [
-        t("explore.image_title", index=i, label=names[official.test.labels[i]]) + known_error(source, i, names, "\n")
+        plain("explore.image_title", index=i, label=names[official.test.labels[i]])
+        + known_error(source, i, names, "\n")
         for i in places
     ]
     gallery(official.test.images[places], captions, side=140)

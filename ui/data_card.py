@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.datasets import Dataset
+from core.datasets import DATASETS, Dataset
 from core.refusal import Refusal
+from core.spec import RunSpec
+from core.training.ready import remarks
+from ui import server
 from ui.choice import data_name
-from ui.text import number, refused, t
+from ui.text import Markdown, language, number, plain, refused, t
 
 
 def data_are_here(source: Dataset) -> bool:
@@ -26,10 +29,18 @@ def data_facts(source: Dataset) -> None:
     counts = " / ".join(number(source.counts[name]) for name in ("train", "val", "test") if source.counts.get(name))
     if counts:
         key = "data.facts_val" if source.counts.get("val") else "data.facts"
-        licence = source.licence.format(not_stated=t("data.not_stated"))
-        st.caption(t(key, counts=counts, source=source.source, licence=licence))
+        licence = Markdown(source.licence.format(not_stated=t("data.not_stated")))
+        whose = Markdown(source.source) if source.name in DATASETS else source.source  # ours may have links
+        st.caption(t(key, counts=counts, source=whose, licence=licence))
     if source.note:
         st.caption(t(source.note))
+
+
+def what_splits_lack(spec: RunSpec, source: Dataset) -> None:
+    """Show which classes the splits of a spec's run lack, for data on this machine. Raises: Refusal."""
+    names = source.class_names.get(language(), source.class_names["en"])
+    if said := [t(key, **slots) for key, slots in remarks(spec, server.counts(spec), names)]:
+        st.warning("\n\n".join(said))  # in one box, which takes less room above the button to start
 
 
 def pitfalls(source: Dataset) -> None:
@@ -40,11 +51,14 @@ def pitfalls(source: Dataset) -> None:
 
 
 def known_error(source: Dataset, index: int, names: tuple[str, ...], before: str = "") -> str:
-    """The class that people see in a test image with a known label error, after `before`; "" for any other image."""
+    """The class that people see in a test image with a known label error, after `before`; "" for any other image.
+
+    It is plain text, for the image's caption.
+    """
     if index not in source.label_errors:
         return ""
     seen = source.label_errors[index]
-    return before + (t("pitfall.no_majority") if seen is None else t("pitfall.people_say", label=names[seen]))
+    return before + (plain("pitfall.no_majority") if seen is None else plain("pitfall.people_say", label=names[seen]))
 
 
 def _fetch(source: Dataset) -> None:

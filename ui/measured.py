@@ -11,11 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import matrices
-from core.measures.answers import Measure
-from core.measures.measures import ClassMeasures, Measures, most_confused, resamples
+from core.measures.answers import LEAST_ERRORS, Measure
+from core.measures.measures import ADDED, ClassMeasures, Measures, most_confused
 from ui.choice import one_of
 from ui.tables import folded_table, offer_csv
-from ui.text import interval, language, number, t
+from ui.text import Markdown, interval, language, literal, number, t
 
 OnClick = Callable[[], None] | Literal["rerun"]  # Streamlit's `on_select`
 
@@ -24,11 +24,11 @@ def measures_table(measured: Measures, loss: Measure | None = None) -> None:
     """Show every measure with its 95 % interval, the number of images, and the interval's method."""
     rows: list[tuple[str, Measure, str]] = [
         ("accuracy", measured.accuracy, "wilson"),
-        ("balanced_accuracy", measured.balanced_accuracy, "bootstrap"),
-        ("macro_f1", measured.macro_f1, "bootstrap"),
-        ("weighted_f1", measured.weighted_f1, "bootstrap"),
-        ("kappa", measured.kappa, "bootstrap"),
-        *([("loss", loss, "normal")] if loss else []),
+        ("balanced_accuracy", measured.balanced_accuracy, "delta"),
+        ("macro_f1", measured.macro_f1, "delta"),
+        ("weighted_f1", measured.weighted_f1, "delta"),
+        ("kappa", measured.kappa, "delta"),
+        *([("loss", loss, "hall")] if loss else []),
     ]
     table = {
         t("measure.measure"): [t(f"measure.{name}") for name, _, _ in rows],
@@ -38,7 +38,9 @@ def measures_table(measured: Measures, loss: Measure | None = None) -> None:
         t("measure.method"): [t(f"method.{method}") for _, _, method in rows],
     }
     st.dataframe(table, hide_index=True, width="stretch")
-    st.caption(t("evaluate.measures_help", resamples=resamples(len(measured.classes))))
+    st.caption(t("evaluate.measures_help", added=ADDED))
+    if loss:
+        st.caption(t("evaluate.loss_help", least=LEAST_ERRORS))
     offer_csv(
         pd.DataFrame(
             [(name, measure.value, measure.low, measure.high, measure.n, method) for name, measure, method in rows],
@@ -87,7 +89,7 @@ def matrix_chart(
     chosen = st.altair_chart(chart, key=key, on_select=on_click, selection_mode="cell", width="stretch", alt=alt)
     table = matrices.confusion_table(matrix, names, words=words)
     with folded_table(table, index=True):
-        offer_csv(table.reset_index(), "confusion-matrix")
+        offer_csv(table.reset_index(allow_duplicates=True), "confusion-matrix")
     cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
     if cell.get("true") in names and cell.get("predicted") in names:
         return names.index(cell["true"]), names.index(cell["predicted"])
@@ -101,11 +103,10 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
         st.subheader(t("evaluate.confusions"))
     left, right = st.columns(2, gap="large")
     for place, one in enumerate(found):
-        others = t("evaluate.and").join(f"**{names[k]}**" for k in one.predicted)
+        true, *others = (f"**{literal(names[k])}**" for k in (one.true, *one.predicted))
+        predicted = Markdown(t("evaluate.and").join(others))
         key = "evaluate.confused_tie" if len(one.predicted) > 1 else "evaluate.confused"
-        (right if place % 2 else left).markdown(
-            t(key, true=f"**{names[one.true]}**", predicted=others, count=one.count)
-        )
+        (right if place % 2 else left).markdown(t(key, true=Markdown(true), predicted=predicted, count=one.count))
 
 
 def measured_number(value: float) -> str:

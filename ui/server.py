@@ -20,7 +20,7 @@ from core.datasets import Splits, dataset
 from core.drawing.collection import LabelledDrawing
 from core.events import Checkpoint, Epoch, Event, Report, continued
 from core.images import preprocessing
-from core.images.splits import choose, digest, resized
+from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
@@ -183,6 +183,7 @@ BY_WEIGHTS: HashFuncs = {Run: _key(_folder, _weights), list: _names}
 BY_PREDICTIONS: HashFuncs = {Run: _key(_folder, _predictions)}
 BY_MATRIX: HashFuncs = {Run: _key(_folder, lambda run: str(_matrix(run)))}
 BY_DATA: HashFuncs = {RunSpec: _key(lambda spec: spec.data, _files)}
+BY_SPLIT: HashFuncs = {RunSpec: _key(lambda spec: repr((spec.data, spec.split, spec.val_fraction, spec.seed)), _files)}
 BY_SPEC: HashFuncs = {RunSpec: _key(RunSpec.model_dump_json, _files)}
 
 
@@ -242,6 +243,12 @@ def official(spec: RunSpec) -> Splits:
 def splits(spec: RunSpec) -> Splits:
     """The splits that the spec's run uses. Raises: Refusal, if the data are not on this machine."""
     return choose(spec, official(spec))
+
+
+@st.cache_resource(show_spinner=False, max_entries=500, hash_funcs=BY_SPLIT)
+def counts(spec: RunSpec) -> dict[str, np.ndarray]:
+    """The images of each class in each split of the spec's run, see `class_counts`. Raises: Refusal."""
+    return class_counts(spec, dataset(spec.data))
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, hash_funcs=BY_SPEC)

@@ -8,13 +8,14 @@ from typing import Any
 
 from core import store
 from core.commands.terminal import decimals, language, say, t
-from core.commands.training import check_ready, given, new_run, work_at
+from core.commands.training import given, new_run, work_at
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
 from core.recipes.searches import SEARCHES, option_text
 from core.refusal import Refusal
 from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
+from core.training.ready import ready
 from core.words import FALLBACK, text
 
 
@@ -81,7 +82,7 @@ def _search(options: argparse.Namespace) -> int:
         missing = next((cell.spec for cell in found if cell.measured is None), None)
         if missing is None:
             return 0
-        check_ready(missing)
+        ready(missing, language())
         (run,) = driver.runs(options.name, options.variant, most=1, **others)
         run.ask("run")
         if code := work_at(run, options):
@@ -98,10 +99,10 @@ def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell],
 
 
 def _table(options: argparse.Namespace) -> int:
-    columns = ("recipe", "variant", "data", "reported", "measured", "seeds", "delta", "verdict")
+    columns = ("recipe", "variant", "data", "reported", "measured", "seeds", "delta", "tolerance", "verdict")
     if not options.json:
         headings = " | ".join(t(f"cli.table.{name}") for name in columns)
-        print(f"| {headings} |\n|---|---|---|---:|---:|---:|---:|---|")
+        print(f"| {headings} |\n|---|---|---|---:|---:|---:|---:|---:|---|")
     for row in rows(stored(options.store_results or RESULTS)):
         if not row.results and row.variant != "faithful":
             continue
@@ -115,6 +116,7 @@ def _table(options: argparse.Namespace) -> int:
             if measured and facts["test_use"] == "selected"
             else measured,
             "delta": _delta(row.verdict),
+            "tolerance": decimals(row.verdict.tolerance),
             "verdict": _verdict_words(row.verdict),
         }
         say(options, facts, "| " + " | ".join(str(cells.get(name, facts.get(name))) for name in columns) + " |")
@@ -125,7 +127,7 @@ def _said(row: Row) -> tuple[dict[str, Any], str]:
     """The reported accuracy of a row's recipe, the measured one, and the verdict: as data and in words."""
     verdict, reported = row.verdict, RECIPES[row.recipe].figures["accuracy"]
     facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
-    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta")}
+    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta", "tolerance")}
     facts |= {"verdict": verdict.word, "open": verdict.is_open}
     facts["test_use"] = RECIPES[row.recipe].spec(row.variant).test_use
     facts["figures"] = {
@@ -134,6 +136,8 @@ def _said(row: Row) -> tuple[dict[str, Any], str]:
     words = [_figure(name, **pair) for name, pair in facts["figures"].items()]
     slots = {"recipe": row.recipe, "variant": row.variant, "reported": decimals(reported), "seeds": verdict.seeds}
     slots |= {"measured": _measured(verdict), "delta": _delta(verdict), "verdict": _verdict_words(verdict)}
+    if verdict.tolerance is not None:
+        slots["verdict"] = t("cli.tolerance", verdict=slots["verdict"], tolerance=decimals(verdict.tolerance))
     words.append(t("cli.not_measured" if verdict.measured is None else "cli.verdict", **slots))
     return facts, "\n".join(words)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import store
-from core.commands.terminal import decimals, find, language, number, remarks, say, t, use_of_test
+from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
 from core.recipes.searches import belongs_to
 from core.refusal import Refusal, writing
@@ -105,7 +105,7 @@ def _evaluation(run: Run, report: Report, classes: Sequence[dict[str, Any]]) -> 
     names = [t("cli.measure.class"), *run.class_names(language())]
     accuracies = {"accuracy": decimals(report.accuracy), "balanced_accuracy": decimals(report.balanced_accuracy)}
     lines = [t("cli.evaluation", run=run.name, n=report.n, **accuracies) + use_of_test(report)]
-    lines += [f"{row}  {name}" for row, name in zip(_aligned(cells), names, strict=True)]
+    lines += [f"{row}  {shown(name)}" for row, name in zip(_aligned(cells), names, strict=True)]
     lines += [t("cli.confusion_matrix"), *_aligned([[number(n) for n in row] for row in report.confusion_matrix])]
     return "\n".join(lines + remarks(report))
 
@@ -140,7 +140,7 @@ def predict(options: argparse.Namespace) -> int:
     failed = False
     for file in options.images:
         try:
-            values = model.probabilities(_image(model, file)[None])[0]
+            values, doubt = _answer(model, file)
         except Refusal as refusal:
             failed = True
             facts = {"file": file, "error": text(FALLBACK, refusal.key, **refusal.slots)}
@@ -148,18 +148,23 @@ def predict(options: argparse.Namespace) -> int:
             continue
         label = int(values.argmax())
         facts = {"file": file, "label": label, "class": names[label], "probabilities": [float(v) for v in values]}
-        say(options, facts, f"{file}: {own_names[label]} ({decimals(values[label])})")
+        if model.digits:
+            facts["doubt"] = doubt and doubt.removeprefix("doubt.")
+            facts["reason"] = doubt and text(FALLBACK, doubt)
+        line = f"{file}: {shown(own_names[label])} ({decimals(values[label])})"
+        say(options, facts, f"{line} {t(doubt)}" if doubt else line)
     return int(failed)
 
 
-def _image(model: Model, file: str) -> np.ndarray:
-    """The image uint8 (C, H, W) that the model sees of a picture file. Raises: Refusal."""
+def _answer(model: Model, file: str) -> tuple[np.ndarray, str | None]:
+    """The probabilities (K,) for a picture file, and of a digit model the doubt in words' key. Raises: Refusal."""
     from core.drawing.picture import open_picture
+    from core.drawing.prepare import prepare
 
-    try:
-        image = model.image(open_picture(Path(file)))
-    except OSError as error:
-        raise Refusal("error.file_unreadable", file=file, reason=error.strerror or str(error)) from error
+    picture = open_picture(Path(file), file)
+    if model.digits and (answer := model.answer(prepare(picture))):
+        return answer.values, answer.doubt
+    image = None if model.digits else model.image(picture)
     if image is None:
         raise Refusal("error.picture_empty", file=file)
-    return image
+    return model.probabilities(image[None])[0], None

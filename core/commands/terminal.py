@@ -6,7 +6,9 @@ import argparse
 import json
 import locale
 import os
+import re
 import sys
+from numbers import Real
 from typing import Any
 
 from core import store, words
@@ -26,9 +28,22 @@ def language() -> str:
     return words.closest(tag.partition(".")[0]) or words.FALLBACK
 
 
-def t(key: str, **slots: object) -> str:
-    """The text of a key in the language of the terminal."""
-    return words.text(language(), key, **slots)
+def t(key: str, /, **slots: object) -> str:
+    """The text of a key in the language of the terminal; slots as `shown`, since many come from files."""
+    safe = {name: value if isinstance(value, Real) else shown(str(value)) for name, value in slots.items()}
+    return words.text(language(), key, **safe)
+
+
+def shown(words: str) -> str:
+    r"""Words from outside in one line that no terminal takes as a command: control characters as `\x1b`.
+
+    These are the characters that move the cursor, change colours, end a line or turn the direction of writing, and
+    those that no file can hold as text.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), words)
+
+
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def number(value: float, digits: int | None = None) -> str:
@@ -43,7 +58,9 @@ def decimals(value: float | None) -> str:
 
 def say(options: argparse.Namespace, facts: dict[str, Any], in_words: str) -> None:
     """Print facts, the same in every language, as a line of JSON where that is asked for, else their words."""
-    print(json.dumps(facts, allow_nan=False) if options.json else in_words, flush=True)
+    print(
+        json.dumps(facts, allow_nan=False) if options.json else "\n".join(map(shown, in_words.split("\n"))), flush=True
+    )
 
 
 def mute() -> None:

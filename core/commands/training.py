@@ -16,6 +16,7 @@ from core.events import Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
 from core.spec import RunSpec, checked, read_field
 from core.store import Run
+from core.training.ready import ready
 from core.training.transfer import fits
 
 
@@ -37,21 +38,18 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
 
 
 def new_run(spec: RunSpec) -> Run:
-    """A run of the spec, which its data and its layers allow. Raises: Refusal."""
-    check_ready(spec)
+    """A run of the spec, which can be trained here; says first what its splits lack. Raises: Refusal."""
+    for key, slots in ready(spec, language()):
+        print(t(key, **slots), file=sys.stderr)  # standard output is for the events
     return store.create(spec)
-
-
-def check_ready(spec: RunSpec) -> None:
-    """Raises: Refusal, if the spec's layers do not fit its data, or these are not on this machine."""
-    if fits(spec).source.state()[0] != "ready":
-        raise Refusal("error.data_not_ready", data=spec.data, python=sys.executable)
 
 
 def estimate(options: argparse.Namespace) -> int:
     """How long a training would take here: a few steps on made-up images, measured; nothing is trained or stored."""
     spec = _spec(options)
     source = fits(spec).source
+    if source.state()[0] == "ready":
+        ready(spec, language())
     from core.training.estimate import estimate as measured
 
     try:

@@ -1,13 +1,15 @@
 """Users' own data sets: .npz files in MedMNIST's layout that are placed in a data folder.
 
 Such an .npz holds `train_images`, `val_images`, `test_images`: uint8 (N, H, W) or (N, H, W, 3), and `train_labels`,
-`val_labels`, `test_labels`: integers (N, 1) or (N,), 0 to K - 1. An array `class_names`, text (K,), is optional.
+`val_labels`, `test_labels`: integers (N, 1) or (N,), 0 to K - 1. The two arrays of val may be empty or absent. An array
+`class_names`, text (K,), is optional.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +26,8 @@ PARTS = ("train", "val", "test")
 LARGEST = 2**31  # most bytes of images that are loaded
 MOST_IMAGES = 2_000_000
 LEAST_SIDE, MOST_SIDE = 8, 512  # px
+NO_LINE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # the last are bytes that are not UTF-8
+LONGEST_STEM = 100  # letters of a file's name, which is the data set's and bounded by `RunSpec.data`
 
 
 class _UnfitError(ValueError):
@@ -33,13 +37,14 @@ class _UnfitError(ValueError):
 def own_datasets(known: frozenset[str]) -> list[Dataset]:
     """The .npz files directly in the data folders, except `known` file names, which belong to built-in data sets.
 
-    Files that cannot be used are included, with the reason as their state. Of files with the same name, the first is
-    taken.
+    Files that cannot be used are included, with the reason as their state, except those whose name is no line of text.
+    Of files with the same name, the first is taken.
     """
     found: dict[str, Dataset] = {}
     for folder in settings.data_folders():
         for path in sorted(folder.glob("*.npz")):
-            if path.name not in known and path.stem not in found and is_file(path):
+            is_ours = path.name not in known and path.stem not in found and not NO_LINE.search(path.name)
+            if is_ours and is_file(path):
                 found[path.stem] = _described(path)
     return list(found.values())
 
@@ -56,13 +61,21 @@ def read_npz(path: Path) -> Splits:
         def split(part: str) -> Split:
             images = _array(archive, f"{part}_images")  # (N, H, W) or (N, H, W, 3)
             images = images[:, None] if shape[0] == 1 else images.transpose(0, 3, 1, 2)
-            labels = _array(archive, f"{part}_labels").reshape(-1)
-            return Split(np.ascontiguousarray(images), labels.astype(np.int64))
+            return Split(np.ascontiguousarray(images), _labels(archive, part))
 
         return Splits(split("train"), split("val") if counts["val"] else None, split("test"))
 
 
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """The labels int64 (N,) of each split that has images. Raises: ValueError and others, as `read_npz`."""
+    with zipfile.ZipFile(path) as archive:
+        _, counts, _ = _layout(archive)
+        return {part: _labels(archive, part) for part in PARTS if counts[part]}
+
+
 def _described(path: Path) -> Dataset:
+    if len(path.stem) > LONGEST_STEM or not path.stem.isprintable():
+        return _unfit(path, "data.npz_name")
     try:
         facts = path.stat()
     except OSError:
@@ -83,15 +96,17 @@ def _described_version(path: Path, size: int, mtime_ns: int) -> Dataset:  # noqa
 
 
 def _own(path: Path, shape: tuple[int, int, int], counts: dict[str, int], names: tuple[str, ...]) -> Dataset:
+    printable = path.stem.isprintable()  # else a terminal or a browser may fail over it
     return Dataset(
-        name=path.stem,
+        name=path.stem if printable else ascii(path.stem)[1:-1],
         shape=shape,
         class_names={"en": names, "pt_BR": names},
         counts=counts,
-        source=path.name,
+        source=path.name if printable else ascii(path.name)[1:-1],
         licence=NOT_STATED,
         files=(path.name,),
         read=lambda folder: read_npz(folder / path.name),
+        read_labels=lambda folder: read_labels(folder / path.name),
         folders=lambda: (path.parent,),
     )
 
@@ -107,21 +122,22 @@ def _layout(archive: zipfile.ZipFile) -> tuple[tuple[int, int, int], dict[str, i
     Raises: _UnfitError.
     """
     headers = dict(_headers(archive))
-    if not {f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")} <= headers.keys():
+    parts = PARTS if {"val_images", "val_labels"} & headers.keys() else ("train", "test")
+    if not {f"{part}_{kind}" for part in parts for kind in ("images", "labels")} <= headers.keys():
         raise _UnfitError("data.npz_arrays")
-    images = {part: headers[f"{part}_images"] for part in PARTS}
+    images = {part: headers[f"{part}_images"] for part in parts}
     sides = {shape[1:] for shape, _ in images.values()}
     side = next(iter(sides))
     if len(sides) > 1 or any(dtype != np.uint8 for _, dtype in images.values()):
         raise _UnfitError("data.npz_images")
     if len(side) not in (2, 3) or side[2:] not in ((), (3,)) or not all(LEAST_SIDE <= n <= MOST_SIDE for n in side[:2]):
         raise _UnfitError("data.npz_images")
-    counts = {part: shape[0] for part, (shape, _) in images.items()}
+    counts = dict.fromkeys(PARTS, 0) | {part: shape[0] for part, (shape, _) in images.items()}
     if counts["train"] < 1 or counts["test"] < 1:
         raise _UnfitError("data.npz_images")
     if sum(counts.values()) > MOST_IMAGES or sum(math.prod(shape) for shape, _ in images.values()) > LARGEST:
         raise _UnfitError("data.npz_large")
-    for part in PARTS:
+    for part in parts:
         shape, dtype = headers[f"{part}_labels"]
         if dtype.kind not in "ui" or shape not in ((counts[part],), (counts[part], 1)):
             raise _UnfitError("data.npz_labels")
@@ -165,6 +181,10 @@ def _headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple[int, .
             if dtype.hasobject or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
                 raise _UnfitError("data.npz_unreadable")
         yield name, (shape, dtype)
+
+
+def _labels(archive: zipfile.ZipFile, part: str) -> np.ndarray:
+    return _array(archive, f"{part}_labels").reshape(-1).astype(np.int64)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -66,6 +66,7 @@ class Dataset:
     licence: str  # may contain the slot `NOT_STATED`
     files: tuple[str, ...]  # the required files, relative to one of the folders
     read: Callable[[Path], Splits]  # reads the files in a folder
+    read_labels: Callable[[Path], Mapping[str, np.ndarray]] | None = None  # without the images, if that is quicker
     md5: Callable[[], Mapping[str, str]] = dict  # by file, for the files whose md5 is known
     downloads: Callable[[], tuple[Download, ...]] | None = None  # None if there is no fixed URL to download from
     folders: Callable[[], tuple[Path, ...]] = settings.data_folders
@@ -159,6 +160,16 @@ class Dataset:
             except Refusal as damaged:
                 refusal = damaged
         raise refusal
+
+    def labels(self) -> Mapping[str, np.ndarray]:
+        """The labels int64 (N,), 0 to K - 1, of each split that its authors define. Raises: Refusal, as `load`."""
+        places = self._places()
+        if self.read_labels is None or self.unfit or not places:
+            return {name: split.labels for name, split in self.load().parts().items()}
+        try:
+            return self.read_labels(places[0])
+        except UNREADABLE as error:
+            raise self._rotten(places[0]) from error
 
     def version(self) -> str:
         """An identifier of the state of the files that `load` tries first; "" if there are none."""

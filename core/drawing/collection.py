@@ -18,12 +18,11 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, PngImagePlugin
 
 from core import settings
 from core.drawing import SHEET
-from core.drawing.picture import DAMAGED
+from core.drawing.decoder import DAMAGED
 from core.drawing.prepare import SIDE, prepare
 from core.files import written_aside
 from core.refusal import Refusal, writing
@@ -34,6 +33,8 @@ MOST = 10_000  # stored drawings: 120 MiB when all are in memory
 MOST_BYTES = 2**16  # per file; a drawing of pure noise takes 13 KiB
 LONGEST_NICKNAME = 30  # letters
 TEST_SHARE = 5  # one person in this many goes into the exported test split
+
+PngImagePlugin.MAX_TEXT_MEMORY = 2**20  # bytes; a text may be packed, and Pillow would unpack up to 64 MiB of a file
 
 TIME = "%Y%m%d-%H%M%S-%f"
 _NAME = re.compile(r"(\d{8}-\d{6}-\d{6})-([0-9])-[0-9a-f]{8}\.png")
@@ -61,7 +62,7 @@ def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None 
     if len(_names(store)) >= MOST:
         raise Refusal("error.drawings_full", most=MOST)
     name = f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png"
-    text = PngInfo()
+    text = PngImagePlugin.PngInfo()
     text.add_itxt("nickname", printable(nickname))
     with writing(_folder(store)):
         _folder(store).mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
     """All stored drawings, oldest first, except those with a damaged file."""
     found = []
     for name in _names(store):
-        with contextlib.suppress(*DAMAGED, Image.DecompressionBombWarning, Image.DecompressionBombError):
+        with contextlib.suppress(*DAMAGED, MemoryError, Image.DecompressionBombWarning, Image.DecompressionBombError):
             found.append(_read(_folder(store) / name))
     return found
 

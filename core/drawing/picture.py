@@ -1,85 +1,122 @@
-"""Pictures from users: checked before decoding, opened, and fitted to a model's input shape."""
+"""Pictures from users: decoded in another process, and fitted to a model's input shape.
+
+A process of `core/drawing/decoder.py` decodes one picture after another; one that takes too long ends it.
+"""
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
+import contextlib
+import json
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from core import settings
 from core.refusal import Refusal
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MOST_MIB = 10  # MiB per file
-MOST_SIDE = 8192  # px per side
-MOST_PIXELS = 6_000_000  # of a picture decoded in full: 23 MiB, enough for a screenshot of a laptop
-MOST_PHOTO_PIXELS = 2**25  # of a JPEG that can be decoded at an eighth of its size: enough for a phone's camera
-LONGEST_SIDE = 1024  # px of the returned picture; a digit of 20 px needs no more
+MOST_SECONDS = 1.8  # until a picture is decoded or given up
 
-# Between its limit and twice that, Pillow only warns. Set for the whole process, since `catch_warnings` is not
-# thread-safe.
-warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-# What Pillow's decoders raise on damaged files (`UnidentifiedImageError` is an `OSError`).
-DAMAGED = (OSError, ValueError, TypeError, SyntaxError, LookupError, EOFError, MemoryError, struct.error, zlib.error)
+_waiting: list[subprocess.Popen[bytes]] = []  # decoders; as many as there ever were pictures at the same time
 
 
 def open_picture(source: bytes | Path, name: str | None = None) -> np.ndarray:
-    """Read a user's picture as uint8 (H, W, 4) RGBA, upright, with sides of at most `LONGEST_SIDE` px.
+    """Read a user's picture as uint8 (H, W, 4) RGBA, upright, with sides of at most `decoder.LONGEST_SIDE` px.
 
-    `name` is the picture's name in a Refusal, by default the file's name. Of an animation only the first frame is read.
+    `name` is the picture's name in a Refusal, by default the file's name. Takes `MOST_SECONDS` at most, whatever the
+    file holds.
 
     Raises:
-        Refusal: the picture is too large, damaged or not in one of `FORMATS`; wherever the file's header suffices, it
-            is refused before its pixels are decoded.
+        Refusal: the file cannot be read, or the picture is too large, damaged, not of a known format, or takes too
+            long or too much memory to decode.
     """
     file = name or (source.name if isinstance(source, Path) else "?")
-    size = source.stat().st_size if isinstance(source, Path) else len(source)
-    if size > MOST_MIB * 2**20:
-        raise Refusal("error.picture_too_heavy", file=file, mebibytes=round(size / 2**20, 1), most=MOST_MIB)
-    content = source.read_bytes() if isinstance(source, Path) else source
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            check_size(image, file)
-            return np.asarray(upright(image))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as reason:
-        raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE) from reason
-    except Refusal:  # a `ValueError` too
-        raise
-    except DAMAGED as reason:
-        raise Refusal("error.picture_unreadable", file=file) from reason
+        content = _content(source, file) if isinstance(source, Path) else source
+        if len(content) > MOST_MIB * 2**20:
+            raise _too_heavy(file, len(content))
+        return _decoded(content, file)
+    except OSError as reason:
+        raise Refusal("error.file_unreadable", file=file, reason=reason.strerror or str(reason)) from reason
 
 
-def check_size(image: Image.Image, file: str) -> None:
-    """Before decoding, refuse a picture that would take too much memory, and set a large JPEG to be decoded smaller.
+def _content(path: Path, file: str) -> bytes:
+    """What is in a file of at most `MOST_MIB`. Raises: Refusal, also for a pipe or a device; OSError."""
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise Refusal("error.picture_unreadable", file=file)
+    if facts.st_size > MOST_MIB * 2**20:
+        raise _too_heavy(file, facts.st_size)
+    return path.read_bytes()
 
-    Raises: Refusal.
+
+def _too_heavy(file: str, size: int) -> Refusal:
+    return Refusal("error.picture_too_heavy", file=file, mebibytes=round(size / 2**20, 1), most=MOST_MIB)
+
+
+def _decoded(content: bytes, file: str) -> np.ndarray:
+    """The picture, from a decoder that is ended after `MOST_SECONDS`. Raises: Refusal; OSError, without a decoder."""
+    with _decoder() as process:
+        assert process.stdin
+        assert process.stdout
+        begun = time.monotonic()
+        end = threading.Timer(MOST_SECONDS, process.kill)
+        end.start()
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and gives no answer
+                process.stdin.write(json.dumps([file, len(content)]).encode() + b"\n" + content)
+                process.stdin.flush()
+            words = process.stdout.readline()
+            answer = json.loads(words) if words.endswith(b"\n") else {}
+            width, height = answer.get("size", (0, 0))
+            pixels = process.stdout.read(width * height * 4)
+        finally:
+            end.cancel()
+        if not answer or len(pixels) < width * height * 4:  # it was killed, or has crashed
+            late = time.monotonic() - begun >= MOST_SECONDS
+            raise Refusal("error.picture_takes_too_much" if late else "error.picture_unreadable", file=file)
+    if "refusal" in answer:
+        raise Refusal(answer["refusal"], **answer["slots"])
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 4)
+
+
+@contextlib.contextmanager
+def _decoder() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that decodes pictures; it waits for the next one afterwards, or is killed when something is raised.
+
+    It ends by itself when its standard input closes, thus when this process ends. Raises: OSError.
     """
-    most = MOST_PIXELS
-    if image.format == "JPEG" and not image.info.get("progressive"):  # a progressive JPEG is always decoded in full
-        most = MOST_PHOTO_PIXELS
-    if max(image.size) > MOST_SIDE:
-        raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE)
-    if image.width * image.height > most:
-        raise Refusal("error.picture_too_many_pixels", file=file, most=int(most**0.5))
-    image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+    try:
+        while (process := _waiting.pop()).poll() is not None:
+            _end(process)  # it has been killed meanwhile
+    except IndexError:  # none waits
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core.drawing.decoder"],
+            cwd=settings.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        yield process
+    except BaseException:
+        _end(process)
+        raise
+    _waiting.append(process)
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """The picture as RGBA, rotated by its EXIF orientation, with sides of at most `LONGEST_SIDE` px."""
-    image.load()
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip rather than scale
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    factor = max(1, max(image.size) // LONGEST_SIDE)
-    if factor > 1 and image.mode not in ("1", "P", "PA"):
-        image = image.reduce(factor)  # before the conversion, so that only one large copy exists
-    small = image.convert("RGBA")
-    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return ImageOps.exif_transpose(small)
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and close its pipes."""
+    process.kill()
+    with contextlib.suppress(BrokenPipeError), process:  # what it has not read is lost
+        pass
 
 
 def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.datasets import Split, Splits
+from core.datasets import Dataset, Split, Splits
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def choose(spec: RunSpec, splits: Splits) -> Splits:
     """The splits by the spec's rule, resized to its image size; val is never None, test always the authors' own.
 
-    The rule chooses val: `stratified` is a random `val_fraction` of each class of the authors' train split;
-    `first_last` is the end of that split, like Keras's `validation_split`; `official` is the authors' val split; `test`
-    is the test split, as in many published experiments, so that test results are biased, see `RunSpec.test_use`.
-    Raises: Refusal, for `official` with a data set that has no val split.
+    The rule chooses val: `stratified` is a random `val_fraction` of each class of the authors' train split, see
+    `val_indices`; `first_last` is the end of that split, like Keras's `validation_split`; `official` is the authors'
+    val split; `test` is the test split, as in many published experiments, so that test results are biased, see
+    `RunSpec.test_use`.
+    Raises: Refusal, for `official` with a data set that has no val split, or if no train image can be set aside.
     """
     if spec.split == "official":
         if splits.val is None:
@@ -40,7 +41,7 @@ def choose(spec: RunSpec, splits: Splits) -> Splits:
 def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
     """The approximate numbers of images that `choose` puts into train and val, from a data set's `counts` alone.
 
-    `stratified` rounds within each class, so it may differ by a few images.
+    `stratified` rounds within each class and takes an image of the smallest too, so it may differ by an image a class.
     Raises: Refusal, for `official` with a data set that has no val split.
     """
     if spec.split == "official":
@@ -51,19 +52,42 @@ def counts_of(spec: RunSpec, counts: Mapping[str, int]) -> tuple[int, int]:
     return max(1, counts["train"] - n_val), n_val
 
 
+def class_counts(spec: RunSpec, source: Dataset) -> dict[str, np.ndarray]:
+    """The number of images of each class, int64 (K,), in each split that `choose` makes: `train`, `val` and `test`.
+
+    Only the labels are needed, so users' own images are not read. Raises: Refusal, as `choose` and `Dataset.labels`.
+    """
+    bare = {name: Split(np.empty((len(labels), 0), np.uint8), labels) for name, labels in source.labels().items()}
+    unsized = spec.model_copy(update={"image_size": None})
+    return counts_in(choose(unsized, Splits(bare["train"], bare.get("val"), bare["test"])), source.class_count)
+
+
+def counts_in(splits: Splits, classes: int) -> dict[str, np.ndarray]:
+    """The number of images of each class, int64 (K,), in each of these splits."""
+    return {name: np.bincount(split.labels, minlength=classes) for name, split in splits.parts().items()}
+
+
 def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
-    """The sorted indices (M,) of the images in the authors' train split that the spec's rule puts into val."""
+    """The sorted indices (M,) of the images in the authors' train split that the spec's rule puts into val.
+
+    `stratified` takes at least one image of each class that has two or more, and none of a class that has one: else
+    val would say nothing about the class, or the model would never see it.
+    Raises: Refusal, if there is a single image, or for `stratified` a single one of each class.
+    """
     n = len(labels)
+    if n < 2:
+        raise Refusal("error.one_train_image", data=spec.data)
     if spec.split == "first_last":
         return np.arange(int(n * (1 - spec.val_fraction)), n)
     generator = np.random.default_rng(spec.seed)
     parts = []
     for label in np.unique(labels):
         places = np.flatnonzero(labels == label)
-        parts.append(generator.permutation(places)[: round(len(places) * spec.val_fraction)])
+        share = max(round(len(places) * spec.val_fraction), int(len(places) > 1))
+        parts.append(generator.permutation(places)[:share])
     chosen = np.sort(np.concatenate(parts))
-    if not len(chosen):  # the classes are so small that the fraction of each rounds to 0
-        chosen = np.sort(generator.permutation(n)[: max(1, round(n * spec.val_fraction))])
+    if not len(chosen):
+        raise Refusal("error.single_images", data=spec.data)
     return chosen
 
 

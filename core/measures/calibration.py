@@ -48,8 +48,12 @@ def temperature(val: Answers) -> float | None:
 
     if val.is_right.all():
         return None
+
+    def loss(log: float) -> float:
+        return float(tempered(val, math.exp(log)).losses.mean())
+
     low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(lambda log: tempered(val, math.exp(log)).loss().value, bounds=(low, high), method="bounded")
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded")
     return math.exp(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -43,6 +43,7 @@ class Claim:
     larger: Figure | None = None  # two sizes, such as parameter counts, ...
     smaller: Figure | None = None
     ratio: Figure | None = None  # ... and the published larger / smaller
+    classes: Figure | None = None  # number of classes; by default that of the columns
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,23 @@ def doubts(claim: Claim) -> list[Doubt] | None:
     for share in (claim.accuracy, claim.balanced_accuracy, *claim.precision, *claim.recall):
         if share and share.value > 1:
             raise Refusal("error.no_share", value=share.value)
-    for size in (claim.n, claim.larger, claim.smaller, claim.ratio):
+    for size in (claim.n, claim.classes, claim.larger, claim.smaller, claim.ratio):
         if size and size.value <= 0:
             raise Refusal("error.no_size")
+    for counted in (claim.n, claim.classes):
+        if counted and counted.value % 1:
+            raise Refusal("error.no_whole", value=counted.value)
     if len(claim.precision) != len(claim.recall) and claim.precision and claim.recall:
         raise Refusal("error.columns_differ", precision=len(claim.precision), recall=len(claim.recall))
     checks: list[Doubt | None] = []
+    n = int(claim.n.value) if claim.n else None
+    classes = int(claim.classes.value) if claim.classes else len(claim.recall or claim.precision)
     if claim.accuracy and claim.loss:
         checks.append(doubt_accuracy_at_loss(claim.loss, claim.accuracy))
-    if claim.accuracy and claim.n:
-        checks.append(doubt_count(claim.accuracy, int(claim.n.value)))
+        if classes:
+            checks.append(doubt_loss_at_accuracy_1(claim.loss, claim.accuracy, classes, n))
+    if claim.accuracy and n:
+        checks.append(doubt_count(claim.accuracy, n))
     if claim.recall and claim.balanced_accuracy:
         checks.append(doubt_columns(claim.precision, claim.recall, claim.balanced_accuracy))
     if claim.larger and claim.smaller and claim.ratio:
@@ -124,6 +132,17 @@ def doubt_accuracy_at_loss(loss: Figure, accuracy: Figure) -> Doubt | None:
     return Doubt("claim.accuracy_at_loss", {"loss": loss.value, "accuracy": accuracy.value, "least": least})
 
 
+def doubt_loss_at_accuracy_1(loss: Figure, accuracy: Figure, classes: int, n: int | None = None) -> Doubt | None:
+    """Check that a mean cross-entropy (nats) can belong to an accuracy of 1 with K = `classes`; None if it can.
+
+    In a right prediction the true class has at least probability 1/K, which costs at most ln K. A single wrong one has
+    no such bound; therefore None if the accuracy is less than 1, or if one error among `n` images rounds to it.
+    """
+    if accuracy.value < 1 or (n and 1 / n <= accuracy.slack) or loss.value - loss.slack <= math.log(classes):
+        return None
+    return Doubt("claim.loss_at_accuracy_1", {"loss": loss.value, "classes": classes, "most": math.log(classes)})
+
+
 def doubt_columns(precision: Sequence[Figure], recall: Sequence[Figure], balanced_accuracy: Figure) -> Doubt | None:
     """Check that the mean of the recalls is the balanced accuracy, as by definition; None if it is.
 
@@ -143,10 +162,15 @@ def doubt_columns(precision: Sequence[Figure], recall: Sequence[Figure], balance
 
 
 def doubt_ratio(claimed: Figure, larger: Figure, smaller: Figure) -> Doubt | None:
-    """Check that `larger` is `claimed` times `smaller`, within 5 %; None if it is."""
-    ratio = larger.value / smaller.value
-    if abs(claimed.value / ratio - 1) <= 0.05:
+    """Check that `larger` is `claimed` times `smaller`; None if it is for some numbers that are rounded to the three.
+
+    So "2 times", a whole number, stands for 1.5 to 2.5.
+    """
+    least = (larger.value - larger.slack) / (smaller.value + smaller.slack)
+    most = (larger.value + larger.slack) / (smaller.value - smaller.slack)
+    if claimed.value - claimed.slack <= most and least <= claimed.value + claimed.slack:
         return None
+    ratio = larger.value / smaller.value
     slots = {"claimed": claimed.value, "ratio": ratio, "larger": larger.value, "smaller": smaller.value}
     return Doubt("claim.ratio", slots)
 

@@ -1,21 +1,16 @@
-"""Measures of a confusion matrix, each with a confidence interval, and its most frequent confusions.
-
-scikit-learn computes F1 and kappa; the intervals, the bootstrap and the handling of ties are computed here.
-"""
+"""Measures of a confusion matrix, each with a confidence interval, and its most frequent confusions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
 from core.measures.answers import Measure
 
-RESAMPLES = 2000  # bootstrap resamples per interval: its ends are then exact to a twentieth of its length ...
-MOST_CELLS = 4_000_000  # ... or fewer for so many classes that 2000 would take seconds: most matrix cells drawn
+ADDED = 4  # images added to a matrix before the interval of a measure is computed: about 1.96 squared
 
 
 @dataclass(frozen=True)
@@ -32,12 +27,12 @@ class ClassMeasures:
 class Measures:
     """The measures of a confusion matrix, each from 0 to 1 except kappa, which may be negative."""
 
-    accuracy: Measure  # Wilson interval; the other intervals are bootstrapped, NaN if all resamples agree
+    accuracy: Measure  # Wilson interval; the other four: see `_estimates`
     errors: int
     balanced_accuracy: Measure  # the mean recall of the classes that have images
     macro_f1: Measure  # the mean over the classes that have images or were predicted
     weighted_f1: Measure  # the mean weighted by support
-    kappa: Measure  # Cohen's kappa; NaN if all images have the same true and predicted class
+    kappa: Measure  # Cohen's kappa; NaN if all images have the same true and predicted class, its interval if the true
     classes: tuple[ClassMeasures, ...]
 
 
@@ -47,39 +42,20 @@ def balanced_accuracy(matrix: np.ndarray) -> float:
     return float((right[support > 0] / support[support > 0]).mean())
 
 
-def resamples(classes: int) -> int:
-    """The number of bootstrap resamples for the intervals of a confusion matrix of K = `classes`."""
-    return max(200, min(RESAMPLES, MOST_CELLS // classes**2))
-
-
 def measures(matrix: np.ndarray | Sequence[Sequence[int]]) -> Measures:
     """All measures of a confusion matrix (K, K) of counts, `[true][predicted]`. Raises: ValueError, without images."""
-    from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
-
     matrix = np.asarray(matrix)
     right, support, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     n, correct = int(matrix.sum()), int(right.sum())
     if not n:
         raise ValueError("a confusion matrix of no images")
-    true, answered = np.indices(matrix.shape).reshape(2, -1)  # one sample per cell, weighted by its count
-    weights, undefined = matrix.ravel(), cast("str", np.nan)  # scikit-learn accepts NaN, contrary to its types
-    _, _, f1, _ = precision_recall_fscore_support(
-        true, answered, labels=np.arange(len(matrix)), sample_weight=weights, zero_division=undefined
-    )
-    one_class = n * n == int(support @ predicted)
-    kappa = math.nan if one_class else float(cohen_kappa_score(true, answered, sample_weight=weights))
-    drawn = _drawn(matrix)
-
-    def resampled(value: float, name: str) -> Measure:
-        return Measure(value, *_middle(drawn[name]), n)
-
+    has = support > 0
+    counted = has | (predicted > 0)
+    found, more = (_estimates(table, has, counted) for table in (matrix, _with_added(matrix, has, counted)))
     return Measures(
         accuracy=proportion(correct, n),
         errors=n - correct,
-        balanced_accuracy=resampled(balanced_accuracy(matrix), "balanced_accuracy"),
-        macro_f1=resampled(float(np.nanmean(f1)), "macro_f1"),
-        weighted_f1=resampled(float(np.nansum(f1 * support)) / n, "weighted_f1"),
-        kappa=resampled(kappa, "kappa"),
+        **{name: _measure(found[name][0], *more[name], n=n, least=-1 if name == "kappa" else 0) for name in found},
         classes=tuple(
             ClassMeasures(
                 precision=proportion(int(right[k]), int(predicted[k])),
@@ -103,37 +79,60 @@ def _f1(right: int, union: int) -> Measure:
     return Measure(value, low, high, union)
 
 
-def _drawn(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """The measures (R,) of R bootstrap resamples of the images, drawn in batches that limit the memory used."""
-    chance, left, parts = np.random.default_rng(0), resamples(len(matrix)), []
-    while left:
-        some = min(left, max(1, MOST_CELLS // matrix.size))
-        drawn = chance.multinomial(matrix.sum(), matrix.ravel() / matrix.sum(), some)
-        parts.append(_of_tables(drawn.reshape(-1, *matrix.shape)))
-        left -= some
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _with_added(matrix: np.ndarray, has: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """The matrix (K, K) with four images more, equally many of each class that `has` images (K,), half of them right.
 
-
-def _of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
-    """The measures, (R,) each, of R confusion matrices (R, K, K) at once; scikit-learn would take one at a time.
-
-    Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap (images are resampled; percentile intervals).
+    The wrong ones are spread over the other `counted` classes (K,). Without them a class without errors would seem
+    to be certain. Source: Agresti, Coull 1998, The American Statistician 52, 119, for one class; Price, Bonett 2004,
+    Computational Statistics & Data Analysis 45, 449, for a mean over classes.
     """
-    n = tables.sum(axis=(1, 2))
-    right, support, predicted = tables.diagonal(axis1=1, axis2=2), tables.sum(axis=2), tables.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        recall, f1 = right / support, 2 * right / (support + predicted)
-        agreed, by_chance = right.sum(axis=1) / n, (support * predicted).sum(axis=1) / n**2
-        kappa = (agreed - by_chance) / (1 - by_chance)
-    means = {"balanced_accuracy": np.nanmean(recall, axis=1), "macro_f1": np.nanmean(f1, axis=1)}
-    return means | {"weighted_f1": np.nansum(f1 * support, axis=1) / n, "kappa": kappa}
+    other = ~np.eye(len(matrix), dtype=bool)
+    wrong = other & counted if counted.sum() > 1 else other
+    wrong = wrong / np.maximum(1, wrong.sum(axis=1, keepdims=True))
+    return matrix + has[:, None] * (np.eye(len(matrix)) + wrong) * (ADDED / 2 / has.sum())
 
 
-def _middle(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles of values (R,); NaN if all are equal, since resampling then says nothing."""
-    values = values[np.isfinite(values)]
-    low, high = np.quantile(values, [0.025, 0.975]) if len(np.unique(values)) > 1 else (math.nan, math.nan)
-    return float(low), float(high)
+def _estimates(table: np.ndarray, has: np.ndarray, counted: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Balanced accuracy, macro F1, weighted F1 and kappa of a table (K, K), each with its variance over samples.
+
+    The variance is the delta method's, with one degree of freedom less for each class that `has` images (K,). Macro F1
+    is the mean over the `counted` classes (K,). Source: Fleiss, Cohen, Everitt 1969, Psychological Bulletin 72, 323,
+    for kappa; the variances of the others are derived in the same way.
+    """
+    shares = table / table.sum()
+    right, support, predicted = shares.diagonal(), shares.sum(axis=1), shares.sum(axis=0)
+    row, both = np.where(support > 0, support, 1), np.where(support + predicted > 0, support + predicted, 1)
+    recall, f1 = right / row, 2 * right / both
+    agreed, by_chance = right.sum(), support @ predicted
+    freedom = max(1.0, float(table.sum() - has.sum()))
+
+    def estimate(value: float, by_right: np.ndarray, by_support: np.ndarray, by_predicted: np.ndarray):
+        """A value and its variance, from the value's derivatives (K,) by the classes' shares."""
+        slopes = np.diag(by_right) + by_support[:, None] + by_predicted  # by the share of each cell
+        spread = (shares * slopes**2).sum() - (shares * slopes).sum() ** 2
+        return float(value), max(0.0, float(spread)) / freedom
+
+    of_recall, of_f1, weighted = has / row / has.sum(), counted / both / counted.sum(), support / both
+    with np.errstate(divide="ignore", invalid="ignore"):  # kappa of a single class is 0 / 0
+        kappa, of_right = (agreed - by_chance) / (1 - by_chance), 1 / (1 - by_chance)
+        of_chance = (agreed - 1) * of_right**2
+        kappas = estimate(kappa, of_right * np.ones(len(table)), of_chance * predicted, of_chance * support)
+    if has.sum() < 2:  # kappa is 0 whatever the answers are, if all images belong to one class
+        kappas = kappas[0], math.nan
+    return {
+        "balanced_accuracy": estimate(recall[has].mean(), of_recall, -recall * of_recall, 0 * recall),
+        "macro_f1": estimate(f1[counted].mean(), 2 * of_f1, -f1 * of_f1, -f1 * of_f1),
+        "weighted_f1": estimate(support @ f1, 2 * weighted, f1 - f1 * weighted, -f1 * weighted),
+        "kappa": kappas,
+    }
+
+
+def _measure(value: float, centre: float, variance: float, *, n: int, least: int) -> Measure:
+    """A value with a normal interval about `centre`, cut off at `least` and 1, and widened to hold the value."""
+    if not math.isfinite(value + variance):
+        return Measure(value, math.nan, math.nan, n)
+    half = 1.959964 * math.sqrt(variance)
+    return Measure(value, max(least, min(value, centre - half)), min(1, max(value, centre + half)), n)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class Verdict:
     measured: float | None = None  # the mean over the seeds
     spread: float | None = None  # the sample standard deviation over the seeds; None for fewer than `SEEDS`
     delta: float | None = None  # measured - reported
+    tolerance: float | None = None  # the largest |delta| that is `reproduced`; None if not judged by it
 
     @property
     def is_open(self) -> bool:
@@ -31,15 +32,20 @@ class Verdict:
 def judged(reported: float, n_reported: int, measured: Sequence[float], n: int) -> Verdict:
     """Compare accuracies (0 to 1), one per seed, measured on `n` images, with one reported on `n_reported` images.
 
-    The verdict is `reproduced` if |delta| <= 1.96 sqrt(SE_reported^2 + SE_measured^2 + 2 s^2). SE = sqrt(p (1 - p) / n)
-    is the standard error from the sampling of test images, and s is the spread over seeds, counted twice because the
-    reported run has it as well. With fewer than three seeds s is unknown and taken as 0: `reproduced` then holds
-    whatever s is, whereas `better` and `worse` are provisional.
+    The verdict is `reproduced` if |delta| <= tolerance = sqrt(1.96^2 (SE_reported^2 + SE_measured^2) +
+    t^2 s^2 (1 + 1/k)). SE = sqrt(p (1 - p) / n) is the standard error from the sampling of test images, which all k
+    seeds share. s is the spread over the k seeds: the reported run has it once, the mean of the seeds a k-th of its
+    square. t is the 97.5 % quantile of Student's t with k - 1 degrees of freedom. At most 5 % of correct figures are
+    called better or worse: 5 % if one of the two sources dominates, 2 to 5 % between. With fewer than three seeds s is
+    unknown and taken as 0: `reproduced` then holds whatever s is, whereas `better` and `worse` are provisional.
+    Source: Banerjee 1961, Sankhya A 23, 359, for the sum of variances that are each weighted with their own quantile.
     """
-    mean = statistics.mean(measured)
-    spread = statistics.stdev(measured) if len(measured) >= SEEDS else None
-    errors = reported * (1 - reported) / n_reported + mean * (1 - mean) / n
-    chance = 1.96 * math.sqrt(errors + 2 * (spread or 0) ** 2)
-    delta = mean - reported
-    word: Word = "reproduced" if abs(delta) <= chance else "better" if delta > 0 else "worse"
-    return Verdict(word, len(measured), mean, spread, delta)
+    from scipy.special import stdtrit
+
+    mean, k = statistics.mean(measured), len(measured)
+    spread = statistics.stdev(measured) if k >= SEEDS else None
+    images = 1.959964**2 * (reported * (1 - reported) / n_reported + mean * (1 - mean) / n)
+    seeds = float(stdtrit(k - 1, 0.975)) ** 2 * spread**2 * (1 + 1 / k) if spread else 0.0
+    delta, tolerance = mean - reported, math.sqrt(images + seeds)
+    word: Word = "reproduced" if abs(delta) <= tolerance else "better" if delta > 0 else "worse"
+    return Verdict(word, k, mean, spread, delta, tolerance)

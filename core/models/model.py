@@ -120,6 +120,11 @@ def offered() -> list[str]:
     return [run.name for run in sorted(runs, key=lambda run: run.spec.data not in DRAWN)]
 
 
+def why_not_offered(run: Run) -> Refusal:
+    """Why a run that is not damaged is not among those `offered`."""
+    return Refusal("error.no_model_yet" if reads_digits(run) else "draw.not_offered", run=run.name)
+
+
 def open_model(run: Run) -> Model:
     """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or from an old version."""
     from core.training.train import below, new_model

@@ -85,8 +85,8 @@ class Row:
         one, measured = RECIPES[self.recipe], [result.accuracy for result in self.results]
         found = judged(one.figures["accuracy"], one.n, measured, self.results[0].n)
         if self.variant == "short" or not self.is_own:
-            return replace(found, word="not_comparable")
-        return replace(found, word="impossible") if one.is_impossible() else found
+            return replace(found, word="not_comparable", tolerance=None)
+        return replace(found, word="impossible", tolerance=None) if one.is_impossible() else found
 
     @property
     def is_own(self) -> bool:

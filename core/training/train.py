@@ -46,8 +46,9 @@ class State:
     step: int = 0  # number of finished steps
     seconds: float = 0.0  # training time, without pauses
     first_loss: float | None = None  # loss of the first batch
-    best_epoch: int = 0
+    best_epoch: int = 0  # of equally good epochs the last: where val cannot tell them apart, it has learned the most
     best_value: float | None = None  # of the quantity `best_by`, as the best epoch had it; larger is better
+    improved_epoch: int = 0  # of equally good epochs the first, from which `patience` counts
     stop: Any = None  # why the training has ended, see `Epoch.stop`; None before that
     captured: Captured | None = None  # the CUDA graph of a step
 
@@ -84,7 +85,7 @@ class State:
     def numbers(self) -> dict[str, Any]:
         """The rest of the saved state, serialisable as JSON."""
         names = ("images", "recent_images", "epoch", "step", "seconds", "first_loss")
-        names += ("best_epoch", "best_value", "stop")
+        names += ("best_epoch", "best_value", "improved_epoch", "stop")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
@@ -107,7 +108,8 @@ class State:
         device = self.sums.device.type
         if f"random.{device}" in tensors and device != "cpu":
             getattr(torch, device).set_rng_state(tensors[f"random.{device}"])
-        for name, value in numbers.items():
+        # Versions that kept the first of equally good epochs stored only that one.
+        for name, value in ({"improved_epoch": numbers["best_epoch"]} | numbers).items():
             setattr(self, name, value)
 
 
@@ -346,10 +348,12 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
     state.sums.zero_()
     value = {"val_accuracy": val_accuracy, "val_loss": -val_loss, "last": state.epoch}[spec.best_by]
     if state.best_value is None or value > state.best_value:
-        state.best_epoch, state.best_value = state.epoch, value
+        state.improved_epoch, state.best_value = state.epoch, value
+    if value == state.best_value:
+        state.best_epoch = state.epoch
     reasons = {
         "target_accuracy": spec.target_accuracy is not None and val_accuracy >= spec.target_accuracy,
-        "patience": spec.patience is not None and state.epoch - state.best_epoch >= spec.patience,
+        "patience": spec.patience is not None and state.epoch - state.improved_epoch >= spec.patience,
         "time_limit": spec.time_limit is not None and state.seconds >= spec.time_limit,
         "epochs": state.epoch >= spec.epochs,
     }

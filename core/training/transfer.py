@@ -25,10 +25,12 @@ class Fit(NamedTuple):
 def fits(spec: RunSpec) -> Fit:
     """Check that a spec can be trained, without loading its images or importing torch; returns its parts.
 
-    Raises: Refusal, if there is no such data set, the layers do not fit its images, or no finished run has the layers
-    to take over.
+    Raises: Refusal, if there is no such data set or its file cannot be used, the layers do not fit its images, or no
+    finished run has the layers to take over.
     """
     source = dataset(spec.data)
+    if source.unfit:  # nothing is known of its images
+        raise Refusal(source.unfit, name=source.name)
     rows = spec.table(source.shape, source.class_count)
     return Fit(source, rows, _giving_run(spec, rows))
 

@@ -59,6 +59,14 @@ def _file(name: str, content: bytes) -> Change:
     return lambda folder: void((folder / name).write_bytes(content))
 
 
+def _appended(content: bytes) -> Change:
+    def change(folder: Path) -> None:
+        with (folder / "events.jsonl").open("ab") as log:
+            log.write(content)
+
+    return change
+
+
 def _arrays(name: str, content: Callable[[bytes], bytes]) -> Change:
     """Replace a file of arrays, and name its new sha256 in the Report, as a stranger would."""
 
@@ -246,7 +254,7 @@ def hostile_runs() -> dict[str, tuple[str, Change]]:
     for what, content in {"empty": b"", "deep": b"[" * 100_000, "null": b"null", "bytes": bytes(range(256))}.items():
         for file in ("spec.json", "events.jsonl", "control", "label.json"):
             add(f"{file}-{what}", _file(file, content + b"\n"))
-    add("a-line-of-64-mib", lambda folder: void((folder / "events.jsonl").open("ab").write(b"x" * 2**26)))
+    add("a-line-of-64-mib", _appended(b"x" * 2**26))
     add("a-million-steps", _many("step", 1_000_000))
     add("20000-starteds", _many("started", 20_000))
     add("20000-epochs", _many("epoch", 20_000))
@@ -305,9 +313,11 @@ def hostile_folders(folder: Path, times: int) -> Outcome:
     home = folder / "store"
     cases = hostile_runs()
     chosen = dict(random.Random(0).sample(sorted(cases.items()), min(times, len(cases))))
+    usual = {}
     for arguments in (("runs", "--json"), ("evaluate", "golden-done"), ("predict", "golden-done", str(picture))):
         shutil.copytree(max(GOLDEN.iterdir()), home, dirs_exist_ok=True)
         command(*arguments)  # what is imported with the first call is not what a bad folder costs
+        usual[arguments[0]] = min(command(*arguments)[2] for _ in range(3))
     faults, slowest, most = [], (0.0, ""), 0.0
     for run in laid_out(home, chosen):
         for arguments in (("runs", "--json"), ("evaluate", run.name), ("predict", run.name, str(picture))):
@@ -316,8 +326,9 @@ def hostile_folders(folder: Path, times: int) -> Outcome:
             except Exception as error:
                 faults.append(f"{run.name}: {arguments[0]}: {error!r}")
                 continue
-            for _ in range(2 if seconds > MOST_SECONDS else 0):  # something else may have kept the machine busy
-                seconds = min(seconds, command(*arguments)[2])
+            seconds -= usual[arguments[0]]
+            for _ in range(4 if seconds > MOST_SECONDS else 0):  # something else may have kept the machine busy
+                seconds = min(seconds, command(*arguments)[2] - usual[arguments[0]])
             slowest, most = max(slowest, (seconds, f"{arguments[0]} of {run.name}")), max(most, mebibytes)
             if arguments[0] == "runs":
                 found = {facts["run"]: facts for facts in map(json.loads, out.splitlines())}
@@ -326,7 +337,7 @@ def hostile_folders(folder: Path, times: int) -> Outcome:
                     faults.append(f"{run.name}: not listed as it should be")
             elif "Traceback" in out or (code and len(out.splitlines()) != 1):
                 faults.append(f"{run.name}: {arguments[0]}: {out[-200:]}")
-    figure = f"tracebacks {len(faults)}; slowest {1000 * slowest[0]:.0f} ms ({slowest[1]}); memory +{most:.0f} MiB"
+    figure = f"tracebacks {len(faults)}; slowest +{1000 * slowest[0]:.0f} ms ({slowest[1]}); memory +{most:.0f} MiB"
     holds = not faults and most <= MOST_MIB and slowest[0] <= MOST_SECONDS
     return Outcome(len(chosen), "; ".join([figure, *faults[:5]]), holds)
 
@@ -482,15 +493,15 @@ def many_runs(folder: Path, times: int) -> Outcome:
 FAULTS = (
     Fault("F4", "a log cut at a byte of its last three lines", "lines lost 0, exceptions 0", torn_lines, 40, 2_000),
     Fault("F14", "a log with one flipped bit", "read as something else 0", flipped_bits, 500, 20_000),
-    Fault("F14", "a model with one flipped bit, or cut", "loaded 0", flipped_bits_of_a_model, 100, 4_000),
+    Fault("F14", "a model with one flipped bit, or cut", "loaded 0", flipped_bits_of_a_model, 40, 4_000),
     Fault("F16", "names that lead out of the store", "reached outside 0", odd_names, 100, 100),
     Fault("F19", "a store of an earlier format, and of a newer one", "all open, 0 bytes change", earlier_stores, 9, 9),
     Fault(
         "F20",
         "a run folder that a stranger wrote, by every command that reads it",
-        f"tracebacks and hangs 0, all others listed, <= {1000 * MOST_SECONDS:.0f} ms and +{MOST_MIB} MiB",
+        f"tracebacks and hangs 0, all others listed, <= +{1000 * MOST_SECONDS:.0f} ms and +{MOST_MIB} MiB",
         hostile_folders,
-        1_000,
+        60,
         1_000,
     ),
     Fault("F25", "1,000 runs in the store", "facts of all <= 200 ms", many_runs, 200, 1_000),

@@ -23,7 +23,7 @@ from ui.draw.live_answer import live_address
 from ui.draw.pad import PAD_LABELS, drawing_pad
 from ui.gallery import gallery
 from ui.numbers import whole_number
-from ui.text import language, percent, refused, t
+from ui.text import Markdown, language, percent, plain, refused, t
 
 CANVAS = 336  # px, side of the canvas: twelve to each pixel of the model's 28 x 28 image
 PICTURE = 308  # px, side of a test image: visible with its true class on a 1280 x 720 screen
@@ -133,7 +133,7 @@ def _agreement(answers: Sequence[Answer], models: int) -> str:
         return t("draw.answer", said=said, probability=percent(float(answers[0].values[best])))
     if others and others[0][1] == count:
         parties = [t("draw.votes", said=t("draw.class", digit=k, label=names[k]), votes=n) for k, n in votes]
-        return t("draw.split", said=", ".join(parties))
+        return t("draw.split", said=Markdown(", ".join(parties)))
     return t("draw.most", said=said, votes=count, models=models)
 
 
@@ -143,7 +143,7 @@ def _bars(answer: Answer, *, alone: bool) -> str:
     names, rows = answer.model.names(language()), []
     for k in map(int, sorted(ranks) if alone else ranks[:TOP]):
         best = " class=best" if k == answer.best else ""
-        name, share = html.escape(t("draw.class", digit=k, label=names[k])), float(answer.values[k])
+        name, share = html.escape(plain("draw.class", digit=k, label=names[k])), float(answer.values[k])
         bar = f'<div style="width:{share:.1%}"></div>'
         rows.append(f"<tr{best}><td>{name}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
     seen = base64.b64encode(enlarge(answer.image, 1)).decode()
@@ -244,7 +244,7 @@ def _test_image(run: Run) -> np.ndarray | None:
         index = whole_number(t("draw.image", last=last), 0, last, key="image", width=330)
         st.button(t("draw.random"), icon=":material/casino:", on_click=another)
     label = int(test.labels[index])
-    true = t("draw.true", said=t("draw.class", digit=label, label=names[label]))
+    true = plain("draw.true", said=plain("draw.class", digit=label, label=names[label]))
     gallery(test.images[index][None], [true], side=PICTURE)
     return test.images[index][0]
 

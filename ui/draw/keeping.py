@@ -14,7 +14,7 @@ from core.models.model import Model, answers_to
 from ui.choice import run_label
 from ui.draw import pad
 from ui.gallery import gallery
-from ui.text import interval, kept_refusal, show_refusal, t
+from ui.text import interval, kept_refusal, literal, show_refusal, t
 
 ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # keys in the session state
 SIDE = 56  # px, width of a drawing below the score
@@ -102,7 +102,7 @@ def _score(current: Round, models: Sequence[Model], without: Collection[str]) ->
         answers = [answers_to(model, kept, without=without) for model in models]
         found = [proportion(int(one.is_right.sum()), len(kept)) for one in answers]
         table = {
-            t("draw.model"): [run_label(model.run) for model in models],
+            t("draw.model"): [literal(run_label(model.run)) for model in models],
             t("keep.right"): [_in_one_line(t("keep.of", right=round(one.value * one.n), n=one.n)) for one in found],
             t("measure.interval"): [_in_one_line(interval(one.low, one.high)) for one in found],
         }

@@ -3,7 +3,8 @@
 The browser sends the drawing, waits for the answer, and then sends the drawing as it is by then. A client that sends
 faster is not answered faster: it has one drawing at a time in the thread pool, queued behind those of the other
 clients. A client that connects when there are `MOST_CLIENTS` already replaces the one that has been silent longest,
-which connects again with its next stroke.
+which connects again with its next stroke; one that has not drawn yet goes before any that has, so that connections
+alone push nobody out. A client that does not read its answers is left after `SLOWEST` seconds.
 
 The launcher imports this file. To keep the start quick, an answer's modules are imported with the first answer.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+from collections import OrderedDict
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -31,10 +34,12 @@ PATH = "/live"
 MOST_CLIENTS = 64  # at the same time: a class, with some tabs left open
 MOST_ANSWERS = 40  # answers a second to one client; the eye needs no more
 PATIENCE = 60  # seconds without a drawing until the socket is closed; the browser opens another with the next stroke
+SLOWEST = 5  # seconds for an answer or a farewell to be taken by the client
 
-VIOLATION, LATER = 1008, 1013  # WebSocket close codes (RFC 6455, IANA): policy violation, try again later
+# WebSocket close codes (RFC 6455, IANA): normal closure, policy violation, try again later.
+NORMAL, VIOLATION, LATER = 1000, 1008, 1013
 
-_clients: dict[asyncio.Task, None] = {}  # in the order of their latest drawings
+_clients: OrderedDict[asyncio.Task, None] = OrderedDict()  # in the order of their latest drawings
 _pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
 
 
@@ -52,41 +57,45 @@ async def live_answer(socket: WebSocket) -> None:
     task = asyncio.current_task()
     assert task
     if len(_clients) == MOST_CLIENTS:
-        silent = next(iter(_clients))
-        del _clients[silent]
+        silent, _ = _clients.popitem(last=False)
         silent.cancel()
     _clients[task] = None
+    _clients.move_to_end(task, last=False)  # until it draws
+    code = None
     try:
-        await _answer_all(socket, task)
-    except WebSocketDisconnect:
-        pass
+        code = await _answer_all(socket, task)
     except asyncio.CancelledError:  # to make room for another client
-        await socket.close(LATER)
+        code = LATER
+    except (WebSocketDisconnect, TimeoutError):  # it has left, or does not read
+        pass
     finally:
         _clients.pop(task, None)
+    if code and socket.client_state is WebSocketState.CONNECTED:
+        with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+            async with asyncio.timeout(SLOWEST):
+                await socket.close(code)
 
 
-async def _answer_all(socket: WebSocket, task: asyncio.Task) -> None:
+async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
+    """The code to close with. Raises: WebSocketDisconnect; TimeoutError, if the client does not take an answer."""
     language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
     name, without = socket.query_params.get("run", ""), socket.query_params.getlist("without")
     loop = asyncio.get_running_loop()
     while True:
         try:
-            content = (await asyncio.wait_for(socket.receive(), PATIENCE)).get("bytes")
+            async with asyncio.timeout(PATIENCE):
+                content = (await socket.receive()).get("bytes")
         except TimeoutError:
-            await socket.close()
-            return
+            return NORMAL
         if content is None or len(content) != SHEET * SHEET:
-            if socket.client_state is WebSocketState.CONNECTED:
-                await socket.close(VIOLATION)
-            return
-        _clients[task] = _clients.pop(task)
+            return VIOLATION
+        _clients.move_to_end(task)
         begun = loop.time()
         answer = await loop.run_in_executor(_pool, _answer, content, name, without, language)
-        await socket.send_json(answer)
+        async with asyncio.timeout(SLOWEST):
+            await socket.send_json(answer)
         if "sentence" in answer:
-            await socket.close()
-            return
+            return NORMAL
         await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 

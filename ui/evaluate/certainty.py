@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from core.charts import bars
 from core.events import Report
-from core.measures.answers import Answers, Measure, loss_change
+from core.measures.answers import LEAST_ERRORS, Answers, Measure, loss_change
 from core.measures.calibration import Calibration, calibration, tempered
 from core.store import Run
 from ui import server
@@ -43,29 +45,30 @@ def panel(run: Run, report: Report, test: Answers) -> None:
 def _verdict(test: Answers, found: Calibration) -> str:
     """A sentence: average confidence beside accuracy, and whether they differ by more than chance explains."""
     gap = test.gap()
-    key = ("too_shy", "fair", "too_sure")[1 + _side(gap)]
+    explained = round(abs(gap.value), 4) <= round(gap.high - gap.value, 4)  # as shown, so that the words fit
+    key = "fair" if explained else "too_sure" if gap.value > 0 else "too_shy"
     slots = {"says": percent(float(test.confidence.mean()), 2), "right": percent(float(test.is_right.mean()), 2)}
     return t(f"certainty.{key}", n=gap.n, error=percent(found.error, 2), **slots, **_gap_slots(gap))
 
 
 def _effect(change: Measure, gap: Measure) -> str:
     """A sentence: whether the temperature changes the loss beyond chance, and the gap of confidence that remains."""
+    slots = {"change": number(change.value, 4), **_gap_slots(gap)}
+    if not math.isfinite(change.low):
+        return t("certainty.effect_unknown", least=LEAST_ERRORS, **slots)
     by_loss = t(f"certainty.{('helps', 'same', 'worse')[1 + _side(change)]}")
-    slots = {"change": number(change.value, 4), "interval": _ends(change, 1, 4)}
-    return t("certainty.effect", by_loss=by_loss, **slots, **_gap_slots(gap))
+    interval = t("number.interval", low=number(change.low, 4), high=number(change.high, 4))
+    return t("certainty.effect", by_loss=by_loss, interval=interval, **slots)
 
 
 def _gap_slots(gap: Measure) -> dict[str, str]:
-    return {"gap": number(100 * gap.value, 2), "gap_interval": _ends(gap, 100, 2)}
+    """The gap in percentage points, and how far from 0 chance alone leaves 95 % of the gaps of a calibrated model."""
+    return {"gap": number(100 * gap.value, 2), "chance": number(100 * (gap.high - gap.value), 2)}
 
 
 def _side(measure: Measure) -> int:
     """1 if both ends are above 0, -1 if both are below, else 0; ends are rounded as shown, so that the words fit."""
     return int(round(measure.low, 4) > 0) - int(round(measure.high, 4) < 0)
-
-
-def _ends(measure: Measure, times: int, digits: int) -> str:
-    return t("number.interval", low=number(times * measure.low, digits), high=number(times * measure.high, digits))
 
 
 def _diagram(found: Calibration, key: str) -> None:

@@ -19,7 +19,7 @@ from ui.data_card import data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
 from ui.numbers import whole_number
 from ui.tables import folded_table
-from ui.text import language, number, percent, refused, t
+from ui.text import language, literal, number, percent, plain, refused, t
 
 PICTURES = 12  # on one page of the gallery: as high as a projector, so that they remain beside the matrix
 BOXES = ("true_class", "predicted_class")
@@ -44,7 +44,7 @@ def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tupl
     places = places[(page - 1) * PICTURES : page * PICTURES]
     source = dataset(run.spec.data)
     captions = [
-        t(
+        plain(
             "evaluate.picture",
             index=int(i),
             true=names[answers.labels[i]],
@@ -87,19 +87,19 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     with left:
         st.markdown(_said(answers, index, names))
         if wrong := known_error(dataset(run.spec.data), index, names):
-            st.warning(wrong)
+            st.warning(literal(wrong))
         shown = [("image.this", index, true), ("image.looks", answers.representative(true), true)]
         if predicted != true:
             shown.append(("image.looks", answers.representative(predicted), predicted))
         shown = [(key, place, k) for key, place, k in shown if place is not None]
-        captions = [t(key, index=int(place), label=names[k]) for key, place, k in shown]
+        captions = [plain(key, index=int(place), label=names[k]) for key, place, k in shown]
         gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
         st.caption(t("image.looks_help"))
     with right:
         values = answers.probabilities[index]
         words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
         marks = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
-        rows = [t(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+        rows = [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
         chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
         folded_table(bars.probabilities_table(values, rows, **words))

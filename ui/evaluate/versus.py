@@ -17,7 +17,7 @@ from ui.choice import run_label
 from ui.evaluate.errors import test_images
 from ui.gallery import gallery
 from ui.tables import folded_table, offer_csv
-from ui.text import interval, language, number, percent, refused, t
+from ui.text import interval, language, number, percent, plain, refused, t
 
 PICTURES = 12  # shown of each list
 
@@ -55,7 +55,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
         st.caption(t("compare.matrix_help"))
         table = matrices.confusion_table(found.matrix, names, words=words)
         with folded_table(table, index=True):
-            offer_csv(table.reset_index(), "difference-matrix")
+            offer_csv(table.reset_index(allow_duplicates=True), "difference-matrix")
     with right:
         st.markdown(f"{t('compare.this')}: {_accuracy(answers)}\n\n{t('compare.other')}: {_accuracy(other)}")
         test = test_images(run, answers)
@@ -63,7 +63,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
             st.markdown(t(f"compare.{what}", count=len(places)))
             if test:
                 shown = places[:PICTURES]
-                captions = [t("compare.picture", index=int(i), true=names[answers.labels[i]]) for i in shown]
+                captions = [plain("compare.picture", index=int(i), true=names[answers.labels[i]]) for i in shown]
                 gallery(test.images[shown], captions, side=80)
 
 

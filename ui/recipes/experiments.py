@@ -150,6 +150,8 @@ def _figures(row: Row) -> None:
     sign, colour = SIGNS[row.verdict.word]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(f"{sign} {t(f'verdict.{row.verdict.word}')}", color=colour)  # pyright: ignore[reportArgumentType]
+        if row.verdict.tolerance is not None:
+            st.caption(t("recipes.tolerance", tolerance=number(100 * row.verdict.tolerance, 2), most=SEEDS))
         if row.verdict.is_open:
             st.caption(t("recipes.open", most=SEEDS))
     names = list(RECIPES[row.recipe].figures)
@@ -279,7 +281,10 @@ def _delta(verdict: Verdict) -> Said:
 
 
 def _word(verdict: Verdict) -> str:
-    return f"{SIGNS[verdict.word][0]} {t(f'verdict.{verdict.word}')}" + (" (?)" if verdict.is_open else "")
+    words = f"{SIGNS[verdict.word][0]} {t(f'verdict.{verdict.word}')}"
+    if verdict.tolerance is not None:
+        words += f" (± {number(100 * verdict.tolerance, 2)})"
+    return words + (" (?)" if verdict.is_open else "")
 
 
 def _said(figure: str, value: float | None) -> str:

@@ -31,17 +31,17 @@ Kind = TypeVar("Kind", bound=Event)
 
 
 def choose() -> Run | None:
-    """Let the reader choose a run; without a choice, the newest one that is at work or was interrupted is chosen."""
+    """Let the reader choose a run; if none is asked for, the newest one at work or interrupted is chosen."""
     names = [run.name for run in store.runs()[:LISTED]]
-    linked = server.find(st.query_params.get(choice.KEY))
-    if linked and linked.name not in names:
-        names.append(linked.name)
-    if not linked and not st.session_state.get(choice.CHOSEN):
+    asked = server.find(choice.asked())
+    if asked and asked.name not in names:
+        names.append(asked.name)
+    if not choice.asked():
         newest = [run for name in names[:LOOKED_AT] if (run := server.find(name))]
         wanting = (*LIVELY, "interrupted")  # runs that somebody waits for or has to resume
         if wanted := next((run for run in newest if run.facts()["status"] in wanting), None):
             choice.look_at(wanted)
-    return choice.choose_run(t("train.run"), names, required=False) if names else None
+    return choice.choose_run(t("train.run"), names, required=False)
 
 
 def panel(run: Run) -> None:

@@ -17,7 +17,7 @@ from core.networks.layers import Row, Shape, code_size, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from ui import server
-from ui.text import language, number, t
+from ui.text import language, number, plain, t
 from ui.train import editor
 
 VIEWS = ("overview", "edit", "activations")
@@ -58,7 +58,7 @@ def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
     names = [t("network.image"), *(f"{row.layer}{taken if row.number <= spec.taken else ''}" for row in rows)]
     shapes = [shape, *(row.shape for row in rows)]
     steps = [f"{name} ({shape_text(shape)})" for name, shape in zip(names, shapes, strict=True)]
-    st.html(diagram(names, shapes, t("network.alt", steps=", ".join(steps))))
+    st.html(diagram(names, shapes, plain("network.alt", steps=", ".join(steps))))
     code, image = code_size(rows), math.prod(shape)
     if code is not None and code > image:
         st.warning(t("network.widens", code=code, image=image))
@@ -98,7 +98,7 @@ def _activations() -> None:
         series = {names[name]: getattr(FUNCTIONS[name], what)(x) for name in chosen}
         title = t(f"network.{what}")
         chart = curves.functions(x, series, x_title="x", y_title=title, language=language())
-        alt = t("network.functions_alt", what=title, functions=", ".join(series))
+        alt = plain("network.functions_alt", what=title, functions=", ".join(series))
         column.altair_chart(chart, key=f"functions-{what}", width="stretch", alt=alt)
         column.dataframe(curves.functions_table(x, series, x_title="x", language=language()), hide_index=True)
 

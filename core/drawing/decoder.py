@@ -1,0 +1,127 @@
+"""Decodes pictures of unknown origin in a process of its own, which can be ended: `python -m core.drawing.decoder`.
+
+A file of a few MiB can keep a decoder busy for minutes or make it take gigabytes, in more ways than can be checked
+beforehand, and a decoder may crash. Here this costs the one picture. For each picture on standard input, the answer on
+standard output is a line of JSON, and the pixels. Only Pillow is imported, so that the process starts in some 40 ms.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import mmap
+import struct
+import sys
+import time
+import warnings
+import zlib
+from pathlib import Path
+
+from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from core.refusal import Refusal
+
+PLUGINS = (PngImagePlugin, JpegImagePlugin, WebPImagePlugin, BmpImagePlugin)  # imported while no picture waits
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+MOST_SIDE = 8192  # px per side
+MOST_PIXELS = 6_000_000  # of a picture decoded in full: 23 MiB, enough for a screenshot of a laptop
+MOST_PHOTO_PIXELS = 2**25  # of a JPEG that can be decoded at an eighth of its size: enough for a phone's camera
+LONGEST_SIDE = 1024  # px of the returned picture; a digit of 20 px needs no more
+MOST_FOR_WORDS, MOST_FOR_PIXELS = 64, 128  # MiB to read what a file says beside its pixels, and to decode these
+MOST_SECONDS = 3  # of processor time, for when the caller is gone; it waits for less
+
+# Between its limit and twice that, Pillow only warns.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+# What Pillow's decoders raise on damaged files (`UnidentifiedImageError` is an `OSError`).
+DAMAGED = (OSError, ValueError, TypeError, SyntaxError, LookupError, EOFError, struct.error, zlib.error)
+
+
+def memory() -> int | None:
+    """Bytes of this process's address space; None where that cannot be read, which is everywhere but on Linux."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * mmap.PAGESIZE
+    except OSError:
+        return None
+
+
+AT_START = memory()
+
+
+def main() -> None:
+    """Answer the pictures on standard input, each with a line of JSON before it: its name and number of bytes."""
+    while line := sys.stdin.buffer.readline():
+        file, length = json.loads(line)
+        answer, pixels = {}, b""
+        try:
+            image = decoded(sys.stdin.buffer.read(length), file)
+            answer, pixels = {"size": image.size}, image.tobytes()
+        except Refusal as refusal:
+            answer = {"refusal": refusal.key, "slots": refusal.slots}
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
+        sys.stdout.buffer.flush()
+
+
+def decoded(content: bytes, file: str) -> Image.Image:
+    """The picture as RGBA, upright, with sides of at most `LONGEST_SIDE` px; of an animation only the first frame.
+
+    Raises:
+        Refusal: the picture is too large, damaged or not in one of `FORMATS`, or takes too much memory; wherever the
+            file's header suffices, it is refused before its pixels are decoded.
+    """
+    try:
+        limit(MOST_FOR_WORDS)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            check_size(image, file)
+            limit(MOST_FOR_PIXELS)
+            small = reduced(image)
+        limit(MOST_FOR_WORDS)
+        return ImageOps.exif_transpose(small)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as reason:
+        raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE) from reason
+    except MemoryError as reason:
+        raise Refusal("error.picture_takes_too_much", file=file) from reason
+    except Refusal:  # a `ValueError` too
+        raise
+    except DAMAGED as reason:
+        raise Refusal("error.picture_unreadable", file=file) from reason
+
+
+def limit(mebibytes: int) -> None:
+    """Let this process take that much more memory than at its start, and a few seconds more; only on Linux."""
+    if AT_START is not None:
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (AT_START + mebibytes * 2**20, hard))
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + MOST_SECONDS, hard))
+
+
+def check_size(image: Image.Image, file: str) -> None:
+    """Refuse a picture of too many pixels before they are decoded; a large JPEG is set to be decoded smaller."""
+    most = MOST_PIXELS
+    if image.format == "JPEG" and not image.info.get("progressive"):  # a progressive JPEG is always decoded in full
+        most = MOST_PHOTO_PIXELS
+    if max(image.size) > MOST_SIDE:
+        raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE)
+    if image.width * image.height > most:
+        raise Refusal("error.picture_too_many_pixels", file=file, most=int(most**0.5))
+    image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """The picture as RGBA with sides of at most `LONGEST_SIDE` px."""
+    image.load()
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip rather than scale
+        image = image.point(lambda value: value / 257).convert("L")
+    factor = max(1, max(image.size) // LONGEST_SIDE)
+    if factor > 1 and image.mode not in ("1", "P", "PA"):
+        image = image.reduce(factor)  # before the conversion, so that only one large copy exists
+    small = image.convert("RGBA")
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return small
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.pictures import FAULTS
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_the_app_survives(fault, tmp_path):
+    outcome = fault.outcome(tmp_path, fault.few)
+    assert outcome.holds, outcome.figure

@@ -1,0 +1,76 @@
+"""Intervals hold the truth, and verdicts accuse the innocent, as often as they say; `benchmarks/coverage.py`: more."""
+
+import math
+
+import numpy as np
+import pytest
+
+from core.measures.answers import stored_answers
+from core.store import runs
+from tests.driver import ROOT
+from tests.simulation import (
+    CONFIDENCES,
+    OVERALL,
+    SUPPORTS,
+    accused,
+    false_alarms,
+    loss_coverage,
+    matrix_coverage,
+    synthetic,
+)
+
+
+@pytest.mark.parametrize("support", SUPPORTS.values(), ids=SUPPORTS)
+def test_the_intervals_of_a_matrix_hold_the_truth_even_where_errors_are_few(support):
+    cases = [(0.6, "even"), (0.95, "hard"), (0.99, "even"), (0.999, "hard")]
+    found = [
+        matrix_coverage(support, accuracy, errors, fixed=bool(place % 2), times=250, seed=place)
+        for place, (accuracy, errors) in enumerate(cases)
+    ]
+    for name in OVERALL:
+        assert np.mean([one[name] for one in found]) >= 0.93, name
+        assert min(one[name] for one in found) >= 0.89, name  # 0.93 less three standard errors of 250
+
+
+@pytest.mark.parametrize("n", [100, 1_000, 10_000])
+def test_a_calibrated_model_is_seldom_accused(n):
+    times = 400 if n < 10_000 else 150
+    shares = [
+        accused(n, accuracy, confidence, times=times, seed=3)
+        for accuracy in (0.8, 0.95, 0.98, 0.99)
+        for confidence in CONFIDENCES
+    ]
+    assert 0.03 <= np.mean(shares) <= 0.065
+    assert max(shares) <= 0.11  # 8 % where one error is expected and all confidences are equal, and chance
+
+
+@pytest.mark.parametrize(("n", "given"), [(100, 0), (1_000, None), (3_000, None), (10_000, 1)])
+def test_the_interval_of_a_loss_holds_it_or_there_is_none(n, given):
+    held, every = 0.0, 0.0
+    for run in runs(ROOT / "models_store"):
+        answers = stored_answers(run)
+        assert answers
+        share, coverage = loss_coverage(answers, n, times=100, seed=2)
+        held, every = held + (share * coverage if share else 0), every + share
+        assert given is None or share == given
+    assert every == 0 or held / every >= 0.93
+
+
+def test_the_interval_of_a_change_of_the_loss_holds_it_or_there_is_none():
+    for answers, n in ((synthetic(3, 1), 200), (synthetic(8, 2.5), 400)):
+        share, coverage = loss_coverage(answers, n, temperature=1.25, times=300, seed=2)
+        assert share > 0.5
+        assert coverage >= 0.93
+    lenet = next(run for run in runs(ROOT / "models_store") if "lenet" in run.name)
+    answers = stored_answers(lenet)
+    assert answers
+    assert math.isnan(loss_coverage(answers, 300, temperature=1.1, times=50, seed=2)[1]), "too few errors"
+    assert loss_coverage(answers, 3_000, temperature=1.1, times=150, seed=2)[1] >= 0.93
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_correct_figure_is_seldom_called_better_or_worse(seeds):
+    images, both, spread = (false_alarms(seeds, ratio, times=3_000, seed=4) for ratio in (0, 1, 1_000))
+    assert images == pytest.approx(0.05, abs=0.012)
+    assert spread == pytest.approx(0.05, abs=0.012)
+    assert 0.01 <= both <= 0.05
