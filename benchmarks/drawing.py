@@ -8,6 +8,7 @@ MNIST, Fashion-MNIST and the pen digits in a data folder, and about four minutes
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import time
@@ -28,7 +29,7 @@ from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa
 from core.drawing import SHEET  # noqa: E402
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
 from core.drawing.strokes import PENS, inked  # noqa: E402
-from core.measures.measures import proportion  # noqa: E402
+from core.measures.measures import by_writer, proportion  # noqa: E402
 from core.models.doubt import FAMILIAR, SURE, doubt  # noqa: E402
 from core.models.model import Model, open_model  # noqa: E402
 
@@ -39,12 +40,15 @@ PIPELINES: dict[str, tuple[str, ...]] = {
     "box, centre of mass, stroke width": (),
 }
 TIMES = 10  # factor by which MNIST's images are enlarged
+ENLARGED = "MNIST's test images, prepared again"
 MADE = 1_000  # pictures of each kind that is not a digit
 
 
-def percent(right: np.ndarray) -> str:
-    """The share of true values in `right`, bool (N,), with its 95 % interval."""
-    measure = proportion(int(right.sum()), len(right))
+def percent(right: np.ndarray, writers: np.ndarray | None = None) -> str:
+    """The share of true values in `right`, bool (N,), with its 95 % interval, by writer (N,) if given."""
+    measure = proportion(int(right.sum()), len(right)) if writers is None else by_writer(right, writers.tolist())
+    if math.isnan(measure.low):
+        return f"{measure.value:.2%}"
     return f"{measure.value:.2%} ({measure.low:.2%} to {measure.high:.2%})"
 
 
@@ -60,6 +64,11 @@ def prepared(sheets: Iterable[np.ndarray], without: Sequence[str] = ()) -> np.nd
     return np.stack([image for image in images if image is not None])[:, None]
 
 
+def _facts(digits: Sequence[PenDigit]) -> tuple[np.ndarray, np.ndarray]:
+    """The labels (N,) and the writers (N,)."""
+    return np.array([one.digit for one in digits]), np.array([one.writer for one in digits])
+
+
 def answers(model: Model, images: np.ndarray) -> np.ndarray:
     """The classes (N,) that the model predicts."""
     return model.probabilities(images).argmax(axis=1)
@@ -67,23 +76,33 @@ def answers(model: Model, images: np.ndarray) -> np.ndarray:
 
 def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
     """A table with a row for each model and pen: the accuracy with each of the pipelines."""
-    labels, rows, seen = np.array([one.digit for one in digits]), [], {}
+    labels, writers, rows, seen = *_facts(digits), [], {}
     for pen in PENS:
         sheets = [inked(one.strokes, pen) for one in digits]
         seen[pen] = [prepared(sheets, without) for without in PIPELINES.values()]
     for model in models:
         for pen, ways in seen.items():
-            rows.append([f"`{model.run}`", f"{pen}", *(percent(answers(model, images) == labels) for images in ways)])
+            rows.append(
+                [f"`{model.run}`", f"{pen}", *(percent(answers(model, images) == labels, writers) for images in ways)]
+            )
     return table(["model", f"pen, px of {SHEET}", *PIPELINES], rows)
 
 
 def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list[str]:
     """A table with a row for each digit, or each writer: the accuracy of each model with the middle pen."""
-    labels, groups = np.array([one.digit for one in digits]), np.array([getattr(one, what) for one in digits])
+    labels, writers = _facts(digits)
+    groups, whose = (labels, writers) if what == "digit" else (writers, None)
     images = prepared(inked(one.strokes, PENS[1]) for one in digits)
     right = [answers(model, images) == labels for model in models]
     rows = [
-        [str(group), str((groups == group).sum()), *(percent(of_model[groups == group]) for of_model in right)]
+        [
+            str(group),
+            str((groups == group).sum()),
+            *(
+                percent(of_model[groups == group], whose if whose is None else whose[groups == group])
+                for of_model in right
+            ),
+        ]
         for group in np.unique(groups)
     ]
     spread = [[np.mean(of_model[groups == group]) for group in np.unique(groups)] for of_model in right]
@@ -148,9 +167,11 @@ def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.n
 def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> list[str]:
     """Two tables: each model's share of digits answered and the accuracy on them; the share of others withheld."""
     test = [one for one in digits if one.writer in WRITERS["test"]]
-    written = {f"pen digits, pen {pen}": [prepare(inked(one.strokes, pen)) for one in test] for pen in PENS}
-    written["MNIST's test images"] = [prepare(image) for image in mnist.images[:, 0]]
-    labels = dict.fromkeys(written, np.array([one.digit for one in test])) | {"MNIST's test images": mnist.labels}
+    written = {f"pen digits, pen {pen}, prepared": [prepare(inked(one.strokes, pen)) for one in test] for pen in PENS}
+    of_test, writers = _facts(test)
+    labels, whose = dict.fromkeys(written, of_test), dict.fromkeys(written, writers)
+    written[ENLARGED] = [prepare(image) for image in mnist.images[:, 0]]
+    labels[ENLARGED] = mnist.labels
     made = {
         kind: [prepare(sheet) for sheet in some] for kind, some in no_digits(WRITERS["test"], "test", digits).items()
     }
@@ -159,7 +180,9 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
         for kind, drawings in written.items():
             reasons, named = doubts(model, drawings)
             right, sure = named == labels[kind], reasons == ""
-            answered.append([f"`{model.run}`", kind, *map(percent, (right, sure, right[sure]))])
+            by = whose.get(kind)
+            shares = percent(right, by), percent(sure, by), percent(right[sure], by if by is None else by[sure])
+            answered.append([f"`{model.run}`", kind, *shares])
         for kind, drawings in made.items():
             reasons, _ = doubts(model, drawings)
             why = [f"{(reasons == f'doubt.{reason}').mean():.1%}" for reason in ("empty", "several", "blot", "unsure")]
@@ -172,14 +195,16 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
 
 def seeds(models: Sequence[Model], test: Sequence[PenDigit], mnist: Split) -> list[str]:
     """A table with a row for each run: accuracy on MNIST's test images and, by pen, on the last ten writers' digits."""
-    labels = np.array([one.digit for one in test])
+    labels, writers = _facts(test)
     sheets = [prepared(inked(one.strokes, pen) for one in test) for pen in PENS]
     rows = []
     for model in models:
         spec = store.find(model.run).spec
-        right = [answers(model, mnist.images) == mnist.labels, *(answers(model, some) == labels for some in sheets)]
-        rows.append([spec.data, str(spec.seed), f"`{model.run}`", *map(percent, right)])
-    return table(["trained on", "seed", "run", "MNIST's test images", *(f"pen {pen}" for pen in PENS)], sorted(rows))
+        as_is = percent(answers(model, mnist.images) == mnist.labels)
+        drawn = [percent(answers(model, some) == labels, writers) for some in sheets]
+        rows.append([spec.data, str(spec.seed), f"`{model.run}`", as_is, *drawn])
+    head = ["trained on", "seed", "run", "MNIST's test images, as they are", *(f"pen {pen}, prepared" for pen in PENS)]
+    return table(head, sorted(rows))
 
 
 def seconds(call: Callable[[], object], n: int = 200) -> str:
@@ -209,7 +234,8 @@ def main() -> int:
     digits = pen_digits(folder / FILE)
     test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test
     if options.seeds:
-        say("drawing.py --seeds", [machine(), *seeds(models, test, mnist)], options.update)
+        by = "In brackets: 95 % intervals, of the pen digits for other writers."
+        say("drawing.py --seeds", [machine(), "", by, *seeds(models, test, mnist)], options.update)
         return 0
     canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SHEET)
     rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
@@ -217,11 +243,11 @@ def main() -> int:
         machine(*(f"{name} {version(name)}" for name in ("numpy", "pillow", "scipy"))),
         "",
         f"Pen digits of the last ten writers, n = {len(test):,}: no model has seen them, nothing was chosen by them. "
-        "In brackets: 95 % intervals (Wilson). One writer's digits resemble each other, so for new writers they are "
-        "rather wider: see the writers below.",
+        "In brackets: 95 % intervals for other writers (see `by_writer` in `core/measures/measures.py`); those of one "
+        "writer, of MNIST's images and of what is no digit are Wilson's, for independent images.",
         *pipeline(models, test),
         "",
-        f"With the pen of {PENS[1]} px:",
+        f"With the pen of {PENS[1]} px, prepared in full:",
         *each(models, test, "digit"),
         *each(models, test, "writer"),
         "",

@@ -11,14 +11,12 @@ import time
 from pathlib import Path
 
 from benchmarks.results import machine, update
-from tests.faults import hostile_store, pictures, worker_faults
+from tests.faults import downloads, hostile_store, live, models, pictures, places, sessions, worker_faults
 from tests.faults.fault import Fault
 
+AREAS = (downloads, hostile_store, live, models, pictures, places, sessions, worker_faults)
 FAULTS: tuple[Fault, ...] = tuple(
-    sorted(
-        (*hostile_store.FAULTS, *pictures.FAULTS, *worker_faults.FAULTS),
-        key=lambda fault: int(fault.number.removeprefix("F")),
-    )
+    sorted((one for area in AREAS for one in area.FAULTS), key=lambda fault: int(fault.number.removeprefix("F")))
 )
 HEAD = ("Fault", "n", "What happened", "Target", "")
 

@@ -110,6 +110,9 @@ class Epoch(_Event):
     val_accuracy: Share
     learning_rate: Amount
     seconds: Amount  # training time so far, without pauses
+    # The processor's time in these seconds, of all threads: it grows less than they do on a machine that is shared.
+    # None in the logs of earlier versions, and in what was resumed from them.
+    processor_seconds: Amount | None = None
     best_epoch: Count  # best epoch so far by the spec's `best_by`; of equally good ones the last
     stop: Stop | None = None
     checkpoint: FileName = ""
@@ -177,6 +180,7 @@ class Report(_Event):
     loss: Amount
     confusion_matrix: Annotated[tuple[Row, ...], Field(min_length=2, max_length=MOST_CLASSES)]  # [true][predicted]
     seconds: Amount  # training time, without pauses
+    processor_seconds: Amount | None = None  # as in `Epoch`
     model: FileName
     model_sha256: Sha256
     predictions: FileName

@@ -235,6 +235,7 @@ class _Worker:
             loss=loss,
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,
+            processor_seconds=state.processor_seconds,
             model=store.MODEL,
             model_sha256=self._write(store.MODEL, model.state_dict()),
             predictions=store.PREDICTIONS,

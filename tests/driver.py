@@ -57,7 +57,7 @@ def outcome(run: Run) -> dict[str, object]:
     """All that must be equal in two runs of the same spec: weights, predictions and every number except seconds."""
     events = [event.model_dump() for event in run.events() if event.event in ("epoch", "report")]
     for event in events:
-        for of_one_run in ("seconds", "sha256", "run"):
+        for of_one_run in ("seconds", "processor_seconds", "sha256", "run"):
             event.pop(of_one_run, None)
     assert run.status() == "done"
     for name, sha256 in (("model", "model_sha256"), ("predictions", "predictions_sha256")):

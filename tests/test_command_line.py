@@ -191,7 +191,7 @@ def test_a_run_broken_off_by_ctrl_c_and_by_kill_and_taken_up_equals_an_unbroken_
     code, output, error = shell.run("work", str(run.folder) + "/", "--json")
     assert (code, error) == (0, "")
     report = objects(output)[-1]
-    of_one_run = {"run": None, "seconds": None}
+    of_one_run = {"run": None, "seconds": None, "processor_seconds": None}
     assert {**report, **of_one_run} == {**trained[-1], **of_one_run}  # the sha256 of weights and predictions, too
     assert len([event for event in run.events() if isinstance(event, Started)]) == 4
 
@@ -216,7 +216,7 @@ def test_without_json_a_training_is_told_in_words(shell):
     assert "70 train, 20 val, 30 test images" in lines[0]
     assert "parameters; cpu, 1 thread" in lines[0]
     assert lines[2].startswith("epoch 2: train loss ")
-    assert all(line.endswith(" s so far") for line in lines[1:3])
+    assert all(" s so far (" in line and line.endswith(" s of processor time)") for line in lines[1:3])
     assert lines[3].startswith("test accuracy ")
     assert lines[3].endswith(", n 30)")
     assert not set("{}[]") & set(output)
@@ -726,7 +726,8 @@ def test_a_training_is_told_in_portuguese_with_decimal_commas(shell):
     figure = r"\d,\d{4}"
     for epoch, line in enumerate(epochs, start=1):
         losses = f"perda de treino {figure}; perda de validação {figure}"
-        assert re.fullmatch(f"época {epoch}: {losses}; acurácia de validação {figure}; \\d+,\\d s até agora", line)
+        seconds = r"\d+,\d s até agora \(\d+,\d s de tempo de processador\)"
+        assert re.fullmatch(f"época {epoch}: {losses}; acurácia de validação {figure}; {seconds}", line)
     ends = rf"\(intervalo de 95%: {figure} a {figure}; n = 30\)"
     assert re.fullmatch(f"acurácia de teste {figure} {ends}; selecionado no teste", report)
 

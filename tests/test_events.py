@@ -40,6 +40,7 @@ OF_NAME = {
     "counts": st.dictionaries(WORDS, COUNTS, max_size=3),
     "slots": SLOTS,
     "died_at": st.none() | COUNTS,
+    "processor_seconds": st.none() | AMOUNTS,
     "error": st.sampled_from(["error.diverged", "data.npz_labels"]),
     **dict.fromkeys(("low", "high"), FINITE),
     **dict.fromkeys(("accuracy", "train_accuracy", "val_accuracy", "balanced_accuracy"), SHARES),

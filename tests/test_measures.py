@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from core.measures.answers import Answers, confusion_matrix, loss_change
 from core.measures.calibration import calibration, temperature, tempered
-from core.measures.measures import Confusion, measures, most_confused, proportion, wilson
+from core.measures.measures import Confusion, by_writer, measures, most_confused, proportion, wilson
 
 
 def matrix(text):
@@ -353,3 +353,38 @@ def test_the_interval_of_a_skewed_loss_reaches_further_up_than_down():
     says = np.float32([0.98] * 900 + [0.5] * 100)
     found = Answers(np.array([0] * 870 + [1] * 30 + [0] * 100), np.stack([says, 1 - says], axis=1)).loss()
     assert found.high - found.value > 1.2 * (found.value - found.low) > 0
+
+
+def test_an_interval_by_writer_holds_for_other_writers_where_wilsons_does_not():
+    chance, share, spread, held = np.random.default_rng(0), 0.965, 0.03, {"by writer": 0, "wilson": 0}
+    for _ in range(300):
+        of_writers = chance.beta(share * (1 / spread - 1), (1 - share) * (1 / spread - 1), 10)
+        writers = np.repeat(np.arange(10), 250)
+        right = chance.random(2500) < of_writers[writers]
+        for name, found in (
+            ("by writer", by_writer(right, writers.tolist())),
+            ("wilson", proportion(right.sum(), 2500)),
+        ):
+            assert found.value == right.mean()
+            held[name] += found.low <= share <= found.high
+    assert held["by writer"] / 300 > 0.9
+    assert held["wilson"] / 300 < 0.6
+
+
+def test_an_interval_by_writer_is_wilsons_for_as_many_drawings_as_are_independent():
+    right = np.arange(900) % 10 > 0
+    alone, wilsons = by_writer(right, list(range(900))), proportion(810, 900)
+    assert (alone.low, alone.high) == pytest.approx((wilsons.low, wilsons.high), abs=2e-4), (
+        "each by a writer of its own"
+    )
+    twice = by_writer(np.repeat(right, 2), np.repeat(np.arange(900), 2).tolist())
+    assert (twice.low, twice.high) == pytest.approx((alone.low, alone.high), abs=1e-9), "the same drawing twice"
+    same = by_writer(right, (np.arange(900) // 90).tolist())  # ten writers, 90 % of each: chance varies more than they
+    assert same.high - same.low == pytest.approx(wilsons.high - wilsons.low, rel=0.2)
+    assert by_writer(np.ones(20, bool), list("ab") * 10).high == 1
+    assert by_writer(np.ones(20, bool), list("ab") * 10).low < 0.2, "two people say little of others"
+    for writers in ([], ["a"], ["a", "a"]):
+        one = by_writer(np.ones(len(writers), bool), writers)
+        assert math.isnan(one.low)
+        assert math.isnan(one.high)
+        assert one.n == len(writers)

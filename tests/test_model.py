@@ -131,6 +131,18 @@ def test_weights_of_another_network_are_a_damaged_run(home, layers):
     assert (refused.value.key, refused.value.slots) == ("error.run_damaged", {"run": run.name, "file": report.model})
 
 
+@pytest.mark.parametrize("change", [lambda one: one * float("nan"), lambda one: one.double()], ids=["nan", "double"])
+def test_weights_that_no_training_stores_are_a_damaged_run(home, change):
+    run = done(epochs=1)
+    report = run.report()
+    assert report
+    weights, numbers = run.load(report.model, report.model_sha256)
+    sha256 = run.save(report.model, {name: change(one) for name, one in weights.items()}, numbers)
+    run.append(report.model_copy(update={"model_sha256": sha256}))
+    with pytest.raises(Refusal, match=r"error\.run_damaged"):
+        open_model(run)
+
+
 def test_a_changed_bit_of_the_weights_is_a_damaged_run(home):
     run = done(epochs=1)
     path = run.folder / "model.safetensors"

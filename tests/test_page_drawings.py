@@ -9,7 +9,7 @@ import pytest
 
 from core import words
 from core.drawing import collection
-from core.measures.measures import proportion
+from core.measures.measures import by_writer, proportion
 from core.models.model import open_model
 from tests.page import LANGUAGES, texts
 
@@ -30,7 +30,8 @@ def six_drawings(trained):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame, trained, six_drawings, language):
     app = frame("drawings", language, run=trained.name)
-    found = proportion({1: 5, 4: 1}.get(six_drawings, 0), 6)
+    labels = np.array([4, 1, 1, 1, 1, 1])
+    found = by_writer(labels == six_drawings, ["Ana", *["Rui"] * 5])
     report = trained.report()
     assert report
     said = app.markdown[0].value
@@ -43,6 +44,8 @@ def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame
     assert len(digits) == 20
     of_drawings = digits.iloc[::2]
     assert of_drawings.iloc[:, 5].tolist() == [0, 5, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert of_drawings.iloc[:, 3].isna().all(), "each digit is by one person alone"
+    assert words.text(language, "drawings.by_writer") in texts(app)
 
     app.segmented_control(key="drawn").set_value("fails").run()
     errors = 6 - round(6 * found.value)
@@ -50,6 +53,16 @@ def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame
     for view in ("numbers", "all"):
         app.segmented_control(key="drawn").set_value(view).run()
         assert not app.exception
+        assert (words.text(language, "drawings.independent") in texts(app)) == (view == "numbers")
+
+
+def test_of_one_persons_drawings_the_interval_says_that_it_holds_for_that_person(frame, trained, six_drawings):
+    collection.delete(one.name for one in collection.kept() if one.nickname == "Ana")
+    app = frame("drawings", run=trained.name)
+    found = proportion(5 if six_drawings == 1 else 0, 5)
+    assert words.interval(found.low, found.high, language="en") in app.markdown[0].value
+    assert words.text("en", "drawings.one_writer") in texts(app)
+    assert words.text("en", "drawings.by_writer") not in texts(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

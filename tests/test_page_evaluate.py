@@ -242,3 +242,14 @@ def test_every_measure_comes_with_its_interval_n_and_method(frame, trained, lang
         )
         assert row[1:4] == (value, f"{low} – {high}", words.number(1_000, language=language))
     assert words.text(language, "evaluate.log") in [one.label for one in app.get("download_button")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_people_drew_the_test_images_the_page_says_what_its_intervals_assume(frame, monkeypatch, language):
+    monkeypatch.setenv("BANCADA_STORE", str(ROOT / "models_store"))
+    said = {
+        run.spec.data: words.text(language, "evaluate.people") in texts(frame("evaluate", language, run=run.name))
+        for run in store.runs()
+        if run.is_done()
+    }
+    assert said == {"mnist": False, "mnist-and-drawings": True}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from core import store, words
-from core.events import Checkpoint, Step
+from core.events import Checkpoint, Epoch, Step
 from core.recipes import PUBLISHED, RECIPES
 from core.spec import RunSpec, checked
 from core.work import work
@@ -229,3 +230,20 @@ def test_the_curves_of_a_finished_run_mark_the_epoch_that_was_best_and_the_last(
         datasets = b"".join(one.data.data for one in chart.proto.datasets)
         for mark in ("best", "last"):
             assert (words.text(language, f"chart.{mark}").encode() in datasets) == (mark in marks)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_finished_run_says_its_processor_time_if_its_log_has_it(frame, trained, language):
+    def progress(run: store.Run) -> str:
+        return frame(language=language, run=run.name).get("progress")[0].proto.text
+
+    last = trained.last(Epoch)
+    assert last
+    assert last.processor_seconds
+    seconds = words.duration(last.processor_seconds, language=language)
+    assert words.text(language, "train.processor", seconds=seconds) in progress(trained)
+    old = store.Run(shutil.copytree(trained.folder, trained.folder.with_name("of-an-earlier-version")))
+    events = [event.model_dump(exclude={"processor_seconds"}) for event in trained.events()]
+    (old.folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    assert old.report()
+    assert words.text(language, "train.processor", seconds="") not in progress(old)

@@ -138,6 +138,7 @@ def test_every_published_training_runs_and_prints_a_verdict(made_up, name):
     assert work(str(run.folder)) == "done", run.latest()
     result = of_run(run, (name, "short"))
     assert result
+    assert result.processor_seconds is not None
     assert (result.recipe, result.data, result.seed, result.n) == (name, data, 3, 20)
     report = run.report()
     assert report
@@ -216,6 +217,9 @@ def test_results_are_kept_one_a_seed_in_the_order_of_the_recipes(tmp_path):
         ("003-f", "honest", 0, 0.9907),
     ]
     assert len(path.read_text(encoding="utf-8").splitlines()) == len(kept) + 2
+    assert "processor_seconds" not in path.read_text(encoding="utf-8"), "as in the results of earlier versions"
+    keep([result(seed=1, processor_seconds=2.5)], path)
+    assert [one.processor_seconds for one in stored(path)] == [None, None, 2.5, None]
     found = rows(kept)
     assert {(row.recipe, row.variant) for row in found} == {
         (name, variant) for name in PUBLISHED for variant in VARIANTS

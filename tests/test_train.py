@@ -269,7 +269,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     (events, one), (again, same), (_, other) = runs
     assert bits(one.model) == bits(same.model)
     assert all(bits(one.model)[name] != bits(other.model)[name] for name in bits(one.model) if "scale" not in name)
-    seconds = {"seconds": 0, "images_per_second": 0}
+    seconds = {"seconds": 0, "processor_seconds": 0, "images_per_second": 0}
     assert [e.model_copy(update=seconds) for e in events] == [e.model_copy(update=seconds) for e in again]
 
 
@@ -298,7 +298,22 @@ def test_a_state_saved_anywhere_and_restored_goes_on_to_the_same_bits(name, left
     list(train(spec, data, other))
     assert bits(other.model) == bits(unbroken.model)
     ours, theirs = other.numbers(), unbroken.numbers()
-    assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+    assert ours["processor_seconds"] > numbers["processor_seconds"] > 0
+    seconds = {"seconds": 0, "processor_seconds": 0}
+    assert {**ours, **seconds} == {**theirs, **seconds}
+
+
+def test_a_state_of_an_earlier_version_goes_on_without_its_processor_seconds():
+    spec = small_spec()
+    data, state = begun(spec)
+    list(itertools.islice(train(spec, data, state), 7))
+    numbers = state.numbers()
+    del numbers["processor_seconds"]
+    _, other = begun(spec)
+    other.restore(state.tensors(), numbers)
+    last = told(list(train(spec, data, other)), Epoch)[-1]
+    assert last.seconds > state.seconds
+    assert last.processor_seconds is None, "those of the first steps are not known"
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------
@@ -332,13 +347,19 @@ def test_every_event_is_a_line_of_json_that_reads_back():
 def test_pauses_do_not_count_as_training_seconds():
     spec = small_spec()
     data, state = begun(spec)
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     events = []
     for event in train(spec, data, state):
         events.append(event)
         time.sleep(0.05)
+        deadline = time.process_time() + 0.01
+        while time.process_time() < deadline:  # the processor is busy, but not with the training
+            pass
     wall = time.perf_counter() - began
     assert 0 < state.seconds < wall - 0.05 * len(events) + 0.05
+    assert state.processor_seconds is not None
+    assert 0 < state.processor_seconds < time.process_time() - processor - 0.01 * len(events) + 0.01
+    assert told(events, Epoch)[-1].processor_seconds == state.processor_seconds
     first, last_of_epoch, *_ = told(events, Step)
     assert last_of_epoch.step == 6
     speed = (90 - 16) / (last_of_epoch.seconds - first.seconds)

@@ -93,8 +93,9 @@ def choose_runs(names: Sequence[str]) -> list[Run]:
         run = choose_run(t("draw.model"), names, required=True, why_not=why_not_offered)
     others = [name for name in names if not run or name != run.name]
     before = st.session_state.get(OTHERS, ())
-    for name in set(before) - set(names):
-        refused(_reason(name, why_not_offered), right.warning)
+    for name in before:
+        if name not in names:
+            refused(_reason(name, why_not_offered), right.warning)
     st.session_state[OTHERS] = [name for name in before if name in others]
     labels = {name: run_label(name) for name in others}
     beside = right.multiselect(

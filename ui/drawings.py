@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import streamlit as st
 
 from core.charts import bars
 from core.drawing import collection
 from core.drawing.collection import LabelledDrawing
 from core.measures.answers import Answers, Measure
-from core.measures.measures import Measures, measures
+from core.measures.measures import Measures, by_writer, measures, proportion
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
@@ -45,18 +46,27 @@ def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
     names = server.class_names(run, language())
     measured = measures(answers.confusion_matrix)
     if view == "right":
-        _beside_the_test(answered, measured, names)
-    elif view == "fails":
+        _beside_the_test(answered, [one.writer for one in kept], names)
+        return
+    if view == "fails":
         _fails(answers, measured, names, kept)
     else:
         measures_table(measured, answers.loss())
+    st.caption(t("drawings.independent"))
 
 
-def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names: tuple[str, ...]) -> None:
+def _beside_the_test(answered: Mapping[Run, Answers], writers: Sequence[str], names: tuple[str, ...]) -> None:
     """Show each model's accuracy on the drawings and on its test images, and the first model's for each digit."""
+    several = len(set(writers)) > 1
+
+    def share(right: np.ndarray, whose: Sequence[str]) -> Measure:
+        return by_writer(right, whose) if several else proportion(int(right.sum()), len(right))
+
     tests = {run: server.measured(run) if run.is_done() else None for run in answered}
-    drawn = {run: measures(answers.confusion_matrix).accuracy for run, answers in answered.items()}
-    run = next(iter(answered))
+    drawn = {run: share(answers.is_right, writers) for run, answers in answered.items()}
+    run, answers = next(iter(answered.items()))
+    digits = [answers.labels == k for k in range(len(names))]
+    of_digits = [share(answers.is_right[which], np.array(writers)[which].tolist()) for which in digits]
     st.markdown(_said(drawn[run], tests[run]))
     left, right = st.columns([6, 5], gap="large")
     with left:
@@ -66,8 +76,8 @@ def _beside_the_test(answered: Mapping[Run, Answers], measured: Measures, names:
     with right:
         of_test = tests[run]
         of_classes = [one.recall for one in of_test.classes] if of_test else []
-        _chart("digits", [one.recall for one in measured.classes], of_classes, names, t("chart.class"))
-    st.caption(t("drawings.intervals_help"))
+        _chart("digits", of_digits, of_classes, names, t("chart.class"))
+    st.caption(t("drawings.by_writer" if several else "drawings.one_writer") + " " + t("drawings.intervals_help"))
 
 
 def _said(drawn: Measure, test: Measures | None) -> str:

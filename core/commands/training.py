@@ -126,7 +126,10 @@ def _words(run: Run, event: Event) -> str:
         return t("cli.started_frozen" if event.frozen else "cli.started", precision=event.precision, **slots)
     if isinstance(event, Epoch):
         figures = {name: decimals(getattr(event, name)) for name in ("train_loss", "val_loss", "val_accuracy")}
-        return t("cli.epoch", epoch=event.epoch, seconds=number(event.seconds, 1), **figures)
+        line = t("cli.epoch", epoch=event.epoch, seconds=number(event.seconds, 1), **figures)
+        if event.processor_seconds is None:
+            return line
+        return f"{line} {t('cli.processor', seconds=number(event.processor_seconds, 1))}"
     if isinstance(event, Report):
         low, high = map(decimals, event.accuracy_interval)
         line = t("cli.report", accuracy=decimals(event.accuracy), low=low, high=high, n=event.n)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import queue
+import threading
+import time
 import urllib.request
 import zipfile
 import zlib
@@ -23,8 +27,9 @@ UNREADABLE = (
     *(SyntaxError, TokenError, zipfile.BadZipFile, zlib.error),
 )
 TIMEOUT = 20.0  # seconds without a byte after which a server counts as unreachable
+LEAST_SPEED = 2**10  # bytes a second, from the first `TIMEOUT` on; a server that drips would else hold us for ever
 CHUNK = 2**16  # bytes
-LARGEST_DOWNLOAD = 2**32  # bytes; far larger than every official file, far too small to fill a disk
+LARGEST_DOWNLOAD = 2**30  # bytes; larger than every official file, too small to fill a disk
 
 
 @dataclass(frozen=True)
@@ -99,16 +104,59 @@ def _md5():
 
 
 def _chunks(url: str) -> Iterator[tuple[bytes, int]]:
-    """Yields the content of a URL in chunks, each with the total length that the server announced (0 if none)."""
+    """Yields the content of a URL in chunks, each with the total length that the server announced (0 if none).
+
+    A thread reads them, since nothing else ends a server that sends a byte now and then.
+
+    Raises: _UnreachableError.
+    """
+    came: queue.Queue[tuple[bytes, int] | Exception] = queue.Queue(maxsize=16)
+    over = threading.Event()
+    threading.Thread(target=_read, args=(url, came, over), daemon=True).start()
+    received = due = total = 0
+    end = 0.0
+    try:
+        while True:
+            if received >= due:
+                due, end = received + int(LEAST_SPEED * TIMEOUT), time.monotonic() + TIMEOUT
+            try:
+                found = came.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty as error:
+                raise _UnreachableError(url) from error
+            if isinstance(found, Exception):
+                raise _UnreachableError(url) from found
+            chunk, total = found
+            if not chunk:
+                break
+            received += len(chunk)
+            yield chunk, total
+        if received < total:
+            raise _UnreachableError(url)
+    finally:
+        over.set()
+        with contextlib.suppress(queue.Empty):  # the thread may wait for room
+            while True:
+                came.get_nowait()
+
+
+def _read(url: str, came: queue.Queue[tuple[bytes, int] | Exception], over: threading.Event) -> None:
+    """Put the chunks of a URL into a queue, at their end an empty one, or what went wrong; until it is over."""
     request = urllib.request.Request(url, headers={"User-Agent": "bancada"})  # noqa: S310  (urls of the libraries)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
-            total = int(response.headers.get("Content-Length") or 0)
-            received = 0
-            while chunk := response.read(CHUNK):
-                received += len(chunk)
-                yield chunk, total
-            if received < total:
-                raise _UnreachableError(url)
+        with urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT) as response:
+            total = response.length or 0
+            while (chunk := response.read1(CHUNK)) and not over.is_set():
+                came.put((chunk, total))
+            came.put((b"", total))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _UnreachableError(url) from error
+        came.put(error)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to a web address only, and does not read what comes with it, which may have no end."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        fp.close()
+        if not newurl.startswith(("http://", "https://")):
+            raise ValueError(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

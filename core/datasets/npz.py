@@ -74,7 +74,7 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
 
 
 def _described(path: Path) -> Dataset:
-    if len(path.stem) > LONGEST_STEM or not path.stem.isprintable():
+    if len(path.stem) > LONGEST_STEM:
         return _unfit(path, "data.npz_name")
     try:
         facts = path.stat()
@@ -96,13 +96,12 @@ def _described_version(path: Path, size: int, mtime_ns: int) -> Dataset:  # noqa
 
 
 def _own(path: Path, shape: tuple[int, int, int], counts: dict[str, int], names: tuple[str, ...]) -> Dataset:
-    printable = path.stem.isprintable()  # else a terminal or a browser may fail over it
     return Dataset(
-        name=path.stem if printable else ascii(path.stem)[1:-1],
+        name=path.stem,
         shape=shape,
         class_names={"en": names, "pt_BR": names},
         counts=counts,
-        source=path.name if printable else ascii(path.name)[1:-1],
+        source=path.name,
         licence=NOT_STATED,
         files=(path.name,),
         read=lambda folder: read_npz(folder / path.name),

@@ -50,6 +50,11 @@ class LabelledDrawing:
     nickname: str  # after `printable`; "" if none was given
     pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 background to 255 ink, read-only
 
+    @property
+    def writer(self) -> str:
+        """The nickname; a drawing without one counts as a person of its own."""
+        return self.nickname or self.name
+
 
 def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None = None) -> str:
     """Save the ink uint8 (SHEET, SHEET) of a digit 0 to 9; returns the drawing's name.
@@ -91,12 +96,12 @@ def delete(names: Iterable[str], store: Path | None = None) -> None:
 def export(drawings: Sequence[LabelledDrawing]) -> bytes:
     """The drawings as an .npz in MedMNIST's layout (`core/datasets/npz.py`), prepared like MNIST; val is empty.
 
-    One person in `TEST_SHARE`, identified by nickname, goes into the test split, so that no person is in both splits; a
-    drawing without a nickname counts as a person of its own. In addition to that layout, the file holds `drawings`,
-    uint8 (N, SHEET, SHEET), with `labels`, `times` and `writers`, (N,); writers are numbers, without their nicknames.
+    One person in `TEST_SHARE`, see `LabelledDrawing.writer`, goes into the test split, so that no person is in both
+    splits. In addition to that layout, the file holds `drawings`, uint8 (N, SHEET, SHEET), with `labels`, `times` and
+    `writers`, (N,); writers are numbers, without their nicknames.
     """
     numbers: dict[str, int] = {}
-    writers = np.array([numbers.setdefault(one.nickname or one.name, len(numbers)) for one in drawings], dtype=np.int64)
+    writers = np.array([numbers.setdefault(one.writer, len(numbers)) for one in drawings], dtype=np.int64)
     pixels = np.array([one.pixels for one in drawings], dtype=np.uint8).reshape(-1, SHEET, SHEET)
     images = np.array([prepare(one.pixels).image for one in drawings], dtype=np.uint8).reshape(-1, SIDE, SIDE)
     labels = np.array([one.label for one in drawings], dtype=np.uint8)

@@ -92,10 +92,13 @@ def limit(mebibytes: int) -> None:
     if AT_START is not None:
         import resource
 
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (AT_START + mebibytes * 2**20, hard))
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + MOST_SECONDS, hard))
+        most = {
+            resource.RLIMIT_AS: AT_START + mebibytes * 2**20,
+            resource.RLIMIT_CPU: int(time.process_time()) + MOST_SECONDS,
+        }
+        for kind, value in most.items():
+            _, hard = resource.getrlimit(kind)
+            resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def check_size(image: Image.Image, file: str) -> None:

@@ -164,7 +164,30 @@ def proportion(correct: int, n: int) -> Measure:
     return Measure(correct / n, low, high, n)
 
 
-def wilson(correct: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+def by_writer(right: np.ndarray, writers: Sequence[str | int]) -> Measure:
+    """The share of right answers `right`, bool (N,), with an interval that holds for other drawings by other writers.
+
+    One writer's drawings are alike, so N of them say less than N of as many writers: Wilson's interval is computed for
+    the number of independent drawings that would vary as much as the writers' shares do, with Student's t of one less
+    than the number of writers. Its ends are NaN for fewer than two writers.
+
+    Source: Korn, Graubard 1998, Survey Methodology 24, 193 (effective sample size, Student's t).
+    """
+    from scipy.special import stdtrit  # pages import this file, and most of them never need it
+
+    n = len(right)
+    _, whose = np.unique(np.asarray(writers), return_inverse=True)
+    drawn, correct = np.bincount(whose), np.bincount(whose, weights=right)
+    if len(drawn) < 2:
+        return Measure(float(np.mean(right)) if n else math.nan, math.nan, math.nan, n)
+    share, count = correct.sum() / n, len(drawn)
+    variance = count / (count - 1) * ((correct - share * drawn) ** 2).sum() / n**2
+    alone = share * (1 - share) / n  # the variance if all drawings were independent
+    effective = n * min(1.0, alone / variance) if variance else n
+    return Measure(float(share), *wilson(share * effective, effective, float(stdtrit(count - 1, 0.975))), n)
+
+
+def wilson(correct: float, n: float, z: float = 1.959964) -> tuple[float, float]:
     """The score interval of a proportion; `z` = 1.96 for 95 %. Source: Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
     p = correct / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)

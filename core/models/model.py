@@ -152,6 +152,8 @@ def open_model(run: Run) -> Model:
         module.load_state_dict(weights)
     except RuntimeError as error:
         raise Refusal("error.run_damaged", run=run.name, file=file) from error
+    if not all(weights[name].dtype == own.dtype and own.isfinite().all() for name, own in module.state_dict().items()):
+        raise Refusal("error.run_damaged", run=run.name, file=file)  # torch would convert them, and answer NaN
     module.eval()
     return Model(
         run=run.name,

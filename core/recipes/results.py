@@ -44,6 +44,7 @@ class Result(BaseModel):
     parameters: int  # number of parameters, frozen ones included
     frozen_parameters: int = 0
     seconds: float  # training time
+    processor_seconds: float | None = None  # see `Epoch`
     machine: str
     versions: dict[str, str]
     date: str  # YYYY-MM-DD, UTC
@@ -153,6 +154,7 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
         parameters=started.parameters,
         frozen_parameters=started.frozen,
         seconds=round(report.seconds, 1),
+        processor_seconds=None if report.processor_seconds is None else round(report.processor_seconds, 1),
         machine=f"{started.device_name}, {started.threads} x {started.device}, {started.precision}",
         versions=started.versions,
         date=started.at[:10],

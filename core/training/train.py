@@ -45,6 +45,7 @@ class State:
     epoch: int = 0  # number of finished epochs
     step: int = 0  # number of finished steps
     seconds: float = 0.0  # training time, without pauses
+    processor_seconds: float | None = 0.0  # see `Epoch`; None if restored from a state that was saved without it
     first_loss: float | None = None  # loss of the first batch
     best_epoch: int = 0  # of equally good epochs the last: where val cannot tell them apart, it has learned the most
     best_value: float | None = None  # of the quantity `best_by`, as the best epoch had it; larger is better
@@ -84,7 +85,7 @@ class State:
 
     def numbers(self) -> dict[str, Any]:
         """The rest of the saved state, serialisable as JSON."""
-        names = ("images", "recent_images", "epoch", "step", "seconds", "first_loss")
+        names = ("images", "recent_images", "epoch", "step", "seconds", "processor_seconds", "first_loss")
         names += ("best_epoch", "best_value", "improved_epoch", "stop")
         return {name: getattr(self, name) for name in names}
 
@@ -108,6 +109,7 @@ class State:
         device = self.sums.device.type
         if f"random.{device}" in tensors and device != "cpu":
             getattr(torch, device).set_rng_state(tensors[f"random.{device}"])
+        self.processor_seconds = None
         # Versions that kept the first of equally good epochs stored only that one.
         for name, value in ({"improved_epoch": numbers["best_epoch"]} | numbers).items():
             setattr(self, name, value)
@@ -367,6 +369,7 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
         val_accuracy=val_accuracy,
         learning_rate=learning_rate(spec, state.step - 1, steps_per_epoch * spec.epochs),
         seconds=state.seconds,
+        processor_seconds=state.processor_seconds,
         best_epoch=state.best_epoch,
         stop=state.stop,
     )
@@ -379,9 +382,11 @@ def _diverged(state: State, loss: float) -> Refusal:
 
 @contextmanager
 def _timed(state: State) -> Iterator[None]:
-    clock = time.perf_counter()
+    clock, processor_clock = time.perf_counter(), time.process_time()
     yield
     state.seconds += time.perf_counter() - clock
+    if state.processor_seconds is not None:
+        state.processor_seconds += time.process_time() - processor_clock
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:

@@ -12,6 +12,7 @@ from core.events import Report
 from core.exports import zipped
 from core.measures.answers import Measure
 from core.measures.measures import Measures
+from core.models.model import DRAWN
 from core.recipes.searches import belongs_to
 from core.store import Run
 from ui import notices, server
@@ -34,6 +35,8 @@ def panel(run: Run, done: Sequence[str]) -> None:
     assert answers
     loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
+    if run.spec.data in DRAWN:
+        st.caption(t("evaluate.people"))
     notices.lost_epoch_notice(report)
     notices.taken_notice(run, report)
     view = one_of("view", VIEWS)

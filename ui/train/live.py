@@ -96,6 +96,8 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
                 words.append(t("train.left", seconds=duration(left)))
         taken = duration(told.seconds)
         words.append(taken if status == "done" else t("train.so_far", seconds=taken))
+        if status == "done" and epoch and epoch.processor_seconds is not None:
+            words.append(t("train.processor", seconds=duration(epoch.processor_seconds)))
         words.append(_where(started))
     st.progress(share, " · ".join(words))
     notices.ending_notice(status, events)
