@@ -42,6 +42,8 @@ from core.training.train import Data, State, below, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
 
+# On a CPU, an error of torch, of its library oneDNN or of Python's threads has no type of its own.
+NO_MEMORY = ("memory", "could not create a primitive", "can't start new thread")
 PAUSE_LOOKS = 0.05  # seconds between two checks of `control` while paused
 
 
@@ -332,7 +334,7 @@ def _failure(run: Run, error: Exception) -> Failure:
     key, slots = "error.unexpected", {"reason": f"{type(error).__name__}: {error}"[:500]}
     if isinstance(error, Refusal):
         key, slots = error.key, error.slots
-    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or "memory" in str(error):  # no type on a CPU
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
         key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         key, slots = "error.disk_full", {"folder": str(run.folder)}

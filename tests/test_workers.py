@@ -48,9 +48,14 @@ def endless() -> Run:
 def pid_of(run: Run) -> int:
     """The process at the run, once it is."""
     wait_for(lambda: run.last(Started) and run.is_held())
+    return started_of(run).pid
+
+
+def started_of(run: Run) -> Started:
+    """The last start of a run that has been started."""
     started = run.last(Started)
     assert started
-    return started.pid
+    return started
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -125,15 +130,15 @@ def test_a_worker_that_is_killed_is_replaced_once_loses_its_run_only_and_a_dead_
     first = pid_of(killed)
     wait_for(lambda: killed.last(Epoch))
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: killed.started().pid != first)
-    started = killed.started()
+    wait_for(lambda: started_of(killed).pid != first)
+    started = started_of(killed)
     assert started.step >= 5, "it goes on from an epoch"
     assert (killed.status(), workers.place(killed)) == ("running", 0)
     os.kill(started.pid, signal.SIGKILL)
     wait_for(lambda: is_done(after) and workers.place(after) is None)
     assert workers.place(killed) is None
     assert killed.status() == "interrupted"
-    assert killed.started() == started, "it is not replaced a second time"
+    assert started_of(killed) == started, "it is not replaced a second time"
     wait_for(lambda: waiting(others))
     os.kill(waiting(others)[0], signal.SIGKILL)
     last = new()
@@ -289,7 +294,7 @@ def test_a_process_pool_carries_runs_out_in_the_place_of_our_own_processes_and_o
         pid = pid_of(killed)
         assert psutil.Process(pid).ppid() != os.getpid(), "a child of the pool's process"
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: killed.started().pid != pid)
+        wait_for(lambda: started_of(killed).pid != pid)
         killed.ask("stop")
         wait_for(lambda: is_done(run) and others.place(run) is None)
         assert killed.status() == "stopped"
