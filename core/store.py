@@ -21,7 +21,7 @@ import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -261,7 +261,7 @@ class Run:
 
         Raises: Refusal, if the last line, which may have been the Report, is damaged, or the Report fits no Started.
         """
-        report, latest, last_line, read = None, None, b"#", 0
+        report, latest, lines, last_line, read = None, None, [], b"#", 0
         for block in self._blocks():
             lines = block.splitlines()
             last_line = lines[-1] if lines and not read else last_line
@@ -274,8 +274,10 @@ class Run:
                 break  # a run that is not done ends with such an event: its whole log need not be read
         if not report and from_line(last_line) is None and not last_line.endswith(b"#"):
             raise self._damaged("events.jsonl")
-        if report and self._started().class_count != len(report.confusion_matrix):
-            raise self._damaged("events.jsonl")
+        if report:
+            started = next(_starts(lines), None) or self._started()  # the log of most runs is a single block
+            if started.class_count != len(report.confusion_matrix):
+                raise self._damaged("events.jsonl")
         return report, latest
 
     def started(self) -> Started:
@@ -288,10 +290,8 @@ class Run:
 
     def _started(self) -> Started:
         with self._log() as log:
-            lines = (line for line in _lines(log) if b'"started"' in line)
-            for event in map(from_line, lines):
-                if isinstance(event, Started):
-                    return event
+            if started := next(_starts(_lines(log)), None):
+                return started
         raise Refusal("error.run_unreadable", run=self.name)
 
     def _blocks(self) -> Iterator[bytes]:
@@ -576,6 +576,12 @@ def _lines(log: BinaryIO | None, offset: int = 0) -> Iterator[bytes]:
     if log:
         log.seek(offset)
         yield from itertools.takewhile(lambda line: line.endswith(b"\n"), iter(lambda: log.readline(_TAIL), b""))
+
+
+def _starts(lines: Iterable[bytes]) -> Iterator[Started]:
+    """The Started events in these lines."""
+    events = (from_line(line) for line in lines if b'"started"' in line)
+    return (event for event in events if isinstance(event, Started))
 
 
 def _may_be(line: bytes, *kinds: type[Event]) -> bool:

@@ -84,7 +84,9 @@ def write_store() -> dict[str, Run]:
     for name in ("digits", "digits too"):
         _put(runs[name], class_names={"en": (*NAMES[:9], TURNED), "pt_BR": (*NAMES[:9], TURNED)})
     runs["failed"].append(Failure(step=0, error="error.unexpected", slots={"reason": REASON}, trace=REASON))
-    runs["unknown"].append(Failure(step=0, error=NAMES[0], slots={"key": NAMES[1], "language": NAMES[2]}, trace=""))
+    runs["unknown"].append(
+        Failure(step=0, error="no.such_text", slots={"key": NAMES[1], "language": NAMES[2]}, trace="")
+    )
     told = [event for event in runs["digits"].events() if isinstance(event, Started | Epoch | Report)]
     for event in told:
         runs["recipe"].append(event)

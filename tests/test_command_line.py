@@ -351,7 +351,7 @@ def test_a_measure_that_is_no_number_is_null_in_json(shell, trained):
     source = shell.store / trained[-1]["run"]
     shutil.copytree(source, shell.store / "one-class")
     matrix = [[5] + 9 * [0]] + 9 * [10 * [0]]  # all images are of one class and predicted so: nothing beyond chance
-    events = [*trained[:-1], {**trained[-1], "confusion_matrix": matrix}]
+    events = [*trained[:-1], {**trained[-1], "confusion_matrix": matrix, "n": 5, "accuracy": 1.0}]
     (shell.store / "one-class" / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     (line,) = shell.json("evaluate", "one-class")
     assert line["kappa"] is None

@@ -71,7 +71,7 @@ def test_a_model_opened_again_gives_the_very_probabilities_that_the_report_store
 
 
 def test_the_model_of_a_done_run_is_its_best_epochs(home):
-    run = done(best_by="val_loss", learning_rate=0.5, epochs=6)
+    run = done(best_by="val_loss", optimizer="adamw", learning_rate=0.05, weight_decay=5, epochs=6)
     report = run.report()
     assert report
     assert report.best_epoch < 6, "a run on which this test says something"

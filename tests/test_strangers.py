@@ -146,7 +146,7 @@ def test_pages_escape_them_where_markdown_is_read_and_nowhere_else(visit, runs):
         look(control(app, "explore").set_value(view).run())
     for name in ("failed", "unknown", "own", "recipe"):
         look(visit(run=runs[name].name, data=DATA))
-    assert text.missing == {NAMES[0]}, "what the failure of `unknown` says"
+    assert text.missing == {"no.such_text"}, "what the failure of `unknown` says"
     text.missing.clear()
     app = visit("draw", run=runs["digits"].name)
     look(app.multiselect(key="others").select(runs["digits too"].name).run())

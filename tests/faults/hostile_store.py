@@ -11,6 +11,8 @@ import random
 import resource
 import shutil
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +23,10 @@ from core import store
 from core.events import Report, Started, Step, from_line, to_line
 from core.refusal import Refusal
 from core.store import Run
+from tests.browser import ROOT
 from tests.faults.fault import Fault, Outcome
 from tests.golden import GOLDEN
+from ui import text
 
 MOST_SECONDS, MOST_MIB = 0.1, 64  # that a bad folder may cost a list or a look at its run
 Change = Callable[[Path], None]
@@ -342,6 +346,42 @@ def hostile_folders(folder: Path, times: int) -> Outcome:
     return Outcome(len(chosen), "; ".join([figure, *faults[:5]]), holds)
 
 
+PAGES = ("train", "evaluate", "draw", "drawings", "recipes")
+
+
+def hostile_folders_on_pages(folder: Path, times: int) -> Outcome:
+    """Lay all hostile folders into one store, and open every page that reads runs, also by links to single runs."""
+    from streamlit.testing.v1 import AppTest
+
+    home = folder / "store"
+    names = []
+    for run in laid_out(home, hostile_runs()):
+        kept = home / f"kept-{run.name}"
+        if run.name in ("hostile-a-million-steps", "hostile-a-line-of-64-mib"):
+            continue  # one of each kind of long log is enough
+        run.folder.rename(kept)
+        names.append(kept.name)
+        run.folder.mkdir()  # which `laid_out` removes
+    chosen = random.Random(0).sample(names, min(times, len(names)))
+    faults, slowest, looks = [], 0.0, 0
+    for page in PAGES:
+        for name in ("", *chosen):
+            app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=60)
+            app.query_params["lang"] = "en"
+            if name:
+                app.query_params["run"] = name
+            app.run()
+            if page != "train":
+                app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+            begun = time.perf_counter()
+            app.run()
+            slowest, looks = max(slowest, time.perf_counter() - begun), looks + 1
+            faults += [f"{page} of {name}: {one.message[:100]}" for one in app.exception]
+    text.missing.clear()  # the text keys of hostile Failures
+    figure = f"{len(names)} folders in one store, exceptions {len(faults)}; a page in at most {1000 * slowest:.0f} ms"
+    return Outcome(looks, "; ".join([figure, *faults[:5]]), not faults)
+
+
 def _draw_seven(path: Path) -> None:
     from PIL import Image, ImageDraw
 
@@ -409,6 +449,23 @@ def torn_lines(folder: Path, times: int) -> Outcome:
         lost += run.read()[0] != [*complete, step] or len(complete) != log[:cut].count(b"\n")
         lost += run.damaged_lines()
     return Outcome(len(cuts), f"lines lost {lost}, exceptions 0", lost == 0)
+
+
+def power_cuts(folder: Path, times: int) -> Outcome:
+    """Die, and lose the power, at every file-system call of a scenario: the store is in its old state or in the new."""
+    from tests.test_store import SCENARIOS, describe, with_two_checkpoints
+
+    run = with_two_checkpoints()
+    home, out, scenarios = run.folder.parent, folder / "left", SCENARIOS[:times]
+    command = [sys.executable, "-m", "tests.crash_points", str(home), str(out), *scenarios]
+    through = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    old, points, bad = describe(home, run.name), 0, 0
+    for scenario, last in through.items():
+        new = describe(out / scenario / str(last) / "crash", run.name)
+        for place in (out / scenario / str(k) / cut for k in range(1, last + 1) for cut in ("crash", "power")):
+            points += 1
+            bad += describe(place, run.name) not in (old, new)
+    return Outcome(points, f"bad states {bad} of {points} ({', '.join(scenarios)})", bad == 0)
 
 
 # --- earlier versions, odd names, many runs ---------------------------------------------------------------------------
@@ -491,6 +548,7 @@ def many_runs(folder: Path, times: int) -> Outcome:
 
 
 FAULTS = (
+    Fault("F3", "a crash and a power cut at every file-system call of a scenario", "bad states 0", power_cuts, 1, 6),
     Fault("F4", "a log cut at a byte of its last three lines", "lines lost 0, exceptions 0", torn_lines, 40, 2_000),
     Fault("F14", "a log with one flipped bit", "read as something else 0", flipped_bits, 500, 20_000),
     Fault("F14", "a model with one flipped bit, or cut", "loaded 0", flipped_bits_of_a_model, 40, 4_000),
@@ -504,6 +562,7 @@ FAULTS = (
         60,
         1_000,
     ),
+    Fault("F20", "the same on the pages", "exceptions 0", hostile_folders_on_pages, 3, 1_000),
     Fault("F25", "1,000 runs in the store", "facts of all <= 200 ms", many_runs, 200, 1_000),
     Fault("F25", "10,000 runs in the store", "facts of all <= 2,000 ms", many_runs, 200, 10_000),
 )
