@@ -32,7 +32,7 @@ class Fault:
     what: str  # the fault, and how it is injected
     target: str
     inject: Callable[[Path, int], Outcome]  # with an empty folder and the number of times
-    few: int  # times in the tests
+    few: int  # times in the tests; 0 for none
     many: int  # times in the campaign
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ import os
 import random
 import resource
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from streamlit.testing.v1 import AppTest
 
 from core import __main__ as command_line
 from core import store
@@ -351,8 +354,6 @@ PAGES = ("train", "evaluate", "draw", "drawings", "recipes")
 
 def hostile_folders_on_pages(folder: Path, times: int) -> Outcome:
     """Lay all hostile folders into one store, and open every page that reads runs, also by links to single runs."""
-    from streamlit.testing.v1 import AppTest
-
     home = folder / "store"
     names = []
     for run in laid_out(home, hostile_runs()):
@@ -366,13 +367,7 @@ def hostile_folders_on_pages(folder: Path, times: int) -> Outcome:
     faults, slowest, looks = [], 0.0, 0
     for page in PAGES:
         for name in ("", *chosen):
-            app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=60)
-            app.query_params["lang"] = "en"
-            if name:
-                app.query_params["run"] = name
-            app.run()
-            if page != "train":
-                app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+            app = _opened(page, **({"run": name} if name else {}))
             begun = time.perf_counter()
             app.run()
             slowest, looks = max(slowest, time.perf_counter() - begun), looks + 1
@@ -526,7 +521,40 @@ def odd_names(folder: Path, times: int) -> Outcome:
 
 
 def many_runs(folder: Path, times: int) -> Outcome:
-    """List a store of this many finished runs: cold (no file in our caches) and warm, in this process."""
+    """List a store of this many finished runs, by the command line in this process."""
+    home = _filled(folder, times)
+    command("runs", "--json")  # imports
+    begun = time.perf_counter()
+    found = [run.facts() for run in store.runs(home)]
+    facts = time.perf_counter() - begun
+    begun = time.perf_counter()
+    command("runs", "--json")
+    whole = time.perf_counter() - begun
+    assert len(found) == times
+    assert all(one["status"] == "done" for one in found)
+    figure = f"facts of all {1000 * facts:,.0f} ms; `runs --json` {1000 * whole:,.0f} ms"
+    return Outcome(times, figure, whole <= 0.2 * max(1, times / 1_000))
+
+
+def many_runs_on_pages(folder: Path, times: int) -> Outcome:
+    """Open each page that lists runs: the first time in this process (cold), and then again (warm)."""
+    _filled(folder, times)
+    figures, slowest = [], 0.0
+    for page in PAGES:
+        app = _opened("check" if page == "train" else "train")  # imports
+        seconds = []
+        for _ in range(4):
+            begun = time.perf_counter()
+            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+            seconds.append(time.perf_counter() - begun)
+            assert not app.exception
+        warm = statistics.median(seconds[1:])
+        figures.append(f"{page} {1000 * seconds[0]:,.0f} / {1000 * warm:,.0f}")
+        slowest = max(slowest, warm)
+    return Outcome(times, f"cold / warm, ms: {', '.join(figures)}", slowest <= 0.2 * max(1, times / 1_000))
+
+
+def _filled(folder: Path, times: int) -> Path:
     home = folder / "store"
     shutil.copytree(max(GOLDEN.iterdir()) / "golden-done", home / "golden-done")
     for number in range(times - 1):
@@ -534,17 +562,15 @@ def many_runs(folder: Path, times: int) -> Outcome:
         other.mkdir()
         for name in ("spec.json", "events.jsonl"):
             shutil.copy(home / "golden-done" / name, other / name)
-    command("runs", "--json")  # imports
-    begun = time.perf_counter()
-    found = [run.facts() for run in store.runs(home)]
-    cold = time.perf_counter() - begun
-    begun = time.perf_counter()
-    command("runs", "--json")
-    whole = time.perf_counter() - begun
-    assert len(found) == times
-    assert all(facts["status"] == "done" for facts in found)
-    target = 0.2 if times <= 1_000 else 2.0
-    return Outcome(times, f"facts of all {1000 * cold:,.0f} ms; `runs --json` {1000 * whole:,.0f} ms", cold <= target)
+    return home
+
+
+def _opened(page: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=60)
+    for name, value in {"lang": "en", **query}.items():
+        app.query_params[name] = value
+    app.run()
+    return app if page == "train" else app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
 
 
 FAULTS = (
@@ -563,6 +589,8 @@ FAULTS = (
         1_000,
     ),
     Fault("F20", "the same on the pages", "exceptions 0", hostile_folders_on_pages, 3, 1_000),
-    Fault("F25", "1,000 runs in the store", "facts of all <= 200 ms", many_runs, 200, 1_000),
-    Fault("F25", "10,000 runs in the store", "facts of all <= 2,000 ms", many_runs, 200, 10_000),
+    Fault("F25", "1,000 runs in the store, listed", "`runs` <= 200 ms", many_runs, 200, 1_000),
+    Fault("F25", "10,000 runs in the store, listed", "`runs` <= 2,000 ms", many_runs, 0, 10_000),
+    Fault("F25", "1,000 runs in the store, on the pages", "warm <= 200 ms", many_runs_on_pages, 0, 1_000),
+    Fault("F25", "10,000 runs in the store, on the pages", "warm <= 2,000 ms", many_runs_on_pages, 0, 10_000),
 )
