@@ -18,6 +18,10 @@ AREAS = (downloads, hostile_store, live, models, pictures, places, sessions, wor
 FAULTS: tuple[Fault, ...] = tuple(
     sorted((one for area in AREAS for one in area.FAULTS), key=lambda fault: int(fault.number.removeprefix("F")))
 )
+NOT_INJECTED = """Not injected: F27 and F28, the loss of a remote worker or scheduler, since there is no remote engine, only an
+executor's interface (`tests/test_workers.py` breaks one). Not on this machine: a GPU out of memory (F10 raises the error
+instead), a network drive that loses its lock (F18 deletes the lock file), the kernel's clock (F21 changes the program's).
+"""
 HEAD = ("Fault", "n", "What happened", "Target", "")
 
 
@@ -38,9 +42,9 @@ def main() -> None:
         verdict = "reached" if outcome.holds else "**not reached**"
         rows.append((f"{fault.number}: {fault.what}", f"{outcome.n:,}", outcome.figure, fault.target, verdict))
         print(*rows[-1], f"({time.monotonic() - begun:.0f} s)", sep=" | ", flush=True)
-    if options.update:
-        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        update("faults", f"`python -m benchmarks.faults --update`: {machine()}\n\n{table}")
+        if options.update:  # each time, since all of them take half an hour
+            table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+            update("faults", f"`python -m benchmarks.faults --update`: {machine()}\n\n{table}\n\n{NOT_INJECTED}")
 
 
 if __name__ == "__main__":

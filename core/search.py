@@ -160,12 +160,15 @@ def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | No
     return None if left is None else (so_far, min(left, max(0.0, (spec.time_limit or math.inf) - so_far)))
 
 
-def known_runs(runs: Iterable[Run]) -> dict[RunSpec, Run]:
-    """One run for each spec among `runs` (newest first): a finished run if there is any, otherwise the newest."""
+def known_runs(runs: Iterable[Run], is_done: Callable[[Run], bool] = Run.is_done) -> dict[RunSpec, Run]:
+    """One run for each spec among `runs` (newest first): a finished run if there is any, otherwise the newest.
+
+    `is_done` may remember what it has found of a run.
+    """
     found: dict[RunSpec, Run] = {}
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
-            if run.spec not in found or run.is_done():
+            if run.spec not in found or is_done(run):
                 found[run.spec] = run
     return found
 

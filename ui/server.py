@@ -27,11 +27,11 @@ from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
 from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, open_model
-from core.recipes import Variant, repeated_by
+from core.recipes import Variant
 from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES, belongs_to
 from core.refusal import Refusal
-from core.search import Driver
+from core.search import Driver, known_runs
 from core.spec import RunSpec
 from core.store import Run
 from core.workers import Workers, estimated
@@ -170,16 +170,14 @@ def _handle(folder: Path) -> Run:
     return Run(folder)
 
 
+def known() -> dict[RunSpec, Run]:
+    """One run for each spec in the store, see `known_runs`."""
+    return known_runs(handles(), lambda run: facts(run.folder).is_done)
+
+
 def repeating(name: str, variant: Variant) -> list[Run]:
     """The runs in the store that repeat a recipe's variant, with any seed, newest first."""
-    return [run for run in handles() if _repeats(run) == (name, variant)]
-
-
-def _repeats(run: Run) -> tuple[str, Variant] | None:
-    try:
-        return repeated_by(run.spec)
-    except Refusal:  # damaged
-        return None
+    return [run for run in handles() if facts(run.folder).recipe == (name, variant)]
 
 
 # --- caches that are valid until the files behind them change ---------------------------------------------------------

@@ -12,7 +12,7 @@ from core.events import Event
 from core.recipes import Variant
 from core.recipes.searches import SEARCHES, option_text
 from core.refusal import Refusal
-from core.search import Cell, accuracies_of, cells, known_runs, later, time_left, winner
+from core.search import Cell, accuracies_of, cells, later, time_left, winner
 from core.spec import RunSpec
 from core.store import Run
 from ui import server
@@ -26,7 +26,7 @@ DATA = "bloodmnist"
 def panel(name: str, variant: Variant) -> None:
     """Show one search: buttons to run what is missing, its stages, its trainings, and the heat map of a grid."""
     st.caption(t(f"recipe.{name}.help"))
-    runs = known_runs(server.handles())
+    runs = server.known()
     try:
         found = cells(SEARCHES[name], accuracies_of(runs), variant)
     except Refusal as refusal:
