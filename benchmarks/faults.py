@@ -1,14 +1,17 @@
-"""Injects the faults F1 to F30 many times each, and writes the table of what happened into RESULTS.md.
+"""Injects the faults F1 to F30 many times each: `python benchmarks/faults.py [--update] [--few] [F1 F20 ...]`.
 
-python -m benchmarks.faults [--update] [--few] [F1 F20 ...]
+Prints a line for each fault, and writes the table into RESULTS.md with `--update`. All of them take half an hour.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script gets its own folder there
 
 from benchmarks.results import machine, update
 from tests.faults import downloads, hostile_store, live, models, pictures, places, sessions, worker_faults
@@ -18,11 +21,12 @@ AREAS = (downloads, hostile_store, live, models, pictures, places, sessions, wor
 FAULTS: tuple[Fault, ...] = tuple(
     sorted((one for area in AREAS for one in area.FAULTS), key=lambda fault: int(fault.number.removeprefix("F")))
 )
-NOT_INJECTED = """Not injected: F27 and F28, the loss of a remote worker or scheduler: there is no remote engine, only an
-executor's interface (`tests/test_workers.py` breaks one). Not on this machine: a GPU out of memory (F10 raises the
-error instead), a network drive that loses its lock (F18 deletes the lock file), the kernel's clock (F21 changes the
-program's).
-"""
+NOT_INJECTED = (
+    "Not injected: F27 and F28, the loss of a remote worker or scheduler: there is no remote engine, only an "
+    "executor's interface (`tests/test_workers.py` breaks one). Not on this machine: a GPU out of memory (F10 raises the error "
+    "instead), a network drive that loses its lock (F18 deletes the lock file), the kernel's clock (F21 changes the "
+    "program's)."
+)
 HEAD = ("Fault", "n", "What happened", "Target", "")
 
 
@@ -45,7 +49,7 @@ def main() -> None:
         print(*rows[-1], f"({time.monotonic() - begun:.0f} s)", sep=" | ", flush=True)
         if options.update:  # each time, since all of them take half an hour
             table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-            update("faults", f"`python -m benchmarks.faults --update`: {machine()}\n\n{table}\n\n{NOT_INJECTED}")
+            update("faults.py", f"`python benchmarks/faults.py --update`: {machine()}\n\n{table}\n\n{NOT_INJECTED}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The record of a fault that the app has to survive, F1 to F30: how it is injected, what must happen and what did.
 
-The tests inject each fault a few times; `python -m benchmarks.faults --update` does it many times and writes the table.
+The tests inject each fault a few times; `python benchmarks/faults.py --update` does it many times and writes the table.
 The other modules of this folder hold the faults, each with the tests of the same kind in the file `test_` of its name.
 """
 
