@@ -116,8 +116,8 @@ def look_at(run: Run) -> None:
 
 def run_label(name: str) -> str:
     """A run's label: date and time, data, recipe or architecture, accuracy, and the last four letters of its name."""
-    folder = store.settings.store_folder() / name
-    return _label(folder, server.changed(folder), language())
+    run = server.find(name)  # the name may come from a link or from a stranger's spec
+    return _label(run.folder, server.changed(run.folder), language()) if run else name
 
 
 @functools.lru_cache(maxsize=server.MOST_RUNS)
