@@ -40,6 +40,7 @@ def _class_names(by_language: dict[str, tuple[str, ...]]) -> dict[str, tuple[str
 
 
 Count = Annotated[int, Field(ge=0, le=10**12)]  # of steps, epochs, images, parameters
+Images = Annotated[int, Field(ge=0, le=2_000_000)]  # of a split: the most that are loaded
 Amount = Annotated[float, Field(ge=0)]  # of nats, seconds, images per second
 Share = Annotated[float, Field(ge=0, le=1)]
 Word = Annotated[str, Field(max_length=200)]
@@ -73,7 +74,7 @@ class Started(_Event):
     versions: Annotated[dict[Word, Word], Field(max_length=20)]
     shape: tuple[Side, Side, Side]  # (C, H, W) of the network's input images
     class_names: Annotated[dict[Word, Names], Field(max_length=20), AfterValidator(_class_names)]  # by language
-    counts: Annotated[dict[Word, Count], Field(max_length=20)]  # number of images in train, val and test
+    counts: Annotated[dict[Word, Images], Field(max_length=20)]  # number of images in train, val and test
     parameters: Count  # number of parameters, frozen ones included
     frozen: Count = 0  # number of frozen parameters
     start: FileName = ""  # file with the run's own copy of the layers taken over from another run; "" if none were
@@ -148,8 +149,8 @@ class Inside(_Event):
     event: Literal["inside"] = "inside"
     epoch: Count
     step: Count
-    histograms: Annotated[tuple[Histogram, ...], Field(max_length=1_000)]
-    activities: Annotated[tuple[Activity, ...], Field(max_length=1_000)]
+    histograms: Annotated[tuple[Histogram, ...], Field(max_length=20_000)]
+    activities: Annotated[tuple[Activity, ...], Field(max_length=20_000)]
 
 
 class Checkpoint(_Event):
@@ -232,6 +233,8 @@ def from_line(line: str | bytes) -> Event | None:
     line = line.encode(errors="replace") if isinstance(line, str) else line
     if _is_checked(line) is False:
         return None
+    if not line.startswith(b'{"event"'):
+        return None  # as all garbage, without the time that parsing takes
     try:
         return _EVENT.validate_json(line)
     except ValidationError:

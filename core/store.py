@@ -73,6 +73,7 @@ _STEPS = 1 << 23  # bytes of a log's Steps that are kept when it is read whole: 
 _SPEC = 1 << 20  # largest spec file that is read, in bytes; ours take a kilobyte
 _CONTROL = 1 << 12  # largest control file that is read, in bytes
 _LABEL = 1 << 16  # most bytes of a label file that are read; the longest valid label takes 16 KiB
+_ARRAYS = 1 << 32  # largest file of arrays that is read, in bytes
 _HEADER = 1 << 20  # largest safetensors header that is parsed, in bytes; ours take a few kilobytes
 
 
@@ -182,6 +183,8 @@ class Run:
         it afterwards: the process may stand still for any time at any line here.
         Raises: OvertakenError, if the log has another length than `after`; nothing is written then.
         """
+        if isinstance(event, Step | Inside) and self.log_length() > _LOG // 2:
+            return self.log_length() if after is None else after  # curves are not worth a log that is too long to read
         line = to_line(event).encode() + b"\n"
         with opened(self.folder / "events.jsonl", "a+b") as log:
             length = log.seek(0, os.SEEK_END)
@@ -272,7 +275,8 @@ class Run:
             read += len(block)
             if report or isinstance(latest, _TRAINING) or read > _TAIL:
                 break  # a run that is not done ends with such an event: its whole log need not be read
-        if not report and from_line(last_line) is None and not last_line.endswith(b"#"):
+        harmless = last_line.endswith(b"#") or last_line.startswith(_begin(Step))
+        if not report and from_line(last_line) is None and not harmless:
             raise self._damaged("events.jsonl")
         if report:
             started = next(_starts(lines), None) or self._started()  # the log of most runs is a single block
@@ -470,7 +474,7 @@ class Run:
             return load(data), numbers
         except Refusal:
             raise
-        except (OSError, ValueError, AttributeError, TypeError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RuntimeError, MemoryError, SafetensorError) as error:
             raise self._damaged(name) from error
 
     def _most_bytes(self, name: str) -> int:
@@ -478,10 +482,10 @@ class Run:
         started = self._started()
         if name == PREDICTIONS:
             images, of_one = sum(started.counts.values()), 4 * started.class_count + 8
-            return 2 * _HEADER + images * of_one
+            return min(2 * _HEADER + images * of_one, _ARRAYS)
         # Each parameter may have a running mean or variance beside it, and each of them two moments of the optimizer.
         parameters = sum(row.parameters for row in table(self.spec.layers, started.shape, started.class_count))
-        return 2 * _HEADER + 4 * 2 * 3 * parameters
+        return min(2 * _HEADER + 4 * 2 * 3 * parameters, _ARRAYS)
 
     def checkpoints(self) -> list[Epoch | Checkpoint]:
         """The events that commit a checkpoint, oldest first. Raises: Refusal."""

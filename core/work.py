@@ -100,7 +100,11 @@ class _Worker:
             spec = spec.model_copy(update={"precision": started.precision})
         splits = choose(spec, source.load())
         counts = {name: len(split.labels) for name, split in splits.parts().items()}
-        if started and run.checkpoints() and counts != started.counts:  # the file has changed, or the rule has
+        begun_with = (started.counts, started.shape, started.class_count) if started else None
+        if begun_with not in (
+            None,
+            (counts, spec.input_shape(source.shape), source.class_count),
+        ):  # the file has changed
             raise Refusal("error.other_splits", data=spec.data, run=run.name)
         check(spec, counts_in(splits, source.class_count), spec.table(source.shape, source.class_count))
         device = torch.device(settings.device())
@@ -334,17 +338,23 @@ def _failure(run: Run, error: Exception) -> Failure:
     key, slots = "error.unexpected", {"reason": f"{type(error).__name__}: {error}"[:500]}
     if isinstance(error, Refusal):
         key, slots = error.key, error.slots
-    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
-        key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         key, slots = "error.disk_full", {"folder": str(run.folder)}
     elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         key, slots = "error.store_write", {"folder": str(run.folder), "reason": error.strerror}
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
     said: dict[str, Slot] = {
-        name: value if isinstance(value, int | float) else str(value)[:2_000] for name, value in slots.items()
+        name: value if isinstance(value, int | float) else _storable(str(value)[:2_000])
+        for name, value in slots.items()
     }
     steps = [event.step for event in run.events() if not isinstance(event, Report)]
-    return Failure(step=max(steps, default=0), error=key, slots=said, trace=traceback.format_exc()[-20_000:])
+    return Failure(step=max(steps, default=0), error=key, slots=said, trace=_storable(traceback.format_exc()[-20_000:]))
+
+
+def _storable(words: str) -> str:
+    """The words without what UTF-8 cannot hold, such as a byte of a folder's name that is no text."""
+    return words.encode(errors="replace").decode()
 
 
 def main() -> None:

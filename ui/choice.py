@@ -117,7 +117,9 @@ def look_at(run: Run) -> None:
 def run_label(name: str) -> str:
     """A run's label: date and time, data, recipe or architecture, accuracy, and the last four letters of its name."""
     run = server.find(name)  # the name may come from a link or from a stranger's spec
-    return _label(run.folder, server.changed(run.folder), language()) if run else name
+    if not run or not server.facts(run.folder).data:
+        return name
+    return _label(run.folder, server.changed(run.folder), language())
 
 
 @functools.lru_cache(maxsize=server.MOST_RUNS)

@@ -112,7 +112,12 @@ class Facts:
 
 def facts(folder: Path) -> Facts:
     """The facts of the run in this folder, read again when its log has changed."""
-    return _facts(folder, changed(folder))
+    found = _facts(folder, changed(folder))
+    return found if found.data else _read_facts(folder)  # damaged, perhaps only until a copy is complete
+
+
+def _read_facts(folder: Path) -> Facts:
+    return _facts.__wrapped__(folder, (0, 0))
 
 
 @functools.lru_cache(maxsize=MOST_RUNS)
@@ -146,7 +151,8 @@ def offered() -> list[str]:
 
 def results() -> list[Result]:
     """The results of the recipes: those that come with the project, then those of the store's runs, oldest first."""
-    found = [_result(run.folder, changed(run.folder)) for run in reversed(store.runs())]
+    runs = [run for run in reversed(store.runs()) if facts(run.folder).recipe]
+    found = [_result(run.folder, changed(run.folder)) for run in runs]
     return [*stored(), *(one for one in found if one)]
 
 
