@@ -38,6 +38,7 @@ def start(spec: RunSpec) -> None:
         run = store.create(spec)
         server.workers().submit(run)
         choice.look_at(run)
+    st.session_state["started"] = time.monotonic()  # on a busy server, creating the run may have taken that long
 
 
 def status_of(run: Run) -> Status:
