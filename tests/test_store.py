@@ -598,3 +598,38 @@ def test_a_run_that_is_not_done_is_known_by_the_end_of_its_log_alone(run, monkey
     assert run.report() is None
     assert len(read) == 1
     assert len(read[0]) < store._SHORT_TAIL
+
+
+# --- long and half-copied runs ----------------------------------------------------------------------------------------
+
+
+def test_a_log_that_grows_too_long_gets_no_more_steps_and_stays_readable(run, monkeypatch):
+    from tests.crash_points import commit
+
+    monkeypatch.setattr(store, "_LOG", 2 * run.log_length())
+    length = run.append(step(11))  # at half the limit: the last Step
+    assert run.append(step(12), length) == length == run.log_length()
+    commit(run, 3)
+    assert isinstance(run.latest(), Epoch)
+    assert run.status() == "interrupted"
+
+
+def test_a_damaged_step_at_the_end_costs_only_itself_and_a_damaged_epoch_is_told(run):
+    log = run.folder / "events.jsonl"
+    good = log.read_bytes()
+    with log.open("ab") as file:
+        file.write(to_line(step(11)).replace("1.5", "1.4").encode() + b"\n")
+    assert run.status() == "interrupted"
+    assert run.damaged_lines() == 1
+    log.write_bytes(good.replace(b'"epoch":2,"step":10', b'"epoch":2,"step":11'))
+    assert run.facts()["status"] == "damaged"
+
+
+def test_a_run_that_is_copied_into_the_store_is_seen_when_its_last_file_has_arrived(done):
+    from ui import server
+
+    spec = (done.folder / "spec.json").read_bytes()
+    (done.folder / "spec.json").unlink()
+    assert server.done() == []
+    (done.folder / "spec.json").write_bytes(spec)
+    assert server.done() == [done.name]

@@ -459,3 +459,13 @@ def test_a_store_whose_name_has_spaces_letters_and_150_signs_works_as_any(home, 
     driver.work(run)
     assert run.status() == "done"
     assert run.folder.parent == odd
+
+
+def test_a_failure_says_what_the_system_said_whatever_is_in_the_path(home):
+    from core.work import _failure
+
+    run = create(RunSpec(data="tiny", split="official", architecture="mlp"))
+    for number, key in ((28, "error.disk_full"), (13, "error.store_write")):
+        assert _failure(run, OSError(number, "no", "/mnt/memory-stick/x")).error == key
+    assert _failure(run, MemoryError()).error == "error.out_of_memory"
+    assert "caf?" in _failure(run, Refusal("error.disk_full", folder="/caf\udce9")).slots["folder"]  # pyright: ignore
