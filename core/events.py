@@ -9,6 +9,7 @@ or a confusion matrix that does not fit its number of images, and every line car
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ BestBy = Literal["val_accuracy", "val_loss", "last"]
 Stop = Literal["epochs", "target_accuracy", "patience", "time_limit"]
 """Why a training has ended."""
 
+MOST_IMAGES = 2_000_000  # of a data set, all splits together
 MOST_CLASSES = 1_000
 LONGEST_NAME = 80  # letters of a class name
 
@@ -40,7 +42,7 @@ def _class_names(by_language: dict[str, tuple[str, ...]]) -> dict[str, tuple[str
 
 
 Count = Annotated[int, Field(ge=0, le=10**12)]  # of steps, epochs, images, parameters
-Images = Annotated[int, Field(ge=0, le=2_000_000)]  # of a split: the most that are loaded
+Images = Annotated[int, Field(ge=0, le=MOST_IMAGES)]  # of a split
 Amount = Annotated[float, Field(ge=0)]  # of nats, seconds, images per second
 Share = Annotated[float, Field(ge=0, le=1)]
 Word = Annotated[str, Field(max_length=200)]
@@ -219,6 +221,7 @@ Event = Started | Step | Inside | Epoch | Checkpoint | Report | Failure
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
+_BEGIN = b'{"event":"'  # of every line that `to_line` writes
 _CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"}\n?')  # the end of a line; no line of the first versions has it
 
 
@@ -231,14 +234,27 @@ def to_line(event: Event) -> str:
 def from_line(line: str | bytes) -> Event | None:
     """The event of a log line; None for a line that holds no event or whose checksum is not that of its content."""
     line = line.encode(errors="replace") if isinstance(line, str) else line
-    if _is_checked(line) is False:
-        return None
-    if not line.startswith(b'{"event"'):
-        return None  # as all garbage, without the time that parsing takes
+    if not line.startswith(b'{"event"') or _is_checked(line) is False:
+        return None  # garbage without the time that parsing takes
     try:
         return _EVENT.validate_json(line)
     except ValidationError:
         return None
+
+
+def begins_as(line: bytes, *kinds: type[Event]) -> bool:
+    """Whether a line begins as `to_line` begins an event of these kinds; nothing is parsed."""
+    return line.startswith(tuple(map(_begin, kinds)))
+
+
+def may_hold(line: bytes, *kinds: type[Event]) -> bool:
+    """Whether a line may hold an event of these kinds; nothing is parsed."""
+    return begins_as(line, *kinds) or not line.startswith(_BEGIN)
+
+
+@functools.cache
+def _begin(kind: type[Event]) -> bytes:
+    return _BEGIN + kind.__name__.lower().encode()
 
 
 def died_at(latest: Event | None) -> int | None:

@@ -11,7 +11,6 @@ is kept in memory.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import itertools
 import json
@@ -40,9 +39,11 @@ from core.events import (
     Report,
     Started,
     Step,
+    begins_as,
     continued,
     from_line,
     is_intact,
+    may_hold,
     to_line,
 )
 from core.files import content, locked, opened, sync, written_aside
@@ -88,7 +89,6 @@ class Control:
     serial: int = 0
 
 
-_BEGIN = b'{"event":"'  # of every line that `to_line` writes
 _TRAINING = Started | Step | Inside | Epoch | Checkpoint | Failure  # events that are only logged before a Report
 
 
@@ -142,7 +142,7 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, Refusal) and error.key == "error.run_newer":
                 raise
-            raise self._damaged("spec.json") from error
+            raise self.damaged("spec.json") from error
 
     def label(self) -> Label:
         """The run's label; an empty label if the run has none or its file cannot be read."""
@@ -183,13 +183,13 @@ class Run:
         it afterwards: the process may stand still for any time at any line here.
         Raises: OvertakenError, if the log has another length than `after`; nothing is written then.
         """
-        if isinstance(event, Step | Inside) and self.log_length() > _LOG // 2:
-            return self.log_length() if after is None else after  # curves are not worth a log that is too long to read
         line = to_line(event).encode() + b"\n"
         with opened(self.folder / "events.jsonl", "a+b") as log:
             length = log.seek(0, os.SEEK_END)
             if after not in (None, length):
                 raise OvertakenError
+            if isinstance(event, Step | Inside) and length > _LOG // 2:
+                return length  # curves are not worth a log that is too long to read
             if length:
                 log.seek(-1, os.SEEK_END)
                 if log.read(1) != b"\n":  # a crash truncated the last line: end it, so that it spoils no later line
@@ -219,7 +219,7 @@ class Run:
             every = 1 + (os.fstat(log.fileno()).st_size - offset) // _STEPS if log else 1
             for number, line in enumerate(_lines(log, offset)):
                 offset += len(line)
-                if (number % every == 0 or not _may_be(line, Step)) and (event := from_line(line[:-1])):
+                if (number % every == 0 or not may_hold(line, Step)) and (event := from_line(line)):
                     events.append(event)
         return events, offset
 
@@ -235,8 +235,8 @@ class Run:
         Raises: Refusal.
         """
         with self._log() as log:
-            lines = (line for line in _lines(log) if not kinds or _may_be(line, Started, *kinds))
-            events = continued(event for line in lines if (event := from_line(line[:-1])))
+            lines = (line for line in _lines(log) if not kinds or may_hold(line, Started, *kinds))
+            events = continued(event for line in lines if (event := from_line(line)))
         return [event for event in events if isinstance(event, kinds)] if kinds else events
 
     def last(self, kind: type[_Event]) -> _Event | None:
@@ -275,13 +275,13 @@ class Run:
             read += len(block)
             if report or isinstance(latest, _TRAINING) or read > _TAIL:
                 break  # a run that is not done ends with such an event: its whole log need not be read
-        harmless = last_line.endswith(b"#") or last_line.startswith(_begin(Step))
+        harmless = last_line.endswith(b"#") or begins_as(last_line, Step)
         if not report and from_line(last_line) is None and not harmless:
-            raise self._damaged("events.jsonl")
+            raise self.damaged("events.jsonl")
         if report:
             started = next(_starts(lines), None) or self._started()  # the log of most runs is a single block
             if started.class_count != len(report.confusion_matrix):
-                raise self._damaged("events.jsonl")
+                raise self.damaged("events.jsonl")
         return report, latest
 
     def started(self) -> Started:
@@ -314,7 +314,7 @@ class Run:
                     rest, is_last = block[:first], False
                     yield block[first:last]
                 if len(rest) > _TAIL:
-                    raise self._damaged("events.jsonl")
+                    raise self.damaged("events.jsonl")
                 end, size = begin, _BLOCK
 
     @contextlib.contextmanager
@@ -323,14 +323,15 @@ class Run:
         try:
             with opened(self.folder / "events.jsonl") as log:
                 if os.fstat(log.fileno()).st_size > _LOG:
-                    raise self._damaged("events.jsonl")
+                    raise self.damaged("events.jsonl")
                 yield log
         except FileNotFoundError:
             yield None
         except OSError as error:
-            raise self._damaged("events.jsonl") from error
+            raise self.damaged("events.jsonl") from error
 
-    def _damaged(self, file: str) -> Refusal:
+    def damaged(self, file: str) -> Refusal:
+        """The refusal of a run because of one of its files."""
         return Refusal("error.run_damaged", run=self.name, file=file[:80])
 
     def is_done(self) -> bool:
@@ -466,16 +467,16 @@ class Run:
             data = content(path, self._most_bytes(name)) if path.parent == self.folder else b""
             header = int.from_bytes(data[:8], "little")
             if header > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
-                raise self._damaged(name)
+                raise self.damaged(name)
             metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
             numbers = json.loads(metadata.get("numbers", "{}"))
             if not isinstance(numbers, dict):
-                raise self._damaged(name)
+                raise self.damaged(name)
             return load(data), numbers
         except Refusal:
             raise
         except (OSError, ValueError, AttributeError, TypeError, RuntimeError, MemoryError, SafetensorError) as error:
-            raise self._damaged(name) from error
+            raise self.damaged(name) from error
 
     def _most_bytes(self, name: str) -> int:
         """The size in bytes that a file of this run's arrays can have at most. Raises: Refusal."""
@@ -586,16 +587,6 @@ def _starts(lines: Iterable[bytes]) -> Iterator[Started]:
     """The Started events in these lines."""
     events = (from_line(line) for line in lines if b'"started"' in line)
     return (event for event in events if isinstance(event, Started))
-
-
-def _may_be(line: bytes, *kinds: type[Event]) -> bool:
-    """Whether a line may hold an event of these kinds, without parsing it."""
-    return line.startswith(tuple(map(_begin, kinds))) or not line.startswith(_BEGIN)
-
-
-@functools.cache
-def _begin(kind: type[Event]) -> bytes:
-    return _BEGIN + kind.__name__.lower().encode()
 
 
 def _crc32(spec: object) -> str:

@@ -20,11 +20,10 @@ import numpy as np
 from core import settings
 from core.datasets.files import UNREADABLE, is_file
 from core.datasets.record import NOT_STATED, Dataset, Split, Splits
-from core.events import LONGEST_NAME, MOST_CLASSES
+from core.events import LONGEST_NAME, MOST_CLASSES, MOST_IMAGES
 
 PARTS = ("train", "val", "test")
 LARGEST = 2**31  # most bytes of images that are loaded
-MOST_IMAGES = 2_000_000
 LEAST_SIDE, MOST_SIDE = 8, 512  # px
 NO_LINE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # the last are bytes that are not UTF-8
 LONGEST_STEM = 100  # letters of a file's name, which is the data set's and bounded by `RunSpec.data`

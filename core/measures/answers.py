@@ -121,7 +121,7 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
         raise Refusal("error.no_model_yet", run=run.name)
     stored, _ = run.load(report.predictions, report.predictions_sha256)
     prefix = "" if split == "test" else "val_"
-    damaged = Refusal("error.run_damaged", run=run.name, file=report.predictions)
+    damaged = run.damaged(report.predictions)
     if f"{prefix}labels" not in stored:
         if split == "test":
             raise damaged

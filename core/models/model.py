@@ -136,7 +136,7 @@ def open_model(run: Run) -> Model:
     else:
         newest = run.newest()
         if not newest:
-            raise Refusal("error.run_damaged", run=run.name, file=saved[-1].checkpoint)
+            raise run.damaged(saved[-1].checkpoint)
         event, tensors, _ = newest
         file, epoch, weights = event.checkpoint, event.epoch, below("model.", tensors)
     classes = started.class_count
@@ -144,9 +144,9 @@ def open_model(run: Run) -> Model:
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        raise Refusal("error.run_damaged", run=run.name, file=file) from error
+        raise run.damaged(file) from error
     if not all(weights[name].dtype == own.dtype and own.isfinite().all() for name, own in module.state_dict().items()):
-        raise Refusal("error.run_damaged", run=run.name, file=file)  # torch would convert them, and answer NaN
+        raise run.damaged(file)  # torch would convert them, and answer NaN
     module.eval()
     return Model(
         run=run.name,
