@@ -38,7 +38,7 @@ from core.spec import RunSpec
 from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
 from core.training.ready import check
-from core.training.train import Data, State, below, sums_of, train
+from core.training.train import Data, State, below, quality, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
 
@@ -100,21 +100,19 @@ class _Worker:
             spec = spec.model_copy(update={"precision": started.precision})
         splits = choose(spec, source.load())
         counts = {name: len(split.labels) for name, split in splits.parts().items()}
-        begun_with = (started.counts, started.shape, started.class_count) if started else None
-        if begun_with not in (
-            None,
-            (counts, spec.input_shape(source.shape), source.class_count),
-        ):  # the file has changed
+        shape, classes = spec.input_shape(source.shape), source.class_count
+        if started and (started.counts, started.shape, started.class_count) != (counts, shape, classes):
+            # The file has changed, or the rule by which it is split.
             raise Refusal("error.other_splits", data=spec.data, run=run.name)
-        check(spec, counts_in(splits, source.class_count), spec.table(source.shape, source.class_count))
+        check(spec, counts_in(splits, classes), spec.table(source.shape, classes))
         device = torch.device(settings.device())
-        state = State.new(spec, splits.train, source.class_count, device, threads)
+        state = State.new(spec, splits.train, classes, device, threads)
         if started:
             self.start_sha256 = started.start_sha256
             self._restore(state)
         else:
             self.start_sha256 = self._take_over(state)
-        event = _started(run, source, splits, state, threads, self.start_sha256)
+        event = _started(run, source, counts, state, threads, self.start_sha256)
         self._say(event.model_copy(update={"died_at": died_at(latest)}))
         if not self._may_go_on(state):
             return
@@ -260,8 +258,8 @@ class _Worker:
         by, saved = self.run.spec.best_by, self.run.checkpoints()
 
         def rank(event: Epoch) -> tuple[bool, float, int]:
-            quality = {"val_accuracy": event.val_accuracy, "val_loss": -event.val_loss, "last": 0.0}[by]
-            return event.epoch == state.best_epoch, quality, event.epoch
+            value = quality(by, event.epoch, event.val_accuracy, event.val_loss)
+            return event.epoch == state.best_epoch, value, event.epoch
 
         for event in sorted((one for one in saved if isinstance(one, Epoch)), key=rank, reverse=True):
             if event.epoch == state.epoch:
@@ -308,9 +306,10 @@ class _Worker:
             raise OvertakenError
 
 
-def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int, start_sha256: str) -> Started:
+def _started(
+    run: Run, source: Dataset, counts: dict[str, int], state: State, threads: int, start_sha256: str
+) -> Started:
     device, spec = state.sums.device, run.spec
-    assert splits.val is not None
     return Started(
         run=run.name,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -324,12 +323,12 @@ def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: i
         versions={"python": platform.python_version(), "torch": torch.__version__},
         shape=spec.input_shape(source.shape),
         class_names={language: tuple(names) for language, names in source.class_names.items()},
-        counts={"train": len(splits.train.labels), "val": len(splits.val.labels), "test": len(splits.test.labels)},
+        counts=counts,
         parameters=sum(parameter.numel() for parameter in state.model.parameters()),
         frozen=sum(parameter.numel() for parameter in state.engine.frozen.parameters()),
         start=store.START if start_sha256 else "",
         start_sha256=start_sha256,
-        steps_per_epoch=math.ceil(len(splits.train.labels) / spec.batch_size),
+        steps_per_epoch=math.ceil(counts["train"] / spec.batch_size),
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.datasets import Split, Splits
-from core.events import Epoch, Step
+from core.events import BestBy, Epoch, Step
 from core.images.augment import augmented
 from core.images.preprocessing import normalisation
 from core.networks import layers
@@ -352,7 +352,7 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
     state.epoch += 1
     state.images = 0
     state.sums.zero_()
-    value = {"val_accuracy": val_accuracy, "val_loss": -val_loss, "last": state.epoch}[spec.best_by]
+    value = quality(spec.best_by, state.epoch, val_accuracy, val_loss)
     if state.best_value is None or value > state.best_value:
         state.improved_epoch, state.best_value = state.epoch, value
     if value == state.best_value:
@@ -377,6 +377,11 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
         best_epoch=state.best_epoch,
         stop=state.stop,
     )
+
+
+def quality(best_by: BestBy, epoch: int, val_accuracy: float, val_loss: float) -> float:
+    """The quantity by which the best epoch is chosen; larger is better."""
+    return {"val_accuracy": val_accuracy, "val_loss": -val_loss, "last": epoch}[best_by]
 
 
 def _diverged(state: State, loss: float) -> Refusal:
