@@ -14,7 +14,7 @@ import numpy as np
 from core import settings
 from core.datasets import cache
 from core.datasets.files import UNREADABLE, Download, Progress, download, is_file, md5_of
-from core.refusal import Refusal
+from core.refusal import Refusal, writing
 
 NOT_STATED = "{not_stated}"  # a licence, or part of one, that the authors do not state
 
@@ -108,7 +108,7 @@ class Dataset:
         if self.downloads is None or folder is None:
             raise Refusal("data.absent" if self.downloads is None else "data.no_folder", name=self.name)
         md5 = self.md5()
-        try:
+        with writing(folder, "error.folder_unwritable"):
             good = {file for file in self.files if is_file(folder / file) and md5_of(folder / file) == md5[file]}
             amounts: dict[str, tuple[int, int]] = {}  # by download: bytes done, bytes in total
 
@@ -125,8 +125,6 @@ class Dataset:
                             one.unpack(folder / one.path, folder)
                         finally:
                             (folder / one.path).unlink()
-        except OSError as error:
-            raise Refusal("error.folder_unwritable", folder=str(folder), reason=error.strerror or str(error)) from error
 
     def verify(self, folder: Path) -> None:
         """Compare the files in a folder with their known checksums.
