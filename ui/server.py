@@ -116,13 +116,13 @@ def facts(folder: Path) -> Facts:
     return found if found.data else _read_facts(folder)  # damaged, perhaps only until a copy is complete
 
 
-def _read_facts(folder: Path) -> Facts:
-    return _facts.__wrapped__(folder, (0, 0))
-
-
 @functools.lru_cache(maxsize=MOST_RUNS)
 def _facts(folder: Path, changed: tuple[int, int]) -> Facts:
     del changed  # only part of the cache's key
+    return _read_facts(folder)
+
+
+def _read_facts(folder: Path) -> Facts:
     run = Run(folder)
     known = run.facts()
     return Facts(

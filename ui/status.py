@@ -30,10 +30,8 @@ ICONS: dict[Status, tuple[str, str]] = {
 
 def start(spec: RunSpec) -> None:
     """Queue a run of the spec and choose it for the reader. Called by a click, before the page is drawn."""
-    now = time.monotonic()
-    if now - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
+    if time.monotonic() - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
         return
-    st.session_state["started"] = now
     with kept_refusal(REFUSED):
         run = store.create(spec)
         server.workers().submit(run)
