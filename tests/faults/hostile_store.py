@@ -63,7 +63,10 @@ def _respecified(**fields: Any) -> Change:
 
 
 def _file(name: str, content: bytes) -> Change:
-    return lambda folder: void((folder / name).write_bytes(content))
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return change
 
 
 def _appended(content: bytes) -> Change:
@@ -135,11 +138,7 @@ def _many(kind: str, count: int) -> Change:
     return change
 
 
-def void(_: object) -> None:
-    """Ignore what a function returns."""
-
-
-HUGE, DIGITS = 10**400, int("9" * 400)
+HUGE = 10**400
 NOT_NUMBERS = {"nan": float("nan"), "infinite": float("inf"), "400_digits": HUGE, "text": "much", "list": [1]}
 MATRICES = {
     "empty": [],
@@ -247,9 +246,8 @@ def hostile_runs() -> dict[str, tuple[str, Change]]:
     }
     for what, changes in predictions.items():
         add(f"predictions-{what}", _arrays(store.PREDICTIONS, _tensors(**changes)))
-    weights = {"2.weight": lambda weight: weight.T}
-    add("model-transposed", _arrays(store.MODEL, lambda data: _renamed(data, weights)))
-    add("model-of-nothing", _arrays(store.MODEL, lambda data: _renamed(data, None)))
+    add("model-transposed", _arrays(store.MODEL, _transposed))
+    add("model-of-nothing", _arrays(store.MODEL, _of_nothing))
     for file in ("spec.json", "events.jsonl", store.MODEL, store.PREDICTIONS, "control", "label.json", "lock"):
         add(f"{file}-fifo", _instead(file, os.mkfifo))
         add(f"{file}-zeros", _instead(file, lambda path: path.symlink_to("/dev/zero")))
@@ -270,13 +268,16 @@ def hostile_runs() -> dict[str, tuple[str, Change]]:
     return cases
 
 
-def _renamed(data: bytes, changes: dict[str, Any] | None) -> bytes:
+def _transposed(data: bytes) -> bytes:
     from safetensors.torch import load, save
 
-    tensors = load(data)
-    if changes is None:
-        return save({"nothing": next(iter(tensors.values())).clone()})
-    return save({name: value.T.contiguous() if value.ndim == 2 else value for name, value in tensors.items()})
+    return save({name: value.T.contiguous() if value.ndim == 2 else value for name, value in load(data).items()})
+
+
+def _of_nothing(data: bytes) -> bytes:
+    from safetensors.torch import load, save
+
+    return save({"nothing": next(iter(load(data).values())).clone()})
 
 
 def _keep(folder: Path, kind: type) -> None:
