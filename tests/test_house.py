@@ -207,17 +207,19 @@ def test_the_data_page_shows_images_without_torch(tmp_path):
 
 
 def refusals():
-    """Every text key that a Refusal or Misfit is made with, with the slots that it gets."""
+    """Every text key that a Refusal, a Misfit or `writing` is given, with the slots that it gets."""
     for name, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            if node.func.id not in ("Refusal", "Misfit"):
+            if node.func.id not in ("Refusal", "Misfit") and (node.func.id, len(node.args)) != ("writing", 2):
                 continue
             slots = sorted(str(keyword.arg) for keyword in node.keywords)  # in an order that every process finds
             if node.func.id == "Misfit":  # what `table` gives each
                 slots = ["number", "layer", "shape"]
-            key = node.args[0]
+            if node.func.id == "writing":
+                slots = ["folder", "reason"]
+            key = node.args[node.func.id == "writing"]
             for part in (key.body, key.orelse) if isinstance(key, ast.IfExp) else (key,):
                 if isinstance(part, ast.Constant):
                     yield name, str(part.value), slots
