@@ -192,3 +192,20 @@ def test_a_key_without_a_text_is_shown_as_itself_and_noted():
     assert app.markdown[0].value == "no.such.key"
     assert text.missing == {"no.such.key"}
     text.missing.clear()
+
+
+def test_a_run_stays_chosen_whose_label_changes_while_the_browser_shows_the_old_one(frame, trained):
+    lasting = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128, "seed": 1}))
+    app = frame("train", run=trained.name)
+    before = next(label for label in app.selectbox(key="run").options if label.endswith(lasting.name[-4:]))
+    assert work(str(lasting.folder)) == "done"  # its label has an accuracy from now on
+    app.run()
+    box = app.selectbox(key="run")
+    assert before not in box.options
+    box.options.append(before)  # as a browser does that has not been told yet
+    box.set_value(before)
+    box.run()
+    assert not app.exception
+    assert not app.warning
+    assert app.selectbox(key="run").value == lasting.name
+    assert app.query_params["run"] == lasting.name

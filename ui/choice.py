@@ -24,6 +24,7 @@ CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is st
 OTHERS = "others"
 BESIDE = 5  # models beside the first: already more than people can compare, and each has to answer at each pen-up
 WhyNot = Callable[[Run], Refusal]
+LABELS = "run.labels"  # the name of the run behind each label that the reader has been shown
 WRITTEN = "run.written"  # the run that we last wrote into the link; another one there comes from a link that was opened
 
 
@@ -51,9 +52,9 @@ def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: Why
     shown = st.session_state[KEY] = chosen if chosen in names else default
 
     def remember() -> None:
-        st.session_state[CHOSEN] = st.session_state[KEY]
+        st.session_state[CHOSEN] = _name(st.session_state[KEY])
 
-    labels = {name: run_label(name) for name in names}
+    labels = _labels(names)
     st.selectbox(
         label,
         names,
@@ -91,12 +92,12 @@ def choose_runs(names: Sequence[str]) -> list[Run]:
     with left:
         run = choose_run(t("draw.model"), names, required=True, why_not=why_not_offered)
     others = [name for name in names if not run or name != run.name]
-    before = st.session_state.get(OTHERS, ())
+    before = [_name(shown) for shown in st.session_state.get(OTHERS, ())]
     for name in before:
         if name not in names:
             refused(_reason(name, why_not_offered), right.warning)
     st.session_state[OTHERS] = [name for name in before if name in others]
-    labels = {name: run_label(name) for name in others}
+    labels = _labels(others)
     beside = right.multiselect(
         t("draw.others", count=BESIDE),
         others,
@@ -107,6 +108,22 @@ def choose_runs(names: Sequence[str]) -> list[Run]:
         persist_state="session",
     )
     return [run, *filter(None, map(server.find, beside))] if run else []
+
+
+def _labels(names: Sequence[str]) -> dict[str, str]:
+    """The labels of the runs, which are remembered for `_name`."""
+    labels = {name: run_label(name) for name in names}
+    st.session_state.setdefault(LABELS, {}).update({label: name for name, label in labels.items()})
+    return labels
+
+
+def _name(option: str | None) -> str | None:
+    """The name of the run that was chosen.
+
+    A browser tells the chosen option's label. If the label has changed meanwhile (the run has ended and has an accuracy
+    now), Streamlit does not know the old one and hands over the label itself.
+    """
+    return st.session_state.get(LABELS, {}).get(option, option)
 
 
 def look_at(run: Run) -> None:
