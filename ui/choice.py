@@ -52,7 +52,8 @@ def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: Why
     shown = st.session_state[KEY] = chosen if chosen in names else default
 
     def remember() -> None:
-        st.session_state[CHOSEN] = _name(st.session_state[KEY])
+        option = st.session_state[KEY]
+        st.session_state[CHOSEN] = _name(option) if option else None
 
     labels = _labels(names)
     st.selectbox(
@@ -117,7 +118,7 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
     return labels
 
 
-def _name(option: str | None) -> str | None:
+def _name(option: str) -> str:
     """The name of the run that was chosen.
 
     A browser tells the chosen option's label. If the label has changed meanwhile (the run has ended and has an accuracy
