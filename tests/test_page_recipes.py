@@ -11,7 +11,7 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
-from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant
 from core.recipes.results import Result, Row, of_run, rows, stored
 from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, checked
@@ -61,11 +61,12 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
         of_one = app.table[0].value
         verdict = words.text(language, f"verdict.{row.verdict.word}")
-        assert verdict in table.iloc[place, 5]
+        assert verdict in table.iloc[place, 4]
         assert verdict in app.markdown[1].value
         if row.verdict.tolerance is not None:
             tolerance = words.number(100 * row.verdict.tolerance, 2, language=language)
-            assert f"{verdict} (± {tolerance})" in table.iloc[place, 5]
+            assert f"{verdict} (" in table.iloc[place, 4]
+            assert f" ± {tolerance})" in table.iloc[place, 4]
             assert words.text(language, "recipes.tolerance", tolerance=tolerance, most=3) in texts(app)
         mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
         assert table.iloc[place, 3].startswith(mean)
@@ -85,7 +86,7 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
 
 @pytest.mark.parametrize(("honest", "verdict"), [(0.979, "by_chance"), (0.97, "beyond_chance")])
 def test_what_selecting_on_test_is_worth_is_said_with_its_interval(honest, verdict):
-    accuracies: dict[Any, float] = {"faithful": 0.98, "honest": honest}
+    accuracies: dict[Variant, float] = {"faithful": 0.98, "honest": honest}
     results = [
         result("001-a", seed, accuracy + seed / 10_000, variant=variant, data="mnist", test_use=use)
         for variant, accuracy in accuracies.items()
@@ -120,7 +121,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
     word = stored_row(name, "faithful").verdict.word
-    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 5]
+    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 4]
     notice = f"test_use.notice_{one.spec().test_use}"
     for use in ("watched", "selected"):
         shown = words.text(language, f"test_use.notice_{use}") in said
@@ -130,7 +131,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_language(frame, language):
     table = frame("recipes", language).dataframe[0]
-    for place in (2, 3, 4):
+    for place in (2, 3):
         numbers, said = table.value.iloc[:, place], shown_in(table).iloc[:, place]
         assert numbers.dtype.kind == "f"
         for number, words_of_it in zip(numbers, said, strict=True):

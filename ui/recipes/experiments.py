@@ -54,7 +54,6 @@ def table(rows: Sequence[Row]) -> str:
                     (RECIPES[row.recipe].figures["accuracy"], _reported(row.recipe, "accuracy")) for row in rows
                 ],
                 t("recipes.measured"): [(row.verdict.measured, _marked(row, _mean(row.verdict))) for row in rows],
-                t("recipes.delta"): [_delta(row.verdict) for row in rows],
                 t("recipes.verdict"): [_word(row.verdict) for row in rows],
                 t("recipes.data"): [data_name(row.data) for row in rows],
             }
@@ -304,28 +303,27 @@ def _optimism(name: str, rows: Sequence[Row]) -> None:
     if not {"faithful", "honest"} <= own.keys():
         return
     faithful, honest = own["faithful"], own["honest"]
-    of_each = ([one.accuracy for one in row.results] for row in (honest, faithful))
-    delta, half = mean_difference(*of_each, faithful.results[0].n)
+    of_honest, of_faithful = ([one.accuracy for one in row.results] for row in (honest, faithful))
+    delta, half = mean_difference(of_honest, of_faithful, faithful.results[0].n)
     slots = {"faithful": _accuracy(faithful), "honest": _accuracy(honest), "half": number(100 * half, 2)}
-    slots |= {"delta": ("+" if delta > 0 else "") + number(100 * delta, 2)}
+    slots["delta"] = _signed(delta)
     said = t("recipes.optimism", **slots)
     chance = t("recipes.by_chance" if abs(delta) <= half else "recipes.beyond_chance")
     selected = faithful.results[0].test_use == "selected"
     st.markdown(f"{said} {chance}" + (f" {t('recipes.selected')}" if selected else ""))
 
 
-def _delta(verdict: Verdict) -> Said:
-    """The measured minus the reported accuracy, shown in percentage points."""
-    if verdict.delta is None or verdict.word in ("not_comparable", "impossible"):
-        return None, ""
-    return verdict.delta, ("+" if verdict.delta > 0 else "") + number(100 * verdict.delta, 2)
-
-
 def _word(verdict: Verdict) -> str:
+    """The verdict in a word and, if it was judged by it, the difference and the tolerance in percentage points."""
     words = f"{SIGNS[verdict.word][0]} {t(f'verdict.{verdict.word}')}"
-    if verdict.tolerance is not None:
-        words += f" (± {number(100 * verdict.tolerance, 2)})"
+    if verdict.delta is not None and verdict.tolerance is not None:
+        words += f" ({_signed(verdict.delta)} ± {number(100 * verdict.tolerance, 2)})"
     return words + (" (?)" if verdict.is_open else "")
+
+
+def _signed(delta: float) -> str:
+    """A difference of two shares in percentage points, with its sign."""
+    return ("+" if delta > 0 else "") + number(100 * delta, 2)
 
 
 def _said(figure: str, value: float | None) -> str:
