@@ -59,7 +59,10 @@ def table(rows: Sequence[Row]) -> str:
             }
         ),
         # Without a width, a column fits the bare number.
-        column_config={t(f"recipes.{name}"): st.column_config.Column(width=165) for name in ("reported", "measured")},
+        column_config={
+            t(f"recipes.{name}"): st.column_config.Column(width=width)
+            for name, width in (("reported", 150), ("measured", 155))
+        },
         height=35 * 12,
         hide_index=True,
         placeholder="",
