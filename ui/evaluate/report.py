@@ -15,7 +15,7 @@ from core.measures.measures import Measures
 from core.models.model import DRAWN
 from core.recipes.searches import belongs_to
 from core.store import Run
-from ui import notices, server
+from ui import hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
 from ui.evaluate import certainty, errors, training, versus
 from ui.gallery import in_sight
@@ -70,6 +70,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
             help=t("evaluate.log_help"),
             key="log",
         )
+    hyperparameters.panel(run.spec)
 
 
 def _network(run: Run) -> str:
