@@ -42,6 +42,7 @@ class Search:
     stages: tuple[Stage, ...]
     values: Callable[[Mapping[str, Any]], Mapping[str, Any]]  # maps choices to the spec's field values
     variants: Mapping[str, Mapping[str, Any]]  # by name: field values that override those of `values`
+    data: str  # the data set of the published accuracies, which are not comparable with those on other data
 
     def spec(self, choices: Mapping[str, Any], variant: str, **others: Any) -> RunSpec:
         """The spec for these choices; `others`, such as a seed, override its field values.
@@ -78,7 +79,8 @@ def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: 
         here = []
         for option in stage.options:
             spec = search.spec(choices | {stage.choice: option}, variant, **others)
-            here.append(Cell(number, option, spec, stage.reported.get(option), accuracy(spec)))
+            reported = stage.reported.get(option) if spec.data == search.data else None
+            here.append(Cell(number, option, spec, reported, accuracy(spec)))
         found += here
         best = winner(here)
         if best is None:

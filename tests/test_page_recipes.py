@@ -209,7 +209,7 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     control(app, "search").set_value("002-c").run()
     grid, table = app.get("vega_lite_chart"), app.dataframe[-1]
     assert len(table.value) == 20, "a line for each training of the report"
-    assert words.percent(0.9047, 2, language=language) + " (93)" in set(shown_in(table).iloc[:, 2])
+    assert words.percent(0.9047, 2, language=language) + " (93)" in set(shown_in(table).iloc[:, 1])
     assert len(grid) == 3, "the reported grid, and the reported curves of accuracy and loss"
     said = texts(app)
     assert "◆" in said
@@ -258,7 +258,7 @@ def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_t
     assert app.button(key="search-run-pooling").disabled, "all is done"
     table = shown_in(app.dataframe[-1])
     assert sorted(table.iloc[:, -1]) == sorted([accuracy, words.text(language, "search.unread")])
-    assert app.dataframe[-1].value.iloc[:, 2].isna().all(), "no report has this search"
+    assert app.dataframe[-1].value.iloc[:, 1].isna().all(), "no report has this search"
     assert len(app.get("vega_lite_chart")) == 2
     for run, page in ((best, "evaluate"), (other, "")):  # the page Train is the first
         row = ["max", "avg"].index(choices_of(run.spec)[0][1])

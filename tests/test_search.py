@@ -206,6 +206,7 @@ def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_w
         measured = next(cell.measured for cell in found_now() if cell.spec == run.spec)
         assert measured == max(event.val_accuracy for event in run.events(Epoch)), "not that of the kept epoch"
     assert lines[-1]["run"] == the_only_one_tested().name
+    assert lines[-1]["chosen"] == dict(choices_of(the_only_one_tested().spec))
     assert main(command) == 0, "all is done: nothing is left to train"
     assert len(store.runs()) == 9
     told = capsys.readouterr().out

@@ -121,7 +121,7 @@ def lines(
         "x": alt.X(
             "x:Q",
             title=x_title,
-            scale=alt.Scale(domain=(0, last), nice=False),
+            scale=alt.Scale(domain=(0, 1.03 * last), nice=False),
             axis=alt.Axis(tickMinStep=1, grid=False),
         ),
         "y": alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6)),

@@ -13,7 +13,7 @@ from core.events import Report
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.searches import SEARCHES, VAL_IMAGES, option_text
+from core.recipes.searches import SEARCHES, VAL_IMAGES, Choices, choices_text, option_text, path
 from core.refusal import Refusal
 from core.search import (
     Cell,
@@ -98,7 +98,7 @@ def _search(options: argparse.Namespace) -> int:
             told += 1
         best = chosen(search, found)
         if best and (report := (run := runs[best.spec]).report()):
-            _tell_chosen(options, best, run, report)
+            _tell_chosen(options, path(options.name, found), run, report)
             return 0
         ready(best.spec if best else next(cell.spec for cell in found if cell.measured is None), language())
         (run,) = driver.runs(options.name, options.variant, most=1, **others)
@@ -137,12 +137,12 @@ def _tell_simplest(options: argparse.Namespace, stage: Sequence[Cell], n_val: in
         say(options, facts, t("cli.simplest", **slots))
 
 
-def _tell_chosen(options: argparse.Namespace, best: Cell, run: Run, report: Report) -> None:
+def _tell_chosen(options: argparse.Namespace, choices: Choices, run: Run, report: Report) -> None:
     """The test accuracy of the training that the search ends with, the only one whose test split it reads."""
-    facts = {"recipe": options.name, "variant": options.variant, "run": run.name, "chosen": best.option}
+    facts = {"recipe": options.name, "variant": options.variant, "run": run.name, "chosen": dict(choices)}
     facts |= {"accuracy": report.accuracy, "accuracy_interval": report.accuracy_interval, "n": report.n}
     low, high = map(decimals, report.accuracy_interval)
-    slots = {"option": option_text(best.option, language()), "accuracy": decimals(report.accuracy)}
+    slots = {"option": choices_text(choices, language()), "accuracy": decimals(report.accuracy)}
     say(options, facts, t("cli.chosen", **slots, low=low, high=high, n=report.n))
 
 

@@ -14,7 +14,7 @@ from core.recipes import repeated_by
 from core.recipes.record import VARIANTS, Variant
 from core.recipes.report_002 import HONEST, TRAINED
 from core.recipes.reported import Reported, all_reported, reported
-from core.search import Search, Stage
+from core.search import Cell, Search, Stage, winner
 from core.spec import RunSpec, default
 
 VAL_IMAGES = 3_588  # of report 002, on which the reported val accuracies were measured
@@ -46,6 +46,7 @@ def _search(
         stages=tuple(Stage(choice, tuple(options), reports(choice, options)) for choice, options in stages.items()),
         values=values,
         variants={"faithful": {}, "honest": HONEST, "short": HONEST | short},
+        data=TRAINED["data"],
     )
 
 
@@ -117,7 +118,7 @@ def repeats(name: str) -> list[tuple[Choices, tuple[float, ...]]]:
         again = reported(single[0]) if single else None
         if again and again.best:
             accuracies.append(again.best.val_accuracy)
-    return [(_telling(name, chosen), tuple(accuracies)) for chosen, accuracies in found.values() if len(accuracies) > 1]
+    return [(telling(name, chosen), tuple(accuracies)) for chosen, accuracies in found.values() if len(accuracies) > 1]
 
 
 def option_text(option: object, language: str) -> str:
@@ -157,8 +158,15 @@ def _any_data(spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"seed": 0, "data": default("data")})
 
 
-def _telling(name: str, choices: Mapping[str, Any]) -> Choices:
-    """The choices that differ from the search's start; if none does, the first, so that there is something to tell."""
+def path(name: str, found: Sequence[Cell]) -> Choices:
+    """What a search has chosen so far, see `telling`."""
+    stages = SEARCHES[name].stages
+    best = [winner(cell for cell in found if cell.stage == place) for place in range(len(stages))]
+    return telling(name, {stage.choice: one.option for stage, one in zip(stages, best, strict=True) if one})
+
+
+def telling(name: str, choices: Mapping[str, Any]) -> Choices:
+    """Those of a search's choices that differ from its start; if none does, the first, to tell them from others."""
     start = SEARCHES[name].start
     differ = tuple((choice, option) for choice, option in choices.items() if option != start.get(choice))
     return differ or tuple(choices.items())[:1]
@@ -176,5 +184,5 @@ def _trainings() -> dict[RunSpec, tuple[str, Variant, Choices]]:
                 # Data without a val split of their own get one that is drawn.
                 for split in (spec.split, "stratified") if spec.split == "official" else (spec.split,):
                     key = spec.model_copy(update={"split": split})
-                    found[key] = (name, variant, _telling(name, choices))
+                    found[key] = (name, variant, telling(name, choices))
     return found

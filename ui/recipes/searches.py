@@ -12,7 +12,7 @@ from core.datasets import dataset, datasets
 from core.events import Epoch, Event
 from core.recipes import Variant
 from core.recipes.reported import Reported, Series
-from core.recipes.searches import SEARCHES, VAL_IMAGES, choices_text, option_text, repeats, reported_of
+from core.recipes.searches import SEARCHES, VAL_IMAGES, choices_text, option_text, path, repeats, reported_of
 from core.refusal import Refusal
 from core.search import (
     Cell,
@@ -67,14 +67,15 @@ def panel(variant: Variant) -> None:
         _buttons(name, variant, found, runs, others)
         if len(search.stages) > 1:
             _way(search, found)
-        _outcome(search, found, runs)
+        _outcome(name, found, runs)
         if _is_grid(search):
             _heat_maps(found, runs)
-        _table(name, found, runs)
+        is_own = others["data"] == search.data  # the report's figures are not comparable with those on other data
+        _table(name, found, runs, is_own=is_own)
     except Refusal as refusal:
         refused(refusal)
         return
-    _curves(name, found, runs)
+    _curves(name, found, runs, is_own=is_own)
 
 
 def _data_and_seed(search: Search) -> dict[str, Any]:
@@ -195,13 +196,13 @@ def _way(search: Search, found: Sequence[Cell]) -> None:
         column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
 
 
-def _outcome(search: Search, found: Sequence[Cell], runs: Runs) -> None:
+def _outcome(name: str, found: Sequence[Cell], runs: Runs) -> None:
     """Show the test accuracy of the run that the search has chosen, and whether that of others is known too."""
-    best = chosen(search, found)
+    best = chosen(SEARCHES[name], found)
     report = runs[best.spec].report() if best else None
     if not best or not report:
         return
-    option, accuracy = option_text(best.option, language()), percent(report.accuracy, 2)
+    option, accuracy = choices_text(path(name, found), language()), percent(report.accuracy, 2)
     words = t(
         "search.chosen", option=option, accuracy=accuracy, interval=interval(*report.accuracy_interval, 2), n=report.n
     )
@@ -209,7 +210,7 @@ def _outcome(search: Search, found: Sequence[Cell], runs: Runs) -> None:
     st.success(words + (" " + t("search.more_tested", count=len(more)) if more else ""))
 
 
-def _table(name: str, found: Sequence[Cell], runs: Runs) -> None:
+def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:
     """Show every training beside the report's; a click on a row shows a link to its run."""
     stages = SEARCHES[name].stages
     best = [winner(cell for cell in found if cell.stage == place) for place in range(len(stages))]
@@ -222,13 +223,16 @@ def _table(name: str, found: Sequence[Cell], runs: Runs) -> None:
             (
                 t(f"search.{stage.choice}"),
                 option_text(option, language()),
-                _reported(reported_of(name, stage.choice, option)),
+                _reported(reported_of(name, stage.choice, option) if is_own else None),
                 *_measured(cell, runs, is_best=cell in best),
             )
         )
     columns = [t(f"search.{column}") for column in ("stage", "option", "reported", "measured", "kept", "tested")]
+    shown = {column: [line[place] for line in lines] for place, column in enumerate(columns)}
+    if len(stages) == 1:
+        del shown[columns[0]]
     picked = st.dataframe(
-        sortable({column: [line[place] for line in lines] for place, column in enumerate(columns)}),
+        sortable(shown),
         hide_index=True,
         placeholder="–",
         height="content" if len(lines) <= 12 else 35 * 13,
@@ -241,9 +245,14 @@ def _table(name: str, found: Sequence[Cell], runs: Runs) -> None:
     st.caption(t("search.table"))
     if len(stages) > 1:
         st.caption(t("search.path"))
-    for choices, accuracies in repeats(name):
-        figures = ", ".join(percent(accuracy, 2) for accuracy in accuracies)
-        st.caption(t("search.repeats", option=choices_text(choices, language()), figures=figures))
+    if not is_own and any(stage.reported for stage in stages):
+        st.caption(t("search.other_data", data=data_name(SEARCHES[name].data)))
+    if is_own and (again := repeats(name)):
+        figures = [
+            f"{choices_text(choices, language())}: {', '.join(percent(accuracy, 2) for accuracy in accuracies)}"
+            for choices, accuracies in again
+        ]
+        st.caption(t("search.repeats", figures="; ".join(figures)))
 
 
 def _reported(one: Reported | None) -> Said:
@@ -297,9 +306,11 @@ def _is_grid(search: Search) -> bool:
 def _heat_maps(found: Sequence[Cell], runs: Runs) -> None:
     """Show the grid's accuracies, the report's and ours, with the best cell and the simplest that is as good marked."""
     left, right = st.columns(2, gap="large")
-    with left:
-        _heat_map("reported", found, {cell: cell.reported for cell in found}, VAL_IMAGES)
-    with right:
+    reported = {cell: cell.reported for cell in found}
+    if any(reported.values()):
+        with left:
+            _heat_map("reported", found, reported, VAL_IMAGES)
+    with right if any(reported.values()) else left:
         measured = {cell: cell.measured for cell in found}
         first = next((run for cell in found if cell.measured is not None and (run := runs.get(cell.spec))), None)
         picked = _heat_map("measured", found, measured, first.started().counts["val"] if first else 0)
@@ -359,7 +370,7 @@ def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float
     return []
 
 
-def _curves(name: str, found: Sequence[Cell], runs: Runs) -> None:
+def _curves(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:
     """Show the val curves of all options of a stage, of a grid those of one kernel size: the report's and ours."""
     stages = SEARCHES[name].stages
     st.markdown(f"**{t('search.curves')}**")
@@ -389,11 +400,12 @@ def _curves(name: str, found: Sequence[Cell], runs: Runs) -> None:
         )
         options = list(stages[place].options)
     here = {cell.option: run for cell in found if cell.stage == place and (run := runs.get(cell.spec))}
-    published = {option: one for option in options if (one := reported_of(name, stages[place].choice, option))}
+    published = {option: reported_of(name, stages[place].choice, option) for option in options if is_own}
 
     def draw() -> None:
         measured = {option: _epochs(here[option]) for option in options if option in here}
-        _charts(options, published, {option: epochs for option, epochs in measured.items() if epochs})
+        known = {option: one for option, one in published.items() if one}
+        _charts(options, known, {option: epochs for option, epochs in measured.items() if epochs})
 
     lively = any(status_of(run) in LIVELY for run in here.values())
     st.fragment(draw, run_every=POLL_CURVES if lively else None, key="search-curves")()
@@ -413,7 +425,11 @@ def _charts(
         return
     from core.charts import curves  # altair and pandas are imported only for a chart
 
-    names = {option: option_text(option, language()) for option in options}
+    # Of a grid the kernel size is chosen above, so that the number of filters tells the options apart.
+    names = {
+        option: number(option[0]) if isinstance(option, tuple) else option_text(option, language())
+        for option in options
+    }
     kinds = [kind for kind, there in (("reported", published), ("measured", measured)) if there]
     columns = dict(zip(kinds, st.columns(len(kinds), gap="large"), strict=True)) if published else {}
     for column, measure in zip(st.columns(2, gap="large") if not published else 2 * [None], MEASURES, strict=True):
