@@ -56,7 +56,7 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         assert not app.exception, name
         figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
         table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
-        of_one = app.table[0].value
+        of_one: Any = app.table[0].value
         verdict = words.text(language, f"verdict.{row.verdict.word}")
         assert verdict in table.iloc[place, 5]
         assert verdict in app.markdown[1].value
@@ -67,9 +67,13 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
         assert table.iloc[place, 3].startswith(mean)
         assert of_one.iloc[0, 2] == table.iloc[place, 3]
-        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
-        assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
-        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
+        stated, computed = figures or ["accuracy"], RECIPES[name].computed
+        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{one}") for one in (*stated, *computed)]
+        assert of_one.iloc[:, 2].astype(bool).tolist() == len(stated) * [bool(accuracies)] + len(computed) * [True]
+        said = [words.text(language, f"origin.{one.origin}") for one in RECIPES[name].stated.values()] or ["–"]
+        assert of_one.iloc[:, 3].tolist() == said + len(computed) * [words.text(language, "origin.computed")]
+        assert of_one.iloc[len(stated) :, 1].tolist() == len(computed) * ["–"], "never as reported"
+        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("first_accuracy" in figures)
         of_others = epochs.iloc[:, 1].str.endswith(", other-data")
         assert of_others.sum() == len(PUBLISHED) * len(accuracies), "it says which data they are"
         measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
@@ -113,7 +117,8 @@ def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_langu
                 assert words.number(100 * number, 2, language=language).lstrip("-") in words_of_it
             else:
                 assert np.isnan(number)
-    assert table.value.iloc[:, 2].tolist() == [RECIPES[name].figures["accuracy"] for name in PUBLISHED]
+    reported = [RECIPES[name].figures.get("accuracy", np.nan) for name in PUBLISHED]
+    np.testing.assert_array_equal(table.value.iloc[:, 2], reported)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -13,6 +13,7 @@ from core.datasets import dataset
 from core.events import Epoch, TestUse
 from core.measures.verdict import SEEDS, Verdict, Word
 from core.recipes import PUBLISHED, RECIPES, Variant
+from core.recipes.reported import Source
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -28,7 +29,8 @@ CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept w
 LISTED = 6  # runs of a recipe that are listed
 SHOWN = 8  # characters of a sha256 that are shown; the page Evaluate shows all
 # Figures that are counts.
-WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch", "epochs_to_98")
+WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch")
+WHOLE += ("epochs_to_98", "max_val_epoch")
 SIGNS: dict[Word, tuple[str, str]] = {
     "reproduced": ("✓", "green"),
     "better": ("▲", "blue"),
@@ -36,6 +38,7 @@ SIGNS: dict[Word, tuple[str, str]] = {
     "impossible": ("✗", "red"),
     "not_comparable": ("≠", "gray"),
     "not_measured": ("–", "gray"),
+    "not_reported": ("–", "gray"),
 }
 
 
@@ -50,7 +53,7 @@ def table(rows: Sequence[Row]) -> str:
                 t("recipes.recipe"): [row.recipe for row in rows],
                 t("recipes.network"): [t(f"recipe.{row.recipe}.title") for row in rows],
                 t("recipes.reported"): [
-                    (RECIPES[row.recipe].figures["accuracy"], _reported(row.recipe, "accuracy")) for row in rows
+                    (RECIPES[row.recipe].figures.get("accuracy"), _reported(row.recipe, "accuracy")) for row in rows
                 ],
                 t("recipes.measured"): [(row.verdict.measured, _accuracy(row)) for row in rows],
                 t("recipes.delta"): [_delta(row.verdict) for row in rows],
@@ -83,12 +86,18 @@ def panel(name: str, rows: Sequence[Row]) -> None:
     st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
     _offer(row, rows)
     _figures(row)
+    known = {**one.figures, **one.computed}
     for figure, key in one.errata:
-        whose = f"**{t(f'figure.{figure}')} {_said(figure, one.figures[figure])}:** " if figure else ""
+        whose = f"**{t(f'figure.{figure}')} {_said(figure, known[figure])}:** " if figure else ""
         st.markdown(f"⚠ {whose}{t(key)}")
+    for key in one.notes:
+        st.markdown(t(key))
     notices.test_use_notice(one.spec(variant))
+    if one.sources:
+        st.caption(t("recipes.sources", values="; ".join(map(_source, one.sources))))
     if one.assumed:
-        st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
+        values = (_assumed(one.spec(), field, key) for field, key in one.assumed.items())
+        st.caption(t("recipes.assumed", values="; ".join(values)))
     for other in rows:
         if other.recipe == name and not other.is_own:
             n = other.results[0].n
@@ -115,7 +124,7 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
     figures = RECIPES[row.recipe].figures
     lines: list[tuple[str | Said, ...]] = []
     ends = ("first_accuracy", "last_accuracy")
-    if "best_epoch" in figures and row.is_own:
+    if "first_accuracy" in figures and row.is_own:
         first, last = ((figures.get(name), _said(name, figures.get(name))) for name in ends)
         known = figures.get("epochs_to_98") if target == 0.98 else None
         reached = (known, number(known) if known else "–")
@@ -146,7 +155,7 @@ def _reached(one: Result, target: float) -> str:
 
 
 def _figures(row: Row) -> None:
-    """Show the verdict, and each of the report's figures beside the measured one."""
+    """Show the verdict, and each of the report's figures beside the measured one, with where it comes from."""
     sign, colour = SIGNS[row.verdict.word]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(f"{sign} {t(f'verdict.{row.verdict.word}')}", color=colour)  # pyright: ignore[reportArgumentType]
@@ -154,8 +163,12 @@ def _figures(row: Row) -> None:
             st.caption(t("recipes.tolerance", tolerance=number(100 * row.verdict.tolerance, 2), most=SEEDS))
         if row.verdict.is_open:
             st.caption(t("recipes.open", most=SEEDS))
-    names = list(RECIPES[row.recipe].figures)
+    one = RECIPES[row.recipe]
+    names = [*(one.stated or ["accuracy"]), *one.computed]
+    origins = {name: t(f"origin.{stated.origin}") for name, stated in one.stated.items()}
+    origins |= dict.fromkeys(one.computed, t("origin.computed"))
     measured = {name: _said(name, row.measured(name)) for name in names if row.results} | {"accuracy": _accuracy(row)}
+    measured |= {name: _said(name, count) for name, count in one.computed.items()}
     if "epochs_to_98" in names and row.results:
         reached = [one for one in row.results if one.figure("epochs_to_98") is not None]
         if not reached:
@@ -166,6 +179,7 @@ def _figures(row: Row) -> None:
         t("recipes.figure"): [t(f"figure.{name}") for name in names],
         t("recipes.reported"): [_reported(row.recipe, name) for name in names],
         t("recipes.measured"): [measured.get(name, "") for name in names],
+        t("recipes.source"): [origins.get(name, "–") for name in names],
     }
     st.table(cells, hide_index=True)  # wraps long text, unlike `st.dataframe`
 
@@ -256,8 +270,17 @@ def _measured_on(one: Result) -> str:
 
 
 def _reported(name: str, figure: str) -> str:
-    wrong = any(named == figure for named, _ in RECIPES[name].errata)
-    return _said(figure, RECIPES[name].figures[figure]) + (" ⚠" if wrong else "")
+    one = RECIPES[name]
+    wrong = figure in one.figures and any(named == figure for named, _ in one.errata)
+    return _said(figure, one.figures.get(figure)) + (" ⚠" if wrong else "")
+
+
+def _source(one: Source) -> str:
+    """Where a report or a public notebook states something."""
+    if one.report:
+        return t("recipes.in_lines", report=one.report, lines=", ".join(map(str, one.lines)))
+    file = (one.file or "").rpartition("/")[2]
+    return t("recipes.in_cells", file=file, address=one.address, cells=", ".join(map(str, one.cells)))
 
 
 def _accuracy(row: Row) -> str:
@@ -296,6 +319,7 @@ def _said(figure: str, value: float | None) -> str:
     return number(value, 4) if figure == "loss" else percent(value, 2)
 
 
-def _assumed(spec: RunSpec, field: str) -> str:
+def _assumed(spec: RunSpec, field: str, why: str) -> str:
     value = getattr(spec, field)
-    return f"{t(f'spec.{field}.label')}: {t(f'option.{value}') if isinstance(value, str) else number(value)}"
+    said = t(f"option.{value}") if isinstance(value, str) else number(value)
+    return f"{t(f'spec.{field}.label')}: {said} ({t(why)})"
