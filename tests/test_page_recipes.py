@@ -95,6 +95,12 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
     assert words.text(language, f"recipe.{name}.help") in said
     accuracy = words.percent(one.figures["accuracy"], 2, language=language)
     assert any(cell.startswith(accuracy) for cell in shown_in(app.dataframe[0]).iloc[:, 2])
+    assert all(words.text(language, key) in said for key in one.notes)
+    for field, key in one.assumed.items():
+        assert f"{words.text(language, f'spec.{field}.label')}: " in said
+        assert f"({words.text(language, key)})" in said
+    for source in one.sources:
+        assert f"]({source.address}), " in said if source.address else f" {source.report}, " in said
     for figure, key in one.errata:
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line

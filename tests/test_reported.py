@@ -156,6 +156,9 @@ def test_the_figures_are_those_of_the_matrix_and_the_curve():
         assert (figures["kept_val_accuracy"], figures["max_val_accuracy"]) == (accuracies[kept - 1], max(accuracies))
     for name in ("004-a", "004-b"):
         assert RECIPES[name].figures["recall_6"] == matrix(name)[6, 6] / 1000
+    assert not any("train" in figure and "trainable" not in figure for figure in known("002-b").figures), (
+        "running means"
+    )
     assert RECIPES["004-b"].figures["train_accuracy_21"] == known("004-b").curves["train_accuracy"][0] == 0.9765
 
 
@@ -182,10 +185,11 @@ def test_every_value_is_the_original_one():
     assert set(found) == {name for name in EVERY if "earlier" not in name}
     for name, original in found.items():
         one, epochs = EVERY[name], original.get("epochs") or {}
+        curves: dict[str, Any] = {**one.curves}
         for key, series in SERIES.items():
             if key in epochs:
                 series = "train_share_of_class_0" if (name, key) == ("003-b", "accuracy") else series
-                assert list(one.curves[series]) == epochs[key], (name, key)
+                assert list(curves[series]) == epochs[key], (name, key)
         if "accuracy_percent" in epochs:
             assert [round(100 * value, 2) for value in val(name)] == epochs["accuracy_percent"]
             assert list(np.cumsum(np.array(one.seconds, dtype=int))) == epochs["elapsed_s"]
@@ -319,6 +323,12 @@ def test_what_is_said_of_the_searches_of_002_follows_from_their_curves():
     says("recipe.002-a.help", (min(of_mlp), None), (max(of_mlp), None), (500, None))
     of_cnn = [epoch for name, epoch in epochs.items() if name.startswith("002-c")]
     says("recipe.002-c.help", (sum(epoch >= 90 for epoch in of_cnn), None), (len(of_cnn), None), (90, None))
+    earlier = [(name.partition("/earlier")[0], one.best) for name, one in EVERY.items() if "/earlier" in name]
+    assert {name for name, _ in earlier if name not in late} == {"002-c/convolution/256@5"}
+    gaps = [abs(best.val_accuracy - max(val(name))) for name, best in earlier if best and name in late]
+    says("recipe.002-c.help", (max(gaps), 4))
+    filters = sorted(max(val(name)) for name in names if name.startswith("002-c"))
+    assert max(gaps) > filters[-1] - filters[-5], "more than the best five differ"
 
 
 def test_what_is_said_of_003_follows_from_it():

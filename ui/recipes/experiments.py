@@ -94,7 +94,7 @@ def panel(name: str, rows: Sequence[Row]) -> None:
         st.markdown(t(key))
     notices.test_use_notice(one.spec(variant))
     if one.sources:
-        st.caption(t("recipes.sources", values="; ".join(map(_source, one.sources))))
+        st.caption(f"{t('recipes.sources')} {'; '.join(_places(one.sources))}. {t('recipes.origins')}")
     if one.assumed:
         values = (_assumed(one.spec(), field, key) for field, key in one.assumed.items())
         st.caption(t("recipes.assumed", values="; ".join(values)))
@@ -275,12 +275,19 @@ def _reported(name: str, figure: str) -> str:
     return _said(figure, one.figures.get(figure)) + (" ⚠" if wrong else "")
 
 
-def _source(one: Source) -> str:
-    """Where a report or a public notebook states something."""
-    if one.report:
-        return t("recipes.in_lines", report=one.report, lines=", ".join(map(str, one.lines)))
-    file = (one.file or "").rpartition("/")[2]
-    return t("recipes.in_cells", file=file, address=one.address, cells=", ".join(map(str, one.cells)))
+def _places(sources: Sequence[Source]) -> list[str]:
+    """Each report and each public notebook once, with the lines or cells in which it states something."""
+    lines: dict[str, list[int]] = {}
+    cells: dict[str, list[int]] = {}
+    for one in sources:
+        if one.report:
+            lines.setdefault(one.report, []).extend(one.lines)
+        else:
+            cells.setdefault(f"[{(one.file or '').rpartition('/')[2]}]({one.address})", []).extend(one.cells)
+    said = [t("recipes.in_lines", report=name, first=min(own), last=max(own)) for name, own in lines.items()]
+    for link, own in cells.items():
+        said.append(f"{link}, {t('recipes.in_cells', cells=', '.join(map(str, sorted(own))))}")
+    return said
 
 
 def _accuracy(row: Row) -> str:

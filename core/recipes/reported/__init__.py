@@ -132,7 +132,8 @@ class Reported(_Data):
         # `total` also counts the means and variances of batch normalisation.
         sizes["parameters"] = sum(filter(None, sizes.values())) or None
         found: dict[Part, Mapping[str, float | None]] = {"test": test, "confusion_matrix": recalls, "parameters": sizes}
-        found["curves"] = self._ends() | {f"train_accuracy_{e}": value for e, value in self.points("train_accuracy")}
+        train = [] if self.train_is_running_mean else self.points("train_accuracy")
+        found["curves"] = self._ends() | {f"train_accuracy_{epoch}": value for epoch, value in train}
         return {
             name: Stated(value, self.origin[part])
             for part, values in found.items()
