@@ -290,6 +290,9 @@ def test_figure_15_of_002_shows_the_probabilities_of_the_other_network():
     (cnn,) = [one for one in known("002-d").examples if one.index == 62]
     assert np.allclose(mlp.shown, cnn.probabilities, rtol=0, atol=1e-6)
     assert not np.allclose(mlp.shown, mlp.probabilities, rtol=0, atol=0.05)
+    drawn_again = {one.index for one in known("002-b").examples if one.shown} - {62}
+    assert drawn_again == {0, 25, 36}
+    says("erratum.002_figure_15", *((image, None) for image in drawn_again))
     says("erratum.002_figure_15", (62, None), (mlp.shown[2], 3), (mlp.probabilities[2], 3))
 
 
