@@ -32,6 +32,7 @@ from tests.simulation import (  # noqa: E402
     false_alarms,
     loss_coverage,
     matrix_coverage,
+    mean_coverage,
     synthetic,
 )
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Simulate the coverage of intervals and the false alarms of verdicts.")
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
     options = parser.parse_args()
-    parts: Iterable[Callable[[], str]] = (overall, proportions, gaps, losses, verdicts)
+    parts: Iterable[Callable[[], str]] = (overall, proportions, gaps, losses, verdicts, means)
     section = "\n\n".join([machine(f"numpy {np.__version__}"), *(part() for part in parts)])
     print(section)
     if options.update:
@@ -166,6 +167,21 @@ def verdicts() -> str:
         "variance that comes from the seeds, as a multiple of that from 10,000 test images of both sides."
     )
     return _table(words, ("seeds", *(f"{ratio:,}" for ratio in RATIOS)), rows)
+
+
+def means() -> str:
+    """The coverage of the interval of a mean over seeds."""
+    rows = []
+    for accuracy, n, seeds in itertools.product((0.5, 0.9, 0.99), (1_000, 10_000), (3, 5)):
+        ratios = enumerate(RATIOS[:4])
+        shares = [mean_coverage(accuracy, n, seeds, ratio, times=MANY, seed=place) for place, ratio in ratios]
+        rows.append((f"{accuracy}", f"{n:,}", str(seeds), *map(_percent, shares)))
+        _tell(rows[-1])
+    words = (
+        f"The interval of a mean accuracy over seeds ({MANY:,} means each), by the variance of a seed's accuracy, as a "
+        "multiple of that from the test images, which all seeds share."
+    )
+    return _table(words, ("accuracy", "n", "seeds", *(f"{ratio:,}" for ratio in RATIOS[:4])), rows)
 
 
 def _percent(share: float) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from core.measures.answers import Answers, Measure, loss_change
 from core.measures.calibration import tempered
 from core.measures.measures import measures
-from core.measures.verdict import judged
+from core.measures.verdict import judged, mean_interval
 
 OVERALL = ("balanced_accuracy", "macro_f1", "weighted_f1", "kappa")
 SUPPORTS = {
@@ -147,3 +147,16 @@ def false_alarms(seeds: int, ratio: float, *, times: int, seed: int) -> float:
     measured = accuracy + random.normal(0, images, (times, 1)) + random.normal(0, spread, (times, seeds))
     words = [judged(report, n, one.tolist(), n).word for report, one in zip(reported.tolist(), measured, strict=True)]
     return sum(word != "reproduced" for word in words) / times
+
+
+def mean_coverage(accuracy: float, n: int, seeds: int, ratio: float, *, times: int, seed: int) -> float:
+    """The share of `times` means of so many seeds whose interval holds the accuracy.
+
+    The images are the same for all seeds. `ratio`: the variance of a seed's accuracy divided by that from n images.
+    """
+    random = np.random.default_rng(seed)
+    spread = math.sqrt(ratio * accuracy * (1 - accuracy) / n)
+    correct = random.binomial(n, accuracy, times) / n
+    measured = np.clip(correct[:, None] + random.normal(0, spread, (times, seeds)), 0, 1)
+    ends = [mean_interval(one.tolist(), n) for one in measured]
+    return sum(low <= accuracy <= high for low, high in ends) / times

@@ -16,6 +16,7 @@ from tests.simulation import (
     false_alarms,
     loss_coverage,
     matrix_coverage,
+    mean_coverage,
     synthetic,
 )
 
@@ -74,3 +75,8 @@ def test_a_correct_figure_is_seldom_called_better_or_worse(seeds):
     assert images == pytest.approx(0.05, abs=0.012)
     assert spread == pytest.approx(0.05, abs=0.012)
     assert 0.01 <= both <= 0.05
+
+
+def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
+    for ratio in (0.0, 1.0, 4.0):
+        assert 0.935 <= mean_coverage(0.99, 10_000, 3, ratio, times=3_000, seed=5) <= 0.99

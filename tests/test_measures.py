@@ -13,6 +13,7 @@ from sklearn import metrics
 
 from core.measures.answers import Answers, confusion_matrix, loss_change
 from core.measures.calibration import calibration, temperature, tempered
+from core.measures.instability import instability
 from core.measures.measures import Confusion, by_writer, measures, most_confused, proportion, wilson
 
 
@@ -388,3 +389,20 @@ def test_an_interval_by_writer_is_wilsons_for_as_many_drawings_as_are_independen
         assert math.isnan(one.low)
         assert math.isnan(one.high)
         assert one.n == len(writers)
+
+
+def test_instability_is_how_far_an_epoch_lies_outside_its_neighbours():
+    assert instability([0.9, 0.94, 0.92, 0.95]) == pytest.approx(0.02)  # 0.94 by 0.02 above, 0.92 by 0.02 below
+    assert instability([2.0, 1.0, 3.0]) == pytest.approx(1.0)
+    assert instability([0.5, 0.6]) is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=40))
+def test_a_curve_without_a_turn_is_stable_and_a_curve_read_backwards_or_upside_down_as_unstable(values):
+    assert instability(sorted(values)) == instability(sorted(values, reverse=True)) == 0
+    found = instability(values)
+    assert found == pytest.approx(instability(values[::-1]), abs=1e-12)
+    assert found == pytest.approx(instability([-value for value in values]), abs=1e-12)
+    assert 0 <= found <= max(values) - min(values)
+    triples = zip(values, values[1:], values[2:], strict=False)
+    assert (found == 0) == all(min(a, c) <= b <= max(a, c) for a, b, c in triples)

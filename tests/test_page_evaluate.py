@@ -11,10 +11,13 @@ from streamlit.testing.v1 import AppTest
 
 from core import store, words
 from core.datasets import DATASETS
-from core.measures.answers import Measure, loss_change, stored_answers
+from core.events import Epoch
+from core.measures.answers import Measure, confusion_matrix, loss_change, stored_answers
 from core.measures.calibration import calibration, temperature, tempered
+from core.measures.instability import instability
 from core.measures.measures import measures, most_confused
 from core.spec import checked
+from core.store import Run
 from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, captions, control, texts
@@ -34,6 +37,30 @@ def test_what_a_class_is_most_often_taken_for_is_said_in_the_language(frame, tra
         others = words.text(language, "evaluate.and").join(f"**{names[k]}**" for k in one.predicted)
         slots = {"true": f"**{names[one.true]}**", "predicted": others, "count": one.count}
         assert words.text(language, key, **slots) in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_class_without_errors_or_without_images_is_said_to_have_none(frame, trained, language):
+    report, answers = trained.report(), stored_answers(trained)
+    assert report
+    assert answers
+    there = answers.labels != 7
+    labels, probabilities = answers.labels[there], answers.probabilities[there]
+    probabilities[labels == 3] = np.eye(10, dtype=np.float32)[3]
+    tensors = {"labels": torch.from_numpy(labels), "probabilities": torch.from_numpy(probabilities)}
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), 10)
+    facts = {
+        "n": len(labels),
+        "accuracy": matrix.trace() / len(labels),
+        "confusion_matrix": tuple(map(tuple, matrix.tolist())),
+    }
+    facts["predictions_sha256"] = trained.save(report.predictions, tensors)
+    trained.append(report.model_copy(update=facts))
+    names, said = trained.class_names(language), texts(frame("evaluate", language, run=trained.name))
+    assert words.text(language, "evaluate.never_confused", true=f"**{names[3]}**", count=100) in said
+    assert words.text(language, "evaluate.no_images", true=f"**{names[7]}**") in said
+    sentences = said[said.index(words.text(language, "evaluate.confusions")) :]
+    assert [f"**{name}**: " in sentences for name in names] == [True] * 10, "each class is told of"
 
 
 def test_errors_come_by_index_by_loss_and_by_confidence(frame, trained):
@@ -144,6 +171,43 @@ def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(fram
     assert app.dataframe[0].value.iloc[label, 0] == words.text(language, "mark.right", label=names[label])
 
 
+@pytest.mark.parametrize("data", ["mnist-5k", "colours"])
+def test_a_random_test_image_is_another_one_with_its_answer_whatever_the_data(frame, tmp_path, data):
+    if data == "colours":
+        write_colours(tmp_path / "data")
+    run = store.create(checked({"data": data, "architecture": "mlp", "epochs": 1, "batch_size": 512}))
+    assert work(str(run.folder)) == "done"
+    answers = stored_answers(run)
+    assert answers
+    names, n, seen = run.class_names("en"), len(answers.labels), []
+    app = look_at(frame("evaluate", run=run.name), "image")
+    for _ in range(5):
+        before = app.session_state["image-index"]
+        app.button(key="image-random").click().run()
+        assert not app.exception
+        index = app.session_state["image-index"]
+        assert 0 <= index < n
+        assert index != before
+        assert app.text_input(key="image-index.written").value == str(index)
+        assert words.percent(float(answers.confidence[index]), language="en") in texts(app)
+        assert captions(app)[0] == words.text("en", "image.this", index=index, label=names[answers.labels[index]])
+        assert len(app.dataframe[0].value) == len(names), "all probabilities"
+        seen.append(index)
+    assert len(set(seen)) > 1
+
+
+def write_colours(folder):
+    """A data set of three classes in colour, 16 x 16: 40 train images, 12 test images."""
+    folder.mkdir()
+    generator, arrays = np.random.default_rng(0), {}
+    for part, count in (("train", 40), ("test", 12)):
+        labels = np.arange(count) % 3
+        images = generator.integers(0, 120, (count, 16, 16, 3), dtype=np.uint8)
+        images[np.arange(count), :, :, labels] += 100
+        arrays |= {f"{part}_images": images, f"{part}_labels": labels.astype(np.uint8)}
+    np.savez(folder / "colours.npz", **arrays)
+
+
 def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):
     app = look_at(frame("evaluate", run=trained.name), "image")
     app.session_state["image-index"] = 1_000
@@ -219,16 +283,76 @@ def test_a_run_of_the_first_versions_has_no_temperature_and_says_so(frame, monke
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_two_runs_are_compared_with_a_verdict_in_words(frame, trained, language):
-    spec = checked({"architecture": "mlp", "epochs": 1, "batch_size": 512, "learning_rate": 0.0001})
+    spec = checked({"architecture": "mlp", "epochs": 4, "batch_size": 512, "learning_rate": 0.0001, "seed": 1})
     other = store.create(spec)
     assert work(str(other.folder)) == "done"
     app = frame("evaluate", language, run=trained.name)
     look_at(app, "beside").selectbox(key="other").select(other.name).run()
     assert not app.exception
     assert words.words(language)["compare.better"].split("**")[1] in texts(app)
+    trainings_are_beside_each_other(app, language, trained, other)
     app = frame("evaluate", language, run=other.name)
     look_at(app, "beside").selectbox(key="other").select(trained.name).run()
     assert words.words(language)["compare.worse"].split("**")[1] in texts(app)
+
+
+def trainings_are_beside_each_other(app: AppTest, language: str, *runs: Run) -> None:
+    """What two runs cost, their curves epoch by epoch, their instability, and their first epoch at any accuracy."""
+    epochs = [run.events(Epoch) for run in runs]
+    costs = app.table[0].value.astype(str)
+    for column, run, told in zip((1, 2), runs, epochs, strict=True):
+        report, started = run.report(), run.started()
+        assert report
+        cells = "\n".join(costs.iloc[:, column])
+        kept = told[report.best_epoch - 1]
+        for share in (report.accuracy, *report.accuracy_interval, kept.train_accuracy):
+            assert words.number(100 * share, 2, language=language) in cells
+        for said in (started.parameters, report.n, report.epochs, report.best_epoch, started.threads):
+            assert words.number(said, language=language) in cells
+        for seconds in (report.seconds, report.processor_seconds):
+            assert words.duration(seconds, language=language) in cells
+        assert started.device in cells
+    curves = [one.value for one in app.dataframe if words.text(language, "compare.val_other") in one.value]
+    assert len(curves) == 2
+    for table, what in zip(curves, ("accuracy", "loss"), strict=True):
+        for side, told in zip(("this", "other"), epochs, strict=True):
+            for part in ("train", "val"):
+                column = table[words.text(language, f"compare.{part}_{side}")].dropna()
+                assert column.tolist() == [getattr(event, f"{part}_{what}") for event in told]
+    slow = [event.val_accuracy for event in epochs[1]]
+    app.number_input(key="compare-target").set_value(100 * slow[2] - 0.001).run()
+    found = app.table[1].value.astype(str)
+    points = words.number(100 * instability(slow), 2, language=language)
+    assert [words.text(language, "compare.points", points=points)] == list(found.iloc[:1, 2])
+    assert found.iloc[0, 1] == "–", "two epochs do not show whether a curve swings"
+    assert found.iloc[1, 2] == words.number(instability([event.val_loss for event in epochs[1]]), 4, language=language)
+    assert found.iloc[2, 2] == str(1 + next(place for place, value in enumerate(slow) if value >= slow[2] - 1e-9))
+    app.number_input(key="compare-target").set_value(100.0).run()
+    not_reached = words.text(language, "recipes.not_reached", best=words.percent(max(slow), 2, language=language))
+    assert app.table[1].value.iloc[2, 2] == not_reached
+    assert words.text(language, "compare.other_val") in texts(app), "their seeds differ, so their val images do"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_training_figures_of_the_kept_and_the_last_epoch_are_told_apart_from_tests(frame, trained, language):
+    report, told = trained.report(), trained.events(Epoch)
+    assert report
+    trained.append(report.model_copy(update={"best_epoch": 1}))
+    kept, last = told
+    app = frame("evaluate", language, run=trained.name)
+    slots = {
+        "accuracy": words.percent(kept.train_accuracy, 2, language=language),
+        "loss": words.number(kept.train_loss, 4, language=language),
+        "last_accuracy": words.percent(last.train_accuracy, 2, language=language),
+        "last_loss": words.number(last.train_loss, 4, language=language),
+    }
+    assert words.text(language, "evaluate.trained_on", **slots, epoch=1, last=2) in texts(app)
+    table = look_at(app, "numbers").dataframe[1].value
+    for row, event in zip(table.itertuples(index=False), (kept, last), strict=True):
+        assert row[1] == words.percent(event.train_accuracy, 2, language=language)
+        assert row[2] == words.number(event.train_loss, 4, language=language)
+        assert row[3] == words.percent(event.val_accuracy, 2, language=language)
+        assert row[4] == words.number(event.val_loss, 4, language=language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -97,16 +97,24 @@ def matrix_chart(
 
 
 def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
-    """Show a sentence for each class that has errors: the class, or tied classes, most often predicted instead."""
-    found = most_confused(matrix)
-    if found:
-        st.subheader(t("evaluate.confusions"))
-    left, right = st.columns(2, gap="large")
-    for place, one in enumerate(found):
-        true, *others = (f"**{literal(names[k])}**" for k in (one.true, *one.predicted))
-        predicted = Markdown(t("evaluate.and").join(others))
+    """Show a sentence for each class: the class, or tied classes, most often predicted instead, or that it has none.
+
+    First the classes with errors, then those without, then those without images.
+    """
+    st.subheader(t("evaluate.confusions"))
+    found, support = most_confused(matrix), matrix.sum(axis=1)
+    said = []
+    for one in found:
         key = "evaluate.confused_tie" if len(one.predicted) > 1 else "evaluate.confused"
-        (right if place % 2 else left).markdown(t(key, true=Markdown(true), predicted=predicted, count=one.count))
+        predicted = Markdown(t("evaluate.and").join(_bold(names[k]) for k in one.predicted))
+        said.append(t(key, true=_bold(names[one.true]), predicted=predicted, count=one.count))
+    others = sorted(set(range(len(names))) - {one.true for one in found}, key=lambda k: (support[k] == 0, k))
+    for k in others:
+        key = "evaluate.never_confused" if support[k] else "evaluate.no_images"
+        said.append(t(key, true=_bold(names[k]), count=int(support[k])))
+    left, right = st.columns(2, gap="large")
+    for place, sentence in enumerate(said):
+        (right if place % 2 else left).markdown(sentence)
 
 
 def measured_number(value: float) -> str:
@@ -121,6 +129,10 @@ def ends(measure: Measure, *, percents: bool = False) -> str:
     if percents:
         return interval(measure.low, measure.high, 2)
     return f"{number(measure.low, 4)} – {number(measure.high, 4)}"
+
+
+def _bold(name: str) -> Markdown:
+    return Markdown(f"**{literal(name)}**")
 
 
 def _with_interval(measure: Measure) -> str:

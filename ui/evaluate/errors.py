@@ -63,25 +63,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     test = test_images(run, answers)
     if not test:
         return
-    errors = answers.errors("index")
-    n = len(answers.labels)
-    if not 0 <= st.session_state.get(INDEX, -1) < n:
-        st.session_state[INDEX] = int(errors[0]) if len(errors) else 0
-    left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
-    index = whole_number(t("image.index", last=n - 1), 0, n - 1, key=INDEX, where=left)
-    for column, name, found in (
-        (middle, "previous", errors[errors < index][-1:]),
-        (right, "next", errors[errors > index][:1]),
-    ):
-        where = int(found[0]) if len(found) else None
-        column.button(
-            t(f"image.{name}"),
-            on_click=_set,
-            args=(where,),
-            disabled=where is None,
-            width="stretch",
-            key=f"image-{name}",
-        )
+    index = choose_image(answers)
     true, predicted = int(answers.labels[index]), int(answers.predicted[index])
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -103,6 +85,32 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
         folded_table(bars.probabilities_table(values, rows, **words))
+
+
+def choose_image(answers: Answers) -> int:
+    """Let the reader choose a test image by its number, as the error before or after, or at random; returns its index.
+
+    It is the same image in every view; at first the first error.
+    """
+    errors = answers.errors("index")
+    n = len(answers.labels)
+    if not 0 <= st.session_state.get(INDEX, -1) < n:
+        st.session_state[INDEX] = int(errors[0]) if len(errors) else 0
+    first, *columns = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
+    index = whole_number(t("image.index", last=n - 1), 0, n - 1, key=INDEX, where=first)
+    other = (index + 1 + int(np.random.default_rng().integers(n - 1))) % n if n > 1 else None  # never the same again
+    chosen = {"previous": errors[errors < index][-1:], "next": errors[errors > index][:1]}
+    places = {name: int(found[0]) if len(found) else None for name, found in chosen.items()} | {"random": other}
+    for column, (name, place) in zip(columns, places.items(), strict=True):
+        column.button(
+            t(f"image.{name}"),
+            on_click=_set,
+            args=(place,),
+            disabled=place is None,
+            width="stretch",
+            key=f"image-{name}",
+        )
+    return index
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:

@@ -17,7 +17,7 @@ from core.recipes.searches import belongs_to
 from core.store import Run
 from ui import notices, server
 from ui.choice import data_name, network_name, one_of
-from ui.evaluate import certainty, errors, versus
+from ui.evaluate import certainty, errors, training, versus
 from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
 from ui.text import interval, language, number, percent, t
@@ -35,6 +35,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     assert answers
     loss = replace(answers.loss(), value=report.loss)
     _summary(run, report, measured, loss)
+    training.caption(run, report)
     if run.spec.data in DRAWN:
         st.caption(t("evaluate.people"))
     notices.lost_epoch_notice(report)
@@ -59,6 +60,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
         versus.panel(run, answers, names, [name for name in done if name != run.name])
     else:
         measures_table(measured, loss)
+        training.ends_table(run, report)
         st.download_button(
             t("evaluate.log"),
             lambda: zipped(run, "tensorboard"),

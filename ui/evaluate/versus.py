@@ -9,15 +9,15 @@ import streamlit as st
 from core.charts import matrices
 from core.measures.answers import Answers
 from core.measures.compare import Comparison, compare
-from core.measures.measures import proportion
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import run_label
+from ui.evaluate import training
 from ui.evaluate.errors import test_images
 from ui.gallery import gallery
 from ui.tables import folded_table, offer_csv
-from ui.text import interval, language, number, percent, plain, refused, t
+from ui.text import language, number, plain, refused, t
 
 PICTURES = 12  # shown of each list
 
@@ -47,6 +47,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
         refused(refusal, st.warning)
         return
     st.markdown(_verdict(found, len(answers.labels)))
+    training.costs([run, candidates[name]], [answers, other])
     left, right = st.columns([1, 1], gap="large")
     with left:
         words = {key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "difference")}
@@ -57,7 +58,6 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
         with folded_table(table, index=True):
             offer_csv(table.reset_index(allow_duplicates=True), "difference-matrix")
     with right:
-        st.markdown(f"{t('compare.this')}: {_accuracy(answers)}\n\n{t('compare.other')}: {_accuracy(other)}")
         test = test_images(run, answers)
         for what, places in (("fixed", found.fixed), ("broken", found.broken)):
             st.markdown(t(f"compare.{what}", count=len(places)))
@@ -65,13 +65,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
                 shown = places[:PICTURES]
                 captions = [plain("compare.picture", index=int(i), true=names[answers.labels[i]]) for i in shown]
                 gallery(test.images[shown], captions, side=80)
-
-
-def _accuracy(answers: Answers) -> str:
-    found = proportion(int(answers.is_right.sum()), len(answers.labels))
-    return t(
-        "compare.accuracy", accuracy=percent(found.value, 2), interval=interval(found.low, found.high, 2), n=found.n
-    )
+    training.courses([run, candidates[name]])
 
 
 def _verdict(found: Comparison, n: int) -> str:
