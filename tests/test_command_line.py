@@ -604,19 +604,8 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = (
-    "data",
-    "train",
-    "estimate",
-    "recipes",
-    "work",
-    "runs",
-    "label",
-    "evaluate",
-    "tensorboard",
-    "codes",
-    "predict",
-)
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label")
+COMMANDS += ("evaluate", "tensorboard", "codes", "predict")
 FLAGS = (
     "python -m core",
     "-h, --help",

@@ -234,11 +234,11 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
     slots = {"layers": 3, "last": "flatten", "before": "1 x 28 x 28", "image": 784, "after": 5 * 14 * 14}
     assert words.text(language, "encoder.of_image", **slots) in texts(app)
     assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
-    assert not app.dataframe, "nothing is compared until asked"
+    assert not app.table, "nothing is compared until asked"
     app.selectbox(key="encoder-other").select(other.name).run()
     app.button(key="encoder-compare").click().run()
     assert not app.exception
-    table, splits = app.dataframe[0].value, encoders.tested_splits(run)
+    table, splits = app.table[0].value, encoders.tested_splits(run)
     on, model = encoders.comparable(run, splits), open_model(run)
     kinds = encoders.encoder(run, model), encoders.encoder(other, open_model(other))
     for row, kind in enumerate((*kinds, encoders.random_encoder(run, model), None)):
@@ -248,7 +248,7 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
         slots["interval"] = words.interval(low, high, 2, language=language)
         assert table.iloc[row, 1] == words.text(language, "compare.accuracy", **slots)
     app.selectbox(key="encoder-other").select(None).run()
-    assert not app.dataframe, "what was compared before is not shown as if it were this"
+    assert not app.table, "what was compared before is not shown as if it were this"
     assert words.text(language, "encoder.file") in [one.label for one in app.get("download_button")]
 
 

@@ -22,7 +22,7 @@ from ui.choice import run_label
 from ui.evaluate.errors import choose_image, test_images
 from ui.evaluate.training import val_rule
 from ui.gallery import gallery
-from ui.text import interval, number, percent, plain, t
+from ui.text import Markdown, interval, number, percent, plain, t
 
 MOST_MAPS = 64  # shown
 MOST_BYTES = 200_000_000  # of codes that a browser is given; the command line writes more
@@ -101,8 +101,8 @@ def _comparison(run: Run, rows: Sequence[Row], one: Encoder, others: Sequence[st
         if chosen:
             other = candidates[chosen]
             kinds[_named("encoder.other", other)] = encoders.encoder(other, server.model(other))
-        kinds[plain("encoder.random", seed=run.spec.seed)] = encoders.random_encoder(run, server.model(run))
-        kinds[plain("encoder.pixels")] = None
+        kinds[t("encoder.random", seed=run.spec.seed)] = encoders.random_encoder(run, server.model(run))
+        kinds[t("encoder.pixels")] = None
         bar, right = st.progress(0.0), {}
         for place, (name, kind) in enumerate(kinds.items()):
             said = t("encoder.busy", name=name)
@@ -118,7 +118,9 @@ def _comparison(run: Run, rows: Sequence[Row], one: Encoder, others: Sequence[st
 
 
 def _named(key: str, run: Run) -> str:
-    return plain(key, run=run_label(run.name), first_layers=plain(f"option.{run.spec.first_layers}"))
+    """The encoder of this run or of another, with the origin of its weights."""
+    origin = t(f"encoder.{run.spec.first_layers}", count=run.spec.taken)
+    return Markdown(f"{t(key, run=run_label(run.name))}: {origin}")
 
 
 def _table(right: dict[str, np.ndarray]) -> None:
@@ -129,12 +131,12 @@ def _table(right: dict[str, np.ndarray]) -> None:
         found = proportion(int(values.sum()), len(values))
         ends = interval(found.low, found.high, 2)
         table[t("encoder.accuracy")].append(
-            plain("compare.accuracy", accuracy=percent(found.value, 2), interval=ends, n=found.n)
+            t("compare.accuracy", accuracy=percent(found.value, 2), interval=ends, n=found.n)
         )
         p = mcnemar(int((values & ~first).sum()), int((first & ~values).sum()))
         said = number(p, 4) if p >= 0.0001 else f"< {number(0.0001, 4)}"
         table[t("encoder.p")].append("" if values is first else said)
-    st.dataframe(table, hide_index=True, width="stretch")
+    st.table(table, hide_index=True)  # wraps long text, unlike `st.dataframe`
     st.caption(t("encoder.p_help"))
 
 

@@ -138,7 +138,7 @@ def _speed(told: Sequence[Sequence[Epoch]]) -> None:
     """Show how unstable each run's curves on val are, and its first epoch at an accuracy that the reader chooses."""
     left, right = st.columns([1, 3], gap="large")
     chosen = left.number_input(
-        t("compare.target"), 0.01, 100.0, 98.0, 0.5, format="%.2f", key="compare-target", persist_state="session"
+        t("compare.target"), 0.01, 100.0, 98.0, 0.5, format="%g", key="compare-target", persist_state="session"
     )
     target = round(chosen / 100, 6)  # the nearest number to the decimal that was written, as an accuracy is
     unstable = [t(f"compare.unstable_{what}") for what in ("accuracy", "loss")]
