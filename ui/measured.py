@@ -110,8 +110,10 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
         said.append(t(key, true=_bold(names[one.true]), predicted=predicted, count=one.count))
     others = sorted(set(range(len(names))) - {one.true for one in found}, key=lambda k: (support[k] == 0, k))
     for k in others:
-        key = "evaluate.never_confused" if support[k] else "evaluate.no_images"
-        said.append(t(key, true=_bold(names[k]), count=int(support[k])))
+        true, count = _bold(names[k]), int(support[k])
+        said.append(
+            t("evaluate.never_confused", true=true, count=count) if count else t("evaluate.no_images", true=true)
+        )
     left, right = st.columns(2, gap="large")
     for place, sentence in enumerate(said):
         (right if place % 2 else left).markdown(sentence)

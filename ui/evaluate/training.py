@@ -49,7 +49,7 @@ def ends_table(run: Run, report: Report) -> None:
     if not found:
         return
     st.markdown(f"**{t('evaluate.epochs')}**")
-    table = {"": [t(f"evaluate.epoch_{name}", epoch=event.epoch) for name, event in found.items()]}
+    table = {"": [t(f"trained.{name}", epoch=event.epoch) for name, event in found.items()]}
     for name in FIGURES:
         values = [getattr(event, name) for event in found.values()]
         table[t(f"measure.{name}")] = [percent(v, 2) if name.endswith("accuracy") else number(v, 4) for v in values]
