@@ -225,16 +225,23 @@ def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):
 def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(frame, trained, language):
     app = look_at(frame("evaluate", language, run=trained.name), "encoder")
     assert words.text(language, "encoder.none") in texts(app), "an MLP"
-    run, other = (
-        store.create(checked({"epochs": 1, "batch_size": size, "layers": NET, "seed": 3})) for size in (128, 256)
+    common = {"epochs": 1, "batch_size": 256, "layers": NET, "seed": 3}
+    run = store.create(checked(common))
+    taken = common | {"first_layers": "frozen", "weights_from": run.name, "layers_taken": 3}
+    other, of_other_val = (store.create(checked(taken | {"seed": seed})) for seed in (3, 4))
+    assert [work(str(one.folder)) for one in (run, other, of_other_val)] == ["done"] * 3
+    assert words.text(language, "encoder.other_val") in texts(
+        look_at(frame("evaluate", language, run=of_other_val.name), "encoder")
     )
-    assert [work(str(one.folder)) for one in (run, other)] == ["done", "done"]
     app = look_at(frame("evaluate", language, run=run.name), "encoder")
     assert words.words(language)["encoder.widens"] in texts(app)
     slots = {"layers": 3, "last": "flatten", "before": "1 x 28 x 28", "image": 784, "after": 5 * 14 * 14}
     assert words.text(language, "encoder.of_image", **slots) in texts(app)
     assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
+    assert words.text(language, "encoder.other_val") not in texts(app)
     assert not app.table, "nothing is compared until asked"
+    (label,) = app.selectbox(key="encoder-other").options
+    assert other.name[-4:] in label, "a run with other val images is left out"
     app.selectbox(key="encoder-other").select(other.name).run()
     app.button(key="encoder-compare").click().run()
     assert not app.exception
@@ -246,6 +253,8 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
         low, high = wilson(right.sum(), 400)
         slots = {"accuracy": words.percent(right.mean(), 2, language=language), "n": 400}
         slots["interval"] = words.interval(low, high, 2, language=language)
+        if kind is kinds[1]:
+            assert words.text(language, "encoder.frozen", count=3) in table.iloc[row, 0]
         assert table.iloc[row, 1] == words.text(language, "compare.accuracy", **slots)
     app.selectbox(key="encoder-other").select(None).run()
     assert not app.table, "what was compared before is not shown as if it were this"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -210,11 +210,3 @@ def recognised(one: Encoder | None, on: Comparable, tell: Callable[[float], None
         found.append(np.concatenate(codes))
     nearest = KNeighborsClassifier(NEIGHBOURS, algorithm="brute").fit(found[0], on.known.labels)
     return nearest.predict(found[1]) == on.asked.labels
-
-
-def same_encoder(rows: Sequence[Row], other: Run) -> bool:
-    """Whether the other run's encoder has the layers of these `encoder_rows`; False for a damaged run."""
-    try:
-        return [row.layer for row in encoder_rows(other)] == [row.layer for row in rows]
-    except Refusal:
-        return False

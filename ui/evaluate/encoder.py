@@ -16,13 +16,15 @@ from core.measures.measures import proportion
 from core.models import encoder as encoders
 from core.models.encoder import Encoder
 from core.networks.layers import Row, shape_text
+from core.refusal import Refusal
+from core.spec import RunSpec
 from core.store import Run
 from ui import server
 from ui.choice import run_label
 from ui.evaluate.errors import choose_image, test_images
 from ui.evaluate.training import val_rule
 from ui.gallery import gallery
-from ui.text import Markdown, interval, number, percent, plain, t
+from ui.text import Markdown, interval, number, percent, plain, refused, t
 
 MOST_MAPS = 64  # shown
 MOST_BYTES = 200_000_000  # of codes that a browser is given; the command line writes more
@@ -48,7 +50,10 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
     with right:
         _maps(one.maps(test.images[index]))
     st.subheader(t("encoder.compare"))
-    _comparison(run, rows, one, others)
+    try:
+        _comparison(run, rows, one, others)
+    except Refusal as refusal:  # too few images, or the other run is damaged
+        refused(refusal, st.warning)
     st.subheader(t("encoder.save"))
     _file(run, one)
 
@@ -79,11 +84,11 @@ def _comparison(run: Run, rows: Sequence[Row], one: Encoder, others: Sequence[st
     on = encoders.comparable(run, splits)
     counts = {"asked": len(on.asked.labels), "known": len(on.known.labels)}
     st.caption(t("encoder.compare_help", **counts) + " " + t(f"encoder.on_{'val' if on.is_val else 'train'}", **counts))
-    rule, candidates = val_rule(run.spec), {}
-    for name in others:
-        found = server.find(name)
-        if found and val_rule(found.spec) == rule and encoders.same_encoder(rows, found):
-            candidates[name] = found
+    giver = server.find(run.spec.weights_from) if run.spec.taken else run
+    if on.is_val and not (giver and val_rule(giver.spec) == val_rule(run.spec)):
+        st.caption(t("encoder.other_val"))
+    found = {name: other for name in others if (other := server.find(name))}
+    candidates = {name: other for name, other in found.items() if _same(run.spec, other.spec, len(rows))}
     labels = {name: run_label(name) for name in candidates}
     chosen = None
     if candidates:
@@ -115,6 +120,12 @@ def _comparison(run: Run, rows: Sequence[Row], one: Encoder, others: Sequence[st
         st.session_state[COMPARED] = of, right
     if st.session_state.get(COMPARED, (None,))[0] == of:
         _table(st.session_state[COMPARED][1])
+
+
+def _same(spec: RunSpec, other: RunSpec, layers: int) -> bool:
+    """Whether two runs have the same encoder, of so many layers, and the same val images of the same size."""
+    facts = [(val_rule(one), one.image_size, one.layers[:layers]) for one in (spec, other)]
+    return facts[0] == facts[1]
 
 
 def _named(key: str, run: Run) -> str:
