@@ -14,13 +14,14 @@ from ui.text import t
 with st.container(horizontal=True, vertical_alignment="center"):
     variant: Any = one_of("variant", VARIANTS)
     st.caption(t(f"variant.{variant}_help"))
-rows = [row for row in results.rows(server.results()) if row.variant == variant]
-left, right = st.columns([2, 1], gap="medium")
+rows = results.rows(server.results())
+shown = [row for row in rows if row.variant == variant]
+left, right = st.columns([7, 3], gap="medium")
 with left:
-    name = experiments.table(rows)
-    experiments.epochs_table(rows)
+    name = experiments.table(shown)
+    experiments.epochs_table(shown)
 with right:
-    experiments.panel(name, rows)
+    experiments.panel(name, variant, rows)
 st.subheader(t("search.title"))
 for tab, name in zip(st.tabs([f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES]), SEARCHES, strict=True):
     with tab:

@@ -11,7 +11,7 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
-from core.recipes import PUBLISHED, RECIPES, VARIANTS
+from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant
 from core.recipes.results import Result, Row, of_run, rows, stored
 from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, checked
@@ -32,8 +32,10 @@ def all_recipes() -> None:
 
     from ui.recipes import experiments
 
-    experiments.panel(experiments.table(st.session_state["rows"]), st.session_state["rows"])
-    experiments.epochs_table(st.session_state["rows"])
+    rows, variant = st.session_state["rows"], st.session_state["variant"]
+    shown = [row for row in rows if row.variant == variant]
+    experiments.panel(experiments.table(shown), variant, rows)
+    experiments.epochs_table(shown)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -49,7 +51,8 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
     found = [row for row in rows(results) if row.variant == variant]
     looked = {row.recipe for row in found for one in row.results if one.test_use != "once"}
     app = AppTest.from_function(all_recipes)
-    app.query_params["lang"], app.session_state["rows"] = language, found
+    app.query_params["lang"] = language
+    app.session_state["rows"], app.session_state["variant"] = rows(results), variant
     for place, name in enumerate(PUBLISHED):
         app.session_state["recipes-table"] = {"selection": {"rows": [place]}}
         app.run()
@@ -58,15 +61,19 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
         of_one = app.table[0].value
         verdict = words.text(language, f"verdict.{row.verdict.word}")
-        assert verdict in table.iloc[place, 5]
+        assert verdict in table.iloc[place, 4]
         assert verdict in app.markdown[1].value
         if row.verdict.tolerance is not None:
             tolerance = words.number(100 * row.verdict.tolerance, 2, language=language)
-            assert f"{verdict} (± {tolerance})" in table.iloc[place, 5]
+            assert f"{verdict} (" in table.iloc[place, 4]
+            assert f" ± {tolerance})" in table.iloc[place, 4]
             assert words.text(language, "recipes.tolerance", tolerance=tolerance, most=3) in texts(app)
         mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
         assert table.iloc[place, 3].startswith(mean)
-        assert of_one.iloc[0, 2] == table.iloc[place, 3]
+        assert of_one.iloc[0, 2].startswith(table.iloc[place, 3].removesuffix(" ⚠"))
+        if row.verdict.interval:
+            low, high = (words.number(100 * end, 2, language=language) for end in row.verdict.interval)
+            assert f"({low}–{high})" in table.iloc[place, 3]
         assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
         assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
         assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
@@ -75,6 +82,25 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
         assert set(measured[measured.iloc[:, 4].str.endswith("⚠")].iloc[:, 0]) == looked, "and where it is best on test"
         assert words.text(language, "recipes.best_on_test") in texts(app)
+
+
+@pytest.mark.parametrize(("honest", "verdict"), [(0.979, "by_chance"), (0.97, "beyond_chance")])
+def test_what_selecting_on_test_is_worth_is_said_with_its_interval(honest, verdict):
+    accuracies: dict[Variant, float] = {"faithful": 0.98, "honest": honest}
+    results = [
+        result("001-a", seed, accuracy + seed / 10_000, variant=variant, data="mnist", test_use=use)
+        for variant, accuracy in accuracies.items()
+        for seed in range(3)
+        for use in [RECIPES["001-a"].spec(variant).test_use]
+    ]
+    app = AppTest.from_function(all_recipes)
+    app.query_params["recipe"] = "001-a"
+    app.session_state["rows"], app.session_state["variant"] = rows(results), "faithful"
+    said = texts(app.run()).replace("\\", "")  # the escapes of what is no markup
+    delta = words.number(100 * (0.98 - honest), 2, language="en")
+    assert f"Difference: +{delta} ± " in said
+    assert words.text("en", f"recipes.{verdict}") in said
+    assert words.text("en", "recipes.selected") in said
 
 
 def stored_row(name: str, variant: str, *more: Result) -> Row:
@@ -95,7 +121,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
     word = stored_row(name, "faithful").verdict.word
-    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 5]
+    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 4]
     notice = f"test_use.notice_{one.spec().test_use}"
     for use in ("watched", "selected"):
         shown = words.text(language, f"test_use.notice_{use}") in said
@@ -105,7 +131,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_language(frame, language):
     table = frame("recipes", language).dataframe[0]
-    for place in (2, 3, 4):
+    for place in (2, 3):
         numbers, said = table.value.iloc[:, place], shown_in(table).iloc[:, place]
         assert numbers.dtype.kind == "f"
         for number, words_of_it in zip(numbers, said, strict=True):
@@ -158,7 +184,7 @@ def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(fr
     assert found.verdict.measured
     measured = words.percent(found.verdict.measured, 2, language="en")
     assert cells_of(app, "000-c", "measured").startswith(measured)
-    assert cells_of(app, "000-c", "measured").endswith(f"({len(found.results)})")
+    assert words.text("en", "recipes.seeds", count=len(found.results)) in app.table[0].value.iloc[0, 2]
     assert words.text("en", f"verdict.{found.verdict.word}") in cells_of(app, "000-c", "verdict")
     assert ("(?)" in cells_of(app, "000-c", "verdict")) == found.verdict.is_open
     assert [badge.value for badge in app.main.markdown if "waiting" in badge.value]

@@ -11,7 +11,8 @@ import streamlit as st
 
 from core.datasets import dataset
 from core.events import Epoch, TestUse
-from core.measures.verdict import SEEDS, Verdict, Word
+from core.measures.measures import wilson
+from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
@@ -52,13 +53,16 @@ def table(rows: Sequence[Row]) -> str:
                 t("recipes.reported"): [
                     (RECIPES[row.recipe].figures["accuracy"], _reported(row.recipe, "accuracy")) for row in rows
                 ],
-                t("recipes.measured"): [(row.verdict.measured, _accuracy(row)) for row in rows],
-                t("recipes.delta"): [_delta(row.verdict) for row in rows],
+                t("recipes.measured"): [(row.verdict.measured, _marked(row, _mean(row.verdict))) for row in rows],
                 t("recipes.verdict"): [_word(row.verdict) for row in rows],
                 t("recipes.data"): [data_name(row.data) for row in rows],
             }
         ),
-        column_config={t("recipes.measured"): st.column_config.Column(width=150)},  # else it fits the bare number
+        # Without a width, a column fits the bare number.
+        column_config={
+            t(f"recipes.{name}"): st.column_config.Column(width=width)
+            for name, width in (("reported", 150), ("measured", 155))
+        },
         height=35 * 12,
         hide_index=True,
         placeholder="",
@@ -76,20 +80,25 @@ def table(rows: Sequence[Row]) -> str:
     return name
 
 
-def panel(name: str, rows: Sequence[Row]) -> None:
-    """Show one recipe: a button that runs it, its runs, its figures with their errata, and its assumptions."""
-    row = next(row for row in rows if row.recipe == name and row.is_own)
-    one, variant = RECIPES[name], row.variant
+def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
+    """Show one recipe: a button that runs it, its runs, its figures with their errata, and its assumptions.
+
+    `rows` are those of all variants, which are compared.
+    """
+    of_variant = [row for row in rows if row.variant == variant]
+    row = next(row for row in of_variant if row.recipe == name and row.is_own)
+    one = RECIPES[name]
     st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
-    _offer(row, rows)
+    _offer(row, of_variant)
     _figures(row)
+    _optimism(name, rows)
     for figure, key in one.errata:
         whose = f"**{t(f'figure.{figure}')} {_said(figure, one.figures[figure])}:** " if figure else ""
         st.markdown(f"⚠ {whose}{t(key)}")
     notices.test_use_notice(one.spec(variant))
     if one.assumed:
         st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
-    for other in rows:
+    for other in of_variant:
         if other.recipe == name and not other.is_own:
             n = other.results[0].n
             st.caption(t("recipes.on_other_data", data=data_name(other.data), n=n, measured=_accuracy(other)))
@@ -257,34 +266,67 @@ def _measured_on(one: Result) -> str:
 
 def _reported(name: str, figure: str) -> str:
     wrong = any(named == figure for named, _ in RECIPES[name].errata)
-    return _said(figure, RECIPES[name].figures[figure]) + (" ⚠" if wrong else "")
+    value, n = RECIPES[name].figures[figure], RECIPES[name].n
+    words = _with_interval(value, wilson(value * n, n)) if figure == "accuracy" else _said(figure, value)
+    return words + (" ⚠" if wrong else "")
+
+
+def _with_interval(value: float, ends: tuple[float, float]) -> str:
+    """A share and its interval, as narrow as a table needs it: `98.47% (98.21–98.69)`."""
+    low, high = (number(100 * end, 2) for end in ends)
+    return f"{percent(value, 2)} ({low}–{high})"
+
+
+def _mean(verdict: Verdict) -> str:
+    """The mean of the measured accuracies with its interval; empty if there is none."""
+    if verdict.measured is None or verdict.interval is None:
+        return ""
+    return _with_interval(verdict.measured, verdict.interval)
+
+
+def _marked(row: Row, words: str) -> str:
+    """Words on a row's measured accuracy, with a warning sign if it was selected on test."""
+    return f"{words} ⚠" if words and row.results[0].test_use == "selected" else words
 
 
 def _accuracy(row: Row) -> str:
-    """The measured accuracy, with its spread, the number of seeds, and a warning sign if it was selected on test."""
-    verdict = row.verdict
-    if verdict.measured is None:
+    """The measured accuracy with its interval, the number of seeds and their spread."""
+    words = _mean(row.verdict)
+    if not words:
         return ""
-    words = percent(verdict.measured, 2)
-    if verdict.spread is not None:
-        words += f" ± {number(100 * verdict.spread, 2)}"
-    words += f" ({verdict.seeds})"
-    selected = row.results[0].test_use == "selected"
-    return f"{words} ⚠" if selected else words
+    spread = row.verdict.spread
+    seeds = t("recipes.seeds", count=row.verdict.seeds)
+    words += f", {seeds}" + ("" if spread is None else f" ± {number(100 * spread, 2)}")
+    return _marked(row, words)
 
 
-def _delta(verdict: Verdict) -> Said:
-    """The measured minus the reported accuracy, shown in percentage points."""
-    if verdict.delta is None or verdict.word in ("not_comparable", "impossible"):
-        return None, ""
-    return verdict.delta, ("+" if verdict.delta > 0 else "") + number(100 * verdict.delta, 2)
+def _optimism(name: str, rows: Sequence[Row]) -> None:
+    """Say by how much the report's own protocol differs from the honest one, and whether by more than chance."""
+    own = {row.variant: row for row in rows if row.recipe == name and row.is_own and row.results}
+    if not {"faithful", "honest"} <= own.keys():
+        return
+    faithful, honest = own["faithful"], own["honest"]
+    of_honest, of_faithful = ([one.accuracy for one in row.results] for row in (honest, faithful))
+    delta, half = mean_difference(of_honest, of_faithful, faithful.results[0].n)
+    slots = {"faithful": _accuracy(faithful), "honest": _accuracy(honest), "half": number(100 * half, 2)}
+    slots["delta"] = _signed(delta)
+    said = t("recipes.optimism", **slots)
+    chance = t("recipes.by_chance" if abs(delta) <= half else "recipes.beyond_chance")
+    selected = faithful.results[0].test_use == "selected"
+    st.markdown(f"{said} {chance}" + (f" {t('recipes.selected')}" if selected else ""))
 
 
 def _word(verdict: Verdict) -> str:
+    """The verdict in a word and, if it was judged by it, the difference and the tolerance in percentage points."""
     words = f"{SIGNS[verdict.word][0]} {t(f'verdict.{verdict.word}')}"
-    if verdict.tolerance is not None:
-        words += f" (± {number(100 * verdict.tolerance, 2)})"
+    if verdict.delta is not None and verdict.tolerance is not None:
+        words += f" ({_signed(verdict.delta)} ± {number(100 * verdict.tolerance, 2)})"
     return words + (" (?)" if verdict.is_open else "")
+
+
+def _signed(delta: float) -> str:
+    """A difference of two shares in percentage points, with its sign."""
+    return ("+" if delta > 0 else "") + number(100 * delta, 2)
 
 
 def _said(figure: str, value: float | None) -> str:
