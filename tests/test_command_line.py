@@ -609,8 +609,20 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label", "evaluate", "tensorboard", "predict")
-FLAGS = ("python -m core", "-h, --help", "[-h]", "--json", "--variant", "--seeds", "--store-results", "--out", *NOTED)
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label")
+COMMANDS += ("evaluate", "tensorboard", "codes", "predict")
+FLAGS = (
+    "python -m core",
+    "-h, --help",
+    "[-h]",
+    "--json",
+    "--variant",
+    "--seeds",
+    "--store-results",
+    "--out",
+    "--split",
+    *NOTED,
+)
 ACTIONS = ("{list,get}", "{list,run,table}")
 
 
@@ -745,6 +757,26 @@ def test_a_training_is_told_in_portuguese_with_decimal_commas(shell):
     assert rows[4] == "matriz de confusão, uma linha para cada classe verdadeira:"
     (row,) = [row for row in shell.run("runs", LC_ALL="pt_BR.UTF-8")[1].splitlines() if name in row]
     assert re.fullmatch(rf"{name} +concluída +{figure}  selecionado no teste", row)
+
+
+def test_the_codes_of_a_runs_encoder_are_written_into_a_new_file(shell, trained, tmp_path):
+    name, file = trained[-1]["run"], tmp_path / "codes.npz"
+    (facts,) = shell.json("codes", name, "--split", "val", "--out", str(file))
+    assert facts == {"run": name, "split": "val", "n": 400, "size": 8 * 12 * 12, "file": str(file)}
+    with np.load(file, allow_pickle=False) as stored:
+        assert stored["codes"].shape == (400, 8 * 12 * 12)
+        assert sorted(set(stored["labels"])) == list(range(10))
+    before = file.read_bytes()
+    code, output, error = shell.run("codes", name, "--out", str(file), LC_ALL="pt_BR.UTF-8")
+    assert (code, output) == (1, "")
+    assert "já existe" in one_sentence(error)
+    assert file.read_bytes() == before
+    code, _, error = shell.run("codes", name, "--out", str(tmp_path / "none" / "codes.npz"))
+    assert (code, "none" in one_sentence(error)) == (1, True)
+    (mlp,) = shell.json("train", *flags(data="tiny", split="official", architecture="mlp", epochs=1))[-1:]
+    code, _, error = shell.run("codes", mlp["run"], "--out", str(tmp_path / "mlp.npz"))
+    assert (code, "no encoder" in one_sentence(error)) == (1, True)
+    assert [one.name for one in tmp_path.iterdir()] == ["codes.npz"], "nothing half-written"
 
 
 def test_the_other_commands_speak_portuguese_too(shell, trained, pictures, tmp_path):
