@@ -89,10 +89,14 @@ class _Worker:
         self.log_length = run.log_length()  # as this worker has left it
 
     def work(self) -> None:
-        """Load the data, train and report; returns early on a request to stop or when the worker has to leave."""
-        if self.wanted == "stop":
-            return
+        """Load the data, train and report; returns early on a request to stop or when the worker has to leave.
+
+        A run whose test split is not to be read ends without a report. It keeps its checkpoints, so that a worker which
+        is asked for the report later only has to evaluate the best of them.
+        """
         run, spec = self.run, self.run.spec
+        if self.wanted == "stop" or (run.is_trained() and not run.control().test):
+            return
         started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
         threads = started.threads if started else useful_threads(spec.layers, settings.threads())
@@ -127,6 +131,8 @@ class _Worker:
                 self._say(event)
             if not self._may_go_on(state):
                 return
+        if not run.control().test:
+            return
         if report := self._report(splits, state):
             self._say(report)
             run.tidy(keep=set())

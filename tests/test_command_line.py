@@ -309,7 +309,7 @@ UNLABELLED = {"owner": "", "study": "", "trial": None, "note": "", "tags": []}
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
-    wanted |= {"recipe": None, "variant": None}
+    wanted |= {"recipe": None, "variant": None, "choices": {}}
     assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once", "label": UNLABELLED}
     code, output, _ = shell.run("runs")
     assert code == 0
@@ -319,6 +319,9 @@ def test_runs_are_listed_a_line_each(shell, trained):
     assert (line["recipe"], line["variant"]) == ("003-f", "short")
     (row,) = [row for row in shell.run("runs")[1].splitlines() if name in row]
     assert row.split() == [name, "queued", "003-f", "short"]
+    name = create(SEARCHES["002-a"].spec({**SEARCHES["002-a"].start, "width": 512}, "short"), shell.store).name
+    (row,) = [row for row in shell.run("runs")[1].splitlines() if name in row]
+    assert row.split() == [name, "queued", "002-a", "short", "512", "neurons"]
 
 
 def test_an_empty_store_is_an_empty_list(shell, tmp_path):

@@ -11,7 +11,9 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import server
 from ui.choice import run_label
-from ui.text import t
+from ui.text import kept_refusal, show_refusal, t
+
+UNREAD = "refused.unread"  # why a test split cannot be read, see `ui.text.show_refusal`
 
 
 def test_use_notice(spec: RunSpec) -> None:
@@ -30,6 +32,26 @@ def ending_notice(status: Status, events: Sequence[Event]) -> None:
         st.warning(t("train.died", step=step))
     elif status != "done" and started and started.died_at is not None:
         st.caption(t("train.restarted", start=started.step, step=started.died_at))
+
+
+def unread_notice(run: Run) -> bool:
+    """Show that a run was trained without reading its test split, and a button that has it read; returns its click.
+
+    Shows nothing for other runs.
+    """
+    if run.status() != "trained":
+        return False
+    st.info(t("train.unread"))
+    show_refusal(UNREAD)
+    return st.button(
+        t("train.read_test"), icon=":material/visibility:", on_click=_read_test, args=(run,), key="read-test"
+    )
+
+
+def _read_test(run: Run) -> None:
+    with kept_refusal(UNREAD):
+        run.ask("run", test=True)
+        server.workers().submit(run)
 
 
 def lost_epoch_notice(report: Report) -> None:

@@ -14,9 +14,9 @@ from core import store
 from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
 from core.files import written_aside
-from core.recipes.searches import belongs_to
+from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
-from core.store import Label, Run
+from core.store import Label, Run, no_report
 from core.words import FALLBACK, read_number, text
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def list_runs(options: argparse.Namespace) -> int:
     for run in store.runs():
         facts = run.facts()
         facts["recipe"], facts["variant"] = (facts["data"] and belongs_to(run.spec)) or (None, None)
-        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"])))
+        choices = choices_of(run.spec) if facts["recipe"] else ()
+        facts["choices"] = dict(choices)
+        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"], choices_text(choices, language()))))
         accuracy = decimals(facts["accuracy"])
         accuracy += "  " + t("cli.test_use.selected") if facts["test_use"] == "selected" else ""
         facts["label"] = run.label().model_dump()
@@ -59,7 +61,7 @@ def evaluate(options: argparse.Namespace) -> int:
     run = find(options.run)
     report = run.report()
     if not report:
-        raise Refusal("error.no_report", run=run.name)
+        raise no_report(run)
     result = measures(report.confusion_matrix)
     classes = [
         {

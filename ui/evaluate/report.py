@@ -13,7 +13,7 @@ from core.exports import zipped
 from core.measures.answers import Measure
 from core.measures.measures import Measures
 from core.models.model import DRAWN
-from core.recipes.searches import belongs_to
+from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
 from ui import notices, server
 from ui.choice import data_name, network_name, one_of
@@ -77,7 +77,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
 def _network(run: Run) -> str:
     """The recipe with its title, or the architecture."""
     recipe = belongs_to(run.spec)
-    name = network_name(run.spec.architecture, recipe)
+    name = network_name(run.spec.architecture, recipe, choices_of(run.spec))
     return f"{name}: {t(f'recipe.{recipe[0]}.title')}," if recipe else name
 
 
