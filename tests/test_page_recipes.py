@@ -61,7 +61,7 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         assert not app.exception, name
         figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
         table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
-        of_one = app.table[0].value
+        of_one: Any = app.table[0].value
         verdict = words.text(language, f"verdict.{row.verdict.word}")
         assert verdict in table.iloc[place, 4]
         assert verdict in app.markdown[1].value
@@ -76,9 +76,13 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         if row.verdict.interval:
             low, high = (words.number(100 * end, 2, language=language) for end in row.verdict.interval)
             assert f"({low}–{high})" in table.iloc[place, 3]
-        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
-        assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
-        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
+        stated, computed = figures or ["accuracy"], RECIPES[name].computed
+        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{one}") for one in (*stated, *computed)]
+        assert of_one.iloc[:, 2].astype(bool).tolist() == len(stated) * [bool(accuracies)] + len(computed) * [True]
+        said = [words.text(language, f"origin.{one.origin}") for one in RECIPES[name].stated.values()] or ["–"]
+        assert of_one.iloc[:, 3].tolist() == said + len(computed) * [words.text(language, "origin.computed")]
+        assert of_one.iloc[len(stated) :, 1].tolist() == len(computed) * ["–"], "never as reported"
+        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("first_accuracy" in figures)
         of_others = epochs.iloc[:, 1].str.endswith(", other-data")
         assert of_others.sum() == len(PUBLISHED) * len(accuracies), "it says which data they are"
         measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
@@ -119,6 +123,12 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
     assert words.text(language, f"recipe.{name}.help") in said
     accuracy = words.percent(one.figures["accuracy"], 2, language=language)
     assert any(cell.startswith(accuracy) for cell in shown_in(app.dataframe[0]).iloc[:, 2])
+    assert all(words.text(language, key) in said for key in one.notes)
+    for field, key in one.assumed.items():
+        assert f"{words.text(language, f'spec.{field}.label')}: " in said
+        assert f"({words.text(language, key)})" in said
+    for source in one.sources:
+        assert f"]({source.address}), " in said if source.address else f" {source.report}, " in said
     for figure, key in one.errata:
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
@@ -141,7 +151,8 @@ def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_langu
                 assert words.number(100 * number, 2, language=language).lstrip("-") in words_of_it
             else:
                 assert np.isnan(number)
-    assert table.value.iloc[:, 2].tolist() == [RECIPES[name].figures["accuracy"] for name in PUBLISHED]
+    reported = [RECIPES[name].figures.get("accuracy", np.nan) for name in PUBLISHED]
+    np.testing.assert_array_equal(table.value.iloc[:, 2], reported)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

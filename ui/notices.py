@@ -67,15 +67,17 @@ def damaged_lines_notice(run: Run) -> None:
 
 
 def taken_notice(run: Run, report: Report) -> None:
-    """Show which layers a finished run took over from another, and whether the frozen ones have stayed unchanged."""
-    if not run.spec.taken:
+    """Show which layers a finished run took over from another or left random, and whether the frozen ones stayed."""
+    spec = run.spec
+    if not spec.taken and not spec.frozen:
         return
-    slots = {"count": run.spec.taken, "run": run_label(run.spec.weights_from)}
+    slots = {"count": spec.layers_taken, "run": run_label(spec.weights_from) if spec.taken else ""}
     if report.frozen_unchanged is None:
         st.caption(t("taken.joint", **slots))
     elif report.frozen_unchanged:
         started = next(event for event in server.events(run) if isinstance(event, Started))
         slots |= {"trainable": started.parameters - started.frozen, "frozen": started.frozen}
-        st.caption(t("taken.frozen", sha256=report.frozen_after, **slots))
+        slots["sha256"] = report.frozen_after
+        st.caption(t("taken.frozen", **slots) if spec.taken else t("taken.random", **slots))
     else:
         st.error(t("taken.changed", before=report.frozen_before, after=report.frozen_after))

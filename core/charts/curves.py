@@ -33,6 +33,7 @@ def curves(
     steps: np.ndarray | None = None,
     marks: Mapping[str, float] | None = None,
     height: int = 320,
+    legend_columns: int = 0,
 ) -> alt.LayerChart:
     """One line per series over the epochs, in front of the values of single steps if given.
 
@@ -47,6 +48,7 @@ def curves(
         steps: values of steps (n, 2) as (epoch, value) with fractional epochs; downsampled, see `POINTS_SENT`.
         marks: one or two epochs to mark, in ascending order, by the label to write above.
         height: of the chart, in pixels.
+        legend_columns: of a legend in several lines; by default all names are in one line, and cut off where it ends.
     """
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
     data = pd.DataFrame(rows, columns=["series", "x", "y"])
@@ -57,7 +59,7 @@ def curves(
     x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
     x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
 
-    color, dash, shape = told_apart([names[key] for key in epochs])
+    color, dash, shape = told_apart([names[key] for key in epochs], legend_columns)
     x = alt.X(
         "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
     )

@@ -10,6 +10,7 @@ from core import store
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, new_run, work_at
 from core.events import Report
+from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
@@ -43,9 +44,13 @@ def recipes(options: argparse.Namespace) -> int:
         facts = {"name": name, "title": text(FALLBACK, f"recipe.{name}.title"), "spec": one.values}
         facts |= {
             "variants": one.variants,
-            "reported": dict(one.figures),
-            "n": one.n if one.figures else None,
-            "assumed": one.assumed,
+            "reported": one.figures,
+            "origins": {figure: stated.origin for figure, stated in one.stated.items()},
+            "computed": one.computed if one.report else {},
+            "sources": [source.model_dump(exclude_defaults=True) for source in one.sources],
+            "n": one.n,
+            "assumed": {name: text(FALLBACK, key) for name, key in one.assumed.items()},
+            "notes": [text(FALLBACK, key) for key in one.notes],
         }
         facts["errata"] = [{"figure": figure, "text": text(FALLBACK, key)} for figure, key in one.errata]
         say(options, facts, _line(name, one.values["data"], decimals(one.figures.get("accuracy"))))
@@ -63,7 +68,7 @@ def _line(name: str, data: str, reported: str = "") -> str:
 def _repeat(options: argparse.Namespace) -> int:
     """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
     name, variant = options.name or "", options.variant
-    if options.store_results and (name not in PUBLISHED or variant == "short"):
+    if options.store_results and name not in PUBLISHED:
         raise Refusal("error.results_not_kept")
     if name in SEARCHES:
         return _search(options)
@@ -159,7 +164,7 @@ def _table(options: argparse.Namespace) -> int:
         cells = {
             "recipe": f"{row.recipe}: {t(f'recipe.{row.recipe}.title')}",
             "variant": t(f"variant.{row.variant}"),
-            "reported": decimals(facts["reported"]),
+            "reported": _reported(row.recipe),
             "measured": t("test_use.mark", accuracy=measured)
             if measured and facts["test_use"] == "selected"
             else measured,
@@ -173,30 +178,55 @@ def _table(options: argparse.Namespace) -> int:
 
 def _said(row: Row) -> tuple[dict[str, Any], str]:
     """The reported accuracy of a row's recipe, the measured one, and the verdict: as data and in words."""
-    verdict, reported = row.verdict, RECIPES[row.recipe].figures["accuracy"]
+    one, verdict = RECIPES[row.recipe], row.verdict
+    reported = one.figures.get("accuracy")
     facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
-    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta", "tolerance")}
-    facts |= {"verdict": verdict.word, "open": verdict.is_open}
-    facts["test_use"] = RECIPES[row.recipe].spec(row.variant).test_use
-    facts["figures"] = {
-        name: {"reported": value, "measured": row.measured(name)} for name, value in RECIPES[row.recipe].figures.items()
+    facts |= {
+        name: getattr(verdict, name) for name in ("measured", "interval", "spread", "seeds", "delta", "tolerance")
     }
-    words = [_figure(name, **pair) for name, pair in facts["figures"].items()]
-    slots = {"recipe": row.recipe, "variant": row.variant, "reported": decimals(reported), "seeds": verdict.seeds}
-    slots |= {"measured": _measured(verdict), "delta": _delta(verdict), "verdict": _verdict_words(verdict)}
+    facts |= {"verdict": verdict.word, "open": verdict.is_open}
+    facts["test_use"] = one.spec(row.variant).test_use
+    facts["figures"] = {
+        name: {"reported": stated.value, "origin": stated.origin, "measured": row.measured(name)}
+        for name, stated in one.stated.items()
+    }
+    words = [_figure(name, **figure) for name, figure in facts["figures"].items()]
+    for name, count in one.computed.items():
+        words.append(_figure(name, count, "computed", row.measured(name)))
+    slots = {"recipe": row.recipe, "variant": row.variant, "seeds": verdict.seeds}
+    slots["reported"] = _reported(row.recipe) or t("cli.none")
+    slots |= {"measured": _measured(verdict), "delta": _delta(verdict) or t("cli.none")}
+    slots["verdict"] = _verdict_words(verdict)
     if verdict.tolerance is not None:
         slots["verdict"] = t("cli.tolerance", verdict=slots["verdict"], tolerance=decimals(verdict.tolerance))
     words.append(t("cli.not_measured" if verdict.measured is None else "cli.verdict", **slots))
     return facts, "\n".join(words)
 
 
-def _figure(name: str, reported: float, measured: float | None) -> str:
+def _figure(name: str, reported: float, origin: str, measured: float | None) -> str:
     found = t("cli.none") if measured is None else measured
-    return t("cli.figure", figure=t(f"figure.{name}"), reported=reported, measured=found)
+    key = {"report": "cli.figure", "notebook": "cli.figure_notebook", "computed": "cli.figure_computed"}[origin]
+    return t(key, figure=t(f"figure.{name}"), reported=reported, measured=found)
 
 
 def _measured(verdict: Verdict) -> str:
-    return decimals(verdict.measured) + ("" if verdict.spread is None else f" ± {decimals(verdict.spread)}")
+    """The mean of the measured accuracies, their spread and the mean's interval; empty if there is none."""
+    if verdict.measured is None or verdict.interval is None:
+        return ""
+    spread = "" if verdict.spread is None else f" ± {decimals(verdict.spread)}"
+    return _with_interval(decimals(verdict.measured) + spread, verdict.interval)
+
+
+def _reported(name: str) -> str:
+    """The reported accuracy with its interval; empty if there is none."""
+    one = RECIPES[name]
+    accuracy = one.figures.get("accuracy")
+    return _with_interval(decimals(accuracy), wilson(accuracy * one.n, one.n)) if accuracy is not None else ""
+
+
+def _with_interval(accuracy: str, ends: tuple[float, float]) -> str:
+    low, high = map(decimals, ends)
+    return t("cli.with_interval", accuracy=accuracy, low=low, high=high)
 
 
 def _delta(verdict: Verdict) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
+from core.files import written_aside
 from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
 from core.store import Label, Run, no_report
@@ -130,6 +131,25 @@ def tensorboard(options: argparse.Namespace) -> int:
     say(options, {"run": run.name, "folder": str(folder)}, words)
     if count := run.damaged_lines():
         print(t("log.damaged_lines", count=count), file=sys.stderr)
+    return 0
+
+
+def codes(options: argparse.Namespace) -> int:
+    """Write the codes that a run's encoder gives the images of a split into a new `.npz` file."""
+    from core.models.encoder import tested_splits, write_codes
+    from core.models.model import open_model
+
+    run = find(options.run)
+    file = options.out or Path(f"{run.name}-{options.split}.npz")
+    splits = tested_splits(run)
+    if file.exists():
+        raise Refusal("error.file_taken", file=str(file))
+    model = open_model(run)
+    with writing(file.parent, "error.output_unwritable"), written_aside(file) as out:
+        size = write_codes(run, model, splits, options.split, out)
+    n = len(splits.parts()[options.split].labels)
+    facts = {"run": run.name, "split": options.split, "n": n, "size": size, "file": str(file)}
+    say(options, facts, t("cli.codes", file=file, n=n, size=size))
     return 0
 
 

@@ -17,12 +17,12 @@ from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
 from ui import notices, server
 from ui.choice import data_name, network_name, one_of
-from ui.evaluate import certainty, errors, training, versus
+from ui.evaluate import certainty, encoder, errors, training, versus
 from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
 from ui.text import interval, language, number, percent, t
 
-VIEWS = ("fails", "image", "sure", "beside", "numbers")
+VIEWS = ("fails", "image", "sure", "encoder", "beside", "numbers")
 
 
 def panel(run: Run, done: Sequence[str]) -> None:
@@ -56,6 +56,8 @@ def panel(run: Run, done: Sequence[str]) -> None:
         errors.one_image(run, answers, names)
     elif view == "sure":
         certainty.panel(run, report, answers)
+    elif view == "encoder":
+        encoder.panel(run, answers, names, [name for name in done if name != run.name])
     elif view == "beside":
         versus.panel(run, answers, names, [name for name in done if name != run.name])
     else:
