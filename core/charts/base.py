@@ -24,7 +24,9 @@ INK = alt.ExprRef("luminance(background) > 0.18 ? '#1b1f24' : '#f2f4f7'")
 def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
     """Encodings that distinguish the series by colour, dash and point shape, with one common legend."""
     kinds = [index % len(DASHES) for index in range(len(series))]
-    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0)
+    # More than two names side by side would leave a narrow chart, which cuts them off.
+    columns = 2 if len(series) > 2 else 0
+    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0, columns=columns)
     return (
         alt.Color("series:N", scale=alt.Scale(domain=series), legend=legend),
         alt.StrokeDash("series:N", scale=alt.Scale(domain=series, range=[DASHES[k] for k in kinds]), legend=legend),

@@ -17,6 +17,9 @@ from core.words import number, percent
 
 POINTS_SENT = 400  # points that a browser draws at 60 frames per second; 20,000 block it for a quarter of a second
 COLUMNS = 40  # most epochs shown in `histograms`
+MARKED = (
+    60  # most epochs of a series that all have a point; of more, about a third as many do: points would hide the line
+)
 
 Points = Sequence[tuple[float, float]]
 
@@ -51,6 +54,7 @@ def curves(
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
     data = pd.DataFrame(rows, columns=["series", "x", "y"])
     data["label"] = [number(y, language=language) for y in data["y"]]
+    marked = pd.concat([data.iloc[:0], *(_thinned(line) for _, line in data.groupby("series", sort=False))])
     raw = np.empty((0, 2)) if steps is None else np.asarray(steps, dtype=float).reshape(-1, 2)
     raw = raw[np.isfinite(raw).all(axis=1)]
     y_domain = y_domain or (0.0, round_above(max(data["y"], default=1.0)))
@@ -81,12 +85,16 @@ def curves(
         # Above the plot, where no lines are; one label to the left and one to the right, so that they never overlap.
         words = mark.mark_text(y=0, dy=-8, align=align, dx=dx, fontSize=FONT, color=INK)
         layers.append(words.encode(text="name:N"))
-    lines = alt.Chart(data)
-    layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
-    layers.append(
-        lines.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
-    )
+    lines = alt.Chart(data).mark_line(clip=True, strokeWidth=3 if len(marked) == len(data) else 2)
+    layers.append(lines.encode(x=x, y=y, color=color, strokeDash=dash))
+    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1, clip=True)
+    layers.append(points.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip))
     return readable(alt.layer(*layers), language).properties(height=height)
+
+
+def _thinned(line: pd.DataFrame) -> pd.DataFrame:
+    """Of a series with more than `MARKED` rows evenly spaced ones, the last among them."""
+    return line if len(line) <= MARKED else line.iloc[:: -math.ceil(3 * len(line) / MARKED)]
 
 
 def histograms(
