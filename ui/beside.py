@@ -41,6 +41,7 @@ from ui.text import Markdown, interval, language, literal, number, percent, plai
 PARTS = ("curves", "matrix", "classes", "seconds", "examples")
 SPLITS = ("val", "train")
 CURVES = 3  # measured trainings that are drawn: with the reported one, lines that can still be told apart
+LATE = 0.7  # share of the epochs after which there is no room for words to the right of a mark
 LONG = 50  # epochs; of a longer training the first quarter may leave the axis, so that the rest can be seen
 
 
@@ -189,6 +190,7 @@ def _curves(shown: Training) -> None:
     names |= {str(each.seed): plain("recipes.seed", seed=each.seed) for each in measured}
     first = min(epoch for found in drawn.values() for points in found.values() for epoch, _ in points)
     last = max(epoch for found in drawn.values() for points in found.values() for epoch, _ in points)
+    marks = _marks(one) if split == "val" else {}
     for column, (what, found) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
         y_domain = None if whole else cut[what]
         chart = curves.curves(
@@ -198,7 +200,8 @@ def _curves(shown: Training) -> None:
             y_title=_title(one, split, what),
             x_domain=(first - 1, last),
             y_domain=y_domain or _whole(what, found.values()),
-            marks=_marks(one) if split == "val" else None,
+            marks=marks,
+            stacked=any(epoch > LATE * last for epoch in marks.values()),
             language=language(),
         )
         column.altair_chart(chart, key=f"beside-{what}", width="stretch", alt=t(f"beside.{what}_alt"))
@@ -278,10 +281,10 @@ def _cut(what: str, lines: Iterable[Points]) -> tuple[float, float] | None:
     return (low, high) if max(every) > high else None
 
 
-def _marks(one: Reported) -> dict[str, float] | None:
-    """The epoch kept and that of the greatest val accuracy by their labels, in ascending order; None if not told."""
+def _marks(one: Reported) -> dict[str, float]:
+    """The epoch kept and that of the greatest val accuracy by their labels, in ascending order; empty if not told."""
     if not one.kept or not one.best or not one.kept.epoch or not one.best.epoch:
-        return None
+        return {}
     if one.kept.epoch == one.best.epoch:
         return {plain("beside.mark_both", epoch=one.kept.epoch): one.kept.epoch}
     both = {plain("beside.mark_kept", epoch=one.kept.epoch): one.kept.epoch}

@@ -34,8 +34,11 @@ def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Sh
     )
 
 
-def readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.LayerChart:
-    """The chart with fonts that are readable from the back of a room and with the language's number formats."""
+def readable(chart: alt.LayerChart | alt.FacetChart, language: str, *, above: int = 0) -> alt.LayerChart:
+    """The chart with fonts that are readable from the back of a room and with the language's number formats.
+
+    `above` is the height in pixels of what stands between the plot and the legend, beside one line of labels.
+    """
     chart = cast("alt.LayerChart", chart)  # `alt.layer` returns a FacetChart only for layers with facets
     marks = number_marks(language)
     numbers = {**marks, "grouping": [3], "currency": ["", ""]}
@@ -44,7 +47,13 @@ def readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.Layer
             labelFontSize=FONT, titleFontSize=FONT, titleFontWeight=600, labelColor=INK, titleColor=INK, titlePadding=10
         ),
         legend=alt.LegendConfig(
-            labelFontSize=FONT, titleFontSize=FONT, labelColor=INK, titleColor=INK, labelLimit=400, columnPadding=24
+            labelFontSize=FONT,
+            titleFontSize=FONT,
+            labelColor=INK,
+            titleColor=INK,
+            labelLimit=400,
+            columnPadding=24,
+            offset=18 + above,
         ),
         locale=alt.Locale(number=alt.NumberLocale(**numbers)),
     )
