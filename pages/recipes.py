@@ -5,7 +5,6 @@ from typing import Any
 import streamlit as st
 
 from core.recipes import VARIANTS, results
-from core.recipes.searches import SEARCHES
 from ui import beside, server
 from ui.choice import one_of
 from ui.recipes import experiments, searches
@@ -25,6 +24,4 @@ with right:
     experiments.panel(name, variant, rows)
 beside.panel(name, variant, found)
 st.subheader(t("search.title"))
-for tab, name in zip(st.tabs([f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES]), SEARCHES, strict=True):
-    with tab:
-        searches.panel(name, variant)
+searches.panel(variant)

@@ -301,6 +301,13 @@ def examples_alone() -> None:
     beside.show(beside.Training(one, [measured], run.class_names("en"), "faithful"))
 
 
+def test_the_probabilities_of_another_network_in_a_figure_of_the_report_are_named(frame):
+    said = texts(opened("002-b", "pt_BR", part="examples", examples="62"))
+    assert words.text("pt_BR", "beside.other_network", shares="§").partition("§")[0] in said
+    assert words.percent(0.885186, language="pt_BR") in said
+    assert "outra rede" not in texts(opened("002-b", "pt_BR", part="examples", examples="88"))
+
+
 @with_mnist
 def test_a_run_is_shown_beside_its_report_on_both_pages(frame, monkeypatch):
     monkeypatch.setenv("BANCADA_DATA", REAL_DATA)

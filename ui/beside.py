@@ -27,7 +27,7 @@ from core.recipes.compared import (
     summary,
     trainings_of,
 )
-from core.recipes.reported import Example, Part, Reported, Series, Source
+from core.recipes.reported import Example, Part, Reported, Series
 from core.recipes.results import Result, Row, of_run
 from core.refusal import Refusal
 from core.store import Run
@@ -310,7 +310,7 @@ def _kept(shown: Training) -> None:
             lines.append((t("beside.measured_seed", seed=each.seed), kept, _at(best, accuracies[best])))
     columns = ("", t("beside.kept_epoch"), t("beside.best_epoch"))
     st.table({name: [line[place] for line in lines] for place, name in enumerate(columns)}, hide_index=True)
-    if one.kept and one.best and one.kept.epoch != one.best.epoch:
+    if one.kept and one.best and one.kept.val_loss is not None and one.kept.epoch != one.best.epoch:
         slots = {"kept": one.kept.epoch, "loss": number(one.kept.val_loss, 4), "best": one.best.epoch}
         st.caption(t("beside.two_epochs", **slots))
 
@@ -546,6 +546,9 @@ def _examples(shown: Training) -> None:
             _bars(np.array(example.probabilities), example, names, "reported")
         else:
             st.caption(t("beside.only_confidence"))
+        if example.shown:
+            said = (f"{literal(name)} {percent(share)}" for name, share in zip(names, example.shown, strict=True))
+            st.caption(t("beside.other_network", shares=Markdown(", ".join(said))))
     with right:
         st.markdown(f"**{t('recipes.measured')}**")
         measured = _same_image(shown, example)
@@ -601,30 +604,7 @@ def _recipe(one: Reported) -> str:
 def _source(one: Reported, part: Part, *, computed: bool = False) -> None:
     """Say where a part of the reported data comes from: the lines of the report, or a link to the public notebook."""
     origin = one.origin[part]
-    places: dict[str, list[Source]] = {}
-    for source in one.sources:
-        if bool(source.repository) == (origin == "notebook"):
-            places.setdefault(source.address or f"{source.report}", []).append(source)
-    said = Markdown("; ".join(map(_place, places.values())))
-    words = t("beside.from_report" if origin == "report" else "beside.from_notebook", places=said)
+    found = [source for source in one.sources if bool(source.repository) == (origin == "notebook")]
+    key = "beside.from_report" if origin == "report" else "beside.from_notebook"
+    words = t(key, places=experiments.places(found))
     st.caption(Markdown(f"{words} {t('beside.computed')}") if computed else words)
-
-
-def _place(sources: Sequence[Source]) -> str:
-    """The lines of one report, or the cells of one notebook with a link to it."""
-    first = sources[0]
-    if first.repository:
-        cells = [str(cell) for source in sources for cell in source.cells]
-        file = literal((first.file or "").rpartition("/")[2])
-        link = Markdown(f"[{file}]({first.address})")
-        return t("beside.cell", file=link, count=len(cells), cells=_list(cells))
-    lines = []
-    for source in sources:
-        whole = len(source.lines) == 2
-        lines += ["–".join(map(str, source.lines))] if whole else map(str, sorted(source.lines))
-    return t("beside.lines", report=first.report, lines=_list(lines))
-
-
-def _list(numbers: Sequence[str]) -> str:
-    *others, last = numbers
-    return Markdown(t("evaluate.and").join([", ".join(others), last]) if others else last)

@@ -11,7 +11,9 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import server
 from ui.choice import run_label
-from ui.text import t
+from ui.text import kept_refusal, show_refusal, t
+
+UNREAD = "refused.unread"  # why a test split cannot be read, see `ui.text.show_refusal`
 
 
 def test_use_notice(spec: RunSpec) -> None:
@@ -32,6 +34,26 @@ def ending_notice(status: Status, events: Sequence[Event]) -> None:
         st.caption(t("train.restarted", start=started.step, step=started.died_at))
 
 
+def unread_notice(run: Run) -> bool:
+    """Show that a run was trained without reading its test split, and a button that has it read; returns its click.
+
+    Shows nothing for other runs.
+    """
+    if run.status() != "trained":
+        return False
+    st.info(t("train.unread"))
+    show_refusal(UNREAD)
+    return st.button(
+        t("train.read_test"), icon=":material/visibility:", on_click=_read_test, args=(run,), key="read-test"
+    )
+
+
+def _read_test(run: Run) -> None:
+    with kept_refusal(UNREAD):
+        run.ask("run", test=True)
+        server.workers().submit(run)
+
+
 def lost_epoch_notice(report: Report) -> None:
     """Show that the weights are not the best epoch's, if those were damaged."""
     if report.lost_epoch:
@@ -45,15 +67,17 @@ def damaged_lines_notice(run: Run) -> None:
 
 
 def taken_notice(run: Run, report: Report) -> None:
-    """Show which layers a finished run took over from another, and whether the frozen ones have stayed unchanged."""
-    if not run.spec.taken:
+    """Show which layers a finished run took over from another or left random, and whether the frozen ones stayed."""
+    spec = run.spec
+    if not spec.taken and not spec.frozen:
         return
-    slots = {"count": run.spec.taken, "run": run_label(run.spec.weights_from)}
+    slots = {"count": spec.layers_taken, "run": run_label(spec.weights_from) if spec.taken else ""}
     if report.frozen_unchanged is None:
         st.caption(t("taken.joint", **slots))
     elif report.frozen_unchanged:
         started = next(event for event in server.events(run) if isinstance(event, Started))
         slots |= {"trainable": started.parameters - started.frozen, "frozen": started.frozen}
-        st.caption(t("taken.frozen", sha256=report.frozen_after, **slots))
+        slots["sha256"] = report.frozen_after
+        st.caption(t("taken.frozen", **slots) if spec.taken else t("taken.random", **slots))
     else:
         st.error(t("taken.changed", before=report.frozen_before, after=report.frozen_after))

@@ -24,6 +24,7 @@ ICONS: dict[Status, tuple[str, str]] = {
     "stopped": (":material/stop_circle:", "gray"),
     "interrupted": (":material/power_off:", "orange"),
     "failed": (":material/error:", "red"),
+    "trained": (":material/visibility_off:", "green"),
     "done": (":material/check_circle:", "green"),
 }
 
@@ -42,5 +43,5 @@ def start(spec: RunSpec) -> None:
 def status_of(run: Run) -> Status:
     """The run's status; `queued` also from when the run is handed to a worker until the worker holds it."""
     status = run.status()
-    handed_over = status not in ("running", "paused", "done") and server.workers().place(run) is not None
+    handed_over = status not in ("running", "paused", "trained", "done") and server.workers().place(run) is not None
     return "queued" if handed_over else status

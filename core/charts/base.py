@@ -21,11 +21,11 @@ SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
 INK = alt.ExprRef("luminance(background) > 0.18 ? '#1b1f24' : '#f2f4f7'")
 
 
-def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
+def told_apart(series: Sequence[str], legend_columns: int = 0) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
     """Encodings that distinguish the series by colour, dash and point shape, with one common legend."""
     kinds = [index % len(DASHES) for index in range(len(series))]
     # More than two names side by side would leave a narrow chart, which cuts them off.
-    columns = 2 if len(series) > 2 else 0
+    columns = legend_columns or (2 if len(series) > 2 else 0)
     legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0, columns=columns)
     return (
         alt.Color("series:N", scale=alt.Scale(domain=series), legend=legend),

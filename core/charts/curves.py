@@ -36,6 +36,7 @@ def curves(
     marks: Mapping[str, float] | None = None,
     stacked: bool = False,
     height: int = 320,
+    legend_columns: int = 0,
 ) -> alt.LayerChart:
     """One line per series over the epochs, in front of the values of single steps if given.
 
@@ -52,6 +53,7 @@ def curves(
         stacked: whether the second label is to the left of its epoch too, a line higher: on the right it would be cut
             off if it is long and its epoch is near the end.
         height: of the chart, in pixels.
+        legend_columns: of a legend in several lines; by default all names are in one line, and cut off where it ends.
     """
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
     data = pd.DataFrame(rows, columns=["series", "x", "y"])
@@ -63,7 +65,7 @@ def curves(
     x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
     x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
 
-    color, dash, shape = told_apart([names[key] for key in epochs])
+    color, dash, shape = told_apart([names[key] for key in epochs], legend_columns)
     x = alt.X(
         "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
     )
@@ -99,6 +101,68 @@ def curves(
 def _thinned(line: pd.DataFrame) -> pd.DataFrame:
     """Of a series with more than `MARKED` rows evenly spaced ones, the last among them."""
     return line if len(line) <= MARKED else line.iloc[:: -math.ceil(3 * len(line) / MARKED)]
+
+
+def lines(
+    series: Mapping[str, Points],
+    domain: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    y_domain: tuple[float, float],
+    height: int = 300,
+) -> alt.LayerChart:
+    """One line per series, for long curves: thinned, see `POINTS_SENT`, with a few points that tell the series apart.
+
+    Args:
+        series: points (epoch, value) of each series by its display name.
+        domain: the names of all series, at most `len(DASHES)`, so that each looks the same in charts that lack others.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        language: for number formats.
+        y_domain: ends of the vertical axis; what lies outside is cut off.
+        height: of the chart, in pixels.
+    """
+    rows, marked = [], []
+    for name, points in series.items():
+        kept = lttb(np.array(points, dtype=float).reshape(-1, 2), POINTS_SENT // 2)
+        rows += [(name, x, y) for x, y in kept.tolist()]
+        marked += [(name, x, y, number(y, 4, language=language)) for x, y in points[-1 :: -max(1, len(points) // 8)]]
+    last = max([x for _, x, _ in rows], default=1.0)
+    color, dash, shape = told_apart(domain)
+    encoding = {
+        "x": alt.X(
+            "x:Q",
+            title=x_title,
+            scale=alt.Scale(domain=(0, last), nice=False),
+            axis=alt.Axis(tickMinStep=1, grid=False),
+        ),
+        "y": alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6)),
+        "color": color,
+    }
+    tooltip = [
+        alt.Tooltip("series:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    drawn = alt.Chart(data).mark_line(clip=True, strokeWidth=2).encode(**encoding, strokeDash=dash)
+    points = alt.Chart(pd.DataFrame(marked, columns=["series", "x", "y", "label"]))
+    shapes = points.mark_point(clip=True, filled=True, size=70, opacity=1)
+    return readable(alt.layer(drawn, shapes.encode(**encoding, shape=shape, tooltip=tooltip)), language).properties(
+        height=height
+    )
+
+
+def span(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of an axis for most of the finite values: without their lowest and highest 2 %, with a margin around."""
+    finite = np.array([value for value in values if math.isfinite(value)])
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [0.02, 0.98])
+    margin = 0.1 * (high - low) or 0.05
+    return max(0.0, float(low - margin)), float(high + margin)
 
 
 def histograms(

@@ -156,15 +156,19 @@ def heat_map(
     x_title: str,
     y_title: str,
     language: str,
+    signs: Mapping[tuple[int, int], str] | None = None,
     height: int = 360,
 ) -> alt.LayerChart:
-    """A heat map with numbers of values (R rows, C columns) from 0 to 1; cells with NaN stay empty."""
+    """A heat map with numbers of values (R rows, C columns) from 0 to 1; cells with NaN stay empty.
+
+    `signs` are written after the numbers of cells (row, column). A click selects a cell's `row` and `column`.
+    """
     cells = [
         {
             "row": rows[i],
             "column": columns[j],
             "value": float(values[i, j]),
-            "label": percent(float(values[i, j]), 2, language=language),
+            "label": f"{percent(float(values[i, j]), 2, language=language)} {(signs or {}).get((i, j), '')}".strip(),
         }
         for i, j in np.ndindex(*values.shape)
         if math.isfinite(values[i, j])
@@ -177,7 +181,11 @@ def heat_map(
     labels = grid.mark_text(fontSize=FONT, fontWeight=600).encode(
         text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
     )
-    chart = alt.layer(grid.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color), labels)
+    chosen = alt.selection_point(name="cell", fields=["row", "column"], empty=False)
+    rect = grid.mark_rect(cursor="pointer", stroke="#808080").encode(
+        color=color, strokeWidth=alt.condition(chosen, alt.value(4), alt.value(0.4))
+    )
+    chart = alt.layer(rect.add_params(chosen), labels)
     return readable(chart, language).properties(height=height)
 
 

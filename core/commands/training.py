@@ -72,7 +72,7 @@ def work(options: argparse.Namespace) -> int:
         raise Refusal("error.run_over", run=run.name)
     if run.is_held():
         raise Refusal("error.run_held", run=run.name)
-    run.ask("run")
+    run.ask("run", test=True if run.status() == "trained" else None)  # nothing else is left to do of such a run
     return work_at(run, options)
 
 
@@ -102,7 +102,7 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    if status == "done":
+    if status in ("trained", "done"):
         return 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from core.measures.measures import wilson
 
-Word = Literal["reproduced", "better", "worse", "impossible", "not_comparable", "not_measured"]
+Word = Literal["reproduced", "better", "worse", "impossible", "not_comparable", "not_measured", "not_reported"]
 SEEDS = 3  # least number of seeds for a meaningful standard deviation
 
 
@@ -32,8 +32,10 @@ class Verdict:
         return self.word in ("better", "worse") and self.spread is None
 
 
-def judged(reported: float, n_reported: int, measured: Sequence[float], n: int) -> Verdict:
+def judged(reported: float | None, n_reported: int | None, measured: Sequence[float], n: int) -> Verdict:
     """Compare accuracies (0 to 1), one per seed, measured on `n` images, with one reported on `n_reported` images.
+
+    `not_reported` if there is none to compare with.
 
     The verdict is `reproduced` if |delta| <= tolerance = sqrt(1.96^2 (SE_reported^2 + SE_measured^2) +
     t^2 s^2 (1 + 1/k)). SE = sqrt(p (1 - p) / n) is the standard error from the sampling of test images, which all k
@@ -47,6 +49,8 @@ def judged(reported: float, n_reported: int, measured: Sequence[float], n: int) 
 
     mean, k = statistics.mean(measured), len(measured)
     spread = statistics.stdev(measured) if k >= SEEDS else None
+    if reported is None or n_reported is None:
+        return Verdict("not_reported", k, mean, mean_interval(measured, n), spread)
     images = 1.959964**2 * (reported * (1 - reported) / n_reported + mean * (1 - mean) / n)
     seeds = float(stdtrit(k - 1, 0.975)) ** 2 * spread**2 * (1 + 1 / k) if spread else 0.0
     delta, tolerance = mean - reported, math.sqrt(images + seeds)

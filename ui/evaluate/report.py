@@ -13,16 +13,17 @@ from core.exports import zipped
 from core.measures.answers import Measure
 from core.measures.measures import Measures
 from core.models.model import DRAWN
-from core.recipes.searches import belongs_to
+from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
 from ui import beside, notices, server
 from ui.choice import data_name, network_name, one_of
-from ui.evaluate import certainty, errors, training, versus
+from ui.evaluate import certainty, encoder, errors, training, versus
 from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
 from ui.text import interval, language, number, percent, t
 
-VIEWS = ("fails", "image", "sure", "beside", "report", "numbers")  # `report` of a run that repeats a published one
+# `report` is offered for a run that repeats a published training.
+VIEWS = ("fails", "image", "sure", "encoder", "beside", "report", "numbers")
 
 
 def panel(run: Run, done: Sequence[str]) -> None:
@@ -59,6 +60,8 @@ def panel(run: Run, done: Sequence[str]) -> None:
         errors.one_image(run, answers, names)
     elif view == "sure":
         certainty.panel(run, report, answers)
+    elif view == "encoder":
+        encoder.panel(run, answers, names, [name for name in done if name != run.name])
     elif view == "beside":
         versus.panel(run, answers, names, [name for name in done if name != run.name])
     elif view == "report":
@@ -80,7 +83,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
 def _network(run: Run) -> str:
     """The recipe with its title, or the architecture."""
     recipe = belongs_to(run.spec)
-    name = network_name(run.spec.architecture, recipe)
+    name = network_name(run.spec.architecture, recipe, choices_of(run.spec))
     return f"{name}: {t(f'recipe.{recipe[0]}.title')}," if recipe else name
 
 
