@@ -340,7 +340,8 @@ def test_a_verdict_is_said_in_the_terminals_language(monkeypatch):
     monkeypatch.setenv("LC_ALL", "pt_BR.UTF-8")
     *figures, last = _said(Row("003-b", "faithful", "mnist", (result("003-b", accuracy=0.975),)))[1].splitlines()
     assert figures[0] == "Acurácia: relatado 0,099; medido 0,975"
-    assert last == "003-b, faithful: relatado 0,0990; medido 0,9750; diferença +0,8760; sementes 1: impossível"
+    figures = "relatado 0,0990 (0,0933 a 0,1050); medido 0,9750 (0,9718 a 0,9779); diferença +0,8760"
+    assert last == f"003-b, faithful: {figures}; sementes 1: impossível"
 
 
 def test_a_file_that_holds_no_results_is_refused_and_left_as_it_is(tmp_path, capsys):

@@ -10,6 +10,7 @@ from core import store
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, new_run, work_at
 from core.events import Report
+from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
@@ -67,7 +68,7 @@ def _line(name: str, data: str, reported: str = "") -> str:
 def _repeat(options: argparse.Namespace) -> int:
     """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
     name, variant = options.name or "", options.variant
-    if options.store_results and (name not in PUBLISHED or variant == "short"):
+    if options.store_results and name not in PUBLISHED:
         raise Refusal("error.results_not_kept")
     if name in SEARCHES:
         return _search(options)
@@ -163,7 +164,7 @@ def _table(options: argparse.Namespace) -> int:
         cells = {
             "recipe": f"{row.recipe}: {t(f'recipe.{row.recipe}.title')}",
             "variant": t(f"variant.{row.variant}"),
-            "reported": decimals(facts["reported"]),
+            "reported": _reported(row.recipe),
             "measured": t("test_use.mark", accuracy=measured)
             if measured and facts["test_use"] == "selected"
             else measured,
@@ -180,7 +181,9 @@ def _said(row: Row) -> tuple[dict[str, Any], str]:
     one, verdict = RECIPES[row.recipe], row.verdict
     reported = one.figures.get("accuracy")
     facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
-    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta", "tolerance")}
+    facts |= {
+        name: getattr(verdict, name) for name in ("measured", "interval", "spread", "seeds", "delta", "tolerance")
+    }
     facts |= {"verdict": verdict.word, "open": verdict.is_open}
     facts["test_use"] = one.spec(row.variant).test_use
     facts["figures"] = {
@@ -191,7 +194,7 @@ def _said(row: Row) -> tuple[dict[str, Any], str]:
     for name, count in one.computed.items():
         words.append(_figure(name, count, "computed", row.measured(name)))
     slots = {"recipe": row.recipe, "variant": row.variant, "seeds": verdict.seeds}
-    slots["reported"] = decimals(reported) or t("cli.none")
+    slots["reported"] = _reported(row.recipe) or t("cli.none")
     slots |= {"measured": _measured(verdict), "delta": _delta(verdict) or t("cli.none")}
     slots["verdict"] = _verdict_words(verdict)
     if verdict.tolerance is not None:
@@ -207,7 +210,23 @@ def _figure(name: str, reported: float, origin: str, measured: float | None) -> 
 
 
 def _measured(verdict: Verdict) -> str:
-    return decimals(verdict.measured) + ("" if verdict.spread is None else f" ± {decimals(verdict.spread)}")
+    """The mean of the measured accuracies, their spread and the mean's interval; empty if there is none."""
+    if verdict.measured is None or verdict.interval is None:
+        return ""
+    spread = "" if verdict.spread is None else f" ± {decimals(verdict.spread)}"
+    return _with_interval(decimals(verdict.measured) + spread, verdict.interval)
+
+
+def _reported(name: str) -> str:
+    """The reported accuracy with its interval; empty if there is none."""
+    one = RECIPES[name]
+    accuracy = one.figures.get("accuracy")
+    return _with_interval(decimals(accuracy), wilson(accuracy * one.n, one.n)) if accuracy is not None else ""
+
+
+def _with_interval(accuracy: str, ends: tuple[float, float]) -> str:
+    low, high = map(decimals, ends)
+    return t("cli.with_interval", accuracy=accuracy, low=low, high=high)
 
 
 def _delta(verdict: Verdict) -> str:
