@@ -589,7 +589,7 @@ def _bars(values: np.ndarray, example: Example, names: tuple[str, ...], who: Lit
     predicted = int(values.argmax())
     marks = {example.true: "right"} if predicted == example.true else {example.true: "true", predicted: "predicted"}
     rows = [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
-    words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
+    words = {"x_title": t("chart.probability"), "y_title": " "}  # a long name in bold would cover the word `Class`
     chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
     st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key=f"beside-bars-{who}")
 
