@@ -14,7 +14,8 @@ from core.events import Epoch, TestUse
 from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
-from core.recipes.reported import Source
+from core.recipes.compared import first_epoch_at, trainings_of
+from core.recipes.reported import Reported, Source
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -24,7 +25,7 @@ from ui.choice import data_name, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, sortable
-from ui.text import number, percent, show_refusal, t
+from ui.text import Markdown, literal, number, percent, show_refusal, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
 LISTED = 6  # runs of a recipe that are listed
@@ -103,7 +104,7 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
         st.markdown(t(key))
     notices.test_use_notice(one.spec(variant))
     if one.sources:
-        st.caption(f"{t('recipes.sources')} {'; '.join(_places(one.sources))}. {t('recipes.origins')}")
+        st.caption(f"{t('recipes.sources')} {places(one.sources)}. {t('recipes.origins')}")
     if one.assumed:
         values = (_assumed(one.spec(), field, key) for field, key in one.assumed.items())
         st.caption(t("recipes.assumed", values="; ".join(values)))
@@ -115,13 +116,21 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
         st.caption(words)
 
 
+def figures_of(row: Row) -> None:
+    """Show the verdict on a row, and each of its report's figures beside the measured one."""
+    _figures(row)
+
+
 def epochs_table(rows: Sequence[Row]) -> None:
     """Show when each training first reached an accuracy, and its first, best and last one, reported and measured."""
     with st.expander(t("recipes.epochs_to")):
-        target = st.number_input(t("recipes.target"), 1, 100, 98, key="recipes-target", persist_state="session") / 100
+        chosen = st.number_input(
+            t("recipes.target"), 0.01, 100.0, 98.0, 0.5, format="%.2f", key="recipes-target", persist_state="session"
+        )
+        target = round(chosen / 100, 6)  # the nearest number to the decimal that was written, as an accuracy is
         lines = [line for row in rows for line in _epochs(row, target)]
         names = (t("recipes.recipe"), "", t("recipes.first"))
-        names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
+        names += (t("recipes.reached", target=percent(target, 2)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
         st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
         if any("⚠" in best for *_, (_, best), _ in lines):
@@ -129,19 +138,13 @@ def epochs_table(rows: Sequence[Row]) -> None:
 
 
 def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
-    """A line for the report, if it states its epochs, and one for each seed."""
-    figures = RECIPES[row.recipe].figures
+    """A line for each published training, and one for each seed."""
     lines: list[tuple[str | Said, ...]] = []
     ends = ("first_accuracy", "last_accuracy")
-    if "first_accuracy" in figures and row.is_own:
-        first, last = ((figures.get(name), _said(name, figures.get(name))) for name in ends)
-        known = figures.get("epochs_to_98") if target == 0.98 else None
-        reached = (known, number(known) if known else "–")
-        if figures["accuracy"] < target:
-            reached = (math.inf, t("recipes.not_reached", best=percent(figures["accuracy"], 2)))
-        test_use = RECIPES[row.recipe].spec().test_use
-        best = _best(figures["accuracy"], int(figures["best_epoch"]), test_use)
-        lines.append((row.recipe, t("recipes.in_report"), first, reached, best, last))
+    for training in trainings_of(row.recipe) if row.is_own else ():
+        kind = training.name.removeprefix(row.recipe).removeprefix("-")
+        words = t("recipes.in_report") + (f" ({t(f'beside.training.{kind}').lower()})" if kind else "")
+        lines.append((row.recipe, words, *_reported_epochs(row.recipe, training, target)))
     for one in row.results:
         first, last = ((one.figure(name), _said(name, one.figure(name))) for name in ends)
         top = max(one.val_accuracy)
@@ -150,6 +153,19 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
         seed = t("recipes.seed", seed=one.seed) + ("" if row.is_own else f", {data_name(row.data)}")
         lines.append((row.recipe, seed, first, reached, best, last))
     return lines
+
+
+def _reported_epochs(recipe: str, training: Reported, target: float) -> tuple[Said, ...]:
+    """First, reached, best and last val accuracy of a published training; dashes without a curve."""
+    points = training.points("val_accuracy")
+    if not points:
+        return ((None, "–"),) * 4
+    (_, first), (_, last) = points[0], points[-1]
+    epoch, best = max(points, key=lambda point: point[1])
+    reached = first_epoch_at(target, points)
+    known = (reached, number(reached)) if reached else (math.inf, t("recipes.not_reached", best=percent(best, 2)))
+    found = _best(best, int(epoch), RECIPES[recipe].spec().test_use)
+    return (first, percent(first, 2)), known, found, (last, percent(last, 2))
 
 
 def _best(accuracy: float, epoch: int, test_use: TestUse) -> Said:
@@ -305,19 +321,21 @@ def _marked(row: Row, words: str) -> str:
     return f"{words} ⚠" if words and row.results[0].test_use == "selected" else words
 
 
-def _places(sources: Sequence[Source]) -> list[str]:
+def places(sources: Sequence[Source]) -> str:
     """Each report and each public notebook once, with the lines or cells in which it states something."""
-    lines: dict[str, list[int]] = {}
+    lines: dict[str, list[str]] = {}
     cells: dict[str, list[int]] = {}
     for one in sources:
-        if one.report:
-            lines.setdefault(one.report, []).extend(one.lines)
+        if one.report:  # two lines are the ends of a passage
+            own = ["–".join(map(str, one.lines))] if len(one.lines) == 2 else map(str, sorted(one.lines))
+            lines.setdefault(one.report, []).extend(own)
         else:
-            cells.setdefault(f"[{(one.file or '').rpartition('/')[2]}]({one.address})", []).extend(one.cells)
-    said = [t("recipes.in_lines", report=name, first=min(own), last=max(own)) for name, own in lines.items()]
+            file = literal((one.file or "").rpartition("/")[2])
+            cells.setdefault(f"[{file}]({one.address})", []).extend(one.cells)
+    said = [t("recipes.in_lines", report=name, lines=", ".join(own)) for name, own in lines.items()]
     for link, own in cells.items():
         said.append(f"{link}, {t('recipes.in_cells', cells=', '.join(map(str, sorted(own))))}")
-    return said
+    return Markdown("; ".join(said))
 
 
 def _accuracy(row: Row) -> str:
