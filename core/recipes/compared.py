@@ -28,7 +28,7 @@ class Measured:
     seconds: tuple[float, ...] = ()  # of each epoch; their mean alone for a stored result
     kept: int | None = None  # the epoch whose weights were tested; None while the run trains
     recall: tuple[float | None, ...] = ()  # by class
-    matrix: np.ndarray | None = None  # [true][predicted]; None while the run trains, and for a stored result
+    matrix: np.ndarray | None = None  # [true][predicted]; None while the run trains, and for an old stored result
     run: Run | None = None  # None for a stored result
 
 
@@ -68,14 +68,18 @@ def of_events(run: Run, events: Iterable[Event]) -> Measured | None:
 
 
 def of_result(result: Result) -> Measured:
-    """What a stored result tells of its training."""
+    """What a stored result tells of its training; its matrix and train accuracy only if they were stored with it."""
+    curves: dict[Series, Points] = {"val_accuracy": list(enumerate(result.val_accuracy, start=1))}
+    if result.train_accuracy:
+        curves["train_accuracy"] = list(enumerate(result.train_accuracy, start=1))
     return Measured(
         seed=result.seed,
         device=result.machine,
-        curves={"val_accuracy": list(enumerate(result.val_accuracy, start=1))},
+        curves=curves,
         seconds=(result.seconds / len(result.val_accuracy),),
         kept=result.best_epoch,
         recall=result.recall,
+        matrix=np.array(result.confusion_matrix) if result.confusion_matrix else None,
     )
 
 
