@@ -21,7 +21,7 @@ TRAINED: dict[str, Any] = {
     "learning_rate": 0.01,
     "batch_size": 32,
 }
-# Keras' ModelCheckpoint monitors val_loss by default. The searches compare the greatest val accuracies instead.
+# Keras' ModelCheckpoint monitors val_loss by default. The searches keep those weights too, but compare val accuracies.
 BEST: dict[str, Any] = {"best_by": "val_loss"}
 HONEST: dict[str, Any] = {
     "split": "official",
