@@ -175,7 +175,12 @@ def heat_map(
     ]
     x = alt.X("column:N", title=x_title, scale=alt.Scale(domain=list(columns)), axis=alt.Axis(labelAngle=0))
     y = alt.Y("row:N", title=y_title, scale=alt.Scale(domain=list(rows)))
-    grid = alt.Chart(pd.DataFrame(cells, columns=["row", "column", "value", "label"])).encode(x=x, y=y)
+    tooltip = [
+        alt.Tooltip("row:N", title=y_title),
+        alt.Tooltip("column:N", title=x_title),
+        alt.Tooltip("label:N", title=" "),
+    ]
+    grid = alt.Chart(pd.DataFrame(cells, columns=["row", "column", "value", "label"])).encode(x=x, y=y, tooltip=tooltip)
     color = alt.Color("value:Q", scale=alt.Scale(zero=False), legend=None)
     on_light = "luminance(scale('color', datum.value)) > 0.18"
     labels = grid.mark_text(fontSize=FONT, fontWeight=600).encode(

@@ -321,7 +321,7 @@ def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float
     """Draw one heat map; returns the cell that the reader has clicked. `n` is the number of val images."""
     from core.charts import matrices  # altair and pandas are imported only for a chart
 
-    st.markdown(f"**{t(f'search.{whose}')}**")
+    st.markdown(f"**{t('measure.val_accuracy')}: {t(f'search.{whose}_short')}**")
     known = {cell: accuracy for cell, accuracy in accuracies.items() if accuracy is not None}
     if not known:
         st.caption(t("search.not_measured"))
