@@ -181,3 +181,10 @@ def test_too_few_images_or_too_long_codes_are_refused(home, monkeypatch):
     monkeypatch.setattr(encoders, "MOST_VALUES", 49 * 864)
     with pytest.raises(Refusal, match=r"error\.too_few_codes"):
         encoders.comparable(run, Splits(long, long, long))
+
+
+def test_a_trained_run_whose_test_split_is_unread_says_so_instead_of_saving_codes(home):
+    run = create(checked(TINY | {"layers": NET, "epochs": 1}), test=False)
+    assert work(str(run.folder)) == "trained"
+    with pytest.raises(Refusal, match=r"error\.test_unread"):
+        encoders.tested_splits(run)

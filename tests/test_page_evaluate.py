@@ -229,7 +229,8 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
     run = store.create(checked(common))
     taken = common | {"first_layers": "frozen", "weights_from": run.name, "layers_taken": 3}
     other, of_other_val = (store.create(checked(taken | {"seed": seed})) for seed in (3, 4))
-    assert [work(str(one.folder)) for one in (run, other, of_other_val)] == ["done"] * 3
+    drawn = store.create(checked(common | {"first_layers": "random", "layers_taken": 3}))
+    assert [work(str(one.folder)) for one in (run, other, of_other_val, drawn)] == ["done"] * 4
     assert words.text(language, "encoder.other_val") in texts(
         look_at(frame("evaluate", language, run=of_other_val.name), "encoder")
     )
@@ -240,8 +241,11 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
     assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
     assert words.text(language, "encoder.other_val") not in texts(app)
     assert not app.table, "nothing is compared until asked"
-    (label,) = app.selectbox(key="encoder-other").options
-    assert other.name[-4:] in label, "a run with other val images is left out"
+    found = {label[-4:] for label in app.selectbox(key="encoder-other").options}
+    assert found == {other.name[-4:], drawn.name[-4:]}, "a run with other val images is left out"
+    app.selectbox(key="encoder-other").select(drawn.name).run()
+    app.button(key="encoder-compare").click().run()
+    assert words.text(language, "encoder.random", count=3) in app.table[0].value.iloc[1, 0]
     app.selectbox(key="encoder-other").select(other.name).run()
     app.button(key="encoder-compare").click().run()
     assert not app.exception

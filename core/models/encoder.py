@@ -19,7 +19,7 @@ from core.models.model import Model
 from core.networks.layers import Row, encoder_length, table
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.store import Run
+from core.store import Run, no_report
 from core.words import FALLBACK
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def tested_splits(run: Run) -> Splits:
     """The splits of a finished run. Raises: Refusal, if it is not done, or its data are not here or have changed."""
     report = run.report()
     if not report:
-        raise Refusal("error.no_report", run=run.name)
+        raise no_report(run)
     splits = choose(run.spec, dataset(run.spec.data).load())
     if report.images and digest(splits.test) != report.images:
         raise Refusal("error.other_data", data=run.spec.data)

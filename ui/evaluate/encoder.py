@@ -106,7 +106,7 @@ def _comparison(run: Run, rows: Sequence[Row], one: Encoder, others: Sequence[st
         if chosen:
             other = candidates[chosen]
             kinds[_named("encoder.other", other)] = encoders.encoder(other, server.model(other))
-        kinds[t("encoder.random", seed=run.spec.seed)] = encoders.random_encoder(run, server.model(run))
+        kinds[t("encoder.untrained", seed=run.spec.seed)] = encoders.random_encoder(run, server.model(run))
         kinds[t("encoder.pixels")] = None
         bar, right = st.progress(0.0), {}
         for place, (name, kind) in enumerate(kinds.items()):
@@ -130,7 +130,7 @@ def _same(spec: RunSpec, other: RunSpec, layers: int) -> bool:
 
 def _named(key: str, run: Run) -> str:
     """The encoder of this run or of another, with the origin of its weights."""
-    origin = t(f"encoder.{run.spec.first_layers}", count=run.spec.taken)
+    origin = t(f"encoder.{run.spec.first_layers}", count=run.spec.layers_taken)
     return Markdown(f"{t(key, run=run_label(run.name))}: {origin}")
 
 
