@@ -364,7 +364,8 @@ def test_the_first_epoch_at_a_target_is_counted_from_one():
 def test_the_readme_shows_what_was_measured_of_each_published_experiment(capsys):
     assert main(["recipes", "table"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    measured = [line for line in lines[2:] if line.split("|")[6].strip() not in ("", "0")]
+    short = f"| {words.text('en', 'variant.short')} |"  # whose results are not comparable
+    measured = [line for line in lines[2:] if line.split("|")[6].strip() not in ("", "0") and short not in line]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(measured) >= 5
     assert all(line in readme for line in measured)

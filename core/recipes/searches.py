@@ -12,7 +12,7 @@ from core.networks.architectures import mlp, one_convolution
 from core.networks.layers import AvgPool, Layers, MaxPool, text
 from core.recipes import repeated_by
 from core.recipes.record import VARIANTS, Variant
-from core.recipes.report_002 import BEST, HONEST, TRAINED
+from core.recipes.report_002 import HONEST, TRAINED
 from core.recipes.reported import Reported, all_reported, reported
 from core.search import Cell, Search, Stage, winner
 from core.spec import RunSpec, default
@@ -30,7 +30,7 @@ def _search(
     short_epochs: int = 1,
 ) -> Search:
     def values(choices: Mapping[str, Any]) -> dict[str, Any]:
-        found = TRAINED | BEST | {"layers": text(network(choices)), "epochs": epochs}
+        found = TRAINED | {"layers": text(network(choices)), "epochs": epochs}
         if choices.get("optimizer") == "adam":
             found |= {"optimizer": "adam", "learning_rate": 0.001}
         return found
