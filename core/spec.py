@@ -9,15 +9,18 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.events import BestBy, TestUse
 from core.networks.architectures import ARCHITECTURES
-from core.networks.layers import MOST_LAYERS, Layers, Row, parse, table
+from core.networks.layers import MOST_LAYERS, BatchNorm, DenseBlock, Layers, Row, parse, table
+from core.networks.layers import text as layers_text
 from core.refusal import Refusal
-from core.words import read_number
+from core.words import number_marks, read_number
+from core.words import text as words_of
 
 CUSTOM = "custom"  # the architecture's name when the user has written the layers
 TAKEN = ("first_layers", ("joint", "frozen"))  # the `only_if` of fields that need layers taken over from another run
@@ -36,6 +39,24 @@ NotUsed = BeforeValidator(_none_of_nothing)
 def _field(default: Any, group: str, **more: Any) -> Any:
     extra = {"group": group, "unit": more.pop("unit", ""), "only_if": more.pop("only_if", None)}
     return Field(default, json_schema_extra=extra, **more)
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The constants that a library uses where its user states none; `core/training/train.py` trains with these."""
+
+    initial_weights: Literal["fan_in_uniform", "glorot_uniform"]  # of convolutions and dense layers
+    initial_biases: Literal["fan_in_uniform", "zeros"]
+    adam_epsilon: float
+    batch_norm_epsilon: float
+    batch_norm_momentum: float  # share of each batch in the running mean and variance; Keras states 1 minus this
+
+
+CONSTANTS = {
+    "pytorch": Constants("fan_in_uniform", "fan_in_uniform", 1e-8, 1e-5, 0.1),
+    "keras": Constants("glorot_uniform", "zeros", 1e-7, 1e-3, 0.01),
+}
+"""By the value of the field `defaults`. Sources: the documentation of PyTorch 2 and of Keras 3."""
 
 
 class RunSpec(BaseModel):
@@ -125,6 +146,19 @@ class RunSpec(BaseModel):
         return "watched" if self.best_by == "last" and self.target_accuracy is None else "selected"
 
     @property
+    def constants(self) -> dict[str, float | str]:
+        """The constants that `defaults` stands for, only those that this network and optimizer use."""
+        constants = CONSTANTS[self.defaults]
+        used: dict[str, float | str] = {
+            name: getattr(constants, name) for name in ("initial_weights", "initial_biases")
+        }
+        if self.optimizer in ("adam", "adamw"):
+            used["adam_epsilon"] = constants.adam_epsilon
+        if any(isinstance(layer, BatchNorm | DenseBlock) for layer in self.layers):
+            used |= {name: getattr(constants, name) for name in ("batch_norm_epsilon", "batch_norm_momentum")}
+        return used
+
+    @property
     def taken(self) -> int:
         """The number of first layers that start with another run's weights, frozen ones included."""
         return self.layers_taken if self.first_layers in TAKEN[1] else 0
@@ -141,6 +175,42 @@ class RunSpec(BaseModel):
     def table(self, shape: tuple[int, int, int], classes: int) -> list[Row]:
         """The network's layer table for a data set's images of `shape` (C, H, W) and K = `classes`. Raises: Refusal."""
         return table(self.layers, self.input_shape(shape), classes)
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A field of a spec with its value, and the value that it has by default."""
+
+    name: str
+    value: Any
+    default: Any
+
+    @property
+    def differs(self) -> bool:
+        """Whether the value is not the default."""
+        return self.value != self.default
+
+
+def hyperparameters(spec: RunSpec) -> list[Hyperparameter]:
+    """The fields that a spec uses, in the form's order: those that differ from the defaults, then the others.
+
+    Layers are given as text; their default are the layers of the architecture that the spec names.
+    """
+    found = []
+    for name in RunSpec.model_fields:
+        value, by_default = getattr(spec, name), default(name)
+        if name == "layers":
+            value, by_default = layers_text(value), layers_text(ARCHITECTURES.get(spec.architecture, ()))
+        if is_used(name, spec):
+            found.append(Hyperparameter(name, value, by_default))
+    return sorted(found, key=lambda one: not one.differs)
+
+
+def differing(one: RunSpec, other: RunSpec) -> list[tuple[str, Any, Any]]:
+    """The fields in which two specs differ, with the value of each; None for a field that one of them does not use."""
+    ones, others = ({given.name: given.value for given in hyperparameters(spec)} for spec in (one, other))
+    pairs = [(name, ones.get(name), others.get(name)) for name in RunSpec.model_fields]
+    return [(name, value, otherwise) for name, value, otherwise in pairs if value != otherwise]
 
 
 def checked(values: Mapping[str, Any]) -> RunSpec:
@@ -165,7 +235,7 @@ def checked(values: Mapping[str, Any]) -> RunSpec:
         raise Refusal("error.field_value", field=name, value=str(fault["input"])[:60], allowed=allowed(name)) from None
     for name in values:
         condition = only_if(name)
-        if condition and getattr(spec, name) != default(name) and getattr(spec, condition[0]) not in condition[1]:
+        if condition and getattr(spec, name) != default(name) and not is_used(name, spec):
             raise Refusal("error.field_unused", field=name, other=condition[0], allowed=" | ".join(condition[1]))
     if spec.layers != ARCHITECTURES.get(spec.architecture):
         spec = spec.model_copy(update={"architecture": CUSTOM})
@@ -176,6 +246,15 @@ def only_if(name: str) -> tuple[str, tuple[str, ...]] | None:
     """The other field, and its values, with which alone a field has a meaning; None for a field that always has one."""
     extra: Any = RunSpec.model_fields[name].json_schema_extra
     return extra["only_if"]
+
+
+def is_used(name: str, values: RunSpec | Mapping[str, Any]) -> bool:
+    """Whether a field has a meaning beside these values of the others."""
+    condition = only_if(name)
+    if condition is None:
+        return True
+    other = getattr(values, condition[0]) if isinstance(values, RunSpec) else values.get(condition[0])
+    return other in condition[1]
 
 
 def allowed(name: str) -> str:
@@ -221,3 +300,30 @@ def read_field(name: str, written: str, language: str) -> int | float | str:
         return int(read)
     number = float(read)
     return number if number and math.isfinite(number) else written  # no float is as large, or as near to 0
+
+
+def write_number(value: float, language: str) -> str:
+    """A field's number as `read_field` reads it in the language: all its digits, and no thousands separators."""
+    written = repr(value).removesuffix(".0").replace("e-0", "e-")
+    return written.replace(".", number_marks(language)["decimal"])
+
+
+def value_text(name: str, value: Any, language: str) -> str:
+    """A field's value in the language, with its unit; names of data and runs, architectures and layers as they are."""
+    if value is None:
+        return words_of(language, "form.not_used")
+    if is_number(name):
+        extra: Any = RunSpec.model_fields[name].json_schema_extra
+        unit = words_of(language, f"unit.{extra['unit']}") if extra["unit"] else ""
+        return f"{write_number(value, language)} {unit}".strip()
+    return words_of(language, f"option.{value}") if _is_option(name) else str(value)
+
+
+def constant_text(value: float | str, language: str) -> str:
+    """The value of one of `RunSpec.constants` in the language."""
+    return words_of(language, f"constant.{value}") if isinstance(value, str) else write_number(value, language)
+
+
+def _is_option(name: str) -> bool:
+    """Whether a field takes one of a few words."""
+    return "enum" in _fields()[name]

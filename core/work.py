@@ -121,16 +121,21 @@ class _Worker:
         if not self._may_go_on(state):
             return
         data = Data.of(splits, device)
-        for event in train(spec, data, state):
-            if isinstance(event, Epoch):
-                self._say(watch(state, data.val_images, event))
-                name, sha256 = self._save(state)
-                self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
-                self._tidy(event.best_epoch)
-            elif event:
-                self._say(event)
-            if not self._may_go_on(state):
-                return
+        try:
+            for event in train(spec, data, state):
+                if isinstance(event, Epoch):
+                    self._say(watch(state, data.val_images, event))
+                    name, sha256 = self._save(state)
+                    self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
+                    self._tidy(event.best_epoch)
+                elif event:
+                    self._say(event)
+                if not self._may_go_on(state):
+                    return
+        except Refusal as refusal:
+            if refusal.key == "error.lost":  # resumed, the run goes on from here and not from an earlier epoch,
+                self._checkpoint(state)  # from which it would come to the same
+            raise
         if not run.control().test:
             return
         if report := self._report(splits, state):

@@ -101,21 +101,23 @@ class Workers:
             self.submit(run)
 
     def stop(self, run: Run) -> None:
-        """Request that the run stop. If a full disk takes no request, drop the run from the queue or end its worker.
+        """Request that the run stop, and drop it from the queue. If a full disk takes no request, end its worker.
 
         Raises: Refusal, if that cannot be done either: the run is another server's, or another executor's.
         """
+        refusal: Refusal | None = None
         try:
             run.ask("stop")
-        except Refusal:
-            with self._lock:
-                waits, works = run in self._waiting, run in self._working
-                if waits:
-                    self._waiting.remove(run)
-                if works and isinstance(self._executor, LocalProcesses):
-                    self._executor.leave(run)
-                elif works or not waits:
-                    raise
+        except Refusal as error:
+            refusal = error
+        with self._lock:
+            waits, works = run in self._waiting, run in self._working
+            if waits:
+                self._waiting.remove(run)
+            if refusal and works and isinstance(self._executor, LocalProcesses):
+                self._executor.leave(run)
+            elif refusal and (works or not waits):
+                raise refusal
 
     def place(self, run: Run) -> int | None:
         """The run's place in the queue, from 1; 0 if it is being trained, None if it is not here."""

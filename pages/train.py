@@ -40,6 +40,6 @@ with left:
 with right:
     run = live.choose()
     if run:
-        live.panel(run)
+        live.panel(run, spec)
     if spec and source:
         network.panel(spec, source, open=run is None)

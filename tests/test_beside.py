@@ -233,7 +233,7 @@ def test_a_train_curve_of_running_means_is_marked_and_stands_beside_no_measured_
 def test_stored_results_are_drawn_beside_the_reported_accuracy(frame):
     app = opened("001-a", part="curves")
     found = lines(app, 0)
-    results = {f"seed {one.seed}": one for one in stored() if (one.recipe, one.data) == ("001-a", "mnist")}
+    results = {f"seed {one.seed}": one for one in stored() if (one.recipe, one.variant) == ("001-a", "faithful")}
     assert len(results) >= 3
     assert set(found) == {"reported", *results}
     assert found["reported"] == known("001-a").points("val_accuracy")

@@ -30,7 +30,7 @@ from core.events import Started, Step, from_line
 from core.models.model import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
-from core.spec import RunSpec, allowed
+from core.spec import RunSpec, allowed, checked, constant_text, default, hyperparameters, value_text
 from core.store import Run, create
 from core.words import text, words
 from tests.conftest import wait_for
@@ -346,6 +346,12 @@ def test_evaluate_prints_the_report_class_by_class(shell, trained):
         assert one["precision"] == pytest.approx(matrix[k, k] / matrix[:, k].sum())
         assert one["f1"] == pytest.approx(2 * matrix[k, k] / (matrix[k].sum() + matrix[:, k].sum()))
     assert line["classes"][3]["class"] == "Three"
+    run = Run(shell.store / report["run"])
+    assert checked(line["hyperparameters"]) == run.spec
+    differ = line["differ_from_defaults"]
+    assert list(line["hyperparameters"])[: len(differ)] == differ != []
+    assert all(line["hyperparameters"][name] != default(name) for name in differ)
+    assert line["constants"] == run.spec.constants
 
 
 def test_without_json_an_evaluation_is_a_table(shell, trained):
@@ -356,6 +362,14 @@ def test_without_json_an_evaluation_is_a_table(shell, trained):
     assert lines[1].split() == ["precision", "recall", "f1", "support", "class"]
     assert [line.split()[-1] for line in lines[2:12]][:3] == ["Zero", "One", "Two"]
     assert [int(count) for count in lines[13].split()] == trained[-1]["confusion_matrix"][0]
+    spec = Run(shell.store / trained[-1]["run"]).spec
+    given = hyperparameters(spec)
+    place = lines.index(text("en", "cli.hyperparameters")) + 1
+    for line, one in zip(lines[place : place + len(given)], given, strict=True):
+        said = f"  {text('en', f'spec.{one.name}.label')}: {value_text(one.name, one.value, 'en')}"
+        assert line == (f"{said} ({value_text(one.name, one.default, 'en') or '–'})" if one.differs else said)
+    constants = [line.partition(": ")[2] for line in lines[place + len(given) + 1 :]]
+    assert constants == [constant_text(value, "en") for value in spec.constants.values()]
 
 
 def test_a_measure_that_is_no_number_is_null_in_json(shell, trained):

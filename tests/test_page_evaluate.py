@@ -18,11 +18,11 @@ from core.measures.instability import instability
 from core.measures.measures import measures, most_confused, wilson
 from core.models import encoder as encoders
 from core.models.model import open_model
-from core.spec import checked
+from core.spec import RunSpec, checked, differing, value_text
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
-from tests.page import LANGUAGES, captions, control, texts
+from tests.page import LANGUAGES, button, captions, control, texts
 from tests.real_data import REAL_DATA, with_mnist
 from ui.evaluate.errors import PICTURES
 
@@ -360,6 +360,11 @@ def trainings_are_beside_each_other(app: AppTest, language: str, *runs: Run) -> 
         for seconds in (report.seconds, report.processor_seconds):
             assert words.duration(seconds, language=language) in cells
         assert started.device in cells
+    differences = app.table[1].value.astype(str)
+    differ = differing(*(run.spec for run in runs))
+    assert list(differences.iloc[:, 0]) == [words.text(language, f"spec.{name}.label") for name, *_ in differ]
+    for place, (name, *values) in enumerate(differ):
+        assert list(differences.iloc[place, 1:]) == [value_text(name, value, language) for value in values]
     curves = [one.value for one in app.dataframe if words.text(language, "compare.val_other") in one.value]
     assert len(curves) == 2
     for table, what in zip(curves, ("accuracy", "loss"), strict=True):
@@ -369,7 +374,7 @@ def trainings_are_beside_each_other(app: AppTest, language: str, *runs: Run) -> 
                 assert column.tolist() == [getattr(event, f"{part}_{what}") for event in told]
     slow = [event.val_accuracy for event in epochs[1]]
     app.number_input(key="compare-target").set_value(100 * slow[2] - 0.001).run()
-    found = app.table[1].value.astype(str)
+    found = app.table[2].value.astype(str)
     points = words.number(100 * instability(slow), 2, language=language)
     assert [words.text(language, "compare.points", points=points)] == list(found.iloc[:1, 2])
     assert found.iloc[0, 1] == "–", "two epochs do not show whether a curve swings"
@@ -377,7 +382,7 @@ def trainings_are_beside_each_other(app: AppTest, language: str, *runs: Run) -> 
     assert found.iloc[2, 2] == str(1 + next(place for place, value in enumerate(slow) if value >= slow[2] - 1e-9))
     app.number_input(key="compare-target").set_value(100.0).run()
     not_reached = words.text(language, "recipes.not_reached", best=words.percent(max(slow), 2, language=language))
-    assert app.table[1].value.iloc[2, 2] == not_reached
+    assert app.table[2].value.iloc[2, 2] == not_reached
     assert words.text(language, "compare.other_val") in texts(app), "their seeds differ, so their val images do"
 
 
@@ -425,3 +430,15 @@ def test_where_people_drew_the_test_images_the_page_says_what_its_intervals_assu
         if run.is_done()
     }
     assert said == {"mnist": False, "mnist-and-drawings": True}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_hyperparameters_of_a_run_are_shown_and_put_into_the_form_of_train(frame, trained, language):
+    app = frame("evaluate", language, run=trained.name)
+    labels = [words.text(language, f"spec.{name}.label") for name in ("architecture", "batch_size", "epochs")]
+    assert labels in [list(table.value.iloc[:, 0]) for table in app.table]
+    button(app, words.text(language, "recipes.open_in_train")).click().run()
+    assert not app.exception
+    assert app.title[0].value == words.text(language, "page.train")
+    query = {name: value for name, value in app.query_params.items() if name in RunSpec.model_fields}
+    assert checked(query) == trained.spec

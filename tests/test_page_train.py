@@ -6,15 +6,18 @@ import json
 import shutil
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core import store, words
-from core.events import Checkpoint, Epoch, Step
+from core.events import Checkpoint, Epoch, Failure, Step
 from core.recipes import PUBLISHED, RECIPES
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.page import LANGUAGES, button, control, texts
+from ui import server
+from ui.status import status_of
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -35,6 +38,50 @@ def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor
     assert app.selectbox(key="architecture").value == spec.architecture
     assert app.selectbox(key="recipe").value == "", "the form is no longer the recipe"
     assert words.text(language, f"recipe.{name}.help") not in texts(app)
+
+
+def form_alone() -> None:
+    """The form without the rest of its page; first filled with the spec `given`, if there is one."""
+    import streamlit as st
+
+    from core.spec import RunSpec, checked
+    from ui import form
+
+    if given := st.session_state.pop("given", None):
+        form.fill(RunSpec.model_validate(given))
+    values = form.other_fields(form.first_fields())
+    form.write_link(values)
+    st.session_state["got"] = checked(values)
+
+
+CUSTOM = checked(
+    {
+        **{"data": "mine", "split": "first_last", "val_fraction": 0.123456789, "image_size": 20, "defaults": "keras"},
+        **{"layers": "conv(3, 3, padding=same), flatten, dense(classes)", "first_layers": "frozen"},
+        **{"weights_from": "20261121-1924-mnist-lenet-4d06", "layers_taken": 1, "optimizer": "sgd", "momentum": 0.9},
+        **{"learning_rate": 1.2345678901234e-7, "batch_size": 8192, "epochs": 10_000, "seed": 2**31 - 1, "shift": 1.5},
+        **{"patience": 1000, "best_by": "val_loss", "time_limit": 1_234_567.5, "target_accuracy": 0.9901},
+    }
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_form_and_its_link_restore_every_recipe_and_a_spec_of_ones_own(frame, language):
+    specs = {one.spec(variant) for one in RECIPES.values() for variant in one.variants} | {CUSTOM}
+    assert {spec.seed for spec in specs} >= {0, 42, 2**31 - 1}
+    filled = AppTest.from_function(form_alone)
+    for spec in specs if language == "pt_BR" else [CUSTOM]:
+        filled.query_params["lang"] = language
+        filled.session_state["given"] = spec.model_dump()
+        filled.run()
+        assert not filled.exception
+        assert filled.session_state["got"] == spec
+        linked = AppTest.from_function(form_alone)
+        for name, value in filled.query_params.items():
+            linked.query_params[name] = value
+        linked.run()
+        assert not linked.exception
+        assert linked.session_state["got"] == spec
 
 
 def test_a_form_that_is_changed_on_another_page_or_by_its_layers_bears_no_recipes_name(frame):
@@ -203,6 +250,62 @@ def test_a_click_that_cannot_be_stored_is_refused_in_a_sentence_that_stays_and_c
                 assert run.control().wanted == "epoch"
     except CannotMountError as error:
         pytest.skip(str(error))
+
+
+def test_a_run_that_waits_is_stopped_at_once_and_put_back_by_resume(frame):
+    first, second = (store.create(checked({"architecture": "mlp", "epochs": 10_000, "seed": seed})) for seed in (0, 1))
+    for run in (first, second):
+        server.workers().submit(run)
+    app = frame(run=second.name)
+    assert words.text("en", "train.place", place=1) in app.get("progress")[0].proto.text
+    app.button(key="ask-stop").click().run()
+    assert not app.exception
+    assert (status_of(second), server.workers().place(second)) == ("stopped", None)
+    app.button(key="ask-resume").click().run()
+    assert (status_of(second), server.workers().place(second)) == ("queued", 1)
+    for run in (second, first):
+        server.workers().stop(run)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_shows_all_its_hyperparameters_beside_a_form_that_has_others_and_fills_it(frame, language):
+    fields = {"optimizer": "sgd", "momentum": 0.5, "seed": 42, "defaults": "keras", "time_limit": 7.25}
+    run = store.create(checked(fields | {"layers": "flatten, batch_norm, dense(classes)"}))
+    run.ask("stop")
+    app = frame(language=language, run=run.name, epochs="9")
+    labels = {name: words.text(language, f"spec.{name}.label") for name in RunSpec.model_fields}
+    differ = ["architecture", "layers", "defaults", "optimizer", "momentum", "epochs", "seed", "time_limit"]
+    assert words.text(language, "hyper.form_differs", names=", ".join(labels[name] for name in differ)) in texts(app)
+    changed, constants, rest = (table.value for table in app.table)
+    assert list(changed.iloc[:, 0]) == [labels[name] for name in differ if name != "epochs"]
+    shown = dict(zip(changed.iloc[:, 0], changed.iloc[:, 1:].values.tolist(), strict=True))
+    assert shown[labels["seed"]] == ["42", "0"]
+    assert shown[labels["layers"]] == ["flatten, batch_norm, dense(classes)", "–"]
+    assert shown[labels["time_limit"]][0] == ("7.25 s" if language == "en" else "7,25 s")
+    numbers = [words.number(value, language=language) for value in (0.001, 0.01)]
+    glorot = words.text(language, "constant.glorot_uniform")
+    assert list(constants.iloc[:, 1]) == [glorot, "0", *numbers], "SGD has no epsilon"
+    assert set(rest.iloc[:, 0]) == set(labels.values()) - {
+        labels[name] for name in ("layers_taken", "weights_from", *differ) if name != "epochs"
+    }
+    button(app, words.text(language, "recipes.open_in_train")).click().run()
+    assert not app.exception
+    query = {name: value for name, value in app.query_params.items() if name in RunSpec.model_fields}
+    assert checked(query) == run.spec
+    assert words.text(language, "hyper.form_agrees") in texts(app)
+    assert app.selectbox(key="run").value == run.name, "the run that is looked at stays"
+
+
+@pytest.mark.parametrize(("error", "slots"), [("diverged", {"loss": 33.0}), ("lost", {"accuracy": 0.1, "steps": 262})])
+def test_a_run_that_was_stopped_as_diverged_by_this_version_or_an_earlier_one_can_be_resumed(frame, error, slots):
+    run, told = store.create(checked({"architecture": "mlp", "epochs": 2})), []
+    work(str(run.folder), leaving=lambda: len(told) > 2, tell=told.append)
+    slots = {"step": 20, "epoch": 1, "loss": 33.0, "start": 2.3, "factor": 4} | slots
+    run.append(Failure(step=20, error=f"error.{error}", slots=slots, trace=""))
+    app = frame(run=run.name)
+    assert words.text("en", f"error.{error}", **slots) in texts(app)
+    assert words.text("en", "train.resume") in texts(app)
+    assert not app.button(key="ask-resume").disabled
 
 
 def test_a_run_whose_worker_was_killed_says_so_and_where_it_went_on(frame):

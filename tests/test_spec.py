@@ -10,7 +10,18 @@ from core import spec as spec_module
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import parse, text
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, allowed, checked, default, only_if
+from core.spec import (
+    CUSTOM,
+    RunSpec,
+    allowed,
+    checked,
+    default,
+    differing,
+    hyperparameters,
+    only_if,
+    read_field,
+    write_number,
+)
 
 # Field: values out of its bounds, the bounds as they are said.
 REFUSED = {
@@ -282,3 +293,36 @@ def test_the_networks_input_is_of_the_images_own_size_unless_the_spec_says_one()
 
 def test_a_fields_default_is_said():
     assert (default("batch_size"), default("patience"), default("data")) == (64, None, "mnist-5k")
+
+
+def test_hyperparameters_are_those_in_use_and_first_those_that_differ_from_the_defaults():
+    spec = checked({"optimizer": "adamw", "split": "official", "weight_decay": 0.1, "seed": 42, "best_by": "last"})
+    given = hyperparameters(spec)
+    assert [one.name for one in given if one.differs] == ["split", "optimizer", "weight_decay", "seed", "best_by"]
+    assert [one.differs for one in given] == sorted((one.differs for one in given), reverse=True)
+    unused = {"val_fraction", "weights_from", "layers_taken", "momentum", "patience"}
+    assert {one.name for one in given} == set(RunSpec.model_fields) - unused
+    assert checked({one.name: one.value for one in given}) == spec, "nothing that decides the outcome is left out"
+    own = {one.name: one for one in hyperparameters(checked({"layers": "flatten, dense(classes)"}))}
+    assert own["layers"].differs
+    assert own["architecture"].value == "custom"
+
+
+def test_two_specs_differ_in_the_values_of_the_fields_that_they_use():
+    one = checked({"optimizer": "sgd", "momentum": 0.9, "seed": 1})
+    other = checked({"optimizer": "adam", "architecture": "mlp"})
+    layers = [text(spec.layers) for spec in (one, other)]
+    assert differing(one, other) == [
+        ("architecture", "lenet", "mlp"),
+        ("layers", *layers),
+        ("optimizer", "sgd", "adam"),
+        ("momentum", 0.9, None),
+        ("seed", 1, 0),
+    ]
+    assert differing(one, one) == []
+
+
+@pytest.mark.parametrize("language", ["en", "pt_BR"])
+@pytest.mark.parametrize("value", [0, 42, 2**31 - 1, 1.5, 1_000.0, 10_000_000.0, 1e-7, 1.2345678901234e-7])
+def test_a_number_is_read_as_it_is_written(language, value):
+    assert read_field("learning_rate", write_number(value, language), language) == value

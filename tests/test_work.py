@@ -17,6 +17,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, create
+from core.training.train import LEAST_STEPS_LOST
 from core.work import work
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.driver import KILLED, ROOT, outcome
@@ -155,6 +156,24 @@ def test_a_run_that_diverges_fails_with_the_step_and_no_line_that_is_not_json(ho
     assert failure.slots["step"] <= 20
     for line in (run.folder / "events.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
+
+
+def test_a_run_that_was_stopped_as_lost_goes_on_from_there_and_is_not_stopped_at_once_again(home):
+    layers = "flatten, dense(8, activation=sigmoid), dense(classes)"
+    run = new(optimizer="sgd", learning_rate=1e4, epochs=60, layers=layers)
+    assert work(str(run.folder)) == "failed"
+    first, saved = run.last(Failure), run.last(Checkpoint)
+    assert first
+    assert saved
+    assert (first.error, first.step) == ("error.lost", saved.step)
+    assert saved.step > LEAST_STEPS_LOST
+    assert work(str(run.folder)) == "failed"
+    second, (*_, again) = run.last(Failure), run.events(Started)
+    assert second
+    assert again.step == first.step, "no step is repeated"
+    assert again.died_at is None
+    assert second.step >= first.step + LEAST_STEPS_LOST
+    assert [event.step for event in run.events(Epoch)] == list(range(5, second.step, 5)), "no epoch is missing"
 
 
 # --- broken off and taken up again ------------------------------------------------------------------------------------

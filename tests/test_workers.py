@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -170,6 +171,35 @@ def test_a_stuck_worker_is_killed_after_its_grace_and_a_run_stopped_and_sent_on_
     assert waiting(others) == []
     assert run.status() == "interrupted"
     assert isinstance(run.events()[-1], Checkpoint | Epoch)
+
+
+def test_a_run_that_is_stopped_while_it_waits_leaves_the_queue_at_once_and_resumed_goes_to_its_end(home):
+    begins, carried = threading.Event(), []
+
+    def carry(folder: str) -> str:
+        assert begins.wait(30)
+        carried.append(folder)
+        return work(folder)
+
+    with ThreadPoolExecutor(1) as one:
+        here, runs = Workers(one, carry, at_once=1), [new(seed=seed) for seed in range(4)]
+        for run in runs:
+            here.submit(run)
+        handed, stopped, last, never = runs
+        here.stop(stopped)
+        here.stop(never)
+        here.stop(handed)  # which the executor has taken, but no worker has begun
+        assert [here.place(run) for run in runs] == [0, None, 1, None]
+        assert [run.status() for run in runs] == ["stopped", "stopped", "queued", "stopped"]
+        here.resume(stopped)
+        here.resume(stopped)
+        assert [here.place(run) for run in runs] == [0, 2, 1, None]
+        assert stopped.status() == "queued"
+        begins.set()
+        wait_for(lambda: is_done(stopped) and here.place(stopped) is None)
+        here.close()
+    assert carried == [str(run.folder.resolve()) for run in (handed, last, stopped)]
+    assert [run.status() for run in runs] == ["stopped", "done", "done", "stopped"]
 
 
 def test_a_run_can_be_stopped_though_a_full_disk_takes_no_request(others, workers, tmp_path, monkeypatch):

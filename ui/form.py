@@ -13,8 +13,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Layers, parse
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, checked, default, is_number, only_if, read_field
-from core.words import number_marks
+from core.spec import CUSTOM, RunSpec, checked, default, is_number, is_used, only_if, read_field, write_number
 from ui import server
 from ui.choice import data_name, run_label
 from ui.text import language, refused, t
@@ -73,21 +72,35 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fill() -> None:
-    """Put the chosen recipe's values into the form; with no recipe chosen the form stays as it is."""
+    """Put the chosen recipe's values into the form; with no recipe chosen the form stays as it is.
+
+    The seed stays too: it is the visitor's, and our own recipes, which alone can be chosen here, have none.
+    """
     name = st.session_state["recipe"]  # after a change of language, the old language's word for "none"
     if name in RECIPES:
-        fill(RECIPES[name].spec(), name)
+        seed = st.session_state.get("seed", "0")
+        fill(RECIPES[name].spec())
+        st.session_state["seed"], st.session_state["recipe"] = seed, name
 
 
-def fill(spec: RunSpec, recipe: str = "") -> None:
-    """Put a spec into the form, except its seed, which the visitor chooses. Must be called before the form is drawn."""
+def fill(spec: RunSpec) -> None:
+    """Put all of a spec into the form. Must be called before the form is drawn."""
     _rewrite_numbers()
-    if spec.architecture == CUSTOM:
-        use_layers(spec.layers)
-    st.session_state["recipe"] = recipe
+    _leave_recipe()
     for name in RunSpec.model_fields:
-        if name not in ("layers", "seed"):  # the architecture's name implies its layers
+        if name != "layers":
             st.session_state[name] = _shown(name, getattr(spec, name))
+    if spec.layers != ARCHITECTURES.get(spec.architecture):  # otherwise the architecture's name implies its layers
+        use_layers(spec.layers)
+
+
+def to_train(spec: RunSpec, *, on_train: bool = False) -> None:
+    """Show a button that puts all of a spec into the form and opens Train, unless that is the page `on_train`."""
+    words, icon = t("recipes.open_in_train"), ":material/tune:"
+    # `fill` as a callback, which runs before the page is drawn: on Train the form's widgets are there already.
+    if st.button(words, icon=icon, width="stretch", on_click=fill, args=(spec,), key="to-train") and not on_train:
+        # Without `query_params`, Streamlit refuses to leave a page whose link has the language, which is a widget's.
+        st.switch_page(server.PAGES / "train.py", query_params={})
 
 
 def use_layers(layers: Layers) -> None:
@@ -105,12 +118,11 @@ def _shown(name: str, value: Any) -> Any:
     """A field's value as its widget holds it: a number as text, with the decimal mark of the reader's language."""
     if not is_number(name):
         return value
-    return "" if value is None else repr(value).removesuffix(".0").replace(".", number_marks(language())["decimal"])
+    return "" if value is None else write_number(value, language())
 
 
 def _draw(name: str, values: dict[str, Any]) -> None:
-    condition = only_if(name)
-    if condition is None or values.get(condition[0]) in condition[1]:
+    if is_used(name, values):
         values[name] = _widget(name, _extra(RunSpec.model_fields[name])["unit"], values)
 
 
@@ -121,8 +133,7 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     if name != "seed":  # which no recipe sets
         common["on_change"] = _leave_recipe
     if name == "data":
-        titles = {key: data_name(key) for key in datasets()}
-        return _select(label, titles, start, common)
+        return _select(label, _data_sets(start), start, common)
     if name == "architecture":
         return _select(label, {key: t(f"architecture.{key}") for key in [*ARCHITECTURES, CUSTOM]}, start, common)
     if name == "weights_from":
@@ -133,6 +144,12 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     if options and all(isinstance(option, str) for option in options):
         return _select(label, {key: t(f"option.{key}") for key in options}, start, common)
     return _number(name, label, start, common)
+
+
+def _data_sets(start: str) -> dict[str, str]:
+    """The titles of the data sets, and the present choice even if it is not among them: the page then says why."""
+    chosen = st.session_state.get("data", start)
+    return {name: data_name(name) for name in [*datasets(), chosen]}
 
 
 def _giving_runs(start: str) -> dict[str, str]:

@@ -41,7 +41,11 @@ def start(spec: RunSpec) -> None:
 
 
 def status_of(run: Run) -> Status:
-    """The run's status; `queued` also from when the run is handed to a worker until the worker holds it."""
+    """The run's status; `queued` also from when it is queued, or handed to a worker, until a worker holds it.
+
+    That ends with a request to stop, even if a worker that is handed the run has not taken note of it yet.
+    """
     status = run.status()
-    handed_over = status not in ("running", "paused", "trained", "done") and server.workers().place(run) is not None
-    return "queued" if handed_over else status
+    if status in ("running", "paused", "trained", "done") or run.control().wanted == "stop":
+        return status
+    return status if server.workers().place(run) is None else "queued"

@@ -16,6 +16,7 @@ from core.events import Report
 from core.files import written_aside
 from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
+from core.spec import RunSpec, constant_text, hyperparameters, value_text
 from core.store import Label, Run, no_report
 from core.words import FALLBACK, read_number, text
 
@@ -75,6 +76,9 @@ def evaluate(options: argparse.Namespace) -> int:
     ]
     facts = {
         "run": run.name,
+        "hyperparameters": {one.name: one.value for one in hyperparameters(run.spec)},
+        "differ_from_defaults": [one.name for one in hyperparameters(run.spec) if one.differs],
+        "constants": run.spec.constants,
         "n": report.n,
         "test_use": report.test_use,
         "accuracy": report.accuracy,
@@ -110,7 +114,19 @@ def _evaluation(run: Run, report: Report, classes: Sequence[dict[str, Any]]) -> 
     lines = [t("cli.evaluation", run=run.name, n=report.n, **accuracies) + use_of_test(report)]
     lines += [f"{row}  {shown(name)}" for row, name in zip(_aligned(cells), names, strict=True)]
     lines += [t("cli.confusion_matrix"), *_aligned([[number(n) for n in row] for row in report.confusion_matrix])]
-    return "\n".join(lines + remarks(report))
+    return "\n".join(lines + remarks(report) + _hyperparameters(run.spec))
+
+
+def _hyperparameters(spec: RunSpec) -> list[str]:
+    """A line for each hyperparameter that the run uses, and for each constant that its library uses."""
+    lines = [t("cli.hyperparameters")]
+    for one in hyperparameters(spec):
+        line = f"  {t(f'spec.{one.name}.label')}: {shown(value_text(one.name, one.value, language()))}"
+        default = value_text(one.name, one.default, language()) or "–"  # layers of one's own have no default
+        lines.append(f"{line} ({default})" if one.differs else line)
+    lines.append(t("cli.constants", library=t(f"option.{spec.defaults}")))
+    constants = spec.constants.items()
+    return lines + [f"  {t(f'constant.{name}')}: {constant_text(value, language())}" for name, value in constants]
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -23,13 +23,18 @@ from core.images.preprocessing import normalisation
 from core.networks import layers
 from core.networks.modules import Scale, chance
 from core.refusal import Refusal
-from core.spec import RunSpec
+from core.spec import CONSTANTS, Constants, RunSpec
 from core.training.engine import Captured, Engine, first_layers, trainable
 
 STEPS_PER_TELLING = 20  # steps per Step event: reading the loss waits for the device, so it is not read every step ...
 SECONDS_PER_TELLING = 0.5  # ... or seconds, whichever comes first, so that the learning curve keeps moving
-STEPS_PER_JUDGING = 20  # between checks for divergence; not by the clock, so that the outcome depends on no timing
-DIVERGED = 10  # times the first batch's loss: the loss at which a training counts as diverged
+STEPS_PER_JUDGING = 20  # between checks of the loss; not by the clock, so that the outcome depends on no timing
+# A training is lost where, over a whole epoch, its loss is over `HIGH` times that of the first batch, or of guessing
+# where that is more, at every check, and it is right on no more train images than guessing is: than the commonest
+# class's share and `SENSE` of the others. (A linear network at a hundred times its learning rate has as high a loss,
+# and 90 % right.) `benchmarks/divergence.py` shows that such trainings stay so, and that others get out of it soon.
+HIGH, SENSE = 4, 0.2
+LEAST_STEPS_LOST = 100  # where an epoch has fewer steps: a training has recovered after 39 steps
 
 
 @dataclass
@@ -39,10 +44,13 @@ class State:
     model: nn.Sequential
     optimizer: torch.optim.Optimizer
     sums: Tensor  # float64 (2,), float32 on mps: loss and correct predictions, summed over the unfinished epoch
-    recent: Tensor  # the same sums over the images since the last check for divergence
+    recent: Tensor  # the loss summed since the last check, and correct predictions since it was last found low
     engine: Engine  # how the model is computed; not saved
+    guessing: float  # nats, ln(K): the loss of equal probabilities for all classes; not saved
     images: int = 0  # number of images trained on in the unfinished epoch
-    recent_images: int = 0  # number of images since the last check for divergence
+    recent_images: int = 0  # number of images since the last check of the loss
+    high_images: int = 0  # number of images since a check has last found the loss low
+    low_step: int = 0  # step of that check, or from which a run that was lost goes on
     epoch: int = 0  # number of finished epochs
     step: int = 0  # number of finished steps
     seconds: float = 0.0  # training time, without pauses
@@ -68,7 +76,7 @@ class State:
         sums = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         rows = layers.table(spec.layers, train.images.shape[1:], classes)
         engine = Engine(spec, model, rows, device, threads)
-        return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine)
+        return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine, math.log(classes))
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights, optimizer state, sums and states of torch's random generators.
@@ -86,8 +94,17 @@ class State:
 
     def numbers(self) -> dict[str, Any]:
         """The rest of the saved state, serialisable as JSON."""
-        names = ("images", "recent_images", "epoch", "step", "seconds", "processor_seconds", "first_loss")
-        names += ("best_epoch", "best_value", "improved_epoch", "stop")
+        names = (
+            "images",
+            "recent_images",
+            "high_images",
+            "epoch",
+            "step",
+            "seconds",
+            "processor_seconds",
+            "first_loss",
+        )
+        names += ("low_step", "best_epoch", "best_value", "improved_epoch", "stop")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
@@ -112,7 +129,10 @@ class State:
             getattr(torch, device).set_rng_state(tensors[f"random.{device}"])
         self.processor_seconds = None
         # Versions that kept the first of equally good epochs stored only that one.
-        for name, value in ({"improved_epoch": numbers["best_epoch"]} | numbers).items():
+        earlier = {"improved_epoch": numbers["best_epoch"]}
+        # Versions that did not look for how long the loss was high counted both sums since the last check.
+        earlier |= {"high_images": numbers["recent_images"], "low_step": numbers["step"]}
+        for name, value in (earlier | numbers).items():
             setattr(self, name, value)
 
 
@@ -153,9 +173,11 @@ class _Told:
 def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | None]:
     """Train from `state` on, updating it; yields events, and None where there is none but the state can be saved.
 
-    Raises: Refusal, if the loss is not finite or has grown to more than ten times that of the first batch.
+    Raises: Refusal, if the loss is not finite, or if the training is lost, see `HIGH`. In the latter case the state can
+    be saved, and `train`, called with it again, goes on for another epoch at least.
     """
     n, device = len(data.train_labels), state.sums.device
+    commonest = torch.bincount(data.train_labels).max().item() / n
     steps_per_epoch = math.ceil(n / spec.batch_size)
     while state.stop is None:
         batches = order(spec.seed, state.epoch, n).to(device).split(spec.batch_size)
@@ -170,9 +192,10 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
                 state.recent += sums
                 state.images += len(batch)
                 state.recent_images += len(batch)
+                state.high_images += len(batch)
             first_or_last = state.step == 1 or state.step % steps_per_epoch == 0
             if first_or_last or state.step % STEPS_PER_JUDGING == 0:
-                _judge(state)
+                _judge(state, steps_per_epoch, commonest)
             if first_or_last or told.is_long_ago(state):
                 yield _step(state, told)
                 told = _Told.now(state)
@@ -287,8 +310,7 @@ def new_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequent
     """The spec's network with a `Scale` in front: images uint8 (N, C, H, W) in, logits (N, K) out. Raises: Refusal."""
     with _drawing:
         network = layers.build(spec.layers, shape, classes)
-        if spec.defaults == "keras":
-            _use_keras_constants(network)
+        _use_constants(network, CONSTANTS[spec.defaults])
     scale = Scale(torch.ones(shape[0]), torch.zeros(shape[0]))
     # Channels-last: convolutions are 1.2 to 1.3 times as fast on two cores, and tensor cores require it.
     model = nn.Sequential(OrderedDict(scale=scale, layers=network)).to(memory_format=torch.channels_last)
@@ -311,31 +333,43 @@ def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
     if spec.optimizer == "sgd":
         return torch.optim.SGD(trainable(model), momentum=spec.momentum, **common)
     kind = torch.optim.Adam if spec.optimizer == "adam" else torch.optim.AdamW
-    common |= {"eps": 1e-7 if spec.defaults == "keras" else 1e-8, "capturable": device.type == "cuda"}
+    common |= {"eps": CONSTANTS[spec.defaults].adam_epsilon, "capturable": device.type == "cuda"}
     return kind(trainable(model), **common)
 
 
-def _use_keras_constants(model: nn.Module) -> None:
-    """Glorot-uniform weights, zero biases, batch norm with momentum 0.99 (0.01 in torch's terms) and epsilon 1e-3."""
+def _use_constants(model: nn.Module, constants: Constants) -> None:
+    """Draw the weights and biases anew unless they are PyTorch's own, and set the constants of batch norm."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
+            if constants.initial_weights == "glorot_uniform":
+                nn.init.xavier_uniform_(module.weight)
+            if constants.initial_biases == "zeros" and module.bias is not None:
                 nn.init.zeros_(module.bias)
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum, module.eps = 0.01, 1e-3
+            module.momentum, module.eps = constants.batch_norm_momentum, constants.batch_norm_epsilon
 
 
-def _judge(state: State) -> None:
-    """Raise a Refusal if the mean loss since the last check is not finite or over ten times that of the first batch."""
-    with _timed(state):  # `item` waits until the device has finished these steps
-        loss = state.recent[0].item() / state.recent_images
-    if state.first_loss is None and math.isfinite(loss):
-        state.first_loss = loss
-    if not math.isfinite(loss) or (state.first_loss is not None and loss > DIVERGED * state.first_loss):
+def _judge(state: State, steps_per_epoch: int, commonest: float) -> None:
+    """Check the loss since the last check, and whether the training is lost, see `HIGH`. Raises: see `train`.
+
+    `commonest`: the share (0 to 1) of the commonest class among the train images.
+    """
+    with _timed(state):  # `tolist` waits until the device has finished these steps
+        loss, correct = state.recent.tolist()
+    loss, accuracy = loss / state.recent_images, correct / state.high_images
+    if not math.isfinite(loss):
         raise _diverged(state, loss)
-    state.recent.zero_()
-    state.recent_images = 0
+    first = state.first_loss = loss if state.first_loss is None else state.first_loss
+    start, steps = max(first, state.guessing), state.step - state.low_step
+    state.recent[0] = state.recent_images = 0
+    is_over = steps >= max(steps_per_epoch, LEAST_STEPS_LOST)
+    if loss > HIGH * start and not is_over:
+        return
+    state.recent[1] = state.high_images = 0
+    state.low_step = state.step  # from where a run that is resumed gets as many steps again
+    if loss > HIGH * start and accuracy <= commonest + SENSE * (1 - commonest):
+        slots = {"loss": round(loss, 4), "start": round(start, 4), "factor": HIGH, "steps": steps}
+        raise Refusal("error.lost", step=state.step, epoch=state.epoch + 1, accuracy=accuracy, **slots)
 
 
 def _step(state: State, told: _Told) -> Step:
@@ -397,8 +431,7 @@ def quality(best_by: BestBy, epoch: int, val_accuracy: float, val_loss: float) -
 
 
 def _diverged(state: State, loss: float) -> Refusal:
-    said = round(loss, 4) if math.isfinite(loss) else str(loss)  # JSON has no NaN or infinity
-    return Refusal("error.diverged", step=state.step, epoch=state.epoch + 1, loss=said)
+    return Refusal("error.diverged", step=state.step, epoch=state.epoch + 1, loss=str(loss))  # JSON has no NaN
 
 
 @contextmanager

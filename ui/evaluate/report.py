@@ -15,7 +15,7 @@ from core.measures.measures import Measures
 from core.models.model import DRAWN
 from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
-from ui import beside, notices, server
+from ui import beside, hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
 from ui.evaluate import certainty, encoder, errors, training, versus
 from ui.gallery import in_sight
@@ -78,6 +78,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
             help=t("evaluate.log_help"),
             key="log",
         )
+    hyperparameters.panel(run.spec)
 
 
 def _network(run: Run) -> str:

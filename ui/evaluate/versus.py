@@ -11,7 +11,7 @@ from core.measures.answers import Answers
 from core.measures.compare import Comparison, compare
 from core.refusal import Refusal
 from core.store import Run
-from ui import server
+from ui import hyperparameters, server
 from ui.choice import run_label
 from ui.evaluate import training
 from ui.evaluate.errors import test_images
@@ -48,6 +48,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
         return
     st.markdown(_verdict(found, len(answers.labels)))
     training.costs([run, candidates[name]], [answers, other])
+    hyperparameters.differences(run.spec, candidates[name].spec)
     left, right = st.columns([1, 1], gap="large")
     with left:
         words = {key: t(f"chart.{key}") for key in ("true_class", "predicted_class", "difference")}

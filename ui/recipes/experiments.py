@@ -236,9 +236,7 @@ def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
         on_click=start,
         args=(spec.model_copy(update={"seed": seed}),),
     )
-    if st.button(t("recipes.open_in_train"), icon=":material/tune:", width="stretch"):
-        form.fill(spec)
-        st.switch_page(server.PAGES / "train.py")
+    form.to_train(spec)
     show_refusal(REFUSED)
 
 

@@ -17,7 +17,7 @@ from core.models.model import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, notices, server
+from ui import choice, hyperparameters, notices, server
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
 from ui.text import duration, interval, kept_refusal, language, number, percent, refused, show_refusal, t
@@ -44,8 +44,8 @@ def choose() -> Run | None:
     return choice.choose_run(t("train.run"), names, required=False)
 
 
-def panel(run: Run) -> None:
-    """Show the run's live view, updated at intervals while the run is at work."""
+def panel(run: Run, in_form: RunSpec | None) -> None:
+    """Show the run's live view, updated at intervals while it is at work; `in_form` is the form's spec, if valid."""
     try:
         status = status_of(run)
         epochs = run.spec.epochs
@@ -71,6 +71,9 @@ def panel(run: Run) -> None:
     # Two fragments: drawing the curves takes ten times as long as the rest, and a click waits only for its fragment.
     st.fragment(state, run_every=POLL if lively else None, key="state")()
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
+    if in_form:
+        hyperparameters.beside_form(run.spec, in_form)
+    hyperparameters.panel(run.spec, on_train=True)
 
 
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
@@ -81,7 +84,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     # A column for each button: while the browser replaces a button by another, it shows both for a moment.
     first, *others = st.columns(5, gap="small")
     first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
-    _buttons(run, status, _last(events, Failure), others)
+    _buttons(run, status, others)
     show_refusal(_refused(run), once=False)  # the next look at the run comes in half a second
     told = max((event for event in (step, epoch) if event), key=lambda event: event.step, default=None)
     words = [_waiting(run) if status == "queued" else t("train.starting") if status == "running" else ""]
@@ -150,7 +153,7 @@ def _waiting(run: Run) -> str:
     return t("train.place", place=place) if place else t("train.starting")
 
 
-def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequence[DeltaGenerator]) -> None:
+def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> None:
     """Show four buttons that control a run, disabled where they do not apply; none once the run is done."""
     if status in ("trained", "done"):
         return
@@ -170,8 +173,6 @@ def _buttons(run: Run, status: Status, failure: Failure | None, columns: Sequenc
         )
 
     waits = status == "queued" and server.workers().place(run) is None
-    if status == "failed" and failure and failure.error == "error.diverged":
-        return  # the same spec would diverge again
     if waits or status in ("stopped", "interrupted", "failed"):
         asks(0, "resume", ":material/play_arrow:", server.workers().resume, primary=True)
     elif status == "paused" or (status == "running" and run.control().wanted == "batch"):
