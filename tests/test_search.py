@@ -214,6 +214,20 @@ def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_w
     assert capsys.readouterr().out == told
 
 
+def test_a_stop_that_comes_as_the_last_training_ends_keeps_the_test_split_unread(blood):
+    runs = Driver(SEARCHES).runs("pooling", **BLOOD)
+    for run in runs:
+
+        def stop(event, run=run):
+            if isinstance(event, Epoch) and event.stop:
+                run.ask("stop")
+
+        assert work(str(run.folder), tell=stop) == "trained"
+        assert follow(run) == []
+    (best,) = Driver(SEARCHES).runs("pooling", **BLOOD)  # asked for again, by a click or the command
+    assert work(str(best.folder)) == "done"
+
+
 def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_once_it_is_deleted(blood, capsys):
     run, *_ = (store.create(cell.spec) for cell in found_now())
     assert work(str(run.folder)) == "done"
