@@ -120,6 +120,8 @@ class Driver:
         They are new runs for the next stage, if this run completes its own stage, or the run that the last stage has
         chosen, if nobody has asked for its test split yet. Raises: Refusal.
         """
+        if run.control().wanted == "stop":  # also if its training has ended before it could stop
+            return []
         with self._making:
             known = known_runs(store.runs())
             for search in self._searches.values():

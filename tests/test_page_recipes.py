@@ -287,15 +287,20 @@ def test_a_run_of_a_search_says_that_its_test_images_are_unread_and_reads_them_a
     (tmp_path / "data").mkdir()
     write_blood(tmp_path / "data")
     frame()  # its environment
-    run = store.create(SEARCHES["pooling"].spec({"pooling": "avg"}, "short", data="blood"), test=False)
-    assert work(str(run.folder)) == "trained"
-    app = frame("evaluate", run=run.name)
-    assert "have not been read" in app.warning[0].value
-    assert button(app, "Read the test images now")
-    app = frame("train", run=run.name)
-    assert "· pooling (short) · average pooling · trained, test unread ·" in app.selectbox(key="run").options[0]
-    assert "have not been read" in app.info[0].value
-    button(app, "Read the test images now").click().run()
-    assert not app.exception
-    assert (run.control().wanted, run.control().test) == ("run", True)
-    run.ask("stop")
+    for page in ("train", "evaluate"):
+        spec = SEARCHES["pooling"].spec({"pooling": "avg"}, "short", data="blood", seed=len(page))
+        run = store.create(spec, test=False)
+        assert work(str(run.folder)) == "trained"
+        app = frame("evaluate", run=run.name)
+        assert "have not been read" in app.warning[0].value
+        assert button(app, "Read the test images now")
+        app = frame(page, run=run.name)
+        if page == "train":
+            label = app.selectbox(key="run").options[0]
+            assert "· pooling (short) · average pooling · trained, test unread ·" in label
+            assert "have not been read" in app.info[0].value
+        button(app, "Read the test images now").click().run()
+        assert not app.exception
+        assert app.title[0].value == words.text("en", "page.train"), "where its progress is shown"
+        assert (run.control().wanted, run.control().test) == ("run", True)
+        run.ask("stop")

@@ -1,5 +1,6 @@
 """The searches of report 002: the trainings they need, the way from stage to stage, and what is not done twice."""
 
+import io
 import itertools
 import json
 import math
@@ -213,6 +214,37 @@ def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_w
     (Path(os.environ["BANCADA_DATA"]) / "blood.npz").unlink()
     assert main(command) == 0, "the data are not needed to tell what was measured"
     assert capsys.readouterr().out == told
+
+
+def test_a_stop_that_comes_as_the_last_training_ends_keeps_the_test_split_unread(blood):
+    runs = Driver(SEARCHES).runs("pooling", **BLOOD)
+    for run in runs:
+
+        def stop(event, run=run):
+            if isinstance(event, Epoch) and event.stop:
+                run.ask("stop")
+
+        assert work(str(run.folder), tell=stop) == "trained"
+        assert follow(run) == []
+    (best,) = Driver(SEARCHES).runs("pooling", **BLOOD)  # asked for again, by a click or the command
+    assert work(str(best.folder)) == "done"
+
+
+def test_a_ctrl_c_that_comes_as_a_training_ends_ends_the_command(blood, monkeypatch):
+    class Interrupted(io.StringIO):
+        def write(self, words):
+            if '"stop":"epochs"' in words:
+                signal.raise_signal(signal.SIGINT)
+            return super().write(words)
+
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert main(["recipes", "run", "pooling", "--variant", "short", "--data", "blood", "--json"]) == 130
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert [run.status() for run in store.runs()] == ["trained"], "and the search has gone no further"
 
 
 def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_once_it_is_deleted(blood, capsys):

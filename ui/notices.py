@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.events import Event, Report, Started, died_at
+from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import server
 from ui.choice import run_label
-from ui.text import kept_refusal, show_refusal, t
-
-UNREAD = "refused.unread"  # why a test split cannot be read, see `ui.text.show_refusal`
+from ui.text import refused, t
 
 
 def test_use_notice(spec: RunSpec) -> None:
@@ -35,23 +34,23 @@ def ending_notice(status: Status, events: Sequence[Event]) -> None:
 
 
 def unread_notice(run: Run) -> bool:
-    """Show that a run was trained without reading its test split, and a button that has it read; returns its click.
+    """Show that a run was trained without reading its test split, and a button; returns whether that has it read now.
 
     Shows nothing for other runs.
     """
     if run.status() != "trained":
         return False
     st.info(t("train.unread"))
-    show_refusal(UNREAD)
-    return st.button(
-        t("train.read_test"), icon=":material/visibility:", on_click=_read_test, args=(run,), key="read-test"
-    )
-
-
-def _read_test(run: Run) -> None:
-    with kept_refusal(UNREAD):
+    # Not a callback: after one, the run would no longer be `trained` here, and nobody would learn of the click.
+    if not st.button(t("train.read_test"), icon=":material/visibility:", key="read-test"):
+        return False
+    try:
         run.ask("run", test=True)
-        server.workers().submit(run)
+    except Refusal as refusal:
+        refused(refusal)
+        return False
+    server.workers().submit(run)
+    return True
 
 
 def lost_epoch_notice(report: Report) -> None:

@@ -102,8 +102,10 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    if status in ("trained", "done"):
+    if status == "done":
         return 0
+    if status == "trained":  # of a search, which a Ctrl-C ends
+        return BROKEN_OFF if asked else 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)
     left = {"run": run.name, "status": t(f"cli.status.{status}"), "python": sys.executable}

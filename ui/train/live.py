@@ -126,7 +126,8 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
         if failure.error == "error.unexpected":
             with st.expander(t("train.trace")):
                 st.code(failure.trace, language=None)
-    notices.unread_notice(run)
+    if notices.unread_notice(run):
+        st.rerun()  # the whole page, which then polls
     if report:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
         by = t(f"chosen.{report.best_by}")
