@@ -240,11 +240,12 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
     assert words.text(language, "encoder.of_image", **slots) in texts(app)
     assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
     assert words.text(language, "encoder.other_val") not in texts(app)
-    assert not app.table, "nothing is compared until asked"
+    before = len(app.table)  # the hyperparameters below the view
     found = {label[-4:] for label in app.selectbox(key="encoder-other").options}
     assert found == {other.name[-4:], drawn.name[-4:]}, "a run with other val images is left out"
     app.selectbox(key="encoder-other").select(drawn.name).run()
     app.button(key="encoder-compare").click().run()
+    assert len(app.table) == before + 1, "nothing is compared until asked"
     assert words.text(language, "encoder.random", count=3) in app.table[0].value.iloc[1, 0]
     app.selectbox(key="encoder-other").select(other.name).run()
     app.button(key="encoder-compare").click().run()
@@ -261,7 +262,7 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
             assert words.text(language, "encoder.frozen", count=3) in table.iloc[row, 0]
         assert table.iloc[row, 1] == words.text(language, "compare.accuracy", **slots)
     app.selectbox(key="encoder-other").select(None).run()
-    assert not app.table, "what was compared before is not shown as if it were this"
+    assert len(app.table) == before, "what was compared before is not shown as if it were this"
     assert words.text(language, "encoder.file") in [one.label for one in app.get("download_button")]
 
 

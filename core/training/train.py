@@ -368,8 +368,16 @@ def _judge(state: State, steps_per_epoch: int, commonest: float) -> None:
     state.recent[1] = state.high_images = 0
     state.low_step = state.step  # from where a run that is resumed gets as many steps again
     if loss > HIGH * start and accuracy <= commonest + SENSE * (1 - commonest):
-        slots = {"loss": round(loss, 4), "start": round(start, 4), "factor": HIGH, "steps": steps}
-        raise Refusal("error.lost", step=state.step, epoch=state.epoch + 1, accuracy=accuracy, **slots)
+        raise Refusal(
+            "error.lost",
+            step=state.step,
+            epoch=state.epoch + 1,
+            steps=steps,
+            loss=round(loss, 4),
+            factor=HIGH,
+            start=round(start, 4),
+            accuracy=accuracy,
+        )
 
 
 def _step(state: State, told: _Told) -> Step:
