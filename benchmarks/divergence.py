@@ -66,7 +66,7 @@ class Course:
         found, least = [0.0], self.commonest + SENSE * (1 - self.commonest)
         for first, last in itertools.combinations(range(len(ends)), 2):
             a, b = ends[first], ends[last]
-            is_epoch = b - a >= max(self.steps_per_epoch, LEAST_STEPS_LOST)
+            is_epoch = b - a >= max(self.steps_per_epoch, LEAST_STEPS_LOST) - 1
             if is_epoch and statistics.fmean(self.accuracies[a:b]) <= least:
                 found.append(min(means[first + 1 : last + 1]))
         return max(found)

@@ -1,12 +1,31 @@
 """Every way of taking a run away is in one table, and writes a folder that was not there."""
 
+import ast
+import importlib.util
+import io
+import json
+import zipfile
+
+import numpy as np
 import pytest
+import torch
 
 from core import store
-from core.exports import EXPORTS
+from core.__main__ import main
+from core.exports import EXPORTS, zipped
+from core.models.model import open_model
+from core.networks.activations import FUNCTIONS
+from core.networks.layers import KINDS
 from core.refusal import Refusal
-from core.spec import RunSpec
+from core.spec import RunSpec, checked
 from core.work import work
+
+EVERY_LAYER = [
+    *("conv(4, 3, padding=same, activation=leaky_relu)", "batch_norm", "max_pool(2)", "avg_pool(2)"),
+    *(f"activation({name})" for name in FUNCTIONS if name != "none"),
+    *("dense_block(2, growth=4, bottleneck=8)", "dropout(0.3)", "conv(6, 2, stride=2)", "flatten", "batch_norm"),
+    *("dense(9, activation=tanh)", "dense(classes)"),
+]
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -17,3 +36,67 @@ def test_an_export_fills_a_new_folder_and_refuses_one_that_is_there(home, tmp_pa
     assert any((tmp_path / "out").iterdir())
     with pytest.raises(Refusal, match="folder_taken"):
         EXPORTS[name](run, tmp_path / "out")
+
+
+def loaded(folder):
+    """The exported code, as a module of its own."""
+    spec = importlib.util.spec_from_file_location("network", folder / "network.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("defaults", ["pytorch", "keras"])
+@pytest.mark.parametrize("layers", [EVERY_LAYER, ["conv(4, 3)", "global_avg_pool", "dense(classes)"]], ids=len)
+def test_an_exported_model_answers_as_the_run_does_without_this_program(home, tmp_path, defaults, layers):
+    fields = {"data": "tiny", "split": "official", "normalisation": "standard", "image_size": 20, "epochs": 1}
+    run = store.create(checked(fields | {"layers": ", ".join(layers), "defaults": defaults, "learning_rate": 0.01}))
+    assert work(str(run.folder)) == "done"
+    with zipfile.ZipFile(io.BytesIO(zipped(run, "model"))) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / run.name
+    code = ast.walk(ast.parse((folder / "network.py").read_text()))
+    imports = [node for node in code if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {getattr(node, "module", None) or node.names[0].name for node in imports}
+    assert names == {"collections", "pathlib", "safetensors.torch", "torch"}
+    network, model = loaded(folder), open_model(run)
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 20, 20), dtype=np.uint8)
+    with torch.no_grad():
+        answers = network.load()(torch.tensor(images)).softmax(dim=1).numpy()
+    assert answers == pytest.approx(model.probabilities(images), abs=1e-5)
+    assert len({row.tobytes() for row in answers}) == 5
+    assert (run.class_names("en"), "tiny") == (network.CLASSES, network.DATA)
+
+
+def test_every_kind_of_layer_is_exported_here():
+    assert {kind for kind in KINDS if not any(layer.startswith(kind) for layer in EVERY_LAYER)} == {"global_avg_pool"}
+
+
+def test_a_model_is_written_by_the_command_once_and_only_of_a_finished_run(home, tmp_path, capsys):
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    command = ["model", run.name, "--out", str(tmp_path / "out"), "--json"]
+    assert main(command) == 1
+    assert run.name in capsys.readouterr().err
+    assert not (tmp_path / "out" / run.name).exists()
+    assert work(str(run.folder)) == "done"
+    assert main(command) == 0
+    folder = tmp_path / "out" / run.name
+    assert json.loads(capsys.readouterr().out) == {"run": run.name, "folder": str(folder)}
+    assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "network.py"]
+    assert main(command) == 1
+    (run.folder / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(Refusal, match="run_damaged"):
+        zipped(run, "model")
+
+
+def test_names_from_outside_stay_data_in_the_exported_code(home, tmp_path, tiny_data):
+    name = '"""{0}\\\'tiny'
+    arrays = dict(np.load(tiny_data / "tiny.npz"))
+    np.savez(tiny_data / f"{name}.npz", **arrays, class_names=np.array(["a", '"', "\\", "{x}"]))
+    run = store.create(RunSpec(data=name, split="official", architecture="mlp", epochs=1))
+    assert work(str(run.folder)) == "done"
+    EXPORTS["model"](run, tmp_path / "out")
+    assert name == loaded(tmp_path / "out").DATA
+    assert run.class_names("en") == loaded(tmp_path / "out").CLASSES

@@ -166,13 +166,13 @@ def test_a_run_that_was_stopped_as_lost_goes_on_from_there_and_is_not_stopped_at
     assert first
     assert saved
     assert (first.error, first.step) == ("error.lost", saved.step)
-    assert saved.step > LEAST_STEPS_LOST
+    assert saved.step >= LEAST_STEPS_LOST
     assert work(str(run.folder)) == "failed"
     second, (*_, again) = run.last(Failure), run.events(Started)
     assert second
     assert again.step == first.step, "no step is repeated"
     assert again.died_at is None
-    assert second.step >= first.step + LEAST_STEPS_LOST
+    assert second.step + 1 >= first.step + LEAST_STEPS_LOST
     assert [event.step for event in run.events(Epoch)] == list(range(5, second.step, 5)), "no epoch is missing"
 
 

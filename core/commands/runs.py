@@ -169,6 +169,18 @@ def codes(options: argparse.Namespace) -> int:
     return 0
 
 
+def model(options: argparse.Namespace) -> int:
+    """Write a finished run's weights, and the code that loads them, into a folder of the run's name."""
+    from core.exports import EXPORTS
+
+    run = find(options.run)
+    folder = options.out / run.name
+    with writing(options.out, "error.output_unwritable"):
+        EXPORTS["model"](run, folder)
+    say(options, {"run": run.name, "folder": str(folder)}, t("cli.model", folder=folder))
+    return 0
+
+
 def predict(options: argparse.Namespace) -> int:
     """What a run's model answers to picture files."""
     from core.models.model import open_model

@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from core.exports import tensorboard
+from core.exports import model, tensorboard
 from core.store import Run
 
-EXPORTS: dict[str, Callable[[Run, Path], None]] = {"tensorboard": tensorboard.write}
+EXPORTS: dict[str, Callable[[Run, Path], None]] = {"tensorboard": tensorboard.write, "model": model.write}
 """By name, the function that exports a run into a new folder. Raises: Refusal."""
 
 

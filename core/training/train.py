@@ -34,7 +34,7 @@ STEPS_PER_JUDGING = 20  # between checks of the loss; not by the clock, so that 
 # class's share and `SENSE` of the others. (A linear network at a hundred times its learning rate has as high a loss,
 # and 90 % right.) `benchmarks/divergence.py` shows that such trainings stay so, and that others get out of it soon.
 HIGH, SENSE = 4, 0.2
-LEAST_STEPS_LOST = 100  # where an epoch has fewer steps: a training has recovered after 39 steps
+LEAST_STEPS_LOST = 100  # where an epoch has fewer steps: getting out of a high loss takes tens of steps
 
 
 @dataclass
@@ -362,7 +362,7 @@ def _judge(state: State, steps_per_epoch: int, commonest: float) -> None:
     first = state.first_loss = loss if state.first_loss is None else state.first_loss
     start, steps = max(first, state.guessing), state.step - state.low_step
     state.recent[0] = state.recent_images = 0
-    is_over = steps >= max(steps_per_epoch, LEAST_STEPS_LOST)
+    is_over = steps >= max(steps_per_epoch, LEAST_STEPS_LOST) - 1  # the first step alone is low in any case
     if loss > HIGH * start and not is_over:
         return
     state.recent[1] = state.high_images = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -22,6 +23,7 @@ from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
 from ui.text import interval, language, number, percent, t
 
+MOST_ZIPPED = 1 << 29  # bytes of weights that the server packs in memory for a download
 # `report` is offered for a run that repeats a published training.
 VIEWS = ("fails", "image", "sure", "encoder", "beside", "report", "numbers")
 
@@ -69,16 +71,28 @@ def panel(run: Run, done: Sequence[str]) -> None:
     else:
         measures_table(measured, loss)
         training.ends_table(run, report)
-        st.download_button(
-            t("evaluate.log"),
-            lambda: zipped(run, "tensorboard"),
-            f"{run.name}.zip",
+        _downloads(run)
+    hyperparameters.panel(run.spec)
+
+
+def _downloads(run: Run) -> None:
+    """Offer the run's exports, each of which is made when its button is clicked, with a sentence on how to use it."""
+    size = 4 * run.started().parameters  # float32
+    for column, (name, export) in zip(st.columns(2), {"model": "model", "log": "tensorboard"}.items(), strict=True):
+        if name == "model" and size > MOST_ZIPPED:
+            column.caption(t("evaluate.model_large", run=run.name))
+            continue
+        column.download_button(
+            t(f"evaluate.{name}"),
+            partial(zipped, run, export),
+            f"{run.name}.zip" if name == "log" else f"{run.name}-model.zip",
             "application/zip",
             on_click="ignore",
-            help=t("evaluate.log_help"),
-            key="log",
+            icon=":material/download:",
+            width="stretch",
+            key=name,
         )
-    hyperparameters.panel(run.spec)
+        column.caption(t(f"evaluate.{name}_help"))
 
 
 def _network(run: Run) -> str:
