@@ -221,7 +221,9 @@ def _reported(name: str) -> str:
     """The reported accuracy with its interval; empty if there is none."""
     one = RECIPES[name]
     accuracy = one.figures.get("accuracy")
-    return _with_interval(decimals(accuracy), wilson(accuracy * one.n, one.n)) if accuracy is not None else ""
+    if accuracy is None or one.n is None:
+        return ""
+    return _with_interval(decimals(accuracy), wilson(accuracy * one.n, one.n))
 
 
 def _with_interval(accuracy: str, ends: tuple[float, float]) -> str:
