@@ -106,10 +106,10 @@ def _search(options: argparse.Namespace) -> int:
             _tell_chosen(options, path(options.name, found), run, report)
             return 0
         ready(best.spec if best else next(cell.spec for cell in found if cell.measured is None), language())
-        (run,) = driver.runs(options.name, options.variant, most=1, **others)
-        run.ask("run")
-        if code := work_at(run, options):
-            return code
+        for run in driver.runs(options.name, options.variant, most=1, **others):  # none, if another has just ended it
+            run.ask("run")
+            if code := work_at(run, options):
+                return code
 
 
 def _tell_stage(

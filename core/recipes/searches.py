@@ -103,7 +103,8 @@ def repeats(name: str) -> list[tuple[Choices, tuple[float, ...]]]:
     choices, found = dict(search.start), {}
     for stage in search.stages:
         for option, accuracy in stage.reported.items():
-            spec = search.spec(choices | {stage.choice: option}, "faithful")
+            # Not `faithful`, where the single recipe keeps another epoch's weights than the search.
+            spec = search.spec(choices | {stage.choice: option}, "honest")
             if spec not in found:
                 found[spec] = (choices | {stage.choice: option}, [])
             found[spec][1].append(accuracy)
