@@ -79,7 +79,9 @@ class Started(_Event):
     counts: Annotated[dict[Word, Images], Field(max_length=20)]  # number of images in train, val and test
     parameters: Count  # number of parameters, frozen ones included
     frozen: Count = 0  # number of frozen parameters
-    start: FileName = ""  # file with the run's own copy of the layers taken over from another run; "" if none were
+    # File with the run's own copy of the first layers as they were at the start, if they were taken over from another
+    # run or stay frozen; else "".
+    start: FileName = ""
     start_sha256: Sha256 = ""
     steps_per_epoch: Annotated[Count, Field(ge=1)]
 
@@ -189,7 +191,7 @@ class Report(_Event):
     predictions: FileName
     predictions_sha256: Sha256
     images: Word = ""  # identifier of the test images, see `splits.digest`; "" in runs of the first versions
-    frozen_before: Sha256 = ""  # of the frozen layers as they were taken over, in the file `Started.start` ...
+    frozen_before: Sha256 = ""  # of the frozen layers as they were at the start, in the file `Started.start` ...
     frozen_after: Sha256 = ""  # ... and of the same layers in `model`; both "" if no layer is frozen
 
     @model_validator(mode="after")

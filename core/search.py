@@ -1,6 +1,9 @@
 """Staged hyperparameter searches: each stage compares options, and the next stage starts from the best option.
 
-The only state of a search is the runs in the store: a finished run is never repeated, whoever started it, and an
+Options are compared by their best val accuracy over the epochs. The test split is read for the option alone that the
+last stage chooses: the other runs end without a report, see `store.Control.test`.
+
+The only state of a search is the runs in the store: a trained run is never repeated, whoever started it, and an
 interrupted run is resumed. Two stages that need the same spec share its run.
 """
 
@@ -15,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core import store
-from core.datasets import dataset
+from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Report, Step, seconds_left
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
@@ -28,7 +31,7 @@ class Stage:
 
     choice: str
     options: tuple[Any, ...]
-    reported: Mapping[Any, float] = field(default_factory=dict)  # published val accuracy (0 to 1) by option
+    reported: Mapping[Any, float] = field(default_factory=dict)  # published best val accuracy (0 to 1) by option
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,25 @@ class Search:
     stages: tuple[Stage, ...]
     values: Callable[[Mapping[str, Any]], Mapping[str, Any]]  # maps choices to the spec's field values
     variants: Mapping[str, Mapping[str, Any]]  # by name: field values that override those of `values`
+    data: str  # the data set of the published accuracies, which are not comparable with those on other data
 
     def spec(self, choices: Mapping[str, Any], variant: str, **others: Any) -> RunSpec:
-        """The spec for these choices; `others`, such as a seed, override its field values. Raises: Refusal."""
+        """The spec for these choices; `others`, such as a seed, override its field values.
+
+        Data without a val split of their authors' own get a stratified one. Raises: Refusal.
+        """
         if variant not in self.variants:
             raise Refusal("error.variant_unknown", variant=variant[:60], known=", ".join(self.variants))
-        return checked({**self.values(choices), **self.variants[variant], **others})
+        spec = checked({**self.values(choices), **self.variants[variant], **others})
+        source = datasets().get(spec.data) if spec.split == "official" and "split" not in others else None
+        if source and not source.counts.get("val"):
+            spec = spec.model_copy(update={"split": "stratified"})
+        return spec
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training of a stage, with its published and its measured val accuracy (0 to 1), None if not known."""
+    """One training of a stage, with its published and its measured best val accuracy (0 to 1), None if not known."""
 
     stage: int  # number, from 0
     option: Any
@@ -61,14 +72,15 @@ class Cell:
 def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: str, **others: Any) -> list[Cell]:
     """The trainings of all stages known so far: a stage is known once all trainings of the stage before are measured.
 
-    `accuracy` returns the val accuracy of a spec's finished run, see `accuracies_of`.
+    `accuracy` returns the best val accuracy of a spec's trained run, see `accuracies_of`.
     """
     choices, found = dict(search.start), []
     for number, stage in enumerate(search.stages):
         here = []
         for option in stage.options:
             spec = search.spec(choices | {stage.choice: option}, variant, **others)
-            here.append(Cell(number, option, spec, stage.reported.get(option), accuracy(spec)))
+            reported = stage.reported.get(option) if spec.data == search.data else None
+            here.append(Cell(number, option, spec, reported, accuracy(spec)))
         found += here
         best = winner(here)
         if best is None:
@@ -90,20 +102,26 @@ class Driver:
     def runs(self, name: str, variant: str, most: int | None = None, **others: Any) -> list[Run]:
         """The runs, at most `most`, that the current stage still needs; those not in the store are created.
 
-        Returns an empty list once the search is done. Whether the data set exists and the layers fit it is the caller's
-        to check, see `training.transfer.fits`. Raises: Refusal.
+        After the last stage it is the chosen run, until its test split has been read; after that, none. Whether the
+        data set exists and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
         with self._making:
             known = known_runs(store.runs())
-            found = cells(self._searches[name], accuracies_of(known), variant, **others)
+            search = self._searches[name]
+            found = cells(search, accuracies_of(known), variant, **others)
             missing = [cell.spec for cell in found if cell.measured is None][:most]
-            return [known.get(spec) or store.create(spec) for spec in missing]
+            if best := chosen(search, found):
+                return [_to_be_tested(run)] if not (run := known[best.spec]).report() else []
+            return [known.get(spec) or store.create(spec, test=False) for spec in missing]
 
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
 
-        They are new runs for the next stage, if this run completes its own stage. Raises: Refusal.
+        They are new runs for the next stage, if this run completes its own stage, or the run that the last stage has
+        chosen, if nobody has asked for its test split yet. Raises: Refusal.
         """
+        if run.control().wanted == "stop":  # also if its training has ended before it could stop
+            return []
         with self._making:
             known = known_runs(store.runs())
             for search in self._searches.values():
@@ -111,9 +129,25 @@ class Driver:
                     data, seed = run.spec.data, run.spec.seed
                     found = cells(search, accuracies_of(known), variant, data=data, seed=seed)
                     own = next((cell for cell in found if cell.spec == run.spec), None)
-                    if own and own.measured is not None and own.stage < found[-1].stage:
-                        return [store.create(cell.spec) for cell in found if cell.spec not in known]
+                    if own is None or own.measured is None:
+                        continue
+                    new = [cell.spec for cell in found if cell.spec not in known]
+                    if new and own.stage < found[-1].stage:
+                        return [store.create(spec, test=False) for spec in new]
+                    if (best := chosen(search, found)) and not known[best.spec].control().test:
+                        return [_to_be_tested(known[best.spec])]
         return []
+
+
+def _to_be_tested(run: Run) -> Run:
+    run.ask("run", test=True)
+    return run
+
+
+def chosen(search: Search, found: Sequence[Cell]) -> Cell | None:
+    """The cell that the search ends with, see `winner`; None until the last stage is measured."""
+    last = len(search.stages) - 1
+    return winner(cell for cell in found if cell.stage == last)
 
 
 def winner(stage: Iterable[Cell]) -> Cell | None:
@@ -124,6 +158,26 @@ def winner(stage: Iterable[Cell]) -> Cell | None:
     return max(stage, key=lambda cell: cell.measured or 0)
 
 
+@dataclass(frozen=True)
+class Simplest:
+    """The option that the one-standard-error rule picks among several."""
+
+    place: int  # of the option among them
+    standard_error: float  # of the best option's accuracy, 0 to 1
+
+
+def simplest(accuracies: Sequence[float], parameters: Sequence[int], n: int) -> Simplest:
+    """The option of the fewest parameters whose accuracy is within one standard error of the best; of equals the best.
+
+    The standard error is that of a share of `n` images, sqrt(p (1 - p) / n), with p the best accuracy (0 to 1).
+    Source: Breiman, Friedman, Olshen, Stone, Classification and Regression Trees, 1984, section 3.4.3.
+    """
+    best = max(accuracies)
+    error = math.sqrt(best * (1 - best) / n)
+    close = [place for place, accuracy in enumerate(accuracies) if accuracy >= best - error]
+    return Simplest(min(close, key=lambda place: (parameters[place], -accuracies[place])), error)
+
+
 def later(search: Search, found: Sequence[Cell]) -> int:
     """The number of trainings in the stages after `found`; one option of each stage is trained already, as the winner
     of the stage before.
@@ -131,21 +185,37 @@ def later(search: Search, found: Sequence[Cell]) -> int:
     return sum(len(stage.options) - 1 for stage in search.stages[found[-1].stage + 1 :])
 
 
-def time_left(search: Search, found: Sequence[Cell], told: Mapping[RunSpec, Sequence[Event]]) -> float | None:
+def largest(found: Sequence[Cell]) -> RunSpec:
+    """The training of the current stage that computes most."""
+    return max((cell.spec for cell in found if cell.stage == found[-1].stage), key=_macs)
+
+
+def time_left(
+    search: Search, found: Sequence[Cell], told: Mapping[RunSpec, Sequence[Event]], seconds: float | None = None
+) -> float | None:
     """The estimated remaining training seconds of a search, from its runs' events `told`; None before the first steps.
 
     A training that has not started is assumed to take as long per multiply-accumulate as those that have, and one in a
-    later stage to be as large as the largest in the current stage.
+    later stage to be as large as the largest in the current stage. Before the first steps, `seconds` tells how long
+    that one takes.
     """
     sizes = {cell.spec: _macs(cell.spec) for cell in found}
     known = {spec: pair for spec in sizes if (pair := _seconds(spec, told.get(spec, ())))}
-    if not known:
+    if known:
+        pace = sum(so_far + left for so_far, left in known.values()) / sum(sizes[spec] for spec in known)
+    elif seconds is not None:
+        pace = seconds / sizes[largest(found)]
+    else:
         return None
-    pace = sum(so_far + left for so_far, left in known.values()) / sum(sizes[spec] for spec in known)
-    largest = max((cell.spec for cell in found if cell.stage == found[-1].stage), key=sizes.__getitem__)
-    waiting = [spec for spec in sizes if spec not in known] + later(search, found) * [largest]
+    waiting = [spec for spec in sizes if spec not in known] + later(search, found) * [largest(found)]
     to_come = sum(min(pace * sizes[spec], spec.time_limit or math.inf) for spec in waiting)
     return sum(left for _, left in known.values()) + to_come
+
+
+def parameters(spec: RunSpec) -> int:
+    """The number of parameters of a spec's network. Raises: Refusal."""
+    source = dataset(spec.data)
+    return sum(row.parameters for row in spec.table(source.shape, source.class_count))
 
 
 def _macs(spec: RunSpec) -> int:
@@ -156,40 +226,52 @@ def _macs(spec: RunSpec) -> int:
 def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | None:
     """The training seconds of a run so far and the estimated remaining ones; None before its first steps."""
     so_far = next((event.seconds for event in reversed(events) if isinstance(event, Step | Epoch | Report)), 0.0)
-    left = 0.0 if events and isinstance(events[-1], Report) else seconds_left(events, spec.epochs)
+    latest = events[-1] if events else None
+    is_trained = isinstance(latest, Report) or (isinstance(latest, Epoch) and latest.stop is not None)
+    left = 0.0 if is_trained else seconds_left(events, spec.epochs)
     return None if left is None else (so_far, min(left, max(0.0, (spec.time_limit or math.inf) - so_far)))
 
 
-def known_runs(runs: Iterable[Run], is_done: Callable[[Run], bool] = Run.is_done) -> dict[RunSpec, Run]:
-    """One run for each spec among `runs` (newest first): a finished run if there is any, otherwise the newest.
+def known_runs(runs: Iterable[Run], is_trained: Callable[[Run], bool] = Run.is_trained) -> dict[RunSpec, Run]:
+    """One run for each spec among `runs` (newest first): a trained run if there is any, otherwise the newest.
 
-    `is_done` may remember what it has found of a run.
+    `is_trained` may remember what it has found of a run.
     """
     found: dict[RunSpec, Run] = {}
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
-            if run.spec not in found or is_done(run):
+            if run.spec not in found or is_trained(run):
                 found[run.spec] = run
     return found
 
 
 def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | None]:
-    """A function that returns the val accuracy (0 to 1) of the best epoch of a spec's run; None if it is not done.
+    """A function that returns the best val accuracy (0 to 1) over the epochs of a spec's run; None until it is trained.
 
     The returned function raises: Refusal, if the run is damaged.
     """
 
     def look_up(spec: RunSpec) -> float | None:
         run = runs.get(spec)
-        report = run.report() if run else None
-        return _val_accuracy(run, report.best_epoch) if run and report else None
+        epochs = trained_epochs(run) if run else ()
+        return max(event.val_accuracy for event in epochs) if epochs else None
 
     return look_up
 
 
-@functools.lru_cache(maxsize=4096)
-def _val_accuracy(run: Run, epoch: int) -> float:
-    for event in run.events(Epoch):
-        if event.epoch == epoch:
-            return event.val_accuracy
-    raise Refusal("error.run_without_epoch", run=run.name, epoch=epoch, folder=str(run.folder))
+def trained_epochs(run: Run) -> tuple[Epoch, ...]:
+    """The epochs of a trained run, at least one; none of a run that is not trained. Raises: Refusal, if one is missing.
+
+    The weights kept are those of the last one's `best_epoch`.
+    """
+    return _epochs(run, run.log_length()) if run.is_trained() else ()
+
+
+@functools.lru_cache(maxsize=512)
+def _epochs(run: Run, length: int) -> tuple[Epoch, ...]:
+    del length  # only part of the cache's key
+    epochs, report = tuple(run.events(Epoch)), run.report()
+    kept = report.best_epoch if report else epochs[-1].best_epoch
+    if kept not in [event.epoch for event in epochs]:
+        raise Refusal("error.run_without_epoch", run=run.name, epoch=kept, folder=str(run.folder))
+    return epochs

@@ -24,6 +24,7 @@ from core.words import text as words_of
 
 CUSTOM = "custom"  # the architecture's name when the user has written the layers
 TAKEN = ("first_layers", ("joint", "frozen"))  # the `only_if` of fields that need layers taken over from another run
+APART = ("first_layers", ("joint", "frozen", "random"))  # and of those that need first layers unlike the others
 Normalisation = Literal["unit", "half", "standard"]
 
 
@@ -86,10 +87,10 @@ class RunSpec(BaseModel):
     )
     defaults: Literal["pytorch", "keras"] = _field("pytorch", "network")
     # The initial weights of the first `layers_taken` layers. `new`: random; `joint`: those of the run `weights_from`,
-    # trained further with the other layers; `frozen`: those of that run, not trained.
-    first_layers: Literal["new", "joint", "frozen"] = _field("new", "network")
+    # trained further with the other layers; `frozen`: those of that run, not trained; `random`: random and not trained.
+    first_layers: Literal["new", "joint", "frozen", "random"] = _field("new", "network")
     weights_from: str = _field("", "network", max_length=151, only_if=TAKEN)  # the name of a run
-    layers_taken: int = _field(1, "network", ge=1, le=MOST_LAYERS, only_if=TAKEN)
+    layers_taken: int = _field(1, "network", ge=1, le=MOST_LAYERS, only_if=APART)
 
     optimizer: Literal["sgd", "adam", "adamw"] = _field("adam", "training")
     learning_rate: float = _field(0.001, "training", gt=0, le=10_000_000)
@@ -160,12 +161,12 @@ class RunSpec(BaseModel):
     @property
     def taken(self) -> int:
         """The number of first layers that start with another run's weights, frozen ones included."""
-        return 0 if self.first_layers == "new" else self.layers_taken
+        return self.layers_taken if self.first_layers in TAKEN[1] else 0
 
     @property
     def frozen(self) -> int:
         """The number of first layers that are frozen."""
-        return self.layers_taken if self.first_layers == "frozen" else 0
+        return self.layers_taken if self.first_layers in ("frozen", "random") else 0
 
     def input_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """The network's input shape (C, H, W) for a data set's images of `shape` (C, H, W)."""

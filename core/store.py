@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,7 +64,7 @@ MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
 START = "start.safetensors"
 FORMAT = 1  # version of the folder's format; a newer one is refused
-Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "done"]
+Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "trained", "done"]
 _Event = TypeVar("_Event", bound=Event)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
 _SHORT_TAIL = 1 << 16  # bytes at a log's end: enough for a Report of ten classes and the events after it
@@ -87,6 +88,7 @@ class Control:
 
     wanted: Wanted = "run"
     serial: int = 0
+    test: bool = True  # False: the run ends as `trained`, and its test split is not read until that is asked for
 
 
 _TRAINING = Started | Step | Inside | Epoch | Checkpoint | Failure  # events that are only logged before a Report
@@ -341,6 +343,16 @@ class Run:
         except Refusal:
             return False
 
+    def is_trained(self) -> bool:
+        """Whether the training has ended, with a report or before the test split is read; False for a damaged run."""
+        try:
+            report, latest = self._end()
+            if isinstance(latest, Started | Failure) and latest.step:  # of a worker that was to read the test split
+                latest = self.last(Epoch)
+            return bool(self.spec) and (report is not None or _ends_training(latest))
+        except Refusal:
+            return False
+
     def class_names(self, language: str) -> tuple[str, ...]:
         """The names of the K classes in a language, or in English if the run has none in it. Raises: see `started`."""
         names = self.started().class_names
@@ -382,6 +394,8 @@ class Run:
             return "done"
         if isinstance(latest, Failure):
             return "failed"
+        if _ends_training(latest) and not self.control().test:
+            return "trained"
         if wanted == "stop":
             return "stopped"
         return "interrupted" if latest else "queued"
@@ -392,16 +406,16 @@ class Run:
             control = Control(**json.loads(content(self.folder / "control", _CONTROL)))
         except (OSError, ValueError, TypeError, RecursionError):
             return Control()
-        return control if control.wanted in get_args(Wanted) else Control()
+        return control if control.wanted in get_args(Wanted) and isinstance(control.test, bool) else Control()
 
-    def ask(self, wanted: Wanted) -> None:
+    def ask(self, wanted: Wanted, *, test: bool | None = None) -> None:
         """Request something of the worker, which checks for requests before every step.
 
+        `test`: whether the test split is to be read once the training has ended; None leaves that as it is.
         Raises: Refusal, if the request cannot be stored; the former one stays.
         """
-        control = {"wanted": wanted, "serial": time.time_ns()}
-        with writing(self.folder), written_aside(self.folder / "control") as file:
-            file.write(json.dumps(control).encode())
+        with writing(self.folder):
+            _write_control(self.folder, wanted, self.control().test if test is None else test)
 
     def control_changed(self) -> tuple[int, int] | None:
         """A value that changes whenever `control` is rewritten; cheap enough to compute before every step."""
@@ -527,8 +541,8 @@ def _labelled(stored: Mapping[str, Any], **changes: Any) -> Label:
         raise Refusal("error.label", field=field, value=str(fault["input"])[:60]) from None
 
 
-def create(spec: RunSpec, store: Path | None = None, label: Label | None = None) -> Run:
-    """Create a run, with status `queued`, in the store.
+def create(spec: RunSpec, store: Path | None = None, label: Label | None = None, *, test: bool = True) -> Run:
+    """Create a run, with status `queued`, in the store; see `Control` for `test`.
 
     The folder is created under a hidden name and then renamed, so that it is never seen incomplete.
     Raises: Refusal, if the store is not writable or the disk is full.
@@ -545,6 +559,8 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None)
                 file.write(json.dumps(stored, indent=1).encode())
             if label:
                 _write_label(new, label)
+            if not test:
+                _write_control(new, "run", test)
             while True:
                 name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
                 if not (store / name).exists():
@@ -554,6 +570,13 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None)
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise
+
+
+def no_report(run: Run) -> Refusal:
+    """Why a run that is not damaged has no report."""
+    if run.status() == "trained":
+        return Refusal("error.test_unread", run=run.name, python=sys.executable)
+    return Refusal("error.no_report", run=run.name)
 
 
 def find(name: str, store: Path | None = None) -> Run:
@@ -596,6 +619,16 @@ def _crc32(spec: object) -> str:
 def digest(tensors: dict[str, Tensor]) -> str:
     """The sha256 of the file that `Run.save` would write for these arrays: equal only if they are bit-identical."""
     return hashlib.sha256(_packed(tensors)).hexdigest()
+
+
+def _ends_training(latest: Event | None) -> bool:
+    return isinstance(latest, Epoch) and latest.stop is not None
+
+
+def _write_control(folder: Path, wanted: Wanted, test: bool) -> None:
+    control = {"wanted": wanted, "serial": time.time_ns(), "test": test}
+    with written_aside(folder / "control", durable=True) as file:  # without it, the test split would be read
+        file.write(json.dumps(control).encode())
 
 
 def _write_label(folder: Path, label: Label, stored: Mapping[str, Any] | None = None) -> None:

@@ -85,14 +85,18 @@ class _Worker:
         self.wanted = run.control().wanted
         self.pause_at_step = self.pause_at_epoch = math.inf
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
-        self.start_sha256 = ""  # of the file with the layers taken over from another run
+        self.start_sha256 = ""  # of the file with the first layers that were taken over or stay frozen
         self.log_length = run.log_length()  # as this worker has left it
 
     def work(self) -> None:
-        """Load the data, train and report; returns early on a request to stop or when the worker has to leave."""
-        if self.wanted == "stop":
-            return
+        """Load the data, train and report; returns early on a request to stop or when the worker has to leave.
+
+        A run whose test split is not to be read ends without a report. It keeps its checkpoints, so that a worker which
+        is asked for the report later only has to evaluate the best of them.
+        """
         run, spec = self.run, self.run.spec
+        if self.wanted == "stop" or (run.is_trained() and not run.control().test):
+            return
         started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
         threads = started.threads if started else useful_threads(spec.layers, settings.threads())
@@ -132,29 +136,30 @@ class _Worker:
             if refusal.key == "error.lost":  # resumed, the run goes on from here and not from an earlier epoch,
                 self._checkpoint(state)  # from which it would come to the same
             raise
+        if not run.control().test:
+            return
         if report := self._report(splits, state):
             self._say(report)
             run.tidy(keep=set())
 
     def _take_over(self, state: State) -> str:
-        """Copy the layers taken over from another run into the model and into this run's folder, so that it depends on
-        no other run.
+        """Copy the layers taken over from another run into the model.
 
-        Returns the file's sha256, or "" if no layers are taken over. Raises: Refusal.
+        They, or the random ones that stay frozen, are kept in this run's folder, so that it depends on no other run and
+        what is frozen can be compared at the end. Returns the file's sha256, or "" if there is none. Raises: Refusal.
         """
-        giver = fits(self.run.spec).giver
-        if not giver:
-            return ""
-        report = giver.report()
-        assert report
-        tensors, _ = giver.load(report.model, report.model_sha256)
-        names = weights_of(first_layers(state.model, self.run.spec.taken))
-        taken = {name: tensors[name] for name in names}
-        state.model.load_state_dict(taken, strict=False)
-        return self._write(store.START, taken)
+        spec, giver = self.run.spec, fits(self.run.spec).giver
+        kept = weights_of(first_layers(state.model, spec.taken or spec.frozen))
+        if giver:
+            report = giver.report()
+            assert report
+            tensors, _ = giver.load(report.model, report.model_sha256)
+            kept = {name: tensors[name] for name in kept}
+            state.model.load_state_dict(kept, strict=False)
+        return self._write(store.START, kept) if spec.taken or spec.frozen else ""
 
     def _restore(self, state: State) -> None:
-        """Restore the newest undamaged checkpoint; without one, load any layers taken over."""
+        """Restore the newest undamaged checkpoint; without one, load the first layers that were kept at the start."""
         if newest := self.run.newest():
             state.restore(*newest[1:])
             self.saved = (state.epoch, state.step)

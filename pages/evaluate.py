@@ -3,23 +3,19 @@
 import streamlit as st
 
 from core.refusal import Refusal
-from core.store import Run
-from ui import server
-from ui.choice import choose_run
+from core.store import no_report
+from ui import notices, server
+from ui.choice import asked, choose_run
 from ui.evaluate import report
 from ui.text import refused, t
 
-
-def not_done(run: Run) -> Refusal:
-    """Why a run that is not damaged is not shown here."""
-    return Refusal("error.no_report", run=run.name)
-
-
 done = server.done()
-run = choose_run(t("evaluate.run"), done, required=True, why_not=not_done)
+run = choose_run(t("evaluate.run"), done, required=True, why_not=no_report)
 try:
     if run:
         report.panel(run, done)
+    elif (unread := server.find(asked())) and notices.unread_notice(unread):
+        st.switch_page(server.PAGES / "train.py", query_params={"run": unread.name})
 except Refusal as refusal:
     refused(refusal)
 if not done:

@@ -5,8 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.recipes import VARIANTS, results
-from core.recipes.searches import SEARCHES
-from ui import server
+from ui import beside, server
 from ui.choice import one_of
 from ui.recipes import experiments, searches
 from ui.text import t
@@ -14,7 +13,8 @@ from ui.text import t
 with st.container(horizontal=True, vertical_alignment="center"):
     variant: Any = one_of("variant", VARIANTS)
     st.caption(t(f"variant.{variant}_help"))
-rows = results.rows(server.results())
+found = server.results()
+rows = results.rows(found)
 shown = [row for row in rows if row.variant == variant]
 left, right = st.columns([7, 3], gap="medium")
 with left:
@@ -22,7 +22,6 @@ with left:
     experiments.epochs_table(shown)
 with right:
     experiments.panel(name, variant, rows)
+beside.panel(name, variant, found)
 st.subheader(t("search.title"))
-for tab, name in zip(st.tabs([f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES]), SEARCHES, strict=True):
-    with tab:
-        searches.panel(name, variant)
+searches.panel(variant)

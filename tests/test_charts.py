@@ -109,6 +109,22 @@ def test_the_best_and_the_last_epoch_are_marked_in_words_that_do_not_overlap():
     assert [one["mark"]["align"] for one in written] == ["right", "left"]
 
 
+def test_near_the_end_the_second_word_stands_above_the_first_instead_of_leaving_the_chart():
+    written = by_mark(drawn_curves(marks={"Mantida": 2, "Máximo": 3}, stacked=True), "text")
+    assert [one["mark"]["align"] for one in written] == ["right", "right"]
+    first, second = (one["mark"]["dy"] for one in written)
+    assert second <= first - base.FONT
+
+
+@pytest.mark.parametrize(("epochs", "points"), [(curves.MARKED, curves.MARKED), (500, 20)])
+def test_the_line_of_a_long_training_has_all_values_and_few_points(epochs, points):
+    line = [(epoch, 1 / epoch) for epoch in range(1, epochs + 1)]
+    chart = curves.curves({"val": line}, x_title="x", y_title="y", names=NAMES, language="en")
+    assert len(by_mark(chart, "line")[0]["rows"]) == epochs
+    marked = [row["x"] for row in by_mark(chart, "point")[0]["rows"]]
+    assert (len(marked), max(marked)) == (points, epochs)
+
+
 def test_a_run_without_epochs_yet_is_an_empty_chart():
     chart = curves.curves({"train": [], "val": []}, x_title="x", y_title="y", names=NAMES, language="en")
     assert by_mark(chart, "line")[0]["rows"] == []

@@ -241,13 +241,18 @@ def test_recipes_are_listed_a_line_each(shell):
     lines = {line["name"]: line for line in objects(output)}
     assert list(lines) == [*RECIPES, *SEARCHES]
     assert lines["003-b"]["reported"]["accuracy"] == 0.099
+    for name in PUBLISHED:
+        assert lines[name]["origins"].keys() == lines[name]["reported"].keys()
+        assert set(lines[name]["origins"].values()) <= {"report", "notebook"}
+    assert lines["000-a"]["computed"] == {"parameters": 101_770}
+    assert lines["002-f"]["origins"]["accuracy"] == "notebook"
     assert any(one["figure"] == "accuracy" and "Impossible" in one["text"] for one in lines["003-b"]["errata"])
     for language in ("C", "pt_BR"):
         code, output, _ = shell.run("recipes", LC_ALL=f"{language}.UTF-8")
         assert code == 0
         assert [line.split()[0] for line in output.splitlines()] == [*RECIPES, *SEARCHES]
         reported = [line for line in output.splitlines() if line.split()[0] in PUBLISHED]
-        assert len({line.rindex(" ") for line in reported}) == 1, "in a column"
+        assert len({line.rindex(" ") for line in reported if RECIPES[line.split()[0]].figures}) == 1, "in a column"
         assert len({line.index(lines[line.split()[0]]["spec"]["data"]) for line in reported}) == 1
 
 
@@ -274,8 +279,11 @@ def test_a_recipe_is_run_with_its_verdict_last_and_its_results_kept_in_a_table(s
     assert line == "|---|---|---|---:|---:|---:|---:|---:|---|"
     assert {row.count("|") for row in (first, *others)} == {10}
     assert first == "| receita | variante | dados | relatado | medido | sementes | diferença | tolerância | veredito |"
-    figures = f"0.9741 | {mean:.4f} | 2 | {mean - 0.9741:+.4f}".replace(".", ",")
-    assert any(f"| mnist-5k | {figures} |  | não comparável |" in row for row in others)
+    found = [row for row in others if "| mnist-5k | 0,9741 (0,9708 a 0,9770) |" in row]
+    low, high = (f"{end:.4f}" for end in last["interval"])
+    figures = f"{mean:.4f} ({low} a {high}) | 2 | {mean - 0.9741:+.4f}".replace(".", ",")
+    assert found
+    assert f"| {figures} |  | não comparável |" in found[0]
 
 
 def test_a_figure_that_was_selected_on_test_says_so(shell):
@@ -304,7 +312,7 @@ UNLABELLED = {"owner": "", "study": "", "trial": None, "note": "", "tags": []}
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
-    wanted |= {"recipe": None, "variant": None}
+    wanted |= {"recipe": None, "variant": None, "choices": {}}
     assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once", "label": UNLABELLED}
     code, output, _ = shell.run("runs")
     assert code == 0
@@ -314,6 +322,9 @@ def test_runs_are_listed_a_line_each(shell, trained):
     assert (line["recipe"], line["variant"]) == ("003-f", "short")
     (row,) = [row for row in shell.run("runs")[1].splitlines() if name in row]
     assert row.split() == [name, "queued", "003-f", "short"]
+    name = create(SEARCHES["002-a"].spec({**SEARCHES["002-a"].start, "width": 512}, "short"), shell.store).name
+    (row,) = [row for row in shell.run("runs")[1].splitlines() if name in row]
+    assert row.split() == [name, "queued", "002-a", "short", "512", "neurons"]
 
 
 def test_an_empty_store_is_an_empty_list(shell, tmp_path):
@@ -497,7 +508,6 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["recipes", "run", "003-f", "--variant", "quick"], ["“quick”", "faithful, honest, short"]),
         (["recipes", "run", "mnist-fast", "--variant", "short"], ["“short”", "faithful"]),
         (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”"]),
-        (["recipes", "run", "003-f", "--variant", "short", "--store-results"], ["faithful or honest"]),
         (["recipes", "run", "002-a", "--store-results"], ["single training"]),
         (["recipes", "run", "mnist-fast", "--store-results"], ["of a report"]),
         (["data", "get", "mnits"], ["“mnits”"]),
@@ -618,8 +628,20 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label", "evaluate", "tensorboard", "predict")
-FLAGS = ("python -m core", "-h, --help", "[-h]", "--json", "--variant", "--seeds", "--store-results", "--out", *NOTED)
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label")
+COMMANDS += ("evaluate", "tensorboard", "codes", "predict")
+FLAGS = (
+    "python -m core",
+    "-h, --help",
+    "[-h]",
+    "--json",
+    "--variant",
+    "--seeds",
+    "--store-results",
+    "--out",
+    "--split",
+    *NOTED,
+)
 ACTIONS = ("{list,get}", "{list,run,table}")
 
 
@@ -754,6 +776,26 @@ def test_a_training_is_told_in_portuguese_with_decimal_commas(shell):
     assert rows[4] == "matriz de confusão, uma linha para cada classe verdadeira:"
     (row,) = [row for row in shell.run("runs", LC_ALL="pt_BR.UTF-8")[1].splitlines() if name in row]
     assert re.fullmatch(rf"{name} +concluída +{figure}  selecionado no teste", row)
+
+
+def test_the_codes_of_a_runs_encoder_are_written_into_a_new_file(shell, trained, tmp_path):
+    name, file = trained[-1]["run"], tmp_path / "codes.npz"
+    (facts,) = shell.json("codes", name, "--split", "val", "--out", str(file))
+    assert facts == {"run": name, "split": "val", "n": 400, "size": 8 * 12 * 12, "file": str(file)}
+    with np.load(file, allow_pickle=False) as stored:
+        assert stored["codes"].shape == (400, 8 * 12 * 12)
+        assert sorted(set(stored["labels"])) == list(range(10))
+    before = file.read_bytes()
+    code, output, error = shell.run("codes", name, "--out", str(file), LC_ALL="pt_BR.UTF-8")
+    assert (code, output) == (1, "")
+    assert "já existe" in one_sentence(error)
+    assert file.read_bytes() == before
+    code, _, error = shell.run("codes", name, "--out", str(tmp_path / "none" / "codes.npz"))
+    assert (code, "none" in one_sentence(error)) == (1, True)
+    (mlp,) = shell.json("train", *flags(data="tiny", split="official", architecture="mlp", epochs=1))[-1:]
+    code, _, error = shell.run("codes", mlp["run"], "--out", str(tmp_path / "mlp.npz"))
+    assert (code, "no encoder" in one_sentence(error)) == (1, True)
+    assert [one.name for one in tmp_path.iterdir()] == ["codes.npz"], "nothing half-written"
 
 
 def test_the_other_commands_speak_portuguese_too(shell, trained, pictures, tmp_path):

@@ -15,7 +15,9 @@ from core.events import Epoch
 from core.measures.answers import Measure, confusion_matrix, loss_change, stored_answers
 from core.measures.calibration import calibration, temperature, tempered
 from core.measures.instability import instability
-from core.measures.measures import measures, most_confused
+from core.measures.measures import measures, most_confused, wilson
+from core.models import encoder as encoders
+from core.models.model import open_model
 from core.spec import RunSpec, checked, differing, value_text
 from core.store import Run
 from core.work import work
@@ -24,6 +26,8 @@ from tests.page import LANGUAGES, button, captions, control, texts
 from tests.real_data import REAL_DATA, with_mnist
 from ui.evaluate import report
 from ui.evaluate.errors import PICTURES
+
+NET = "conv(5, 3, padding=same, activation=relu), max_pool(2), flatten, dense(classes)"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -216,6 +220,51 @@ def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):
     assert not app.exception
     assert 0 <= app.session_state["image-index"] < 1_000
     assert len(captions(app)) >= 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(frame, trained, language):
+    app = look_at(frame("evaluate", language, run=trained.name), "encoder")
+    assert words.text(language, "encoder.none") in texts(app), "an MLP"
+    common = {"epochs": 1, "batch_size": 256, "layers": NET, "seed": 3}
+    run = store.create(checked(common))
+    taken = common | {"first_layers": "frozen", "weights_from": run.name, "layers_taken": 3}
+    other, of_other_val = (store.create(checked(taken | {"seed": seed})) for seed in (3, 4))
+    drawn = store.create(checked(common | {"first_layers": "random", "layers_taken": 3}))
+    assert [work(str(one.folder)) for one in (run, other, of_other_val, drawn)] == ["done"] * 4
+    assert words.text(language, "encoder.other_val") in texts(
+        look_at(frame("evaluate", language, run=of_other_val.name), "encoder")
+    )
+    app = look_at(frame("evaluate", language, run=run.name), "encoder")
+    assert words.words(language)["encoder.widens"] in texts(app)
+    slots = {"layers": 3, "last": "flatten", "before": "1 x 28 x 28", "image": 784, "after": 5 * 14 * 14}
+    assert words.text(language, "encoder.of_image", **slots) in texts(app)
+    assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
+    assert words.text(language, "encoder.other_val") not in texts(app)
+    before = len(app.table)  # the hyperparameters below the view
+    found = {label[-4:] for label in app.selectbox(key="encoder-other").options}
+    assert found == {other.name[-4:], drawn.name[-4:]}, "a run with other val images is left out"
+    app.selectbox(key="encoder-other").select(drawn.name).run()
+    app.button(key="encoder-compare").click().run()
+    assert len(app.table) == before + 1, "nothing is compared until asked"
+    assert words.text(language, "encoder.random", count=3) in app.table[0].value.iloc[1, 0]
+    app.selectbox(key="encoder-other").select(other.name).run()
+    app.button(key="encoder-compare").click().run()
+    assert not app.exception
+    table, splits = app.table[0].value, encoders.tested_splits(run)
+    on, model = encoders.comparable(run, splits), open_model(run)
+    kinds = encoders.encoder(run, model), encoders.encoder(other, open_model(other))
+    for row, kind in enumerate((*kinds, encoders.random_encoder(run, model), None)):
+        right = encoders.recognised(kind, on)
+        low, high = wilson(right.sum(), 400)
+        slots = {"accuracy": words.percent(right.mean(), 2, language=language), "n": 400}
+        slots["interval"] = words.interval(low, high, 2, language=language)
+        if kind is kinds[1]:
+            assert words.text(language, "encoder.frozen", count=3) in table.iloc[row, 0]
+        assert table.iloc[row, 1] == words.text(language, "compare.accuracy", **slots)
+    app.selectbox(key="encoder-other").select(None).run()
+    assert len(app.table) == before, "what was compared before is not shown as if it were this"
+    assert words.text(language, "encoder.file") in [one.label for one in app.get("download_button")]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -11,13 +11,16 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
+from core.__main__ import main
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant
+from core.recipes.compared import trainings_of
 from core.recipes.results import Result, Row, of_run, rows, stored
-from core.recipes.searches import SEARCHES
+from core.recipes.searches import SEARCHES, choices_of
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.page import LANGUAGES, button, control, texts
 from tests.real_data import REAL_DATA, with_mnist
+from tests.small_data import write_blood
 from tests.test_recipes import result
 from ui import server
 from ui.status import status_of
@@ -61,7 +64,7 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         assert not app.exception, name
         figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
         table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
-        of_one = app.table[0].value
+        of_one: Any = app.table[0].value
         verdict = words.text(language, f"verdict.{row.verdict.word}")
         assert verdict in table.iloc[place, 4]
         assert verdict in app.markdown[1].value
@@ -76,12 +79,16 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
         if row.verdict.interval:
             low, high = (words.number(100 * end, 2, language=language) for end in row.verdict.interval)
             assert f"({low}–{high})" in table.iloc[place, 3]
-        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{figure}") for figure in figures]
-        assert of_one.iloc[:, 2].astype(bool).tolist() == [bool(accuracies)] * len(figures)
-        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + ("best_epoch" in figures)
+        stated, computed = figures or ["accuracy"], RECIPES[name].computed
+        assert of_one.iloc[:, 0].tolist() == [words.text(language, f"figure.{one}") for one in (*stated, *computed)]
+        assert of_one.iloc[:, 2].astype(bool).tolist() == len(stated) * [bool(accuracies)] + len(computed) * [True]
+        said = [words.text(language, f"origin.{one.origin}") for one in RECIPES[name].stated.values()] or ["–"]
+        assert of_one.iloc[:, 3].tolist() == said + len(computed) * [words.text(language, "origin.computed")]
+        assert of_one.iloc[len(stated) :, 1].tolist() == len(computed) * ["–"], "never as reported"
+        assert (epochs.iloc[:, 0] == name).sum() == 2 * len(accuracies) + len(trainings_of(name))
         of_others = epochs.iloc[:, 1].str.endswith(", other-data")
         assert of_others.sum() == len(PUBLISHED) * len(accuracies), "it says which data they are"
-        measured = epochs[epochs.iloc[:, 1] != words.text(language, "recipes.in_report")]
+        measured = epochs[~epochs.iloc[:, 1].str.startswith(words.text(language, "recipes.in_report"))]
         assert set(measured[measured.iloc[:, 4].str.endswith("⚠")].iloc[:, 0]) == looked, "and where it is best on test"
         assert words.text(language, "recipes.best_on_test") in texts(app)
 
@@ -119,6 +126,12 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
     assert words.text(language, f"recipe.{name}.help") in said
     accuracy = words.percent(one.figures["accuracy"], 2, language=language)
     assert any(cell.startswith(accuracy) for cell in shown_in(app.dataframe[0]).iloc[:, 2])
+    assert all(words.text(language, key) in said for key in one.notes)
+    for field, key in one.assumed.items():
+        assert f"{words.text(language, f'spec.{field}.label')}: " in said
+        assert f"({words.text(language, key)})" in said
+    for source in one.sources:
+        assert f"]({source.address}), " in said if source.address else f" {source.report}, " in said
     for figure, key in one.errata:
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
@@ -141,7 +154,8 @@ def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_langu
                 assert words.number(100 * number, 2, language=language).lstrip("-") in words_of_it
             else:
                 assert np.isnan(number)
-    assert table.value.iloc[:, 2].tolist() == [RECIPES[name].figures["accuracy"] for name in PUBLISHED]
+    reported = [RECIPES[name].figures.get("accuracy", np.nan) for name in PUBLISHED]
+    np.testing.assert_array_equal(table.value.iloc[:, 2], reported)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -207,17 +221,86 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until a worker reads it")
     app = frame("recipes", language)
-    tables = {len(table.value): table for table in app.dataframe}
-    assert {12, 20} <= set(tables), "a line for each training of the report"
-    assert words.percent(0.9047, 2, language=language) in set(shown_in(tables[20]).iloc[:, 2])
+    control(app, "search").set_value("002-c").run()
+    grid, table = app.get("vega_lite_chart"), app.dataframe[-1]
+    assert len(table.value) == 20, "a line for each training of the report"
+    assert words.percent(0.9047, 2, language=language) + " (93)" in set(shown_in(table).iloc[:, 1])
+    assert len(grid) == 3, "the reported grid, and the reported curves of accuracy and loss"
+    said = texts(app)
+    assert "◆" in said
+    assert words.number(57_992, language=language) in said, "the simplest cell within one standard error"
+    assert words.text(language, "search.not_measured") in said
     left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}, "faithful"))
     left_over.ask("stop")
     app.button(key="search-run-002-c").click().run()
     assert not app.exception
     assert len({run.spec for run in store.runs()}) == len(store.runs()) == 20, "what is there goes on"
     assert left_over.control().wanted == "run"
-    assert app.button(key="search-run-002-a").label.endswith("(9)"), "four stages"
+    assert [run for run in store.runs() if run.control().test] == [left_over], "which somebody has started alone"
     app.button(key="search-stop-002-c").click().run()
     assert not app.exception
     assert len([run for run in store.runs() if server.workers().place(run) is not None]) <= 1, "the first one's worker"
     assert {status_of(run) for run in store.runs()} <= {"stopped", "failed"}
+    control(app, "search").set_value("002-a").run()
+    assert app.button(key="search-run-002-a").label.endswith("(9)"), "four stages"
+    assert len(app.dataframe[-1].value) == 12
+    for stage in range(4):  # figures 4 to 11
+        control(app, "search-stage").set_value(stage).run()
+        assert not app.exception
+        assert len(app.get("vega_lite_chart")) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_test_images(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    write_blood(tmp_path / "data")
+    frame()  # its environment
+    assert main(["recipes", "run", "pooling", "--variant", "short", "--data", "blood", "--seed", "5"]) == 0
+    (best,), (other,) = ([run for run in store.runs() if run.is_done() == done] for done in (True, False))
+    report = best.report()
+    assert report
+    app = frame("recipes", language)
+    control(app, "search").set_value("pooling")
+    control(app, "variant").set_value("short").run()
+    assert "★" not in texts(app), "nothing is measured on BloodMNIST"
+    app.number_input(key="search-seed").set_value(5)
+    app.selectbox(key="search-data").select("blood").run()
+    assert not app.exception
+    option = words.text(language, "search.option_" + choices_of(best.spec)[0][1])
+    accuracy = words.percent(report.accuracy, 2, language=language)
+    assert option in app.success[0].value
+    assert accuracy in app.success[0].value
+    assert app.button(key="search-run-pooling").disabled, "all is done"
+    table = shown_in(app.dataframe[-1])
+    assert sorted(table.iloc[:, -1]) == sorted([accuracy, words.text(language, "search.unread")])
+    assert app.dataframe[-1].value.iloc[:, 1].isna().all(), "no report has this search"
+    assert len(app.get("vega_lite_chart")) == 2
+    for run, page in ((best, "evaluate"), (other, "")):  # the page Train is the first
+        row = ["max", "avg"].index(choices_of(run.spec)[0][1])
+        app.session_state["search-table-pooling"] = {"selection": {"rows": [row]}}
+        app.run()
+        (link,) = (one.proto for one in app.get("page_link") if run.name in one.proto.query_string)
+        assert link.page == page
+
+
+def test_a_run_of_a_search_says_that_its_test_images_are_unread_and_reads_them_at_a_click(frame, tmp_path):
+    (tmp_path / "data").mkdir()
+    write_blood(tmp_path / "data")
+    frame()  # its environment
+    for page in ("train", "evaluate"):
+        spec = SEARCHES["pooling"].spec({"pooling": "avg"}, "short", data="blood", seed=len(page))
+        run = store.create(spec, test=False)
+        assert work(str(run.folder)) == "trained"
+        app = frame("evaluate", run=run.name)
+        assert "have not been read" in app.warning[0].value
+        assert button(app, "Read the test images now")
+        app = frame(page, run=run.name)
+        if page == "train":
+            label = app.selectbox(key="run").options[0]
+            assert "· pooling (short) · average pooling · trained, test unread ·" in label
+            assert "have not been read" in app.info[0].value
+        button(app, "Read the test images now").click().run()
+        assert not app.exception
+        assert app.title[0].value == words.text("en", "page.train"), "where its progress is shown"
+        assert (run.control().wanted, run.control().test) == ("run", True)
+        run.ask("stop")

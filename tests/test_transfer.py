@@ -72,8 +72,9 @@ def new(**fields) -> Run:
 
 
 def taking(giver: Run, how: str = "frozen", **fields) -> Run:
-    """A run at 64 pixels that takes the encoder of another one, but its flatten."""
-    return new(**{"data": "large", "first_layers": how, "weights_from": giver.name, "layers_taken": 5} | fields)
+    """A run at 64 pixels that takes the encoder of another one, but its flatten; none if its own is to be random."""
+    taken = {} if how == "random" else {"weights_from": giver.name}
+    return new(**{"data": "large", "first_layers": how, "layers_taken": 5} | taken | fields)
 
 
 @pytest.fixture
@@ -105,8 +106,8 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 # --- recipe 002-e -----------------------------------------------------------------------------------------------------
 
 
-def test_002_e_trains_a_new_head_on_the_frozen_convolution_of_a_trained_002_d(blood, capsys):
-    recipe = ["recipes", "run", "002-e", "--variant", "short"]
+def test_002_e_meant_trains_a_new_head_on_the_frozen_convolution_of_a_trained_002_d(blood, capsys):
+    recipe = ["recipes", "run", "002-e-meant", "--variant", "short"]
     assert main(recipe) == 1
     said = capsys.readouterr()
     assert not said.out
@@ -139,7 +140,7 @@ def test_002_e_trains_a_new_head_on_the_frozen_convolution_of_a_trained_002_d(bl
 
     result = of_run(run)
     assert result
-    assert (result.recipe, result.variant) == ("002-e", "short"), "known by its spec, whatever run it takes"
+    assert (result.recipe, result.variant) == ("002-e-meant", "short"), "known by its spec, whatever run it takes"
     assert (result.figure("frozen_parameters"), result.figure("trainable_parameters")) == (15_616, 524_296)
     assert Result.model_validate_json(result.model_dump_json(exclude_defaults=True)) == result
 
@@ -149,17 +150,36 @@ def test_002_e_trains_a_new_head_on_the_frozen_convolution_of_a_trained_002_d(bl
     assert report_of(named).frozen_after != report.frozen_after
 
 
-def test_002_e_is_002_d_at_64_pixels_but_for_its_first_layer():
-    d, e = RECIPES["002-d"].spec(), RECIPES["002-e"].spec()
-    new_values = {"data": "bloodmnist-64", "first_layers": "frozen", "layers_taken": 1}
-    assert d.model_copy(update=new_values) == e
+def test_the_four_of_002_e_are_002_d_at_64_pixels_but_for_their_first_layer():
+    d = RECIPES["002-d"].spec()
+    for name, first in {"-meant": "frozen", "": "random", "-tuned": "joint", "-scratch": "new"}.items():
+        new_values = {"data": "bloodmnist-64", "first_layers": first, "layers_taken": 1}
+        assert d.model_copy(update=new_values) == RECIPES[f"002-e{name}"].spec()
+
+
+def test_002_e_freezes_a_convolution_that_nothing_has_trained(blood, capsys):
+    assert main(["recipes", "run", "002-e", "--variant", "short"]) == 0
+    (run,) = store.runs()
+    said = capsys.readouterr().out
+    assert "539,912 parameters, 15,616 of them frozen" in said
+    assert f"frozen weights unchanged: sha256 {report_of(run).frozen_after} before" in said
+    kernel, bias = (model_of(run)[f"layers.1_conv.conv.{name}"] for name in ("weight", "bias"))
+    limit = (6 / (9 * 9 * 3 + 9 * 9 * 64)) ** 0.5  # Glorot-uniform
+    assert round(limit, 5) == 0.03325, "as the page says of what its author froze"
+    assert round(limit / 3**0.5, 4) == 0.0192
+    assert kernel.abs().max() <= limit
+    assert kernel.std().item() == pytest.approx(limit / 3**0.5, rel=0.02)
+    assert not bias.any()
+    result = of_run(run)
+    assert result
+    assert (result.recipe, result.figure("frozen_parameters")) == ("002-e", 15_616)
 
 
 # --- a worker ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the driver forks")
-@pytest.mark.parametrize("how", ["frozen", "joint"])
+@pytest.mark.parametrize("how", ["frozen", "joint", "random"])
 def test_killed_at_any_time_it_goes_on_to_the_same_bits_though_the_other_run_is_gone(giver, driver: Driver, how):
     unbroken, killed = taking(giver, how), taking(giver, how)
     assert driver.work(unbroken) == [0]
@@ -172,7 +192,7 @@ def test_killed_at_any_time_it_goes_on_to_the_same_bits_though_the_other_run_is_
     assert len(started_of(killed)) == 4
     assert len({(event.start, event.start_sha256) for event in started_of(killed)}) == 1
     assert outcome(killed) == outcome(unbroken)
-    assert report_of(killed).frozen_unchanged is (True if how == "frozen" else None)
+    assert report_of(killed).frozen_unchanged is (None if how == "joint" else True)
 
 
 def test_frozen_layers_keep_every_bit_and_the_others_learn(giver):
@@ -183,6 +203,23 @@ def test_frozen_layers_keep_every_bit_and_the_others_learn(giver):
     assert {name.rpartition(".")[2] for name in frozen} >= {"weight", "bias", "running_mean", "num_batches_tracked"}
     assert all(same_bits(before[name], after[name]) for name in frozen)
     assert started_of(run)[0].frozen == 4 * (3 * 9 + 1) + 2 * 4
+    first, last = (event for event in run.events() if isinstance(event, Epoch))
+    assert last.train_loss < first.train_loss
+
+
+def test_random_layers_that_are_frozen_keep_every_bit_and_the_others_learn(blood):
+    run = new(data="large", first_layers="random", layers_taken=5, seed=3)
+    assert work(str(run.folder)) == "done"
+    before = State.new(run.spec, dataset("large").load().train, 8, CPU).model.state_dict()
+    after = model_of(run)
+    frozen = [name for name in after if name.startswith("layers.") and int(name[7]) <= 5]
+    assert {name.rpartition(".")[2] for name in frozen} >= {"weight", "bias", "running_mean", "num_batches_tracked"}
+    assert all(same_bits(before[name], after[name]) for name in frozen)
+    assert not same_bits(before["layers.7_dense.dense.weight"], after["layers.7_dense.dense.weight"])
+    started, report = started_of(run)[0], report_of(run)
+    assert started.frozen == 4 * (3 * 9 + 1) + 2 * 4
+    assert report.frozen_unchanged
+    assert report.frozen_after == hashlib.sha256((run.folder / started.start).read_bytes()).hexdigest()
     first, last = (event for event in run.events() if isinstance(event, Epoch))
     assert last.train_loss < first.train_loss
 
@@ -292,6 +329,8 @@ REFUSED = {
     "another size before a dense layer": ({"layers_taken": 7}, "error.layers_differ"),
     "too many": ({"data": "small", "layers_taken": 8}, "error.field_value"),
     "all": ({"data": "small", "layers_taken": 7}, "error.nothing_trains"),
+    "too many random ones": ({"first_layers": "random", "weights_from": "", "layers_taken": 8}, "error.field_value"),
+    "all random": ({"first_layers": "random", "weights_from": "", "layers_taken": 7}, "error.nothing_trains"),
     "other pixel values": ({"normalisation": "half"}, "error.other_normalisation"),
 }
 
@@ -364,6 +403,14 @@ def test_the_train_page_takes_layers_from_a_run_and_says_what_is_frozen(frame, g
     assert again.selectbox(key="weights_from").value == giver.name
     assert not again.error
 
+    again.selectbox(key="first_layers").select("random").run()
+    assert not again.error
+    assert "weights_from" not in [one.key for one in again.selectbox], "no run is needed"
+    assert title in [one.label for one in again.expander]
+    assert again.dataframe[0].value.iloc[:, 0].tolist() == layers.tolist(), "the same ones are frozen"
+    spec = checked({key: value for key, value in again.query_params.items() if key in RunSpec.model_fields})
+    assert (spec.first_layers, spec.weights_from, spec.layers_taken) == ("random", "", 5)
+
 
 def test_a_run_in_the_link_that_is_not_here_is_said_and_another_can_be_chosen(frame, giver):
     link = {"data": "large", "split": "official", "architecture": "custom", "layers": LAYERS, "first_layers": "joint"}
@@ -377,13 +424,16 @@ def test_a_run_in_the_link_that_is_not_here_is_said_and_another_can_be_chosen(fr
 @pytest.mark.parametrize("language", words.languages())
 def test_the_evaluate_page_shows_that_the_frozen_layers_have_not_changed_or_that_they_have(frame, giver, language):
     frozen, joint = taking(giver, epochs=1), taking(giver, "joint", epochs=1)
-    for run in (frozen, joint):
+    random = taking(giver, "random", epochs=1)
+    for run in (frozen, joint, random):
         assert work(str(run.folder)) == "done"
     said = texts(frame("evaluate", language, run=frozen.name))
     assert f"`{report_of(frozen).frozen_after}`" in said
     assert words.number(120, language=language) in said
     assert words.number(32_776, language=language) in said
     assert giver.name[-4:] in texts(frame("evaluate", language, run=joint.name))
+    slots = {"trainable": 32_776, "frozen": 120, "sha256": report_of(random).frozen_after}
+    assert words.text(language, "taken.random", count=5, **slots) in texts(frame("evaluate", language, run=random.name))
     after = report_of(frozen).frozen_after
     frozen.append(report_of(frozen).model_copy(update={"frozen_before": "0" * 64}))
     changed = words.text(language, "taken.changed", before="0" * 64, after=after)
@@ -391,14 +441,14 @@ def test_the_evaluate_page_shows_that_the_frozen_layers_have_not_changed_or_that
 
 
 @pytest.mark.parametrize("language", words.languages())
-def test_the_recipes_page_runs_002_d_first_and_then_002_e_with_its_proof(frame, blood, language):
+def test_the_recipes_page_runs_002_d_first_and_then_002_e_meant_with_its_proof(frame, blood, language):
     def visit():
-        app = frame("recipes", language, recipe="002-e")
+        app = frame("recipes", language, recipe="002-e-meant")
         control(app, "variant").set_value("short").run()
         assert not app.exception
         return app
 
-    needs = words.text(language, "recipes.needs", name="002-e", needed="002-d")
+    needs = words.text(language, "recipes.needs", name="002-e-meant", needed="002-d")
     app = visit()
     assert needs in texts(app)
     run_it = words.text(language, "recipes.run", name="002-d", seed=0)
@@ -409,7 +459,7 @@ def test_the_recipes_page_runs_002_d_first_and_then_002_e_with_its_proof(frame, 
     giving = create(RECIPES["002-d"].spec("short"))
     assert work(str(giving.folder)) == "done"
     assert needs not in texts(visit())
-    run = create(RECIPES["002-e"].spec("short", weights_from=giving.name))
+    run = create(RECIPES["002-e-meant"].spec("short", weights_from=giving.name))
     assert work(str(run.folder)) == "done"
     said = texts(visit())
     shown = report_of(run).frozen_after[:8]

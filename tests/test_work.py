@@ -37,12 +37,12 @@ EVERYTHING = {
 }
 
 
-def new(**fields) -> Run:
-    """A queued run on `tiny`: 5 steps an epoch."""
+def new(*, test: bool = True, **fields) -> Run:
+    """A queued run on `tiny`: 5 steps an epoch; `test`: whether its test split is read at the end."""
     values = {"data": "tiny", "split": "official", "architecture": "mlp", "batch_size": 16, "epochs": 2} | fields
     if "layers" in fields:
         values["architecture"] = "custom"
-    return create(RunSpec(**values))
+    return create(RunSpec(**values), test=test)
 
 
 def events_of(run: Run, kind: type) -> list:
@@ -229,6 +229,32 @@ def test_killed_at_random_moments_equals_unbroken(home, driver, unbroken):
             driver.work(run)
     assert kills
     assert outcome(run) == unbroken
+
+
+def test_a_run_trained_for_a_search_reads_its_test_split_only_when_asked_and_then_equals_unbroken(
+    home, driver, unbroken
+):
+    run = new(test=False, **EVERYTHING)
+    for acts in ({LOOKS + 3: "kill"}, {LOOKS: "leave"}, {}):  # the request outlives what breaks the run off
+        driver.work(run, acts)
+    assert run.status() == run.facts()["status"] == "trained"
+    assert run.is_trained()
+    assert not run.is_done()
+    assert run.report() is None
+    assert FINISHED & names_in(run) == {"spec.json", "events.jsonl", "lock"}, "no answer to a test image"
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    run.ask("run")  # as *Resume* does
+    driver.work(run)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.name != "control"} == {
+        name: data for name, data in before.items() if name != "control"
+    }, "the training has ended"
+    run.ask("run", test=True)
+    assert run.status() == "interrupted"
+    driver.work(run, {1: "kill"})
+    assert (run.status(), run.is_trained()) == ("interrupted", True)
+    driver.work(run)
+    assert outcome(run) == unbroken
+    assert names_in(run) == FINISHED | {"control"}
 
 
 @pytest.mark.parametrize("look", [1, 2, LOOKS - 2, LOOKS - 1, LOOKS, LOOKS + 3])

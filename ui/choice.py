@@ -13,6 +13,7 @@ from core.datasets import DATASETS
 from core.models.model import why_not_offered
 from core.networks.architectures import ARCHITECTURES
 from core.recipes import Variant
+from core.recipes.searches import Choices, choices_text
 from core.refusal import Refusal
 from core.spec import CUSTOM
 from core.store import Run
@@ -148,9 +149,11 @@ def _label(folder: Path, changed: tuple[int, int], language: str) -> str:
         return name
     when = f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]}"
     result = percent(facts.accuracy, 2) if facts.accuracy is not None else "…"
+    if facts.is_trained and not facts.is_done:
+        result = t("status.trained")
     if facts.test_use == "selected":
         result = t("test_use.mark", accuracy=result)
-    network = network_name(facts.architecture, facts.recipe)
+    network = network_name(facts.architecture, facts.recipe, facts.choices)
     return " · ".join([when, data_name(facts.data), network, result, name[-4:]])
 
 
@@ -159,11 +162,14 @@ def data_name(data: str) -> str:
     return t(f"dataset.{data}") if data in DATASETS else data
 
 
-def network_name(architecture: str, recipe: tuple[str, Variant] | None) -> str:
-    """The recipe's name, with its variant unless that is `faithful`; without a recipe the architecture's title."""
+def network_name(architecture: str, recipe: tuple[str, Variant] | None, choices: Choices = ()) -> str:
+    """The recipe's name, with its variant unless that is `faithful`, and the choices of a search's training, see
+    `choices_of`; without a recipe the architecture's title.
+    """
     if recipe:
         name, variant = recipe
-        return name if variant == "faithful" else f"{name} ({t(f'variant.{variant}').lower()})"
+        name = name if variant == "faithful" else f"{name} ({t(f'variant.{variant}').lower()})"
+        return " · ".join(filter(None, [name, choices_text(choices, language())]))
     named = architecture in ARCHITECTURES or architecture == CUSTOM
     return t(f"architecture.{architecture}") if named else architecture
 

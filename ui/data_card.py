@@ -13,13 +13,16 @@ from ui.choice import data_name
 from ui.text import Markdown, language, number, plain, refused, t
 
 
-def data_are_here(source: Dataset) -> bool:
-    """Whether the data are on this machine; if not, shows a button that downloads them, or why they are unavailable."""
+def data_are_here(source: Dataset, key: str | None = None) -> bool:
+    """Whether the data are on this machine; if not, shows a button that downloads them, or why they are unavailable.
+
+    `key` tells the button from another one for the same data on the page.
+    """
     state, why = source.state()
     if state == "missing":
         st.error(t(why or "data.absent", name=source.name))
     words, icon = t("data.fetch", name=data_name(source.name)), ":material/download:"
-    if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch"):
+    if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch", key=key):
         _fetch(source)
     return state == "ready"
 

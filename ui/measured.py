@@ -110,8 +110,8 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
         said.append(t(key, true=_bold(names[one.true]), predicted=predicted, count=one.count))
     others = sorted(set(range(len(names))) - {one.true for one in found}, key=lambda k: (support[k] == 0, k))
     for k in others:
-        key = "evaluate.never_confused" if support[k] else "evaluate.no_images"
-        said.append(t(key, true=_bold(names[k]), count=int(support[k])))
+        slots = {"true": _bold(names[k]), "count": int(support[k])}
+        said.append(t("evaluate.never_confused", **slots) if support[k] else t("evaluate.no_images", **slots))
     left, right = st.columns(2, gap="large")
     for place, sentence in enumerate(said):
         (right if place % 2 else left).markdown(sentence)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.events import Event, Report, Started, died_at
+from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import server
 from ui.choice import run_label
-from ui.text import t
+from ui.text import refused, t
 
 
 def test_use_notice(spec: RunSpec) -> None:
@@ -32,6 +33,26 @@ def ending_notice(status: Status, events: Sequence[Event]) -> None:
         st.caption(t("train.restarted", start=started.step, step=started.died_at))
 
 
+def unread_notice(run: Run) -> bool:
+    """Show that a run was trained without reading its test split, and a button; returns whether that has it read now.
+
+    Shows nothing for other runs.
+    """
+    if run.status() != "trained":
+        return False
+    st.info(t("train.unread"))
+    # Not a callback: after one, the run would no longer be `trained` here, and nobody would learn of the click.
+    if not st.button(t("train.read_test"), icon=":material/visibility:", key="read-test"):
+        return False
+    try:
+        run.ask("run", test=True)
+    except Refusal as refusal:
+        refused(refusal)
+        return False
+    server.workers().submit(run)
+    return True
+
+
 def lost_epoch_notice(report: Report) -> None:
     """Show that the weights are not the best epoch's, if those were damaged."""
     if report.lost_epoch:
@@ -45,15 +66,17 @@ def damaged_lines_notice(run: Run) -> None:
 
 
 def taken_notice(run: Run, report: Report) -> None:
-    """Show which layers a finished run took over from another, and whether the frozen ones have stayed unchanged."""
-    if not run.spec.taken:
+    """Show which layers a finished run took over from another or left random, and whether the frozen ones stayed."""
+    spec = run.spec
+    if not spec.taken and not spec.frozen:
         return
-    slots = {"count": run.spec.taken, "run": run_label(run.spec.weights_from)}
+    slots = {"count": spec.layers_taken, "run": run_label(spec.weights_from) if spec.taken else ""}
     if report.frozen_unchanged is None:
         st.caption(t("taken.joint", **slots))
     elif report.frozen_unchanged:
         started = next(event for event in server.events(run) if isinstance(event, Started))
         slots |= {"trainable": started.parameters - started.frozen, "frozen": started.frozen}
-        st.caption(t("taken.frozen", sha256=report.frozen_after, **slots))
+        slots["sha256"] = report.frozen_after
+        st.caption(t("taken.frozen", **slots) if spec.taken else t("taken.random", **slots))
     else:
         st.error(t("taken.changed", before=report.frozen_before, after=report.frozen_after))

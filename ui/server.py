@@ -29,7 +29,7 @@ from core.measures.measures import Measures, measures
 from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, open_model
 from core.recipes import Variant
 from core.recipes.results import Result, of_run, stored
-from core.recipes.searches import SEARCHES, belongs_to
+from core.recipes.searches import SEARCHES, Choices, belongs_to, choices_of
 from core.refusal import Refusal
 from core.search import Driver, known_runs
 from core.spec import RunSpec
@@ -48,7 +48,7 @@ def workers() -> Workers:
 
 @st.cache_resource(show_spinner=False)
 def searches() -> Driver:
-    """The driver of the searches of report 002, which queues the trainings that follow a finished one."""
+    """The driver of the searches, which queues the trainings that follow a finished one."""
     return Driver(SEARCHES)
 
 
@@ -104,9 +104,11 @@ class Facts:
     data: str | None
     architecture: str | None
     recipe: tuple[str, Variant] | None
+    choices: Choices  # of a search's training
     accuracy: float | None
     test_use: str | None
     is_done: bool
+    is_trained: bool  # done, or only the test split is unread
     reads_drawings: bool  # has a digit model, finished or not
 
 
@@ -129,9 +131,11 @@ def _read_facts(folder: Path) -> Facts:
         data=known["data"],
         architecture=known["architecture"],
         recipe=belongs_to(run.spec) if known["data"] else None,  # a damaged run has neither
+        choices=choices_of(run.spec) if known["data"] else (),
         accuracy=known["accuracy"],
         test_use=known["test_use"],
         is_done=known["status"] == "done",
+        is_trained=known["status"] == "done" or run.is_trained(),
         reads_drawings=can_be_drawn_for(run),
     )
 
@@ -178,7 +182,7 @@ def _handle(folder: Path) -> Run:
 
 def known() -> dict[RunSpec, Run]:
     """One run for each spec in the store, see `known_runs`."""
-    return known_runs(handles(), lambda run: facts(run.folder).is_done)
+    return known_runs(handles(), lambda run: facts(run.folder).is_trained)
 
 
 def repeating(name: str, variant: Variant) -> list[Run]:

@@ -112,7 +112,13 @@ def reliability_table(found: Calibration, *, words: Mapping[str, str]) -> pd.Dat
 
 
 def intervals(
-    measured: Mapping[str, Sequence[Measure]], rows: Sequence[str], *, x_title: str, y_title: str, language: str
+    measured: Mapping[str, Sequence[Measure]],
+    rows: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    least: float = 0.0,
 ) -> alt.LayerChart:
     """Measures from 0 to 1 as points on their confidence intervals; the series of a row are drawn below each other.
 
@@ -122,6 +128,7 @@ def intervals(
         x_title: title of the axis.
         y_title: what a row is, for the tooltip; the axis has no title.
         language: for number formats.
+        least: the lower end of the axis.
     """
     data = pd.DataFrame(
         [
@@ -133,7 +140,7 @@ def intervals(
         columns=["row", "series", "value", "low", "high", "label", "n"],
     )
     color, _, shape = told_apart(list(measured))
-    scale = alt.Scale(domain=[0, 1], nice=False)
+    scale = alt.Scale(domain=[least, 1], nice=False)
     y = alt.Y("row:N", title=None, scale=alt.Scale(domain=list(rows)), axis=alt.Axis(labelLimit=330, grid=True))
     tooltip = [alt.Tooltip(f"{name}:N", title=title) for name, title in (("row", y_title), ("series", " "))]
     tooltip += [alt.Tooltip("label:N", title=x_title), alt.Tooltip("n:N", title=" ")]

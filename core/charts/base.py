@@ -21,10 +21,12 @@ SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
 INK = alt.ExprRef("luminance(background) > 0.18 ? '#1b1f24' : '#f2f4f7'")
 
 
-def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
+def told_apart(series: Sequence[str], legend_columns: int = 0) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
     """Encodings that distinguish the series by colour, dash and point shape, with one common legend."""
     kinds = [index % len(DASHES) for index in range(len(series))]
-    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0)
+    # More than two names side by side would leave a narrow chart, which cuts them off.
+    columns = legend_columns or (2 if len(series) > 2 else 0)
+    legend = alt.Legend(title=None, orient="top", symbolSize=160, symbolStrokeWidth=0, columns=columns)
     return (
         alt.Color("series:N", scale=alt.Scale(domain=series), legend=legend),
         alt.StrokeDash("series:N", scale=alt.Scale(domain=series, range=[DASHES[k] for k in kinds]), legend=legend),
@@ -32,8 +34,11 @@ def told_apart(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Sh
     )
 
 
-def readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.LayerChart:
-    """The chart with fonts that are readable from the back of a room and with the language's number formats."""
+def readable(chart: alt.LayerChart | alt.FacetChart, language: str, *, above: int = 0) -> alt.LayerChart:
+    """The chart with fonts that are readable from the back of a room and with the language's number formats.
+
+    `above` is the height in pixels of what stands between the plot and the legend, beside one line of labels.
+    """
     chart = cast("alt.LayerChart", chart)  # `alt.layer` returns a FacetChart only for layers with facets
     marks = number_marks(language)
     numbers = {**marks, "grouping": [3], "currency": ["", ""]}
@@ -42,7 +47,13 @@ def readable(chart: alt.LayerChart | alt.FacetChart, language: str) -> alt.Layer
             labelFontSize=FONT, titleFontSize=FONT, titleFontWeight=600, labelColor=INK, titleColor=INK, titlePadding=10
         ),
         legend=alt.LegendConfig(
-            labelFontSize=FONT, titleFontSize=FONT, labelColor=INK, titleColor=INK, labelLimit=400, columnPadding=24
+            labelFontSize=FONT,
+            titleFontSize=FONT,
+            labelColor=INK,
+            titleColor=INK,
+            labelLimit=400,
+            columnPadding=24,
+            offset=18 + above,
         ),
         locale=alt.Locale(number=alt.NumberLocale(**numbers)),
     )

@@ -16,7 +16,9 @@ from core.events import Histogram
 from core.words import number, percent
 
 POINTS_SENT = 400  # points that a browser draws at 60 frames per second; 20,000 block it for a quarter of a second
+LINE = 18  # pixels, height of a line of labels above the plot
 COLUMNS = 40  # most epochs shown in `histograms`
+MARKED = 60  # most epochs of a series that all have a point; of more, about 20 do: points would hide the line
 
 Points = Sequence[tuple[float, float]]
 
@@ -32,7 +34,9 @@ def curves(
     y_domain: tuple[float, float] | None = None,
     steps: np.ndarray | None = None,
     marks: Mapping[str, float] | None = None,
+    stacked: bool = False,
     height: int = 320,
+    legend_columns: int = 0,
 ) -> alt.LayerChart:
     """One line per series over the epochs, in front of the values of single steps if given.
 
@@ -46,18 +50,22 @@ def curves(
         y_domain: ends of the vertical axis; by default 0 and a round number above all values of the epochs.
         steps: values of steps (n, 2) as (epoch, value) with fractional epochs; downsampled, see `POINTS_SENT`.
         marks: one or two epochs to mark, in ascending order, by the label to write above.
+        stacked: whether the second label is to the left of its epoch too, a line higher: on the right it would be cut
+            off if it is long and its epoch is near the end.
         height: of the chart, in pixels.
+        legend_columns: of a legend in several lines; by default all names are in one line, and cut off where it ends.
     """
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
     data = pd.DataFrame(rows, columns=["series", "x", "y"])
     data["label"] = [number(y, language=language) for y in data["y"]]
+    marked = pd.concat([data.iloc[:0], *(_thinned(line) for _, line in data.groupby("series", sort=False))])
     raw = np.empty((0, 2)) if steps is None else np.asarray(steps, dtype=float).reshape(-1, 2)
     raw = raw[np.isfinite(raw).all(axis=1)]
     y_domain = y_domain or (0.0, round_above(max(data["y"], default=1.0)))
     x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
     x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
 
-    color, dash, shape = told_apart([names[key] for key in epochs])
+    color, dash, shape = told_apart([names[key] for key in epochs], legend_columns)
     x = alt.X(
         "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
     )
@@ -74,19 +82,87 @@ def curves(
         faint = alt.Opacity("name:O", scale=alt.Scale(range=[0.45, 0.45]), legend=alt.Legend(title=None, orient="top"))
         line = alt.Chart(thinned.assign(name=names["steps"])).mark_line(clip=True, strokeWidth=1)
         layers.append(line.encode(x=x, y=y, opacity=faint))
-    sides: tuple[tuple[Literal["right", "left"], int], ...] = (("right", -4), ("left", 4))
-    for (name, epoch), (align, dx) in zip((marks or {}).items(), sides, strict=False):
+    # Labels stand above the plot, where no lines are; the first to the left of its epoch and the second to the right,
+    # so that they never overlap.
+    sides: tuple[tuple[Literal["right", "left"], int, int], ...]
+    sides = (("right", -4, -8), ("right", -4, -8 - LINE) if stacked else ("left", 4, -8))
+    for (name, epoch), (align, dx, dy) in zip((marks or {}).items(), sides, strict=False):
         mark = alt.Chart(pd.DataFrame({"x": [epoch], "name": [name]})).encode(x=x)
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
-        # Above the plot, where no lines are; one label to the left and one to the right, so that they never overlap.
-        words = mark.mark_text(y=0, dy=-8, align=align, dx=dx, fontSize=FONT, color=INK)
+        words = mark.mark_text(y=0, dy=dy, align=align, dx=dx, fontSize=FONT, color=INK)
         layers.append(words.encode(text="name:N"))
-    lines = alt.Chart(data)
-    layers.append(lines.mark_line(clip=True, strokeWidth=3).encode(x=x, y=y, color=color, strokeDash=dash))
-    layers.append(
-        lines.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
+    lines = alt.Chart(data).mark_line(clip=True, strokeWidth=3 if len(marked) == len(data) else 2)
+    layers.append(lines.encode(x=x, y=y, color=color, strokeDash=dash))
+    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1, clip=True)
+    layers.append(points.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip))
+    return readable(alt.layer(*layers), language, above=LINE if stacked else 0).properties(height=height)
+
+
+def _thinned(line: pd.DataFrame) -> pd.DataFrame:
+    """Of a series with more than `MARKED` rows evenly spaced ones, the last among them."""
+    return line if len(line) <= MARKED else line.iloc[:: -math.ceil(3 * len(line) / MARKED)]
+
+
+def lines(
+    series: Mapping[str, Points],
+    domain: Sequence[str],
+    *,
+    x_title: str,
+    y_title: str,
+    language: str,
+    y_domain: tuple[float, float],
+    height: int = 300,
+) -> alt.LayerChart:
+    """One line per series, for long curves: thinned, see `POINTS_SENT`, with a few points that tell the series apart.
+
+    Args:
+        series: points (epoch, value) of each series by its display name.
+        domain: the names of all series, at most `len(DASHES)`, so that each looks the same in charts that lack others.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        language: for number formats.
+        y_domain: ends of the vertical axis; what lies outside is cut off.
+        height: of the chart, in pixels.
+    """
+    rows, marked = [], []
+    for name, points in series.items():
+        kept = lttb(np.array(points, dtype=float).reshape(-1, 2), POINTS_SENT // 2)
+        rows += [(name, x, y) for x, y in kept.tolist()]
+        marked += [(name, x, y, number(y, 4, language=language)) for x, y in points[-1 :: -max(1, len(points) // 8)]]
+    last = max([x for _, x, _ in rows], default=1.0)
+    color, dash, shape = told_apart(domain)
+    encoding = {
+        "x": alt.X(
+            "x:Q",
+            title=x_title,
+            scale=alt.Scale(domain=(0, 1.03 * last), nice=False),
+            axis=alt.Axis(tickMinStep=1, grid=False),
+        ),
+        "y": alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6)),
+        "color": color,
+    }
+    tooltip = [
+        alt.Tooltip("series:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    drawn = alt.Chart(data).mark_line(clip=True, strokeWidth=2).encode(**encoding, strokeDash=dash)
+    points = alt.Chart(pd.DataFrame(marked, columns=["series", "x", "y", "label"]))
+    shapes = points.mark_point(clip=True, filled=True, size=70, opacity=1)
+    return readable(alt.layer(drawn, shapes.encode(**encoding, shape=shape, tooltip=tooltip)), language).properties(
+        height=height
     )
-    return readable(alt.layer(*layers), language).properties(height=height)
+
+
+def span(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of an axis for most of the finite values: without their lowest and highest 2 %, with a margin around."""
+    finite = np.array([value for value in values if math.isfinite(value)])
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [0.02, 0.98])
+    margin = 0.1 * (high - low) or 0.05
+    return max(0.0, float(low - margin)), float(high + margin)
 
 
 def histograms(

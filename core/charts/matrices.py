@@ -10,9 +10,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from core.charts.base import FONT, readable
+from core.charts.base import FONT, INK, readable
 from core.words import number, percent
 
+UNKNOWN = "?"
 LABELLED_CLASSES = 12  # with more classes, the cells are too small for numbers
 
 
@@ -29,7 +30,7 @@ def confusion_matrix(
     """A confusion matrix; a click on a cell selects its `true` and `predicted` class.
 
     Args:
-        counts: images (K, K), `[true][predicted]`.
+        counts: images (K, K), `[true][predicted]`; NaN, in a matrix shown as counts, for a cell that is not known.
         class_names: K different names.
         share: None shows counts, `row` fractions of the true class, `column` fractions of the predicted class.
         diagonal: False leaves out the correct predictions, so that the errors use the whole colour scale.
@@ -45,12 +46,13 @@ def confusion_matrix(
             "predicted": class_names[j],
             "value": float(values[i, j]),
             "label": _cell_label(float(values[i, j]), share, language),
-            "images": number(int(counts[i, j]), language=language),
+            "images": _count(float(counts[i, j]), language),
         }
         for i, j in np.ndindex(*counts.shape)
         if diagonal or i != j
     ]
-    top = 1.0 if share and diagonal else max([row["value"] for row in rows] + [1e-9])
+    known = [row["value"] for row in rows if math.isfinite(row["value"])]
+    top = 1.0 if share and diagonal else max([*known, 1e-9])
     legend = None if len(class_names) <= LABELLED_CLASSES else alt.Legend(title=measure, format=".0%" if share else "d")
     # A square-root scale shows small values: 5 errors must be visible next to 1,000 correct predictions.
     color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
@@ -67,7 +69,7 @@ def difference_matrix(
     """The difference of two confusion matrices, with signed numbers and a diverging colour scale.
 
     Args:
-        difference: images (K, K), `[true][predicted]`.
+        difference: images (K, K), `[true][predicted]`; NaN for a cell that is not known.
         class_names: K different names.
         words: the names of `true_class`, `predicted_class` and `difference`.
         language: for number formats.
@@ -78,11 +80,11 @@ def difference_matrix(
             "true": class_names[i],
             "predicted": class_names[j],
             "value": float(difference[i, j]),
-            "label": ("+" if difference[i, j] > 0 else "") + number(int(difference[i, j]), language=language),
+            "label": ("+" if np.round(difference[i, j]) > 0 else "") + _count(float(difference[i, j]), language),
         }
         for i, j in np.ndindex(*difference.shape)
     ]
-    most = max(1.0, float(np.abs(difference).max()))
+    most = max(1.0, float(np.nanmax(np.abs(difference), initial=0)))
     color = alt.Color("value:Q", scale=alt.Scale(scheme="blueorange", domain=[-most, most], domainMid=0), legend=None)
     matrix = _cells(rows, class_names, color, [alt.Tooltip("label:N", title=words["difference"])], words)
     return readable(matrix, language).properties(height=height)
@@ -132,10 +134,18 @@ def _cells(
         return alt.layer(cells)
     # At a luminance of 0.18, black and white have the same contrast; on either side, the chosen one has at least 4.5:1.
     on_light = "luminance(scale('color', datum.value)) > 0.18"
-    labels = matrix.mark_text(fontSize=FONT, fontWeight=600, tooltip=None).encode(
-        text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
+    labels = (
+        matrix.transform_filter("isValid(datum.value)")
+        .mark_text(fontSize=FONT, fontWeight=600, tooltip=None)
+        .encode(text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff")))
     )
-    return alt.layer(cells, labels)
+    if all(math.isfinite(float(str(row["value"]))) for row in rows):
+        return alt.layer(cells, labels)
+    # Vega-Lite leaves out the rectangle of a cell without a value: it is hollow, with a frame of its own.
+    lost = matrix.transform_filter("!isValid(datum.value)").encode(tooltip=tooltip)
+    frames = lost.mark_rect(fillOpacity=0, stroke="#808080", strokeWidth=0.4)
+    signs = lost.mark_text(fontSize=FONT, fontWeight=600, color=INK).encode(text="label:N")
+    return alt.layer(cells, labels, frames, signs)
 
 
 def heat_map(
@@ -146,28 +156,41 @@ def heat_map(
     x_title: str,
     y_title: str,
     language: str,
+    signs: Mapping[tuple[int, int], str] | None = None,
     height: int = 360,
 ) -> alt.LayerChart:
-    """A heat map with numbers of values (R rows, C columns) from 0 to 1; cells with NaN stay empty."""
+    """A heat map with numbers of values (R rows, C columns) from 0 to 1; cells with NaN stay empty.
+
+    `signs` are written after the numbers of cells (row, column). A click selects a cell's `row` and `column`.
+    """
     cells = [
         {
             "row": rows[i],
             "column": columns[j],
             "value": float(values[i, j]),
-            "label": percent(float(values[i, j]), 2, language=language),
+            "label": f"{percent(float(values[i, j]), 2, language=language)} {(signs or {}).get((i, j), '')}".strip(),
         }
         for i, j in np.ndindex(*values.shape)
         if math.isfinite(values[i, j])
     ]
     x = alt.X("column:N", title=x_title, scale=alt.Scale(domain=list(columns)), axis=alt.Axis(labelAngle=0))
     y = alt.Y("row:N", title=y_title, scale=alt.Scale(domain=list(rows)))
-    grid = alt.Chart(pd.DataFrame(cells, columns=["row", "column", "value", "label"])).encode(x=x, y=y)
+    tooltip = [
+        alt.Tooltip("row:N", title=y_title),
+        alt.Tooltip("column:N", title=x_title),
+        alt.Tooltip("label:N", title=" "),
+    ]
+    grid = alt.Chart(pd.DataFrame(cells, columns=["row", "column", "value", "label"])).encode(x=x, y=y, tooltip=tooltip)
     color = alt.Color("value:Q", scale=alt.Scale(zero=False), legend=None)
     on_light = "luminance(scale('color', datum.value)) > 0.18"
     labels = grid.mark_text(fontSize=FONT, fontWeight=600).encode(
         text="label:N", color=alt.condition(on_light, alt.value("#000000"), alt.value("#ffffff"))
     )
-    chart = alt.layer(grid.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color), labels)
+    chosen = alt.selection_point(name="cell", fields=["row", "column"], empty=False)
+    rect = grid.mark_rect(cursor="pointer", stroke="#808080").encode(
+        color=color, strokeWidth=alt.condition(chosen, alt.value(4), alt.value(0.4))
+    )
+    chart = alt.layer(rect.add_params(chosen), labels)
     return readable(chart, language).properties(height=height)
 
 
@@ -191,7 +214,12 @@ def shares(counts: np.ndarray, share: Literal["row", "column"] | None) -> np.nda
     return counts / np.maximum(sums, 1)
 
 
+def _count(value: float, language: str) -> str:
+    """A number of images; a question mark if it is not known."""
+    return number(round(value), language=language) if math.isfinite(value) else UNKNOWN
+
+
 def _cell_label(value: float, share: str | None, language: str) -> str:
     if not share or value == 0:
-        return number(int(value), language=language)
+        return _count(value, language)
     return percent(value, language=language)

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core import store
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, new_run, work_at
+from core.events import Report
+from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
-from core.recipes.searches import SEARCHES, option_text
+from core.recipes.searches import SEARCHES, VAL_IMAGES, Choices, choices_text, option_text, path
 from core.refusal import Refusal
-from core.search import Cell, Driver, accuracies_of, cells, known_runs, winner
+from core.search import (
+    Cell,
+    Driver,
+    accuracies_of,
+    cells,
+    chosen,
+    known_runs,
+    parameters,
+    simplest,
+    trained_epochs,
+    winner,
+)
+from core.spec import RunSpec
+from core.store import Run
 from core.training.ready import ready
 from core.words import FALLBACK, text
 
@@ -29,9 +44,13 @@ def recipes(options: argparse.Namespace) -> int:
         facts = {"name": name, "title": text(FALLBACK, f"recipe.{name}.title"), "spec": one.values}
         facts |= {
             "variants": one.variants,
-            "reported": dict(one.figures),
-            "n": one.n if one.figures else None,
-            "assumed": one.assumed,
+            "reported": one.figures,
+            "origins": {figure: stated.origin for figure, stated in one.stated.items()},
+            "computed": one.computed if one.report else {},
+            "sources": [source.model_dump(exclude_defaults=True) for source in one.sources],
+            "n": one.n,
+            "assumed": {name: text(FALLBACK, key) for name, key in one.assumed.items()},
+            "notes": [text(FALLBACK, key) for key in one.notes],
         }
         facts["errata"] = [{"figure": figure, "text": text(FALLBACK, key)} for figure, key in one.errata]
         say(options, facts, _line(name, one.values["data"], decimals(one.figures.get("accuracy"))))
@@ -49,7 +68,7 @@ def _line(name: str, data: str, reported: str = "") -> str:
 def _repeat(options: argparse.Namespace) -> int:
     """Run a recipe's variant, a run a seed, and say what it came to beside the report."""
     name, variant = options.name or "", options.variant
-    if options.store_results and (name not in PUBLISHED or variant == "short"):
+    if options.store_results and name not in PUBLISHED:
         raise Refusal("error.results_not_kept")
     if name in SEARCHES:
         return _search(options)
@@ -75,27 +94,61 @@ def _search(options: argparse.Namespace) -> int:
     search, driver, told = SEARCHES[options.name], Driver(SEARCHES), 0
     others = given(options, ("data", "seed"))
     while True:
-        found = cells(search, accuracies_of(known_runs(store.runs())), options.variant, **others)
-        while best := winner(cell for cell in found if cell.stage == told):
-            _tell_stage(options, search.stages[told].choice, [cell for cell in found if cell.stage == told], best)
+        runs = known_runs(store.runs())
+        found = cells(search, accuracies_of(runs), options.variant, **others)
+        while best := winner(here := [cell for cell in found if cell.stage == told]):
+            _tell_stage(options, search.stages[told].choice, here, best, runs)
+            if len(search.stages) == 1:
+                _tell_simplest(options, here, runs[best.spec].started().counts["val"])
             told += 1
-        missing = next((cell.spec for cell in found if cell.measured is None), None)
-        if missing is None:
+        best = chosen(search, found)
+        if best and (report := (run := runs[best.spec]).report()):
+            _tell_chosen(options, path(options.name, found), run, report)
             return 0
-        ready(missing, language())
-        (run,) = driver.runs(options.name, options.variant, most=1, **others)
-        run.ask("run")
-        if code := work_at(run, options):
-            return code
+        ready(best.spec if best else next(cell.spec for cell in found if cell.measured is None), language())
+        for run in driver.runs(options.name, options.variant, most=1, **others):  # none, if another has just ended it
+            run.ask("run")
+            if code := work_at(run, options):
+                return code
 
 
-def _tell_stage(options: argparse.Namespace, choice: str, stage: Sequence[Cell], best: Cell) -> None:
+def _tell_stage(
+    options: argparse.Namespace, choice: str, stage: Sequence[Cell], best: Cell, runs: Mapping[RunSpec, Run]
+) -> None:
     for cell in stage:
+        kept = trained_epochs(runs[cell.spec])
         facts = {"recipe": options.name, "variant": options.variant, "stage": choice, "option": cell.option}
         facts |= {"reported": cell.reported, "measured": cell.measured, "winner": cell == best}
-        figures = {"reported": decimals(cell.reported), "measured": decimals(cell.measured)}
+        facts |= {"run": runs[cell.spec].name, "kept_epoch": kept[-1].best_epoch}
+        figures = {"reported": decimals(cell.reported) or "–", "measured": decimals(cell.measured)}
         words = t("cli.option", choice=t(f"search.{choice}"), option=option_text(cell.option, language()), **figures)
         say(options, facts, words + (f" <- {t('cli.best')}" if cell == best else ""))
+
+
+def _tell_simplest(options: argparse.Namespace, stage: Sequence[Cell], n_val: int) -> None:
+    """The pick of the one-standard-error rule among options of different sizes, by the reported and by our figures."""
+    sizes = [parameters(cell.spec) for cell in stage]
+    for whose, n in (("reported", VAL_IMAGES), ("measured", n_val)):
+        figures = [figure for cell in stage if (figure := getattr(cell, whose)) is not None]
+        if len(figures) < len(stage) or len(set(sizes)) == 1:
+            continue
+        rule = simplest(figures, sizes, n)
+        facts = {"recipe": options.name, "variant": options.variant, "by": whose, "n": n}
+        facts |= {"simplest": stage[rule.place].option, "parameters": sizes[rule.place]}
+        facts |= {"val_accuracy": figures[rule.place], "best": max(figures), "standard_error": rule.standard_error}
+        slots = {"source": t(f"search.{whose}_short"), "option": option_text(stage[rule.place].option, language())}
+        slots |= {"accuracy": decimals(figures[rule.place]), "best": decimals(max(figures))}
+        slots |= {"error": decimals(rule.standard_error), "parameters": sizes[rule.place], "n": n}
+        say(options, facts, t("cli.simplest", **slots))
+
+
+def _tell_chosen(options: argparse.Namespace, choices: Choices, run: Run, report: Report) -> None:
+    """The test accuracy of the training that the search ends with, the only one whose test split it reads."""
+    facts = {"recipe": options.name, "variant": options.variant, "run": run.name, "chosen": dict(choices)}
+    facts |= {"accuracy": report.accuracy, "accuracy_interval": report.accuracy_interval, "n": report.n}
+    low, high = map(decimals, report.accuracy_interval)
+    slots = {"option": choices_text(choices, language()), "accuracy": decimals(report.accuracy)}
+    say(options, facts, t("cli.chosen", **slots, low=low, high=high, n=report.n))
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -111,7 +164,7 @@ def _table(options: argparse.Namespace) -> int:
         cells = {
             "recipe": f"{row.recipe}: {t(f'recipe.{row.recipe}.title')}",
             "variant": t(f"variant.{row.variant}"),
-            "reported": decimals(facts["reported"]),
+            "reported": _reported(row.recipe),
             "measured": t("test_use.mark", accuracy=measured)
             if measured and facts["test_use"] == "selected"
             else measured,
@@ -125,30 +178,57 @@ def _table(options: argparse.Namespace) -> int:
 
 def _said(row: Row) -> tuple[dict[str, Any], str]:
     """The reported accuracy of a row's recipe, the measured one, and the verdict: as data and in words."""
-    verdict, reported = row.verdict, RECIPES[row.recipe].figures["accuracy"]
+    one, verdict = RECIPES[row.recipe], row.verdict
+    reported = one.figures.get("accuracy")
     facts = {"recipe": row.recipe, "variant": row.variant, "data": row.data, "reported": reported}
-    facts |= {name: getattr(verdict, name) for name in ("measured", "spread", "seeds", "delta", "tolerance")}
-    facts |= {"verdict": verdict.word, "open": verdict.is_open}
-    facts["test_use"] = RECIPES[row.recipe].spec(row.variant).test_use
-    facts["figures"] = {
-        name: {"reported": value, "measured": row.measured(name)} for name, value in RECIPES[row.recipe].figures.items()
+    facts |= {
+        name: getattr(verdict, name) for name in ("measured", "interval", "spread", "seeds", "delta", "tolerance")
     }
-    words = [_figure(name, **pair) for name, pair in facts["figures"].items()]
-    slots = {"recipe": row.recipe, "variant": row.variant, "reported": decimals(reported), "seeds": verdict.seeds}
-    slots |= {"measured": _measured(verdict), "delta": _delta(verdict), "verdict": _verdict_words(verdict)}
+    facts |= {"verdict": verdict.word, "open": verdict.is_open}
+    facts["test_use"] = one.spec(row.variant).test_use
+    facts["figures"] = {
+        name: {"reported": stated.value, "origin": stated.origin, "measured": row.measured(name)}
+        for name, stated in one.stated.items()
+    }
+    words = [_figure(name, **figure) for name, figure in facts["figures"].items()]
+    for name, count in one.computed.items():
+        words.append(_figure(name, count, "computed", row.measured(name)))
+    slots = {"recipe": row.recipe, "variant": row.variant, "seeds": verdict.seeds}
+    slots["reported"] = _reported(row.recipe) or t("cli.none")
+    slots |= {"measured": _measured(verdict), "delta": _delta(verdict) or t("cli.none")}
+    slots["verdict"] = _verdict_words(verdict)
     if verdict.tolerance is not None:
         slots["verdict"] = t("cli.tolerance", verdict=slots["verdict"], tolerance=decimals(verdict.tolerance))
     words.append(t("cli.not_measured" if verdict.measured is None else "cli.verdict", **slots))
     return facts, "\n".join(words)
 
 
-def _figure(name: str, reported: float, measured: float | None) -> str:
+def _figure(name: str, reported: float, origin: str, measured: float | None) -> str:
     found = t("cli.none") if measured is None else measured
-    return t("cli.figure", figure=t(f"figure.{name}"), reported=reported, measured=found)
+    key = {"report": "cli.figure", "notebook": "cli.figure_notebook", "computed": "cli.figure_computed"}[origin]
+    return t(key, figure=t(f"figure.{name}"), reported=reported, measured=found)
 
 
 def _measured(verdict: Verdict) -> str:
-    return decimals(verdict.measured) + ("" if verdict.spread is None else f" ± {decimals(verdict.spread)}")
+    """The mean of the measured accuracies, their spread and the mean's interval; empty if there is none."""
+    if verdict.measured is None or verdict.interval is None:
+        return ""
+    spread = "" if verdict.spread is None else f" ± {decimals(verdict.spread)}"
+    return _with_interval(decimals(verdict.measured) + spread, verdict.interval)
+
+
+def _reported(name: str) -> str:
+    """The reported accuracy with its interval; empty if there is none."""
+    one = RECIPES[name]
+    accuracy = one.figures.get("accuracy")
+    if accuracy is None or one.n is None:
+        return ""
+    return _with_interval(decimals(accuracy), wilson(accuracy * one.n, one.n))
+
+
+def _with_interval(accuracy: str, ends: tuple[float, float]) -> str:
+    low, high = map(decimals, ends)
+    return t("cli.with_interval", accuracy=accuracy, low=low, high=high)
 
 
 def _delta(verdict: Verdict) -> str:

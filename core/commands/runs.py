@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
-from core.recipes.searches import belongs_to
+from core.files import written_aside
+from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
 from core.spec import RunSpec, constant_text, hyperparameters, value_text
-from core.store import Label, Run
+from core.store import Label, Run, no_report
 from core.words import FALLBACK, read_number, text
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def list_runs(options: argparse.Namespace) -> int:
     for run in store.runs():
         facts = run.facts()
         facts["recipe"], facts["variant"] = (facts["data"] and belongs_to(run.spec)) or (None, None)
-        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"])))
+        choices = choices_of(run.spec) if facts["recipe"] else ()
+        facts["choices"] = dict(choices)
+        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"], choices_text(choices, language()))))
         accuracy = decimals(facts["accuracy"])
         accuracy += "  " + t("cli.test_use.selected") if facts["test_use"] == "selected" else ""
         facts["label"] = run.label().model_dump()
@@ -59,7 +62,7 @@ def evaluate(options: argparse.Namespace) -> int:
     run = find(options.run)
     report = run.report()
     if not report:
-        raise Refusal("error.no_report", run=run.name)
+        raise no_report(run)
     result = measures(report.confusion_matrix)
     classes = [
         {
@@ -144,6 +147,25 @@ def tensorboard(options: argparse.Namespace) -> int:
     say(options, {"run": run.name, "folder": str(folder)}, words)
     if count := run.damaged_lines():
         print(t("log.damaged_lines", count=count), file=sys.stderr)
+    return 0
+
+
+def codes(options: argparse.Namespace) -> int:
+    """Write the codes that a run's encoder gives the images of a split into a new `.npz` file."""
+    from core.models.encoder import tested_splits, write_codes
+    from core.models.model import open_model
+
+    run = find(options.run)
+    file = options.out or Path(f"{run.name}-{options.split}.npz")
+    splits = tested_splits(run)
+    if file.exists():
+        raise Refusal("error.file_taken", file=str(file))
+    model = open_model(run)
+    with writing(file.parent, "error.output_unwritable"), written_aside(file) as out:
+        size = write_codes(run, model, splits, options.split, out)
+    n = len(splits.parts()[options.split].labels)
+    facts = {"run": run.name, "split": options.split, "n": n, "size": size, "file": str(file)}
+    say(options, facts, t("cli.codes", file=file, n=n, size=size))
     return 0
 
 

@@ -72,7 +72,7 @@ def work(options: argparse.Namespace) -> int:
         raise Refusal("error.run_over", run=run.name)
     if run.is_held():
         raise Refusal("error.run_held", run=run.name)
-    run.ask("run")
+    run.ask("run", test=True if run.status() == "trained" else None)  # nothing else is left to do of such a run
     return work_at(run, options)
 
 
@@ -104,6 +104,8 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
             signal.signal(one, handler)
     if status == "done":
         return 0
+    if status == "trained":  # of a search, which a Ctrl-C ends
+        return BROKEN_OFF if asked else 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)
     left = {"run": run.name, "status": t(f"cli.status.{status}"), "python": sys.executable}

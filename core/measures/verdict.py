@@ -10,7 +10,7 @@ from typing import Literal
 
 from core.measures.measures import wilson
 
-Word = Literal["reproduced", "better", "worse", "impossible", "not_comparable", "not_measured"]
+Word = Literal["reproduced", "better", "worse", "impossible", "not_comparable", "not_measured", "not_reported"]
 SEEDS = 3  # least number of seeds for a meaningful standard deviation
 
 
@@ -32,8 +32,10 @@ class Verdict:
         return self.word in ("better", "worse") and self.spread is None
 
 
-def judged(reported: float, n_reported: int, measured: Sequence[float], n: int) -> Verdict:
+def judged(reported: float | None, n_reported: int | None, measured: Sequence[float], n: int) -> Verdict:
     """Compare accuracies (0 to 1), one per seed, measured on `n` images, with one reported on `n_reported` images.
+
+    `not_reported` if there is none to compare with.
 
     The verdict is `reproduced` if |delta| <= tolerance = sqrt(1.96^2 (SE_reported^2 + SE_measured^2) +
     t^2 s^2 (1 + 1/k)). SE = sqrt(p (1 - p) / n) is the standard error from the sampling of test images, which all k
@@ -47,6 +49,8 @@ def judged(reported: float, n_reported: int, measured: Sequence[float], n: int) 
 
     mean, k = statistics.mean(measured), len(measured)
     spread = statistics.stdev(measured) if k >= SEEDS else None
+    if reported is None or n_reported is None:
+        return Verdict("not_reported", k, mean, mean_interval(measured, n), spread)
     images = 1.959964**2 * (reported * (1 - reported) / n_reported + mean * (1 - mean) / n)
     seeds = float(stdtrit(k - 1, 0.975)) ** 2 * spread**2 * (1 + 1 / k) if spread else 0.0
     delta, tolerance = mean - reported, math.sqrt(images + seeds)
@@ -84,3 +88,57 @@ def _of_seeds(accuracies: Sequence[float]) -> float:
 
     k = len(accuracies)
     return float(stdtrit(k - 1, 0.975)) * statistics.stdev(accuracies) / math.sqrt(k) if k >= SEEDS else 0.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A measured share minus a reported one, both from 0 to 1, with an interval that holds for all classes at once."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_real(self) -> bool:
+        """Whether chance does not explain it: the interval lies on one side of 0."""
+        return self.low > 0 or self.high < 0
+
+
+def class_differences(
+    reported: Sequence[float], n_reported: Sequence[float], measured: Sequence[Sequence[float]], n: Sequence[float]
+) -> list[Difference]:
+    """Compare K shares, such as the recalls of K classes, with reported ones, corrected for K comparisons (Bonferroni).
+
+    Args:
+        reported: K shares, 0 to 1, of `n_reported` images each.
+        n_reported: K numbers of images.
+        measured: the K shares of each seed, all measured on the same images.
+        n: K numbers of images.
+
+    The interval covers two sources of chance, whose variances are added as in `judged`. The images: Newcombe's hybrid
+    of the two Wilson intervals. The seeds, if there are three or more: their variance is taken to be the same multiple
+    of p (1 - p) / n in all classes, since K classes together tell it with K (k - 1) degrees of freedom, and one class
+    alone with k - 1. Source: Newcombe 1998, Statistics in Medicine 17, 873, method 10; McCullagh, Nelder 1989,
+    Generalized Linear Models, section 4.5, for the multiple.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    count, k = len(reported), len(measured)
+    means = [statistics.mean(of_class) for of_class in zip(*measured, strict=True)]
+    tail = 1 - 0.025 / max(1, count)
+    z = float(ndtri(tail))
+    # The mean with an image of each kind added, so that a class without errors does not have a variance of 0.
+    binomial = [p * (1 - p) / m for share, m in zip(means, n, strict=True) for p in [(share * m + 1) / (m + 2)]]
+    multiple = t = 0.0
+    if k >= SEEDS:
+        variances = [statistics.variance(of_class) for of_class in zip(*measured, strict=True)]
+        multiple = statistics.mean(v / b for v, b in zip(variances, binomial, strict=True))
+        t = float(stdtrit(count * (k - 1), tail))
+    found = []
+    for p, m, q, m_reported, b in zip(means, n, reported, n_reported, binomial, strict=True):
+        (low, high), (low_reported, high_reported) = wilson(p * m, m, z), wilson(q * m_reported, m_reported, z)
+        seeds = t * math.sqrt(multiple * b * (1 + 1 / max(1, k)))
+        delta = p - q
+        down, up = math.hypot(p - low, high_reported - q, seeds), math.hypot(high - p, q - low_reported, seeds)
+        found.append(Difference(delta, delta - down, delta + up))
+    return found

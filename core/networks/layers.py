@@ -380,15 +380,24 @@ def rows(layers: Iterable[Layer], shape: Shape, classes: int) -> Iterator[Row]:
 def code_size(rows: Sequence[Row]) -> int | None:
     """The number of values in an encoder's output for one image; None for a network without an encoder.
 
-    The layers before the feature maps become a vector count as an encoder if they have parameters and if the vector
+    The layers before the feature maps become a vector count as an encoder if they convolve and if the vector
     goes into an MLP with at least two hidden dense layers, as in report 004 (784 -> 1,600, then 64-32-10). The usual
     CNN with one hidden dense layer or none mostly enlarges the image and is not meant to compress it.
     """
+    length = encoder_length(rows)
+    if not length or sum(isinstance(after.layer, Dense) for after in rows[length:]) < 3:
+        return None
+    return rows[length - 1].shape[0]
+
+
+def encoder_length(rows: Sequence[Row]) -> int | None:
+    """The number of first layers up to the one that turns feature maps into a vector; None if no convolution is there.
+
+    In `rows`, a convolution is a layer with multiply-accumulates on feature maps: a dense block has some too.
+    """
     for at, row in enumerate(rows):
         if len(row.shape_before) == 3 and len(row.shape) == 1:
-            learns = any(before.parameters for before in rows[:at])
-            dense = sum(isinstance(after.layer, Dense) for after in rows[at:])
-            return row.shape[0] if learns and dense > 2 else None
+            return at + 1 if any(before.macs for before in rows[:at]) else None
     return None
 
 

@@ -17,17 +17,20 @@ from core.spec import RunSpec
 __all__ = ["PUBLISHED", "RECIPES", "VARIANTS", "Recipe", "Variant", "recipe", "repeated_by"]
 
 RECIPES: dict[str, Recipe] = {
-    "mnist-fast": Recipe(MNIST_FAST),
-    "mnist-best": Recipe(MNIST_BEST),
-    "drawing": Recipe(DRAWING),
-    "drawing-mnist-only": Recipe(DRAWING_MNIST_ONLY),
-    **REPORT_000,
-    **REPORT_001,
-    **REPORT_002,
-    **REPORT_003,
-    **REPORT_004,
+    one.name: one
+    for one in (
+        Recipe("mnist-fast", MNIST_FAST),
+        Recipe("mnist-best", MNIST_BEST),
+        Recipe("drawing", DRAWING),
+        Recipe("drawing-mnist-only", DRAWING_MNIST_ONLY),
+        *REPORT_000,
+        *REPORT_001,
+        *REPORT_002,
+        *REPORT_003,
+        *REPORT_004,
+    )
 }
-PUBLISHED = tuple(name for name, one in RECIPES.items() if one.figures)
+PUBLISHED = tuple(name for name, one in RECIPES.items() if one.report)
 
 
 def recipe(name: str) -> Recipe:

@@ -1,7 +1,6 @@
 """Report 004: CNNs on Fashion-MNIST in Keras.
 
-It mentions no val split, so all train images are used for training, as in reports 000, 001 and 003, and the last epoch
-is kept.
+Its `fit` has neither a val split nor anything that chooses: 1,875 steps of 32 images are all 60,000 train images.
 """
 
 from __future__ import annotations
@@ -19,23 +18,29 @@ TRAINED: dict[str, Any] = {
     "batch_size": 32,
     "epochs": 50,
 }
-ASSUMED = ("learning_rate", "split", "best_by")
+SHOWS = ("accuracy", "loss", "recall_6", "train_accuracy_21")
+BY_NAME = {"learning_rate": "assumed.by_name"}
 NOT_MNIST = ("", "erratum.004_not_mnist")
 SEVENTH = ("recall_6", "erratum.004_seventh_row")
+NOT_EQUAL = ("accuracy", "erratum.004_not_equal")
 
-REPORT_004: dict[str, Recipe] = {
-    "004-a": Recipe(
+REPORT_004 = (
+    Recipe(
+        "004-a",
         TRAINED | {"architecture": "cnn-deeper"},
-        figures={"accuracy": 0.8876, "loss": 0.8573, "recall_6": 0.625, "parameters": 65_354},
-        assumed=ASSUMED,
-        errata=(("loss", "erratum.004_over_fitting"), SEVENTH, NOT_MNIST),
+        shows=SHOWS,
+        assumed=BY_NAME,
+        errata=(NOT_EQUAL, ("loss", "erratum.004_over_fitting"), SEVENTH, NOT_MNIST),
+        notes=("note.test_once", "note.004_cut_off"),
         short_epochs=1,
     ),
-    "004-b": Recipe(
+    Recipe(
+        "004-b",
         TRAINED | {"architecture": "encoder-mlp"},
-        figures={"accuracy": 0.9077, "loss": 0.7093, "recall_6": 0.745, "parameters": 123_690},
-        assumed=ASSUMED,
-        errata=(("parameters", "erratum.004_wider"), SEVENTH, NOT_MNIST),
+        shows=SHOWS,
+        assumed=BY_NAME,
+        errata=(NOT_EQUAL, ("parameters", "erratum.004_wider"), SEVENTH, NOT_MNIST),
+        notes=("note.test_once", "note.004_epochs_lost"),
         short_epochs=1,
     ),
-}
+)

@@ -37,10 +37,12 @@ class Result(BaseModel):
     test_use: TestUse
     accuracy: float  # this, `loss`, `balanced_accuracy` and `recall` are those of the best epoch on test
     val_accuracy: tuple[float, ...]  # on val after each epoch
+    train_accuracy: tuple[float, ...] = ()  # of each epoch, see `Epoch`; empty in the results of earlier versions
     best_epoch: int
     loss: float  # nats
     balanced_accuracy: float
     recall: tuple[float | None, ...]  # by class; None for a class without test images
+    confusion_matrix: tuple[tuple[int, ...], ...] = ()  # [true][predicted]; empty in the results of earlier versions
     parameters: int  # number of parameters, frozen ones included
     frozen_parameters: int = 0
     seconds: float  # training time
@@ -55,7 +57,7 @@ class Result(BaseModel):
         return self.parameters - self.frozen_parameters
 
     def figure(self, name: str) -> float | None:
-        """The measured value of a figure, named as in `Recipe.figures`; None if not reached or for a missing class."""
+        """The measured value of a figure, named as in `Recipe.figures`; None if not reached, kept or for no class."""
         if name == "errors":
             return round(self.n * (1 - self.accuracy))
         if name == "first_accuracy":
@@ -64,6 +66,16 @@ class Result(BaseModel):
             return self.val_accuracy[-1]
         if name == "epochs_to_98":
             return epochs_to(0.98, self.val_accuracy)
+        if name == "kept_val_accuracy":
+            return dict(enumerate(self.val_accuracy, start=1)).get(self.best_epoch)
+        if name == "max_val_accuracy":
+            return max(self.val_accuracy)
+        if name == "max_val_epoch":
+            return self.val_accuracy.index(max(self.val_accuracy)) + 1
+        if name == "share_of_class_0":
+            return sum(row[0] for row in self.confusion_matrix) / self.n if self.confusion_matrix else None
+        if name.startswith("train_accuracy_"):
+            return dict(enumerate(self.train_accuracy, start=1)).get(int(name.removeprefix("train_accuracy_")))
         if name.startswith("recall_"):
             return dict(enumerate(self.recall)).get(int(name.removeprefix("recall_")))  # other data: other classes
         return getattr(self, name)
@@ -80,11 +92,11 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the reported accuracy; `not_comparable` for the short variant and for other data."""
+        """The verdict on the reported accuracy, if any; `not_comparable` for the short variant and for other data."""
         if not self.results:
             return Verdict("not_measured")
         one, measured = RECIPES[self.recipe], [result.accuracy for result in self.results]
-        found = judged(one.figures["accuracy"], one.n, measured, self.results[0].n)
+        found = judged(one.figures.get("accuracy"), one.n, measured, self.results[0].n)
         if self.variant == "short" or not self.is_own:
             return replace(found, word="not_comparable", tolerance=None)
         return replace(found, word="impossible", tolerance=None) if one.is_impossible() else found
@@ -135,8 +147,8 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
     """
     repeated = repeats or repeated_by(run.spec)
     report, started = run.report(), run.last(Started)
-    accuracies = [event.val_accuracy for event in run.events(Epoch)]
-    if not repeated or not report or not started or not accuracies:  # a Report without Epochs: a damaged log
+    epochs = list(run.events(Epoch))
+    if not repeated or not report or not started or not epochs:  # a Report without Epochs: a damaged log
         return None
     return Result(
         recipe=repeated[0],
@@ -146,11 +158,13 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
         n=report.n,
         test_use=report.test_use,
         accuracy=report.accuracy,
-        val_accuracy=tuple(round(accuracy, 6) for accuracy in accuracies),
+        val_accuracy=tuple(round(event.val_accuracy, 6) for event in epochs),
+        train_accuracy=tuple(round(event.train_accuracy, 6) for event in epochs),
         best_epoch=report.best_epoch,
         loss=round(report.loss, 6),
         balanced_accuracy=round(report.balanced_accuracy, 6),
         recall=_recall(report),
+        confusion_matrix=report.confusion_matrix,
         parameters=started.parameters,
         frozen_parameters=started.frozen,
         seconds=round(report.seconds, 1),

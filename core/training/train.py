@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -295,10 +296,21 @@ def order(seed: int, epoch: int, n: int) -> Tensor:
     return torch.randperm(n, generator=generator)
 
 
+_drawing = threading.RLock()  # held while initial weights are drawn from torch's generator, which all threads share
+
+
+def initial_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequential:
+    """`new_model` with the weights that the spec's seed draws; torch's generator is left as it was. Raises: Refusal."""
+    with _drawing, torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(spec.seed)
+        return new_model(spec, shape, classes)
+
+
 def new_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequential:
     """The spec's network with a `Scale` in front: images uint8 (N, C, H, W) in, logits (N, K) out. Raises: Refusal."""
-    network = layers.build(spec.layers, shape, classes)
-    _use_constants(network, CONSTANTS[spec.defaults])
+    with _drawing:
+        network = layers.build(spec.layers, shape, classes)
+        _use_constants(network, CONSTANTS[spec.defaults])
     scale = Scale(torch.ones(shape[0]), torch.zeros(shape[0]))
     # Channels-last: convolutions are 1.2 to 1.3 times as fast on two cores, and tensor cores require it.
     model = nn.Sequential(OrderedDict(scale=scale, layers=network)).to(memory_format=torch.channels_last)

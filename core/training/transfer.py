@@ -32,7 +32,12 @@ def fits(spec: RunSpec) -> Fit:
     if source.unfit:  # nothing is known of its images
         raise Refusal(source.unfit, name=source.name)
     rows = spec.table(source.shape, source.class_count)
-    return Fit(source, rows, _giving_run(spec, rows))
+    giver = _giving_run(spec, rows)
+    if spec.frozen > len(rows):
+        raise Refusal("error.field_value", field="layers_taken", value=spec.frozen, allowed=f"1 ... {len(rows)}")
+    if not any(row.parameters for row in rows[spec.frozen :]):
+        raise Refusal("error.nothing_trains", frozen=spec.frozen)
+    return Fit(source, rows, giver)
 
 
 def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:
@@ -46,8 +51,6 @@ def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:
             raise Refusal("error.layers_differ", number=ours.number, layer=layer, run=run.name, other=other)
     if spec.taken > (most := min(len(rows), len(given))):
         raise Refusal("error.field_value", field="layers_taken", value=spec.taken, allowed=f"1 ... {most}")
-    if not any(row.parameters for row in rows[spec.frozen :]):
-        raise Refusal("error.nothing_trains", frozen=spec.frozen)
     if run.spec.normalisation != spec.normalisation:
         raise Refusal("error.other_normalisation", run=run.name, normalisation=run.spec.normalisation)
     return run

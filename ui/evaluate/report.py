@@ -14,17 +14,18 @@ from core.exports import zipped
 from core.measures.answers import Measure
 from core.measures.measures import Measures
 from core.models.model import DRAWN
-from core.recipes.searches import belongs_to
+from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
-from ui import hyperparameters, notices, server
+from ui import beside, hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
-from ui.evaluate import certainty, errors, training, versus
+from ui.evaluate import certainty, encoder, errors, training, versus
 from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
 from ui.text import interval, language, number, percent, t
 
 MOST_ZIPPED = 1 << 29  # bytes of weights that the server packs in memory for a download
-VIEWS = ("fails", "image", "sure", "beside", "numbers")
+# `report` is offered for a run that repeats a published training.
+VIEWS = ("fails", "image", "sure", "encoder", "beside", "report", "numbers")
 
 
 def panel(run: Run, done: Sequence[str]) -> None:
@@ -42,7 +43,10 @@ def panel(run: Run, done: Sequence[str]) -> None:
         st.caption(t("evaluate.people"))
     notices.lost_epoch_notice(report)
     notices.taken_notice(run, report)
-    view = one_of("view", VIEWS)
+    views = [view for view in VIEWS if view != "report" or beside.repeats_a_report(run)]
+    if st.session_state.get("view") not in (None, *views):  # chosen for another run
+        del st.session_state["view"]
+    view = one_of("view", views)
     if view == "fails":
         left, right = st.columns([1, 1], gap="large")
         with left:
@@ -58,8 +62,12 @@ def panel(run: Run, done: Sequence[str]) -> None:
         errors.one_image(run, answers, names)
     elif view == "sure":
         certainty.panel(run, report, answers)
+    elif view == "encoder":
+        encoder.panel(run, answers, names, [name for name in done if name != run.name])
     elif view == "beside":
         versus.panel(run, answers, names, [name for name in done if name != run.name])
+    elif view == "report":
+        beside.run_panel(run, names)
     else:
         measures_table(measured, loss)
         training.ends_table(run, report)
@@ -90,7 +98,7 @@ def _downloads(run: Run) -> None:
 def _network(run: Run) -> str:
     """The recipe with its title, or the architecture."""
     recipe = belongs_to(run.spec)
-    name = network_name(run.spec.architecture, recipe)
+    name = network_name(run.spec.architecture, recipe, choices_of(run.spec))
     return f"{name}: {t(f'recipe.{recipe[0]}.title')}," if recipe else name
 
 

@@ -49,7 +49,7 @@ def ends_table(run: Run, report: Report) -> None:
     if not found:
         return
     st.markdown(f"**{t('evaluate.epochs')}**")
-    table = {"": [t(f"evaluate.epoch_{name}", epoch=event.epoch) for name, event in found.items()]}
+    table = {"": [t(f"trained.{name}", epoch=event.epoch) for name, event in found.items()]}
     for name in FIGURES:
         values = [getattr(event, name) for event in found.values()]
         table[t(f"measure.{name}")] = [percent(v, 2) if name.endswith("accuracy") else number(v, 4) for v in values]
@@ -106,14 +106,20 @@ def courses(runs: Sequence[Run]) -> None:
             for part in ("val", "train")
             for side, events in zip(SIDES, told, strict=True)
         }
-        least = min(value for points in series.values() for _, value in points)
+        values = [value for points in series.values() for _, value in points]
+        # Round ends, as near to the curves as they allow; an axis needs a length also where all values are 1 or 0.
+        of_accuracy, of_loss = (
+            (min(0.9, math.floor(10 * min(values)) / 10), 1),
+            (0, max(0.1, math.ceil(10 * max(values)) / 10)),
+        )
         chart = curves.curves(
             series,
             names=names,
             x_title=t("chart.epoch"),
             y_title=t(f"chart.{what}"),
             x_domain=(0, last),
-            y_domain=(math.floor(10 * least) / 10, 1) if what == "accuracy" else None,
+            y_domain=of_accuracy if what == "accuracy" else of_loss,
+            legend_columns=2,
             language=language(),
         )
         column.altair_chart(chart, key=f"course-{what}", width="stretch", alt=t(f"compare.{what}_alt"))
@@ -124,7 +130,7 @@ def courses(runs: Sequence[Run]) -> None:
     _speed(told)
     if any(run.spec.split == "test" for run in runs):
         st.caption(t("evaluate.val_is_test"))
-    elif len({_val(run.spec) for run in runs}) > 1:
+    elif len({val_rule(run.spec) for run in runs}) > 1:
         st.caption(t("compare.other_val"))
 
 
@@ -132,7 +138,7 @@ def _speed(told: Sequence[Sequence[Epoch]]) -> None:
     """Show how unstable each run's curves on val are, and its first epoch at an accuracy that the reader chooses."""
     left, right = st.columns([1, 3], gap="large")
     chosen = left.number_input(
-        t("compare.target"), 0.01, 100.0, 98.0, 0.5, format="%.2f", key="compare-target", persist_state="session"
+        t("compare.target"), 0.01, 100.0, 98.0, 0.5, format="%g", key="compare-target", persist_state="session"
     )
     target = round(chosen / 100, 6)  # the nearest number to the decimal that was written, as an accuracy is
     unstable = [t(f"compare.unstable_{what}") for what in ("accuracy", "loss")]
@@ -154,7 +160,7 @@ def _epochs(run: Run) -> list[Epoch]:
     return [event for event in server.events(run) if isinstance(event, Epoch)]
 
 
-def _val(spec: RunSpec) -> tuple[object, ...]:
+def val_rule(spec: RunSpec) -> tuple[object, ...]:
     """What decides which images are in val: equal for two runs of the same data with the same val split."""
     by_share = spec.val_fraction if spec.split in ("stratified", "first_last") else None
     return spec.data, spec.split, by_share, spec.seed if spec.split == "stratified" else None

@@ -14,6 +14,8 @@ from core.events import Epoch, TestUse
 from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
+from core.recipes.compared import first_epoch_at, trainings_of
+from core.recipes.reported import Reported, Source
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -23,13 +25,14 @@ from ui.choice import data_name, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, sortable
-from ui.text import number, percent, show_refusal, t
+from ui.text import Markdown, literal, number, percent, show_refusal, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
 LISTED = 6  # runs of a recipe that are listed
 SHOWN = 8  # characters of a sha256 that are shown; the page Evaluate shows all
 # Figures that are counts.
-WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch", "epochs_to_98")
+WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch")
+WHOLE += ("epochs_to_98", "max_val_epoch")
 SIGNS: dict[Word, tuple[str, str]] = {
     "reproduced": ("✓", "green"),
     "better": ("▲", "blue"),
@@ -37,6 +40,7 @@ SIGNS: dict[Word, tuple[str, str]] = {
     "impossible": ("✗", "red"),
     "not_comparable": ("≠", "gray"),
     "not_measured": ("–", "gray"),
+    "not_reported": ("–", "gray"),
 }
 
 
@@ -51,7 +55,7 @@ def table(rows: Sequence[Row]) -> str:
                 t("recipes.recipe"): [row.recipe for row in rows],
                 t("recipes.network"): [t(f"recipe.{row.recipe}.title") for row in rows],
                 t("recipes.reported"): [
-                    (RECIPES[row.recipe].figures["accuracy"], _reported(row.recipe, "accuracy")) for row in rows
+                    (RECIPES[row.recipe].figures.get("accuracy"), _reported(row.recipe, "accuracy")) for row in rows
                 ],
                 t("recipes.measured"): [(row.verdict.measured, _marked(row, _mean(row.verdict))) for row in rows],
                 t("recipes.verdict"): [_word(row.verdict) for row in rows],
@@ -92,12 +96,18 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
     _offer(row, of_variant)
     _figures(row)
     _optimism(name, rows)
+    known = {**one.figures, **one.computed}
     for figure, key in one.errata:
-        whose = f"**{t(f'figure.{figure}')} {_said(figure, one.figures[figure])}:** " if figure else ""
+        whose = f"**{t(f'figure.{figure}')} {_said(figure, known[figure])}:** " if figure else ""
         st.markdown(f"⚠ {whose}{t(key)}")
+    for key in one.notes:
+        st.markdown(t(key))
     notices.test_use_notice(one.spec(variant))
+    if one.sources:
+        st.caption(f"{t('recipes.sources')} {places(one.sources)}. {t('recipes.origins')}")
     if one.assumed:
-        st.caption(t("recipes.assumed", values="; ".join(_assumed(one.spec(), field) for field in one.assumed)))
+        values = (_assumed(one.spec(), field, key) for field, key in one.assumed.items())
+        st.caption(t("recipes.assumed", values="; ".join(values)))
     for other in of_variant:
         if other.recipe == name and not other.is_own:
             n = other.results[0].n
@@ -106,13 +116,21 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
         st.caption(words)
 
 
+def figures_of(row: Row) -> None:
+    """Show the verdict on a row, and each of its report's figures beside the measured one."""
+    _figures(row)
+
+
 def epochs_table(rows: Sequence[Row]) -> None:
     """Show when each training first reached an accuracy, and its first, best and last one, reported and measured."""
     with st.expander(t("recipes.epochs_to")):
-        target = st.number_input(t("recipes.target"), 1, 100, 98, key="recipes-target", persist_state="session") / 100
+        chosen = st.number_input(
+            t("recipes.target"), 0.01, 100.0, 98.0, 0.5, format="%.2f", key="recipes-target", persist_state="session"
+        )
+        target = round(chosen / 100, 6)  # the nearest number to the decimal that was written, as an accuracy is
         lines = [line for row in rows for line in _epochs(row, target)]
         names = (t("recipes.recipe"), "", t("recipes.first"))
-        names += (t("recipes.reached", target=percent(target, 0)), t("recipes.best"), t("recipes.last"))
+        names += (t("recipes.reached", target=percent(target, 2)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
         st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
         if any("⚠" in best for *_, (_, best), _ in lines):
@@ -120,19 +138,13 @@ def epochs_table(rows: Sequence[Row]) -> None:
 
 
 def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
-    """A line for the report, if it states its epochs, and one for each seed."""
-    figures = RECIPES[row.recipe].figures
+    """A line for each published training, and one for each seed."""
     lines: list[tuple[str | Said, ...]] = []
     ends = ("first_accuracy", "last_accuracy")
-    if "best_epoch" in figures and row.is_own:
-        first, last = ((figures.get(name), _said(name, figures.get(name))) for name in ends)
-        known = figures.get("epochs_to_98") if target == 0.98 else None
-        reached = (known, number(known) if known else "–")
-        if figures["accuracy"] < target:
-            reached = (math.inf, t("recipes.not_reached", best=percent(figures["accuracy"], 2)))
-        test_use = RECIPES[row.recipe].spec().test_use
-        best = _best(figures["accuracy"], int(figures["best_epoch"]), test_use)
-        lines.append((row.recipe, t("recipes.in_report"), first, reached, best, last))
+    for training in trainings_of(row.recipe) if row.is_own else ():
+        kind = training.name.removeprefix(row.recipe).removeprefix("-")
+        words = t("recipes.in_report") + (f" ({t(f'beside.training.{kind}').lower()})" if kind else "")
+        lines.append((row.recipe, words, *_reported_epochs(row.recipe, training, target)))
     for one in row.results:
         first, last = ((one.figure(name), _said(name, one.figure(name))) for name in ends)
         top = max(one.val_accuracy)
@@ -141,6 +153,19 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
         seed = t("recipes.seed", seed=one.seed) + ("" if row.is_own else f", {data_name(row.data)}")
         lines.append((row.recipe, seed, first, reached, best, last))
     return lines
+
+
+def _reported_epochs(recipe: str, training: Reported, target: float) -> tuple[Said, ...]:
+    """First, reached, best and last val accuracy of a published training; dashes without a curve."""
+    points = training.points("val_accuracy")
+    if not points:
+        return ((None, "–"),) * 4
+    (_, first), (_, last) = points[0], points[-1]
+    epoch, best = max(points, key=lambda point: point[1])
+    reached = first_epoch_at(target, points)
+    known = (reached, number(reached)) if reached else (math.inf, t("recipes.not_reached", best=percent(best, 2)))
+    found = _best(best, int(epoch), RECIPES[recipe].spec().test_use)
+    return (first, percent(first, 2)), known, found, (last, percent(last, 2))
 
 
 def _best(accuracy: float, epoch: int, test_use: TestUse) -> Said:
@@ -155,7 +180,7 @@ def _reached(one: Result, target: float) -> str:
 
 
 def _figures(row: Row) -> None:
-    """Show the verdict, and each of the report's figures beside the measured one."""
+    """Show the verdict, and each of the report's figures beside the measured one, with where it comes from."""
     sign, colour = SIGNS[row.verdict.word]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(f"{sign} {t(f'verdict.{row.verdict.word}')}", color=colour)  # pyright: ignore[reportArgumentType]
@@ -163,8 +188,12 @@ def _figures(row: Row) -> None:
             st.caption(t("recipes.tolerance", tolerance=number(100 * row.verdict.tolerance, 2), most=SEEDS))
         if row.verdict.is_open:
             st.caption(t("recipes.open", most=SEEDS))
-    names = list(RECIPES[row.recipe].figures)
+    one = RECIPES[row.recipe]
+    names = [*(one.stated or ["accuracy"]), *one.computed]
+    origins = {name: t(f"origin.{stated.origin}") for name, stated in one.stated.items()}
+    origins |= dict.fromkeys(one.computed, t("origin.computed"))
     measured = {name: _said(name, row.measured(name)) for name in names if row.results} | {"accuracy": _accuracy(row)}
+    measured |= {name: _said(name, count) for name, count in one.computed.items()}
     if "epochs_to_98" in names and row.results:
         reached = [one for one in row.results if one.figure("epochs_to_98") is not None]
         if not reached:
@@ -175,6 +204,7 @@ def _figures(row: Row) -> None:
         t("recipes.figure"): [t(f"figure.{name}") for name in names],
         t("recipes.reported"): [_reported(row.recipe, name) for name in names],
         t("recipes.measured"): [measured.get(name, "") for name in names],
+        t("recipes.source"): [origins.get(name, "–") for name in names],
     }
     st.table(cells, hide_index=True)  # wraps long text, unlike `st.dataframe`
 
@@ -263,10 +293,12 @@ def _measured_on(one: Result) -> str:
 
 
 def _reported(name: str, figure: str) -> str:
-    wrong = any(named == figure for named, _ in RECIPES[name].errata)
-    value, n = RECIPES[name].figures[figure], RECIPES[name].n
+    one = RECIPES[name]
+    if figure not in one.figures:
+        return "–"
+    value, n = one.figures[figure], one.n or 0
     words = _with_interval(value, wilson(value * n, n)) if figure == "accuracy" else _said(figure, value)
-    return words + (" ⚠" if wrong else "")
+    return words + (" ⚠" if any(named == figure for named, _ in one.errata) else "")
 
 
 def _with_interval(value: float, ends: tuple[float, float]) -> str:
@@ -285,6 +317,23 @@ def _mean(verdict: Verdict) -> str:
 def _marked(row: Row, words: str) -> str:
     """Words on a row's measured accuracy, with a warning sign if it was selected on test."""
     return f"{words} ⚠" if words and row.results[0].test_use == "selected" else words
+
+
+def places(sources: Sequence[Source]) -> str:
+    """Each report and each public notebook once, with the lines or cells in which it states something."""
+    lines: dict[str, list[str]] = {}
+    cells: dict[str, list[int]] = {}
+    for one in sources:
+        if one.report:  # two lines are the ends of a passage
+            own = ["–".join(map(str, one.lines))] if len(one.lines) == 2 else map(str, sorted(one.lines))
+            lines.setdefault(one.report, []).extend(own)
+        else:
+            file = literal((one.file or "").rpartition("/")[2])
+            cells.setdefault(f"[{file}]({one.address})", []).extend(one.cells)
+    said = [t("recipes.in_lines", report=name, lines=", ".join(own)) for name, own in lines.items()]
+    for link, own in cells.items():
+        said.append(f"{link}, {t('recipes.in_cells', cells=', '.join(map(str, sorted(own))))}")
+    return Markdown("; ".join(said))
 
 
 def _accuracy(row: Row) -> str:
@@ -336,6 +385,7 @@ def _said(figure: str, value: float | None) -> str:
     return number(value, 4) if figure == "loss" else percent(value, 2)
 
 
-def _assumed(spec: RunSpec, field: str) -> str:
+def _assumed(spec: RunSpec, field: str, why: str) -> str:
     value = getattr(spec, field)
-    return f"{t(f'spec.{field}.label')}: {t(f'option.{value}') if isinstance(value, str) else number(value)}"
+    said = t(f"option.{value}") if isinstance(value, str) else number(value)
+    return f"{t(f'spec.{field}.label')}: {said} ({t(why)})"

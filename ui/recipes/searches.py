@@ -1,67 +1,117 @@
-"""The searches of report 002: every training is a run in the queue, shown beside the report's accuracy."""
+"""The searches: every training is a run in the queue, shown beside the report's; the test split is read at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from core.datasets import dataset
-from core.events import Event
+from core.datasets import dataset, datasets
+from core.events import Epoch, Event
 from core.recipes import Variant
-from core.recipes.searches import SEARCHES, option_text
+from core.recipes.reported import Reported, Series
+from core.recipes.searches import SEARCHES, VAL_IMAGES, choices_text, option_text, path, repeats, reported_of
 from core.refusal import Refusal
-from core.search import Cell, accuracies_of, cells, later, time_left, winner
+from core.search import (
+    Cell,
+    Search,
+    accuracies_of,
+    cells,
+    chosen,
+    largest,
+    later,
+    parameters,
+    simplest,
+    time_left,
+    trained_epochs,
+    winner,
+)
 from core.spec import RunSpec
 from core.store import Run
 from ui import server
+from ui.choice import data_name
+from ui.data_card import data_are_here
 from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable
-from ui.text import duration, kept_refusal, language, number, percent, refused, show_refusal, t
+from ui.text import duration, interval, kept_refusal, language, number, percent, plain, refused, show_refusal, t
 
-DATA = "bloodmnist"
+CHOSEN = "search"  # key in the session state: the search that is shown
+ASKED = "search.asked"  # key in the session state: the training whose time was asked for
+MEASURES: tuple[Series, ...] = ("val_accuracy", "val_loss")
+BEST, SIMPLEST = "★", "◆"
+
+Runs = Mapping[RunSpec, Run]
+Place = tuple[int, object]  # (number of the stage, option)
 
 
-def panel(name: str, variant: Variant) -> None:
-    """Show one search: buttons to run what is missing, its stages, its trainings, and the heat map of a grid."""
+def panel(variant: Variant) -> None:
+    """Let the reader choose a search, its data and seed, and show it: buttons, way, trainings, curves."""
+    titles = {name: f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES}
+    name = st.segmented_control(
+        t("search.title"),
+        list(SEARCHES),
+        default=next(iter(SEARCHES)),
+        required=True,
+        format_func=titles.__getitem__,
+        label_visibility="collapsed",
+        key=CHOSEN,
+        persist_state="session",
+    )
     st.caption(t(f"recipe.{name}.help"))
+    search, others = SEARCHES[name], _data_and_seed(SEARCHES[name])
     runs = server.known()
     try:
-        found = cells(SEARCHES[name], accuracies_of(runs), variant)
+        found = cells(search, accuracies_of(runs), variant, **others)
+        _buttons(name, variant, found, runs, others)
+        if len(search.stages) > 1:
+            _way(search, found)
+        _outcome(name, found, runs)
+        if _is_grid(search):
+            _heat_maps(found, runs)
+        is_own = others["data"] == search.data  # the report's figures are not comparable with those on other data
+        _table(name, found, runs, is_own=is_own)
     except Refusal as refusal:
         refused(refusal)
         return
-    _buttons(name, variant, found, runs)
-    if len(SEARCHES[name].stages) > 1:
-        _path(name, found)
-        _table(name, found)
-    else:
-        left, right = st.columns([1, 1], gap="large")
-        with left:
-            _table(name, found)
-        with right:
-            _heat_map(found)
+    _curves(name, found, runs, is_own=is_own)
 
 
-def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunSpec, Run]) -> None:
+def _data_and_seed(search: Search) -> dict[str, Any]:
+    """Let the reader choose on which data and with which seed the search trains; at first those of the report."""
+    own = cells(search, {}.get, "faithful")[0].spec
+    left, right = st.columns([3, 1])
+    names = {key: data_name(key) for key in datasets()}
+    data = left.selectbox(
+        t("spec.data.label"),
+        list(names),
+        index=list(names).index(own.data),
+        format_func=names.__getitem__,
+        key="search-data",
+        persist_state="session",
+    )
+    seed = right.number_input(t("spec.seed.label"), 0, 2**31 - 1, own.seed, key="search-seed", persist_state="session")
+    return {"data": data, "seed": seed}
+
+
+def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, others: Mapping[str, Any]) -> None:
     """Show progress, and buttons that run the missing trainings or stop; reruns the page when a run begins or ends."""
     search, refusal = SEARCHES[name], f"search.refused.{name}"
-    here = dataset(DATA).state()[0] == "ready"
-    if not here:
-        st.info(t("search.no_data"))
+    here = data_are_here(dataset(others["data"]), key="search-fetch")
 
     def look() -> list[Run]:
-        """The runs at work, including a finished one until the trainings that follow it are queued."""
-        begun = [run for cell in found if (run := runs.get(cell.spec))]
+        """The runs at work, including a trained one until the trainings that follow it are queued."""
+        begun = dict.fromkeys(run for cell in found if (run := runs.get(cell.spec)))
         return [run for run in begun if server.workers().place(run) is not None or status_of(run) in LIVELY]
 
-    at_work = look()
+    at_work, best = look(), chosen(search, found)
     idle = sum(cell.measured is None and runs.get(cell.spec) not in at_work for cell in found)
+    is_unread = bool(best and not runs[best.spec].report() and runs[best.spec] not in at_work)
 
     def run_missing() -> None:
         with kept_refusal(refusal):
-            for run in server.searches().runs(name, variant):
+            for run in server.searches().runs(name, variant, **others):
                 server.workers().resume(run)
 
     def stop() -> None:
@@ -71,12 +121,12 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
 
     left, right = st.columns(2)
     left.button(
-        t("search.run", count=idle and idle + later(search, found)),
+        t("search.test") if is_unread else t("search.run", count=idle and idle + later(search, found)),
         key=f"search-run-{name}",
         icon=":material/play_arrow:",
         type="primary",
         width="stretch",
-        disabled=not here or not idle,
+        disabled=not here or not (idle or is_unread),
         on_click=run_missing,
     )
     right.button(
@@ -88,90 +138,319 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: dict[RunS
         on_click=stop,
     )
     show_refusal(refusal)
+    measuring = st.session_state.get(ASKED) == largest(found) and not server.estimate(largest(found)).done()
 
     def follow() -> None:
         if look() != at_work:
             st.rerun()
         done, count = sum(cell.measured is not None for cell in found), sum(len(one.options) for one in search.stages)
         words = [t("search.done", done=done, count=count)]
-        begun = {cell.spec: run for cell in found if (run := runs.get(cell.spec))}
-        seconds = time_left(search, found, {spec: _told(run) for spec, run in begun.items()}) if at_work else None
+        told = {cell.spec: _told(run) for cell in found if (run := runs.get(cell.spec))}
+        seconds = time_left(search, found, told) if at_work or idle else None
         if seconds is not None:
             words.append(t("search.left", seconds=duration(seconds)))
         st.progress(done / count, " · ".join(words))
+        if idle and here and seconds is None:
+            _how_long(search, found, measuring)
 
-    st.fragment(follow, run_every=POLL_CURVES if at_work else None, key=f"search-{name}")()
+    st.fragment(follow, run_every=POLL_CURVES if at_work or measuring else None, key=f"search-{name}")()
+
+
+def _how_long(search: Search, found: Sequence[Cell], measuring: bool) -> None:
+    """Show a button that has the largest training timed, and what that makes for all of them."""
+    spec = largest(found)
+    asked = server.estimate(spec) if st.session_state.get(ASKED) == spec else None
+    if asked and not asked.done():
+        st.caption(t("estimate.lasting"))
+    elif asked and not asked.exception():
+        if measuring:
+            st.rerun()  # the whole page, which then no longer polls
+        count = len(found) + later(search, found)
+        seconds = time_left(search, found, {}, asked.result()["seconds"])
+        assert seconds is not None
+        st.caption(t("search.estimate", count=count, epochs=spec.epochs, seconds=duration(seconds)))
+    else:
+        if asked:
+            st.caption(t("estimate.failed"))
+        if st.button(t("estimate.ask"), icon=":material/timer:", key="search-estimate", help=t("estimate.help")):
+            if asked:  # the estimate failed: it is repeated
+                server.estimate.clear(spec)
+            st.session_state[ASKED] = spec
+            st.rerun()  # the whole page, which then polls
 
 
 def _told(run: Run) -> Sequence[Event]:
-    """The events of a run; of a finished run its report alone."""
-    report = run.report()
-    return [report] if report else server.events(run)
+    """The events of a run; of a trained run the last epoch alone."""
+    return trained_epochs(run)[-1:] or server.events(run)
 
 
-def _path(name: str, found: Sequence[Cell]) -> None:
+def _way(search: Search, found: Sequence[Cell]) -> None:
     """Show each stage of a search: the option that it has chosen, or how many of its trainings are done."""
-    stages = SEARCHES[name].stages
-    for place, (column, stage) in enumerate(zip(st.columns(len(stages)), stages, strict=True)):
+    for place, (column, stage) in enumerate(zip(st.columns(len(search.stages)), search.stages, strict=True)):
         here = [cell for cell in found if cell.stage == place]
         done = sum(cell.measured is not None for cell in here)
         best = winner(here)
         value, below = "–", t("search.of_stage", done=done, count=len(stage.options))
         if best and best.measured is not None:
-            value, below = f"{option_text(best.option, language())} ★", percent(best.measured, 2)
+            value, below = f"{option_text(best.option, language())} {BEST}", percent(best.measured, 2)
         column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
 
 
-def _table(name: str, found: Sequence[Cell]) -> None:
-    """Show every training of the report beside the measured accuracy, with a star for the best of each stage."""
+def _outcome(name: str, found: Sequence[Cell], runs: Runs) -> None:
+    """Show the test accuracy of the run that the search has chosen, and whether that of others is known too."""
+    best = chosen(SEARCHES[name], found)
+    report = runs[best.spec].report() if best else None
+    if not best or not report:
+        return
+    option, accuracy = choices_text(path(name, found), language()), percent(report.accuracy, 2)
+    words = t(
+        "search.chosen", option=option, accuracy=accuracy, interval=interval(*report.accuracy_interval, 2), n=report.n
+    )
+    more = {runs[cell.spec] for cell in found if runs[cell.spec].report()} - {runs[best.spec]}
+    st.success(words + (" " + t("search.more_tested", count=len(more)) if more else ""))
+
+
+def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:
+    """Show every training beside the report's; a click on a row shows a link to its run."""
     stages = SEARCHES[name].stages
     best = [winner(cell for cell in found if cell.stage == place) for place in range(len(stages))]
-    measured: dict[tuple[int, object], Said] = {
-        (cell.stage, cell.option): (cell.measured, percent(cell.measured, 2) + " ★" * (cell in best))
-        for cell in found
-        if cell.measured is not None
-    }
-    lines = [
-        (
-            t(f"search.{stage.choice}"),
-            option_text(option, language()),
-            (reported, percent(reported, 2)),
-            measured.get((place, option), (None, "")),
+    measured = {(cell.stage, cell.option): cell for cell in found}
+    places = [(place, option) for place, stage in enumerate(stages) for option in stage.options]
+    lines = []
+    for place, option in places:
+        cell, stage = measured.get((place, option)), stages[place]
+        lines.append(
+            (
+                t(f"search.{stage.choice}"),
+                option_text(option, language()),
+                _reported(reported_of(name, stage.choice, option) if is_own else None),
+                *_measured(cell, runs, is_best=cell in best),
+            )
         )
-        for place, stage in enumerate(stages)
-        for option, reported in stage.reported.items()
-    ]
-    names = [t(f"search.{column}") for column in ("stage", "option", "reported", "measured")]
-    st.dataframe(
-        sortable({column: [line[place] for line in lines] for place, column in enumerate(names)}),
+    columns = [t(f"search.{column}") for column in ("stage", "option", "reported", "measured", "kept", "tested")]
+    shown = {column: [line[place] for line in lines] for place, column in enumerate(columns)}
+    if len(stages) == 1:
+        del shown[columns[0]]
+    picked = st.dataframe(
+        sortable(shown),
         hide_index=True,
-        placeholder="",
-        height="content" if len(stages) > 1 else "auto",
+        placeholder="–",
+        height="content" if len(lines) <= 12 else 35 * 13,
         width="stretch",
         key=f"search-table-{name}",
+        on_select="rerun",
+        selection_mode="single-row",
     )
+    _open([places[row] for row in picked.get("selection", {}).get("rows", [])], found, runs)
+    st.caption(t("search.table"))
     if len(stages) > 1:
         st.caption(t("search.path"))
+    if not is_own and any(stage.reported for stage in stages):
+        st.caption(t("search.other_data", data=data_name(SEARCHES[name].data)))
+    if is_own and (again := repeats(name)):
+        figures = [
+            f"{choices_text(choices, language())}: {', '.join(percent(accuracy, 2) for accuracy in accuracies)}"
+            for choices, accuracies in again
+        ]
+        st.caption(t("search.repeats", figures="; ".join(figures)))
 
 
-def _heat_map(found: Sequence[Cell]) -> None:
-    """Show the grid's accuracies as a heat map: those measured here, or the report's while none is measured."""
+def _reported(one: Reported | None) -> Said:
+    if not one or not one.best:
+        return None, ""
+    return one.best.val_accuracy, _at(one.best.val_accuracy, one.best.epoch)
+
+
+def _measured(cell: Cell | None, runs: Runs, *, is_best: bool) -> tuple[Said, Said, Said]:
+    """The best val accuracy of a training, that of the epoch whose weights are kept, and the test accuracy if read."""
+    if cell is None or cell.measured is None:
+        return (None, ""), (None, ""), (None, "")
+    epochs, report = trained_epochs(runs[cell.spec]), runs[cell.spec].report()
+    top = max(epochs, key=lambda event: event.val_accuracy)
+    kept = next(event for event in epochs if event.epoch == (report or epochs[-1]).best_epoch)
+    tested: Said = (report.accuracy, percent(report.accuracy, 2)) if report else (-1, t("search.unread"))
+    return (
+        (top.val_accuracy, _at(top.val_accuracy, top.epoch) + f" {BEST}" * is_best),
+        (kept.val_accuracy, _at(kept.val_accuracy, kept.epoch)),
+        tested,
+    )
+
+
+def _at(accuracy: float, epoch: int | None) -> str:
+    return percent(accuracy, 2) + (f" ({number(epoch)})" if epoch else "")
+
+
+def _open(picked: Sequence[Place], found: Sequence[Cell], runs: Runs) -> None:
+    """Show a link to the run of the training that the reader has clicked, or that there is none."""
+    for place in picked[:1]:
+        cell = next((cell for cell in found if (cell.stage, cell.option) == place), None)
+        run = runs.get(cell.spec) if cell else None
+        option = option_text(place[1], language())
+        if not run:
+            st.caption(t("search.no_run", option=option))
+            continue
+        page = "evaluate" if run.report() else "train"
+        st.page_link(
+            server.PAGES / f"{page}.py",
+            label=t("search.open", option=option, page=t(f"page.{page}")),
+            icon=":material/arrow_forward:",
+            query_params={"run": run.name},
+        )
+
+
+def _is_grid(search: Search) -> bool:
+    """Whether the options are pairs of filters and kernel size."""
+    return isinstance(search.stages[0].options[0], tuple)
+
+
+def _heat_maps(found: Sequence[Cell], runs: Runs) -> None:
+    """Show the grid's accuracies, the report's and ours, with the best cell and the simplest that is as good marked."""
+    left, right = st.columns(2, gap="large")
+    reported = {cell: cell.reported for cell in found}
+    if any(reported.values()):
+        with left:
+            _heat_map("reported", found, reported, VAL_IMAGES)
+    with right if any(reported.values()) else left:
+        measured = {cell: cell.measured for cell in found}
+        first = next((run for cell in found if cell.measured is not None and (run := runs.get(cell.spec))), None)
+        picked = _heat_map("measured", found, measured, first.started().counts["val"] if first else 0)
+        _open(picked, found, runs)
+
+
+def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float | None], n: int) -> list[Place]:
+    """Draw one heat map; returns the cell that the reader has clicked. `n` is the number of val images."""
     from core.charts import matrices  # altair and pandas are imported only for a chart
 
-    filters = sorted({cell.option[0] for cell in found})
-    kernels = sorted({cell.option[1] for cell in found})
-    any_measured = any(cell.measured is not None for cell in found)
+    st.markdown(f"**{t('measure.val_accuracy')}: {t(f'search.{whose}_short')}**")
+    known = {cell: accuracy for cell, accuracy in accuracies.items() if accuracy is not None}
+    if not known:
+        st.caption(t("search.not_measured"))
+        return []
+    filters, kernels = (sorted({cell.option[side] for cell in found}) for side in (0, 1))
     values = np.full((len(filters), len(kernels)), np.nan)
-    for cell in found:
-        value = cell.measured if any_measured else cell.reported
-        values[filters.index(cell.option[0]), kernels.index(cell.option[1])] = np.nan if value is None else value
+    where = {cell: (filters.index(cell.option[0]), kernels.index(cell.option[1])) for cell in found}
+    for cell, accuracy in known.items():
+        values[where[cell]] = accuracy
+    best, signs, words = max(known, key=known.__getitem__), {}, ""
+    signs[where[best]] = BEST
+    if len(known) == len(found):
+        sizes = [parameters(cell.spec) for cell in found]
+        rule = simplest([known[cell] for cell in found], sizes, n)
+        picked = found[rule.place]
+        signs[where[picked]] = BEST + SIMPLEST if picked == best else SIMPLEST
+        words = t(
+            "search.simplest",
+            option=option_text(picked.option, language()),
+            accuracy=percent(known[picked], 2),
+            parameters=sizes[rule.place],
+            best=option_text(best.option, language()),
+            best_accuracy=percent(known[best], 2),
+            best_parameters=parameters(best.spec),
+            error=number(100 * rule.standard_error, 2),
+            n=n,
+        )
+    rows, columns = ([number(one) for one in side] for side in (filters, kernels))
     chart = matrices.heat_map(
         values,
-        [number(one) for one in filters],
-        [number(one) for one in kernels],
+        rows,
+        columns,
         x_title=t("search.kernel"),
         y_title=t("search.filters"),
         language=language(),
+        signs=signs,
+        height=300,
     )
-    st.altair_chart(chart, width="stretch", alt=t("search.alt"), key="search-grid")
-    st.caption(t("search.shown_measured" if any_measured else "search.shown_reported"))
+    shown = st.altair_chart(
+        chart, width="stretch", alt=t("search.alt"), key=f"grid-{whose}", on_select="rerun", selection_mode="cell"
+    )
+    st.caption(words or t("search.best_cell"))
+    cell = (shown.get("selection", {}).get("cell") or [{}])[0]
+    if cell.get("row") in rows and cell.get("column") in columns:
+        return [(0, (filters[rows.index(cell["row"])], kernels[columns.index(cell["column"])]))]
+    return []
+
+
+def _curves(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:
+    """Show the val curves of all options of a stage, of a grid those of one kernel size: the report's and ours."""
+    stages = SEARCHES[name].stages
+    st.markdown(f"**{t('search.curves')}**")
+    place, options = 0, list(stages[0].options)
+    if _is_grid(SEARCHES[name]):
+        kernels = sorted({option[1] for option in options})
+        kernel = st.segmented_control(
+            t("search.kernel"),
+            kernels,
+            default=kernels[-1],
+            required=True,
+            key="search-kernel",
+            persist_state="session",
+        )
+        options = [option for option in options if option[1] == kernel]
+    elif len(stages) > 1:
+        titles = [t(f"search.{stage.choice}") for stage in stages]
+        place = st.segmented_control(
+            t("search.stage"),
+            range(len(stages)),
+            default=0,
+            required=True,
+            format_func=titles.__getitem__,
+            label_visibility="collapsed",
+            key="search-stage",
+            persist_state="session",
+        )
+        options = list(stages[place].options)
+    here = {cell.option: run for cell in found if cell.stage == place and (run := runs.get(cell.spec))}
+    published = {option: reported_of(name, stages[place].choice, option) for option in options if is_own}
+
+    def draw() -> None:
+        measured = {option: _epochs(here[option]) for option in options if option in here}
+        known = {option: one for option, one in published.items() if one}
+        _charts(options, known, {option: epochs for option, epochs in measured.items() if epochs})
+
+    lively = any(status_of(run) in LIVELY for run in here.values())
+    st.fragment(draw, run_every=POLL_CURVES if lively else None, key="search-curves")()
+
+
+def _epochs(run: Run) -> Sequence[Epoch]:
+    return trained_epochs(run) or [event for event in server.events(run) if isinstance(event, Epoch)]
+
+
+def _charts(
+    options: Sequence[object], published: Mapping[object, Reported], measured: Mapping[object, Sequence[Epoch]]
+) -> None:
+    """Draw val accuracy and val loss, reported on the left and measured on the right, with the same vertical axis."""
+    if not measured:
+        st.caption(t("search.not_measured"))
+    if not measured and not published:
+        return
+    from core.charts import curves  # altair and pandas are imported only for a chart
+
+    # Of a grid the kernel size is chosen above, so that the number of filters tells the options apart.
+    names = {
+        option: number(option[0]) if isinstance(option, tuple) else option_text(option, language())
+        for option in options
+    }
+    kinds = [kind for kind, there in (("reported", published), ("measured", measured)) if there]
+    columns = dict(zip(kinds, st.columns(len(kinds), gap="large"), strict=True)) if published else {}
+    for column, measure in zip(st.columns(2, gap="large") if not published else 2 * [None], MEASURES, strict=True):
+        lines = {
+            "reported": {names[option]: one.points(measure) for option, one in published.items()},
+            "measured": {
+                names[option]: [(event.epoch, getattr(event, measure)) for event in epochs]
+                for option, epochs in measured.items()
+            },
+        }
+        span = curves.span([value for kind in kinds for points in lines[kind].values() for _, value in points])
+        for kind in kinds:
+            chart = curves.lines(
+                lines[kind],
+                list(names.values()),
+                x_title=t("chart.epoch"),
+                y_title=f"{t(f'measure.{measure}')}: {t(f'search.{kind}_short')}",
+                language=language(),
+                y_domain=span,
+            )
+            alt = plain("search.curves_alt", measure=t(f"measure.{measure}"), options=", ".join(names.values()))
+            (column or columns[kind]).altair_chart(chart, width="stretch", alt=alt, key=f"search-{kind}-{measure}")
+    if published:
+        st.caption(t("search.curves_help"))

@@ -101,7 +101,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
             if left is not None:
                 words.append(t("train.left", seconds=duration(left)))
         taken = duration(told.seconds)
-        words.append(taken if status == "done" else t("train.so_far", seconds=taken))
+        words.append(taken if status in ("trained", "done") else t("train.so_far", seconds=taken))
         if status == "done" and epoch and epoch.processor_seconds is not None:
             words.append(t("train.processor", seconds=duration(epoch.processor_seconds)))
         words.append(_where(started))
@@ -129,6 +129,8 @@ def _outcome(run: Run, status: Status, events: list[Event]) -> None:
         if failure.error == "error.unexpected":
             with st.expander(t("train.trace")):
                 st.code(failure.trace, language=None)
+    if notices.unread_notice(run):
+        st.rerun()  # the whole page, which then polls
     if report:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
         by = t(f"chosen.{report.best_by}")
@@ -157,7 +159,7 @@ def _waiting(run: Run) -> str:
 
 def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> None:
     """Show four buttons that control a run, disabled where they do not apply; none once the run is done."""
-    if status == "done":
+    if status in ("trained", "done"):
         return
 
     def asks(

@@ -55,7 +55,8 @@ def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
 def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
     """Show the shape that each layer makes of one image, and each layer's parameters and operations."""
     taken = " · " + t("network.frozen" if spec.frozen else "network.taken")
-    names = [t("network.image"), *(f"{row.layer}{taken if row.number <= spec.taken else ''}" for row in rows)]
+    marked = max(spec.taken, spec.frozen)
+    names = [t("network.image"), *(f"{row.layer}{taken if row.number <= marked else ''}" for row in rows)]
     shapes = [shape, *(row.shape for row in rows)]
     steps = [f"{name} ({shape_text(shape)})" for name, shape in zip(names, shapes, strict=True)]
     st.html(diagram(names, shapes, plain("network.alt", steps=", ".join(steps))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -19,6 +19,13 @@ Origin = Literal["report", "notebook"]
 """`report`: printed in the report; `notebook`: read in its author's public notebook or its history."""
 Part = Literal["test", "curves", "seconds", "confusion_matrix", "classes", "parameters", "examples"]
 Series = Literal["train_accuracy", "train_loss", "val_accuracy", "val_loss", "train_share_of_class_0"]
+
+
+class Stated(NamedTuple):
+    """A figure that nobody here has measured, and where it stands."""
+
+    value: float
+    origin: Origin
 
 
 class _Data(BaseModel):
@@ -48,7 +55,7 @@ class AtEpoch(_Data):
 
     epoch: int | None = None  # from 1; None where it is not told
     val_accuracy: float
-    val_loss: float
+    val_loss: float | None = None
 
 
 class Unknown(_Data):
@@ -68,6 +75,7 @@ class Example(_Data):
     predicted: int
     confidence: float | None = None
     probabilities: tuple[float, ...] = ()
+    shown: tuple[float, ...] = ()  # probabilities in the report's own figure, where they are those of another network
 
 
 class Reported(_Data):
@@ -99,7 +107,7 @@ class Reported(_Data):
     best: AtEpoch | None = None  # the epoch of the greatest val accuracy
     # `n`, `accuracy`, `loss`, `errors`, `balanced_accuracy`, `share_of_class_0` (of the predictions: 003-b calls it
     # accuracy), `batches_per_second`; `running_mean_accuracy` and `running_mean_loss` as in `train_is_running_mean`.
-    test: Mapping[str, float] = {}
+    test: Mapping[str, int | float] = {}
 
     @property
     def epochs(self) -> range:
@@ -111,6 +119,45 @@ class Reported(_Data):
         """The known (epoch, value) pairs of a series; empty where there are none."""
         values = enumerate(self.curves.get(series, ()), start=self.first_epoch)
         return [(epoch, value) for epoch, value in values if value is not None]
+
+    @property
+    def figures(self) -> dict[str, Stated]:
+        """The figures that are stated or follow from those that are, by the names that `Result.figure` has for them."""
+        test: dict[str, float] = dict(self.test)
+        if "share_of_class_0" in test:
+            test["accuracy"] = test["share_of_class_0"]  # as it is printed
+        rows = enumerate(self.confusion_matrix or ())
+        recalls = {f"recall_{k}": (row[k] or 0) / sum(filter(None, row)) for k, row in rows if None not in row}
+        sizes = {f"{part}_parameters": self.parameters.get(part) for part in ("trainable", "frozen")}
+        # `total` also counts the means and variances of batch normalisation.
+        sizes["parameters"] = sum(filter(None, sizes.values())) or None
+        found: dict[Part, Mapping[str, float | None]] = {"test": test, "confusion_matrix": recalls, "parameters": sizes}
+        train = [] if self.train_is_running_mean else self.points("train_accuracy")
+        found["curves"] = self._ends() | {f"train_accuracy_{epoch}": value for epoch, value in train}
+        return {
+            name: Stated(value, self.origin[part])
+            for part, values in found.items()
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def _ends(self) -> dict[str, float | None]:
+        """What the val curve comes to; empty where there is none."""
+        val = self.points("val_accuracy")
+        if not val:
+            return {}
+        epoch, accuracy = max(val, key=lambda point: point[1])
+        best = self.best or AtEpoch(epoch=int(epoch), val_accuracy=accuracy)
+        kept = self.kept or best
+        return {
+            "first_accuracy": val[0][1],
+            "last_accuracy": val[-1][1],
+            "epochs_to_98": next((epoch for epoch, accuracy in val if accuracy >= 0.98), None),
+            "best_epoch": kept.epoch,
+            "kept_val_accuracy": kept.val_accuracy,
+            "max_val_epoch": best.epoch,
+            "max_val_accuracy": best.val_accuracy,
+        }
 
 
 @functools.cache
