@@ -629,7 +629,7 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label")
-COMMANDS += ("evaluate", "tensorboard", "codes", "predict")
+COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict")
 FLAGS = (
     "python -m core",
     "-h, --help",
@@ -671,9 +671,9 @@ def close_up(words):
     return "".join(words.split())
 
 
-def help_texts(language):
-    """All that a help can say in a language: by key, close up."""
-    slots = {"values": " | ".join(VARIANTS), "folder": "tensorboard"}
+def help_texts(language, command):
+    """All that a command's help can say in a language: by key, close up."""
+    slots = {"values": " | ".join(VARIANTS), "folder": command}
     said = r"cli\.(help|slot)\.\w+|cli\.argparse\.(usage|options|arguments|help)|spec\.\w+\.help"
     return {key: close_up(text(language, key, **slots)) for key in words(language) if re.fullmatch(said, key)}
 
@@ -688,7 +688,7 @@ def field_values(language, name):
 def test_every_word_of_a_help_is_of_the_terminals_language(shell, command, language):
     code, output, error = shell.run(*filter(None, [command]), "--help", LC_ALL=LANGUAGES[language])
     assert (code, error) == (0, "")
-    own, rest = help_texts(language), close_up(output)
+    own, rest = help_texts(language, command), close_up(output)
     headings = ["usage", "options", "help"] + ([] if command in ("train", "estimate", "runs") else ["arguments"])
     told = [*(f"cli.argparse.{name}" for name in headings), f"cli.help.{command or 'about'}"]
     told += [f"cli.help.{name}" for name in COMMANDS if not command]
