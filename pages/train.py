@@ -18,6 +18,7 @@ left, right = st.columns([1, 2], gap="large")
 spec, source = None, None
 
 with left:
+    note = st.container()  # filled once the run and the form are known
     values = form.first_fields()
     top = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
     values = form.other_fields(values)
@@ -40,6 +41,6 @@ with left:
 with right:
     run = live.choose()
     if run:
-        live.panel(run, spec)
+        live.panel(run, spec, note)
     if spec and source:
         network.panel(spec, source, open=run is None)

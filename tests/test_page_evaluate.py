@@ -24,6 +24,7 @@ from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, button, captions, control, texts
 from tests.real_data import REAL_DATA, with_mnist
+from ui.evaluate import report
 from ui.evaluate.errors import PICTURES
 
 NET = "conv(5, 3, padding=same, activation=relu), max_pool(2), flatten, dense(classes)"
@@ -443,3 +444,16 @@ def test_the_hyperparameters_of_a_run_are_shown_and_put_into_the_form_of_train(f
     assert app.title[0].value == words.text(language, "page.train")
     query = {name: value for name, value in app.query_params.items() if name in RunSpec.model_fields}
     assert checked(query) == trained.spec
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_model_can_be_saved_beside_the_log_unless_it_is_too_large_for_the_servers_memory(
+    frame, trained, monkeypatch, language
+):
+    app = look_at(frame("evaluate", language, run=trained.name), "numbers")
+    labels = [one.label for one in app.get("download_button")]
+    assert {words.text(language, f"evaluate.{name}") for name in ("model", "log")} <= set(labels)
+    monkeypatch.setattr(report, "MOST_ZIPPED", 1000)
+    app.run()
+    assert words.text(language, "evaluate.model") not in [one.label for one in app.get("download_button")]
+    assert trained.name in next(one.value for one in app.caption if "core model" in one.value)

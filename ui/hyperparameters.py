@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.networks.architectures import ARCHITECTURES
 from core.spec import CUSTOM, RunSpec, constant_text, differing, hyperparameters, value_text
@@ -44,14 +45,13 @@ def panel(spec: RunSpec, *, on_train: bool = False) -> None:
         form.to_train(spec, on_train=on_train)
 
 
-def beside_form(spec: RunSpec, in_form: RunSpec) -> None:
-    """Say that the form is not the run's, and in which hyperparameters the two differ."""
+def beside_form(spec: RunSpec, in_form: RunSpec, note: DeltaGenerator) -> None:
+    """Say, in `note`, that the form is not the run's, and here in which hyperparameters the two differ."""
     differ = differing(spec, in_form)
+    note.caption(t("hyper.form", count=len(differ)))
     if differ:
         names = ", ".join(t(f"spec.{name}.label") for name, _, _ in differ)
         st.caption(t("hyper.form_differs", names=names))
-    else:
-        st.caption(t("hyper.form_agrees"))
 
 
 def differences(this: RunSpec, other: RunSpec) -> None:

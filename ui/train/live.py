@@ -44,8 +44,11 @@ def choose() -> Run | None:
     return choice.choose_run(t("train.run"), names, required=False)
 
 
-def panel(run: Run, in_form: RunSpec | None) -> None:
-    """Show the run's live view, updated at intervals while it is at work; `in_form` is the form's spec, if valid."""
+def panel(run: Run, in_form: RunSpec | None, note: DeltaGenerator) -> None:
+    """Show the run's live view, updated at intervals while it is at work.
+
+    `in_form`: the form's spec, if it is valid; `note`: where to say, beside the form, that it is not the run's.
+    """
     try:
         status = status_of(run)
         epochs = run.spec.epochs
@@ -72,7 +75,7 @@ def panel(run: Run, in_form: RunSpec | None) -> None:
     st.fragment(state, run_every=POLL if lively else None, key="state")()
     st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
     if in_form:
-        hyperparameters.beside_form(run.spec, in_form)
+        hyperparameters.beside_form(run.spec, in_form, note)
     hyperparameters.panel(run.spec, on_train=True)
 
 
