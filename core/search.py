@@ -232,17 +232,23 @@ def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | No
     return None if left is None else (so_far, min(left, max(0.0, (spec.time_limit or math.inf) - so_far)))
 
 
-def known_runs(runs: Iterable[Run], is_trained: Callable[[Run], bool] = Run.is_trained) -> dict[RunSpec, Run]:
-    """One run for each spec among `runs` (newest first): a trained run if there is any, otherwise the newest.
+def progress(run: Run) -> int:
+    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0. Raises: Refusal."""
+    return 2 if run.is_done() else int(run.is_trained())
 
-    `is_trained` may remember what it has found of a run.
+
+def known_runs(runs: Iterable[Run], progress: Callable[[Run], int] = progress) -> dict[RunSpec, Run]:
+    """One run for each spec among `runs` (newest first): of those that have come the furthest, the newest.
+
+    So no second run's test split is read where one has been. `progress` may remember what it has found of a run.
     """
-    found: dict[RunSpec, Run] = {}
+    found: dict[RunSpec, tuple[int, Run]] = {}
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
-            if run.spec not in found or is_trained(run):
-                found[run.spec] = run
-    return found
+            so_far = progress(run)
+            if run.spec not in found or so_far > found[run.spec][0]:
+                found[run.spec] = so_far, run
+    return {spec: run for spec, (_, run) in found.items()}
 
 
 def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | None]:

@@ -10,8 +10,11 @@ from ui.choice import one_of
 from ui.recipes import experiments, searches
 from ui.text import t
 
+if st.query_params.get("variant") in VARIANTS and "variant" not in st.session_state:  # a link that was opened
+    st.session_state["variant"] = st.query_params["variant"]
 with st.container(horizontal=True, vertical_alignment="center"):
     variant: Any = one_of("variant", VARIANTS)
+    st.query_params["variant"] = variant
     st.caption(t(f"variant.{variant}_help"))
 found = server.results()
 rows = results.rows(found)

@@ -112,6 +112,13 @@ def test_what_selecting_on_test_is_worth_is_said_with_its_interval(honest, verdi
     assert words.text("en", "recipes.selected") in said
 
 
+def test_the_variant_is_part_of_the_link(frame):
+    app = frame("recipes", variant="honest")
+    assert control(app, "variant").value == "honest"
+    control(app, "variant").set_value("short").run()
+    assert app.query_params["variant"] == "short"
+
+
 def stored_row(name: str, variant: str, *more: Result) -> Row:
     """The row of a recipe's variant on its own data by the results that are kept, and by `more`."""
     found = rows([*stored(), *more])

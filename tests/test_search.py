@@ -135,6 +135,16 @@ def test_the_repetitions_of_a_configuration_show_how_far_chance_moves_it():
     assert repeats("pooling") == []
 
 
+def test_of_runs_of_one_spec_the_one_that_has_come_the_furthest_is_known(blood):
+    spec = SEARCHES["pooling"].spec({"pooling": "avg"}, "short", data=BLOOD["data"])
+    done, trained, begun = (store.create(spec, test=test) for test in (True, False, False))
+    assert work(str(trained.folder)) == "trained"
+    assert known_runs(store.runs()) == {spec: trained}
+    assert work(str(done.folder)) == "done"
+    assert known_runs(store.runs()) == {spec: done}, "so that no second test split is read"
+    assert begun in store.runs()
+
+
 # --- one click, four stages -------------------------------------------------------------------------------------------
 
 

@@ -182,7 +182,12 @@ def _handle(folder: Path) -> Run:
 
 def known() -> dict[RunSpec, Run]:
     """One run for each spec in the store, see `known_runs`."""
-    return known_runs(handles(), lambda run: facts(run.folder).is_trained)
+
+    def progress(run: Run) -> int:
+        known = facts(run.folder)
+        return known.is_done + known.is_trained
+
+    return known_runs(handles(), progress)
 
 
 def repeating(name: str, variant: Variant) -> list[Run]:

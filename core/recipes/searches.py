@@ -52,8 +52,12 @@ def _search(
 
 def reported_of(name: str, choice: str, option: Any) -> Reported | None:
     """What the report's author published of the training of a search's option; None if nothing."""
+    return reported(_reported_name(name, choice, option))
+
+
+def _reported_name(name: str, choice: str, option: Any) -> str:
     named = f"{option[0]}@{option[1]}" if isinstance(option, tuple) else option
-    return reported(f"{name}/{choice}/{named}")
+    return f"{name}/{choice}/{named}"
 
 
 def _pooled(choices: Mapping[str, Any]) -> Layers:
@@ -108,7 +112,7 @@ def repeats(name: str) -> list[tuple[Choices, tuple[float, ...]]]:
             if spec not in found:
                 found[spec] = (choices | {stage.choice: option}, [])
             found[spec][1].append(accuracy)
-            prefix = f"{name}/{stage.choice}/{option[0]}@{option[1]}/" if isinstance(option, tuple) else "/"
+            prefix = f"{_reported_name(name, stage.choice, option)}/"
             found[spec][1].extend(
                 one.best.val_accuracy for key, one in all_reported().items() if key.startswith(prefix) and one.best
             )

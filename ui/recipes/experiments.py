@@ -188,6 +188,8 @@ def _figures(row: Row) -> None:
             st.caption(t("recipes.tolerance", tolerance=number(100 * row.verdict.tolerance, 2), most=SEEDS))
         if row.verdict.is_open:
             st.caption(t("recipes.open", most=SEEDS))
+        if row.verdict.word == "not_comparable":
+            st.caption(t("beside.short" if row.variant == "short" else "recipes.other_data"))
     one = RECIPES[row.recipe]
     names = [*(one.stated or ["accuracy"]), *one.computed]
     origins = {name: t(f"origin.{stated.origin}") for name, stated in one.stated.items()}
