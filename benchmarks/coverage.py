@@ -164,7 +164,7 @@ def verdicts() -> str:
         _tell(rows[-1])
     words = (
         f"Correct figures that are called *better* or *worse* (nominal: at most 5 %; n = {FIGURES:,} each), by the "
-        "variance that comes from the seeds, as a multiple of that from 10,000 test images of both sides."
+        "variance that comes from the seeds, as a multiple of that from the test images of both sides."
     )
     return _table(words, ("seeds", *(f"{ratio:,}" for ratio in RATIOS)), rows)
 
