@@ -30,7 +30,7 @@ from core.search import (
 )
 from core.spec import RunSpec
 from core.store import Run
-from ui import server
+from ui import estimate, server
 from ui.choice import data_name
 from ui.data_card import data_are_here
 from ui.status import LIVELY, POLL_CURVES, status_of
@@ -138,7 +138,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
         on_click=stop,
     )
     show_refusal(refusal)
-    measuring = st.session_state.get(ASKED) == largest(found) and not server.estimate(largest(found)).done()
+    measuring = estimate.is_lasting(largest(found), ASKED)
 
     def follow() -> None:
         if look() != at_work:
@@ -159,24 +159,14 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
 def _how_long(search: Search, found: Sequence[Cell], measuring: bool) -> None:
     """Show a button that has the largest training timed, and what that makes for all of them."""
     spec = largest(found)
-    asked = server.estimate(spec) if st.session_state.get(ASKED) == spec else None
-    if asked and not asked.done():
-        st.caption(t("estimate.lasting"))
-    elif asked and not asked.exception():
-        if measuring:
-            st.rerun()  # the whole page, which then no longer polls
+
+    def say(asked: Mapping[str, Any]) -> str:
         count = len(found) + later(search, found)
-        seconds = time_left(search, found, {}, asked.result()["seconds"])
+        seconds = time_left(search, found, {}, asked["seconds"])
         assert seconds is not None
-        st.caption(t("search.estimate", count=count, epochs=spec.epochs, seconds=duration(seconds)))
-    else:
-        if asked:
-            st.caption(t("estimate.failed"))
-        if st.button(t("estimate.ask"), icon=":material/timer:", key="search-estimate", help=t("estimate.help")):
-            if asked:  # the estimate failed: it is repeated
-                server.estimate.clear(spec)
-            st.session_state[ASKED] = spec
-            st.rerun()  # the whole page, which then polls
+        return t("search.estimate", count=count, epochs=spec.epochs, seconds=duration(seconds))
+
+    estimate.offer(spec, ASKED, say, lasting=measuring, key="search-estimate")
 
 
 def _told(run: Run) -> Sequence[Event]:

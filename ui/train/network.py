@@ -16,7 +16,7 @@ from core.networks.activations import FUNCTIONS
 from core.networks.layers import Row, Shape, code_size, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
-from ui import server
+from ui import estimate
 from ui.text import language, number, plain, t
 from ui.train import editor
 
@@ -106,24 +106,9 @@ def _activations() -> None:
 
 def how_long(spec: RunSpec) -> None:
     """Show a button that has the training of this spec timed, and the estimate."""
-    lasting = st.session_state.get(ASKED) == spec and not server.estimate(spec).done()
+    lasting = estimate.is_lasting(spec, ASKED)
 
     def answer() -> None:
-        found = server.estimate(spec) if st.session_state.get(ASKED) == spec else None
-        if found and not found.done():
-            st.caption(t("estimate.lasting"))
-        elif found and not found.exception():
-            if lasting:
-                st.rerun()  # the whole page, which then no longer polls
-            st.caption(t("estimate.answer", **found.result()))
-        else:
-            if found:
-                st.caption(t("estimate.failed"))
-            words, icon = t("estimate.ask"), ":material/timer:"
-            if st.button(words, icon=icon, width="stretch", help=t("estimate.help")):
-                if found:  # the estimate failed: it is repeated
-                    server.estimate.clear(spec)
-                st.session_state[ASKED] = spec
-                st.rerun()  # the whole page, which then polls
+        estimate.offer(spec, ASKED, lambda found: t("estimate.answer", **found), lasting=lasting, width="stretch")
 
     st.fragment(answer, run_every=1.0 if lasting else None, key="how-long")()
