@@ -32,6 +32,7 @@ from core.recipes.results import Result, Row, of_run
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
+from ui.choice import row_of
 from ui.evaluate.errors import test_images
 from ui.gallery import gallery
 from ui.recipes import experiments
@@ -137,15 +138,7 @@ def _one_of(what: str, options: Sequence[str], say: Mapping[str, str] | None = N
     if st.session_state.get(key) not in (None, *options):
         del st.session_state[key]
     words = say or {option: t(f"beside.{what}.{option}") for option in options}
-    return st.segmented_control(
-        t(f"beside.{what}.label"),
-        options,
-        default=options[0],
-        required=True,
-        format_func=words.__getitem__,
-        label_visibility="collapsed",
-        key=key,
-    )
+    return row_of(t(f"beside.{what}.label"), words, key)
 
 
 def show(shown: Training) -> None:

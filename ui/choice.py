@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import streamlit as st
 
@@ -24,6 +25,7 @@ KEY = "run"
 CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is stored neither here nor in the link
 OTHERS = "others"
 BESIDE = 5  # models beside the first: already more than people can compare, and each has to answer at each pen-up
+Option = TypeVar("Option")
 WhyNot = Callable[[Run], Refusal]
 LABELS = "run.labels"  # the name of the run behind each label that the reader has been shown
 WRITTEN = "run.written"  # the run that we last wrote into the link; another one there comes from a link that was opened
@@ -174,19 +176,47 @@ def network_name(architecture: str, recipe: tuple[str, Variant] | None, choices:
     return t(f"architecture.{architecture}") if named else architecture
 
 
+def choose_other(label: str, candidates: Mapping[str, Run], key: str) -> str | None:
+    """Let the reader choose one of `candidates`, runs by name, to compare with; returns its name, at first None."""
+    labels = {name: run_label(name) for name in candidates}
+    return st.selectbox(
+        label,
+        list(candidates),
+        index=None,
+        format_func=labels.__getitem__,
+        placeholder=t("compare.choose"),
+        key=key,
+    )
+
+
 def one_of(words: str, options: Sequence[str]) -> str:
     """Let the reader choose one of a few options in a row, at first the first; returns it.
 
     The text keys are `WORDS.label` for the row and `WORDS.OPTION` for each option, WORDS being `words`.
     """
     say = {option: t(f"{words}.{option}") for option in options}
+    return row_of(t(f"{words}.label"), say, words, persist_state="session")
+
+
+def row_of(
+    label: str,
+    say: Mapping[Option, str],
+    key: str,
+    *,
+    default: Option | None = None,
+    persist_state: Literal["session"] | None = None,
+) -> Option:
+    """Let the reader choose one of a few options in a row, at first `default` or else the first; returns it.
+
+    `say`: the words of each option; `label`: for readers who do not see the row; `persist_state`: as in Streamlit.
+    """
     return st.segmented_control(
-        t(f"{words}.label"),
-        options,
-        default=options[0],
+        label,
+        list(say),
+        default=next(iter(say)) if default is None else default,
         required=True,
         format_func=say.__getitem__,
         label_visibility="collapsed",
-        key=words,
-        persist_state="session",
+        key=key,
+        persist_state=persist_state,
     )

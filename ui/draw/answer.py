@@ -17,7 +17,7 @@ from core.models.model import Answer, Model
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
-from ui.choice import run_label
+from ui.choice import row_of, run_label
 from ui.draw import keeping
 from ui.draw.live_answer import live_address
 from ui.draw.pad import PAD_LABELS, drawing_pad
@@ -171,16 +171,7 @@ def _show_steps(pictures: Mapping[str, np.ndarray], without: Collection[str]) ->
 def _picture(run: Run, without: Collection[str]) -> tuple[str, np.ndarray | None]:
     """The mode of drawing and the drawing: ink uint8 (H, W), or RGBA uint8 (H, W, 4); None while there is none."""
     say = {mode: t(f"draw.mode_{mode}") for mode in ("pad", "canvas", "image", "file")}
-    mode = st.segmented_control(
-        t("draw.mode"),
-        list(say),
-        default="pad",
-        format_func=say.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        key="mode",
-        persist_state="session",
-    )
+    mode = row_of(t("draw.mode"), say, "mode", persist_state="session")
     shown = "flex" if mode == "canvas" else "none"
     st.html(f"<style>div:has(> .st-key-canvas-sheet) {{ display: {shown}; }}</style>")
     with st.container(key="canvas-sheet"):  # once shown it stays in the page, hidden, so that it keeps its drawing

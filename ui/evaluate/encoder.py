@@ -20,7 +20,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
 from ui import server
-from ui.choice import run_label
+from ui.choice import choose_other, row_of, run_label
 from ui.evaluate.errors import choose_image, test_images
 from ui.evaluate.training import val_rule
 from ui.gallery import gallery
@@ -89,17 +89,7 @@ def _comparison(run: Run, rows: Sequence[Row], one: Encoder, others: Sequence[st
         st.caption(t("encoder.other_val"))
     found = {name: other for name in others if (other := server.find(name))}
     candidates = {name: other for name, other in found.items() if _same(run.spec, other.spec, len(rows))}
-    labels = {name: run_label(name) for name in candidates}
-    chosen = None
-    if candidates:
-        chosen = st.selectbox(
-            t("encoder.with"),
-            list(candidates),
-            index=None,
-            format_func=labels.__getitem__,
-            placeholder=t("compare.choose"),
-            key="encoder-other",
-        )
+    chosen = choose_other(t("encoder.with"), candidates, "encoder-other") if candidates else None
     of = run.name, chosen
     if st.button(t("encoder.start"), key="encoder-compare"):
         kinds: dict[str, Encoder | None] = {_named("encoder.this", run): one}
@@ -155,15 +145,7 @@ def _file(run: Run, one: Encoder) -> None:
     """Offer the codes of a split as a file, which is computed once it is asked for."""
     splits, offered = server.splits(run.spec), encoders.exportable(run.spec)
     say = {name: t(f"chart.{name}") for name in offered}
-    split = st.segmented_control(
-        t("encoder.split"),
-        offered,
-        default=offered[-1],
-        required=True,
-        format_func=say.__getitem__,
-        label_visibility="collapsed",
-        key=f"encoder-split-{len(offered)}",
-    )
+    split = row_of(t("encoder.split"), say, f"encoder-split-{len(offered)}", default=offered[-1])
     n = len(splits.parts()[split].labels)
     size = 4 * n * one.size
     if size > MOST_BYTES:

@@ -12,7 +12,7 @@ from core.measures.compare import Comparison, compare
 from core.refusal import Refusal
 from core.store import Run
 from ui import hyperparameters, server
-from ui.choice import run_label
+from ui.choice import choose_other
 from ui.evaluate import training
 from ui.evaluate.errors import test_images
 from ui.gallery import gallery
@@ -28,15 +28,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
     if not candidates:
         st.info(t("compare.none"))
         return
-    labels = {name: run_label(name) for name in candidates}
-    name = st.selectbox(
-        t("compare.with"),
-        list(candidates),
-        index=None,
-        format_func=labels.__getitem__,
-        placeholder=t("compare.choose"),
-        key="other",
-    )
+    name = choose_other(t("compare.with"), candidates, "other")
     if not name:
         return
     try:

@@ -31,7 +31,7 @@ from core.search import (
 from core.spec import RunSpec
 from core.store import Run
 from ui import estimate, server
-from ui.choice import data_name
+from ui.choice import data_name, row_of
 from ui.data_card import data_are_here
 from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable
@@ -49,16 +49,7 @@ Place = tuple[int, object]  # (number of the stage, option)
 def panel(variant: Variant) -> None:
     """Let the reader choose a search, its data and seed, and show it: buttons, way, trainings, curves."""
     titles = {name: f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES}
-    name = st.segmented_control(
-        t("search.title"),
-        list(SEARCHES),
-        default=next(iter(SEARCHES)),
-        required=True,
-        format_func=titles.__getitem__,
-        label_visibility="collapsed",
-        key=CHOSEN,
-        persist_state="session",
-    )
+    name = row_of(t("search.title"), titles, CHOSEN, persist_state="session")
     st.caption(t(f"recipe.{name}.help"))
     search, others = SEARCHES[name], _data_and_seed(SEARCHES[name])
     runs = server.known()
@@ -377,17 +368,8 @@ def _curves(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> No
         )
         options = [option for option in options if option[1] == kernel]
     elif len(stages) > 1:
-        titles = [t(f"search.{stage.choice}") for stage in stages]
-        place = st.segmented_control(
-            t("search.stage"),
-            range(len(stages)),
-            default=0,
-            required=True,
-            format_func=titles.__getitem__,
-            label_visibility="collapsed",
-            key="search-stage",
-            persist_state="session",
-        )
+        titles = {number: t(f"search.{stage.choice}") for number, stage in enumerate(stages)}
+        place = row_of(t("search.stage"), titles, "search-stage", persist_state="session")
         options = list(stages[place].options)
     here = {cell.option: run for cell in found if cell.stage == place and (run := runs.get(cell.spec))}
     published = {option: reported_of(name, stages[place].choice, option) for option in options if is_own}

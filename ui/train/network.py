@@ -17,6 +17,7 @@ from core.networks.layers import Row, Shape, code_size, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from ui import estimate
+from ui.choice import row_of
 from ui.text import language, number, plain, t
 from ui.train import editor
 
@@ -34,15 +35,7 @@ def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
     title = t("network.title_frozen" if frozen else "network.title", parameters=parameters, frozen=frozen)
     with st.expander(title if rows else t("network.no_title"), expanded=open):
         views = {name: t(f"network.{name}") for name in VIEWS if rows or name != "overview"}
-        view = st.segmented_control(
-            t("network.view"),
-            list(views),
-            default=next(iter(views)),
-            format_func=views.__getitem__,
-            required=True,
-            label_visibility="collapsed",
-            key="network.view",
-        )
+        view = row_of(t("network.view"), views, "network.view")
         shape, classes = spec.input_shape(source.shape), source.class_count
         if view == "overview":
             _overview(spec, rows, shape)
