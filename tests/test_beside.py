@@ -20,7 +20,6 @@ from core.measures.measures import wilson
 from core.measures.verdict import class_differences
 from core.recipes import PUBLISHED, RECIPES
 from core.recipes.compared import (
-    first_epoch_at,
     images_of_classes,
     matrix_difference,
     of_events,
@@ -29,7 +28,7 @@ from core.recipes.compared import (
     summary,
     trainings_of,
 )
-from core.recipes.reported import Example, Part, Reported, Unknown, all_reported, reported
+from core.recipes.reported import Example, Part, Reported, Unknown, all_reported, first_epoch_at, reported
 from core.recipes.results import stored
 from core.spec import RunSpec
 from core.work import work

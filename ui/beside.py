@@ -13,7 +13,8 @@ import streamlit as st
 
 from core.datasets import dataset
 from core.measures.answers import Measure
-from core.measures.verdict import SEEDS, class_differences, mean_interval
+from core.measures.measures import measures
+from core.measures.verdict import SEEDS, Difference, class_differences, mean_interval
 from core.recipes import RECIPES, Variant, repeated_by
 from core.recipes.compared import (
     Measured,
@@ -33,11 +34,11 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import row_of
-from ui.evaluate.errors import test_images
+from ui.evaluate.errors import marked_rows, test_images
 from ui.gallery import gallery
 from ui.recipes import experiments
 from ui.tables import offer_csv
-from ui.text import Markdown, interval, language, literal, number, percent, plain, refused, t
+from ui.text import Markdown, interval, language, literal, number, percent, plain, refused, signed_points, t
 
 PARTS = ("curves", "matrix", "classes", "seconds", "examples")
 SPLITS = ("val", "train")
@@ -402,7 +403,8 @@ def _classes(shown: Training) -> None:
         Measure(statistics.mean(of_class), *mean_interval(of_class, int(n)), int(n))
         for of_class, n in zip(zip(*recalls, strict=True), own, strict=False)
     ]
-    precisions = _precisions(done)
+    of_done = () if done is None or done.matrix is None else measures(done.matrix).classes
+    precisions = [one.precision.value for one in of_done]  # NaN for a class never predicted
     table: dict[str, Sequence[str]] = {
         t("chart.class"): names,
         t("measure.support"): [number(int(n)) for n in images],
@@ -413,10 +415,7 @@ def _classes(shown: Training) -> None:
         values = [each.recall.value for each in reported]
         differences = class_differences(values, images.tolist(), recalls, own.tolist())
         table[t("beside.recall_measured")] = [_share(each) for each in measured]
-        table[t("beside.recall_difference")] = [
-            f"{'≠ ' if each.is_real else ''}{_points(each.value)} ({_points(each.low)} – {_points(each.high)})"
-            for each in differences
-        ]
+        table[t("beside.recall_difference")] = [_difference(each) for each in differences]
     table[t("beside.precision_reported")] = [
         "–" if each.precision is None else percent(each.precision, 2) for each in reported
     ]
@@ -453,14 +452,6 @@ def _classes(shown: Training) -> None:
     st.altair_chart(chart, key="beside-recalls", width="stretch", alt=t("beside.recalls_alt"))
 
 
-def _precisions(done: Measured | None) -> list[float]:
-    """The precision of each class of a measured matrix, NaN for one never predicted; empty without a matrix."""
-    if done is None or done.matrix is None:
-        return []
-    predicted = done.matrix.sum(axis=0)
-    return np.where(predicted > 0, done.matrix.diagonal() / np.maximum(1, predicted), np.nan).tolist()
-
-
 def _summaries(one: Reported, done: Measured | None) -> None:
     """Say macro F1 and kappa of the reported matrix, and of the measured one."""
     matrix = reported_matrix(one)
@@ -481,9 +472,9 @@ def _share(measure: Measure) -> str:
     return f"{percent(measure.value, 2)} ({interval(measure.low, measure.high)})"
 
 
-def _points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return ("+" if share > 0 else "") + number(100 * share, 2)
+def _difference(one: Difference) -> str:
+    ends = f"({signed_points(one.low)} – {signed_points(one.high)})"
+    return f"{'≠ ' if one.is_real else ''}{signed_points(one.value)} {ends}"
 
 
 # --- seconds ----------------------------------------------------------------------------------------------------------
@@ -579,9 +570,7 @@ def _same_image(shown: Training, example: Example) -> tuple[np.ndarray, np.ndarr
 def _bars(values: np.ndarray, example: Example, names: tuple[str, ...], who: Literal["reported", "measured"]) -> None:
     from core.charts import bars
 
-    predicted = int(values.argmax())
-    marks = {example.true: "right"} if predicted == example.true else {example.true: "true", predicted: "predicted"}
-    rows = [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+    marks, rows = marked_rows(example.true, int(values.argmax()), names)
     words = {"x_title": t("chart.probability"), "y_title": " "}  # a long name in bold would cover the word `Class`
     chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
     st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key=f"beside-bars-{who}")

@@ -101,6 +101,11 @@ def percent(share: float, digits: int = 1) -> str:
     return Markdown(words.percent(share, digits, language=language()))
 
 
+def signed_points(delta: float) -> str:
+    """A difference of two shares in percentage points, with its sign and two decimals."""
+    return ("+" if delta > 0 else "") + number(100 * delta, 2)
+
+
 def interval(low: float, high: float, digits: int = 1) -> str:
     """Two shares between 0 and 1 as the ends of an interval in percent."""
     return Markdown(words.interval(low, high, digits, language=language()))

@@ -12,7 +12,7 @@ from core.events import Epoch, Event, Report, Started
 from core.measures.answers import Measure
 from core.measures.measures import measures, proportion
 from core.recipes.reported import Reported, Series, all_reported
-from core.recipes.results import Result
+from core.recipes.results import Result, recalls
 from core.store import Run
 
 Points = Sequence[tuple[float, float]]  # (epoch, value)
@@ -61,7 +61,7 @@ def of_events(run: Run, events: Iterable[Event]) -> Measured | None:
         curves={name: [(event.epoch, getattr(event, name)) for event in epochs] for name in told},
         seconds=tuple(np.diff([0.0, *(event.seconds for event in epochs)]).tolist()),
         kept=report.best_epoch if report else None,
-        recall=() if matrix is None else _recalls(matrix),
+        recall=recalls(report.confusion_matrix) if report else (),
         matrix=matrix,
         run=run,
     )
@@ -81,11 +81,6 @@ def of_result(result: Result) -> Measured:
         recall=result.recall,
         matrix=np.array(result.confusion_matrix) if result.confusion_matrix else None,
     )
-
-
-def first_epoch_at(target: float, points: Points) -> int | None:
-    """The first epoch whose value is at least `target`; None if there is none."""
-    return next((int(epoch) for epoch, value in points if value >= target), None)
 
 
 def reported_matrix(one: Reported) -> np.ndarray | None:
@@ -145,7 +140,3 @@ def summary(matrix: np.ndarray) -> tuple[float, float] | None:
         return None
     found = measures(matrix.astype(int))
     return found.macro_f1.value, found.kappa.value
-
-
-def _recalls(matrix: np.ndarray) -> tuple[float | None, ...]:
-    return tuple(float(row[k] / row.sum()) if row.sum() else None for k, row in enumerate(matrix))

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from core.events import Epoch, Report, Started, TestUse
+from core.events import Epoch, Started, TestUse
 from core.files import locked, written_aside
 from core.measures.verdict import Verdict, judged
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant, recipe, repeated_by
+from core.recipes.reported import first_epoch_at
 from core.refusal import Refusal, writing
 from core.spec import RunSpec
 from core.store import Run
@@ -136,7 +137,7 @@ def _is_done(run: Run, repeats: tuple[str, str]) -> bool:
 
 def epochs_to(target: float, accuracies: Sequence[float]) -> int | None:
     """The first epoch, from 1, whose accuracy (0 to 1) is at least `target`; None if there is none."""
-    return next((epoch for epoch, accuracy in enumerate(accuracies, start=1) if accuracy >= target), None)
+    return first_epoch_at(target, enumerate(accuracies, start=1))
 
 
 def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | None:
@@ -163,7 +164,7 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
         best_epoch=report.best_epoch,
         loss=round(report.loss, 6),
         balanced_accuracy=round(report.balanced_accuracy, 6),
-        recall=_recall(report),
+        recall=tuple(one if one is None else round(one, 6) for one in recalls(report.confusion_matrix)),
         confusion_matrix=report.confusion_matrix,
         parameters=started.parameters,
         frozen_parameters=started.frozen,
@@ -175,9 +176,9 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
     )
 
 
-def _recall(report: Report) -> tuple[float | None, ...]:
-    rows = enumerate(report.confusion_matrix)
-    return tuple(round(row[k] / sum(row), 6) if sum(row) else None for k, row in rows)
+def recalls(matrix: Sequence[Sequence[int]]) -> tuple[float | None, ...]:
+    """The recall (0 to 1) of each class by a confusion matrix (K, K); None for a class without images."""
+    return tuple(row[k] / sum(row) if sum(row) else None for k, row in enumerate(matrix))
 
 
 def stored(path: Path = RESULTS) -> list[Result]:

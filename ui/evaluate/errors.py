@@ -80,11 +80,16 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     with right:
         values = answers.probabilities[index]
         words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
-        marks = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
-        rows = [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+        marks, rows = marked_rows(true, predicted, names)
         chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
         st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
         folded_table(bars.probabilities_table(values, rows, **words))
+
+
+def marked_rows(true: int, predicted: int, names: tuple[str, ...]) -> tuple[dict[int, str], list[str]]:
+    """Of the bars of an answer: what marks the true and the predicted class, and the words of each class."""
+    marks: dict[int, str] = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
+    return marks, [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
 
 
 def choose_image(answers: Answers) -> int:

@@ -14,8 +14,8 @@ from core.events import Epoch, TestUse
 from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
-from core.recipes.compared import first_epoch_at, trainings_of
-from core.recipes.reported import Reported, Source
+from core.recipes.compared import trainings_of
+from core.recipes.reported import Reported, Source, first_epoch_at
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
@@ -25,7 +25,7 @@ from ui.choice import data_name, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, sortable
-from ui.text import Markdown, literal, number, percent, show_refusal, t
+from ui.text import Markdown, literal, number, percent, show_refusal, signed_points, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
 LISTED = 6  # runs of a recipe that are listed
@@ -358,7 +358,7 @@ def _optimism(name: str, rows: Sequence[Row]) -> None:
     of_honest, of_faithful = ([one.accuracy for one in row.results] for row in (honest, faithful))
     delta, half = mean_difference(of_honest, of_faithful, faithful.results[0].n)
     slots = {"faithful": _accuracy(faithful), "honest": _accuracy(honest), "half": number(100 * half, 2)}
-    slots["delta"] = _signed(delta)
+    slots["delta"] = signed_points(delta)
     said = t("recipes.optimism", **slots)
     chance = t("recipes.by_chance" if abs(delta) <= half else "recipes.beyond_chance")
     selected = faithful.results[0].test_use == "selected"
@@ -369,13 +369,8 @@ def _word(verdict: Verdict) -> str:
     """The verdict in a word and, if it was judged by it, the difference and the tolerance in percentage points."""
     words = f"{SIGNS[verdict.word][0]} {t(f'verdict.{verdict.word}')}"
     if verdict.delta is not None and verdict.tolerance is not None:
-        words += f" ({_signed(verdict.delta)} ± {number(100 * verdict.tolerance, 2)})"
+        words += f" ({signed_points(verdict.delta)} ± {number(100 * verdict.tolerance, 2)})"
     return words + (" (?)" if verdict.is_open else "")
-
-
-def _signed(delta: float) -> str:
-    """A difference of two shares in percentage points, with its sign."""
-    return ("+" if delta > 0 else "") + number(100 * delta, 2)
 
 
 def _said(figure: str, value: float | None) -> str:

@@ -6,7 +6,7 @@ The files `report_NNN.json` hold figures only. Nothing in them was measured by u
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -152,12 +152,17 @@ class Reported(_Data):
         return {
             "first_accuracy": val[0][1],
             "last_accuracy": val[-1][1],
-            "epochs_to_98": next((epoch for epoch, accuracy in val if accuracy >= 0.98), None),
+            "epochs_to_98": first_epoch_at(0.98, val),
             "best_epoch": kept.epoch,
             "kept_val_accuracy": kept.val_accuracy,
             "max_val_epoch": best.epoch,
             "max_val_accuracy": best.val_accuracy,
         }
+
+
+def first_epoch_at(target: float, points: Iterable[tuple[float, float]]) -> int | None:
+    """The first epoch of a curve's (epoch, value) pairs whose value is at least `target`; None if there is none."""
+    return next((int(epoch) for epoch, value in points if value >= target), None)
 
 
 @functools.cache
