@@ -227,7 +227,7 @@ def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | No
     """The training seconds of a run so far and the estimated remaining ones; None before its first steps."""
     so_far = next((event.seconds for event in reversed(events) if isinstance(event, Step | Epoch | Report)), 0.0)
     latest = events[-1] if events else None
-    is_trained = isinstance(latest, Report) or (isinstance(latest, Epoch) and latest.stop is not None)
+    is_trained = isinstance(latest, Report) or store.ends_training(latest)
     left = 0.0 if is_trained else seconds_left(events, spec.epochs)
     return None if left is None else (so_far, min(left, max(0.0, (spec.time_limit or math.inf) - so_far)))
 

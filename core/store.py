@@ -349,7 +349,7 @@ class Run:
             report, latest = self._end()
             if isinstance(latest, Started | Failure) and latest.step:  # of a worker that was to read the test split
                 latest = self.last(Epoch)
-            return bool(self.spec) and (report is not None or _ends_training(latest))
+            return bool(self.spec) and (report is not None or ends_training(latest))
         except Refusal:
             return False
 
@@ -394,7 +394,7 @@ class Run:
             return "done"
         if isinstance(latest, Failure):
             return "failed"
-        if _ends_training(latest) and not self.control().test:
+        if ends_training(latest) and not self.control().test:
             return "trained"
         if wanted == "stop":
             return "stopped"
@@ -621,7 +621,8 @@ def digest(tensors: dict[str, Tensor]) -> str:
     return hashlib.sha256(_packed(tensors)).hexdigest()
 
 
-def _ends_training(latest: Event | None) -> bool:
+def ends_training(latest: Event | None) -> bool:
+    """Whether this event, the latest of a run, ends its training; a Report may follow it."""
     return isinstance(latest, Epoch) and latest.stop is not None
 
 

@@ -74,10 +74,11 @@ def evaluate(options: argparse.Namespace) -> int:
         }
         for name, one in zip(run.class_names(FALLBACK), result.classes, strict=True)
     ]
+    given = hyperparameters(run.spec)
     facts = {
         "run": run.name,
-        "hyperparameters": {one.name: one.value for one in hyperparameters(run.spec)},
-        "differ_from_defaults": [one.name for one in hyperparameters(run.spec) if one.differs],
+        "hyperparameters": {one.name: one.value for one in given},
+        "differ_from_defaults": [one.name for one in given if one.differs],
         "constants": run.spec.constants,
         "n": report.n,
         "test_use": report.test_use,
@@ -137,17 +138,28 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
 
 def tensorboard(options: argparse.Namespace) -> int:
     """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
+    run = _export(options, "tensorboard", python=sys.executable, parent=options.out)
+    if count := run.damaged_lines():
+        print(t("log.damaged_lines", count=count), file=sys.stderr)
+    return 0
+
+
+def model(options: argparse.Namespace) -> int:
+    """Write a finished run's weights, and the code that loads them, into a folder of the run's name."""
+    _export(options, "model")
+    return 0
+
+
+def _export(options: argparse.Namespace, kind: str, **slots: object) -> Run:
+    """Export a run and say so in the words `cli.KIND`, `slots` and the folder filled in; returns the run."""
     from core.exports import EXPORTS
 
     run = find(options.run)
     folder = options.out / run.name
     with writing(options.out, "error.output_unwritable"):
-        EXPORTS["tensorboard"](run, folder)
-    words = t("cli.tensorboard", folder=folder, python=sys.executable, parent=options.out)
-    say(options, {"run": run.name, "folder": str(folder)}, words)
-    if count := run.damaged_lines():
-        print(t("log.damaged_lines", count=count), file=sys.stderr)
-    return 0
+        EXPORTS[kind](run, folder)
+    say(options, {"run": run.name, "folder": str(folder)}, t(f"cli.{kind}", folder=folder, **slots))
+    return run
 
 
 def codes(options: argparse.Namespace) -> int:
@@ -166,18 +178,6 @@ def codes(options: argparse.Namespace) -> int:
     n = len(splits.parts()[options.split].labels)
     facts = {"run": run.name, "split": options.split, "n": n, "size": size, "file": str(file)}
     say(options, facts, t("cli.codes", file=file, n=n, size=size))
-    return 0
-
-
-def model(options: argparse.Namespace) -> int:
-    """Write a finished run's weights, and the code that loads them, into a folder of the run's name."""
-    from core.exports import EXPORTS
-
-    run = find(options.run)
-    folder = options.out / run.name
-    with writing(options.out, "error.output_unwritable"):
-        EXPORTS["model"](run, folder)
-    say(options, {"run": run.name, "folder": str(folder)}, t("cli.model", folder=folder))
     return 0
 
 
