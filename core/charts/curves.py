@@ -65,17 +65,7 @@ def curves(
     x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
     x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
 
-    color, dash, shape = told_apart([names[key] for key in epochs], legend_columns)
-    x = alt.X(
-        "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
-    )
-    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
-    tooltip = [
-        alt.Tooltip("series:N", title=" "),
-        alt.Tooltip("x:Q", title=x_title),
-        alt.Tooltip("label:N", title=y_title),
-    ]
-
+    x, y = _axes(x_title, x_domain, y_title, y_domain)
     layers = []
     if len(raw):
         thinned = pd.DataFrame(lttb(raw, max(3, POINTS_SENT - len(data))), columns=["x", "y"])
@@ -91,10 +81,8 @@ def curves(
         layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
         words = mark.mark_text(y=0, dy=dy, align=align, dx=dx, fontSize=FONT, color=INK)
         layers.append(words.encode(text="name:N"))
-    lines = alt.Chart(data).mark_line(clip=True, strokeWidth=3 if len(marked) == len(data) else 2)
-    layers.append(lines.encode(x=x, y=y, color=color, strokeDash=dash))
-    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1, clip=True)
-    layers.append(points.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip))
+    kinds = told_apart([names[key] for key in epochs], legend_columns)
+    layers += _series(data, marked, x, y, kinds, _tooltip(x_title, y_title), width=3 if len(marked) == len(data) else 2)
     return readable(alt.layer(*layers), language, above=LINE if stacked else 0).properties(height=height)
 
 
@@ -130,29 +118,46 @@ def lines(
         rows += [(name, x, y) for x, y in kept.tolist()]
         marked += [(name, x, y, number(y, 4, language=language)) for x, y in points[-1 :: -max(1, len(points) // 8)]]
     last = max([x for _, x, _ in rows], default=1.0)
-    color, dash, shape = told_apart(domain)
-    encoding = {
-        "x": alt.X(
-            "x:Q",
-            title=x_title,
-            scale=alt.Scale(domain=(0, 1.03 * last), nice=False),
-            axis=alt.Axis(tickMinStep=1, grid=False),
-        ),
-        "y": alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6)),
-        "color": color,
-    }
-    tooltip = [
+    x, y = _axes(x_title, (0, 1.03 * last), y_title, y_domain)
+    data = pd.DataFrame(rows, columns=["series", "x", "y"])
+    points = pd.DataFrame(marked, columns=["series", "x", "y", "label"])
+    layers = _series(data, points, x, y, told_apart(domain), _tooltip(x_title, y_title), width=2)
+    return readable(alt.layer(*layers), language).properties(height=height)
+
+
+def _axes(
+    x_title: str, x_domain: tuple[float, float], y_title: str, y_domain: tuple[float, float]
+) -> tuple[alt.X, alt.Y]:
+    """The axis of epochs and that of a quantity, with these ends."""
+    x = alt.X(
+        "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
+    )
+    return x, alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
+
+
+def _series(
+    data: pd.DataFrame,
+    marked: pd.DataFrame,
+    x: alt.X,
+    y: alt.Y,
+    kinds: tuple[alt.Color, alt.StrokeDash, alt.Shape],
+    tooltip: list[alt.Tooltip],
+    *,
+    width: float,
+) -> list[alt.Chart]:
+    """The layers of the lines through `data` and of the points of `marked`, which also has a `label` for each."""
+    color, dash, shape = kinds
+    lines = alt.Chart(data).mark_line(clip=True, strokeWidth=width).encode(x=x, y=y, color=color, strokeDash=dash)
+    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1, clip=True)
+    return [lines, points.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)]
+
+
+def _tooltip(x_title: str, y_title: str) -> list[alt.Tooltip]:
+    return [
         alt.Tooltip("series:N", title=" "),
         alt.Tooltip("x:Q", title=x_title),
         alt.Tooltip("label:N", title=y_title),
     ]
-    data = pd.DataFrame(rows, columns=["series", "x", "y"])
-    drawn = alt.Chart(data).mark_line(clip=True, strokeWidth=2).encode(**encoding, strokeDash=dash)
-    points = alt.Chart(pd.DataFrame(marked, columns=["series", "x", "y", "label"]))
-    shapes = points.mark_point(clip=True, filled=True, size=70, opacity=1)
-    return readable(alt.layer(drawn, shapes.encode(**encoding, shape=shape, tooltip=tooltip)), language).properties(
-        height=height
-    )
 
 
 def span(values: Sequence[float]) -> tuple[float, float]:
@@ -223,11 +228,7 @@ def functions(
     marked = marked.assign(label=[number(y, language=language) for y in marked["y"]])
     color, dash, shape = told_apart(list(values))
     encoding = {"x": alt.X("x:Q", title=x_title), "y": alt.Y("y:Q", title=y_title), "color": color}
-    tooltip = [
-        alt.Tooltip("series:N", title=" "),
-        alt.Tooltip("x:Q", title=x_title),
-        alt.Tooltip("label:N", title=y_title),
-    ]
+    tooltip = _tooltip(x_title, y_title)
     lines = alt.Chart(data).mark_line(strokeWidth=3).encode(**encoding, strokeDash=dash)
     points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1)
     return readable(alt.layer(lines, points.encode(**encoding, shape=shape, tooltip=tooltip)), language).properties(
