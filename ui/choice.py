@@ -198,6 +198,18 @@ def one_of(words: str, options: Sequence[str]) -> str:
     return row_of(t(f"{words}.label"), say, words, persist_state="session")
 
 
+def linked_row(label: str, say: Mapping[str, str], key: str, *, name: str = "", default: str | None = None) -> str:
+    """Let the reader choose as in `row_of`; the choice stands in the page's link, as `name` or else `key`.
+
+    At first it is what a link that was opened says.
+    """
+    name = name or key
+    if st.query_params.get(name) in say and key not in st.session_state:
+        st.session_state[key] = st.query_params[name]
+    chosen = st.query_params[name] = row_of(label, say, key, default=default, persist_state="session")
+    return chosen
+
+
 def row_of(
     label: str,
     say: Mapping[Option, str],

@@ -40,6 +40,14 @@ def offer_csv(table: pd.DataFrame, name: str) -> None:
     )
 
 
+def wide_table_hint() -> None:
+    """Say, where the window is so narrow that a wide table is cut, that it goes on to the right."""
+    style = "<style>@media (min-width: 1100px) { .st-key-wide-table { display: none; } }</style>"
+    with st.container(key="wide-table"):
+        st.html(style)
+        st.caption(t("chart.goes_on"))
+
+
 def sortable(columns: Mapping[str, Sequence[str | Said]]) -> Styler:
     """A table of text columns; a column of `Said` cells shows their texts and sorts by their numbers.
 
