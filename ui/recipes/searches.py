@@ -138,7 +138,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
 
     def run_missing() -> None:
         with kept_refusal(refusal):
-            for spec in dict.fromkeys(cell.spec for cell in found if cell.measured is None):  # before any of them is queued
+            for spec in dict.fromkeys(cell.spec for cell in found if cell.measured is None):
                 check(spec, server.counts(spec), fits(spec).rows)
             for run in server.searches().runs(name, variant, **others):
                 server.workers().resume(run)
