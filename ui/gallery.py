@@ -99,7 +99,7 @@ def clicked_picture(then: Callable[[int], None]) -> None:
 def rows(
     labels: Sequence[str],
     images: Sequence[np.ndarray],
-    numbers: Sequence[Sequence[int]],
+    numbers: Sequence[np.ndarray],
     *,
     height: int,
     is_cut: bool = True,
