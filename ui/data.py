@@ -20,7 +20,7 @@ from ui.data_card import known_error
 from ui.evaluate.errors import marked_rows
 from ui.gallery import clicked_picture, gallery, rows
 from ui.numbers import whole_number
-from ui.tables import folded_table
+from ui.tables import beside_or_below, folded_table
 from ui.text import language, literal, number, percent, plain, t
 
 AUGMENTATION = ("rotation", "shift", "zoom", "elastic", "stroke_width")  # fields of the spec
@@ -151,7 +151,8 @@ def _image(spec: RunSpec, source: Dataset, official: Splits, names: tuple[str, .
         index = whole_number(t("explore.index", last=last), 0, last, key=key, width=240)
         st.button(t("explore.random"), icon=":material/shuffle:", on_click=draw)
     image, true = split.images[index], int(split.labels[index])
-    left, right = st.columns([3, 2], gap="large")
+    with beside_or_below("way"):
+        left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader(t("explore.image_title", index=index, label=names[true]))
         wrong = known_error(source, index, names) if part == "test" else ""

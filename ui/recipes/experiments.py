@@ -24,7 +24,7 @@ from ui import form, notices, server
 from ui.choice import data_name, linked_row, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
-from ui.tables import Said, sortable, wide_table_hint
+from ui.tables import Said, beside_or_below, sortable, wide_table_hint
 from ui.text import Markdown, literal, number, percent, show_refusal, signed_points, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
@@ -118,7 +118,8 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
     of_variant = [row for row in rows if row.variant == variant]
     row = next(row for row in of_variant if row.recipe == name and row.is_own)
     one = RECIPES[name]
-    left, right = st.columns([3, 7], gap="large")
+    with beside_or_below("recipe"):
+        left, right = st.columns([3, 7], gap="large")
     with left:
         st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}")
         _offer(row, of_variant)

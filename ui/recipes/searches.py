@@ -39,7 +39,7 @@ from ui import estimate, server
 from ui.choice import data_name, linked_row, row_of
 from ui.data_card import data_are_here
 from ui.status import LIVELY, POLL_CURVES, status_of
-from ui.tables import Said, sortable
+from ui.tables import Said, sortable, wide_table_hint
 from ui.text import (
     duration,
     interval,
@@ -222,14 +222,15 @@ def _told(run: Run) -> Sequence[Event]:
 
 def _way(search: Search, found: Sequence[Cell]) -> None:
     """Show each stage of a search: the option that it has chosen, or how many of its trainings are done."""
-    for place, (column, stage) in enumerate(zip(st.columns(len(search.stages)), search.stages, strict=True)):
+    row = st.container(horizontal=True)
+    for place, stage in enumerate(search.stages):
         here = [cell for cell in found if cell.stage == place]
         done = sum(cell.measured is not None for cell in here)
         best = winner(here)
         value, below = "–", t("search.of_stage", done=done, count=len(stage.options))
         if best and best.measured is not None:
             value, below = f"{option_text(best.option, language())} {BEST}", percent(best.measured, 2)
-        column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
+        row.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off", width=155)
 
 
 def _outcome(name: str, found: Sequence[Cell], runs: Runs) -> None:
@@ -267,16 +268,19 @@ def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> Non
     shown = {column: [line[place] for line in lines] for place, column in enumerate(columns)}
     if len(stages) == 1:
         del shown[columns[0]]
+    if not any(words for _, words in shown[columns[2]]):
+        del shown[columns[2]]
     picked = st.dataframe(
         sortable(shown),
         hide_index=True,
         placeholder="–",
-        height="content" if len(lines) <= 12 else 35 * 13,
+        height="content",
         width="stretch",
         key=f"search-table-{name}",
         on_select="rerun",
         selection_mode="single-row",
     )
+    wide_table_hint()
     _open([places[row] for row in picked.get("selection", {}).get("rows", [])], found, runs)
     st.caption(t("search.table"))
     if len(stages) > 1:
