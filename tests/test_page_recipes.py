@@ -236,6 +236,9 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until it is read")
     write_blood(tmp_path / "data")
     app = frame("recipes", language, view="searches", search="002-c", variant="faithful", data="bloodmnist")
+    assert len(app.get("vega_lite_chart")) == 1, "the reported grid, before its curves are asked for"
+    app.session_state["search-curves-open"] = True
+    app.run()
     grid, table = app.get("vega_lite_chart"), app.dataframe[-1]
     assert len(table.value) == 20, "a line for each training of the report"
     assert words.percent(0.9047, 2, language=language) + " (93)" in set(shown_in(table).iloc[:, 1])
@@ -294,7 +297,8 @@ def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_t
     table = shown_in(app.dataframe[-1])
     assert sorted(table.iloc[:, -1]) == sorted([accuracy, words.text(language, "search.unread")])
     assert words.text(language, "search.reported") not in table.columns, "no report has this search"
-    assert len(app.get("vega_lite_chart")) == 2
+    app.session_state["search-curves-open"] = True
+    assert len(app.run().get("vega_lite_chart")) == 2
     for run, page in ((best, "evaluate"), (other, "")):  # the page Train is the first
         row = ["max", "avg"].index(choices_of(run.spec)[0][1])
         app.session_state["search-table-pooling"] = {"selection": {"rows": [row]}}

@@ -90,7 +90,11 @@ def panel(variant: Variant) -> None:
     except Refusal as refusal:
         refused(refusal)
         return
-    _curves(name, found, runs, is_own=is_own)
+    # Their charts take longer than the rest of the page, so they are made on demand.
+    folded = st.expander(f"**{t('search.curves')}**", key="search-curves-open", on_change="rerun")
+    if folded.open:
+        with folded:
+            _curves(name, found, runs, is_own=is_own)
     st.caption(t(f"recipe.{name}.help"))
 
 
@@ -99,7 +103,8 @@ def _data_and_seed(search: Search) -> dict[str, Any]:
 
     At first it is what the link says; else the report's own data, or if they are not here those of the app.
     """
-    own = cells(search, {}.get, "faithful")[0].spec
+    first = search.stages[0]
+    own = search.spec({**search.start, first.choice: first.options[0]}, "faithful")
     left, right = st.columns([2, 1])
     known = datasets()
     names = {key: data_name(key) for key in known}
@@ -413,7 +418,6 @@ def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float
 def _curves(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:
     """Show the val curves of all options of a stage, of a grid those of one kernel size: the report's and ours."""
     stages = SEARCHES[name].stages
-    st.markdown(f"**{t('search.curves')}**")
     place, options = 0, list(stages[0].options)
     if _is_grid(SEARCHES[name]):
         kernels = sorted({option[1] for option in options})
