@@ -31,7 +31,7 @@ CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept w
 LINK = ("report", "recipe")  # what of this view stands in the page's link
 REPORT, ALL = "report", "all"  # key of the chosen report, in the session state and in the link; all reports
 SIGN = "⚠"  # beside a figure that is not what it seems; the reason stands beside it or below
-WIDTHS = {"recipe": 70, "reported": 160, "measured": 160, "verdict": 220, "data": 110, "warning": 150}  # px, of columns
+WIDTHS = {"recipe": 105, "reported": 160, "measured": 160, "verdict": 220, "data": 110, "warning": 150}  # px
 LISTED = 6  # runs of a recipe that are listed
 SHOWN = 8  # characters of a sha256 that are shown; the page Evaluate shows all
 # Figures that are counts.
@@ -123,6 +123,7 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
     with left:
         st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}")
         _offer(row, of_variant)
+        st.markdown(t(f"recipe.{name}.help"))
     with right:
         _figures(row)
         _optimism(name, rows)
@@ -133,7 +134,6 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
         for key in one.notes:
             st.markdown(t(key))
         notices.test_use_notice(one.spec(variant))
-    st.markdown(t(f"recipe.{name}.help"))
     st.caption(t("recipes.legend", most=SEEDS))
     if one.sources:
         st.caption(f"{t('recipes.sources')} {places(one.sources)}. {t('recipes.origins')}")
@@ -168,7 +168,7 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 2)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
+        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–", height="content")
         if any(SIGN in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
 
