@@ -25,7 +25,7 @@ from ui.text import language, literal, number, percent, plain, t
 
 AUGMENTATION = ("rotation", "shift", "zoom", "elastic", "stroke_width")  # fields of the spec
 AUGMENTED = 6  # examples of what augmentation makes of an image
-SHEET = (1160, 500)  # px, largest width and height of the samples, for a 1280 x 720 projector
+SHEET = (1400, 500)  # px, largest width and height of the samples, for a 1280 x 720 projector
 LEAST, MOST = 48, 96  # px, smallest and largest height of a sample; a higher image is shown unscaled
 STAGE = 150  # px, side of an image's picture at one of its stages
 MOST_CLASSES = 20  # shown at once
@@ -100,10 +100,12 @@ def _balance(spec: RunSpec, official: Splits, used: Splits, names: tuple[str, ..
         heading = t(f"explore.split_{whose}", split=t(f"chart.{name}"), count=len(split.labels))
         counts[heading] = class_counts(split.labels, len(names))
     shown = _classes(names)
-    some = {heading: values[shown] for heading, values in counts.items()}
     shown_names = [names[k] for k in shown]
-    chart = bars.class_balance(some, shown_names, y_title=t("chart.class"), language=language())
-    st.altair_chart(chart, key="balance", width="stretch", alt=t("explore.balance_alt"))
+    row = st.container(horizontal=True)  # a chart for each split: those that do not fit beside the others go below
+    for place, (heading, values) in enumerate(counts.items()):
+        words = {"y_title": t("chart.class"), "language": language()}
+        chart = bars.class_balance({heading: values[shown]}, shown_names, **words)
+        row.altair_chart(chart, key=f"balance-{place}", width=285, alt=t("explore.balance_alt"))
     test = class_counts(official.test.labels, len(names))
     baseline = majority_baseline(test)
     st.markdown(

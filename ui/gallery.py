@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.charts.pictures import enlarge
 
-ABOVE = 215  # px, height of the page above its pictures
+ABOVE = 210  # px, height of the page above its pictures
 LEAST = 40  # px, least height of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
@@ -110,7 +110,7 @@ def rows(
     images as fit into one line, else it goes on in the next.
     """
     lines = []
-    shown = f"min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {len(labels)} - 4px))" if is_cut else f"{height}px"
+    shown = f"min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {len(labels)} - 6px))" if is_cut else f"{height}px"
     for label, some, places in zip(labels, images, numbers, strict=True):
         words = html.escape(label, quote=True)
         figures = []

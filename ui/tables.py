@@ -47,11 +47,10 @@ def beside_or_below(key: str) -> DeltaGenerator:
     return st.container(key=key)
 
 
-def wide_table_hint() -> None:
+def wide_table_hint(key: str) -> None:
     """Say, where the window is so narrow that a wide table is cut, that it goes on to the right."""
-    style = "<style>@media (min-width: 1100px) { .st-key-wide-table { display: none; } }</style>"
-    with st.container(key="wide-table"):
-        st.html(style)
+    st.html(f"<style>@media (min-width: 1100px) {{ .st-key-wide-{key} {{ display: none; }} }}</style>")
+    with st.container(key=f"wide-{key}"):
         st.caption(t("chart.goes_on"))
 
 

@@ -96,7 +96,7 @@ def table(rows: Sequence[Row], report: str = ALL) -> str:
         selection_default={"selection": {"rows": [start]}},
         alt=t("recipes.alt"),
     )
-    wide_table_hint()
+    wide_table_hint("recipes")
     places = chosen.get("selection", {}).get("rows") or [start]
     name = names[places[0]] if places[0] < len(names) else names[start]
     st.session_state[CHOSEN] = st.query_params["recipe"] = name
@@ -169,6 +169,7 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names += (t("recipes.reached", target=percent(target, 2)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
         st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–", height="content")
+        wide_table_hint("epochs")
         if any(SIGN in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
 

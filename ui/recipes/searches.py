@@ -285,7 +285,7 @@ def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> Non
         on_select="rerun",
         selection_mode="single-row",
     )
-    wide_table_hint()
+    wide_table_hint("search")
     _open([places[row] for row in picked.get("selection", {}).get("rows", [])], found, runs)
     st.caption(t("search.table"))
     if len(stages) > 1:
