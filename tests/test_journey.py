@@ -224,9 +224,12 @@ def test_a_link_to_a_page_opens_that_page_with_its_frame(visit):
 
 def test_what_is_chosen_on_the_data_page_is_what_will_be_trained_and_back(visit):
     page = visit("/data")
-    page.get_by_role("img", name="Zero (11)").wait_for()
+    page.get_by_role("button", name="Zero").first.wait_for()
+    page.get_by_role("button", name="Split and preprocessing").click()
     page.get_by_role("textbox", name="Share for validation").fill("0.25")
     page.get_by_role("textbox", name="Share for validation").press("Enter")
+    page.wait_for_url("**val_fraction=0.25*")
+    page.keyboard.press("Escape")
     page.get_by_role("radio", name="Class balance").click()
     page.get_by_text("Always answering").wait_for()
     page.get_by_role("link", name="Train").click()
@@ -239,6 +242,7 @@ def test_what_is_chosen_on_the_data_page_is_what_will_be_trained_and_back(visit)
     page.wait_for_url("**val_fraction=0.5*")
     page.get_by_role("link", name="Data", exact=True).click()
     page.get_by_text("Always answering").wait_for()
+    page.get_by_role("button", name="Split and preprocessing").click()
     assert page.get_by_role("textbox", name="Share for validation").input_value() == "0.5"
 
 

@@ -168,7 +168,9 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 2)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–", height="content")
+        widths = {"": st.column_config.Column(width=220)}
+        shown = {"column_config": widths, "hide_index": True, "width": "stretch", "height": "content"}
+        st.dataframe(sortable(cells), placeholder="–", **shown)
         wide_table_hint("epochs")
         if any(SIGN in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
