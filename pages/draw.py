@@ -8,7 +8,10 @@ from ui.draw import answer
 from ui.text import t
 
 names = server.offered()
-if runs := choose_runs(names):
-    answer.panel(runs)
+with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    mode = answer.choose_mode()
+    runs = choose_runs(names)
+if runs:
+    answer.panel(runs, mode)
 if not names:
     st.info(t("draw.none_yet"))
