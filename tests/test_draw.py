@@ -156,6 +156,8 @@ def test_a_drawing_is_moved_scaled_and_turned_and_the_centring_holds_it(page):
 
     def drag(start: tuple[float, float], end: tuple[float, float]) -> str:
         """Drag from one place on the canvas to another; what the model sees once the page knows."""
+        page.locator(CANVAS).scroll_into_view_if_needed()
+        box = page.locator(CANVAS).bounding_box()
         with redrawn(page):
             page.mouse.move(box["x"] + start[0], box["y"] + start[1])
             page.mouse.down()
