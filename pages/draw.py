@@ -7,7 +7,11 @@ from ui.choice import choose_runs
 from ui.draw import answer
 from ui.text import t
 
+# On a phone all modes have to be in sight.
+STYLE = "<style>@media (max-width: 500px) { .st-key-mode button { padding: 0.25rem 0.5rem; } }</style>"
+
 names = server.offered()
+st.html(STYLE)
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     mode = answer.choose_mode()
     runs = choose_runs(names)

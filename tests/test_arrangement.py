@@ -84,3 +84,16 @@ def test_the_menu_of_a_narrow_window_leads_to_its_pages_and_closes(look):
     page.get_by_role("link", name="Our drawings").click()
     page.get_by_role("heading", name="Our drawings").wait_for()
     page.get_by_role("link", name="Our drawings").wait_for(state="hidden")
+
+
+def test_what_has_nothing_to_show_yet_shows_an_example_in_sight(look):
+    for size in (PROJECTOR, TABLET, PHONE):
+        page = look("drawings", size)
+        begin = box(page, ".st-key-drawings-begin button")
+        assert begin["height"] >= 60
+        picture = box(page, ".pictures figure")
+        assert picture["y"] + picture["height"] <= size[1]
+        page = look("check", size)
+        offer = box(page, ".st-key-try-figures button")
+        assert offer["y"] + offer["height"] <= size[1] / 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]

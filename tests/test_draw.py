@@ -16,6 +16,7 @@ from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 SHIPPED = [run for run in store.runs(ROOT / "models_store") if can_be_drawn_for(run)]
+MODELS = 6  # the shipped ones, and the last of them again
 SHEET, CANVAS, ANSWER = "canvas.sheet", "canvas.upper-canvas", ".said"
 
 
@@ -42,10 +43,12 @@ DIGITS = {  # strokes as shares of the sheet's side
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    """The address of the app over a store that holds the shipped models."""
+    """The address of the app over a store that holds six models."""
     folder = tmp_path_factory.mktemp("draw")
-    for run in SHIPPED:
-        shutil.copytree(run.folder, folder / "store" / run.name)
+    for place in range(MODELS):
+        run = SHIPPED[min(place, len(SHIPPED) - 1)]
+        name = run.name if place < len(SHIPPED) else f"20261101-00000{place}-again-{place:04}"
+        shutil.copytree(run.folder, folder / "store" / name)
     environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
     with serve("app.py", ROOT, environment) as at:
         yield at
@@ -107,14 +110,18 @@ def test_ten_digits_drawn_with_the_mouse_are_answered_and_most_of_them_rightly(p
     assert sum(digit == answer for digit, answer in answers.items()) >= 8
 
 
-def test_all_models_answer_while_the_button_is_down_and_nothing_changes_when_it_is_lifted(page):
+def choose_all(page) -> None:
     page.get_by_role("button", name="Models").click()
     page.locator(".st-key-others input").last.click()
     page.get_by_role("option", name="Select all").click()
-    page.locator("tbody tr").nth(len(SHIPPED) - 1).wait_for()
+    page.locator("tbody tr").nth(MODELS - 1).wait_for()
     page.keyboard.press("Escape")  # closes the options
     page.get_by_role("button", name="Models").click()
     page.locator(".st-key-others").wait_for(state="hidden")
+
+
+def test_all_models_answer_while_the_button_is_down_and_nothing_changes_when_it_is_lifted(page):
+    choose_all(page)
     page.locator(".answers").evaluate(
         """(answers) => {
             window.answers = 0;
@@ -128,7 +135,7 @@ def test_all_models_answer_while_the_button_is_down_and_nothing_changes_when_it_
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=25)
-    page.locator("tbody tr td:nth-child(9).best").nth(len(SHIPPED) - 1).wait_for()  # all of them say 7
+    page.locator("tbody tr td:nth-child(9).best").nth(MODELS - 1).wait_for()  # all of them say 7
     assert page.evaluate("window.answers") > 5
     assert page.locator(".answers").get_attribute("aria-busy") == "true"
     live = page.locator(".answers").inner_text()
@@ -142,8 +149,56 @@ def test_all_models_answer_while_the_button_is_down_and_nothing_changes_when_it_
     assert page.locator("tbody .best").count() == 0
 
 
+IN_SIGHT = """(page) => {
+  const boxes = [...page.querySelectorAll("canvas.sheet, .said, .answers :is(tr, th, td), .clear")]
+    .map((one) => one.getBoundingClientRect());
+  const whole = [...page.querySelectorAll(".answers :is(th, td)")].every((one) => one.scrollWidth <= one.clientWidth + 1);
+  return {
+    columns: page.querySelectorAll("thead th").length,
+    right: Math.max(...boxes.map((box) => box.right)),
+    bottom: Math.max(...boxes.map((box) => box.bottom)),
+    whole,
+    wide: document.documentElement.scrollWidth,
+  };
+}"""
+
+
+def look(page) -> dict:
+    """What of pad and answers lies where, px, and whether all names and numbers are whole."""
+    return page.locator(".room").evaluate(IN_SIGHT)
+
+
+def test_pad_and_answers_are_in_sight_on_a_projector_a_tablet_and_a_phone(page):
+    one = look(page)
+    choose_all(page)
+    sheet, table, labels = (page.locator(one).bounding_box() for one in (SHEET, ".answers table", ".st-key-keep-as"))
+    assert (sheet["width"], sheet["height"]) == (440, 440)
+    assert sheet["y"] <= 130
+    assert table["x"] > sheet["x"] + sheet["width"]
+    assert table["height"] <= 240
+    assert labels["y"] + labels["height"] <= 720
+    found = look(page)
+    assert one["columns"] == found["columns"] == 10
+    assert found["whole"]
+    assert max(found["right"], found["wide"]) <= 1280
+    assert page.locator("tbody tr").count() == MODELS
+    page.set_viewport_size({"width": 768, "height": 1024})
+    found = look(page)
+    assert found["whole"]
+    assert max(found["right"], found["wide"]) <= 768
+    assert found["bottom"] <= 1024
+    page.set_viewport_size({"width": 390, "height": 844})
+    found = look(page)
+    assert found["whole"]
+    assert max(found["right"], found["wide"]) <= 390
+    assert page.locator(SHEET).bounding_box()["width"] == 300
+    first = page.locator("tbody tr").first.bounding_box()
+    assert first["y"] + first["height"] <= 844
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
 def test_a_drawing_is_moved_scaled_and_turned_and_the_centring_holds_it(page):
-    page.get_by_role("radio", name="Move and turn").click()
+    page.get_by_role("radio", name="Move", exact=True).click()
     page.locator(CANVAS).wait_for()
     draw(page, *SEVEN, sheet=CANVAS)
     page.locator(ANSWER, has_text="7 · Seven").wait_for()
@@ -183,17 +238,17 @@ def test_a_drawing_is_moved_scaled_and_turned_and_the_centring_holds_it(page):
 
 
 def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_sheet_with_what_can_be_undone(page):
-    page.get_by_role("radio", name="Move and turn").click()
+    page.get_by_role("radio", name="Move", exact=True).click()
     page.locator(CANVAS).wait_for()
     draw(page, *SEVEN, sheet=CANVAS)
     page.locator(ANSWER, has_text="7 · Seven").wait_for()
-    page.get_by_role("radio", name="Picture file").click()
+    page.get_by_role("radio", name="File", exact=True).click()
     page.get_by_text("Upload a picture").wait_for()
     assert not page.locator(CANVAS).is_visible()
     page.get_by_role("radio", name="Draw", exact=True).click()
     page.get_by_text("Draw a digit on the black square.").wait_for()
     top = page.locator(SHEET).bounding_box()["y"]
-    page.get_by_role("radio", name="Move and turn").click()
+    page.get_by_role("radio", name="Move", exact=True).click()
     page.locator(ANSWER, has_text="7 · Seven").wait_for()
     page.locator(CANVAS).hover()
     page.locator("button[title=Undo]").click()  # not the pad's, which may be going
@@ -204,7 +259,7 @@ def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_sheet_with
 
 
 def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_page_and_can_be_drawn_on(page):
-    page.get_by_role("radio", name="Move and turn").click()
+    page.get_by_role("radio", name="Move", exact=True).click()
     page.locator(CANVAS).wait_for()
     draw(page, SEVEN[0][:2], sheet=CANVAS)
     page.locator(ANSWER, has_text=" · ").wait_for()
@@ -222,7 +277,7 @@ def test_what_is_on_the_sheet_that_moves_is_still_there_after_another_page_and_c
 
 
 def test_a_file_of_another_kind_and_an_empty_one_are_refused_in_words(page):
-    page.get_by_role("radio", name="Picture file").click()
+    page.get_by_role("radio", name="File", exact=True).click()
     page.get_by_text("Upload a picture").wait_for()
     for name, kind, content in (("moving.gif", "image/gif", b"GIF89a"), ("empty.png", "image/png", b"")):
         page.locator("input[type=file]").set_input_files({"name": name, "mimeType": kind, "buffer": content})

@@ -73,6 +73,7 @@ def offer(key: str, *, drawn: bool) -> None:
                     on_click=_keep,
                     args=(key, digit),
                     disabled=not drawn,  # rather than absent: new buttons would delay the answer
+                    width=48,
                 )
             st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin, args=(key,))
             if current:
