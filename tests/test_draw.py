@@ -150,9 +150,9 @@ def test_all_models_answer_while_the_button_is_down_and_nothing_changes_when_it_
 
 
 IN_SIGHT = """(page) => {
-  const boxes = [...page.querySelectorAll("canvas.sheet, .said, .answers :is(tr, th, td), .clear")]
-    .map((one) => one.getBoundingClientRect());
-  const whole = [...page.querySelectorAll(".answers :is(th, td)")].every((one) => one.scrollWidth <= one.clientWidth + 1);
+  const find = (selector) => [...page.querySelectorAll(selector)];
+  const boxes = find("canvas.sheet, .said, tr, th, td, .clear").map((one) => one.getBoundingClientRect());
+  const whole = find("th, td").every((one) => one.scrollWidth <= one.clientWidth + 1);
   return {
     columns: page.querySelectorAll("thead th").length,
     right: Math.max(...boxes.map((box) => box.right)),
