@@ -119,3 +119,14 @@ def test_all_classes_of_the_data_are_in_sight_and_a_click_follows_a_picture_into
         .every(one => one.right <= innerWidth && one.bottom <= end);
     }) && document.documentElement.scrollWidth <= innerWidth"""
     page.wait_for_function(shown)
+def test_what_has_nothing_to_show_yet_shows_an_example_in_sight(look):
+    for size in (PROJECTOR, TABLET, PHONE):
+        page = look("drawings", size)
+        begin = box(page, ".st-key-drawings-begin button")
+        assert begin["height"] >= 60
+        picture = box(page, ".pictures figure")
+        assert picture["y"] + picture["height"] <= size[1]
+        page = look("check", size)
+        offer = box(page, ".st-key-try-figures button")
+        assert offer["y"] + offer["height"] <= size[1] / 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]

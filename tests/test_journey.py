@@ -135,21 +135,21 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     page.locator("canvas.sheet").wait_for()
     page.get_by_text("Draw a digit on the black square.").wait_for()
     draw(page, *SEVEN)
-    page.get_by_role("heading", name=re.compile(r"7 · Seven \(\d+\.\d%\)")).wait_for()
+    page.locator(".said", has_text="7 · Seven").wait_for()
     page.get_by_text("What the model sees: 28 x 28 pixels").wait_for()
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("Draw a digit on the black square.").wait_for()
 
-    page.get_by_role("radio", name="Move and turn").click()
+    page.get_by_role("radio", name="Move", exact=True).click()
     page.locator("canvas.upper-canvas").wait_for()
     draw(page, *SEVEN, sheet="canvas.upper-canvas")
-    page.get_by_role("heading", name=re.compile(r"7 · Seven")).wait_for()
-    page.get_by_role("radio", name="Picture file").click()
+    page.locator(".said", has_text="7 · Seven").wait_for()
+    page.get_by_role("radio", name="File", exact=True).click()
     picture = Image.new("L", (300, 200), 255)
     ImageDraw.Draw(picture).line([(150, 20), (150, 180)], fill=0, width=22)
     picture.save(tmp_path / "one.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "one.png")
-    page.get_by_role("heading", name=re.compile(r"1 · One")).wait_for()
+    page.locator(".said", has_text="1 · One").wait_for()
 
 
 def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
