@@ -31,16 +31,19 @@ def is_on() -> bool:
 
 
 def switch() -> None:
-    """Show the switch, and enlarge the page when it is on."""
+    """Show the switch, keep its state in the link, and enlarge the page when it is on."""
     st.pills(
         t("present.label"),
         [ON],
+        default=ON if is_on() else None,
         format_func=lambda _: ":material/co_present:",
         label_visibility="collapsed",
         width="content",
-        key=KEY,
-        bind="query-params",
+        key=KEY,  # not bound to the link by Streamlit, which would write the icon's name there
         help=t("present.help"),
     )
     if is_on():
+        st.query_params[KEY] = ON
         st.html(STYLE)
+    else:
+        st.query_params.pop(KEY, None)

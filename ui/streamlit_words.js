@@ -66,7 +66,7 @@ export default ({ data }) => {
   patterns = data.words
     .filter(([english]) => english.includes("{}"))
     .map(([english, ours]) => [
-      new RegExp("^" + english.split("{}").map((part) => part.replace(/[.*+?^$()[\]|\\]/g, "\\$&")).join("(.+)") + "$"),
+      new RegExp("^" + english.split("{}").map((part) => part.replace(/[.*+?^$()[\]|\\]/g, "\\$&")).join("(.+?)") + "$"),
       ours,
     ]);
   walk(document.body);

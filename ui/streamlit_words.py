@@ -150,6 +150,9 @@ WORDS = {
     "Values": {"pt_BR": "Valores"},
     "Top values frequency chart": {"pt_BR": "Gráfico dos valores mais frequentes"},
     "No data": {"pt_BR": "Sem dados"},
+    "{}: {}": {"pt_BR": "{}: {}"},  # a button's word and what it belongs to: "Search: Runs"
+    "progress": {"pt_BR": "progresso"},
+    "{} icon": {"pt_BR": "ícone {}"},
     "Scrollable table": {"pt_BR": "Tabela que rola"},
 }
 
