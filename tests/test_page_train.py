@@ -289,7 +289,7 @@ def test_a_run_shows_all_its_hyperparameters_beside_a_form_that_has_others_and_f
     assert set(rest.iloc[:, 0]) == set(labels.values()) - {
         labels[name] for name in ("layers_taken", "weights_from", *differ) if name != "epochs"
     }
-    button(app, words.text(language, "recipes.open_in_train")).click().run()
+    button(app, words.text(language, "train.use_settings")).click().run()
     assert not app.exception
     query = {name: value for name, value in app.query_params.items() if name in RunSpec.model_fields}
     assert checked(query) == run.spec
@@ -338,16 +338,16 @@ def test_the_curves_of_a_finished_run_mark_the_epoch_that_was_best_and_the_last(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_finished_run_says_its_processor_time_if_its_log_has_it(frame, trained, language):
-    def progress(run: store.Run) -> str:
-        return frame(language=language, run=run.name).get("progress")[0].proto.text
+    def said(run: store.Run) -> str:
+        return texts(frame(language=language, run=run.name))
 
     last = trained.last(Epoch)
     assert last
     assert last.processor_seconds
     seconds = words.duration(last.processor_seconds, language=language)
-    assert words.text(language, "train.processor", seconds=seconds) in progress(trained)
+    assert words.text(language, "train.processor", seconds=seconds) in said(trained)
     old = store.Run(shutil.copytree(trained.folder, trained.folder.with_name("of-an-earlier-version")))
     events = [event.model_dump(exclude={"processor_seconds"}) for event in trained.events()]
     (old.folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
     assert old.report()
-    assert words.text(language, "train.processor", seconds="") not in progress(old)
+    assert words.text(language, "train.processor", seconds="") not in said(old)

@@ -39,7 +39,14 @@ def asked() -> str | None:
     return st.session_state.get(CHOSEN)
 
 
-def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: WhyNot | None = None) -> Run | None:
+def choose_run(
+    label: str,
+    names: Sequence[str],
+    *,
+    required: bool,
+    why_not: WhyNot | None = None,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
+) -> Run | None:
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
     If that run is not among `names`, a sentence says why, and none is shown in its place until the reader chooses.
@@ -67,6 +74,7 @@ def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: Why
         format_func=labels.__getitem__,
         on_change=remember,
         placeholder=t("train.choose"),
+        label_visibility=label_visibility,
     )
     chosen = st.session_state.get(CHOSEN)
     st.session_state[WRITTEN] = chosen
