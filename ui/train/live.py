@@ -40,29 +40,32 @@ TO_GO_ON = ("stopped", "interrupted", "failed")  # statuses of a run that no wor
 # The heights are those of the content, so that nothing moves when a number, a link or a curve is not there yet. In a
 # narrow window the page is one column, with the run, if there is one, above the form.
 STYLE = """<style>
-.st-key-live { gap: 0.75rem; }
+.st-key-live { gap: 0.5rem; scroll-margin-top: 8rem; }
 .st-key-live-controls { min-height: 2.75rem; justify-content: center; }
-.st-key-live-result { min-height: 6rem; }
+.st-key-live-result { min-height: 6.5rem; }
 .st-key-live-curves { min-height: 22rem; }
 .st-key-live-links { min-height: 2.5rem; }
+.st-key-live-links a { border: 1px solid; border-radius: 0.5rem; min-height: 2.5rem; }
 .st-key-live-progress { height: 2.75rem; overflow: hidden; }
 .st-key-live-progress p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.bancada-result { height: 6rem; line-height: 1.25; overflow: hidden; }
-.bancada-result b { display: block; font-size: 2.75rem; line-height: 1.1; font-variant-numeric: tabular-nums; }
-.bancada-result span { white-space: nowrap; }
+.bancada-result { height: 6.5rem; line-height: 1.25; overflow: hidden; }
+.bancada-result b { display: block; font-size: 2.5rem; line-height: 1.05; font-variant-numeric: tabular-nums; }
 @media (max-width: 900px) {
-  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] > * > .st-key-live) { flex-wrap: wrap; }
-  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] > * > .st-key-live) > [data-testid="stColumn"] {
+  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-live) { flex-wrap: wrap; }
+  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-live) > [data-testid="stColumn"] {
     min-width: 100%;
   }
-  [data-testid="stColumn"]:has(> * > .st-key-live) { order: -1; }
+  [data-testid="stColumn"]:has(.st-key-live) { order: -1; }
+  .st-key-live-result { min-height: 8rem; }
 }
 @media (max-width: 640px) {
+  .st-key-live-controls [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   .st-key-live-controls [data-testid="stColumn"] { min-width: calc(50% - 1rem); flex: 1 1 0; }
+  .st-key-live-controls { min-height: 9.75rem; justify-content: start; }
   .st-key-live-progress { height: 4.25rem; }
   .st-key-live-progress p { white-space: normal; }
-  .bancada-result { height: 7.5rem; }
-  .bancada-result span { white-space: normal; }
+  .st-key-live-links { min-height: 5.75rem; }
+  .bancada-result { height: 8.5rem; }
 }
 </style>"""
 
@@ -162,7 +165,8 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
         colour = "gray"  # done, but nothing to be glad of
     with st.container(key="live-controls"):
         # A column for each button: while the browser replaces a button by another, it shows both for a moment.
-        first, *others = st.columns([5, 4, 4, 4, 4], gap="small", vertical_alignment="center")
+        widths = [5, 4, 4, 4, 4] if _may_control(run) else [5, 16]
+        first, *others = st.columns(widths, gap="small", vertical_alignment="center")
         first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
         _buttons(run, status, others)
     show_refusal(_refused(run), once=False)  # the next look at the run comes in half a second
@@ -333,7 +337,6 @@ def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> Non
         columns[0].button(
             t("train.control"),
             key="control-anyway",
-            width="stretch",
             on_click=st.session_state.__setitem__,
             args=(f"{CONTROLLED}.{run.name}", True),
         )
