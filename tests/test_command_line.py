@@ -313,7 +313,13 @@ def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
     wanted |= {"recipe": None, "variant": None, "choices": {}}
-    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once", "label": UNLABELLED}
+    assert line == {
+        **wanted,
+        "accuracy": trained[-1]["accuracy"],
+        "test_use": "once",
+        "by_hand": False,
+        "label": UNLABELLED,
+    }
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
@@ -628,7 +634,7 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label")
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "label")
 COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict")
 FLAGS = (
     "python -m core",

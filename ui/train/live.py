@@ -45,7 +45,7 @@ STYLE = """<style>
 .st-key-live-result { min-height: 6.5rem; }
 .st-key-live-curves { min-height: 22rem; }
 .st-key-live-links { min-height: 2.5rem; }
-.st-key-live-links a { border: 1px solid; border-radius: 0.5rem; min-height: 2.5rem; }
+.st-key-live-links a { border: 1px solid #808080; border-radius: 0.5rem; min-height: 2.5rem; }
 .st-key-live-progress { height: 2.75rem; overflow: hidden; }
 .st-key-live-progress p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .bancada-result { height: 6.5rem; line-height: 1.25; overflow: hidden; }
@@ -171,8 +171,8 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
         _buttons(run, status, others)
     show_refusal(_refused(run), once=False)  # the next look at the run comes in half a second
     with st.container(key="live-result"):
-        left, right = st.columns([3, 2], gap="small")
-        left.html(_result(events))
+        left, right = st.columns([4, 3], gap="small")
+        left.html(_result(run.spec, events))
         with right:
             share, words = _progress(run, status, events, epochs)
             with st.container(key="live-progress"):
@@ -191,7 +191,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
                     )
 
 
-def _result(events: list[Event]) -> str:
+def _result(spec: RunSpec, events: list[Event]) -> str:
     """The one important number as HTML: the test accuracy of a run that is done, else its latest val accuracy."""
     started, epoch, report = _last(events, Started), _last(events, Epoch), _last(events, Report)
     name, value, lines = "val_accuracy", "–", [plain("train.no_epoch_yet")]
@@ -201,6 +201,8 @@ def _result(events: list[Event]) -> str:
         chance = _chance(report)
         if chance is not None:
             lines.append(plain("train.no_better", share=percent(chance, 2)))
+        elif report.is_by_hand:
+            lines.append(plain("train.by_hand", epoch=report.epochs, epochs=spec.epochs))
         else:
             by = plain(f"chosen.{report.best_by}")
             lines.append(plain("train.by_epoch", epoch=report.best_epoch, by=by))
@@ -276,7 +278,8 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
         st.rerun()  # the whole page, which then polls
     notices.test_use_notice(run.spec)
     if report:
-        notices.by_hand_notice(report, run.spec)
+        if _chance(report) is not None:  # otherwise it is beside the result
+            notices.by_hand_notice(report, run.spec)
         notices.lost_epoch_notice(report)
         notices.taken_notice(run, report)
     words = []
