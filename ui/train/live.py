@@ -282,7 +282,7 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
             notices.by_hand_notice(report, run.spec)
         notices.lost_epoch_notice(report)
         notices.taken_notice(run, report)
-    words = []
+    words, helps = [], ""
     best = report or epoch
     if epoch and best:
         shown = {
@@ -292,12 +292,13 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
             "best_epoch": number(best.best_epoch),
         }
         words += [f"{t(f'measure.{name}')}: {value}" for name, value in shown.items()]
+        helps = "\n\n".join(f"**{t(f'measure.{name}')}**: {t(f'measure.{name}_help')}" for name in shown)
     if started:
         if epoch and epoch.processor_seconds is not None and status == "done":
             words.append(t("train.processor", seconds=duration(epoch.processor_seconds)))
         words.append(_where(started))
     if words:
-        st.caption(" · ".join(words))
+        st.caption(" · ".join(words), help=helps or None)
 
 
 def _where(started: Started) -> str:
