@@ -175,3 +175,47 @@ def test_the_presenter_view_is_in_the_link_and_has_no_small_text(look):
     page.locator(".st-key-present [role=radio]").click()
     page.wait_for_function("() => !location.search.includes('present')")
     page.locator("[data-testid=stMain] .stExpander").first.wait_for()
+def test_recipes_show_the_whole_table_and_the_button_of_the_chosen_one_on_a_projector(look):
+    page = look("recipes?report=001")
+    table = page.locator(".dvn-scroller").first
+    table.wait_for()
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight")
+    button = box(page, ".st-key-recipe button")
+    assert button["y"] + button["height"] <= PROJECTOR[1]
+    for size in (TABLET, PHONE):
+        page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+        page.locator(".st-key-wide-recipes").wait_for()  # says that the table goes on
+        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.st-key-recipe button p')].every(one => one.scrollWidth <= one.clientWidth)"
+        )
+
+
+def test_all_classes_of_the_data_are_in_sight_and_a_click_follows_a_picture_into_the_network(look):
+    page = look("data")
+    last = box(page, ".picture-rows > .line:last-child")
+    assert last["y"] + last["height"] <= PROJECTOR[1]
+    page.locator(".picture-rows .line").nth(4).locator("img").nth(2).click()
+    page.get_by_role("heading", name="Four").wait_for()
+    step = box(page, ".pictures figure")
+    assert step["y"] + step["height"] <= PROJECTOR[1]
+    page.locator("[data-testid=stVegaLiteChart]").wait_for()  # the answer of the finished run
+    page = look("data", PHONE)
+    page.locator(".picture-rows .line").first.wait_for()
+    shown = """[...document.querySelectorAll('.picture-rows .line')].every(line => {
+      const end = line.getBoundingClientRect().bottom;
+      return [...line.children].map(one => one.getBoundingClientRect()).filter(one => one.top < end - 5)
+        .every(one => one.right <= innerWidth && one.bottom <= end);
+    }) && document.documentElement.scrollWidth <= innerWidth"""
+    page.wait_for_function(shown)
+def test_what_has_nothing_to_show_yet_shows_an_example_in_sight(look):
+    for size in (PROJECTOR, TABLET, PHONE):
+        page = look("drawings", size)
+        begin = box(page, ".st-key-drawings-begin button")
+        assert begin["height"] >= 60
+        picture = box(page, ".pictures figure")
+        assert picture["y"] + picture["height"] <= size[1]
+        page = look("check", size)
+        offer = box(page, ".st-key-try-figures button")
+        assert offer["y"] + offer["height"] <= size[1] / 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
