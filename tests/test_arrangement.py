@@ -175,6 +175,8 @@ def test_the_presenter_view_is_in_the_link_and_has_no_small_text(look):
     page.locator(".st-key-present [role=radio]").click()
     page.wait_for_function("() => !location.search.includes('present')")
     page.locator("[data-testid=stMain] .stExpander").first.wait_for()
+
+
 def test_recipes_show_the_whole_table_and_the_button_of_the_chosen_one_on_a_projector(look):
     page = look("recipes?report=001")
     table = page.locator(".dvn-scroller").first
@@ -208,6 +210,8 @@ def test_all_classes_of_the_data_are_in_sight_and_a_click_follows_a_picture_into
         .every(one => one.right <= innerWidth && one.bottom <= end);
     }) && document.documentElement.scrollWidth <= innerWidth"""
     page.wait_for_function(shown)
+
+
 def test_what_has_nothing_to_show_yet_shows_an_example_in_sight(look):
     for size in (PROJECTOR, TABLET, PHONE):
         page = look("drawings", size)

@@ -21,6 +21,7 @@ STYLE = f"""<style>
   {{ font-size: 1rem; }}
 .stMainBlockContainer [data-testid="stMetricDelta"] * {{ font-size: 1rem; }}
 .stMainBlockContainer [data-testid="stMetricValue"] * {{ font-size: inherit; }}
+[data-testid="stFullScreenFrame"] {{ width: calc(100% / {ZOOM}); }}
 .st-key-frame {{ min-height: 2.25rem; }}
 [class*="st-key-group-"] > * {{ display: none; }}
 [class*="st-key-group-"] > :has(.stPopover) {{ display: block; }}
