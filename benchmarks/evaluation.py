@@ -24,7 +24,7 @@ from core.datasets import dataset  # noqa: E402
 from core.store import Run  # noqa: E402
 from tests.browser import CHROMIUM, chromium, serve  # noqa: E402
 
-MATRIX, PICTURES, CHART = ".st-key-matrix svg.marks", ".pictures", "[data-testid=stVegaLiteChart] svg.marks"
+MATRIX, PICTURES, CHART = ".st-key-matrix tbody", ".pictures", "[data-testid=stVegaLiteChart] svg.marks"
 PASSES = 10
 
 
@@ -68,7 +68,7 @@ def visit(browser, address: str, run: Run, waits: Figures) -> None:
         page.get_by_role("link", name=EVALUATE, exact=True).click()
         for number in range(MANY):
             i, j = wrong[number % len(wrong)]
-            cell = page.locator(f"{MATRIX} .mark-rect path").nth(len(report.confusion_matrix) * i + j)
+            cell = page.locator(f"{MATRIX} td").nth(len(report.confusion_matrix) * i + j)
             cell.scroll_into_view_if_needed()
             pause(number)
             add(waits, "click on a cell to its images", watch(page, PICTURES, cell.click))

@@ -10,9 +10,16 @@ from ui.evaluate import report
 from ui.text import refused, t
 
 done = server.done()
-run = choose_run(t("evaluate.run"), done, required=True, why_not=no_report)
+left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
+with left:
+    first = next((name for name in done if server.has_data(name)), None)  # whose images can be shown at once
+    run = choose_run(
+        t("evaluate.run"), done, required=True, first=first, why_not=no_report, label_visibility="collapsed"
+    )
 try:
     if run:
+        with right:
+            report.summary(run)
         report.panel(run, done)
     elif (unread := server.find(asked())) and notices.unread_notice(unread):
         st.switch_page(server.PAGES / "train.py", query_params={"run": unread.name})

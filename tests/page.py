@@ -30,8 +30,13 @@ def button(app: AppTest, label: str) -> Any:
 
 def told(app: AppTest) -> Any:
     """What the page Draw tells the browser of the answers to a drawing, see `ui/draw/pad.py`."""
-    of_page = {one.proto.component_name: json.loads(one.proto.json) for one in app.main.get("bidi_component")}
-    return of_page.get("bancada.answers") or of_page["bancada.pad"]["answers"]
+    return component(app, "bancada.answers") or component(app, "bancada.pad")["answers"]
+
+
+def component(app: AppTest, name: str) -> Any:
+    """What the page tells a component of ours in the browser; None if it has no such component."""
+    told = (json.loads(one.proto.json) for one in app.main.get("bidi_component") if one.proto.component_name == name)
+    return next(told, None)
 
 
 def sentence(app: AppTest) -> str:

@@ -120,7 +120,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     wrong = [(i, j, count) for i, row in enumerate(matrix) for j, count in enumerate(row) if count and i != j]
     names = runs()[0].class_names("en")
     for true, predicted, count in (wrong[0], wrong[-1]):  # near the top of the matrix, and far below it
-        cell = page.locator("[data-testid=stVegaLiteChart] .mark-rect path").nth(10 * true + predicted)
+        cell = page.locator(".st-key-matrix tbody td").nth(10 * true + predicted)
         cell.evaluate("cell => cell.scrollIntoView({ block: 'center' })")
         cell.click()
         page.get_by_text(f"True class {names[true]}, predicted {names[predicted]}: {count} image").wait_for()

@@ -283,7 +283,7 @@ def test_an_image_has_a_rank_of_its_truth_and_a_class_a_typical_image():
     assert answers.errors("index").tolist() == [0, 3]
     assert answers.errors("loss").tolist() == [0, 3]
     assert answers.errors("confidence").tolist() == [3, 0]
-    assert answers.errors("index", (1, 1)).tolist() == [1, 2]
+    assert answers.errors("index", 1, 1).tolist() == [1, 2]
     assert answers.confusion_matrix.tolist() == [[0, 0, 0], [1, 2, 0], [1, 0, 0]]
 
 

@@ -22,7 +22,7 @@ from core.spec import RunSpec, checked, differing, value_text
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
-from tests.page import LANGUAGES, button, captions, control, texts
+from tests.page import LANGUAGES, button, captions, component, control, texts
 from tests.real_data import REAL_DATA, with_mnist
 from ui.evaluate import report
 from ui.evaluate.errors import PICTURES
@@ -99,23 +99,37 @@ def test_two_select_boxes_name_a_cell_whose_images_are_shown(frame, trained):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_click_on_a_cell_of_the_matrix_shows_exactly_its_images(frame, trained, language):
-    report = trained.report()
-    assert report
-    matrix = np.array(report.confusion_matrix)
-    true, predicted = np.unravel_index((matrix - np.diag(np.diag(matrix))).argmax(), matrix.shape)
+def test_a_cell_is_chosen_once_for_matrix_gallery_and_the_next_image_and_stays_chosen(frame, trained, language):
+    answers = stored_answers(trained)
+    assert answers
+    matrix = np.array(trained.report().confusion_matrix)
+    true, predicted = map(int, np.unravel_index((matrix - np.diag(np.diag(matrix))).argmax(), matrix.shape))
     names = trained.class_names(language)
     app = frame("evaluate", language, run=trained.name)
-    app.session_state["matrix"] = {"selection": {"cell": [{"true": names[true], "predicted": names[predicted]}]}}
-    app.run()
-    assert not app.exception
-    said = words.text(
-        language, "evaluate.cell", true=names[true], predicted=names[predicted], count=int(matrix[true, predicted])
-    )
-    assert said in texts(app)
+    app.selectbox(key="cell-true_class").select(names[true]).run()
+    wrong = (answers.labels == true) & ~answers.is_right
+    slots = {"true": names[true], "count": int(wrong.sum())}
+    assert words.text(language, "evaluate.errors_of_true", **slots) in texts(app)
+    app.selectbox(key="cell-predicted_class").select(names[predicted]).run()
+    slots |= {"predicted": names[predicted], "count": int(matrix[true, predicted])}
+    assert words.text(language, "evaluate.cell", **slots) in texts(app)
+    assert component(app, "bancada.matrix")["chosen"] == [true, predicted]
     pictures = next(html.proto.body for html in app.get("html") if "<figure" in html.proto.body)
     assert pictures.count("<img") == min(PICTURES, matrix[true, predicted])
     assert f"{names[true]} → {names[predicted]}" in pictures
+
+    look_at(app, "image")
+    places = answers.errors("confidence", true, predicted)
+    seen = []
+    while not app.button(key="image-next").disabled:
+        app.button(key="image-next").click().run()
+        seen.append(app.session_state["image-index"])
+    assert seen == places[1:].tolist(), "the first is shown at once"
+    look_at(app, "fails")
+    assert component(app, "bancada.matrix")["chosen"] == [true, predicted]
+    app.switch_page(str(ROOT / "pages" / "check.py")).run()
+    app.switch_page(str(ROOT / "pages" / "evaluate.py")).run()
+    assert component(app, "bancada.matrix")["chosen"] == [true, predicted]
 
 
 @with_mnist
@@ -145,7 +159,7 @@ def look_at(app: AppTest, view: str) -> AppTest:
 def test_any_test_image_is_shown_beside_typical_ones_with_all_probabilities(frame, trained, language):
     answers = stored_answers(trained)
     assert answers
-    names, wrong = trained.class_names(language), answers.errors("index")
+    names, wrong = trained.class_names(language), answers.errors("confidence")
     app = look_at(frame("evaluate", language, run=trained.name), "image")
     assert app.session_state["image-index"] == wrong[0]
     true, predicted = answers.labels[wrong[0]], answers.predicted[wrong[0]]

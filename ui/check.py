@@ -199,7 +199,7 @@ def _say(matrix: np.ndarray) -> None:
     measured.measures_table(found, accuracy=t("chart.accuracy"))
     left, right = st.columns(2, gap="large")
     with left:
-        measured.matrix_chart(matrix, names, key="check-cells")
+        measured.matrix_panel(matrix, names, key="check-cells")
     with right:
         measured.classes_table(found.classes, names)
     measured.confusions(matrix, names)

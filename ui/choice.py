@@ -45,6 +45,7 @@ def choose_run(
     names: Sequence[str],
     *,
     required: bool,
+    first: str | None = None,
     why_not: WhyNot | None = None,
     say: Callable[[str], object] = st.warning,
     label_visibility: Literal["visible", "collapsed"] = "visible",
@@ -52,15 +53,15 @@ def choose_run(
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
     If that run is not among `names`, a sentence says why, and none is shown in its place until the reader chooses.
-    Without a choice, the first run is shown if `required`, else none. `why_not` says why a page that does not list all
-    runs leaves one out that is not damaged; `say` shows the sentence.
+    Without a choice, `first` or else the first run is shown if `required`, else none. `why_not` says why a page that
+    does not list all runs leaves one out that is not damaged; `say` shows the sentence.
     """
     linked, chosen = st.query_params.get(KEY), asked()
     if chosen and chosen not in names:
         refused(_reason(chosen, why_not), say)
     if not names:
         return None
-    default = names[0] if required and not chosen else None
+    default = (first or names[0]) if required and not chosen else None
     shown = st.session_state[KEY] = chosen if chosen in names else default
 
     def remember() -> None:
@@ -71,7 +72,7 @@ def choose_run(
     st.selectbox(
         label,
         names,
-        index=0 if required and shown else None,  # None lets the reader clear the choice
+        index=names.index(shown) if required and shown else None,  # None lets the reader clear the choice
         key=KEY,
         format_func=labels.__getitem__,
         on_change=remember,

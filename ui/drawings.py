@@ -21,7 +21,8 @@ from core.store import Run
 from ui import server
 from ui.choice import one_of, run_label
 from ui.gallery import clicked_picture, gallery, in_sight
-from ui.measured import classes_table, matrix_chart, measures_table
+from ui.matrix import Cell
+from ui.measured import classes_table, matrix_panel, measures_table
 from ui.tables import folded_table, offer_csv
 from ui.text import interval, kept_refusal, language, percent, refused, show_refusal, t
 
@@ -33,6 +34,7 @@ STYLE = """<style>
 .st-key-drawings-begin button { min-height: 4rem; padding: 0 2rem; }
 .st-key-drawings-begin p { font-size: 1.5rem; }
 </style>"""
+CELL = "drawings.cell"  # in the session state: the cell of the matrix that was clicked
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
 
 
@@ -140,9 +142,11 @@ def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Se
 def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: Sequence[LabelledDrawing]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        cell = matrix_chart(answers.confusion_matrix, names, key="drawings-matrix")
+        cell = st.session_state.get(CELL)
+        chosen = cell or (None, None)
+        matrix_panel(answers.confusion_matrix, names, key="drawings-matrix", chosen=chosen, on_click=_choose_cell)
         classes_table(measured.classes, names)
-    places = answers.errors("confidence", cell).tolist()
+    places = answers.errors("confidence", *chosen).tolist()
     shown = places[:PICTURES]
     with right, in_sight("cell"):
         if cell:
@@ -150,6 +154,10 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
         else:
             st.markdown(t("drawings.errors" if places else "drawings.no_errors", count=len(places), n=len(kept)))
         gallery([kept[i].pixels[None] for i in shown], _captions(kept, answers, shown), side=SIDE)
+
+
+def _choose_cell(clicked: Cell) -> None:
+    st.session_state[CELL] = None if st.session_state.get(CELL) == clicked else clicked
 
 
 def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None) -> None:

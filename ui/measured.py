@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,9 @@ from core.charts import matrices
 from core.measures.answers import LEAST_ERRORS, Measure
 from core.measures.measures import ADDED, ClassMeasures, Measures, most_confused
 from ui.choice import one_of
+from ui.matrix import Cell, matrix_table
 from ui.tables import folded_table, offer_csv
-from ui.text import Markdown, interval, language, literal, number, t
-
-OnClick = Callable[[], None] | Literal["rerun"]  # Streamlit's `on_select`
+from ui.text import Markdown, interval, literal, number, t
 
 
 def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy: str | None = None) -> None:
@@ -72,31 +71,27 @@ def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> No
     offer_csv(pd.DataFrame({"class": names, **measured, "images": [row.support for row in rows]}), "classes")
 
 
-def matrix_chart(
-    matrix: np.ndarray, names: tuple[str, ...], *, key: str, on_click: OnClick = "rerun"
-) -> tuple[int, int] | None:
-    """Draw the confusion matrix; returns the cell (true, predicted) that the reader has clicked, None if none."""
-    words = {
-        name: t(f"chart.{name}")
-        for name in ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
-    }
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+def matrix_panel(
+    matrix: np.ndarray,
+    names: tuple[str, ...],
+    *,
+    key: str,
+    chosen: tuple[int | None, int | None] = (None, None),
+    on_click: Callable[[Cell], None] | None = None,
+) -> None:
+    """Show the confusion matrix with its switches and its data, see `matrix_table`."""
+    left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
         cells = one_of("cells", ("counts", "row", "column"))
     diagonal = right.toggle(t("evaluate.diagonal"), value=True, key=f"{key}-diagonal", help=t("evaluate.diagonal_help"))
     share: Any = None if cells == "counts" else cells
-    chart = matrices.confusion_matrix(
-        matrix, names, share=share, diagonal=diagonal, words=words, language=language(), height=440
-    )
-    alt = t("evaluate.matrix_alt")
-    chosen = st.altair_chart(chart, key=key, on_select=on_click, selection_mode="cell", width="stretch", alt=alt)
+    if on_click:
+        st.caption(t("evaluate.matrix_help"))
+    matrix_table(matrix, names, key=key, share=share, diagonal=diagonal, chosen=chosen, on_click=on_click)
+    words = {name: t(f"chart.{name}") for name in ("true_class", "predicted_class")}
     table = matrices.confusion_table(matrix, names, words=words)
     with folded_table(table, index=True):
         offer_csv(table.reset_index(allow_duplicates=True), "confusion-matrix")
-    cell = (chosen.get("selection", {}).get("cell") or [{}])[0]
-    if cell.get("true") in names and cell.get("predicted") in names:
-        return names.index(cell["true"]), names.index(cell["predicted"])
-    return None
 
 
 def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:

@@ -147,6 +147,12 @@ def done() -> list[str]:
     return [run.name for run in store.runs() if facts(run.folder).is_done]
 
 
+def has_data(name: str) -> bool:
+    """Whether the data of the run of this name are on this machine, so that its test images can be shown."""
+    data = facts(settings.store_folder() / name).data
+    return bool(data) and dataset(data).state()[0] == "ready"
+
+
 def offered() -> list[str]:
     """The names of the runs with a digit model: first those trained on drawings, newest first, then the others."""
     known = {run.name: facts(run.folder) for run in store.runs()}

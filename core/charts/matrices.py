@@ -45,7 +45,7 @@ def confusion_matrix(
             "true": class_names[i],
             "predicted": class_names[j],
             "value": float(values[i, j]),
-            "label": _cell_label(float(values[i, j]), share, language),
+            "label": cell_label(float(values[i, j]), share, language),
             "images": _count(float(counts[i, j]), language),
         }
         for i, j in np.ndindex(*counts.shape)
@@ -219,7 +219,8 @@ def _count(value: float, language: str) -> str:
     return number(round(value), language=language) if math.isfinite(value) else UNKNOWN
 
 
-def _cell_label(value: float, share: str | None, language: str) -> str:
+def cell_label(value: float, share: str | None, language: str) -> str:
+    """What a cell says: a number of images, or a share from 0 to 1 as a percentage; zero as 0."""
     if not share or value == 0:
         return _count(value, language)
     return percent(value, language=language)

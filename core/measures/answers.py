@@ -95,12 +95,20 @@ class Answers:
         places = np.flatnonzero((self.labels == k) & self.is_right)
         return int(places[self.probabilities[places, k].argmax()]) if len(places) else None
 
-    def errors(self, order: Literal["index", "loss", "confidence"], cell: tuple[int, int] | None = None) -> np.ndarray:
-        """The indices, int64, of all errors or of the images in a confusion matrix cell (true, predicted).
+    def errors(
+        self,
+        order: Literal["index", "loss", "confidence"],
+        true: int | None = None,
+        predicted: int | None = None,
+    ) -> np.ndarray:
+        """The indices, int64, of all errors, of those of a true or predicted class, or of all images in both.
 
         Order: by index, or with the highest loss or the highest confidence first.
         """
-        wrong = ~self.is_right if cell is None else (self.labels == cell[0]) & (self.predicted == cell[1])
+        wrong = ~self.is_right if true is None or predicted is None else np.ones(len(self.labels), bool)
+        for given, found in ((true, self.labels), (predicted, self.predicted)):
+            if given is not None:
+                wrong &= found == given
         places = np.flatnonzero(wrong)
         if order == "index":
             return places

@@ -17,30 +17,43 @@ from ui import server
 from ui.choice import data_name
 from ui.data_card import data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
+from ui.matrix import Cell
 from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, literal, number, percent, plain, refused, t
 
-PICTURES = 12  # on one page of the gallery: as high as a projector, so that they remain beside the matrix
+PICTURES = 10  # on one page of the gallery: as high as a projector, so that they remain beside the matrix
+SIDE = 96  # px, width of a picture: five in a row
 BOXES = ("true_class", "predicted_class")
-ORDERS = ("index", "loss", "confidence")
+ORDERS = ("confidence", "loss", "index")
 INDEX = "image-index"  # key in the session state: the place in the test split of the image that is shown
 
 
-def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tuple[int, int] | None) -> None:
-    """Show the images of all errors, or of the cell that was clicked or chosen, a page at a time."""
-    chosen, order = _chosen(names)  # drawn even without images, so that the boxes stay in place
+def cell(answers: Answers) -> tuple[int | None, int | None]:
+    """The true and the predicted class that the reader has chosen, by a click on the matrix or in the boxes."""
+    classes = answers.probabilities.shape[1]
+    found = (st.session_state.get(f"cell-{what}") for what in BOXES)
+    true, predicted = (one if isinstance(one, int) and one < classes else None for one in found)
+    return true, predicted
+
+
+def choose_cell(clicked: Cell) -> None:
+    """Choose the cell that is clicked; if it is the chosen one, choose none."""
+    keys = [f"cell-{what}" for what in BOXES]
+    again = tuple(st.session_state.get(key) for key in keys) == clicked
+    st.session_state.update(dict.fromkeys(keys) if again else dict(zip(keys, clicked, strict=True)))
+
+
+def gallery_of(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
+    """Show the images of all errors, or of the chosen cell or class, a page at a time."""
+    chosen, order = _boxes(answers, names)  # drawn even without images, so that the boxes stay in place
     test = test_images(run, answers)
     if not test:
         return
-    cell = chosen or clicked
-    places = answers.errors(order, cell)
-    if cell:
-        st.write(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
-    else:
-        st.write(t("evaluate.all_errors", count=len(places), n=len(answers.labels)))
+    places = answers.errors(order, *chosen)
+    st.write(_shown(chosen, names, len(places), len(answers.labels)))
     pages = max(1, math.ceil(len(places) / PICTURES))
-    page = st.pagination(pages, key=f"errors-{run.name}-{cell}-{order}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"errors-{run.name}-{chosen}-{order}") if pages > 1 else 1
     places = places[(page - 1) * PICTURES : page * PICTURES]
     source = dataset(run.spec.data)
     captions = [
@@ -54,7 +67,7 @@ def gallery_of(run: Run, answers: Answers, names: tuple[str, ...], clicked: tupl
         + known_error(source, int(i), names, before="\n")
         for i in places
     ]
-    gallery(test.images[places], captions, numbers=[int(i) for i in places])
+    gallery(test.images[places], captions, side=SIDE, numbers=[int(i) for i in places])
     clicked_picture(_look_at)
 
 
@@ -64,6 +77,8 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     if not test:
         return
     index = choose_image(answers)
+    if (chosen := cell(answers)) != (None, None):
+        st.caption(_shown(chosen, names, len(answers.errors("index", *chosen)), len(answers.labels)))
     true, predicted = int(answers.labels[index]), int(answers.predicted[index])
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -93,27 +108,33 @@ def marked_rows(true: int, predicted: int, names: tuple[str, ...]) -> tuple[dict
 
 
 def choose_image(answers: Answers) -> int:
-    """Let the reader choose a test image by its number, as the error before or after, or at random; returns its index.
+    """Let the reader choose a test image by its number, as the one before or after, or at random; returns its index.
 
-    It is the same image in every view; at first the first error.
+    Before and after are those of the gallery: of all errors, or of the chosen cell or class, in its order. It is the
+    same image in every view; at first the gallery's first.
     """
-    errors = answers.errors("index")
+    places = answers.errors(st.session_state.get("order") or ORDERS[0], *cell(answers)).tolist()
     n = len(answers.labels)
     if not 0 <= st.session_state.get(INDEX, -1) < n:
-        st.session_state[INDEX] = int(errors[0]) if len(errors) else 0
+        st.session_state[INDEX] = places[0] if places else 0
     first, *columns = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
     index = whole_number(t("image.index", last=n - 1), 0, n - 1, key=INDEX, where=first)
+    at = places.index(index) if index in places else None
     other = (index + 1 + int(np.random.default_rng().integers(n - 1))) % n if n > 1 else None  # never the same again
-    chosen = {"previous": errors[errors < index][-1:], "next": errors[errors > index][:1]}
-    places = {name: int(found[0]) if len(found) else None for name, found in chosen.items()} | {"random": other}
-    for column, (name, place) in zip(columns, places.items(), strict=True):
+    before = places[at - 1] if at else None
+    after = (places[0] if places else None) if at is None else places[at + 1] if at + 1 < len(places) else None
+    said = "error" if cell(answers) == (None, None) else "image"
+    for column, (name, place) in zip(
+        columns, {"previous": before, "next": after, "random": other}.items(), strict=True
+    ):
         column.button(
-            t(f"image.{name}"),
+            t(f"image.{name}" if name == "random" else f"image.{name}_{said}"),
             on_click=_set,
             args=(place,),
             disabled=place is None,
             width="stretch",
             key=f"image-{name}",
+            shortcut={"previous": "B", "next": "N"}.get(name),
         )
     return index
 
@@ -121,12 +142,13 @@ def choose_image(answers: Answers) -> int:
 def test_images(run: Run, answers: Answers) -> Split | None:
     """The run's test split; None, with a message, if its data are not on this machine or have changed since."""
     try:
-        test = server.splits(run.spec).test
+        with st.spinner(t("evaluate.reading", data=data_name(run.spec.data)), show_time=True):
+            test = server.splits(run.spec).test
+            same = not answers.images or server.images(run.spec) == answers.images
     except Refusal as refusal:
         refused(refusal, st.warning)
         data_are_here(dataset(run.spec.data))
         return None
-    same = not answers.images or server.images(run.spec) == answers.images
     if not same or not np.array_equal(test.labels, answers.labels):
         st.warning(t("error.other_data", data=data_name(run.spec.data)))
         return None
@@ -147,20 +169,22 @@ def _said(answers: Answers, index: int, names: tuple[str, ...]) -> str:
     return t("image.wrong", **slots, of_truth=of_truth, rank=number(answers.rank_of_truth(index)), classes=len(names))
 
 
-def _chosen(names: tuple[str, ...]) -> tuple[tuple[int, int] | None, Any]:
-    """The cell chosen in two select boxes, as an alternative to clicking, None while one is empty; and the order."""
+def _boxes(answers: Answers, names: tuple[str, ...]) -> tuple[tuple[int | None, int | None], Any]:
+    """The true and the predicted class chosen in two boxes, None while a box is empty, and the order."""
+    for what, value in zip(BOXES, cell(answers), strict=True):
+        st.session_state[f"cell-{what}"] = value  # a class that another run has is not one of this
     *columns, last = st.columns([3, 3, 4])
-    true, predicted = (
+    for column, what in zip(columns, BOXES, strict=True):
         column.selectbox(
             t(f"chart.{what}"),
-            names,
+            range(len(names)),
             index=None,
+            format_func=names.__getitem__,
             key=f"cell-{what}",
             placeholder=t(f"chart.{what}"),
             label_visibility="collapsed",
+            persist_state="session",
         )
-        for column, what in zip(columns, BOXES, strict=True)
-    )
     say = {order: t(f"order.{order}") for order in ORDERS}
     order = last.selectbox(
         t("order.label"),
@@ -170,13 +194,19 @@ def _chosen(names: tuple[str, ...]) -> tuple[tuple[int, int] | None, Any]:
         key="order",
         persist_state="session",
     )
-    return (names.index(true), names.index(predicted)) if true and predicted else None, order
+    return cell(answers), order
 
 
-def forget_cell() -> None:
-    """Empty the select boxes of the cell. Called when a cell is clicked, which replaces the one chosen there."""
-    for what in BOXES:
-        st.session_state[f"cell-{what}"] = None
+def _shown(chosen: tuple[int | None, int | None], names: tuple[str, ...], count: int, n: int) -> str:
+    """A sentence: which images the gallery shows, and how many there are."""
+    true, predicted = chosen
+    if true is not None and predicted is not None:
+        return t("evaluate.cell", true=names[true], predicted=names[predicted], count=count)
+    if true is not None:
+        return t("evaluate.errors_of_true", true=names[true], count=count)
+    if predicted is not None:
+        return t("evaluate.errors_as_predicted", predicted=names[predicted], count=count)
+    return t("evaluate.all_errors", count=count, n=n) if count else t("evaluate.no_errors", n=n)
 
 
 def _look_at(index: int) -> None:

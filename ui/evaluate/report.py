@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,8 +12,6 @@ import streamlit as st
 
 from core.events import Report
 from core.exports import zipped
-from core.measures.answers import Measure
-from core.measures.measures import Measures
 from core.models.model import DRAWN
 from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
@@ -20,11 +19,15 @@ from ui import beside, hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
 from ui.evaluate import certainty, encoder, errors, training, versus
 from ui.gallery import in_sight
-from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
-from ui.text import interval, language, number, percent, t
+from ui.measured import classes_table, confusions, matrix_panel, measures_table
+from ui.text import interval, language, percent, plain, t
 
 MOST_ZIPPED = 1 << 29  # bytes of weights that the server packs in memory for a download
 # `report` is offered for a run that repeats a published training.
+STYLE = """<style>
+.bancada-accuracy { margin: 0; line-height: 1.2; font-size: 0.9rem; }
+.bancada-accuracy b { font-size: 2rem; line-height: 1; margin: 0 0.4rem; font-variant-numeric: tabular-nums; }
+</style>"""
 VIEWS = ("fails", "image", "sure", "encoder", "beside", "report", "numbers")
 
 
@@ -37,13 +40,6 @@ def panel(run: Run, done: Sequence[str]) -> None:
     measured, answers = server.measured(run), server.answers(run, "test")
     assert answers
     loss = replace(answers.loss(), value=report.loss)
-    _summary(run, report, measured, loss)
-    training.caption(run, report)
-    if run.spec.data in DRAWN:
-        st.caption(t("evaluate.people"))
-    notices.by_hand_notice(report, run.spec)
-    notices.lost_epoch_notice(report)
-    notices.taken_notice(run, report)
     views = [view for view in VIEWS if view != "report" or beside.repeats_a_report(run)]
     if st.session_state.get("view") not in (None, *views):  # chosen for another run
         del st.session_state["view"]
@@ -51,10 +47,9 @@ def panel(run: Run, done: Sequence[str]) -> None:
     if view == "fails":
         left, right = st.columns([1, 1], gap="large")
         with left:
-            clicked = matrix_chart(matrix, names, key="matrix", on_click=errors.forget_cell)
-            st.caption(t("evaluate.matrix_help"))
+            matrix_panel(matrix, names, key="matrix", chosen=errors.cell(answers), on_click=errors.choose_cell)
         with right, in_sight("cell"):
-            errors.gallery_of(run, answers, names, clicked)
+            errors.gallery_of(run, answers, names)
         with left:
             st.markdown(f"**{t('evaluate.classes')}**")
             classes_table(measured.classes, names)
@@ -73,6 +68,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
         measures_table(measured, loss)
         training.ends_table(run, report)
         _downloads(run)
+    _said(run, report)
     hyperparameters.panel(run.spec)
 
 
@@ -103,21 +99,23 @@ def _network(run: Run) -> str:
     return f"{name}: {t(f'recipe.{recipe[0]}.title')}," if recipe else name
 
 
-def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> None:
-    shown = [
-        ("accuracy", percent(measured.accuracy.value, 2), ends(measured.accuracy, percents=True)),
-        (
-            "balanced_accuracy",
-            percent(measured.balanced_accuracy.value, 2),
-            ends(measured.balanced_accuracy, percents=True),
-        ),
-        ("macro_f1", measured_number(measured.macro_f1.value), ends(measured.macro_f1)),
-        ("kappa", measured_number(measured.kappa.value), ends(measured.kappa)),
-        ("loss", measured_number(loss.value), ends(loss)),
-        ("errors", number(measured.errors), t("evaluate.of_images", n=report.n)),
+def summary(run: Run) -> None:
+    """Show one line: the test accuracy, large, its interval, the errors among n images, and misuse of the test."""
+    report = run.report()
+    assert report
+    accuracy = server.measured(run).accuracy
+    facts = [
+        plain("evaluate.interval", interval=interval(accuracy.low, accuracy.high, 2)),
+        plain("evaluate.errors", count=server.measured(run).errors, n=report.n),
+        *([plain(f"test_use.{report.test_use}")] if report.test_use != "once" else []),
     ]
-    for column, (name, value, below) in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(t(f"measure.{name}"), value, below, "off", delta_arrow="off", help=t(f"measure.{name}_help"))
+    words = " · ".join(map(html.escape, facts))
+    value, name = percent(accuracy.value, 2), html.escape(plain("measure.accuracy"))
+    st.html(f'{STYLE}<p class="bancada-accuracy">{name} <b>{value}</b> <span>{words}</span></p>')
+
+
+def _said(run: Run, report: Report) -> None:
+    """Say in sentences what the accuracy is that of, and how it was come by."""
     st.caption(
         t(
             "evaluate.said",
@@ -132,3 +130,8 @@ def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> Non
             data=data_name(run.spec.data),
         )
     )
+    training.caption(run, report)
+    if run.spec.data in DRAWN:
+        st.caption(t("evaluate.people"))
+    notices.lost_epoch_notice(report)
+    notices.taken_notice(run, report)

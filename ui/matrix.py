@@ -1,0 +1,80 @@
+"""A confusion matrix as a table that is clicked, tapped or walked with the arrow keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+
+from core.charts.matrices import LABELLED_CLASSES, cell_label, shares
+from ui.text import language, plain, t
+
+Cell = tuple[int, int]  # true and predicted class
+
+HTML = """
+<div class="matrix"><div class="scroll"><table role="grid"><thead></thead><tbody></tbody></table></div></div>
+"""
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+_matrix = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
+    "bancada.matrix", html=HTML, css=_file("matrix.css"), js=_file("matrix.js")
+)
+
+
+def matrix_table(
+    matrix: np.ndarray,
+    names: Sequence[str],
+    *,
+    key: str,
+    share: Literal["row", "column"] | None = None,
+    diagonal: bool = True,
+    chosen: tuple[int | None, int | None] = (None, None),
+    on_click: Callable[[Cell], None] | None = None,
+) -> None:
+    """Show a confusion matrix, images (K, K), `[true][predicted]`, with all of its numbers.
+
+    Args:
+        matrix: the counts.
+        names: K names.
+        key: of the element.
+        share: None shows counts, `row` fractions of the true class, `column` fractions of the predicted class.
+        diagonal: False leaves out the correct predictions, so that the errors use the whole colour scale.
+        chosen: the true and the predicted class whose cells are marked; None stands for any.
+        on_click: called with the cell that is clicked; without it the cells can only be looked at.
+    """
+    values = shares(matrix, share).astype(float)
+    shown = np.ones_like(values, dtype=bool) if diagonal else ~np.eye(len(values), dtype=bool)
+    top = 1.0 if share and diagonal else max(float(values[shown].max(initial=0)), 1e-9)
+
+    def said(i: int, j: int) -> str:
+        return plain("matrix.cell", true=names[i], predicted=names[j], count=int(matrix[i, j]))
+
+    def called() -> None:
+        cell = st.session_state[key].get("cell")
+        if on_click and isinstance(cell, list) and len(cell) == 2 and all(one in range(len(names)) for one in cell):
+            on_click((int(cell[0]), int(cell[1])))  # a client can send anything
+
+    places = range(len(names))
+    data = {
+        "names": list(names),
+        "texts": [
+            [cell_label(float(values[i, j]), share, language()) if shown[i, j] else "" for j in places] for i in places
+        ],
+        # A square-root scale shows small values: 5 errors must be visible next to 1,000 correct predictions.
+        "shares": [[math.sqrt(values[i, j] / top) if shown[i, j] else 0 for j in places] for i in places],
+        "said": [[said(i, j) for j in places] for i in places],
+        "chosen": list(chosen),
+        "clickable": on_click is not None,
+        "labelled": LABELLED_CLASSES,
+        "label": t("evaluate.matrix_alt"),
+        "axes": t("matrix.axes"),
+    }
+    _matrix(key=key, data=data, on_cell_change=called)
