@@ -103,9 +103,9 @@ def to_train(spec: RunSpec, *, on_train: bool = False) -> None:
         st.switch_page(server.PAGES / "train.py", query_params={})
 
 
-def use_layers(layers: Layers) -> None:
-    """Put layers into the form, with the architecture `custom`. Called by a click, before the page is drawn."""
-    st.session_state["architecture"], st.session_state["layers"] = CUSTOM, _lines(layers)
+def use_layers(layers: Layers, architecture: str = CUSTOM) -> None:
+    """Put layers and their architecture's name into the form. Called by a click, before the page is drawn."""
+    st.session_state["architecture"], st.session_state["layers"] = architecture, _lines(layers)
     _leave_recipe()
 
 
