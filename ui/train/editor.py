@@ -19,10 +19,9 @@ from ui import form
 from ui.numbers import whole_number
 from ui.text import language, literal, number, refused, t
 
-LAYERS = (
-    "editing.layers"  # the form's layers as text, for the callbacks; a field of the editor is `editor.` and its name
-)
-ARCHITECTURE = "editing.architecture"  # and the architecture's name
+# These are not called `editor.`, as the fields of a layer are. For the callbacks, the form's layers as text ...
+LAYERS = "editing.layers"
+ARCHITECTURE = "editing.architecture"  # ... and the architecture's name
 BEFORE = "editing.before"  # the architecture and layers before each of the edits made here
 CHOSEN = "editor.layer"  # the chosen layer's place, from 0
 KIND = "editor.kind"
