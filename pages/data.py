@@ -16,6 +16,7 @@ with left:
     known = st.container()
     values = form.fields(["split", "val_fraction", "image_size", "normalisation", "seed"], values)
     form.write_link(values)
+    form.link_refused()
 
 try:
     spec, source = checked(values), dataset(values["data"])

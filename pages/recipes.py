@@ -6,12 +6,12 @@ import streamlit as st
 
 from core.recipes import VARIANTS, results
 from ui import beside, server
-from ui.choice import one_of
+from ui.choice import linked, one_of
 from ui.recipes import experiments, searches
 from ui.text import t
 
-if st.query_params.get("variant") in VARIANTS and "variant" not in st.session_state:  # a link that was opened
-    st.session_state["variant"] = st.query_params["variant"]
+if (asked := linked("variant", VARIANTS)) and "variant" not in st.session_state:  # a link that was opened
+    st.session_state["variant"] = asked
 with st.container(horizontal=True, vertical_alignment="center"):
     variant: Any = one_of("variant", VARIANTS)
     st.query_params["variant"] = variant

@@ -24,6 +24,7 @@ with left:
     top = st.container()  # below the button to start, which stays where it is whatever is said here
     values = form.other_fields(values)
     form.write_link(values)
+    form.link_refused(top.warning)
     try:
         spec, source = checked(values), dataset(values["data"])
         rows = fits(spec).rows

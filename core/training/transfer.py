@@ -65,7 +65,7 @@ def _finished(name: str) -> tuple[Run, list[Row]]:
     try:
         run = store.find(name)
     except Refusal:
-        raise Refusal("error.weights_from_unfinished", run=name[:80]) from None
+        raise Refusal("error.weights_from_unknown", run=name[:80]) from None
     started = run.last(Started)
     if not started or not run.report():
         raise Refusal("error.weights_from_unfinished", run=run.name)

@@ -21,7 +21,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import form, notices, server
-from ui.choice import data_name, run_label
+from ui.choice import data_name, linked, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, sortable
@@ -47,8 +47,8 @@ SIGNS: dict[Word, tuple[str, str]] = {
 def table(rows: Sequence[Row]) -> str:
     """Show every published recipe with its reported and its measured accuracy; returns the name of the chosen one."""
     rows = [row for row in rows if row.is_own]
-    linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
-    start = PUBLISHED.index(linked) if linked in PUBLISHED else 0
+    asked = linked("recipe", PUBLISHED) or st.session_state.get(CHOSEN)
+    start = PUBLISHED.index(asked) if asked in PUBLISHED else 0
     chosen = st.dataframe(
         sortable(
             {
