@@ -207,7 +207,7 @@ def interval(low: float, high: float, digits: int = 1, *, language: str) -> str:
 
 
 def duration(seconds: float, *, language: str) -> str:
-    """A non-negative number of seconds in readable units: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    """A non-negative number of seconds in readable units: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `40 d 2 h`."""
     if not math.isfinite(seconds):
         return number(seconds, language=language)
     if seconds < 10:
@@ -217,4 +217,6 @@ def duration(seconds: float, *, language: str) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{number(whole // 3600, language=language)} h {whole % 3600 // 60:02d} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{number(whole // 86_400, language=language)} d {whole % 86_400 // 3600} h"

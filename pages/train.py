@@ -5,7 +5,7 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
-from core.training.ready import check
+from core.training.ready import check, unusual
 from core.training.transfer import fits
 from ui import form, server
 from ui.data_card import data_are_here, data_facts, what_splits_lack
@@ -34,8 +34,9 @@ with left:
         with top:
             network.how_long(spec)
             if here:
-                check(spec, server.counts(spec), rows)
-                what_splits_lack(spec, source)
+                counts = server.counts(spec)
+                check(spec, counts, rows)
+                what_splits_lack(spec, source, unusual(spec, int(counts["train"].sum()), rows))
             test_use_notice(spec)
         can_start = here
     except Refusal as refusal:

@@ -149,6 +149,7 @@ def test_shares_become_percentages():
         (185, "3 min 05 s"),
         (3599.6, "1 h 00 min"),
         (7800, "2 h 10 min"),
+        (3_463_200, "40 d 2 h"),
     ],
 )
 def test_seconds_become_a_duration(seconds, portuguese):

@@ -484,8 +484,8 @@ def _layer(kind: str, arguments: str, word: str) -> Any:
         if name not in values:
             raise Refusal("error.layer_argument", layer=word[:60], argument=name) from None
         field = InWords(name, lambda language: words_of(language, f"layer.field.{name}"))
-        slots = {"layer": word[:60], "field": field, "value": str(values[name])[:60]}
-        raise Refusal("error.layer_value", **slots, allowed=allowed(field_schema(kind, name))) from None
+        value, may_be = str(values[name])[:60], allowed(field_schema(kind, name))
+        raise Refusal("error.layer_value", layer=word[:60], field=field, value=value, allowed=may_be) from None
 
 
 @functools.cache
