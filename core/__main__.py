@@ -19,7 +19,7 @@ from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
 from core.refusal import Refusal
-from core.spec import RunSpec, allowed
+from core.spec import RunSpec, allowed, unit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,9 +119,8 @@ def _help(name: str, **slots: object) -> str:
 
 def _field(name: str) -> str:
     """The sentence of a field of the spec, the values that it takes and their unit."""
-    extra: Any = RunSpec.model_fields[name].json_schema_extra
-    unit = " " + t(f"unit.{extra['unit']}") if extra["unit"] else ""
-    values = "" if allowed(name) == "string" else f" ({allowed(name)}{unit})"
+    of = " " + t(f"unit.{unit(name)}") if unit(name) else ""
+    values = "" if allowed(name) == "string" else f" ({allowed(name)!s}{of})"
     return _literal(t(f"spec.{name}.help") + values)
 
 

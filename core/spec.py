@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -19,7 +19,8 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import MOST_LAYERS, BatchNorm, DenseBlock, Layers, Row, parse, table
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
-from core.words import number_marks, read_number
+from core.words import InWords, number_marks, read_number
+from core.words import allowed as allowed_by
 from core.words import text as words_of
 
 CUSTOM = "custom"  # the architecture's name when the user has written the layers
@@ -232,11 +233,12 @@ def checked(values: Mapping[str, Any]) -> RunSpec:
         if name == "data" and fault["type"] == "string_too_long":
             written = str(fault["input"])
             raise Refusal("error.data_name_long", data=written[:60], count=len(written)) from None
-        raise Refusal("error.field_value", field=name, value=str(fault["input"])[:60], allowed=allowed(name)) from None
+        raise field_value(name, fault["input"]) from None
     for name in values:
         condition = only_if(name)
         if condition and getattr(spec, name) != default(name) and not is_used(name, spec):
-            raise Refusal("error.field_unused", field=name, other=condition[0], allowed=" | ".join(condition[1]))
+            other, options = condition
+            raise Refusal("error.field_unused", field=label(name), other=label(other), allowed=option_words(options))
     if spec.layers != ARCHITECTURES.get(spec.architecture):
         spec = spec.model_copy(update={"architecture": CUSTOM})
     return spec
@@ -257,18 +259,37 @@ def is_used(name: str, values: RunSpec | Mapping[str, Any]) -> bool:
     return other in condition[1]
 
 
-def allowed(name: str) -> str:
-    """The values that a field accepts, in notation that needs no translation: `1 ... 8192`, `sgd | adam | adamw`."""
-    schema = _fields()[name]
-    optional = next((part for part in schema.get("anyOf", []) if part.get("type") != "null"), schema)
-    merged = {**schema, **optional}
-    if "enum" in merged:
-        return " | ".join(merged["enum"])
-    low = f"{merged['minimum']}" if "minimum" in merged else f"> {merged.get('exclusiveMinimum', '')}"
-    high = f"{merged['maximum']}" if "maximum" in merged else f"< {merged.get('exclusiveMaximum', '')}"
-    if merged.get("type") in ("integer", "number"):
-        return f"{low} ... {high}"
-    return merged["examples"][0] if "examples" in merged else merged["type"]
+def field_value(name: str, value: Any, *, most: int | None = None) -> Refusal:
+    """The refusal of a field's value; `most`: the field's upper bound beside the values of the others."""
+    schema = _fields()[name] | ({} if most is None else {"maximum": most})
+    written = InWords(str(value)[:60], lambda language: _written(value, language))
+    key = "error.field_value" if str(value) else "error.field_empty"
+    return Refusal(key, field=label(name), value=written, allowed=allowed_by(schema, unit(name)))
+
+
+def _written(value: Any, language: str) -> str:
+    return write_number(value, language) if isinstance(value, float) else str(value)[:60]
+
+
+def label(name: str) -> InWords:
+    """A field's label in the form; as a `str` its name."""
+    return InWords(name, lambda language: words_of(language, f"spec.{name}.label"))
+
+
+def option_words(options: Sequence[str]) -> InWords:
+    """Some of the words that a field takes, as its list shows them."""
+    return InWords(" | ".join(options), lambda language: " / ".join(words_of(language, f"option.{o}") for o in options))
+
+
+def unit(name: str) -> str:
+    """A field's unit, the end of its text key; "" if it has none."""
+    extra: Any = RunSpec.model_fields[name].json_schema_extra
+    return extra["unit"]
+
+
+def allowed(name: str) -> InWords:
+    """The values that a field accepts, see `core.words.allowed`."""
+    return allowed_by(_fields()[name], unit(name))
 
 
 @functools.cache
@@ -313,9 +334,8 @@ def value_text(name: str, value: Any, language: str) -> str:
     if value is None:
         return words_of(language, "form.not_used")
     if is_number(name):
-        extra: Any = RunSpec.model_fields[name].json_schema_extra
-        unit = words_of(language, f"unit.{extra['unit']}") if extra["unit"] else ""
-        return f"{write_number(value, language)} {unit}".strip()
+        of = words_of(language, f"unit.{unit(name)}") if unit(name) else ""
+        return f"{write_number(value, language)} {of}".strip()
     return words_of(language, f"option.{value}") if _is_option(name) else str(value)
 
 

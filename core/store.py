@@ -51,6 +51,7 @@ from core.files import content, locked, opened, sync, written_aside
 from core.networks.layers import table
 from core.refusal import Refusal, writing
 from core.spec import RunSpec
+from core.words import InWords, text
 
 try:
     import fcntl
@@ -589,7 +590,19 @@ def no_report(run: Run) -> Refusal:
     """Why a run that is not damaged has no report."""
     if run.status() == "trained":
         return Refusal("error.test_unread", run=run.name, python=sys.executable)
-    return Refusal("error.no_report", run=run.name)
+    return Refusal("error.no_report", run=run.name, next=_next(run))
+
+
+def no_model(run: Run) -> Refusal:
+    """Why a run that is not damaged has no weights."""
+    return Refusal("error.no_model_yet", run=run.name, next=_next(run))
+
+
+def _next(run: Run) -> InWords:
+    """What the status of a run without a report means for the reader; as a `str` the status."""
+    status = run.status()
+    status = "running" if status in ("trained", "done") else status  # it has ended only just now
+    return InWords(status, lambda language: text(language, f"next.{status}"))
 
 
 def find(name: str, store: Path | None = None) -> Run:

@@ -14,13 +14,31 @@ import os
 import re
 import string
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 LOCALES = Path(__file__).parent / "locales"
 FALLBACK = "en"
+
+
+class InWords(str):
+    """A slot's value that each language says in its own words; as a `str` it is what logs, links and tests say."""
+
+    __slots__ = ("say",)
+
+    def __new__(cls, neutral: str, say: Callable[[str], str]) -> InWords:
+        """`say` returns the words in a language."""
+        made = super().__new__(cls, neutral)
+        made.say = say
+        return made
+
+
+def said(value: object, language: str) -> object:
+    """A slot's value, in the words of a language if it has such."""
+    return value.say(language) if isinstance(value, InWords) else value
 
 
 def languages() -> dict[str, str]:
@@ -82,6 +100,7 @@ class _Slots(string.Formatter):
         return kwargs[field_name], field_name
 
     def format_field(self, value: object, format_spec: str) -> str:
+        value = said(value, self.language)
         if format_spec == "plain" or isinstance(value, bool) or not isinstance(value, Real):
             return str(value)
         return {"": number, "percent": percent, "duration": duration}[format_spec](value, language=self.language)
@@ -135,6 +154,40 @@ def read_number(written: str, *, language: str) -> Decimal:
     return Decimal(sign + digits.replace(",", ".") + exponent)
 
 
+def allowed(schema: Mapping[str, Any], unit: str = "") -> InWords:
+    """The values that a field's JSON schema allows: a sentence that says what to write or choose.
+
+    As a `str` it is in notation that needs no translation: `1 ... 8192`, `sgd | adam | adamw`. `unit`: of a number, the
+    end of its text key.
+    """
+    parts = schema.get("anyOf", [schema])
+    rule = {**schema, **next((part for part in parts if part.get("type") in ("integer", "number")), parts[0])}
+    options = [word for part in parts for word in part.get("enum", [part["const"]] if "const" in part else [])]
+    if rule.get("type") in ("integer", "number"):
+        open_low, open_high = "minimum" not in rule, "maximum" not in rule
+        low = rule["exclusiveMinimum" if open_low else "minimum"]
+        high = rule["exclusiveMaximum" if open_high else "maximum"]
+        kind = "whole" if rule["type"] == "integer" else "above" if open_low else "below" if open_high else "number"
+        neutral = f"{'> ' * open_low}{low} ... {'< ' * open_high}{high}"
+
+        def sentence(language: str) -> str:
+            most = number(high, language=language) + (f" {text(language, f'unit.{unit}')}" if unit else "")
+            also = ["or_words"] * bool(options) + ["or_empty"] * any(part.get("type") == "null" for part in parts)
+            range_of = text(language, f"allowed.{kind}", low=low, high=most)
+            return " ".join([range_of, *(text(language, f"allowed.{one}", words=" | ".join(options)) for one in also)])
+
+        return InWords(neutral, sentence)
+    if options:
+        neutral = " | ".join(options)
+        return InWords(neutral, lambda language: text(language, "allowed.one_of", values=neutral))
+    if "examples" in rule:
+        example = rule["examples"][0]
+        key = "one_of" if " | " in example else "as_in"
+        return InWords(example, lambda language: text(language, f"allowed.{key}", values=example))
+    most = rule.get("maxLength", 0)
+    return InWords(rule["type"], lambda language: text(language, "allowed.name", most=most))
+
+
 def number_marks(language: str) -> dict[str, str]:
     """The language's `decimal` mark and `thousands` separator."""
     found = words(language)
@@ -159,7 +212,7 @@ def interval(low: float, high: float, digits: int = 1, *, language: str) -> str:
 
 
 def duration(seconds: float, *, language: str) -> str:
-    """A non-negative number of seconds in readable units: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    """A non-negative number of seconds in readable units: `0.35 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `40 d 2 h`."""
     if not math.isfinite(seconds):
         return number(seconds, language=language)
     if seconds < 10:
@@ -169,4 +222,6 @@ def duration(seconds: float, *, language: str) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{number(whole // 3600, language=language)} h {whole % 3600 // 60:02d} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{number(whole // 86_400, language=language)} d {whole % 86_400 // 3600} h"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,9 +22,10 @@ import psutil
 
 from core import settings
 from core.events import Failure
+from core.files import content, written_aside
 from core.networks.layers import text
 from core.refusal import Refusal
-from core.spec import RunSpec
+from core.spec import CUSTOM, RunSpec, default
 from core.store import Run
 
 GRACE = 5.0  # seconds that a worker has to end by itself after a request to stop
@@ -319,10 +322,37 @@ def _see_through(process: subprocess.Popen[str], run: Run) -> bool:
     return False
 
 
+PACE = {
+    *("data", "split", "val_fraction", "image_size", "layers", "first_layers", "weights_from", "layers_taken"),
+    *("optimizer", "batch_size", "precision", "rotation", "shift", "zoom", "elastic", "stroke_width"),
+}  # the fields on which the time of an epoch depends
+
+
+def paced(spec: RunSpec) -> RunSpec:
+    """The spec with the defaults of all fields on which the time of an epoch does not depend."""
+    others = {name: default(name) for name in RunSpec.model_fields if name not in PACE}
+    return spec.model_copy(update=others | {"architecture": CUSTOM})
+
+
+def remembered(spec: RunSpec) -> float | None:
+    """The seconds of an epoch as `estimated` measured them here before; None if it did not."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        seconds = float(json.loads(content(_measured(spec), 10_000))["epoch_seconds"])
+        return seconds if 0 < seconds < math.inf else None
+    return None
+
+
+def _measured(spec: RunSpec) -> Path:
+    """The file that keeps what was measured for specs of this pace with this machine's settings."""
+    here = (settings.processor(), settings.threads(), os.environ.get("BANCADA_DEVICE", ""))
+    key = hashlib.sha256(f"{here}{paced(spec).model_dump_json()}".encode()).hexdigest()
+    return settings.cache_folder() / "estimates" / f"{key}.json"
+
+
 def estimated(spec: RunSpec) -> dict[str, Any]:
     """The output of `python -m core estimate --json` for a spec, from a process with a lower priority than trainings.
 
-    Raises: Refusal, if the measurement fails or times out.
+    It is kept for `remembered`. Raises: Refusal, if the measurement fails or times out.
     """
     values = {**dict(spec), "layers": text(spec.layers)}
     flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
@@ -343,7 +373,13 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
             raise Refusal("error.unexpected", reason="timeout") from None
     if process.returncode:
         raise Refusal("error.unexpected", reason=error.strip())
-    return json.loads(output)
+    found = json.loads(output)
+    with contextlib.suppress(OSError):
+        file = _measured(spec)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(file) as aside:
+            aside.write(output.encode())
+    return found
 
 
 def _process() -> subprocess.Popen[str]:

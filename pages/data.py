@@ -21,6 +21,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         names = ["split", "val_fraction", "image_size", "normalisation", "seed", *data.AUGMENTATION]
         values = form.fields(names, values)
     form.write_link(values)
+    form.link_refused()
 
 try:
     spec, source = checked(values), dataset(values["data"])

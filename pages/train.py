@@ -5,7 +5,7 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
-from core.training.ready import check
+from core.training.ready import check, unusual
 from core.training.transfer import fits
 from ui import form, server
 from ui.data_card import data_are_here, data_facts, what_splits_lack
@@ -15,27 +15,36 @@ from ui.text import refused, show_refusal, t
 from ui.train import live, network
 
 left, right = st.columns([1, 2], gap="large")
-spec, source = None, None
+spec, source, can_start = None, None, False
 
 with left:
     note = st.container()  # filled once the run and the form are known
     values = form.first_fields()
-    top = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
+    begin = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
+    top = st.container()  # below the button to start, which stays where it is whatever is said here
     values = form.other_fields(values)
     form.write_link(values)
+    form.link_refused(top.warning)
     try:
         spec, source = checked(values), dataset(values["data"])
         rows = fits(spec).rows
         data_facts(source)
+        with begin:
+            here = data_are_here(source)  # or a button in the place of Start that fetches them
         with top:
-            if data_are_here(source):
-                check(spec, server.counts(spec), rows)
-                what_splits_lack(spec, source)
-                st.button(t("train.start"), type="primary", width="stretch", on_click=start, args=(spec,))
             network.how_long(spec)
+            if here:
+                counts = server.counts(spec)
+                check(spec, counts, rows)
+                what_splits_lack(spec, source, unusual(spec, int(counts["train"].sum()), rows))
             test_use_notice(spec)
+        can_start = here
     except Refusal as refusal:
+        here = True
         refused(refusal, top.error)
+    if here:
+        button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
+        begin.button(t("train.start"), **button, on_click=start, args=(spec,))
     show_refusal(REFUSED, top.error)
 
 with right:

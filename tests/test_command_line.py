@@ -515,21 +515,27 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
     ("arguments", "said"),
     [
         (["train", "--data", "mnits"], ["“mnits”", "mnist-5k"]),
-        (["train", "--epochs", "0"], ["epochs", "“0”", "1 ... 10000"]),
-        (["train", "--optimizer", "rmsprop"], ["optimizer", "sgd | adam | adamw"]),
-        (["train", "--learning-rate", "-1"], ["learning_rate", "“-1”"]),
+        (["train", "--epochs", "0"], ["Epochs (--epochs)", "“0”", "from 1 to 10,000"]),
+        (["train", "--optimizer", "rmsprop"], ["Optimizer (--optimizer)", "sgd | adam | adamw"]),
+        (["train", "--learning-rate", "-1"], ["Learning rate (--learning-rate)", "“-1”"]),
         (["train", "--architecture", "resnet"], ["“resnet”", "lenet"]),
-        (["train", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
+        (
+            ["train", "--layers", "conv(6, 29), flatten, dense(classes)"],
+            ["Layer 1 (Convolution, 6 filters 29", "1 x 28 x 28"],
+        ),
         (["train", "--layers", "flaten"], ["“flaten”"]),
         (["train", "--data", "mnist"], ["mnist", "data get mnist"]),
-        (["estimate", "--layers", "conv(6, 29), flatten, dense(classes)"], ["Layer 1, conv(6, 29)", "1 x 28 x 28"]),
+        (
+            ["estimate", "--layers", "conv(6, 29), flatten, dense(classes)"],
+            ["Layer 1 (Convolution, 6 filters 29", "1 x 28 x 28"],
+        ),
         (["recipes", "run", "mnist-fast", "--seed", "1"], ["mnist", "data get mnist"]),
-        (["recipes", "run", "mnist-fast", "--seed", "x"], ["seed", "“x”"]),
+        (["recipes", "run", "mnist-fast", "--seed", "x"], ["Seed (--seed)", "“x”"]),
         (["recipes", "run", "mnist-slow"], ["“mnist-slow”", "mnist-fast"]),
         (["recipes", "run"], ["mnist-fast"]),
         (["recipes", "run", "003-f", "--variant", "quick"], ["“quick”", "faithful, honest, short"]),
         (["recipes", "run", "mnist-fast", "--variant", "short"], ["“short”", "faithful"]),
-        (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”"]),
+        (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”", "at least 1"]),
         (["recipes", "run", "002-a", "--store-results"], ["single training"]),
         (["recipes", "run", "mnist-fast", "--store-results"], ["of a report"]),
         (["data", "get", "mnits"], ["“mnits”"]),
@@ -860,7 +866,7 @@ def test_something_is_noted_about_a_run_and_shown_in_the_list_of_runs(shell, tra
 def test_numbers_of_a_spec_are_read_as_the_terminals_language_writes_them(shell):
     for written, language in (("1,000", "C.UTF-8"), ("1.000", "pt_BR.UTF-8"), ("1000", "pt_BR.UTF-8")):
         code, _, error = shell.run("train", "--epochs", written, "--batch-size", "0", LC_ALL=language)
-        assert (code, "batch_size" in error) == (1, True), "the epochs are no fault"
+        assert (code, "--batch-size" in error) == (1, True), "the epochs are no fault"
     for language in ("C.UTF-8", "pt_BR.UTF-8"):
         code, _, error = shell.run("train", "--learning-rate", "0,002", "--epochs", "12,5", LC_ALL=language)
         assert (code, "epochs" in error, "12" in error) == (1, True, True)

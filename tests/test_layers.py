@@ -20,6 +20,7 @@ from core.networks.layers import (
     Flatten,
     build,
     code_size,
+    in_words,
     parse,
     rows,
     table,
@@ -302,23 +303,55 @@ def test_words_may_be_written_in_several_ways():
         ("conv(6, 5, colour=3)", "error.layer_argument", "colour=3"),
         ("conv(6, 5, kernel=3)", "error.layer_argument", "kernel=3"),
         ("conv(6, 5, kind=dense)", "error.layer_argument", "kind=dense"),
-        ("conv(0, 5)", "error.layer_argument", "filters"),
-        ("conv(6, 65)", "error.layer_argument", "kernel"),
+        ("conv(0, 5)", "error.layer_value", "filters"),
+        ("conv(6, 65)", "error.layer_value", "kernel"),
         ("conv(6)", "error.layer_argument", "kernel"),
-        ("conv(6, 5, activation=softmax)", "error.layer_argument", "activation"),
-        ("conv(six, 5)", "error.layer_argument", "filters"),
-        ("dropout(1)", "error.layer_argument", "rate"),
-        ("dropout(nan)", "error.layer_argument", "rate"),
-        ("dense(65537)", "error.layer_argument", "units"),
-        ("dense_block(65)", "error.layer_argument", "layers"),
-        ("dense(" + "9" * 5000 + ")", "error.layer_argument", "units"),
+        ("conv(6, 5, activation=softmax)", "error.layer_value", "activation"),
+        ("conv(six, 5)", "error.layer_value", "filters"),
+        ("dropout(1)", "error.layer_value", "rate"),
+        ("dropout(nan)", "error.layer_value", "rate"),
+        ("dense(65537)", "error.layer_value", "units"),
+        ("dense_block(65)", "error.layer_value", "layers"),
+        ("dense(" + "9" * 5000 + ")", "error.layer_value", "units"),
     ],
 )
 def test_a_word_that_is_no_layer_is_named(words, key, named):
     with pytest.raises(Refusal) as refused:
         parse(words)
     assert refused.value.key == key
-    assert named in (refused.value.slots.get("argument"), refused.value.slots["layer"])
+    assert named in [refused.value.slots.get(slot) for slot in ("argument", "field", "layer")]
+
+
+IN_WORDS = {
+    "conv(1, 5, 2, 2, relu)": (
+        "Convolution, 1 filter 5 x 5, stride 2, padding 2, ReLU",
+        "Convolução, 1 filtro 5 x 5, passo 2, borda 2, ReLU",
+    ),
+    "conv(6, 5, padding=same, activation=sigmoid)": (
+        "Convolution, 6 filters 5 x 5, keeps the size, sigmoid",
+        "Convolução, 6 filtros 5 x 5, mantém o tamanho, sigmoide",
+    ),
+    "max_pool(2)": ("Max-pooling 2 x 2", "Max-pooling 2 x 2"),
+    "avg_pool(3)": ("Average pooling 3 x 3", "Pooling pela média 3 x 3"),
+    "global_avg_pool": ("Global average", "Média global"),
+    "flatten": ("Flatten", "Achatar (flatten)"),
+    "dense(1024, tanh)": ("Dense, 1,024 units, tanh", "Densa, 1.024 unidades, tanh"),
+    "dense(classes)": ("Dense, one unit for each class", "Densa, uma unidade para cada classe"),
+    "dropout(0.125)": ("Dropout, 12.5% set to zero", "Dropout, 12,5% zerados"),
+    "batch_norm": ("Batch norm", "Normalização em lote (batch norm)"),
+    "activation(relu)": ("Activation function, ReLU", "Função de ativação, ReLU"),
+    "dense_block(4, growth=12)": (
+        "Dense block (DenseNet), 4 layers, 12 new maps per layer, 128 maps between",
+        "Bloco denso (DenseNet), 4 camadas, 12 mapas novos por camada, 128 mapas intermediários",
+    ),
+}
+
+
+def test_a_layer_of_every_kind_is_said_in_the_readers_words():
+    assert {layer.kind for layer in parse(", ".join(IN_WORDS))} == set(KINDS)
+    for words, (english, portuguese) in IN_WORDS.items():
+        said = in_words(parse(words)[0])
+        assert (said.say("en"), said.say("pt_BR"), parse(said)) == (english, portuguese, parse(words))
 
 
 @pytest.mark.parametrize("words", ["", " , ;\n", "flatten," * (MOST_LAYERS + 1)])

@@ -99,7 +99,7 @@ def test_a_run_without_weights_has_no_model_yet(home):
     run = new()
     with pytest.raises(Refusal) as refused:
         open_model(run)
-    assert (refused.value.key, refused.value.slots) == ("error.no_model_yet", {"run": run.name})
+    assert (refused.value.key, refused.value.slots) == ("error.no_model_yet", {"run": run.name, "next": "queued"})
 
 
 def test_a_run_whose_log_begins_in_a_way_that_cannot_be_read_is_not_told_to_wait(home):

@@ -8,9 +8,12 @@ import time
 import pytest
 
 from core import words
-from core.networks.layers import KINDS, new_layer, parse, table, text
+from core.events import Epoch
+from core.networks.layers import KINDS, in_words, new_layer, parse, table, text
+from tests.browser import ROOT
+from tests.page import LANGUAGES, button
+from ui import estimate
 
-LANGUAGES = sorted(words.languages())
 MLP_WORDS = "flatten\ndense(256, activation=relu)\ndense(256, activation=relu)\ndense(classes)"
 
 
@@ -64,7 +67,7 @@ class Editor:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_256_256_is_set_without_code_and_its_cost_is_said_before_it_counts(frame, language):
+def test_256_256_is_set_without_code_and_its_cost_is_said(frame, language):
     editor = Editor(frame, language, architecture="mlp")
     editor.choose(2)
     editor.write(units=256)
@@ -77,14 +80,10 @@ def test_256_256_is_set_without_code_and_its_cost_is_said_before_it_counts(frame
     assert f"+{number(167_552)} " in editor.said
     assert f"({number(101_770)} → {number(269_322)})" in editor.said
     assert f"+{number(167_168)} MACs ({number(101_632)} → {number(268_800)})" in editor.said
-    assert number(101_770) in editor.title, "nothing counts before it is applied"
-    assert editor.app.selectbox(key="architecture").value == "mlp"
-    editor.press("apply")
     assert number(269_322) in editor.title
     assert editor.app.selectbox(key="architecture").value == "custom"
     assert editor.in_force == MLP_WORDS
     assert parse(editor.app.query_params["layers"]) == parse(MLP_WORDS)
-    assert not editor.can("apply"), "nothing is left to apply"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -93,15 +92,21 @@ def test_a_5x5_kernel_on_a_3x3_map_is_refused_by_name_and_nothing_is_lost(frame,
     editor = Editor(frame, language, architecture="custom", layers=before)
     editor.choose(3)
     editor.write(kernel=5)
-    slots = {"number": 3, "layer": "conv(6, 5)", "shape": "1 x 3 x 3"}
-    assert words.text(language, "error.window_too_large", **slots) in editor.said
-    assert not editor.can("apply")
-    assert editor.in_force == before
-    assert editor.lines[1:4] == ["2 · max_pool(3) → 1 x 3 x 3", "3 · conv(6, 5) → ?", "4 · flatten → ?"]
+    pool, conv, flatten = (in_words(layer).say(language) for layer in parse("max_pool(3), conv(6, 5), flatten"))
+    said = words.text(language, "error.window_too_large", number=3, layer=conv, shape="1 x 3 x 3")
+    start = words.text(language, "train.start")
+    assert editor.lines[1:4] == [f"2 · {pool} → 1 x 3 x 3", f"3 · {conv} → ?", f"4 · {flatten} → ?"]
+    for _ in range(2):  # the edit stays, and is not started, on leaving the page and coming back too
+        assert said in [one.value for one in editor.app.error]
+        assert button(editor.app, start).disabled
+        assert parse(editor.in_force) == parse(before.replace("conv(6, 3)", "conv(6, 5)"))
+        editor.app.switch_page(str(ROOT / "pages" / "data.py")).run()
+        editor.app.switch_page(str(ROOT / "pages" / "train.py")).run()
+    editor.choose(3)
     editor.write(kernel=3)
     assert not editor.app.error
+    assert not button(editor.app, start).disabled
     editor.write(padding=1, kernel=5)
-    editor.press("apply")
     assert parse(editor.in_force) == parse("max_pool(3), max_pool(3), conv(6, 5, padding=1), flatten, dense(classes)")
 
 
@@ -109,23 +114,28 @@ def test_a_dense_layer_before_flatten_is_refused_and_can_be_moved_behind_it(fram
     editor = Editor(frame, architecture="mlp")
     editor.choose(2)
     editor.press("up")
-    assert "Layer 1, dense(128, activation=relu), takes a vector but gets 1 x 28 x 28" in editor.said
-    assert not editor.can("apply")
+    assert "Layer 1 (Dense, 128 units, ReLU) takes a vector but gets 1 x 28 x 28" in editor.said
     assert not editor.can("up")
     editor.press("down")
-    assert editor.lines[1] == "2 · dense(128, activation=relu) → 128"
-    assert words.text("en", "editor.unchanged") in editor.said
+    assert editor.lines[1] == "2 · Dense, 128 units, ReLU → 128"
+    assert not editor.app.error
 
 
-def test_layers_are_removed_down_to_the_last_and_discard_brings_them_back(frame):
+def test_layers_are_removed_down_to_the_last_and_undo_brings_them_back(frame):
     editor = Editor(frame, architecture="mlp")
+    assert not editor.can("undo")
     editor.press("remove")
     editor.press("remove")
-    assert editor.lines == ["1 · dense(classes) → ?"]
+    assert editor.lines == ["1 · Dense, one unit for each class → ?"]
     assert not editor.can("remove")
-    editor.press("discard")
+    editor.press("undo")
+    assert len(editor.lines) == 2
+    editor.press("undo")
     assert len(editor.lines) == 3
     assert "101,770" in editor.title
+    assert editor.app.selectbox(key="architecture").value == "mlp"
+    assert "layers" not in editor.app.query_params
+    assert not editor.can("undo")
 
 
 def test_layers_that_do_not_fit_the_images_can_be_mended_in_the_editor(frame):
@@ -133,7 +143,6 @@ def test_layers_that_do_not_fit_the_images_can_be_mended_in_the_editor(frame):
     assert editor.app.get("button_group")
     editor.write(kernel=19)
     assert "10,906 parameters, 296,800 MACs" in editor.said, "there is nothing to compare with"
-    editor.press("apply")
     assert "10,906" in editor.title
 
 
@@ -142,7 +151,7 @@ def test_other_layers_in_the_form_are_what_the_editor_begins_with(frame):
     editor.press("remove")
     editor.app.selectbox(key="architecture").select("lenet").run()
     assert len(editor.lines) == 8
-    assert not editor.can("discard")
+    assert not editor.can("undo")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,7 +160,7 @@ def test_every_field_of_every_kind_of_layer_can_be_edited(frame, kind):
     editor = Editor(frame, language, architecture="mlp")
     editor.add(kind)
     layer = new_layer(kind)
-    assert str(layer) in editor.lines[1]
+    assert in_words(layer).say(language) in editor.lines[1]
     kinds = ("text_input", "selectbox", "slider")
     shown = {str(one.key).removesuffix(".written"): one for what in kinds for one in editor.app.get(what)}
     for name in [name for name in KINDS[kind].model_fields if name != "kind"]:
@@ -163,17 +172,17 @@ def test_every_field_of_every_kind_of_layer_can_be_edited(frame, kind):
         new = {"text_input": 7, "selectbox": "tanh", "slider": 0.4}[widget.type]
         widget.set_value(str(new) if widget.type == "text_input" else new).run()
         assert not editor.app.exception
-        assert getattr(parse(editor.lines[1].split("· ")[1].split(" →")[0])[0], name) == new
+        assert getattr(parse(editor.in_force)[1], name) == new
 
 
 def test_a_word_takes_the_place_of_a_number_and_gives_it_back(frame):
     editor = Editor(frame, architecture="mlp")
     editor.choose(3)
     editor.app.checkbox(key="editor.units.classes").uncheck().run()
-    assert editor.lines[2] == "3 · dense(64) → 64"
+    assert editor.lines[2] == "3 · Dense, 64 units → 64"
     assert words.text("en", "error.last_layer", classes=10, shape="64") in editor.said
     editor.app.checkbox(key="editor.units.classes").check().run()
-    assert editor.lines[2] == "3 · dense(classes) → 10"
+    assert editor.lines[2] == "3 · Dense, one unit for each class → 10"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -225,21 +234,45 @@ def test_activation_functions_stand_beside_their_derivatives_with_their_values_a
     assert not app.exception
 
 
-def test_how_long_it_will_take_is_measured_once_and_said_to_every_visitor_in_their_language(frame):
+def test_how_long_it_will_take_is_known_from_a_run_at_once_then_measured_once_for_all_and_remembered(
+    frame, trained, monkeypatch
+):
+    monkeypatch.setenv("BANCADA_DEVICE", "cpu")
+    monkeypatch.setattr(estimate, "LONG", 300)  # seconds
+    alike = {"architecture": "mlp", "batch_size": "128"}
+    took = trained.last(Epoch).seconds / 2
+
+    def said(language: str, how: str, **query: str) -> list[str]:
+        app = frame(language=language, **query)
+        return [
+            one.value for one in (*app.caption, *app.warning) if words.text(language, f"estimate.{how}") in one.value
+        ]
+
+    as_run = words.text("en", "estimate.as_run", run="...").partition("...")[0]
+    shown = {"epoch_seconds": took, "seconds": 3 * took}
+    (at_once,) = [one.value for one in frame(epochs="3", **alike).caption if as_run in one.value]
+    assert at_once.startswith(words.text("en", "estimate.answer", **shown))
+    (long,) = [one.value for one in frame(epochs="10000", learning_rate="0.01", **alike).warning if as_run in one.value]
+    assert words.duration(10_000 * took, language="en") in long
+    assert not [one for one in frame(epochs="3", architecture="lenet").caption if as_run in one.value], "no such run"
+    app = frame(epochs="300", architecture="lenet")
+    assert words.text("en", "estimate.many", epochs=300) in [one.value for one in app.warning]
     for language in LANGUAGES:
-        app = frame(language=language, architecture="mlp", batch_size="500", epochs="2")
-        ask, lasting = (words.text(language, f"estimate.{key}") for key in ("ask", "lasting"))
-        next(button for button in app.button if button.label == ask).click().run()
-        end = time.monotonic() + 120
-        while lasting in (captions := [caption.value for caption in app.caption]):
-            assert language == LANGUAGES[0], "it is known already"
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.2)
-            app.run()
-        assert not app.exception
-        answer = re.escape(words.words(language)["estimate.answer"])
-        assert [one for one in captions if re.fullmatch(re.sub(r"\\{[^}]*\\}", r"[\\d.,]+( s)?", answer), one)]
-        assert ask not in [button.label for button in app.button]
+        app = frame(language=language, epochs="2", seed=str(len(language)), **alike)  # which do not change the pace
+        if language == LANGUAGES[0]:
+            button(app, words.text(language, "estimate.ask")).click().run()
+            end = time.monotonic() + 120
+            while app.get("progress"):
+                assert as_run in "".join(one.value for one in app.caption), "what is known stays until it is measured"
+                assert time.monotonic() < end, "waited in vain"
+                time.sleep(0.2)
+                app.run()
+            assert [one for one in app.caption if re.search(r"over \d+ steps on this machine", one.value)]
+        else:
+            assert len(said(language, "before", epochs="2", **alike)) == 1
+    assert not said("en", "before", epochs="2", architecture="mlp", batch_size="64")
+    (limit,) = [one.value for one in frame(time_limit="0.0001", **alike).warning]
+    assert "0.0001 s" in limit
 
 
 @pytest.mark.parametrize(("language", "written"), [("en", "1,024"), ("pt_BR", "1.024"), ("en", "1024")])
@@ -247,7 +280,7 @@ def test_a_number_of_a_layer_is_what_the_language_means_by_it(frame, language, w
     editor = Editor(frame, language, architecture="mlp")
     editor.choose(2)
     editor.app.text_input(key="editor.units.written").set_value(written).run()
-    assert "dense(1024, activation=relu)" in editor.lines[1]
+    assert "dense(1024, activation=relu)" in editor.in_force
     assert not editor.app.error
 
 
@@ -258,7 +291,9 @@ def test_what_is_no_number_of_a_layer_is_refused_in_a_sentence_and_changes_nothi
     editor.choose(2)
     before = editor.lines[1]
     editor.app.text_input(key="editor.units.written").set_value(written).run()
-    said = words.text(language, "error.no_whole_number", written=written, low=1, high=65_536)
+    slots = {"field": words.text(language, "layer.field.units"), "value": written}
+    slots["allowed"] = words.text(language, "allowed.whole", low=1, high="65,536" if language == "en" else "65.536")
+    said = words.text(language, "error.field_value" if written else "error.field_empty", **slots)
     assert said in [one.value for one in editor.app.error]
     assert editor.lines[1] == before
     assert editor.app.text_input(key="editor.units.written").value == "128"

@@ -251,7 +251,8 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
     )
     app = look_at(frame("evaluate", language, run=run.name), "encoder")
     assert words.words(language)["encoder.widens"] in texts(app)
-    slots = {"layers": 3, "last": "flatten", "before": "1 x 28 x 28", "image": 784, "after": 5 * 14 * 14}
+    slots = {"layers": 3, "last": words.text(language, "layer.flatten.label"), "before": "1 x 28 x 28"}
+    slots |= {"image": 784, "after": 5 * 14 * 14}
     assert words.text(language, "encoder.of_image", **slots) in texts(app)
     assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
     assert words.text(language, "encoder.other_val") not in texts(app)

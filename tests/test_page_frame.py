@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 import numpy as np
@@ -12,7 +13,7 @@ from core import settings, store, words
 from core.drawing import collection
 from core.recipes import RECIPES
 from core.recipes.searches import SEARCHES
-from core.spec import checked
+from core.spec import RunSpec, checked
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
@@ -94,7 +95,8 @@ def test_a_run_that_a_link_asks_for_is_not_replaced_by_another(frame, trained, u
     collection.keep(ink, 1)
     for name, (reason, file) in unfit.items():
         key = "error.no_report" if page == "evaluate" and not reason.startswith("error.run") else reason
-        said = words.text(language, key, run=name, file=file)
+        next_step = words.text(language, "next.queued")
+        said = words.text(language, key, run=name, file=file, next=next_step)
         app = frame(page, language, run=name)
         if page == "train" and key != "error.run_unknown":  # it shows every run, or why it cannot
             assert app.selectbox(key="run").value == name
@@ -102,7 +104,8 @@ def test_a_run_that_a_link_asks_for_is_not_replaced_by_another(frame, trained, u
             continue
         for _ in range(2):  # until the reader chooses
             assert app.warning[0].value == said
-            assert (app.selectbox(key="run").value, app.query_params["run"]) == (None, name)
+            assert app.selectbox(key="run").value is None
+            assert "run" not in app.query_params, "the address names no run but the one that is shown"
             assert not [*app.metric, *app.subheader, *app.success], "of another run"
             app.run()
         app.selectbox(key="run").select(trained.name).run()
@@ -116,7 +119,7 @@ def test_a_link_to_a_run_says_what_is_wrong_where_there_are_no_runs_too(frame, p
     for name in ("../../etc", "nothing", "<script>alert(1)</script>"):
         app = frame(page, run=name)
         assert app.warning[0].value == words.text("en", "error.run_unknown", run=text.literal(name))
-        assert app.query_params["run"] == name
+        assert "run" not in app.query_params
 
 
 def test_a_run_at_work_is_not_shown_in_place_of_the_one_that_a_link_asks_for(frame, trained):
@@ -129,10 +132,58 @@ def test_a_run_that_another_page_chose_and_this_one_cannot_show_is_not_replaced(
     run = store.create(checked({"architecture": "mlp"}))
     app = frame("train", run=run.name)
     app.switch_page(str(ROOT / "pages" / "evaluate.py")).run()
-    assert app.warning[0].value == words.text("en", "error.no_report", run=run.name)
-    assert (app.selectbox(key="run").value, app.query_params["run"]) == (None, run.name)
+    next_step = words.text("en", "next.queued")
+    assert app.warning[0].value == words.text("en", "error.no_report", run=run.name, next=next_step)
+    assert (app.selectbox(key="run").value, "run" in app.query_params) == (None, False)
     app.switch_page(str(ROOT / "pages" / "train.py")).run()
     assert app.selectbox(key="run").value == run.name
+
+
+def test_a_link_to_the_run_shown_before_is_followed_after_another_was_started(frame, trained):
+    app = frame("evaluate", run=trained.name)
+    app.switch_page(str(ROOT / "pages" / "recipes.py")).run()
+    del app.query_params["run"]  # a page is opened without those of the page before
+    app.run()
+    started = store.create(checked({"architecture": "mlp"}))
+    app.session_state["run.chosen"] = started.name  # as `look_at` does
+    app.switch_page(str(ROOT / "pages" / "evaluate.py"))
+    app.query_params["run"] = trained.name
+    app.run()
+    assert (app.selectbox(key="run").value, app.query_params["run"]) == (trained.name, trained.name)
+    assert not app.warning
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"), [("queued", None), ("stopped", "stop"), ("running", None), ("paused", "pause")]
+)
+def test_a_run_without_an_epoch_is_said_to_be_without_one_and_what_to_do(frame, trained, status, wanted):
+    run = store.create(checked({"architecture": "mlp"}))
+    if wanted:
+        run.ask(wanted)
+    with run.hold() if status in ("running", "paused") else contextlib.nullcontext():
+        assert run.status() == status
+        for page, key in (("draw", "error.no_model_yet"), ("evaluate", "error.no_report")):
+            app = frame(page, "pt_BR", run=run.name)
+            next_step = words.text("pt_BR", f"next.{status}")
+            assert app.warning[0].value == words.text("pt_BR", key, run=run.name, next=next_step)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_link_with_values_that_do_not_exist_says_so_and_the_address_names_what_is_shown(frame, language):
+    app = frame("recipes", language, variant="best", recipe="009-z")
+    said = [one.value for one in app.warning]
+    assert len(said) == 2
+    assert "“best”" in said[0]
+    assert "“009-z”" in said[1]
+    assert (app.query_params["variant"], app.query_params["recipe"]) == ("faithful", "000-a")
+    app = frame("train", language, epochs="0", optimizer="rmsprop", batch_size="32")
+    (said,) = [one.value for one in app.warning]
+    assert words.text(language, "spec.epochs.label") in said
+    assert words.text(language, "spec.optimizer.label") in said
+    query = {name: value for name, value in app.query_params.items() if name in RunSpec.model_fields}
+    assert query == {"batch_size": "32"}
+    app.text_input(key="epochs").set_value("3").run()
+    assert not app.warning
 
 
 def test_the_models_beside_are_kept_while_the_first_cannot_be_shown_and_one_that_is_gone_is_named(frame, trained):

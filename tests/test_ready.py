@@ -10,12 +10,13 @@ from core import words
 from core.__main__ import main
 from core.datasets import Split, Splits, dataset
 from core.drawing import collection
-from core.images.splits import class_counts, counts_in
+from core.images.splits import class_counts, counts_in, counts_of
+from core.recipes import RECIPES
 from core.refusal import Refusal
 from core.spec import checked
-from core.training.ready import check, ready, remarks
+from core.training.ready import check, ready, remarks, unusual
 from core.training.train import Data, State, train
-from tests.page import LANGUAGES
+from tests.page import LANGUAGES, button
 
 
 def write(folder, name, train_labels, val=(), test=(0, 1, 2), **more):
@@ -33,7 +34,7 @@ def own(home, tmp_path, monkeypatch):
     return lambda *labels, **more: write(tmp_path / "own", "own", *labels, **more)
 
 
-SPEC = {"data": "own", "layers": "flatten, dense(classes)"}
+SPEC = {"data": "own", "layers": "flatten, dense(classes)", "batch_size": 8}
 SORTED = [0] * 10 + [1] * 10 + [2] * 10
 MIXED = [0, 1, 2] * 10
 
@@ -65,6 +66,48 @@ def test_the_classes_that_a_split_lacks_are_named(own, labels, fields, said):
     for key, slots in found:
         for language in LANGUAGES:
             assert f"({slots['names']})" in words.text(language, key, **slots)
+
+
+UNUSUAL = {
+    "learning_rate": [
+        ({"learning_rate": 0.5}, {"learning_rate": 0.1}),
+        ({"learning_rate": 1e-07}, {"learning_rate": 1e-06}),
+        ({"optimizer": "sgd", "learning_rate": 11}, {"optimizer": "sgd", "learning_rate": 10}),
+    ],
+    "weight_decay": [({"weight_decay": 2}, {"weight_decay": 1})],
+    "batch_size": [({"batch_size": 3601}, {"batch_size": 3600})],
+    "patience": [({"patience": 5, "epochs": 5}, {"patience": 4, "epochs": 5})],
+    "moved": [({"shift": 7.5}, {"shift": 7}), ({"elastic": 8, "image_size": 16}, {"elastic": 4, "image_size": 16})],
+    "zoom": [({"zoom": 0.6}, {"zoom": 0.5})],
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_a_value_that_makes_no_sense_is_remarked_and_its_neighbour_is_not(name):
+    def said(fields):
+        spec = checked(fields)
+        return unusual(spec, 3600, spec.table((1, 28, 28), 10))
+
+    for unlikely, usual in UNUSUAL[name]:
+        ((key, slots),) = said(unlikely)
+        assert key == f"unusual.{name}"
+        assert all(words.text(language, key, **slots) for language in LANGUAGES)
+        assert not said(usual)
+
+
+def test_no_recipe_is_remarked_as_unusual():
+    for recipe in RECIPES.values():
+        for variant in recipe.variants:
+            spec = recipe.spec(variant)
+            source = dataset(spec.data)
+            train, _ = counts_of(spec, source.counts)
+            assert not unusual(spec, train, spec.table(source.shape, source.class_count)), (recipe, variant)
+
+
+def test_an_unusual_value_is_said_on_the_page_and_the_training_can_start(frame):
+    app = frame("train", "pt_BR", learning_rate="0.5")
+    assert app.warning[0].value.startswith("Taxa de aprendizado 0,5: com Adam, são usuais valores de 1e-6 a 0,1.")
+    assert not button(app, words.text("pt_BR", "train.start")).disabled
 
 
 def test_a_remark_says_how_many_classes_it_does_not_name(own):
@@ -163,7 +206,7 @@ def test_what_the_app_saves_of_five_pupils_has_every_digit_in_val_and_in_train(o
 def test_the_command_line_says_it_before_it_trains_and_in_the_list_of_data(own, capsys):
     own([1, 2, 3] * 5, (), [1, 2, 3])
     said = "1 of the 4 classes has no image at all (0): are the labels numbered from 0, without gaps?\n"
-    assert main(["train", "--data=own", f"--layers={SPEC['layers']}", "--epochs=1"]) == 0
+    assert main(["train", "--data=own", f"--layers={SPEC['layers']}", "--epochs=1", "--batch-size=8"]) == 0
     output, error = capsys.readouterr()
     assert error == said
     assert said not in output
@@ -175,7 +218,9 @@ def test_the_command_line_says_it_before_it_trains_and_in_the_list_of_data(own, 
 @pytest.mark.parametrize("page", ["train", "data"])
 def test_the_pages_say_it_in_the_same_words(frame, tmp_path, page, language):
     write(tmp_path / "data", "own", SORTED)
-    app = frame(page, language, data="own", split="first_last", val_fraction="0.5", layers=SPEC["layers"])
+    app = frame(
+        page, language, data="own", split="first_last", val_fraction="0.5", layers=SPEC["layers"], batch_size="8"
+    )
     found = ready(checked(SPEC | {"split": "first_last", "val_fraction": 0.5}), language)
     assert app.warning[0].value.split("\n\n") == [words.text(language, key, **slots) for key, slots in found]
     assert len(found) == 2
@@ -186,13 +231,16 @@ def test_the_pages_say_it_in_the_same_words(frame, tmp_path, page, language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_form_offers_no_start_of_what_cannot_be_trained(frame, tmp_path, language):
     write(tmp_path / "data", "own", MIXED)
-    start = words.text(language, "train.start")
+
+    def can_start() -> bool:
+        return not button(app, words.text(language, "train.start")).disabled
+
     layers = NETS["of a vector"]
     app = frame("train", language, data="own", layers=layers, architecture="custom", batch_size="27")
-    assert start in [button.label for button in app.button]
+    assert can_start()
     app.text_input(key="batch_size").set_value("13").run()  # 27 images of 30 train: two batches and one image
     assert app.error[0].value == words.text(language, "error.batch_of_one", batch_size=13, count=27)
-    assert start not in [button.label for button in app.button]
+    assert not can_start()
 
 
 def test_a_file_whose_name_is_too_long_is_listed_with_the_reason(own, tmp_path, capsys):

@@ -128,7 +128,7 @@ def test_a_value_out_of_bounds_is_refused_with_its_name_itself_and_the_bounds(na
     if name == "data" and value:  # it comes from a file's name, which the sentence says how to mend
         assert (refused.value.key, refused.value.slots) == ("error.data_name_long", {"data": "x" * 60, "count": 101})
         return
-    assert refused.value.key == "error.field_value"
+    assert refused.value.key == ("error.field_empty" if value == "" else "error.field_value")
     assert refused.value.slots == {"field": name, "value": str(value)[:60], "allowed": REFUSED[name][1]}
 
 
@@ -231,7 +231,8 @@ def test_an_unknown_architecture_is_named_beside_the_known_ones(name):
 def test_an_architecture_beside_written_layers_has_a_name_that_a_folder_can_bear(name):
     with pytest.raises(Refusal) as refused:
         checked({"architecture": name, "layers": "flatten, dense(classes)"})
-    assert (refused.value.key, refused.value.slots["field"]) == ("error.field_value", "architecture")
+    assert refused.value.key == ("error.field_value" if name else "error.field_empty")
+    assert refused.value.slots["field"] == "architecture"
 
 
 def test_layers_may_be_written_in_words():

@@ -246,7 +246,7 @@ def test_a_run_that_is_gone_when_its_turn_comes_is_said_and_nothing_is_trained(g
     failure = run.latest()
     assert failure
     assert failure.event == "failure"
-    assert (failure.error, failure.slots) == ("error.weights_from_unfinished", {"run": giver.name})
+    assert (failure.error, failure.slots) == ("error.weights_from_unknown", {"run": giver.name})
     assert not started_of(run)
 
 
@@ -322,8 +322,8 @@ def test_how_long_it_takes_is_measured_with_the_layers_frozen(giver):
 
 REFUSED = {
     "none": ({"weights_from": ""}, "error.weights_from_none"),
-    "unknown": ({"weights_from": "20200101-000000-no-such-run"}, "error.weights_from_unfinished"),
-    "no name": ({"weights_from": "../.."}, "error.weights_from_unfinished"),
+    "unknown": ({"weights_from": "20200101-000000-no-such-run"}, "error.weights_from_unknown"),
+    "no name": ({"weights_from": "../.."}, "error.weights_from_unknown"),
     "another layer": ({"layers": LAYERS.replace("conv(4", "conv(5")}, "error.layers_differ"),
     "other channels": ({"data": "tiny", "layers_taken": 1}, "error.layers_differ"),
     "another size before a dense layer": ({"layers_taken": 7}, "error.layers_differ"),

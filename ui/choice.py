@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -29,13 +29,11 @@ BESIDE = 5  # models beside the first: already more than people can compare, and
 Option = TypeVar("Option")
 WhyNot = Callable[[Run], Refusal]
 LABELS = "run.labels"  # the name of the run behind each label that the reader has been shown
-WRITTEN = "run.written"  # the run that we last wrote into the link; another one there comes from a link that was opened
 
 
 def asked() -> str | None:
     """The name of the run that the link asks for, or that the reader has chosen; None if there is none."""
-    linked = st.query_params.get(KEY)
-    if linked and linked != st.session_state.get(WRITTEN):
+    if linked := st.query_params.get(KEY):  # a choice made since then has taken it out of the link, see `_choose`
         st.session_state[CHOSEN] = linked
     return st.session_state.get(CHOSEN)
 
@@ -52,11 +50,15 @@ def choose_run(
 ) -> Run | None:
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
-    If that run is not among `names`, a sentence says why, and none is shown in its place until the reader chooses.
-    Without a choice, `first` or else the first run is shown if `required`, else none. `why_not` says why a page that
-    does not list all runs leaves one out that is not damaged; `say` shows the sentence.
+    If that run is not among `names`, a sentence says why, none is shown in its place until the reader chooses, and the
+    link no longer names it. Without a choice, `first` or else the first run is shown if `required`, else none.
+    `why_not` says why a page that does not list all runs leaves one out that is not damaged; `say` shows the sentence.
     """
-    linked, chosen = st.query_params.get(KEY), asked()
+    chosen = asked()
+    if chosen and chosen in names:
+        st.query_params[KEY] = chosen
+    else:
+        st.query_params.pop(KEY, None)
     if chosen and chosen not in names:
         refused(_reason(chosen, why_not), say)
     if not names:
@@ -66,7 +68,7 @@ def choose_run(
 
     def remember() -> None:
         option = st.session_state[KEY]
-        st.session_state[CHOSEN] = _name(option) if option else None
+        _choose(_name(option) if option else None)
 
     labels = _labels(names)
     st.selectbox(
@@ -79,12 +81,6 @@ def choose_run(
         placeholder=t("train.choose"),
         label_visibility=label_visibility,
     )
-    chosen = st.session_state.get(CHOSEN)
-    st.session_state[WRITTEN] = chosen
-    if chosen and chosen != linked:
-        st.query_params[KEY] = chosen
-    if not chosen and linked:
-        del st.query_params[KEY]
     return server.find(st.session_state[KEY])
 
 
@@ -146,7 +142,23 @@ def _name(option: str) -> str:
 
 def look_at(run: Run) -> None:
     """Choose a run for a reader who has just started it or has chosen none."""
-    st.session_state[CHOSEN] = run.name
+    _choose(run.name)
+
+
+def _choose(name: str | None) -> None:
+    """Make a run, or none, the reader's choice, whatever the link asked for before."""
+    st.session_state[CHOSEN] = name
+    st.query_params.pop(KEY, None)
+
+
+def linked(key: str, options: Collection[str]) -> str | None:
+    """The link's value of `key` if it is one of `options`; else None, and a sentence if the link has another one."""
+    value = st.query_params.get(key)
+    if value is None or value in options:
+        return value
+    del st.query_params[key]
+    st.warning(t("link.unknown", name=key, value=value[:80], known=", ".join(options)))
+    return None
 
 
 def run_label(name: str) -> str:
@@ -228,8 +240,8 @@ def linked_row(label: str, say: Mapping[str, str], key: str, *, name: str = "", 
     At first it is what a link that was opened says.
     """
     name = name or key
-    if st.query_params.get(name) in say and key not in st.session_state:
-        st.session_state[key] = st.query_params[name]
+    if (asked := linked(name, say)) and key not in st.session_state:
+        st.session_state[key] = asked
     chosen = st.query_params[name] = row_of(label, say, key, default=default, persist_state="session")
     return chosen
 

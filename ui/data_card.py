@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.datasets import DATASETS, Dataset
 from core.refusal import Refusal
 from core.spec import RunSpec
-from core.training.ready import remarks
+from core.training.ready import Remark, remarks
 from ui import server
 from ui.choice import data_name
 from ui.text import Markdown, language, number, plain, refused, t
@@ -39,10 +41,13 @@ def data_facts(source: Dataset) -> None:
         st.caption(t(source.note))
 
 
-def what_splits_lack(spec: RunSpec, source: Dataset) -> None:
-    """Show which classes the splits of a spec's run lack, for data on this machine. Raises: Refusal."""
+def what_splits_lack(spec: RunSpec, source: Dataset, before: Sequence[Remark] = ()) -> None:
+    """Show other remarks, then which classes the splits of a spec's run lack, for data on this machine.
+
+    Raises: Refusal.
+    """
     names = source.class_names.get(language(), source.class_names["en"])
-    if said := [t(key, **slots) for key, slots in remarks(spec, server.counts(spec), names)]:
+    if said := [t(key, **slots) for key, slots in [*before, *remarks(spec, server.counts(spec), names)]]:
         st.warning("\n\n".join(said))  # in one box, which takes less room above the button to start
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import streamlit as st
@@ -16,8 +15,9 @@ from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, checked, default, is_number, is_used, only_if, read_field, write_number
 from ui import server
 from ui.choice import data_name, run_label
-from ui.text import language, refused, t
+from ui.text import Markdown, language, refused, t
 
+LINK = "form.link"  # in the session state: the refusals of a link's values, shown until the reader changes a field
 LANGUAGE = "form.language"  # in the session state: the language in which the form's numbers are written
 GROUPS = ("data", "network", "training", "augmentation", "stop")
 FIRST = (
@@ -103,15 +103,15 @@ def to_train(spec: RunSpec, *, on_train: bool = False) -> None:
         st.switch_page(server.PAGES / "train.py", query_params={})
 
 
-def use_layers(layers: Layers) -> None:
-    """Put layers into the form, with the architecture `custom`. Called by a click, before the page is drawn."""
-    st.session_state["architecture"], st.session_state["layers"] = CUSTOM, _lines(layers)
+def use_layers(layers: Layers, architecture: str = CUSTOM) -> None:
+    """Put layers and their architecture's name into the form. Called by a click, before the page is drawn."""
+    st.session_state["architecture"], st.session_state["layers"] = architecture, _lines(layers)
     _leave_recipe()
 
 
 def _leave_recipe() -> None:
-    """Clear the choice of a recipe, since the form's values are no longer the recipe's."""
-    st.session_state["recipe"] = ""
+    """Clear the choice of a recipe, since the form's values are no longer the recipe's, and what was said of a link."""
+    st.session_state["recipe"], st.session_state[LINK] = "", {}
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -215,8 +215,10 @@ def _start(name: str) -> Any:
     if name == "layers" and name in link:
         return link[name]  # as written, errors included: the page reports them
     if name in link:
-        with contextlib.suppress(Refusal):
+        try:
             return getattr(checked(link), name)
+        except Refusal as refusal:
+            st.session_state.setdefault(LINK, {})[name] = refusal
     return ARCHITECTURES[default("architecture")] if name == "layers" else default(name)
 
 
@@ -228,6 +230,13 @@ def write_link(values: dict[str, Any]) -> None:
             st.query_params[name] = differ[name]
         elif name not in differ and name in st.query_params:
             del st.query_params[name]
+
+
+def link_refused(say: Callable[[str], object] = st.warning) -> None:
+    """Say, once all fields are drawn, which values of the link that was opened could not be used."""
+    if refusals := st.session_state.get(LINK):
+        said = (t(refusal.key, **refusal.slots) for refusal in refusals.values())
+        say(t("form.link_refused", reasons=Markdown(" ".join(said))))
 
 
 def _extra(field: Any) -> dict[str, Any]:

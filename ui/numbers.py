@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.words import read_number
+from core.words import allowed, read_number
 from ui.text import language, t
 
 
@@ -53,5 +53,6 @@ def whole_number(
     st.session_state[written] = str(st.session_state[key])
     place.text_input(label, key=written, on_change=read, **options)
     if (text := st.session_state.pop(refused, None)) is not None:
-        place.error(t("error.no_whole_number", written=text[:40], low=low, high=high))
+        key, rule = "error.field_value" if text else "error.field_empty", {"minimum": low, "maximum": high}
+        place.error(t(key, field=label, value=text[:40], allowed=allowed({"type": "integer", **rule})))
     return st.session_state[key]

@@ -5,8 +5,10 @@ These are kept in Streamlit's resource cache, because a hot reload must not star
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +22,7 @@ import streamlit as st
 from core import settings, store
 from core.datasets import Splits, dataset
 from core.drawing.collection import LabelledDrawing
-from core.events import Checkpoint, Epoch, Event, Report, continued
+from core.events import Checkpoint, Epoch, Event, Report, Started, continued
 from core.images import preprocessing
 from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
@@ -34,9 +36,10 @@ from core.refusal import Refusal
 from core.search import Driver, known_runs
 from core.spec import RunSpec
 from core.store import Run
-from core.workers import Workers, estimated
+from core.workers import Workers, estimated, paced, remembered
 
 PAGES = settings.ROOT / "pages"
+LOOKED_AT = 200  # newest runs among which one of the same pace is looked for
 MOST_RUNS = 20_000  # whose facts are kept, a kilobyte each
 
 
@@ -342,8 +345,36 @@ def _timers() -> ThreadPoolExecutor:
 
 @st.cache_resource(show_spinner=False, max_entries=500)
 def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
-    """How long the spec's training will take, once measured, with the keys of `python -m core estimate --json`."""
+    """How long an epoch of a spec `paced` will take, measured, with the keys of `python -m core estimate --json`."""
     return _timers().submit(estimated, spec)
+
+
+def pace_so_far(spec: RunSpec) -> tuple[float, str] | None:
+    """The seconds of an epoch on this machine, known from before: as measured, or of a run, whose name is returned."""
+    if seconds := remembered(spec):
+        return seconds, ""
+    if not os.environ.get("BANCADA_DEVICE") and "torch" not in sys.modules:  # a page must not wait for that import
+        return None
+    newest = store.runs()[:LOOKED_AT]
+    alike = (run for run in newest if facts(run.folder).data == spec.data)
+    wanted = (paced(spec), settings.device(), settings.threads())
+    paces = ((_pace(run.folder, changed(run.folder)), run.name) for run in alike)
+    return next(((pace[1], name) for pace, name in paces if pace and pace[0] == wanted), None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _pace(folder: Path, changed: tuple[int, int]) -> tuple[tuple[RunSpec, str, int], float] | None:
+    """What the time of an epoch of a run depends on, and that time; None if it has no epoch, or ran elsewhere."""
+    del changed  # only part of the cache's key
+    run = Run(folder)
+    with contextlib.suppress(Refusal):
+        started, epoch = run.last(Started), run.last(Epoch)
+        if started and epoch and epoch.seconds:
+            cuda = started.device == "cuda" and "torch" in sys.modules
+            name = sys.modules["torch"].cuda.get_device_name() if cuda else settings.processor()
+            if started.device_name == name:
+                return (paced(run.spec), started.device, started.threads), epoch.seconds / epoch.epoch
+    return None
 
 
 def find(name: str | None) -> Run | None:

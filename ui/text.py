@@ -42,13 +42,15 @@ class Markdown(str):
 def t(key: str, /, **slots: object) -> str:
     """The text of a key in the reader's language as Markdown, its slots escaped; a missing key is shown as itself."""
     ours = (Real, Markdown)
-    escaped = {name: value if isinstance(value, ours) else literal(str(value)) for name, value in slots.items()}
+    said = {name: words.said(value, language()) for name, value in slots.items()}
+    escaped = {name: value if isinstance(value, ours) else literal(str(value)) for name, value in said.items()}
     return Markdown(_text(key, escaped) or literal(key))
 
 
 def plain(key: str, /, **slots: object) -> str:
     """The text of a key, for a place that takes text as it is: a chart, a table's cell, an option, HTML, `alt`."""
-    isolated = {name: value if isinstance(value, Real) else _isolated(str(value)) for name, value in slots.items()}
+    said = {name: words.said(value, language()) for name, value in slots.items()}
+    isolated = {name: value if isinstance(value, Real) else _isolated(str(value)) for name, value in said.items()}
     return _text(key, isolated) or key
 
 

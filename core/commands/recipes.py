@@ -76,7 +76,7 @@ def _repeat(options: argparse.Namespace) -> int:
         return _search(options)
     spec = ready_spec(name, variant, store.runs(), **given(options, ("data", "seed", "weights_from")))
     if options.seeds < 1:
-        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed="1 ...")
+        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed=t("allowed.least", low=1))
     results = []
     for seed in range(spec.seed, spec.seed + options.seeds):
         run = new_run(spec.model_copy(update={"seed": seed}))

@@ -15,6 +15,7 @@ from core import store, words
 from core.events import Report
 from core.spec import RunSpec
 from core.store import Run
+from core.words import InWords
 
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
 
@@ -31,8 +32,14 @@ def language() -> str:
 
 def t(key: str, /, **slots: object) -> str:
     """The text of a key in the language of the terminal; slots as `shown`, since many come from files."""
-    safe = {name: value if isinstance(value, Real) else shown(str(value)) for name, value in slots.items()}
+    safe = {name: value if isinstance(value, Real) else shown(_said(value)) for name, value in slots.items()}
     return words.text(language(), key, **safe)
+
+
+def _said(value: object) -> str:
+    """A slot's value in the language of the terminal; a field of the spec with the flag that gives it."""
+    is_field = isinstance(value, InWords) and value in RunSpec.model_fields
+    return f"{words.said(value, language())}" + (f" (--{str(value).replace('_', '-')})" if is_field else "")
 
 
 def shown(words: str) -> str:

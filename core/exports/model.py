@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.networks.layers import build, text
 from core.refusal import Refusal
 from core.spec import CONSTANTS, Constants
-from core.store import MODEL, Run
+from core.store import MODEL, Run, no_report
 from core.words import FALLBACK
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write(run: Run, folder: Path) -> None:
 
     report = run.report()
     if not report:
-        raise Refusal("error.no_report", run=run.name)
+        raise no_report(run)
     if folder.exists():
         raise Refusal("error.folder_taken", folder=str(folder))
     weights, _ = run.load(report.model, report.model_sha256)

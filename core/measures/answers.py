@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.refusal import Refusal
-from core.store import Run
+from core.store import Run, no_report
 
 LEAST_ERRORS = 10  # errors that a model's confidence must let expect, for an interval of its loss
 
@@ -126,7 +125,7 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
     """
     report = run.report()
     if not report:
-        raise Refusal("error.no_model_yet", run=run.name)
+        raise no_report(run)
     stored, _ = run.load(report.predictions, report.predictions_sha256)
     prefix = "" if split == "test" else "val_"
     damaged = run.damaged(report.predictions)

@@ -21,7 +21,7 @@ from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
 from core.models.doubt import FAMILIAR, doubt, lead
 from core.refusal import Refusal
-from core.store import Run
+from core.store import Run, no_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,7 +115,7 @@ def can_be_drawn_for(run: Run) -> bool:
 
 def why_not_offered(run: Run) -> Refusal:
     """Why a page for drawings does not offer a run that is not damaged."""
-    return Refusal("error.no_model_yet" if reads_digits(run) else "draw.not_offered", run=run.name)
+    return no_model(run) if reads_digits(run) else Refusal("draw.not_offered", run=run.name)
 
 
 def open_model(run: Run) -> Model:
@@ -125,7 +125,7 @@ def open_model(run: Run) -> Model:
     report = run.report()
     saved = [] if report else run.checkpoints()
     if not report and not saved:
-        raise Refusal("error.no_model_yet", run=run.name)
+        raise no_model(run)
     started = run.started()
     least_lead = 0.0
     if report:

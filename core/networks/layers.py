@@ -1,11 +1,12 @@
 """Networks as tuples of layers, from which shapes, parameters, operations, receptive fields and modules are computed.
 
 A layer's text form is a call, `conv(6, 5, padding=2, activation=sigmoid)`; `parse` reads it and `text` writes it. It is
-used in links, on the command line and in the editor; stored specs use JSON.
+used in links, on the command line and where layers are typed; stored specs use JSON, and a person reads `in_words`.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.networks.activations import FUNCTIONS, Activation
 from core.refusal import Refusal
+from core.words import InWords, allowed
+from core.words import number as number_of
+from core.words import text as words_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -324,6 +328,7 @@ AnyLayer = Annotated[
 Layers = tuple[AnyLayer, ...]
 KINDS: dict[str, type[Layer]] = {t.model_fields["kind"].default: t for t in get_args(get_args(AnyLayer)[0])}
 _LAYER: TypeAdapter[Layer] = TypeAdapter(AnyLayer)
+PLAIN = {"stride": 1, "padding": 0, "activation": "none"}  # the values of which nobody needs to be told
 MOST_LAYERS = 100
 MOST_PARAMETERS = 100_000_000  # 400 MB of float32: more than a laptop can train; also catches typing errors
 MOST_VALUES = 50_000_000  # in one layer's output for one image
@@ -359,7 +364,7 @@ def rows(layers: Iterable[Layer], shape: Shape, classes: int) -> Iterator[Row]:
         try:
             after = layer.shape_after(shape)
         except Misfit as misfit:
-            raise Refusal(misfit.reason, number=number, layer=str(layer), shape=shape_text(shape)) from misfit
+            raise Refusal(misfit.reason, number=number, layer=in_words(layer), shape=shape_text(shape)) from misfit
         if layer.window == "everything":
             field = side
         elif layer.window == "window":
@@ -368,9 +373,9 @@ def rows(layers: Iterable[Layer], shape: Shape, classes: int) -> Iterator[Row]:
         parameters, statistics = layer.parameters(shape), layer.statistics(shape)
         total += parameters
         if total > MOST_PARAMETERS:
-            raise Refusal("error.network_too_large", number=number, layer=str(layer), most=MOST_PARAMETERS)
+            raise Refusal("error.network_too_large", number=number, layer=in_words(layer), most=MOST_PARAMETERS)
         if math.prod(after) > MOST_VALUES:
-            raise Refusal("error.output_too_large", number=number, layer=str(layer), shape=shape_text(after))
+            raise Refusal("error.output_too_large", number=number, layer=in_words(layer), shape=shape_text(after))
         yield Row(number, layer, shape, after, parameters, statistics, layer.macs(shape), field)
         shape = after
     if shape != (classes,):
@@ -432,6 +437,25 @@ def text(layers: Iterable[Layer]) -> str:
     return ", ".join(map(str, layers))
 
 
+def in_words(layer: Layer) -> InWords:
+    """A layer as a person reads it, `Convolution, 6 filters 5 x 5, padding 2, ReLU`; as a `str` its text form."""
+
+    def say(language: str) -> str:
+        said = words_of(language, f"layer.{layer.kind}.label")
+        for name in type(layer).model_fields:
+            value = getattr(layer, name)
+            if name == "kind" or value == PLAIN.get(name):
+                continue
+            if isinstance(value, str):
+                said += ", " + words_of(language, f"layer.word.{value}")
+            else:
+                percent = f"{number_of(100 * value, language=language)}%"
+                said += words_of(language, f"layer.said.{name}", count=value, percent=percent)
+        return said
+
+    return InWords(str(layer), say)
+
+
 def shape_text(shape: Shape) -> str:
     """A shape for display, such as `16 x 5 x 5`."""
     return " x ".join(map(str, shape))
@@ -457,7 +481,17 @@ def _layer(kind: str, arguments: str, word: str) -> Any:
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][1] if fault["loc"][1:] else kind)
-        raise Refusal("error.layer_argument", layer=word[:60], argument=name) from None
+        if name not in values:
+            raise Refusal("error.layer_argument", layer=word[:60], argument=name) from None
+        field = InWords(name, lambda language: words_of(language, f"layer.field.{name}"))
+        value, may_be = str(values[name])[:60], allowed(field_schema(kind, name))
+        raise Refusal("error.layer_value", layer=word[:60], field=field, value=value, allowed=may_be) from None
+
+
+@functools.cache
+def field_schema(kind: str, name: str) -> dict[str, Any]:
+    """The JSON schema of a field of a kind of layer."""
+    return KINDS[kind].model_json_schema()["properties"][name]
 
 
 def _calls(words: str) -> list[str]:

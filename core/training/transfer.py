@@ -8,10 +8,11 @@ from core import store
 from core.datasets import Dataset, dataset
 from core.events import Started
 from core.networks import layers
-from core.networks.layers import Row, shape_text
+from core.networks.layers import Row, in_words, shape_text
 from core.refusal import Refusal
-from core.spec import RunSpec
+from core.spec import RunSpec, field_value, option_words
 from core.store import Run
+from core.words import InWords
 
 
 class Fit(NamedTuple):
@@ -34,7 +35,7 @@ def fits(spec: RunSpec) -> Fit:
     rows = spec.table(source.shape, source.class_count)
     giver = _giving_run(spec, rows)
     if spec.frozen > len(rows):
-        raise Refusal("error.field_value", field="layers_taken", value=spec.frozen, allowed=f"1 ... {len(rows)}")
+        raise field_value("layers_taken", spec.frozen, most=len(rows))
     if not any(row.parameters for row in rows[spec.frozen :]):
         raise Refusal("error.nothing_trains", frozen=spec.frozen)
     return Fit(source, rows, giver)
@@ -50,9 +51,10 @@ def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:
             layer, other = _said(ours), _said(theirs)
             raise Refusal("error.layers_differ", number=ours.number, layer=layer, run=run.name, other=other)
     if spec.taken > (most := min(len(rows), len(given))):
-        raise Refusal("error.field_value", field="layers_taken", value=spec.taken, allowed=f"1 ... {most}")
+        raise field_value("layers_taken", spec.taken, most=most)
     if run.spec.normalisation != spec.normalisation:
-        raise Refusal("error.other_normalisation", run=run.name, normalisation=run.spec.normalisation)
+        pixels = option_words([run.spec.normalisation])
+        raise Refusal("error.other_normalisation", run=run.name, normalisation=pixels)
     return run
 
 
@@ -63,13 +65,14 @@ def _finished(name: str) -> tuple[Run, list[Row]]:
     try:
         run = store.find(name)
     except Refusal:
-        raise Refusal("error.weights_from_unfinished", run=name[:80]) from None
+        raise Refusal("error.weights_from_unknown", run=name[:80]) from None
     started = run.last(Started)
     if not started or not run.report():
         raise Refusal("error.weights_from_unfinished", run=run.name)
     return run, layers.table(run.spec.layers, started.shape, started.class_count)
 
 
-def _said(row: Row) -> str:
+def _said(row: Row) -> InWords:
     """A layer with its input shape: `conv(6, 5) (1 x 28 x 28)`."""
-    return f"{row.layer} ({shape_text(row.shape_before)})"
+    layer, shape = in_words(row.layer), shape_text(row.shape_before)
+    return InWords(f"{layer} ({shape})", lambda language: f"{layer.say(language)} ({shape})")

@@ -15,7 +15,7 @@ from core.measures.compare import mcnemar
 from core.measures.measures import proportion
 from core.models import encoder as encoders
 from core.models.encoder import Encoder
-from core.networks.layers import Row, shape_text
+from core.networks.layers import Row, in_words, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
@@ -61,7 +61,7 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
 def _size(rows: Sequence[Row]) -> None:
     """Say how many values an image has, and how many its code."""
     image, code = math.prod(rows[0].shape_before), rows[-1].shape[0]
-    slots = {"layers": len(rows), "last": str(rows[-1].layer), "before": shape_text(rows[0].shape_before)}
+    slots = {"layers": len(rows), "last": in_words(rows[-1].layer), "before": shape_text(rows[0].shape_before)}
     verdict = t(f"encoder.{'widens' if code > image else 'narrows' if code < image else 'keeps'}")
     st.markdown(t("encoder.of_image", **slots, image=image, after=code) + " " + verdict)
 

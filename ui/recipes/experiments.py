@@ -21,7 +21,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import form, notices, server
-from ui.choice import data_name, linked_row, run_label
+from ui.choice import data_name, linked, linked_row, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, beside_or_below, sortable, wide_table_hint
@@ -70,8 +70,8 @@ def table(rows: Sequence[Row], report: str = ALL) -> str:
     """
     rows = [row for row in rows if row.is_own]
     names = [row.recipe for row in rows]
-    linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
-    start = names.index(linked) if linked in names else 0
+    asked = linked("recipe", PUBLISHED) or st.session_state.get(CHOSEN)
+    start = names.index(asked) if asked in names else 0
     columns: dict[str, Sequence[str | Said]] = {
         t("recipes.recipe"): names,
         t("recipes.network"): [t(f"recipe.{name}.title") for name in names],

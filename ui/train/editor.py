@@ -1,7 +1,7 @@
 """The layer editor: changes a network a layer at a time, with widgets instead of text.
 
-It edits a draft, stored as text in the session state; the widgets are set from the draft each time they are drawn, and
-change it. The draft has no effect until *Apply* puts it into the form's own field.
+It edits the form's own layers, at once, so that no network is shown but the one that *Start* trains. Layers that do not
+fit stay in the form too, which then says why and starts nothing.
 """
 
 from __future__ import annotations
@@ -14,48 +14,45 @@ import streamlit as st
 from core.networks import layers
 from core.networks.layers import KINDS, MOST_LAYERS, Layer, Row, Shape, shape_text
 from core.refusal import Refusal
+from core.spec import CUSTOM, RunSpec
 from ui import form
 from ui.numbers import whole_number
-from ui.text import number, refused, t
+from ui.text import language, literal, number, refused, t
 
-DRAFT = "editor.draft"
-IN_FORCE = "editor.in_force"  # the form's layers from which the draft began: if they change, a new draft begins
+# These are not called `editor.`, as the fields of a layer are. For the callbacks, the form's layers as text ...
+LAYERS = "editing.layers"
+ARCHITECTURE = "editing.architecture"  # ... and the architecture's name
+BEFORE = "editing.before"  # the architecture and layers before each of the edits made here
 CHOSEN = "editor.layer"  # the chosen layer's place, from 0
 KIND = "editor.kind"
 SHOWN_AT_ONCE = 10  # layers; more can be scrolled
 
 
-def editor(in_force: layers.Layers, shape: Shape, classes: int) -> None:
-    """Let the reader edit a copy of the layers in force, for images of `shape` (C, H, W) and K = `classes`."""
-    st.fragment(_editor, key="editor")(layers.text(in_force), shape, classes)
-
-
-def _editor(in_force: str, shape: Shape, classes: int) -> None:
-    if st.session_state.get(IN_FORCE) != in_force:
-        st.session_state[DRAFT] = st.session_state[IN_FORCE] = in_force
-    draft = _draft()
-    place = st.session_state[CHOSEN] = min(st.session_state.get(CHOSEN) or 0, len(draft) - 1)
-    rows, refusal = _as_far_as_they_fit(draft, shape, classes)
-    changed, fits = layers.text(draft) != in_force, refusal is None
+def editor(spec: RunSpec, shape: Shape, classes: int) -> None:
+    """Let the reader edit the form's layers, those of `spec`, for images of `shape` (C, H, W) and K = `classes`."""
+    words = layers.text(spec.layers)
+    if words != st.session_state.get(LAYERS):  # the form has got other layers than those edited here
+        st.session_state[BEFORE] = []
+    st.session_state[LAYERS], st.session_state[ARCHITECTURE] = words, spec.architecture
+    before = st.session_state[BEFORE]
+    place = st.session_state[CHOSEN] = min(st.session_state.get(CHOSEN) or 0, len(spec.layers) - 1)
+    rows, refusal = _as_far_as_they_fit(spec.layers, shape, classes)
     with st.container(horizontal=True, vertical_alignment="center"):
-        words, icon, able = t("editor.apply"), ":material/check:", changed and fits
-        if st.button(words, icon=icon, type="primary", disabled=not able, on_click=_apply, help=t("editor.apply_help")):
-            st.rerun()  # the whole page, not only this part of it
-        st.button(t("editor.discard"), icon=":material/undo:", disabled=not changed, on_click=_discard)
-        if fits:
-            before, unfit = _as_far_as_they_fit(layers.parse(in_force), shape, classes)
-            words = _cost(before, rows, compared=unfit is None) if changed else t("editor.unchanged")
+        st.button(t("editor.undo"), icon=":material/undo:", disabled=not before, on_click=_undo)
+        if refusal:
+            refused(refusal)
+        else:
+            first, unfit = _as_far_as_they_fit(layers.parse(before[0][1]), shape, classes) if before else (rows, None)
+            words = _cost(first, rows, compared=unfit is None) if before else t("editor.unchanged")
             st.markdown(words, width="stretch")
-    if refusal:
-        refused(refusal)
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        with st.container(height=260 if len(draft) > SHOWN_AT_ONCE else "content", border=False):
-            lines = [_line(at, layer, rows) for at, layer in enumerate(draft)]
-            st.radio(t("editor.layers"), range(len(draft)), format_func=lines.__getitem__, key=CHOSEN)
-        _tools(place, len(draft))
+        with st.container(height=260 if len(spec.layers) > SHOWN_AT_ONCE else "content", border=False):
+            lines = [_line(at, layer, rows) for at, layer in enumerate(spec.layers)]
+            st.radio(t("editor.layers"), range(len(lines)), format_func=lines.__getitem__, key=CHOSEN)
+        _tools(place, len(lines))
     with right:
-        _fields(draft[place], place)
+        _fields(spec.layers[place], place)
 
 
 def _cost(before: list[Row], after: list[Row], *, compared: bool) -> str:
@@ -79,9 +76,9 @@ def _as_far_as_they_fit(draft: layers.Layers, shape: Shape, classes: int) -> tup
 
 
 def _line(place: int, layer: Layer, rows: list[Row]) -> str:
-    """A layer in one line: its number, its text, its output shape; `?` for the shape if the layer does not fit."""
+    """A layer in one line: its number, its words, its output shape; `?` for the shape if the layer does not fit."""
     shape = f" → {shape_text(rows[place].shape)}" if place < len(rows) else " → ?"
-    return f"**{place + 1}** · {layer}{shape}"
+    return f"**{place + 1}** · {literal(layers.in_words(layer).say(language()))}{shape}"
 
 
 def _tools(place: int, count: int) -> None:
@@ -137,7 +134,7 @@ def _field(kind: str, name: str, value: Any) -> None:
 @cache
 def _takes(kind: str, name: str) -> tuple[dict[str, Any] | None, list[str]]:
     """The JSON schema of the numbers that a layer's field takes, None if it takes none, and the words that it takes."""
-    schema = KINDS[kind].model_json_schema()["properties"][name]
+    schema = layers.field_schema(kind, name)
     parts = schema.get("anyOf", [schema])
     words = [word for part in parts for word in part.get("enum", [part["const"]] if "const" in part else [])]
     return next((part for part in parts if part["type"] != "string"), None), words
@@ -147,12 +144,23 @@ def _takes(kind: str, name: str) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 def _draft() -> layers.Layers:
-    return layers.parse(st.session_state[DRAFT])
+    return layers.parse(st.session_state[LAYERS])
 
 
 def _keep(draft: list[Any], place: int) -> None:
-    st.session_state[DRAFT] = layers.text(draft)
+    st.session_state[BEFORE].append((st.session_state[ARCHITECTURE], st.session_state[LAYERS]))
+    _use(tuple(draft), CUSTOM)
     st.session_state[CHOSEN] = place
+
+
+def _undo() -> None:
+    architecture, words = st.session_state[BEFORE].pop()
+    _use(layers.parse(words), architecture)
+
+
+def _use(draft: layers.Layers, architecture: str) -> None:
+    st.session_state[LAYERS] = layers.text(draft)  # so that the edits made here are known from others
+    form.use_layers(draft, architecture)
 
 
 def _change(name: str) -> None:
@@ -191,11 +199,3 @@ def _insert() -> None:
     draft, place = [*_draft()], st.session_state[CHOSEN] + 1
     draft.insert(place, layers.new_layer(st.session_state[KIND]))
     _keep(draft, place)
-
-
-def _apply() -> None:
-    form.use_layers(_draft())
-
-
-def _discard() -> None:
-    st.session_state[DRAFT] = st.session_state[IN_FORCE]

@@ -13,7 +13,7 @@ import streamlit as st
 from core.charts.diagram import diagram
 from core.datasets import Dataset
 from core.networks.activations import FUNCTIONS
-from core.networks.layers import Row, Shape, code_size, shape_text
+from core.networks.layers import Row, Shape, code_size, in_words, shape_text
 from core.refusal import Refusal
 from core.spec import RunSpec
 from ui import estimate
@@ -40,7 +40,7 @@ def panel(spec: RunSpec, source: Dataset, *, open: bool) -> None:
         if view == "overview":
             _overview(spec, rows, shape)
         elif view == "edit":
-            editor.editor(spec.layers, shape, classes)
+            editor.editor(spec, shape, classes)
         else:
             _activations()
 
@@ -49,7 +49,10 @@ def _overview(spec: RunSpec, rows: Sequence[Row], shape: Shape) -> None:
     """Show the shape that each layer makes of one image, and each layer's parameters and operations."""
     taken = " · " + t("network.frozen" if spec.frozen else "network.taken")
     marked = max(spec.taken, spec.frozen)
-    names = [t("network.image"), *(f"{row.layer}{taken if row.number <= marked else ''}" for row in rows)]
+    names = [
+        t("network.image"),
+        *(in_words(row.layer).say(language()) + (taken if row.number <= marked else "") for row in rows),
+    ]
     shapes = [shape, *(row.shape for row in rows)]
     steps = [f"{name} ({shape_text(shape)})" for name, shape in zip(names, shapes, strict=True)]
     st.html(diagram(names, shapes, plain("network.alt", steps=", ".join(steps))))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.events import Event, Inside
-from core.networks.layers import Layer
+from core.networks.layers import in_words
 from core.spec import RunSpec
 from core.training.diagnosis import diagnose
 from ui.choice import one_of
@@ -31,12 +31,10 @@ def histograms(spec: RunSpec, events: Sequence[Event]) -> None:
     from core.charts import curves  # altair and pandas are imported only for a chart
 
     numbers = sorted({one.layer for one in told[-1].histograms})
-    layers: dict[int, Layer] = {number: spec.layers[number - 1] for number in numbers}
+    layers = {number: f"{number}  {in_words(spec.layers[number - 1]).say(language())}" for number in numbers}
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
-        number = st.selectbox(
-            t("network.layer"), numbers, format_func=lambda one: f"{one}  {layers[one]}", key="watch-layer"
-        )
+        number = st.selectbox(t("network.layer"), numbers, format_func=layers.__getitem__, key="watch-layer")
     with right:
         kind = one_of("series", KINDS)
     series = [
