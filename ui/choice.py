@@ -47,6 +47,7 @@ def choose_run(
     required: bool,
     why_not: WhyNot | None = None,
     say: Callable[[str], object] = st.warning,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
 ) -> Run | None:
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
@@ -75,6 +76,7 @@ def choose_run(
         format_func=labels.__getitem__,
         on_change=remember,
         placeholder=t("train.choose"),
+        label_visibility=label_visibility,
     )
     chosen = st.session_state.get(CHOSEN)
     st.session_state[WRITTEN] = chosen
@@ -217,6 +219,18 @@ def one_of(words: str, options: Sequence[str]) -> str:
     """
     say = {option: t(f"{words}.{option}") for option in options}
     return row_of(t(f"{words}.label"), say, words, persist_state="session")
+
+
+def linked_row(label: str, say: Mapping[str, str], key: str, *, name: str = "", default: str | None = None) -> str:
+    """Let the reader choose as in `row_of`; the choice stands in the page's link, as `name` or else `key`.
+
+    At first it is what a link that was opened says.
+    """
+    name = name or key
+    if st.query_params.get(name) in say and key not in st.session_state:
+        st.session_state[key] = st.query_params[name]
+    chosen = st.query_params[name] = row_of(label, say, key, default=default, persist_state="session")
+    return chosen
 
 
 def row_of(
