@@ -110,7 +110,7 @@ def test_streamlit_speaks_portuguese_on_a_portuguese_page_and_english_again_on_a
     page.get_by_text("Feito com Streamlit").wait_for()
     assert english_of_streamlit(page) == []
     page.keyboard.press("Escape")
-    look("draw", language="pt-BR").get_by_role("radio", name="Arquivo de imagem").click()
+    look("draw", language="pt-BR").get_by_role("radio", name="Arquivo", exact=True).click()
     page.get_by_text("Enviar arquivo").wait_for()
     assert english_of_streamlit(page) == []
     page.get_by_role("radio", name="en", exact=True).click()

@@ -212,7 +212,8 @@ def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_
     assert "not trained on handwritten digits" in app.warning[0].value
     assert app.selectbox(key="run").value is None
     assert not app.multiselect(key="others").value
-    assert not any(link.proto.page == "draw" for link in frame("train", run=other.name).get("page_link"))
+    links = [link.proto.label for link in frame("train", run=other.name).get("page_link")]
+    assert not any("Draw for this model" in label for label in links)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -253,6 +254,7 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
     asked = []
     for place in range(1, 11):
         assert app.button(key="keep-next").disabled, "what was drawn before is nobody's answer"
+        assert sentence(app) == app.subheader[0].value, "where a phone shows it"
         drawn(app, sequence=place + 1)
         said = app.subheader[0].value
         assert app.button(key="keep-next").label == words.text(language, "keep.next", digit=said.split()[1])

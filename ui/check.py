@@ -45,6 +45,7 @@ def figures_panel() -> None:
     """Show fields for published figures, and a warning for each contradiction between them."""
     example = dict.fromkeys((*sum(FIGURES, ()), *COLUMNS, "balanced_accuracy"), "") | _impossible()
     _offer("figures", {f"check-{name}": text for name, text in example.items()})
+    result = st.container()  # above the fields, of which a phone shows few at a time
     written: dict[str, str] = {}
     for names in FIGURES:
         for column, name in zip(st.columns(len(names)), names, strict=True):
@@ -57,14 +58,14 @@ def figures_panel() -> None:
     try:
         found = doubts(_claim(written))
     except Refusal as refusal:
-        refused(refusal)
+        refused(refusal, result.error)
         return
     if found is None:
-        st.info(t("check.too_few"))
+        result.info(t("check.too_few"))
     elif not found:
-        st.success(t("check.no_doubt"), icon=":material/check:")
+        result.success(t("check.no_doubt"), icon=":material/check:")
     for doubt in found or ():
-        st.warning(_said(doubt), icon=":material/warning:")
+        result.warning(_said(doubt), icon=":material/warning:")
 
 
 def matrix_panel() -> None:
@@ -95,10 +96,10 @@ def matrix_panel() -> None:
 def parameters_panel() -> None:
     """Compare a stated number of parameters, or a list of stored parameters, with those of the form's network."""
     _offer("parameters", {"check-parameters": STORED}, data="mnist", image_size="", architecture="lenet", recipe="")
-    left, right = st.columns([1, 2], gap="large")
-    with left:
-        values = form.fields(["data", "image_size", "architecture", "layers"])
+    left, right = st.columns([2, 1], gap="large")  # on a phone the result comes before the network
     with right:
+        values = form.fields(["data", "image_size", "architecture", "layers"])
+    with left:
         written = st.text_area(
             t("check.parameters"),
             key="check-parameters",

@@ -19,7 +19,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run
 from ui import server
-from ui.choice import one_of, run_label
+from ui.choice import one_of, short_label
 from ui.gallery import clicked_picture, gallery, in_sight
 from ui.matrix import Cell
 from ui.measured import classes_table, matrix_panel, measures_table
@@ -55,8 +55,8 @@ def empty(runs: Sequence[Run]) -> None:
             right = proportion(int((predicted == labels).sum()), len(labels))
             said = t(
                 "drawings.example_said",
-                run=run_label(model.run),
-                count=round(right.value * right.n),
+                run=short_label(model.run),
+                right=round(right.value * right.n),
                 n=right.n,
                 interval=interval(right.low, right.high),
             )
@@ -109,7 +109,7 @@ def _beside_the_test(answered: Mapping[Run, Answers], writers: Sequence[str], na
     with left:
         nothing = Measure(math.nan, math.nan, math.nan, 0)
         of_tests = [one.accuracy if one else nothing for one in tests.values()]
-        _chart("models", list(drawn.values()), of_tests, [run_label(one.name) for one in answered], t("draw.model"))
+        _chart("models", list(drawn.values()), of_tests, [short_label(one.name) for one in answered], t("draw.model"))
     with right:
         of_test = tests[run]
         of_classes = [one.recall for one in of_test.classes] if of_test else []

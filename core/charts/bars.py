@@ -141,14 +141,18 @@ def intervals(
     )
     color, _, shape = told_apart(list(measured))
     scale = alt.Scale(domain=[least, 1], nice=False)
-    y = alt.Y("row:N", title=None, scale=alt.Scale(domain=list(rows)), axis=alt.Axis(labelLimit=330, grid=True))
+    # The parts of a run's name, each in a line of its own, so that a narrow chart does not cut it.
+    parts = "length(datum.label) > 16 ? split(datum.label, ' · ') : datum.label"
+    axis = alt.Axis(labelLimit=330, grid=True, labelExpr=parts)
+    y = alt.Y("row:N", title=None, scale=alt.Scale(domain=list(rows)), axis=axis)
     tooltip = [alt.Tooltip(f"{name}:N", title=title) for name, title in (("row", y_title), ("series", " "))]
     tooltip += [alt.Tooltip("label:N", title=x_title), alt.Tooltip("n:N", title=" ")]
     chart = alt.Chart(data).encode(y=y, yOffset=alt.YOffset("series:N", scale=alt.Scale(domain=list(measured))))
     x = alt.X("value:Q", title=x_title, scale=scale, axis=alt.Axis(format="%", tickCount=6))
     lines = chart.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=color)
     points = chart.mark_point(filled=True, size=110, opacity=1).encode(x=x, color=color, shape=shape, tooltip=tooltip)
-    return readable(alt.layer(lines, points), language).properties(height=30 * len(rows) + 120)  # with legend and axis
+    row = 30 + 20 * max((name.count(" · ") for name in rows), default=0)
+    return readable(alt.layer(lines, points), language).properties(height=row * len(rows) + 120)  # with legend and axis
 
 
 def intervals_table(

@@ -19,13 +19,13 @@ from core.models.model import Answer
 LEAST_SHOWN = 0.01  # probability below which a cell of the table is left empty
 
 
-def message(answers: Sequence[Answer], language: str, *, nothing: str = "draw.empty") -> dict[str, Any]:
-    """What `answers.js` shows of the answers to one drawing, plain text; without answers the text of `nothing`.
+def message(answers: Sequence[Answer], language: str, empty: str = "") -> dict[str, Any]:
+    """What `answers.js` shows of the answers to one drawing, plain text; without answers the sentence `empty`.
 
     `rows` has an entry for each answer, `seen` is the first model's image: grey levels, base64, `side` px a side.
     """
     if not answers:
-        return {"sentence": words.text(language, nothing), "rows": []}
+        return {"sentence": empty, "rows": []}
     image = answers[0].image
     side = image.shape[-1]
     return {

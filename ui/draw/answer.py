@@ -53,7 +53,8 @@ def panel(runs: Sequence[Run], mode: str) -> None:
             prepared = prepare(drawing.pixels, without=without) if drawing else NOTHING
             live = live_address(list(models), without=without, language=language()) if models else None
             labels = {name: t(f"pad.{name}") for name in PAD_LABELS}
-            drawing_pad(PAD, labels=labels, answers=_answers(models, prepared, "draw.empty"), live=live)
+            answers = _answers(models, prepared, keeping.asks() or plain("draw.empty"))
+            drawing_pad(PAD, labels=labels, answers=answers, live=live)
             keeping.offer(PAD, drawn=bool(drawing))
         _show_steps(prepared.pictures, without)
 
@@ -71,15 +72,16 @@ def _open(runs: Sequence[Run]) -> dict[Run, Model]:
     return models
 
 
-def _answers(models: Mapping[Run, Model], drawing: Prepared, nothing: str) -> dict[str, Any]:
-    """What `show_answers` shows of the models' answers to a drawing; `nothing`: the text's key if nothing is drawn."""
+def _answers(models: Mapping[Run, Model], drawing: Prepared, empty: str) -> dict[str, Any]:
+    """What `show_answers` shows of the models' answers to a drawing; `empty`: the sentence if nothing is drawn."""
     answers = [answer for model in models.values() if (answer := model.answer(drawing))]
     return {
         "models": [_name(model) for model in models.values()],
         "classes": [str(digit) for digit in range(CLASSES)],
         "legend": plain("draw.table"),
         "table": plain("draw.table_alt"),
-        "message": agreement.message(answers, language(), nothing=nothing),
+        "message": agreement.message(answers, language(), empty),
+        "empty": empty,
     }
 
 
@@ -127,7 +129,8 @@ def _without_pad(run: Run, models: Mapping[Run, Model], without: Collection[str]
         prepared = NOTHING if picture is None else prepare(picture, without=without)
         if mode != "pad":
             with right:
-                show_answers("answers", _answers(models, prepared, "draw.no_file" if mode == "file" else "draw.empty"))
+                empty = plain("draw.no_file" if mode == "file" else "draw.empty")
+                show_answers("answers", _answers(models, prepared, empty))
     return prepared
 
 

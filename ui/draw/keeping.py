@@ -11,10 +11,10 @@ import streamlit as st
 from core.drawing import collection
 from core.measures.measures import proportion
 from core.models.model import Model, answers_to
-from ui.choice import run_label
+from ui.choice import short_label
 from ui.draw import pad
 from ui.gallery import gallery
-from ui.text import interval, kept_refusal, literal, show_refusal, t
+from ui.text import interval, kept_refusal, literal, plain, show_refusal, t
 
 ROUND, LAST, REFUSED = "keeping.round", "keeping.last", "keeping.refused"  # keys in the session state
 SIDE = 56  # px, width of a drawing below the score
@@ -42,6 +42,15 @@ def say_score(models: Sequence[Model], without: Collection[str]) -> None:
         _score(current, models, without)
 
 
+def asks() -> str | None:
+    """The sentence that asks for a round's next digit; None outside a round and at its end."""
+    current = _round()
+    if not current or current.next is None:
+        return None
+    place, count = len(current.names) + 1, len(current.asked)
+    return plain("keep.asked", digit=current.next, place=place, count=count)
+
+
 def offer(key: str, *, drawn: bool) -> None:
     """Show the controls that label and save the drawing on the pad `key`, with a free label or within a round."""
     show_refusal(REFUSED)
@@ -51,9 +60,8 @@ def offer(key: str, *, drawn: bool) -> None:
     if asked is None:
         st.caption(t("keep.as"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="keep-as"):
-        if current and asked is not None:
-            place, count = len(current.names) + 1, len(current.asked)
-            st.subheader(t("keep.asked", digit=asked, place=place, count=count), anchor=False, width="content")
+        if asked is not None:
+            st.subheader(asks() or "", anchor=False, width="content")
             st.button(
                 t("keep.next", digit=asked),
                 key="keep-next",
@@ -76,8 +84,6 @@ def offer(key: str, *, drawn: bool) -> None:
                     width=48,
                 )
             st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin, args=(key,))
-            if current:
-                st.button(t("keep.done"), key="round-done", on_click=_set_round, args=(None,))
         st.text_input(
             t("keep.nickname"),
             key="nickname",
@@ -92,14 +98,16 @@ def offer(key: str, *, drawn: bool) -> None:
 
 
 def _score(current: Round, models: Sequence[Model], without: Collection[str]) -> None:
-    st.subheader(t("keep.score"), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(t("keep.score"), anchor=False, width="content")
+        st.button(t("keep.done"), key="round-done", on_click=_set_round, args=(None,))
     names = set(current.names)
     kept = [one for one in collection.kept() if one.name in names]  # somebody may have deleted some
     if kept and models:
         answers = [answers_to(model, kept, without=without) for model in models]
         found = [proportion(int(one.is_right.sum()), len(kept)) for one in answers]
         table = {
-            t("draw.model"): [literal(run_label(model.run)) for model in models],
+            t("draw.model"): [literal(short_label(model.run)) for model in models],
             t("keep.right"): [_in_one_line(t("keep.of", right=round(one.value * one.n), n=one.n)) for one in found],
             t("measure.interval"): [_in_one_line(interval(one.low, one.high)) for one in found],
         }

@@ -47,10 +47,11 @@ function makePad(root, { side, most }) {
   let tool = "draw";
   let sequence = 0;
   let settled = false; // whether the page has answered the drawing as it is: an answer on its way is an older one
+  let empty = ""; // what the page says while nothing is drawn, such as the digit that a round asks for
   const answers = makeAnswers(root);
   const live = makeLive(raster, (answer, isLatest) => {
     if (settled) return;
-    answers.show(answer);
+    answers.show(answer.rows?.length === 0 ? { ...answer, sentence: empty } : answer);
     if (isLatest && !current) answers.wait(false);
   });
   const pad = { live };
@@ -106,6 +107,7 @@ function makePad(root, { side, most }) {
   // What the page answers, and to which drawing.
   pad.answer = ({ to, message, ...words }) => {
     answers.label(words);
+    empty = words.empty;
     if (to !== sequence || current) return;
     answers.show(message);
     answers.wait(false);

@@ -104,8 +104,8 @@ def drawing_pad(
 def show_answers(key: str, answers: Mapping[str, Any]) -> None:
     """Show answers without a pad.
 
-    `answers` holds the names of the `models` and the `classes`, the texts `legend` and `table`, and the `message` of
-    `ui/draw/agreement.py`.
+    `answers` holds the names of the `models` and the `classes`, the texts `legend` and `table`, the `message` of
+    `ui/draw/agreement.py`, and what to say while nothing is drawn, `empty`.
     """
     _answers(key=key, data=answers)
 
