@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "--weights-from", slot="run", says=_help("weights_from"))
     _add(made, "--store-results", slot="file", says=_help("store_results"), nargs="?", type=Path, const=RESULTS)
     _add(command("work", training.work), "folder", slot="run", says=_help("folder"))
+    _add(command("finish", training.finish), "folder", slot="run", says=_help("folder"))
     command("runs", runs.list_runs)
     made = command("label", runs.label)
     _add(made, "run", slot="run", says=_help("run"))

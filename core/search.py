@@ -251,20 +251,27 @@ def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | No
 
 
 def progress(run: Run) -> int:
-    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0. Raises: Refusal."""
+    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0; -1 if it was ended by hand.
+
+    Raises: Refusal.
+    """
+    report = run.report()
+    if report and report.is_by_hand:
+        return -1
     return 2 if run.is_done() else int(run.is_trained())
 
 
 def known_runs(runs: Iterable[Run], progress: Callable[[Run], int] = progress) -> dict[RunSpec, Run]:
     """One run for each spec among `runs` (newest first): of those that have come the furthest, the newest.
 
+    Runs that were ended by hand are left out: they have not repeated their spec.
     So no second run's test split is read where one has been. `progress` may remember what it has found of a run.
     """
     found: dict[RunSpec, tuple[int, Run]] = {}
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
             so_far = progress(run)
-            if run.spec not in found or so_far > found[run.spec][0]:
+            if so_far >= 0 and (run.spec not in found or so_far > found[run.spec][0]):
                 found[run.spec] = so_far, run
     return {spec: run for spec, (_, run) in found.items()}
 

@@ -75,6 +75,39 @@ def test_the_default_domain_of_a_loss_is_round_and_holds_all_epochs():
     assert by_mark(drawn_curves(), "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("done", "planned", "end"), [(0.1, 40, 1), (1.0, 40, 1), (1.1, 40, 2), (6, 40, 8), (31, 40, 40), (2, 2, 2)]
+)
+def test_the_axis_of_epochs_grows_to_round_numbers_up_to_the_planned_one(done, planned, end):
+    assert curves.epochs_shown(done, planned) == (0, end)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([], (0, 1)),
+        ([0.96, 0.97, 1.0], (0.95, 1)),
+        ([0.1] + 30 * [0.93, 1.0], (0.9, 1)),
+        ([0.1, 0.11], (0, 0.2)),
+        ([0.3, 0.45], (0, 0.5)),
+        ([1.0, 1.0], (0.99, 1)),
+    ],
+)
+def test_the_axis_of_accuracies_uses_the_room_for_where_they_differ(values, shown):
+    assert curves.accuracies_shown(values) == shown
+
+
+def test_a_logarithmic_axis_leaves_out_what_it_cannot_show():
+    steps = np.array([[0.5, 0.0], [1.0, 3.0]])
+    chart = curves.curves({"val": [(1, 0.5), (2, 0.0)]}, x_title="x", y_title="y", names=NAMES, language="en", log=True)
+    line = by_mark(chart, "line")[0]
+    assert [row["y"] for row in line["rows"]] == [0.5]
+    assert line["encoding"]["y"]["scale"]["type"] == "log"
+    low, high = by_mark(drawn_curves(steps=steps, log=True), "line")[0]["encoding"]["y"]["scale"]["domain"]
+    assert 0 < low < high
+    assert high >= 3
+
+
 def test_series_differ_by_dash_and_shape_as_well_as_by_colour():
     lines, points = by_mark(drawn_curves(), "line")[0]["encoding"], by_mark(drawn_curves(), "point")[0]["encoding"]
     dashes, shapes = lines["strokeDash"]["scale"]["range"], points["shape"]["scale"]["range"]

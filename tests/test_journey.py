@@ -18,6 +18,7 @@ from ui.evaluate.errors import PICTURES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 MINUTE = 60_000  # milliseconds
+CURVES_TOP = "() => document.querySelector('.st-key-live-curves').getBoundingClientRect().top"
 # Whether the first such element lies in the window from its top to its bottom, and nothing over it.
 UNCOVERED = """selector => {
   const element = document.querySelector(selector), { top, bottom, left } = element.getBoundingClientRect();
@@ -89,11 +90,19 @@ def badge(page, status: str):
 def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     page = visit("/?epochs=15")  # long enough to be seen at work on a quick machine
     page.get_by_role("button", name="Start training").click()
+    page.locator(".st-key-live-curves").wait_for(state="attached")
+    places = {page.evaluate(CURVES_TOP)}  # before the first epoch
     page.get_by_text(re.compile(r"Epoch \d+ of 15")).wait_for(timeout=MINUTE)
+    places.add(page.evaluate(CURVES_TOP))
     page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
+    places.add(page.evaluate(CURVES_TOP))
 
     page.reload()  # the run is not the page's
-    page.get_by_text(re.compile("Test accuracy .*n = 1,000")).wait_for(timeout=MINUTE)
+    page.locator(".bancada-result", has_text="n = 1,000").wait_for(timeout=MINUTE)
+    page.get_by_role("link", name="See the errors").wait_for()
+    places.add(page.evaluate(CURVES_TOP))
+    assert len(places) == 1, "pixels moved during a training"
+    assert places.pop() <= 300
     report = runs()[0].report()
     assert report
     assert report.accuracy > 0.8
@@ -168,6 +177,7 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     steps = run.checkpoints()[-1].step
     page.get_by_role("button", name="One batch").click()
     wait_for(lambda: run.checkpoints()[-1].step == steps + 1)
+    page.get_by_text(f"step {steps + 1}: loss").wait_for()
     page.get_by_role("button", name="Continue").click()
     badge(page, "training").wait_for()
     page.get_by_role("button", name="Stop").click()

@@ -47,6 +47,7 @@ def choose_run(
     required: bool,
     why_not: WhyNot | None = None,
     say: Callable[[str], object] = st.warning,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
 ) -> Run | None:
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
@@ -75,6 +76,7 @@ def choose_run(
         format_func=labels.__getitem__,
         on_change=remember,
         placeholder=t("train.choose"),
+        label_visibility=label_visibility,
     )
     chosen = st.session_state.get(CHOSEN)
     st.session_state[WRITTEN] = chosen

@@ -53,7 +53,7 @@ def readable(chart: alt.LayerChart | alt.FacetChart, language: str, *, above: in
             labelColor=INK,
             titleColor=INK,
             labelLimit=400,
-            columnPadding=24,
+            columnPadding=14,
             offset=18 + above,
         ),
         locale=alt.Locale(number=alt.NumberLocale(**numbers)),
