@@ -133,7 +133,8 @@ FAINT = """() => {
   const around = element => element ? [...around(element.parentElement), element] : [];
   const named = ':is([role=radio], [role=tab], a, [data-testid^=stPagination]):not(:disabled)';
   return [...document.querySelectorAll(`${named}, ${named} *`)]
-    .filter(leaf => !leaf.closest(':disabled') && leaf.getClientRects().length && [...leaf.childNodes].some(node => node.data?.trim()))
+    .filter(leaf => !leaf.closest(':disabled') && leaf.getClientRects().length)
+    .filter(leaf => [...leaf.childNodes].some(node => node.data?.trim()))
     .map(leaf => {
       const line = around(leaf), style = getComputedStyle(leaf);
       const ground = line.map(outer => [getComputedStyle(outer).backgroundColor, 1]);
