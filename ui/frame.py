@@ -58,8 +58,7 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
 button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"],
-[data-testid="stPaginationEllipsis"]
-  { color: inherit !important; }
+[role="tab"][aria-selected="true"] *, [data-testid="stPaginationEllipsis"] { color: inherit !important; }
 :is(a, button, summary, [role="tab"], [role="radio"]):focus-visible { outline: 3px solid currentColor; }
 [data-testid="stStatusWidget"] button { display: none; }
 </style>"""
