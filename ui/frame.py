@@ -57,8 +57,8 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
   [data-testid="stPopoverButton"] div[aria-hidden="true"] { display: none; }
 }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
-button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"]
-  { color: inherit !important; }
+button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"],
+[role="tab"][aria-selected="true"] *, [data-testid="stPaginationEllipsis"] { color: inherit !important; }
 :is(a, button, summary, [role="tab"], [role="radio"]):focus-visible { outline: 3px solid currentColor; }
 [data-testid="stStatusWidget"] button { display: none; }
 </style>"""

@@ -3,7 +3,7 @@
 
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "alt"];
 // What shows our own words and those of files and people, not Streamlit's.
-const OURS = '[data-testid="stMarkdownContainer"]:not([data-testid="stDialog"] *), [data-testid="stHtml"], .stBidiComponent, svg, canvas, style, script, textarea';
+const OURS = '[data-testid="stMarkdownContainer"]:not([data-testid="stDialog"] *, [data-testid="stFileUploader"] *), [data-testid="stHtml"], .stBidiComponent, svg, canvas, style, script, textarea';
 
 const said = new WeakMap(); // node -> { name of attribute, or "": [English, ours] }
 let exact = new Map(), patterns = [];
