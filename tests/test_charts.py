@@ -446,22 +446,11 @@ def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_a_sheet_shows_each_image_enlarged_with_hard_edges_and_a_gap():
-    images = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 1, 2, 2)
-    sheet = pixels(pictures.sheet(images, columns=2, scale=3))
-    assert sheet.shape == (2 * 6 + 3, 2 * 6 + 3)
-    for index, (top, left) in enumerate([(0, 0), (0, 9), (9, 0)]):
-        expected = np.kron(images[index, 0], np.ones((3, 3), dtype=np.uint8))
-        np.testing.assert_array_equal(sheet[top : top + 6, left : left + 6], expected)
-    assert (sheet[6:9] == pictures.GAP).all()
-    assert (sheet[:, 6:9] == pictures.GAP).all()
-    assert (sheet[9:, 9:] == pictures.GAP).all()
+def test_an_enlarged_image_has_hard_edges():
+    image = np.arange(4, dtype=np.uint8).reshape(1, 2, 2)
+    np.testing.assert_array_equal(pixels(pictures.enlarge(image, 3)), np.kron(image[0], np.ones((3, 3), np.uint8)))
 
 
 def test_a_colour_image_keeps_its_colours():
     image = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
     np.testing.assert_array_equal(pixels(pictures.enlarge(image, 1)), image.transpose(1, 2, 0))
-
-
-def test_fewer_images_than_columns_make_a_narrow_sheet():
-    assert pixels(pictures.sheet(np.zeros((2, 1, 28, 28), np.uint8), columns=20, scale=1)).shape == (28, 57)

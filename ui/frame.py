@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.words import languages
+from ui import present
 from ui.server import PAGES
+from ui.streamlit_words import speak
 from ui.text import browsers_language, language, t
 
 # The pages by what a visitor wants to do, each with its icon.
@@ -20,6 +22,7 @@ FIRST = "train"  # the page at the address without a path
 # The row lies where Streamlit's empty header is and stays in sight; the header's menu remains to its right.
 # A wide window shows each group's name above its links, a narrow one a menu with the group's name.
 # The title is for screen readers: the row already names the page.
+# A busy page shows a small sign; its "Stop" is hidden: it would stop the page, not the training.
 # Streamlit's captions, links in captions and chosen buttons have a contrast below 4.5:1; they get the text's colour.
 STYLE = """<style>
 .stAppHeader { background: transparent; pointer-events: none; height: 3.25rem; min-height: 0; }
@@ -47,18 +50,18 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 @media (max-width: 500px) {
   .stMainBlockContainer { padding: 0 0.75rem 3rem; }
   .st-key-frame { gap: 0.25rem; padding-right: 2.25rem; }
+  .st-key-present { display: none; }
   .st-key-frame button { padding: 0.25rem; font-size: 0.8rem; min-width: 0; }
   .st-key-frame button p { font-size: inherit; }
   [data-testid="stPopoverButton"] > div { margin: 0; }
   [data-testid="stPopoverButton"] div[aria-hidden="true"] { display: none; }
 }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
-button[role="radio"][aria-checked="true"], [data-testid="stMetricDelta"] { color: inherit !important; }
+button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"]
+  { color: inherit !important; }
+:is(a, button, summary, [role="tab"], [role="radio"]):focus-visible { outline: 3px solid currentColor; }
+[data-testid="stStatusWidget"] button { display: none; }
 </style>"""
-# Declares the page's language, by which a screen reader chooses its voice; Streamlit's own page declares English.
-_tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.language", js="export default ({ data }) => { document.documentElement.lang = data; };"
-)
 
 
 def navigation() -> None:
@@ -92,11 +95,12 @@ page = st.navigation(pages, position="hidden")
 st.html(STYLE)
 with st.container(key="title"):
     st.title(page.title, anchor=False)
-    _tell_language(data=language().replace("_", "-"))
+    speak(language())
 row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="frame")
 with row:
     with st.container(horizontal=True, width="content", key="pages"):
         navigation()
+    present.switch()
     names = languages()
     st.segmented_control(
         t("language.label"),
