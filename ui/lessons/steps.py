@@ -1,0 +1,179 @@
+"""The list of the lessons, and the open lesson, one step at a time."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.lessons.checks import found, options
+from core.lessons.lesson import Lesson, Words, filled, lessons
+from core.lessons.sheet import sheet
+from core.refusal import Refusal
+from ui import choice, form, server
+from ui.lessons.place import Place, answer_key, close, evidence, go_to, sign_of, word_of
+from ui.terms import address
+from ui.text import Markdown, language, number, t
+
+POLL = 2.0  # seconds between two looks at a check that does not hold yet
+STYLE = """<style>
+.st-key-lesson-say p { font-size: 1.35rem; line-height: 1.5; }
+.st-key-lesson-panel a:not([role]) { color: inherit; text-decoration: underline dotted; }
+</style>"""
+
+
+def cards() -> None:
+    """Show each lesson with its title, minutes, and what one learns."""
+    st.write(t("lessons.about"))
+    with st.container(horizontal=True, key="lesson-cards"):
+        for place, one in enumerate(lessons(), 1):
+            with st.container(border=True, width=290, height=236, vertical_alignment="distribute"):
+                with st.container(gap="xsmall"):
+                    st.markdown(f"##### {place}. {one.title[language()]}")
+                    st.markdown(one.learn[language()])
+                with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                    minutes, steps = t("lessons.minutes", minutes=one.minutes), t("lessons.steps", count=len(one.steps))
+                    st.markdown(f":material/schedule: {minutes} · {steps}", width="content")
+                    st.button(t("lessons.begin"), key=f"begin-{one.name}", on_click=go_to, args=(one.name,))
+
+
+def panel(place: Place) -> None:
+    """Show the open lesson at one of its steps, with its check, its question, and the way back and on."""
+    lesson, count = place.lesson, len(place.lesson.steps)
+    st.html(STYLE)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(
+            f"#### {lesson.title[language()]} · {t('lessons.minutes', minutes=lesson.minutes)}", width="content"
+        )
+        with st.container(horizontal=True, width="content"):
+            _sheet(lesson)
+            st.button(t("lessons.all"), icon=":material/apps:", on_click=close, key="all-lessons")
+    _steps(place)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(f"**{t('lessons.step', number=place.number, count=count)}**")
+        with st.container(key="lesson-say"):
+            st.markdown(_markdown(place.step.say))
+        _open(place)
+    with right:
+        # The check looks again by itself while a training runs; the question waits for it on the same side.
+        st.fragment(_check, run_every=None if place.seen().holds else POLL, key="lesson-check")(place)
+        with st.container(border=True):
+            st.markdown(f"**{t('lessons.question')}**  \n{_markdown(place.step.ask)}")
+            with st.expander(t("lessons.answer"), key=f"lesson-folded-{lesson.name}-{place.number}"):
+                st.markdown(_markdown(place.step.answer))
+    with st.container(horizontal=True):
+        back, on = place.number - 1, place.number + 1
+        st.button(
+            t("lessons.back"),
+            icon=":material/arrow_back:",
+            shortcut="Left",
+            disabled=back < 1,
+            on_click=go_to,
+            args=(lesson.name, back),
+            key="lesson-back",
+        )
+        if on <= count:
+            st.button(
+                t("lessons.next"),
+                icon=":material/arrow_forward:",
+                shortcut="Right",
+                on_click=go_to,
+                args=(lesson.name, on),
+                key="lesson-next",
+            )
+        else:
+            st.button(t("lessons.end"), icon=":material/flag:", on_click=close, key="lesson-end")
+    if on > count:
+        st.caption(t("lessons.finished"))
+
+
+def _steps(place: Place) -> None:
+    """Show a button for each step of the lesson, with the sign of those that are done."""
+    with st.container(horizontal=True, key="lesson-steps", gap="xsmall"):
+        for number_of in range(1, len(place.lesson.steps) + 1):
+            seen = Place(place.lesson, number_of).seen()
+            st.button(
+                str(number_of),
+                icon=sign_of(seen),
+                type="primary" if number_of == place.number else "secondary",
+                help=t(word_of(seen)),
+                on_click=go_to,
+                args=(place.lesson.name, number_of),
+                key=f"lesson-step-{number_of}",
+            )
+
+
+def _open(place: Place) -> None:
+    """Show the button that fills the form, if the step has a form to fill, and opens the step's page."""
+    step = place.step
+    page = t(f"page.{step.opens}")
+    fills = step.opens == "train"
+    words = t("lessons.open" if fills else "lessons.open_again", page=page)
+    if st.button(
+        words, type="primary", icon=":material/arrow_forward:", on_click=_prepare, args=(place,), key="lesson-open"
+    ):
+        link = place.link
+        if shown := _shown(place):
+            link = link | {choice.KEY: shown}
+        st.switch_page(server.PAGES / f"{step.opens}.py", query_params=link)
+
+
+def _prepare(place: Place) -> None:
+    """Fill the form and choose the run that the step is about. Called by a click, before the page is drawn."""
+    step = place.step
+    if step.opens == "train":
+        seed = st.session_state.get("seed", "0") if step.seed is None else str(step.seed)
+        form.fill(place.lesson.runs[step.run])
+        st.session_state["seed"] = seed
+    st.session_state[choice.CHOSEN] = _shown(place)
+
+
+def _shown(place: Place) -> str | None:
+    """The name of the finished run that the step is about; None if there is none yet, or the step asks for another."""
+    step = place.step
+    if not step.run or (step.opens == "train" and not place.seen().holds):
+        return None
+    try:
+        return found(evidence(), place.lesson.runs[step.run]).name
+    except Refusal:
+        return None
+
+
+def _check(place: Place) -> None:
+    """Show what the check sees, and where it asks for an answer the choice of one."""
+    if possible := options(evidence(), place.lesson, place.step):
+        st.pills(
+            t("lessons.choose"),
+            possible,
+            format_func=_option,
+            key=answer_key(place),
+            persist_state="session",
+        )
+    seen = place.seen()
+    say = st.success if seen.holds else st.info
+    say(f"**{t(word_of(seen))}.** {seen.sentence(language())}", icon=sign_of(seen))
+    if seen.run:
+        st.caption(t("lessons.run", name=seen.run.name[-4:], seed=seen.run.spec.seed))
+
+
+def _option(option: str) -> str:
+    """An answer as the reader's language writes it."""
+    if option in ("real", "chance"):
+        return t(f"lessons.option.{option}")
+    return number(float(option)) if "." in option else option
+
+
+def _sheet(lesson: Lesson) -> None:
+    code = language()
+    st.download_button(
+        t("lessons.sheet"),
+        lambda: sheet([lesson], code),
+        f"{lesson.name}.html",
+        "text/html",
+        icon=":material/print:",
+        on_click="ignore",
+        key="lesson-sheet",
+    )
+
+
+def _markdown(words: Words) -> str:
+    return Markdown(filled(words, language(), lambda term, shown: f"[{shown}]({address(term)})"))
