@@ -163,22 +163,19 @@ def _seeds(evidence: Evidence, lesson: Lesson, run: str, *, least: int) -> Seen:
     return Seen(holds, "lessons.seen.seeds" if holds else "lessons.seen.few_seeds", slots)
 
 
-def _apart(evidence: Evidence, lesson: Lesson, runs: Sequence[str], *, real: bool) -> Seen:
-    """McNemar's test of the two runs' answers to the test images: the second is better, or chance explains it."""
+def _apart(evidence: Evidence, lesson: Lesson, runs: Sequence[str]) -> Seen:
+    """By McNemar's test of their answers to the test images, the second run is better than the first."""
     one, other = (found(evidence, lesson.runs[name]) for name in runs)
     compared = _compared(evidence, one, other)
     fixed, broken = len(compared.fixed), len(compared.broken)
     slots = {"before": _report(one).accuracy, "after": _report(other).accuracy, "fixed": fixed, "broken": broken}
     key = "chance" if not compared.is_difference else "better" if fixed > broken else "worse"
-    holds = key == ("better" if real else "chance")
-    if not holds:
-        key += "_unexpected"
     differ = tuple(
         name
         for name, *values in differing(one.spec, other.spec)
         if name not in ("architecture", "seed") and None not in values  # None: one of the optimizers has no momentum
     )
-    return Seen(holds, f"lessons.seen.{key}", slots, differ, run=other)
+    return Seen(key == "better", f"lessons.seen.{key}", slots, differ, run=other)
 
 
 def _smaller(evidence: Evidence, lesson: Lesson, runs: Sequence[str]) -> Seen:

@@ -21,6 +21,7 @@ from ui.choice import data_name, network_name, one_of
 from ui.evaluate import certainty, encoder, errors, training, versus
 from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, ends, matrix_chart, measured_number, measures_table
+from ui.terms import explained
 from ui.text import interval, language, number, percent, t
 
 MOST_ZIPPED = 1 << 29  # bytes of weights that the server packs in memory for a download
@@ -116,7 +117,14 @@ def _summary(run: Run, report: Report, measured: Measures, loss: Measure) -> Non
         ("errors", number(measured.errors), t("evaluate.of_images", n=report.n)),
     ]
     for column, (name, value, below) in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(t(f"measure.{name}"), value, below, "off", delta_arrow="off", help=t(f"measure.{name}_help"))
+        column.metric(
+            t(f"measure.{name}"),
+            value,
+            below,
+            "off",
+            delta_arrow="off",
+            help=explained(f"measure.{name}", t(f"measure.{name}_help")),
+        )
     st.caption(
         t(
             "evaluate.said",

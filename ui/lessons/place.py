@@ -10,7 +10,6 @@ import streamlit as st
 from core.drawing import collection
 from core.lessons.checks import Evidence, Seen, look
 from core.lessons.lesson import Lesson, Step, lesson
-from core.refusal import Refusal
 from ui import server
 
 LESSON, STEP = "lesson", "step"  # in the link
@@ -58,20 +57,16 @@ def word_of(seen: Seen) -> str:
 def here() -> Place | None:
     """The step that the link or else the session names, written into the link; None if no lesson is open.
 
-    Raises: Refusal, if the link names a lesson that does not exist; nothing is open then.
+    Raises: Refusal, if there is no lesson of that name.
     """
     linked = st.query_params.get(LESSON), st.query_params.get(STEP)
     if linked[0] and linked != st.session_state.get(WRITTEN):
         go_to(linked[0], linked[1])
+        st.session_state[WRITTEN] = linked
     name, number = st.session_state.get(OPEN, ("", 1))
     if not name:
-        _forget()
         return None
-    try:
-        found = lesson(name)
-    except Refusal:
-        _forget()
-        raise
+    found = lesson(name)
     place = Place(found, min(max(number, 1), len(found.steps)))
     st.session_state[WRITTEN] = tuple(place.link.values())
     for key, value in place.link.items():
@@ -90,11 +85,6 @@ def go_to(name: str, number: int | str | None = 1) -> None:
 
 def close() -> None:
     """Close the lesson that is open."""
-    st.session_state.pop(OPEN, None)
-    _forget()
-
-
-def _forget() -> None:
     st.session_state.pop(OPEN, None)
     for key in (LESSON, STEP):
         if key in st.query_params:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from core.lessons.checks import found, options
@@ -60,46 +62,28 @@ def panel(place: Place) -> None:
             st.markdown(f"**{t('lessons.question')}**  \n{_markdown(place.step.ask)}")
             with st.expander(t("lessons.answer"), key=f"lesson-folded-{lesson.name}-{place.number}"):
                 st.markdown(_markdown(place.step.answer))
-    with st.container(horizontal=True):
-        back, on = place.number - 1, place.number + 1
-        st.button(
-            t("lessons.back"),
-            icon=":material/arrow_back:",
-            shortcut="Left",
-            disabled=back < 1,
-            on_click=go_to,
-            args=(lesson.name, back),
-            key="lesson-back",
-        )
-        if on <= count:
-            st.button(
-                t("lessons.next"),
-                icon=":material/arrow_forward:",
-                shortcut="Right",
-                on_click=go_to,
-                args=(lesson.name, on),
-                key="lesson-next",
-            )
-        else:
-            st.button(t("lessons.end"), icon=":material/flag:", on_click=close, key="lesson-end")
-    if on > count:
-        st.caption(t("lessons.finished"))
+        if place.number == count:
+            st.caption(t("lessons.finished"))
 
 
 def _steps(place: Place) -> None:
-    """Show a button for each step of the lesson, with the sign of those that are done."""
-    with st.container(horizontal=True, key="lesson-steps", gap="xsmall"):
-        for number_of in range(1, len(place.lesson.steps) + 1):
-            seen = Place(place.lesson, number_of).seen()
-            st.button(
-                str(number_of),
-                icon=sign_of(seen),
-                type="primary" if number_of == place.number else "secondary",
-                help=t(word_of(seen)),
-                on_click=go_to,
-                args=(place.lesson.name, number_of),
-                key=f"lesson-step-{number_of}",
-            )
+    """Show a button for each step of the lesson, with the sign of those that are done, and the way back and on."""
+    lesson, count = place.lesson, len(place.lesson.steps)
+
+    def button(words: str, number_of: int, key: str, **more: Any) -> None:
+        st.button(words, on_click=go_to, args=(lesson.name, number_of), key=f"lesson-{key}", **more)
+
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        with st.container(horizontal=True, gap="xsmall", width="content"):
+            for number_of in range(1, count + 1):
+                seen = Place(lesson, number_of).seen()
+                kind = "primary" if number_of == place.number else "secondary"
+                button(
+                    str(number_of), number_of, f"step-{number_of}", icon=sign_of(seen), type=kind, help=t(word_of(seen))
+                )
+        with st.container(horizontal=True, gap="xsmall", width="content"):
+            button(t("lessons.back"), place.number - 1, "back", shortcut="Left", disabled=place.number == 1)
+            button(t("lessons.next"), place.number + 1, "next", shortcut="Right", disabled=place.number == count)
 
 
 def _open(place: Place) -> None:

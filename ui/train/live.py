@@ -20,6 +20,7 @@ from core.store import Run, Status
 from ui import choice, hyperparameters, notices, server
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
+from ui.terms import explained
 from ui.text import duration, interval, kept_refusal, language, number, percent, refused, show_refusal, t
 from ui.train import watch
 
@@ -114,7 +115,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
         "best_epoch": best and number(best.best_epoch),
     }
     for column, (name, value) in zip(st.columns(4), shown.items(), strict=True):
-        column.metric(t(f"measure.{name}"), value or "–", help=t(f"measure.{name}_help"))
+        column.metric(t(f"measure.{name}"), value or "–", help=explained(f"measure.{name}", t(f"measure.{name}_help")))
     notices.test_use_notice(run.spec)
     _outcome(run, status, events)
 
