@@ -41,10 +41,11 @@ class Step:
     seed: int | None = None  # that fills the form; None leaves the visitor's
 
     @property
-    def named(self) -> set[str]:
-        """The runs that the step or its check is about."""
+    def named(self) -> list[str]:
+        """The runs that the step is about: its own, and those of its check."""
         run = self.check.get("run", ())
-        return {*filter(None, [self.run]), *([run] if isinstance(run, str) else run), *self.check.get("runs", ())}
+        of_check = [*([run] if isinstance(run, str) else run), *self.check.get("runs", ())]
+        return list(dict.fromkeys([*filter(None, [self.run]), *of_check]))
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def lesson(name: str) -> Lesson:
     runs = {key: checked(values) for key, values in written.get("runs", {}).items()}
     steps = tuple(Step(**step) for step in written["steps"])
     for step in steps:
-        if step.opens not in get_args(Page) or not step.named <= runs.keys():
+        if step.opens not in get_args(Page) or not set(step.named) <= runs.keys():
             raise ValueError(f"{name}: a step opens {step.opens} and names {step.named}")
     return Lesson(name, written["minutes"], written["title"], written["learn"], runs, steps)
 

@@ -87,39 +87,42 @@ def _steps(place: Place) -> None:
 
 
 def _open(place: Place) -> None:
-    """Show the button that fills the form, if the step has a form to fill, and opens the step's page."""
-    step = place.step
-    page = t(f"page.{step.opens}")
-    fills = step.opens == "train"
-    words = t("lessons.open" if fills else "lessons.open_again", page=page)
+    """Show the button that opens the step's page, and fills the form if a training is to do.
+
+    If a run that the step is about is still missing, the button opens Train with the settings of that run.
+    """
+    missing = _missing(place)
+    opens = "train" if missing else place.step.opens
+    words = t("lessons.open" if opens == "train" else "lessons.open_page", page=t(f"page.{opens}"))
     if st.button(
         words, type="primary", icon=":material/arrow_forward:", on_click=_prepare, args=(place,), key="lesson-open"
     ):
-        link = place.link
-        if shown := _shown(place):
-            link = link | {choice.KEY: shown}
-        st.switch_page(server.PAGES / f"{step.opens}.py", query_params=link)
+        shown = st.session_state.get(choice.CHOSEN)
+        link = place.link | ({choice.KEY: shown} if shown else {})
+        st.switch_page(server.PAGES / f"{opens}.py", query_params=link)
 
 
 def _prepare(place: Place) -> None:
     """Fill the form and choose the run that the step is about. Called by a click, before the page is drawn."""
-    step = place.step
-    if step.opens == "train":
+    step, missing = place.step, _missing(place)
+    name = missing or step.run
+    if missing or step.opens == "train":
         seed = st.session_state.get("seed", "0") if step.seed is None else str(step.seed)
-        form.fill(place.lesson.runs[step.run])
+        form.fill(place.lesson.runs[name])
         st.session_state["seed"] = seed
-    st.session_state[choice.CHOSEN] = _shown(place)
+    # A run is shown that is to be looked at, not one that is to be trained again with another seed.
+    is_to_do = missing or not name or (step.seed is not None and not place.seen().holds)
+    st.session_state[choice.CHOSEN] = None if is_to_do else found(evidence(), place.lesson.runs[name]).name
 
 
-def _shown(place: Place) -> str | None:
-    """The name of the finished run that the step is about; None if there is none yet, or the step asks for another."""
-    step = place.step
-    if not step.run or (step.opens == "train" and not place.seen().holds):
-        return None
-    try:
-        return found(evidence(), place.lesson.runs[step.run]).name
-    except Refusal:
-        return None
+def _missing(place: Place) -> str | None:
+    """The first of the runs that the step is about that is not finished."""
+    for name in place.step.named:
+        try:
+            found(evidence(), place.lesson.runs[name])
+        except Refusal:
+            return name
+    return None
 
 
 def _check(place: Place) -> None:
