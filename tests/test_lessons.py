@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
-from html import escape
+from html import escape, unescape
 
 import numpy as np
 import pytest
 
 from core import store, words
+from core.__main__ import main
 from core.drawing import collection
 from core.drawing.strokes import inked
 from core.events import Epoch
@@ -51,8 +53,7 @@ def walked(tmp_path_factory):
         yield environment
 
 
-# With seeds 0 to 19 on mnist-5k, `benchmarks/lessons.py` saw what each step expects with all 20 seeds, except:
-# "wider" step 3 (chance explains the difference): 17 of 20.
+# With how many of 20 seeds each step shows what it expects: `benchmarks/lessons.py`.
 def test_every_lesson_can_be_walked_to_its_end(walked):
     for one, number in STEPS:
         step = one.step(number)
@@ -207,3 +208,18 @@ def test_the_teachers_sheet_has_each_step_in_both_languages_and_loads_nothing(na
     assert not re.search(r"<script|src=|href=|url\(|\[\[|\{train", page)
     for step in one.steps:
         assert escape(filled(step.answer, "en", lambda _, shown: shown)) in page
+
+
+def test_the_command_lists_the_lessons_prints_one_and_writes_its_sheet_once(tmp_path, capsys):
+    assert main(["lessons", "--json"]) == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["name"] for one in listed] == list(NAMES)
+    assert [len(one["steps"]) for one in listed] == [len(one.steps) for one in lessons()]
+    assert main(["lessons", "wider"]) == 0
+    assert lesson("wider").title["en"] in capsys.readouterr().out
+    file = tmp_path / "sheet.html"
+    assert main(["lessons", "--html", str(file)]) == 0
+    assert all(one.learn["pt_BR"] in unescape(file.read_text("utf-8")) for one in lessons())
+    assert main(["lessons", "wider", "--html", str(file)]) == 1
+    assert "already exists" in capsys.readouterr().err
+    assert main(["lessons", "nothing"]) == 1
