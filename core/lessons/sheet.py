@@ -9,6 +9,7 @@ from core.lessons.lesson import Lesson, Step, Words, filled
 from core.spec import CUSTOM, RunSpec, hyperparameters, value_text
 from core.words import languages, text
 
+ALWAYS = ("optimizer", "learning_rate", "epochs")  # fields that a sheet tells even if they have their default
 STYLE = """
 body { font: 11pt/1.4 sans-serif; max-width: 48rem; margin: 1rem auto; padding: 0 1rem; color: #000; }
 h1 { font-size: 18pt; margin-bottom: 0; } h2 { font-size: 13pt; margin-bottom: 0; }
@@ -57,7 +58,7 @@ def _step(lesson: Lesson, step: Step, number: int, language: str) -> str:
     rows = {
         said("lessons.to_do"): f"{words(step.say)}<br>→ {said('lessons.open', page=page)}",
         said("lessons.form_label"): _form(lesson.runs[step.run], step.seed, language) if step.opens == "train" else "",
-        said("lessons.check_label"): said(f"lessons.checked.{step.check['kind']}", **step.check),
+        said("lessons.check_label"): said(f"lessons.checked.{_checked(step)}", **step.check),
         said("lessons.question"): words(step.ask),
         said("lessons.answer"): words(step.answer),
     }
@@ -65,10 +66,17 @@ def _step(lesson: Lesson, step: Step, number: int, language: str) -> str:
     return f"<section><h2>{title}</h2>\n{_list({key: value for key, value in rows.items() if value})}</section>"
 
 
+def _checked(step: Step) -> str:
+    """The key of what the step's check looks for."""
+    if step.check["kind"] != "val_accuracy":
+        return step.check["kind"]
+    return "above" if "above" in step.check else "early" if "epoch" in step.check else "below"
+
+
 def _form(spec: RunSpec, seed: int | None, language: str) -> str:
-    """The network, and the other fields that differ from the defaults, with their values."""
+    """The network, the fields of `ALWAYS` and those that differ from the defaults, with their values."""
     network = "layers" if spec.architecture == CUSTOM else "architecture"
-    values = {one.name: one.value for one in hyperparameters(spec) if one.differs or one.name == network}
+    values = {one.name: one.value for one in hyperparameters(spec) if one.differs or one.name in (network, *ALWAYS)}
     others = [name for name in values if name not in ("layers", "architecture")]
     shown = {name: value_text(name, values[name], language) for name in (network, *others)}
     if network == "architecture":
