@@ -33,7 +33,8 @@ def bar() -> None:
         return
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="lesson-bar"):
-        st.fragment(_seen, run_every=None if place.seen().holds else POLL, key="lesson-seen")(place)
+        holds = place.seen().holds
+        st.fragment(_seen, run_every=None if holds else POLL, key="lesson-seen")(place, holds)
         last = place.number == len(place.lesson.steps)
         back = _button("to", "school", t("lessons.to_lesson"))
         on = _button("on", "arrow_forward", t("lessons.next"), disabled=last)
@@ -48,9 +49,11 @@ def _button(key: str, icon: str, words: str = "", **more: Any) -> bool:
     return st.button(words, icon=f":material/{icon}:", type="tertiary", key=f"lesson-{key}", **more)
 
 
-def _seen(place: Place) -> None:
-    """Show lesson, step, and what the check sees now."""
+def _seen(place: Place, held: bool) -> None:
+    """Show lesson, step, and what the check sees now; `held`: as the page was drawn with."""
     seen = place.seen()
+    if seen.holds != held:
+        st.rerun()  # the whole page, which then looks no more
     title, count = place.lesson.title[language()], len(place.lesson.steps)
     said = t("lessons.answer_there") if seen.key == "lessons.seen.choose" else seen.sentence(language())
     step = t("lessons.step", number=place.number, count=count)

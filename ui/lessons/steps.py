@@ -57,7 +57,8 @@ def panel(place: Place) -> None:
         _open(place)
     with right:
         # The check looks again by itself while a training runs; the question waits for it on the same side.
-        st.fragment(_check, run_every=None if place.seen().holds else POLL, key="lesson-check")(place)
+        holds = place.seen().holds
+        st.fragment(_check, run_every=None if holds else POLL, key="lesson-check")(place, holds)
         with st.container(border=True):
             st.markdown(f"**{t('lessons.question')}**  \n{_markdown(place.step.ask)}")
             with st.expander(t("lessons.answer"), key=f"lesson-folded-{lesson.name}-{place.number}"):
@@ -83,7 +84,10 @@ def _steps(place: Place) -> None:
                 )
         with st.container(horizontal=True, gap="xsmall", width="content"):
             button(t("lessons.back"), place.number - 1, "back", shortcut="Left", disabled=place.number == 1)
-            button(t("lessons.next"), place.number + 1, "next", shortcut="Right", disabled=place.number == count)
+            kind = "primary" if place.seen().holds else "secondary"
+            button(
+                t("lessons.next"), place.number + 1, "next", shortcut="Right", disabled=place.number == count, type=kind
+            )
 
 
 def _open(place: Place) -> None:
@@ -125,8 +129,8 @@ def _missing(place: Place) -> str | None:
     return None
 
 
-def _check(place: Place) -> None:
-    """Show what the check sees, and where it asks for an answer the choice of one."""
+def _check(place: Place, held: bool) -> None:
+    """Show what the check sees, and where it asks for an answer the choice of one; `held`: as the page shows it."""
     if possible := options(evidence(), place.lesson, place.step):
         st.pills(
             t("lessons.choose"),
@@ -136,6 +140,8 @@ def _check(place: Place) -> None:
             persist_state="session",
         )
     seen = place.seen()
+    if seen.holds != held:
+        st.rerun()  # the whole page: the sign of the step, and no more looks
     say = st.success if seen.holds else st.info
     say(f"**{t(word_of(seen))}.** {seen.sentence(language())}", icon=sign_of(seen))
     if seen.run:
