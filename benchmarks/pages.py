@@ -40,7 +40,7 @@ TRAINING = ("-m", "core", "train", "--data", "mnist", "--architecture", "lenet",
 MINUTE = 60_000  # milliseconds
 TRAIN, EVALUATE = "Train", "Evaluate"  # titles of pages
 START = "Start training"
-TITLE, ANSWER, CURVE = "h1", "h3", "[data-testid=stVegaLiteChart] svg"
+TITLE, ANSWERS, CURVE = "h1", ".answers", "[data-testid=stVegaLiteChart] svg"
 
 # The time from the pointer's release to the frame that shows another text in the first element that the selector finds,
 # in milliseconds of the browser's own clock.
@@ -59,10 +59,26 @@ STOPWATCH = """(selector) => {
   });
 }"""
 
+# The time from the pointer's release to the frame that shows the answers to the drawing as it is then, milliseconds.
+UNTIL_ANSWERED = """(answers) => {
+  let begun;
+  addEventListener("pointerup", (event) => (begun = event.timeStamp), { capture: true, once: true });
+  window.elapsed = new Promise((resolve) => {
+    const observer = new MutationObserver(() => {
+      if (begun === undefined || answers.getAttribute("aria-busy") === "true") return;
+      observer.disconnect();
+      requestAnimationFrame(() => resolve(performance.now() - begun));
+    });
+    observer.observe(answers, { attributes: true, attributeFilter: ["aria-busy"] });
+  });
+}"""
+
 # Records the time of each live answer.
-WATCH_ANSWERS = """(bars) => {
+WATCH_ANSWERS = """(all) => {
   window.answers = [];
-  new MutationObserver(() => window.answers.push(performance.now())).observe(bars, { subtree: true, childList: true });
+  window.watching?.disconnect();
+  window.watching = new MutationObserver(() => window.answers.push(performance.now()));
+  window.watching.observe(all, { subtree: true, childList: true });
 }"""
 
 Figures = dict[str, list[float]]  # what was measured -> seconds, or bytes
@@ -154,17 +170,31 @@ def respond(browser, train: str, drawing: str, waits: Figures, when: str) -> Non
     with opened(browser, drawing) as page:
         for number in range(MANY):
             pause(number)
-            seconds = watch(page, ANSWER, draw, page, *(SEVEN, ONE)[number % 2])
-            add(waits, f"pen-up to the prediction, {when}", seconds)
+            page.locator(ANSWERS).evaluate(UNTIL_ANSWERED)
+            draw(page, *(SEVEN, ONE)[number % 2])
+            add(waits, f"pen-up to the prediction, {when}", page.evaluate("window.elapsed") / 1000)
             page.get_by_role("button", name="Clear").click()
-            page.locator(ANSWER).wait_for(state="detached")
-        name = f"one answer to the next while the pen is down (20 a second are 50 ms), {when}"
-        waits[name] = draw_on(page)
+            page.locator(f"{ANSWERS}:has(td)").get_by_text("Draw a digit").wait_for()
+        name = "one answer to the next while the pen is down (20 a second are 50 ms)"
+        waits[f"{name}, {when}"] = draw_on(page)
+        waits[f"{name}, {choose_all(page)} models, {when}"] = draw_on(page)
+
+
+def choose_all(page) -> int:
+    """Choose all models that the page offers, up to six; returns their number."""
+    page.get_by_role("button", name="Models").click()
+    page.locator(".st-key-others input").last.click()
+    page.get_by_role("option", name="Select all").click()
+    page.locator("tbody tr").nth(1).wait_for()
+    page.keyboard.press("Escape")  # closes the options
+    page.get_by_role("button", name="Models").click()
+    page.locator(".st-key-others").wait_for(state="hidden")
+    return page.locator("tbody tr").count()
 
 
 def draw_on(page) -> list[float]:
     """Seconds between successive live answers while the pen draws circles."""
-    page.locator(".bars").evaluate(WATCH_ANSWERS)
+    page.locator(ANSWERS).evaluate(WATCH_ANSWERS)
     box = page.locator("canvas.sheet").bounding_box()
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()

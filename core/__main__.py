@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "name", slot="name", says=_help("lessons_name"), nargs="?")
     _add(made, "--html", slot="file", says=_help("lessons_html"), type=Path)
     _add(command("work", training.work), "folder", slot="run", says=_help("folder"))
+    _add(command("finish", training.finish), "folder", slot="run", says=_help("folder"))
     command("runs", runs.list_runs)
     made = command("label", runs.label)
     _add(made, "run", slot="run", says=_help("run"))

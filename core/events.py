@@ -19,8 +19,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 BestBy = Literal["val_accuracy", "val_loss", "last"]
 """By what the epoch whose weights are kept is chosen."""
-Stop = Literal["epochs", "target_accuracy", "patience", "time_limit"]
-"""Why a training has ended."""
+Stop = Literal["epochs", "target_accuracy", "patience", "time_limit", "by_hand"]
+"""Why a training has ended. `by_hand`: somebody asked for its end; only a Report says so, no Epoch."""
 
 MOST_IMAGES = 2_000_000  # of a data set, all splits together
 MOST_CLASSES = 1_000
@@ -176,7 +176,7 @@ class Report(_Event):
     lost_epoch: Count = 0  # the best epoch, where its checkpoint was damaged and `best_epoch` is the next best; else 0
     best_by: BestBy
     epochs: Count
-    stop: Stop | Literal[""]  # why the training ended, as in the last Epoch
+    stop: Stop | Literal[""]  # why the training ended, as in the last Epoch unless it was ended by hand
     n: Annotated[Count, Field(ge=1)]
     test_use: TestUse = "once"
     accuracy: Share
@@ -202,6 +202,11 @@ class Report(_Event):
         if abs(sum(row[k] for k, row in enumerate(matrix)) / n - self.accuracy) > 1e-6:
             raise ValueError("not the accuracy of the matrix")
         return self
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody ended the training before its time, so that the run does not repeat its spec in full."""
+        return self.stop == "by_hand"
 
     @property
     def frozen_unchanged(self) -> bool | None:

@@ -13,13 +13,13 @@ import contextlib
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from core import store
 from core.datasets import dataset, datasets
-from core.events import Epoch, Event, Report, Step, seconds_left
+from core.events import Epoch, Event, Failure, Report, Step, seconds_left
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
 from core.store import Run
@@ -99,8 +99,12 @@ class Driver:
         self._searches = searches
         self._making = threading.Lock()
 
-    def runs(self, name: str, variant: str, most: int | None = None, **others: Any) -> list[Run]:
+    def runs(
+        self, name: str, variant: str, most: int | None = None, without: Collection[RunSpec] = (), **others: Any
+    ) -> list[Run]:
         """The runs, at most `most`, that the current stage still needs; those not in the store are created.
+
+        Those of the specs `without`, which have failed just now, are left out.
 
         After the last stage it is the chosen run, until its test split has been read; after that, none. Whether the
         data set exists and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
@@ -109,7 +113,7 @@ class Driver:
             known = known_runs(store.runs())
             search = self._searches[name]
             found = cells(search, accuracies_of(known), variant, **others)
-            missing = [cell.spec for cell in found if cell.measured is None][:most]
+            missing = [cell.spec for cell in found if cell.measured is None and cell.spec not in without][:most]
             if best := chosen(search, found):
                 return [_to_be_tested(run)] if not (run := known[best.spec]).report() else []
             return [known.get(spec) or store.create(spec, test=False) for spec in missing]
@@ -156,6 +160,20 @@ def winner(stage: Iterable[Cell]) -> Cell | None:
     if not stage or any(cell.measured is None for cell in stage):
         return None
     return max(stage, key=lambda cell: cell.measured or 0)
+
+
+def failures(found: Iterable[Cell], runs: Mapping[RunSpec, Run]) -> dict[Cell, Failure]:
+    """Why trainings of a search have failed, which then cannot go on; `runs` are those of `known_runs`."""
+    failed = {cell: run for cell in found if cell.measured is None and (run := runs.get(cell.spec))}
+    told = {cell: run.last(Failure) for cell, run in failed.items() if run.status() == "failed"}
+    return {cell: failure for cell, failure in told.items() if failure}
+
+
+def trainings(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
+    """The number of trainings of a search that are done, and of all: one that two stages share is counted once."""
+    specs = dict.fromkeys(cell.spec for cell in found)
+    done = dict.fromkeys(cell.spec for cell in found if cell.measured is not None)
+    return len(done), len(specs) + later(search, found)
 
 
 @dataclass(frozen=True)
@@ -233,20 +251,27 @@ def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | No
 
 
 def progress(run: Run) -> int:
-    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0. Raises: Refusal."""
+    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0; -1 if it was ended by hand.
+
+    Raises: Refusal.
+    """
+    report = run.report()
+    if report and report.is_by_hand:
+        return -1
     return 2 if run.is_done() else int(run.is_trained())
 
 
 def known_runs(runs: Iterable[Run], progress: Callable[[Run], int] = progress) -> dict[RunSpec, Run]:
     """One run for each spec among `runs` (newest first): of those that have come the furthest, the newest.
 
+    Runs that were ended by hand are left out: they have not repeated their spec.
     So no second run's test split is read where one has been. `progress` may remember what it has found of a run.
     """
     found: dict[RunSpec, tuple[int, Run]] = {}
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
             so_far = progress(run)
-            if run.spec not in found or so_far > found[run.spec][0]:
+            if so_far >= 0 and (run.spec not in found or so_far > found[run.spec][0]):
                 found[run.spec] = so_far, run
     return {spec: run for spec, (_, run) in found.items()}
 

@@ -79,12 +79,16 @@ _ARRAYS = 1 << 32  # largest file of arrays that is read, in bytes
 _HEADER = 1 << 20  # largest safetensors header that is parsed, in bytes; ours take a few kilobytes
 
 
-Wanted = Literal["run", "pause", "batch", "epoch", "stop"]
+Wanted = Literal["run", "pause", "batch", "epoch", "stop", "finish"]
 
 
 @dataclass(frozen=True)
 class Control:
-    """The user's latest request to the worker; `batch` and `epoch` mean: pause after one more. `serial` is unique."""
+    """The user's latest request to the worker. `serial` is unique.
+
+    `batch` and `epoch`: pause after one more. `finish`: end the training, once it has an epoch, and read the test
+    split.
+    """
 
     wanted: Wanted = "run"
     serial: int = 0
@@ -359,18 +363,18 @@ class Run:
         return names.get(language, names["en"])
 
     def facts(self) -> dict[str, Any]:
-        """A summary for lists: `run`, `data`, `architecture`, `accuracy`, `test_use` and `status`.
+        """A summary for lists: `run`, `data`, `architecture`, `accuracy`, `test_use`, `by_hand` and `status`.
 
         `status` can also be `damaged` or `newer` (format); values that are not known are None.
         """
         facts: dict[str, Any] = {"run": self.name, "status": "damaged", "data": None, "architecture": None}
-        facts |= {"accuracy": None, "test_use": None}
+        facts |= {"accuracy": None, "test_use": None, "by_hand": None}
         try:
             report, latest = self._end()
             status = self._status(report, latest)
             facts |= {"data": self.spec.data, "architecture": self.spec.architecture, "status": status}
             if report or (status == "done" and (report := self.report())):
-                facts |= {"accuracy": report.accuracy, "test_use": report.test_use}
+                facts |= {"accuracy": report.accuracy, "test_use": report.test_use, "by_hand": report.is_by_hand}
         except Refusal as refusal:
             facts["status"] = "newer" if refusal.key == "error.run_newer" else "damaged"
         except OSError:
@@ -388,7 +392,7 @@ class Run:
             return "done"
         wanted = self.control().wanted
         if self.is_held():  # a paused worker has logged its checkpoint and no Step since
-            return "running" if wanted in ("run", "stop") or isinstance(latest, Step) else "paused"
+            return "running" if wanted in ("run", "stop", "finish") or isinstance(latest, Step) else "paused"
         report, latest = self._end()
         if report:  # written between the two checks above
             return "done"
@@ -416,6 +420,15 @@ class Run:
         """
         with writing(self.folder):
             _write_control(self.folder, wanted, self.control().test if test is None else test)
+
+    def finish(self) -> None:
+        """Request that the training end with the epochs that it has, and that its test split be read.
+
+        Raises: Refusal, if it has no epoch, or if the request cannot be stored.
+        """
+        if not self.last(Epoch):
+            raise Refusal("error.no_epoch", run=self.name)
+        self.ask("finish", test=True)
 
     def control_changed(self) -> tuple[int, int] | None:
         """A value that changes whenever `control` is rewritten; cheap enough to compute before every step."""

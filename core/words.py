@@ -142,14 +142,19 @@ def number_marks(language: str) -> dict[str, str]:
 
 
 def percent(share: float, digits: int = 1, *, language: str) -> str:
-    """A fraction between 0 and 1 as a percentage: `98.7%` or `98,7%`."""
+    """A fraction between 0 and 1 as a percentage: `98.7%` or `98,7%`; `100.0%` only if it is 1."""
+    most = 1 - 10.0 ** (-2 - digits)  # 99.9 %: a single error among thousands is not rounded away
+    return _percent(min(share, most) if most < share < 1 else share, digits, language)
+
+
+def _percent(share: float, digits: int, language: str) -> str:
     written = number(100 * float(share), digits, language=language)
     return f"{written}%" if math.isfinite(share) else written
 
 
 def interval(low: float, high: float, digits: int = 1, *, language: str) -> str:
     """An interval between two fractions (0 to 1) in percent: `97.9% to 98.4%`."""
-    ends = {"low": percent(low, digits, language=language), "high": percent(high, digits, language=language)}
+    ends = {"low": _percent(low, digits, language), "high": _percent(high, digits, language)}
     return text(language, "number.interval", **ends)
 
 

@@ -122,7 +122,7 @@ class _Worker:
             return
         data = Data.of(splits, device)
         try:
-            for event in train(spec, data, state):
+            for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
                     self._say(watch(state, data.val_images, event))
                     name, sha256 = self._save(state)
@@ -132,6 +132,8 @@ class _Worker:
                     self._say(event)
                 if not self._may_go_on(state):
                     return
+                if self._is_finished(state):
+                    break
         except Refusal as refusal:
             if refusal.key == "error.lost":  # resumed, the run goes on from here and not from an earlier epoch,
                 self._checkpoint(state)  # from which it would come to the same
@@ -182,6 +184,10 @@ class _Worker:
             self._check()
         self._checkpoint(state)
         return False
+
+    def _is_finished(self, state: State) -> bool:
+        """Whether the training ends here because somebody asked for that; not before its first epoch."""
+        return self.wanted == "finish" and state.epoch > 0
 
     def _look(self, state: State) -> None:
         mark = self.run.control_changed()
@@ -240,7 +246,7 @@ class _Worker:
             lost_epoch=state.best_epoch if best_epoch != state.best_epoch else 0,
             best_by=spec.best_by,
             epochs=state.epoch,
-            stop=state.stop or "",
+            stop=state.stop or ("by_hand" if self._is_finished(state) else ""),
             n=len(splits.test.labels),
             test_use=spec.test_use,
             accuracy=accuracy.value,
@@ -262,8 +268,9 @@ class _Worker:
     def _take_best(self, state: State) -> int:
         """Put the best epoch's weights into the model; returns that epoch.
 
-        If its checkpoint is damaged, the best of the other epochs is taken whose checkpoint is there and undamaged; the
-        last epoch's weights are in the model already.
+        If its checkpoint is damaged, the best of the other epochs is taken whose checkpoint is there and undamaged. The
+        last epoch's weights are in the model already, unless the training was ended in the middle of the next one.
+        Raises: Refusal, if it was, and no epoch's checkpoint can be read.
         """
         by, saved = self.run.spec.best_by, self.run.checkpoints()
 
@@ -272,11 +279,13 @@ class _Worker:
             return event.epoch == state.best_epoch, value, event.epoch
 
         for event in sorted((one for one in saved if isinstance(one, Epoch)), key=rank, reverse=True):
-            if event.epoch == state.epoch:
-                break
+            if event.epoch == state.epoch and not state.images:
+                return state.epoch
             with contextlib.suppress(Refusal):
                 state.model.load_state_dict(below("model.", self.run.load(event.checkpoint, event.sha256)[0]))
                 return event.epoch
+        if state.images:
+            raise self.run.damaged(store.file_name(state.best_epoch, state.step))
         return state.epoch
 
     def _answers(self, split: Split, state: State) -> tuple[torch.Tensor, float] | None:

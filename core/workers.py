@@ -119,6 +119,14 @@ class Workers:
             elif refusal and (works or not waits):
                 raise refusal
 
+    def finish(self, run: Run) -> None:
+        """End the run's training after the epochs that it has, at least one, and have its test split read.
+
+        Raises: Refusal, if it has no epoch, or if the request cannot be stored.
+        """
+        run.finish()
+        self.submit(run)
+
     def place(self, run: Run) -> int | None:
         """The run's place in the queue, from 1; 0 if it is being trained, None if it is not here."""
         with self._lock:

@@ -7,25 +7,27 @@ from core.refusal import Refusal
 from core.spec import checked
 from ui import data, form
 from ui.data_card import data_are_here, data_facts, pitfalls, what_splits_lack
-from ui.text import refused
+from ui.server import PAGES
+from ui.text import refused, t
 
-left, right = st.columns([1, 3], gap="large")
-
-with left:
-    values = form.fields(["data"])
-    known = st.container()
-    values = form.fields(["split", "val_fraction", "image_size", "normalisation", "seed"], values)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(width=280):
+        values = form.fields(["data"])
+    # The form is shared with Train, so nothing has to be handed over; for `query_params` see `form.to_train`.
+    icon = ":material/model_training:"
+    if st.button(t("explore.train_on_this"), icon=icon, type="primary", key="train-on-this"):
+        st.switch_page(PAGES / "train.py", query_params={})
+    with st.popover(t("explore.preprocessing"), icon=":material/tune:"):
+        names = ["split", "val_fraction", "image_size", "normalisation", "seed", *data.AUGMENTATION]
+        values = form.fields(names, values)
     form.write_link(values)
 
 try:
     spec, source = checked(values), dataset(values["data"])
-    with known:
-        pitfalls(source)
-    with left:
-        data_facts(source)
-    with right:
-        if data_are_here(source):
-            what_splits_lack(spec, source)
-            data.panel(spec, source)
+    if data_are_here(source):
+        what_splits_lack(spec, source)
+        data.panel(spec, source)
+    pitfalls(source)
+    data_facts(source)
 except Refusal as refusal:
-    refused(refusal, right.error)
+    refused(refusal)

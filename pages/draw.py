@@ -7,8 +7,15 @@ from ui.choice import choose_runs
 from ui.draw import answer
 from ui.text import t
 
+# On a phone all modes have to be in sight.
+STYLE = "<style>@media (max-width: 500px) { .st-key-mode button { padding: 0.25rem 0.5rem; } }</style>"
+
 names = server.offered()
-if runs := choose_runs(names):
-    answer.panel(runs)
+st.html(STYLE)
+with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    mode = answer.choose_mode()
+    runs = choose_runs(names)
+if runs:
+    answer.panel(runs, mode)
 if not names:
     st.info(t("draw.none_yet"))

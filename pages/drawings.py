@@ -11,6 +11,5 @@ kept = collection.kept()
 if kept:
     drawings.panel(choose_runs(server.offered()), kept)
 else:
-    st.info(t("drawings.none_yet"))
-    st.page_link(server.PAGES / "draw.py", label=t("page.draw"), icon=":material/draw:")
+    drawings.empty(choose_runs(server.offered()))
 st.caption(t("drawings.private"))

@@ -6,25 +6,28 @@ import streamlit as st
 
 from core.recipes import VARIANTS, results
 from ui import beside, server
-from ui.choice import one_of
+from ui.choice import linked_row
 from ui.recipes import experiments, searches
 from ui.text import t
 
-if st.query_params.get("variant") in VARIANTS and "variant" not in st.session_state:  # a link that was opened
-    st.session_state["variant"] = st.query_params["variant"]
 with st.container(horizontal=True, vertical_alignment="center"):
-    variant: Any = one_of("variant", VARIANTS)
-    st.query_params["variant"] = variant
+    views = {name: t(f"recipes.{name}") for name in ("experiments", "searches")}
+    view = linked_row(t("recipes.view"), views, "recipes-view", name="view")
+    say = {variant: t(f"variant.{variant}") for variant in VARIANTS}
+    # Of a search, the variant that a class has the time for.
+    key, default = ("variant", "faithful") if view == "experiments" else ("search-variant", "short")
+    variant: Any = linked_row(t("variant.label"), say, key, name="variant", default=default)
     st.caption(t(f"variant.{variant}_help"))
-found = server.results()
-rows = results.rows(found)
-shown = [row for row in rows if row.variant == variant]
-left, right = st.columns([7, 3], gap="medium")
-with left:
-    name = experiments.table(shown)
-    experiments.epochs_table(shown)
-with right:
+others = searches.LINK if view == "experiments" else experiments.LINK
+for name in others:
+    st.query_params.pop(name, None)
+if view == "experiments":
+    found = server.results()
+    rows = results.rows(found)
+    report, shown = experiments.reports([row for row in rows if row.variant == variant])
+    name = experiments.table(shown, report)
     experiments.panel(name, variant, rows)
-beside.panel(name, variant, found)
-st.subheader(t("search.title"))
-searches.panel(variant)
+    beside.panel(name, variant, found)
+    experiments.epochs_table(shown)
+else:
+    searches.panel(variant)

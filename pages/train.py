@@ -42,5 +42,5 @@ with right:
     run = live.choose()
     if run:
         live.panel(run, spec, note)
-    if spec and source:
-        network.panel(spec, source, open=run is None)
+    elif spec and source:
+        network.panel(spec, source, open=True)

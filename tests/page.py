@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from typing import Any
 
@@ -25,6 +26,17 @@ def control(app: AppTest, key: str) -> Any:
 
 def button(app: AppTest, label: str) -> Any:
     return next(one for one in app.button if one.label == label)
+
+
+def told(app: AppTest) -> Any:
+    """What the page Draw tells the browser of the answers to a drawing, see `ui/draw/pad.py`."""
+    of_page = {one.proto.component_name: json.loads(one.proto.json) for one in app.main.get("bidi_component")}
+    return of_page.get("bancada.answers") or of_page["bancada.pad"]["answers"]
+
+
+def sentence(app: AppTest) -> str:
+    """What the page Draw says of a drawing."""
+    return told(app)["message"]["sentence"]
 
 
 def captions(app: AppTest) -> list[str]:

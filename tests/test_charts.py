@@ -75,6 +75,39 @@ def test_the_default_domain_of_a_loss_is_round_and_holds_all_epochs():
     assert by_mark(drawn_curves(), "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("done", "planned", "end"), [(0.1, 40, 1), (1.0, 40, 1), (1.1, 40, 2), (6, 40, 8), (31, 40, 40), (2, 2, 2)]
+)
+def test_the_axis_of_epochs_grows_to_round_numbers_up_to_the_planned_one(done, planned, end):
+    assert curves.epochs_shown(done, planned) == (0, end)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([], (0, 1)),
+        ([0.96, 0.97, 1.0], (0.95, 1)),
+        ([0.1] + 30 * [0.93, 1.0], (0.9, 1)),
+        ([0.1, 0.11], (0, 0.2)),
+        ([0.3, 0.45], (0, 0.5)),
+        ([1.0, 1.0], (0.99, 1)),
+    ],
+)
+def test_the_axis_of_accuracies_uses_the_room_for_where_they_differ(values, shown):
+    assert curves.accuracies_shown(values) == shown
+
+
+def test_a_logarithmic_axis_leaves_out_what_it_cannot_show():
+    steps = np.array([[0.5, 0.0], [1.0, 3.0]])
+    chart = curves.curves({"val": [(1, 0.5), (2, 0.0)]}, x_title="x", y_title="y", names=NAMES, language="en", log=True)
+    line = by_mark(chart, "line")[0]
+    assert [row["y"] for row in line["rows"]] == [0.5]
+    assert line["encoding"]["y"]["scale"]["type"] == "log"
+    low, high = by_mark(drawn_curves(steps=steps, log=True), "line")[0]["encoding"]["y"]["scale"]["domain"]
+    assert 0 < low < high
+    assert high >= 3
+
+
 def test_series_differ_by_dash_and_shape_as_well_as_by_colour():
     lines, points = by_mark(drawn_curves(), "line")[0]["encoding"], by_mark(drawn_curves(), "point")[0]["encoding"]
     dashes, shapes = lines["strokeDash"]["scale"]["range"], points["shape"]["scale"]["range"]
@@ -413,22 +446,11 @@ def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_a_sheet_shows_each_image_enlarged_with_hard_edges_and_a_gap():
-    images = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 1, 2, 2)
-    sheet = pixels(pictures.sheet(images, columns=2, scale=3))
-    assert sheet.shape == (2 * 6 + 3, 2 * 6 + 3)
-    for index, (top, left) in enumerate([(0, 0), (0, 9), (9, 0)]):
-        expected = np.kron(images[index, 0], np.ones((3, 3), dtype=np.uint8))
-        np.testing.assert_array_equal(sheet[top : top + 6, left : left + 6], expected)
-    assert (sheet[6:9] == pictures.GAP).all()
-    assert (sheet[:, 6:9] == pictures.GAP).all()
-    assert (sheet[9:, 9:] == pictures.GAP).all()
+def test_an_enlarged_image_has_hard_edges():
+    image = np.arange(4, dtype=np.uint8).reshape(1, 2, 2)
+    np.testing.assert_array_equal(pixels(pictures.enlarge(image, 3)), np.kron(image[0], np.ones((3, 3), np.uint8)))
 
 
 def test_a_colour_image_keeps_its_colours():
     image = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
     np.testing.assert_array_equal(pixels(pictures.enlarge(image, 1)), image.transpose(1, 2, 0))
-
-
-def test_fewer_images_than_columns_make_a_narrow_sheet():
-    assert pixels(pictures.sheet(np.zeros((2, 1, 28, 28), np.uint8), columns=20, scale=1)).shape == (28, 57)

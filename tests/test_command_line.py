@@ -26,7 +26,7 @@ from core.__main__ import main
 from core.commands import terminal
 from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
-from core.events import Started, Step, from_line
+from core.events import Epoch, Started, Step, from_line
 from core.models.model import open_model
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
@@ -205,7 +205,28 @@ def test_a_reader_that_goes_away_leaves_a_run_that_can_be_taken_up(shell):
         process.stdout.close()
         assert process.wait(timeout=30) != 0
         assert "python -m core work" in one_sentence(process.stderr.read())
-    assert Run(started_run(shell, known)).status() == "interrupted"
+    run = Run(started_run(shell, known))
+    assert run.status() == "interrupted"
+    if not run.last(Epoch):
+        code, _, error = shell.run("finish", run.name)
+        assert (code, run.control().wanted) == (1, "run")
+        assert "no epoch" in one_sentence(error)
+
+
+@signals
+def test_a_run_that_was_left_is_finished_with_the_epochs_that_it_has(shell):
+    shell.store.mkdir(exist_ok=True)
+    known = names(shell)
+    process = shell.start("train", *flags(**{**FIELDS, "epochs": 500}), "--json")
+    wait_for_line(process, "epoch")
+    process.send_signal(signal.SIGINT)
+    run = Run(started_run(shell, known))
+    left_alone(process, run.name)
+    epochs = len(run.events(Epoch))
+    code, output, error = shell.run("finish", run.name)
+    assert (code, error) == (0, "")
+    assert output.splitlines()[-1] == f"Ended by hand after epoch {epochs} of 500."
+    assert run.status() == "done"
 
 
 def test_without_json_a_training_is_told_in_words(shell):
@@ -313,7 +334,8 @@ def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
     wanted |= {"recipe": None, "variant": None, "choices": {}}
-    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "test_use": "once", "label": UNLABELLED}
+    wanted |= {"test_use": "once", "by_hand": False}
+    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "label": UNLABELLED}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
@@ -628,7 +650,7 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = ("data", "train", "estimate", "recipes", "work", "runs", "label")
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "label")
 COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict")
 FLAGS = (
     "python -m core",

@@ -18,6 +18,7 @@ from ui.evaluate.errors import PICTURES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 MINUTE = 60_000  # milliseconds
+CURVES_TOP = "() => document.querySelector('.st-key-live-curves').getBoundingClientRect().top"
 # Whether the first such element lies in the window from its top to its bottom, and nothing over it.
 UNCOVERED = """selector => {
   const element = document.querySelector(selector), { top, bottom, left } = element.getBoundingClientRect();
@@ -89,11 +90,19 @@ def badge(page, status: str):
 def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     page = visit("/?epochs=15")  # long enough to be seen at work on a quick machine
     page.get_by_role("button", name="Start training").click()
+    page.locator(".st-key-live-curves").wait_for(state="attached")
+    places = {page.evaluate(CURVES_TOP)}  # before the first epoch
     page.get_by_text(re.compile(r"Epoch \d+ of 15")).wait_for(timeout=MINUTE)
+    places.add(page.evaluate(CURVES_TOP))
     page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
+    places.add(page.evaluate(CURVES_TOP))
 
     page.reload()  # the run is not the page's
-    page.get_by_text(re.compile("Test accuracy .*n = 1,000")).wait_for(timeout=MINUTE)
+    page.locator(".bancada-result", has_text="n = 1,000").wait_for(timeout=MINUTE)
+    page.get_by_role("link", name="See the errors").wait_for()
+    places.add(page.evaluate(CURVES_TOP))
+    assert len(places) == 1, "pixels moved during a training"
+    assert places.pop() <= 300
     report = runs()[0].report()
     assert report
     assert report.accuracy > 0.8
@@ -135,21 +144,21 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     page.locator("canvas.sheet").wait_for()
     page.get_by_text("Draw a digit on the black square.").wait_for()
     draw(page, *SEVEN)
-    page.get_by_role("heading", name=re.compile(r"7 · Seven \(\d+\.\d%\)")).wait_for()
+    page.locator(".said", has_text="7 · Seven").wait_for()
     page.get_by_text("What the model sees: 28 x 28 pixels").wait_for()
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("Draw a digit on the black square.").wait_for()
 
-    page.get_by_role("radio", name="Move and turn").click()
+    page.get_by_role("radio", name="Move", exact=True).click()
     page.locator("canvas.upper-canvas").wait_for()
     draw(page, *SEVEN, sheet="canvas.upper-canvas")
-    page.get_by_role("heading", name=re.compile(r"7 · Seven")).wait_for()
-    page.get_by_role("radio", name="Picture file").click()
+    page.locator(".said", has_text="7 · Seven").wait_for()
+    page.get_by_role("radio", name="File", exact=True).click()
     picture = Image.new("L", (300, 200), 255)
     ImageDraw.Draw(picture).line([(150, 20), (150, 180)], fill=0, width=22)
     picture.save(tmp_path / "one.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "one.png")
-    page.get_by_role("heading", name=re.compile(r"1 · One")).wait_for()
+    page.locator(".said", has_text="1 · One").wait_for()
 
 
 def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
@@ -168,6 +177,7 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     steps = run.checkpoints()[-1].step
     page.get_by_role("button", name="One batch").click()
     wait_for(lambda: run.checkpoints()[-1].step == steps + 1)
+    page.get_by_text(f"step {steps + 1}: loss").wait_for()
     page.get_by_role("button", name="Continue").click()
     badge(page, "training").wait_for()
     page.get_by_role("button", name="Stop").click()
@@ -224,9 +234,12 @@ def test_a_link_to_a_page_opens_that_page_with_its_frame(visit):
 
 def test_what_is_chosen_on_the_data_page_is_what_will_be_trained_and_back(visit):
     page = visit("/data")
-    page.get_by_role("img", name="Zero (11)").wait_for()
+    page.get_by_role("button", name="Zero").first.wait_for()
+    page.get_by_role("button", name="Split and preprocessing").click()
     page.get_by_role("textbox", name="Share for validation").fill("0.25")
     page.get_by_role("textbox", name="Share for validation").press("Enter")
+    page.wait_for_url("**val_fraction=0.25*")
+    page.keyboard.press("Escape")
     page.get_by_role("radio", name="Class balance").click()
     page.get_by_text("Always answering").wait_for()
     page.get_by_role("link", name="Train").click()
@@ -239,6 +252,7 @@ def test_what_is_chosen_on_the_data_page_is_what_will_be_trained_and_back(visit)
     page.wait_for_url("**val_fraction=0.5*")
     page.get_by_role("link", name="Data", exact=True).click()
     page.get_by_text("Always answering").wait_for()
+    page.get_by_role("button", name="Split and preprocessing").click()
     assert page.get_by_role("textbox", name="Share for validation").input_value() == "0.5"
 
 

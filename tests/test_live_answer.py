@@ -17,16 +17,21 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from core import store
+from core import store, words
 from core.drawing import SHEET
+from core.drawing.prepare import prepare
 from core.models.model import can_be_drawn_for, open_model
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.browser import ROOT, serve
 from ui.draw import live_answer
-from ui.draw.live_answer import MOST_ANSWERS, MOST_CLIENTS
+from ui.draw.agreement import message
+from ui.draw.live_answer import MOST_ANSWERS, MOST_CLIENTS, MOST_MODELS
 
 STARTER = next(run for run in reversed(store.runs(ROOT / "models_store")) if can_be_drawn_for(run))
+
+
+SHIPPED = [run for run in store.runs(ROOT / "models_store") if can_be_drawn_for(run)]
 
 
 def seven() -> np.ndarray:
@@ -51,6 +56,8 @@ def folder(tmp_path_factory, tiny_data):
         no_digits.folder.rename(folder / "store" / "no-digits")
         store.create(RunSpec(data="mnist-5k", architecture="mlp")).folder.rename(folder / "store" / "no-weights")
     shutil.copytree(STARTER.folder, folder / "store" / "starter")
+    for run in SHIPPED:
+        shutil.copytree(run.folder, folder / "store" / run.name)
     shutil.copytree(STARTER.folder, folder / "outside")
     shutil.copytree(STARTER.folder, folder / "store" / "damaged")
     (folder / "store" / "damaged" / "model.safetensors").write_bytes(b"no weights")
@@ -96,11 +103,26 @@ def test_the_answer_is_the_models_in_the_readers_language(server):
     with socket(server, "run=starter&lang=pt-BR") as client:
         answer = ask(client)
     values = model.probabilities(image[None])[0]
-    np.testing.assert_allclose([bar["share"] for bar in answer["bars"]], values, atol=1e-5)
-    assert answer["bars"][7]["name"] == "7 · Sete"
-    assert answer["bars"][7]["text"] == f"{100 * values[7]:.1f}%".replace(".", ",")
+    np.testing.assert_allclose(answer["rows"][0]["shares"], values, atol=1e-4)
+    assert answer["rows"][0]["best"] == 7
+    assert "7 · Sete" in answer["sentence"]
     assert answer["side"] == 28
     assert answer["seen"]
+
+
+def test_all_chosen_models_answer_one_drawing_in_one_message_as_the_page_does(server):
+    models = [open_model(run) for run in SHIPPED]
+    with socket(server, "&".join(f"run={run.name}" for run in SHIPPED)) as client:
+        answer = ask(client)
+    drawing = prepare(seven())
+    assert answer == message([found for model in models if (found := model.answer(drawing))], "en")
+    assert len(answer["rows"]) == len(SHIPPED) > 1
+
+
+@pytest.mark.parametrize("count", [0, MOST_MODELS + 1])
+def test_more_models_than_a_page_asks_are_refused_and_so_are_none(server, count):
+    with socket(server, "&".join(["lang=en", *["run=starter"] * count])) as client:
+        assert closed_with(client) == 1008
 
 
 def test_a_step_that_is_switched_off_is_left_out(server):
@@ -110,15 +132,15 @@ def test_a_step_that_is_switched_off_is_left_out(server):
 
 def test_an_empty_sheet_has_no_answer(server):
     with socket(server) as client:
-        assert ask(client, bytes(SHEET * SHEET)) == {"bars": []}
-        assert ask(client)["bars"]
+        assert ask(client, bytes(SHEET * SHEET)) == {"sentence": words.text("en", "draw.empty"), "rows": []}
+        assert ask(client)["rows"]
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("nothing", "There is no run “nothing”"),
-        ("", "There is no run"),
+        ("&run=starter", "There is no run"),
         ("../outside", "There is no run"),
         ("..%2Foutside", "There is no run"),
         ("link", "There is no run"),
@@ -165,11 +187,11 @@ def test_a_page_of_another_server_is_refused(server, other):
 )
 def test_whatever_is_not_a_sheet_closes_the_connection(server, message):
     with socket(server) as client:
-        assert ask(client)["bars"]
+        assert ask(client)["rows"]
         client.send(message)
         assert closed_with(client) == 1008
     with socket(server) as client:
-        assert ask(client)["bars"]
+        assert ask(client)["rows"]
 
 
 # --- for everybody ----------------------------------------------------------------------------------------------------
@@ -197,7 +219,7 @@ def test_who_floods_the_server_does_not_hold_up_another(server):
             thread.start()
         answers = 0
         while time.monotonic() < end:
-            assert ask(patient)["bars"]
+            assert ask(patient)["rows"]
             answers += 1
         for thread in threads:
             thread.join(10)
@@ -210,9 +232,9 @@ def test_who_floods_the_server_does_not_hold_up_another(server):
 def test_who_only_connects_pushes_out_nobody_who_draws(server):
     with contextlib.ExitStack() as room:
         drawing = room.enter_context(socket(server))
-        assert ask(drawing)["bars"]
+        assert ask(drawing)["rows"]
         idle = [room.enter_context(socket(server)) for _ in range(MOST_CLIENTS + 8)]
-        assert ask(drawing)["bars"]
+        assert ask(drawing)["rows"]
         assert closed_with(idle[-2]) == 1013  # by the last
 
 
@@ -245,9 +267,9 @@ def test_who_has_been_silent_for_longest_makes_room_for_who_comes_last(server):
     with contextlib.ExitStack() as room:
         clients = [room.enter_context(socket(server)) for _ in range(MOST_CLIENTS)]
         for client in (*clients, clients[0]):
-            assert ask(client)["bars"]
+            assert ask(client)["rows"]
         late = room.enter_context(socket(server))
-        assert ask(late)["bars"]
+        assert ask(late)["rows"]
         assert closed_with(clients[1]) == 1013
         for client in (clients[0], *clients[2:], late):
-            assert ask(client)["bars"]
+            assert ask(client)["rows"]

@@ -17,13 +17,14 @@ APP = """
 import numpy as np
 import streamlit as st
 
-from ui.draw.pad import PAD_LABELS, drawing_pad
+from ui.draw.pad import PAD_LABELS, drawing_pad, drawn
 
 
 @st.fragment
 def pad():
     words = {name: name + (" (pt)" if portuguese else "") for name in PAD_LABELS}
-    drawing = drawing_pad("pad", labels=words)
+    drawing_pad("pad", labels=words)
+    drawing = drawn("pad")
     if drawing is None:
         st.text("nothing drawn")
         return
@@ -44,6 +45,7 @@ def other():
 
 
 portuguese = st.sidebar.toggle("portuguese")
+st.text_input("name")
 st.navigation([st.Page(draw, url_path="draw", default=True), st.Page(other, url_path="other")]).run()
 """
 
@@ -107,7 +109,7 @@ def arrived(page, sequence: int) -> dict[str, int]:
 
 
 def press(page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    page.locator(".pad button", has_text=name).click()
 
 
 HORIZONTAL = ((0.2, 0.25), (0.8, 0.25))
@@ -177,6 +179,22 @@ def test_the_keyboard_undoes_and_redoes(visit):
     press(page, "erase")
     page.keyboard.press("Control+z")  # from any of the pad's tools
     assert arrived(page, 5)["ink"] == one
+
+
+def test_the_key_on_the_button_clears_but_not_while_somebody_writes(visit):
+    page = visit()
+    stroke(page, *HORIZONTAL)
+    one = arrived(page, 1)["ink"]
+    page.get_by_role("textbox").press_sequentially("Xx")
+    page.get_by_role("textbox").press("Enter")
+    assert arrived(page, 1)["ink"] == one
+    page.locator("canvas.sheet").focus()
+    assert "X" in page.get_by_role("button", name="clear").inner_text()
+    page.get_by_role("button", name="clear").focus()
+    page.keyboard.press("x")
+    page.get_by_text("nothing drawn").wait_for()
+    focused = "() => document.activeElement.shadowRoot?.activeElement?.className"
+    assert page.evaluate(focused) == "sheet", "a button that cannot be pressed any more hands on the focus"
 
 
 def test_the_eraser_takes_ink_away(visit):
@@ -262,7 +280,9 @@ def test_a_pen_that_is_pressed_harder_draws_wider(visit):
 
 def test_the_pad_is_never_wider_than_its_column(visit):
     wide = visit().locator("canvas.sheet").bounding_box()
-    assert wide["width"] == wide["height"] == 360
+    assert wide["width"] == wide["height"] == 440
+    page = visit(width=390, height=844)
+    assert page.locator("canvas.sheet").bounding_box()["width"] == 300
     page = visit(width=320, height=640)
     narrow = page.locator("canvas.sheet").bounding_box()
     assert narrow["x"] >= 0

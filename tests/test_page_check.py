@@ -31,6 +31,28 @@ def test_impossible_figures_are_doubted_and_possible_ones_are_not(frame, languag
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_each_tab_is_filled_with_a_published_example_by_one_click(frame, language):
+    app = frame("check", language)
+    app.text_input(key="check-ratio").set_value("12").run()
+    app.button(key="try-figures").click().run()
+    assert words.number(0.8793, language=language) in app.warning[0].value, "003-b: accuracy 0.0990 at a loss of 0.0836"
+    assert app.text_input(key="check-ratio").value == "", "the figures of one report are not mixed with others"
+    assert words.text(language, "check.figures_example") in texts(app)
+    app.text_input(key="check-loss").set_value("2").run()
+    assert words.text(language, "check.figures_example") not in texts(app)
+    app.button(key="try-matrix").click().run()
+    table = app.dataframe[0].value
+    assert table.iloc[0].tolist()[:2] == [
+        words.text(language, "chart.accuracy"),
+        words.number(0.8705, 4, language=language),
+    ]
+    app.button(key="try-parameters").click().run()
+    said = words.text(language, "check.never_used", count=48_120, stored=109_826, names="conv3")
+    assert said in [one.value for one in app.warning]
+    assert not app.exception
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_typed_confusion_matrix_says_all_that_a_report_does(frame, language):
     app = frame("check", language)
     app.text_area(key="check-matrix").set_value("\n".join(" ".join(map(str, row)) for row in BLOOD_MLP)).run()

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core import words
 from core.datasets import DATASETS
 from tests.browser import ROOT
-from tests.page import LANGUAGES, captions, control, texts
+from tests.page import LANGUAGES, button, captions, control, texts
 from tests.real_data import REAL_DATA, with_mnist
 
 
@@ -30,10 +30,9 @@ def pictures(app: AppTest) -> list[str]:
 def test_the_data_page_shows_each_view_in_the_language(frame, language):
     app = frame("data", language)
     names = DATASETS["mnist-5k"].class_names[language]
-    assert len(pictures(app)) == 10, "one row a class"
     sheet = next(block.proto.body for block in app.main.get("html") if "picture-rows" in block.proto.body)
     assert all(f"<span>{name}</span>" in sheet for name in names)
-    assert len(pictures(explore(app, "minibatch"))) == 1
+    assert len(pictures(explore(app, "minibatch"))) == 64
     explore(app, "balance")
     said = {"name": names[0], "n": 1000, "classes": 10, "accuracy": words.percent(0.1, 2, language=language)}
     said["balanced_accuracy"] = said["accuracy"]
@@ -41,7 +40,45 @@ def test_the_data_page_shows_each_view_in_the_language(frame, language):
     totals = app.dataframe[0].value.iloc[:, 1:].sum().tolist()
     assert totals == [4000, 1000, 3600, 400], "train and test of the authors, train and val to be used"
     assert captions(explore(app, "means"))[0].split("\n")[0] == names[0]
-    assert len(captions(explore(app, "image"))) == 1 + 2, "large, as in the file, scaled"
+    assert len(captions(explore(app, "image"))) == 2, "as in the file, scaled"
+    assert words.text(language, "explore.no_answer") in texts(app)
+
+
+@pytest.mark.parametrize("split", ["stratified", "first_last", "test"])
+def test_a_picture_is_followed_into_the_network_by_its_number_in_the_authors_split(frame, split):
+    app = frame("data", split=split)
+    sheet = "".join(block.proto.body for block in app.main.get("html"))
+    found = re.findall(r'data-number="(\d+)" alt="(\w+) \d+" src="(data:[^"]+)"', sheet)
+    for number, name, picture in (found[0], found[-1]):
+        app.session_state["explore"], app.session_state["image-split"] = "image", "train"
+        app.session_state["image-mnist-5k-train"] = int(number)
+        app.run()
+        assert not app.exception
+        assert app.subheader[0].value == words.text("en", "explore.image_title", index=int(number), label=name)
+        assert pictures(app)[0] == picture, "the picture that was clicked"
+
+
+def test_an_image_is_followed_through_resizing_and_augmentation_to_the_answer_of_a_finished_run(trained, frame):
+    app = explore(frame("data", image_size="20", normalisation="half", rotation="30"), "image")
+    steps = [caption.split("\n") for caption in captions(app)][:4]
+    names = ("raw", "resized", "scaled", "normalised")
+    assert [step[0] for step in steps] == [
+        f"{i}. " + words.text("en", f"stage.{name}") for i, name in enumerate(names, 1)
+    ]
+    assert len(set(pictures(app)[-6:])) == 6, "each augmented in another way"
+    assert trained.name[-4:] in app.selectbox(key="answering-mnist-5k").value
+    assert len(app.get("vega_lite_chart")) == 1
+    assert words.text("en", "explore.may_know") not in texts(app), "a test image"
+    app.selectbox(key="image-split").select("Training").run()
+    assert words.text("en", "explore.may_know") in texts(app)
+
+
+def test_train_on_this_opens_train_with_what_was_chosen(frame):
+    app = frame("data", data="mnist", val_fraction="0.2", rotation="15")
+    button(app, words.text("en", "explore.train_on_this")).click().run()
+    assert not app.exception
+    assert app.query_params["data"] == "mnist"
+    assert (app.text_input(key="val_fraction").value, app.text_input(key="rotation").value) == ("0.2", "15")
 
 
 @pytest.mark.parametrize("view", ["samples", "minibatch"])

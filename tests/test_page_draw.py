@@ -12,20 +12,25 @@ from streamlit.testing.v1 import AppTest
 from core import store, words
 from core.datasets import dataset
 from core.drawing import collection
-from core.drawing.prepare import STEPS
+from core.drawing.prepare import STEPS, prepare
 from core.models.model import open_model
 from core.spec import checked
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
-from tests.page import LANGUAGES, captions
-from ui.draw.answer import Answer, agreement
+from tests.page import LANGUAGES, captions, sentence, told
+from ui.draw.agreement import Answer, agreement, certainty
+
+
+def one_on_the_sheet(ink: int = 255) -> np.ndarray:
+    sheet = np.zeros((112, 112), np.uint8)
+    sheet[20:92, 52:60] = ink
+    return sheet
 
 
 def drawn(app: AppTest, ink: int = 255, sequence: int = 1, *, blot: bool = False) -> AppTest:
     """The page after a one was drawn on the pad, or with no ink nothing, or a blot."""
-    sheet = np.zeros((112, 112), np.uint8)
-    sheet[20:92, 52:60] = ink
+    sheet = one_on_the_sheet(ink)
     if blot:
         sheet[20:92, 20:92] = ink
     message = {"seq": sequence, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
@@ -37,27 +42,27 @@ def drawn(app: AppTest, ink: int = 255, sequence: int = 1, *, blot: bool = False
 
 def test_a_drawing_is_answered_in_the_readers_language(frame, trained):
     app = drawn(frame("draw", "pt_BR", run=trained.name))
-    assert "1 · Um (" in app.subheader[0].value
-    assert "%" in app.subheader[0].value
-    assert "," in app.subheader[0].value
+    assert "1 · Um" in sentence(app)
+    assert "%" in sentence(app)
+    assert "," in sentence(app)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_step_of_the_preparation_is_shown_and_can_be_left_out(frame, trained, language):
     app = drawn(frame("draw", language, run=trained.name))
     assert captions(app) == [words.text(language, f"step.{name}.on") for name in STEPS]
-    answer = app.subheader[0].value
+    answer = sentence(app)
     for name in STEPS:
         app.checkbox(key=f"step.{name}").set_value(False).run()
         assert not app.exception
     assert captions(app) == [words.text(language, f"step.{name}.off") for name in STEPS]
-    assert app.subheader[0].value != answer
+    assert sentence(app) != answer
 
 
 def test_a_step_that_was_left_out_stays_left_out_for_the_next_drawing(frame, trained):
     app = drawn(frame("draw", run=trained.name))
     app.checkbox(key="step.centre").set_value(False).run()
-    assert "Draw a digit" in drawn(app, ink=0).info[0].value
+    assert "Draw a digit" in sentence(drawn(app, ink=0))
     assert app.checkbox(key="step.centre").value is False
 
 
@@ -81,20 +86,18 @@ def test_several_models_answer_one_drawing_and_their_votes_are_counted(frame, tr
     app.session_state["others"] = [twin.name, damaged.name]
     app.switch_page(str(ROOT / "pages" / "draw.py"))
     drawn(app)
-    said = words.text(language, "draw.class", digit=1, label=trained.class_names(language)[1])
-    assert words.text(language, "draw.most", said=said, votes=2, models=2) in app.subheader[0].value
     assert damaged.name in app.error[0].value
-    answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
-    assert answers.count("<section>") == 2
-    assert answers.count("<tr") == 2 * 3, "the three highest of each"
+    shown = told(app)
+    assert [name[-4:] for name in shown["models"]] == [trained.name[-4:], "twin"]
+    answer = open_model(trained).answer(prepare(one_on_the_sheet()))
+    assert answer
+    assert sentence(app) == agreement([answer, answer], language)
+    for row in shown["message"]["rows"]:
+        np.testing.assert_allclose(row["shares"], answer.values, atol=1e-4)
+        assert row["best"] == int(answer.values.argmax())
     drawn(app, sequence=2, blot=True)
-    answers = next(html.proto.body for html in app.get("html") if "<section" in html.proto.body)
-    assert answers.count(words.text(language, "draw.doubts")) == 2, "whose vote does not count"
-    assert "class=best" not in answers
-    assert not app.dataframe, "who does not look at the table does not wait for it"
-    app.session_state["answers-table"] = True
-    app.run()
-    assert app.dataframe[0].value.shape == (10, 3), "the classes, and a column for each model"
+    assert sentence(app) == words.text(language, "doubt.blot")
+    assert [row["sure"] for row in told(app)["message"]["rows"]] == [False, False]
 
 
 def test_the_other_models_are_kept_until_they_are_gone_or_the_first_themselves(frame, trained, twin, damaged):
@@ -111,35 +114,43 @@ def test_the_other_models_are_kept_until_they_are_gone_or_the_first_themselves(f
     assert app.multiselect(key="others").value == []
 
 
+UNSURE, SEVERAL = "doubt.unsure", "doubt.several"
+
+
 @pytest.mark.parametrize(
-    ("votes", "sentence"),
+    ("votes", "said"),
     [
-        ([7], "7 · Seven (60.0%)"),
-        ([7, 7], "2 of 2 models say 7 · Seven"),
-        ([7, 1, 7, 7], "3 of 4 models say 7 · Seven"),
-        ([1, 7, 2, 7], "2 of 4 models say 7 · Seven"),
-        ([7, 1], "The models disagree: 7 · Seven (1), 1 · One (1)"),
-        ([7, 1, 1, 7, 2], "The models disagree: 7 · Seven (2), 1 · One (2), 2 · Two (1)"),
+        ([(7, 0.9996, None)], "7 · Seven (99.9%)"),
+        ([(7, 0.9496, UNSURE)], "Perhaps 7 · Seven: not sure (94.9%, below 95%)"),
+        ([(7, 0.96, UNSURE)], "Perhaps 7 · Seven: not sure (96.0%, but unlike the digits it learned from)"),
+        ([(7, 0.6, SEVERAL), (7, 0.99, SEVERAL)], words.text("en", SEVERAL)),
+        ([(7, 0.99, None)] * 2, "Both models say 7 · Seven"),
+        ([(9, 0.99, None)] * 3, "All 3 models say 9 · Nine"),
+        ([(9, 0.99, None)] * 2 + [(9, 0.81, UNSURE)], "All 3 models say 9 · Nine; one is not sure (81.0%, below 95%)"),
+        ([(9, 0.99, None)] + [(9, 0.81, UNSURE)] * 2, "All 3 models say 9 · Nine; 2 are not sure (below 95%)"),
+        ([(9, 0.5, UNSURE)] * 2, "Both models say 9 · Nine; none is sure (below 95%)"),
+        ([(7, 0.99, None), (1, 0.99, None), (7, 0.99, None)], "2 of 3 models say 7 · Seven"),
+        ([(7, 0.99, None), (1, 0.99, None)], "The models disagree: 7 · Seven (1), 1 · One (1)"),
+        (
+            [(7, 0.99, None), (1, 0.96, UNSURE), (1, 0.5, UNSURE), (7, 0.99, None), (2, 0.99, None)],
+            "The models disagree: 7 · Seven (2), 1 · One (2), 2 · Two (1); "
+            "2 are not sure (below 95%, or unlike the digits they learned from)",
+        ),
     ],
 )
-def test_votes_are_told_in_a_sentence(trained, votes, sentence):
-    model = open_model(trained)
-    image = np.zeros((1, 28, 28), np.uint8)
-    answers = [Answer(model, image, np.where(np.arange(10) == vote, 0.6, 0.4 / 9)) for vote in votes]
-    assert agreement(answers) == sentence
-
-
-def test_models_that_are_not_sure_have_no_vote_and_one_alone_only_guesses(trained):
+def test_the_sentence_counts_every_vote_and_says_why_somebody_is_unsure(trained, votes, said):
     model, image = open_model(trained), np.zeros((1, 28, 28), np.uint8)
+    answers = [
+        Answer(model, image, np.where(np.arange(10) == k, share, (1 - share) / 9).astype(np.float32), doubt)
+        for k, share, doubt in votes
+    ]
+    assert agreement(answers, "en") == said
 
-    def say(vote, doubt=None):
-        return Answer(model, image, np.where(np.arange(10) == vote, 0.6, 0.4 / 9), doubt)
 
-    unsure, several = "doubt.unsure", "doubt.several"
-    assert agreement([say(7, unsure)]) == "Not sure: 7 · Seven (60.0%)"
-    assert agreement([say(7, several)]) == words.text("en", several)
-    assert agreement([say(7), say(1, unsure), say(1, unsure)]) == "1 of 3 models say 7 · Seven"
-    assert agreement([say(7, unsure), say(7, unsure)]) == "Not sure: 2 of 2 models say 7 · Seven"
+def test_a_probability_is_rounded_down_so_that_it_is_never_certain_and_never_on_the_wrong_side_of_a_bound():
+    shares = (1.0, 0.99996, float(np.float32(0.95)), 0.9499, 0.29, 0.0)
+    assert [certainty(share, 0, "en") for share in shares] == ["99%", "99%", "95%", "94%", "29%", "0%"]
+    assert certainty(0.99996, 1, "pt_BR") == "99,9%"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -150,7 +161,7 @@ def test_two_digits_side_by_side_are_not_taken_for_one(frame, trained, language)
     message = {"seq": 1, "side": 112, "pixels": base64.b64encode(sheet.tobytes()).decode(), "strokes": "[]"}
     app.session_state["pad"] = {"drawing": message}
     app.run()
-    assert app.subheader[0].value == words.text(language, "doubt.several")
+    assert sentence(app) == words.text(language, "doubt.several")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -165,7 +176,7 @@ def test_a_test_image_is_chosen_by_its_number_or_by_chance(frame, trained, langu
         label = int(test.labels[index])
         said = words.text(language, "draw.class", digit=label, label=trained.class_names(language)[label])
         assert words.text(language, "draw.true", said=said) in captions(app)
-        assert app.subheader[0].value
+        assert said.partition(" ")[0] in sentence(app) or told(app)["message"]["rows"][0]["best"] != label
     seen = set()
     for _ in range(4):
         next(button for button in app.button if button.label == words.text(language, "draw.random")).click().run()
@@ -181,11 +192,10 @@ def test_a_run_that_is_not_done_can_be_drawn_for_and_says_so(frame):
     )
     assert run.status() == "interrupted"
     app = frame("draw", run=run.name)
-    assert "Epoch 1; the run is not finished" in app.warning[0].value
-    assert run.name[-4:] in app.warning[0].value
+    assert told(app)["models"][0].endswith(f"{run.name[-4:]} · epoch 1, not finished")
     assert work(str(run.folder)) == "done"
     app.run()
-    assert not app.warning, "the newest weights are asked, and the run is done"
+    assert told(app)["models"][0].endswith(run.name[-4:]), "the newest weights are asked, and the run is done"
 
 
 def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_path):
@@ -213,7 +223,7 @@ def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, tra
     (kept,) = collection.kept()
     assert (kept.label, kept.nickname) == (4, "Ana")
     assert kept.pixels[20:92, 52:60].all()
-    assert words.text(language, "draw.empty") in app.info[0].value, "the sheet is to be cleared"
+    assert sentence(app) == words.text(language, "draw.empty"), "the sheet is to be cleared"
     assert app.button(key="keep-4").disabled
     drawn(app)  # the browser has not cleared it yet
     assert app.button(key="keep-4").disabled
@@ -245,6 +255,7 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
         assert app.button(key="keep-next").disabled, "what was drawn before is nobody's answer"
         drawn(app, sequence=place + 1)
         said = app.subheader[0].value
+        assert app.button(key="keep-next").label == words.text(language, "keep.next", digit=said.split()[1])
         asked += [k for k in range(10) if said == words.text(language, "keep.asked", digit=k, place=place, count=10)]
         app.button(key="keep-next").click().run()
     assert sorted(asked) == list(range(10))
@@ -255,5 +266,5 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
     said = words.text(language, "keep.of", right=1, n=10)
     assert [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in score.iloc[:, 1]] == [said] * 2
     app.button(key="round-done").click().run()
-    assert app.info[0].value == words.text(language, "draw.empty")
+    assert sentence(app) == words.text(language, "draw.empty")
     assert not app.exception

@@ -8,10 +8,31 @@ import numpy as np
 import pytest
 
 from core import words
+from core.datasets import dataset
 from core.drawing import collection
 from core.measures.measures import by_writer, proportion
 from core.models.model import open_model
-from tests.page import LANGUAGES, texts
+from tests.page import LANGUAGES, captions, texts, told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_nothing_is_kept_an_example_that_is_not_counted_and_a_button_lead_to_the_pad(frame, trained, language):
+    app = frame("drawings", language)
+    assert app.info[0].value == words.text(language, "drawings.none_yet")
+    test, model = dataset("mnist-5k").load().test, open_model(trained)
+    images = np.stack([test.images[test.labels == digit][0] for digit in range(10)])
+    answers = model.probabilities(images).argmax(axis=1)
+    assert captions(app) == [f"{digit} → {answer}" for digit, answer in enumerate(answers)]
+    right = proportion(int((answers == np.arange(10)).sum()), 10)
+    assert words.interval(right.low, right.high, language=language) in app.markdown[0].value
+    assert not collection.kept()
+    app.button(key="drawings-begin").click().run()
+    assert told(app)
+
+
+def test_an_example_is_shown_without_a_model_too(frame):
+    app = frame("drawings")
+    assert captions(app) == [str(digit) for digit in range(10)]
 
 
 @pytest.fixture
@@ -54,6 +75,10 @@ def test_the_accuracy_on_drawings_stands_beside_the_runs_own_test_accuracy(frame
         app.segmented_control(key="drawn").set_value(view).run()
         assert not app.exception
         assert (words.text(language, "drawings.independent") in texts(app)) == (view == "numbers")
+        if view == "numbers":
+            first = app.dataframe[0].value.iloc[0].tolist()
+            assert first[0] == words.text(language, "drawings.accuracy"), "which is no test accuracy"
+            assert first[3] == "6"
 
 
 def test_of_one_persons_drawings_the_interval_says_that_it_holds_for_that_person(frame, trained, six_drawings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.recipes import PUBLISHED, RECIPES, VARIANTS, Variant
 from core.recipes.compared import trainings_of
 from core.recipes.results import Result, Row, of_run, rows, stored
 from core.recipes.searches import SEARCHES, choices_of
+from core.search import Driver
 from core.spec import RunSpec, checked
 from core.work import work
 from tests.page import LANGUAGES, button, control, texts
@@ -59,15 +61,17 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
     app.query_params["lang"] = language
     app.session_state["rows"], app.session_state["variant"] = rows(results), variant
     for place, name in enumerate(PUBLISHED):
-        app.session_state["recipes-table"] = {"selection": {"rows": [place]}}
+        app.session_state["recipes-table-all"] = {"selection": {"rows": [place]}}
         app.run()
         assert not app.exception, name
         figures, row = RECIPES[name].figures, next(row for row in found if row.recipe == name and row.is_own)
         table, epochs = shown_in(app.dataframe[0]), shown_in(app.dataframe[1])
         of_one: Any = app.table[0].value
+        doubted = RECIPES[name].warning or (row.results and row.results[0].test_use == "selected")
+        assert ("⚠" in table.iloc[place, 6]) == bool(doubted), "a sign, and why, only where something is to be told"
         verdict = words.text(language, f"verdict.{row.verdict.word}")
         assert verdict in table.iloc[place, 4]
-        assert verdict in app.markdown[1].value
+        assert any(verdict in one.value for one in app.markdown)
         if row.verdict.tolerance is not None:
             tolerance = words.number(100 * row.verdict.tolerance, 2, language=language)
             assert f"{verdict} (" in table.iloc[place, 4]
@@ -75,7 +79,7 @@ def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, var
             assert words.text(language, "recipes.tolerance", tolerance=tolerance, most=3) in texts(app)
         mean = words.percent(sum(accuracies) / len(accuracies), 2, language=language) if accuracies else ""
         assert table.iloc[place, 3].startswith(mean)
-        assert of_one.iloc[0, 2].startswith(table.iloc[place, 3].removesuffix(" ⚠"))
+        assert of_one.iloc[0, 2].startswith(table.iloc[place, 3])
         if row.verdict.interval:
             low, high = (words.number(100 * end, 2, language=language) for end in row.verdict.interval)
             assert f"({low}–{high})" in table.iloc[place, 3]
@@ -130,9 +134,12 @@ def stored_row(name: str, variant: str, *more: Result) -> Row:
 def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(frame, name, language):
     app, one = frame("recipes", language, recipe=name), RECIPES[name]
     said = texts(app)
+    assert words.text(language, f"report.{name[:3]}") in said, "what the report is about"
+    table = shown_in(app.dataframe[0])
+    assert list(table.iloc[:, 0]) == [other for other in PUBLISHED if other[:3] == name[:3]]
     assert words.text(language, f"recipe.{name}.help") in said
     accuracy = words.percent(one.figures["accuracy"], 2, language=language)
-    assert any(cell.startswith(accuracy) for cell in shown_in(app.dataframe[0]).iloc[:, 2])
+    assert any(cell.startswith(accuracy) for cell in table.iloc[:, 2])
     assert all(words.text(language, key) in said for key in one.notes)
     for field, key in one.assumed.items():
         assert f"{words.text(language, f'spec.{field}.label')}: " in said
@@ -143,7 +150,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
         line = next(line for line in said.splitlines() if words.text(language, key) in line)
         assert not figure or words.text(language, f"figure.{figure}") in line
     word = stored_row(name, "faithful").verdict.word
-    assert words.text(language, f"verdict.{word}") in shown_in(app.dataframe[0]).iloc[PUBLISHED.index(name), 4]
+    assert words.text(language, f"verdict.{word}") in table.set_index(table.columns[0]).loc[name].iloc[3]
     notice = f"test_use.notice_{one.spec().test_use}"
     for use in ("watched", "selected"):
         shown = words.text(language, f"test_use.notice_{use}") in said
@@ -152,7 +159,7 @@ def test_a_recipe_shows_what_its_report_says_and_each_erratum_with_its_figure(fr
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_figures_of_all_recipes_sort_as_numbers_and_are_written_in_the_language(frame, language):
-    table = frame("recipes", language).dataframe[0]
+    table = frame("recipes", language, report="all").dataframe[0]
     for place in (2, 3):
         numbers, said = table.value.iloc[:, place], shown_in(table).iloc[:, place]
         assert numbers.dtype.kind == "f"
@@ -226,9 +233,12 @@ def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(fr
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, language):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until a worker reads it")
-    app = frame("recipes", language)
-    control(app, "search").set_value("002-c").run()
+    (tmp_path / "data" / "bloodmnist.npz").write_text("taken for the data until it is read")
+    write_blood(tmp_path / "data")
+    app = frame("recipes", language, view="searches", search="002-c", variant="faithful", data="bloodmnist")
+    assert len(app.get("vega_lite_chart")) == 1, "the reported grid, before its curves are asked for"
+    app.session_state["search-curves-open"] = True
+    app.run()
     grid, table = app.get("vega_lite_chart"), app.dataframe[-1]
     assert len(table.value) == 20, "a line for each training of the report"
     assert words.percent(0.9047, 2, language=language) + " (93)" in set(shown_in(table).iloc[:, 1])
@@ -237,7 +247,11 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     assert "◆" in said
     assert words.number(57_992, language=language) in said, "the simplest cell within one standard error"
     assert words.text(language, "search.not_measured") in said
-    left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}, "faithful"))
+    app.button(key="search-run-002-c").click().run()
+    assert "bloodmnist.npz" in app.error[0].value
+    assert not store.runs(), "nothing is queued that cannot be trained"
+    app.selectbox(key="search-data").select("blood").run()
+    left_over = store.create(SEARCHES["002-c"].spec({"convolution": (8, 3)}, "faithful", data="blood"))
     left_over.ask("stop")
     app.button(key="search-run-002-c").click().run()
     assert not app.exception
@@ -248,6 +262,7 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
     assert not app.exception
     assert len([run for run in store.runs() if server.workers().place(run) is not None]) <= 1, "the first one's worker"
     assert {status_of(run) for run in store.runs()} <= {"stopped", "failed"}
+    app.selectbox(key="search-data").select(words.text(language, "dataset.bloodmnist"))
     control(app, "search").set_value("002-a").run()
     assert app.button(key="search-run-002-a").label.endswith("(9)"), "four stages"
     assert len(app.dataframe[-1].value) == 12
@@ -266,28 +281,54 @@ def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_t
     (best,), (other,) = ([run for run in store.runs() if run.is_done() == done] for done in (True, False))
     report = best.report()
     assert report
-    app = frame("recipes", language)
-    control(app, "search").set_value("pooling")
-    control(app, "variant").set_value("short").run()
-    assert "★" not in texts(app), "nothing is measured on BloodMNIST"
+    app = frame("recipes", language, view="searches", search="pooling")
+    assert "★" not in texts(app), "nothing is measured on the data that come with the app"
     app.number_input(key="search-seed").set_value(5)
     app.selectbox(key="search-data").select("blood").run()
     assert not app.exception
+    link = {"view": "searches", "search": "pooling", "variant": "short", "data": "blood", "seed": "5"}
+    assert link.items() <= app.query_params.items()
+    app = frame("recipes", language, **link)
     option = words.text(language, "search.option_" + choices_of(best.spec)[0][1])
     accuracy = words.percent(report.accuracy, 2, language=language)
     assert option in app.success[0].value
     assert accuracy in app.success[0].value
-    assert app.button(key="search-run-pooling").disabled, "all is done"
+    assert not [one for one in app.button if (one.key or "").startswith("search-")], "nothing to start or to stop"
     table = shown_in(app.dataframe[-1])
     assert sorted(table.iloc[:, -1]) == sorted([accuracy, words.text(language, "search.unread")])
-    assert app.dataframe[-1].value.iloc[:, 1].isna().all(), "no report has this search"
-    assert len(app.get("vega_lite_chart")) == 2
+    assert words.text(language, "search.reported") not in table.columns, "no report has this search"
+    app.session_state["search-curves-open"] = True
+    assert len(app.run().get("vega_lite_chart")) == 2
     for run, page in ((best, "evaluate"), (other, "")):  # the page Train is the first
         row = ["max", "avg"].index(choices_of(run.spec)[0][1])
         app.session_state["search-table-pooling"] = {"selection": {"rows": [row]}}
         app.run()
         (link,) = (one.proto for one in app.get("page_link") if run.name in one.proto.query_string)
         assert link.page == page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_search_says_how_many_of_its_trainings_failed_why_and_what_to_do(frame, tmp_path, capsys, language):
+    data = tmp_path / "data" / "blood.npz"
+    data.parent.mkdir()
+    write_blood(data.parent)
+    frame()  # its environment
+    begun, _ = Driver(SEARCHES).runs("pooling", "short", data="blood")
+    assert work(str(begun.folder), leaving=lambda: True) == "interrupted"
+    with np.load(data) as arrays:
+        fewer = {name: array[: len(array) // 2] for name, array in arrays.items()}
+    np.savez(data, **fewer)
+    assert main(["recipes", "run", "pooling", "--variant", "short", "--data", "blood", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["of"], [one["run"] for one in told["failed"]]) == (2, [begun.name])
+    assert [run.status() for run in store.runs() if run != begun] == ["trained"], "the other one has been trained"
+    app = frame("recipes", language, view="searches", search="pooling", data="blood")
+    assert app.error[0].value == words.text(language, "search.failed", count=1, all=2)
+    reason = words.text(language, "error.other_splits", data="blood", run=begun.name)
+    assert f"**{words.text(language, 'search.option_max')}:** {reason}" in texts(app)
+    assert any(begun.name in one.proto.query_string for one in app.get("page_link"))
+    assert words.text(language, "search.done", done=1, count=2) in app.get("progress")[0].proto.text
+    assert button(app, words.text(language, "search.run", count=1)), "and it can be tried again"
 
 
 def test_a_run_of_a_search_says_that_its_test_images_are_unread_and_reads_them_at_a_click(frame, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 
@@ -12,8 +13,10 @@ from core import store, words
 from core.events import Checkpoint, Epoch, Failure, Step
 from core.recipes import PUBLISHED, RECIPES
 from core.spec import RunSpec, checked
+from core.store import Label
 from core.work import work
 from tests.browser import ROOT
+from tests.conftest import wait_for
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.page import LANGUAGES, button, control, texts
 from ui import server
@@ -289,7 +292,7 @@ def test_a_run_shows_all_its_hyperparameters_beside_a_form_that_has_others_and_f
     assert set(rest.iloc[:, 0]) == set(labels.values()) - {
         labels[name] for name in ("layers_taken", "weights_from", *differ) if name != "epochs"
     }
-    button(app, words.text(language, "recipes.open_in_train")).click().run()
+    button(app, words.text(language, "train.use_settings")).click().run()
     assert not app.exception
     query = {name: value for name, value in app.query_params.items() if name in RunSpec.model_fields}
     assert checked(query) == run.spec
@@ -337,17 +340,79 @@ def test_the_curves_of_a_finished_run_mark_the_epoch_that_was_best_and_the_last(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_anothers_run_is_not_opened_unasked_and_has_no_buttons_until_they_are_asked_for(frame, language):
+    run = store.create(checked({"architecture": "mlp", "epochs": 3}), label=Label(owner="0123456789abcdef"))
+    with run.hold():  # as a worker would
+        app = frame(language=language)
+        assert "run" not in [one.key for one in app.selectbox], "the visitor has none"
+        app.toggle(key="others-runs").set_value(True).run()
+        app.selectbox(key="run").select(run.name).run()
+        keys = [one.key for one in app.button]
+        assert "control-anyway" in keys
+        assert not [key for key in keys if key and key.startswith("ask-")]
+        app.button(key="control-anyway").click().run()
+        assert not app.exception
+        assert not app.button(key="ask-stop").disabled
+        mine = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
+        mine.session_state["visitor"] = "0123456789abcdef"
+        assert mine.run().selectbox(key="run").value == run.name, "its owner sees it at once"
+        assert not mine.button(key="ask-stop").disabled
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_result_says_its_images_and_interval_and_whether_it_is_better_than_no_answer_at_all(frame, trained, language):
+    def said(run: store.Run) -> str:
+        app = frame(language=language, run=run.name)
+        return "\n".join(html.unescape(block.proto.body) for block in app.main.get("html"))
+
+    report = trained.report()
+    assert report
+    text = said(trained)
+    assert words.percent(report.accuracy, 2, language=language) in text
+    assert words.interval(*report.accuracy_interval, 2, language=language) in text
+    sentence = words.text(language, "train.no_better", share="…").partition("(")[0]
+    assert sentence not in text
+    layers = f"flatten, {3 * 'dense(8, activation=sigmoid), '}dense(classes)"  # untrained, it says one class of all
+    untrained = store.create(checked({"layers": layers, "epochs": 1, "learning_rate": 1e-12}))
+    assert work(str(untrained.folder)) == "done"
+    assert sentence in said(untrained)
+
+
+def test_a_stopped_run_can_be_finished_and_says_that_it_was(frame):
+    run, told = store.create(checked({"architecture": "mlp", "epochs": 3, "batch_size": 256})), []
+    work(str(run.folder), leaving=lambda: isinstance(told[-1] if told else None, Step), tell=told.append)
+    assert "ask-finish" not in [one.key for one in frame(run=run.name).button], "it has no epoch"
+    work(str(run.folder), leaving=lambda: isinstance(told[-1], Epoch), tell=told.append)
+    run.ask("stop")
+    app = frame(run=run.name)
+    app.button(key="ask-finish").click().run()
+    assert not app.exception
+    wait_for(lambda: run.report())
+    app.run()
+    ended = words.text("en", "train.by_hand", epoch=1, epochs=3)
+    assert ended in "\n".join(block.proto.body for block in app.main.get("html"))
+
+
+def test_the_panels_under_a_run_are_the_runs_and_not_the_forms(frame, trained):
+    app = frame(run=trained.name, architecture="lenet")
+    labels = [one.label for one in app.main.expander]
+    parameters = trained.started().parameters
+    assert words.text("en", "network.title", parameters=parameters, frozen=0) in labels
+    assert not any("61,706" in label for label in labels), "the form's LeNet"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_finished_run_says_its_processor_time_if_its_log_has_it(frame, trained, language):
-    def progress(run: store.Run) -> str:
-        return frame(language=language, run=run.name).get("progress")[0].proto.text
+    def said(run: store.Run) -> str:
+        return texts(frame(language=language, run=run.name))
 
     last = trained.last(Epoch)
     assert last
     assert last.processor_seconds
     seconds = words.duration(last.processor_seconds, language=language)
-    assert words.text(language, "train.processor", seconds=seconds) in progress(trained)
+    assert words.text(language, "train.processor", seconds=seconds) in said(trained)
     old = store.Run(shutil.copytree(trained.folder, trained.folder.with_name("of-an-earlier-version")))
     events = [event.model_dump(exclude={"processor_seconds"}) for event in trained.events()]
     (old.folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
     assert old.report()
-    assert words.text(language, "train.processor", seconds="") not in progress(old)
+    assert words.text(language, "train.processor", seconds="") not in said(old)

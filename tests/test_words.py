@@ -31,14 +31,16 @@ def slots(sentence: str) -> set[tuple[str, str]]:
 
 
 def literal_keys() -> dict[str, str]:
-    """Each literal first argument of t(...) and Refusal(...), with the file that has it."""
+    """Each literal key of t(...), plain(...), Refusal(...) and words.text(language, ...), with the file that has it."""
     found = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                if called in ("t", "Refusal"):
-                    found[node.args[0].value] = str(path.relative_to(ROOT))
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            place = {"t": 0, "plain": 0, "Refusal": 0, "text": 1}.get(called, len(node.args))
+            keys = [key.value for key in node.args[place : place + 1] if isinstance(key, ast.Constant)]
+            found |= {key: str(path.relative_to(ROOT)) for key in keys if isinstance(key, str)}
     return found
 
 
@@ -134,6 +136,9 @@ def test_a_whole_number_can_be_read_back_in_both_languages(value):
 def test_shares_become_percentages():
     assert words.percent(0.98714, language="en") == "98.7%"
     assert words.percent(0.98714, 2, language="pt_BR") == "98,71%"
+    assert words.percent(0.9996, language="en") == "99.9%"
+    assert words.percent(0.99996, 2, language="pt_BR") == "99,99%"
+    assert words.percent(1, language="en") == "100.0%"
     assert words.interval(0.979, 0.984, language="en") == "97.9% to 98.4%"
     assert words.interval(0.979, 0.984, language="pt_BR") == "97,9% a 98,4%"
 

@@ -10,14 +10,17 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
-from core.events import Checkpoint, Epoch, Failure, Started, to_line
+from core.events import Checkpoint, Epoch, Failure, Started, Step, to_line
 from core.measures.answers import stored_answers
 from core.networks.architectures import ARCHITECTURES
+from core.recipes.results import of_run
 from core.refusal import Refusal
+from core.search import known_runs
 from core.spec import RunSpec
 from core.store import Run, create
-from core.training.train import LEAST_STEPS_LOST
+from core.training.train import LEAST_STEPS_LOST, below
 from core.work import work
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.driver import KILLED, ROOT, outcome
@@ -316,6 +319,44 @@ def test_one_batch_asked_of_a_resumed_run_is_one_batch(home, driver):
     run.ask("batch")
     driver.work(run, {6: "leave"})
     assert [event.step for event in run.checkpoints()] == [3, 4]
+
+
+def test_a_batch_of_its_own_is_told_with_its_own_loss_and_the_steps_before_it_are_not_lost(home, driver):
+    one, whole = new(), new()
+    driver.work(one, {3: "batch", 8: "leave"})
+    assert [event.step for event in events_of(one, Step)] == [1, 3, 4]
+    driver.work(whole, {LOOKS + 1: "leave"})
+    (first, rest) = events_of(whole, Step)
+    assert (first.step, rest.step) == (1, 5)
+    one.ask("run")
+    driver.work(one, {4: "leave"})
+    told = events_of(one, Step)
+    assert [event.step for event in told] == [1, 3, 4, 5]
+    mean = sum(event.loss * images for event, images in zip(told[1:], (2, 1, 1), strict=True)) / 4
+    assert mean == pytest.approx(rest.loss, rel=0.05)  # the last batch may be smaller than the others
+
+
+@pytest.mark.parametrize("left", [LOOKS + 2, LOOKS - 1])
+def test_a_run_that_is_finished_by_hand_is_its_best_epoch_and_repeats_no_spec(home, driver, left):
+    run = new()
+    driver.work(run, {2: "leave"})
+    with pytest.raises(Refusal, match="no_epoch"):
+        run.finish()
+    driver.work(run, {left: "stop"})
+    (epoch,) = events_of(run, Epoch)
+    weights = below("model.", run.load(epoch.checkpoint, epoch.sha256)[0])
+    run.finish()
+    driver.work(run)
+    report = run.report()
+    assert report
+    assert (report.stop, report.epochs, report.best_epoch, report.is_by_hand) == ("by_hand", 1, 1, True)
+    kept = run.load(report.model, report.model_sha256)[0]
+    assert all(torch.equal(kept[name], weights[name]) for name in kept)
+    assert known_runs([run]) == {}, "its spec is still to be trained"
+    assert of_run(run, ("000-a", "honest")) is None
+    lines = (run.folder / "events.jsonl").read_bytes()
+    driver.work(run)
+    assert (run.folder / "events.jsonl").read_bytes() == lines
 
 
 def test_a_batch_asked_while_the_worker_runs_is_one_batch_and_then_a_pause(home, driver):

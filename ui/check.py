@@ -13,6 +13,7 @@ from core.measures.claims import Claim, Doubt, Figure, doubt_parameters, doubts,
 from core.measures.measures import measures
 from core.networks.layers import shape_text
 from core.networks.state_dict import Parameter, parameters_of, read_state_dict, used
+from core.recipes.reported import reported
 from core.refusal import Refusal
 from core.spec import checked
 from ui import form, measured
@@ -24,10 +25,26 @@ PRINT_SHAPES = """import torch
 
 for name, value in torch.load("model.pt", weights_only=True).items():
     print(name, *value.shape)"""
+# The published figures, matrices and parameters of these recipes are the examples.
+IMPOSSIBLE, COUNTED = "003-b", "002-b"
+STORED = """conv1.weight 6 1 5 5
+conv1.bias 6
+conv2.weight 16 6 5 5
+conv2.bias 16
+conv3.weight 120 16 5 5
+conv3.bias 120
+fc1.weight 120 400
+fc1.bias 120
+fc2.weight 84 120
+fc2.bias 84
+fc3.weight 10 84
+fc3.bias 10"""  # of report 001
 
 
 def figures_panel() -> None:
     """Show fields for published figures, and a warning for each contradiction between them."""
+    example = dict.fromkeys((*sum(FIGURES, ()), *COLUMNS, "balanced_accuracy"), "") | _impossible()
+    _offer("figures", {f"check-{name}": text for name, text in example.items()})
     written: dict[str, str] = {}
     for names in FIGURES:
         for column, name in zip(st.columns(len(names)), names, strict=True):
@@ -52,6 +69,10 @@ def figures_panel() -> None:
 
 def matrix_panel() -> None:
     """Show a field for a confusion matrix as text, and all measures that follow from it."""
+    counted = reported(COUNTED)
+    assert counted
+    assert counted.confusion_matrix
+    _offer("matrix", {"check-matrix": "\n".join(" ".join(map(str, row)) for row in counted.confusion_matrix)})
     written = st.text_area(
         t("check.matrix"),
         key="check-matrix",
@@ -73,6 +94,7 @@ def matrix_panel() -> None:
 
 def parameters_panel() -> None:
     """Compare a stated number of parameters, or a list of stored parameters, with those of the form's network."""
+    _offer("parameters", {"check-parameters": STORED}, data="mnist", image_size="", architecture="lenet", recipe="")
     left, right = st.columns([1, 2], gap="large")
     with left:
         values = form.fields(["data", "image_size", "architecture", "layers"])
@@ -98,6 +120,30 @@ def parameters_panel() -> None:
                 _say_parameters(read_state_dict(written or ""), _own(values))
         except Refusal as refusal:
             refused(refusal)
+
+
+def _offer(tab: str, example: Mapping[str, str], **fields: str) -> None:
+    """Offer to fill a tab's fields with a published example, and say where it is from while they hold it.
+
+    `example`: the text of each field by its key; `fields`: what has to be chosen in the form as well.
+    """
+
+    def fill() -> None:
+        for key, text in {**fields, **example}.items():
+            st.session_state[key] = text
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(t("check.try"), icon=":material/lightbulb:", on_click=fill, key=f"try-{tab}")
+        if all((st.session_state.get(key) or "") == text for key, text in example.items()):
+            st.markdown(t(f"check.{tab}_example"))
+
+
+def _impossible() -> dict[str, str]:
+    """The figures of `IMPOSSIBLE` as its report prints them, in the reader's language."""
+    found = reported(IMPOSSIBLE)
+    assert found
+    accuracy, loss, n = (found.figures[name].value for name in ("accuracy", "loss", "n"))
+    return {"accuracy": number(accuracy, 4), "loss": number(loss, 4), "n": number(n), "classes": "10"}
 
 
 def _own(values: dict[str, Any]) -> list[Parameter]:
@@ -150,7 +196,7 @@ def _count(parameters: Iterable[Parameter]) -> int:
 def _say(matrix: np.ndarray) -> None:
     names = tuple(str(k) for k in range(len(matrix)))
     found = measures(matrix)
-    measured.measures_table(found)
+    measured.measures_table(found, accuracy=t("chart.accuracy"))
     left, right = st.columns(2, gap="large")
     with left:
         measured.matrix_chart(matrix, names, key="check-cells")

@@ -24,6 +24,7 @@ from ui.text import language, percent, refused, t
 KEY = "run"
 CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is stored neither here nor in the link
 OTHERS = "others"
+WIDTH = 480  # px, of the choice of models: a label fits
 BESIDE = 5  # models beside the first: already more than people can compare, and each has to answer at each pen-up
 Option = TypeVar("Option")
 WhyNot = Callable[[Run], Refusal]
@@ -39,16 +40,24 @@ def asked() -> str | None:
     return st.session_state.get(CHOSEN)
 
 
-def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: WhyNot | None = None) -> Run | None:
+def choose_run(
+    label: str,
+    names: Sequence[str],
+    *,
+    required: bool,
+    why_not: WhyNot | None = None,
+    say: Callable[[str], object] = st.warning,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
+) -> Run | None:
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
     If that run is not among `names`, a sentence says why, and none is shown in its place until the reader chooses.
     Without a choice, the first run is shown if `required`, else none. `why_not` says why a page that does not list all
-    runs leaves one out that is not damaged.
+    runs leaves one out that is not damaged; `say` shows the sentence.
     """
     linked, chosen = st.query_params.get(KEY), asked()
     if chosen and chosen not in names:
-        refused(_reason(chosen, why_not), st.warning)
+        refused(_reason(chosen, why_not), say)
     if not names:
         return None
     default = names[0] if required and not chosen else None
@@ -67,6 +76,7 @@ def choose_run(label: str, names: Sequence[str], *, required: bool, why_not: Why
         format_func=labels.__getitem__,
         on_change=remember,
         placeholder=t("train.choose"),
+        label_visibility=label_visibility,
     )
     chosen = st.session_state.get(CHOSEN)
     st.session_state[WRITTEN] = chosen
@@ -88,29 +98,32 @@ def _reason(name: str, why_not: WhyNot | None) -> Refusal:
 
 
 def choose_runs(names: Sequence[str]) -> list[Run]:
-    """Let the reader choose one of `names`, the models `offered`, see `choose_run`, and up to `BESIDE` beside it."""
-    if not names:
-        choose_run(t("draw.model"), names, required=True, why_not=why_not_offered)
-        return []
-    left, right = st.columns([11, 9], gap="large", vertical_alignment="bottom")
-    with left:
-        run = choose_run(t("draw.model"), names, required=True, why_not=why_not_offered)
-    others = [name for name in names if not run or name != run.name]
-    before = [_name(shown) for shown in st.session_state.get(OTHERS, ())]
-    for name in before:
-        if name not in names:
-            refused(_reason(name, why_not_offered), right.warning)
-    st.session_state[OTHERS] = [name for name in before if name in others]
-    labels = _labels(others)
-    beside = right.multiselect(
-        t("draw.others", count=BESIDE),
-        others,
-        key=OTHERS,
-        format_func=labels.__getitem__,
-        max_selections=BESIDE,
-        placeholder=t("draw.no_others"),
-        persist_state="session",
-    )
+    """Let the reader choose one of `names`, the models `offered`, see `choose_run`, and up to `BESIDE` beside it.
+
+    The choice opens from a button, so that it takes one row whatever is chosen.
+    """
+    popover = st.popover(t("draw.choose"), icon=":material/model_training:", key="models")
+    messages = st.container()  # in sight while the choice is closed
+    with popover.container(width=WIDTH):
+        run = choose_run(t("draw.model"), names, required=True, why_not=why_not_offered, say=messages.warning)
+        if not names:
+            return []
+        others = [name for name in names if not run or name != run.name]
+        before = [_name(shown) for shown in st.session_state.get(OTHERS, ())]
+        for name in before:
+            if name not in names:
+                refused(_reason(name, why_not_offered), messages.warning)
+        st.session_state[OTHERS] = [name for name in before if name in others]
+        labels = _labels(others)
+        beside = st.multiselect(
+            t("draw.others", count=BESIDE),
+            others,
+            key=OTHERS,
+            format_func=labels.__getitem__,
+            max_selections=BESIDE,
+            placeholder=t("draw.no_others"),
+            persist_state="session",
+        )
     return [run, *filter(None, map(server.find, beside))] if run else []
 
 
@@ -159,6 +172,16 @@ def _label(folder: Path, changed: tuple[int, int], language: str) -> str:
     return " · ".join([when, data_name(facts.data), network, result, name[-4:]])
 
 
+def short_label(name: str) -> str:
+    """A run's name in a table's row: recipe or architecture, data, and the last four letters of its name."""
+    run = server.find(name)
+    facts = server.facts(run.folder) if run else None
+    if not facts or not facts.data or not facts.architecture:
+        return name
+    network = network_name(facts.architecture, facts.recipe, facts.choices)
+    return " · ".join([network, data_name(facts.data), name[-4:]])
+
+
 def data_name(data: str) -> str:
     """A data set's title; the name itself for one that has no title."""
     return t(f"dataset.{data}") if data in DATASETS else data
@@ -196,6 +219,18 @@ def one_of(words: str, options: Sequence[str]) -> str:
     """
     say = {option: t(f"{words}.{option}") for option in options}
     return row_of(t(f"{words}.label"), say, words, persist_state="session")
+
+
+def linked_row(label: str, say: Mapping[str, str], key: str, *, name: str = "", default: str | None = None) -> str:
+    """Let the reader choose as in `row_of`; the choice stands in the page's link, as `name` or else `key`.
+
+    At first it is what a link that was opened says.
+    """
+    name = name or key
+    if st.query_params.get(name) in say and key not in st.session_state:
+        st.session_state[key] = st.query_params[name]
+    chosen = st.query_params[name] = row_of(label, say, key, default=default, persist_state="session")
+    return chosen
 
 
 def row_of(

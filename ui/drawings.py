@@ -9,11 +9,14 @@ import numpy as np
 import streamlit as st
 
 from core.charts import bars
+from core.datasets.mnist_5k import MNIST_5K
 from core.drawing import collection
 from core.drawing.collection import LabelledDrawing
+from core.images.splits import resized
 from core.measures.answers import Answers, Measure
 from core.measures.measures import Measures, by_writer, measures, proportion
 from core.refusal import Refusal
+from core.spec import RunSpec
 from core.store import Run
 from ui import server
 from ui.choice import one_of, run_label
@@ -26,7 +29,39 @@ VIEWS = ("right", "fails", "numbers", "all")
 PICTURES = 36  # on one page of the gallery
 SIDE = 84  # px, width of a drawing on the page
 REFUSED = "drawings.refused"
+STYLE = """<style>
+.st-key-drawings-begin button { min-height: 4rem; padding: 0 2rem; }
+.st-key-drawings-begin p { font-size: 1.5rem; }
+</style>"""
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
+
+
+def empty(runs: Sequence[Run]) -> None:
+    """Show, where there is no drawing yet, the way to one, and an example with the answers of the first run's model."""
+    st.info(t("drawings.none_yet"))
+    st.html(STYLE)
+    if st.button(t("drawings.begin"), type="primary", icon=":material/draw:", key="drawings-begin"):
+        st.switch_page(server.PAGES / "draw.py", query_params={})
+    test = server.official(RunSpec(data=MNIST_5K.name)).test
+    first = [int(np.flatnonzero(test.labels == digit)[0]) for digit in range(collection.CLASSES)]
+    images, labels = test.images[first], test.labels[first]
+    captions, said = [str(label) for label in labels], ""
+    try:
+        if model := server.model(runs[0]) if runs else None:
+            predicted = model.probabilities(resized(images, model.shape[1])).argmax(axis=1)
+            captions = [f"{label} → {answer}" for label, answer in zip(labels, predicted, strict=True)]
+            right = proportion(int((predicted == labels).sum()), len(labels))
+            said = t(
+                "drawings.example_said",
+                run=run_label(model.run),
+                count=round(right.value * right.n),
+                n=right.n,
+                interval=interval(right.low, right.high),
+            )
+    except Refusal as refusal:
+        refused(refusal)
+    st.markdown(f"{t('drawings.example', data=t('dataset.mnist-5k'))} {said}")
+    gallery(images, captions, side=SIDE)
 
 
 def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
@@ -51,7 +86,7 @@ def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
     if view == "fails":
         _fails(answers, measured, names, kept)
     else:
-        measures_table(measured, answers.loss())
+        measures_table(measured, answers.loss(), accuracy=t("drawings.accuracy"))
     st.caption(t("drawings.independent"))
 
 
@@ -81,7 +116,8 @@ def _beside_the_test(answered: Mapping[Run, Answers], writers: Sequence[str], na
 
 
 def _said(drawn: Measure, test: Measures | None) -> str:
-    said = t("drawings.said", accuracy=percent(drawn.value), interval=interval(drawn.low, drawn.high), n=drawn.n)
+    ends = interval(drawn.low, drawn.high)
+    said = t("drawings.said", accuracy=percent(drawn.value), interval=ends, count=drawn.n)
     if test is None:
         return said
     of_test = test.accuracy
@@ -112,7 +148,7 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
         if cell:
             st.markdown(t("evaluate.cell", true=names[cell[0]], predicted=names[cell[1]], count=len(places)))
         else:
-            st.markdown(t("drawings.errors", count=len(places), n=len(kept)))
+            st.markdown(t("drawings.errors" if places else "drawings.no_errors", count=len(places), n=len(kept)))
         gallery([kept[i].pixels[None] for i in shown], _captions(kept, answers, shown), side=SIDE)
 
 

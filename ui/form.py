@@ -97,7 +97,7 @@ def fill(spec: RunSpec) -> None:
 
 def to_train(spec: RunSpec, *, on_train: bool = False) -> None:
     """Show a button that puts all of a spec into the form and opens Train, unless that is the page `on_train`."""
-    words, icon = t("recipes.open_in_train"), ":material/tune:"
+    words, icon = t("train.use_settings" if on_train else "recipes.open_in_train"), ":material/tune:"
     # `fill` as a callback, which runs before the page is drawn: on Train the form's widgets are there already.
     if st.button(words, icon=icon, width="stretch", on_click=fill, args=(spec,), key="to-train") and not on_train:
         # Without `query_params`, Streamlit refuses to leave a page whose link has the language, which is a widget's.

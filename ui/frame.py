@@ -1,47 +1,107 @@
-"""The frame around each page: navigation, title, language."""
+"""The frame around each page: one row with the navigation and the language."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.words import languages
+from ui import present
+from ui.lessons.bar import bar
 from ui.server import PAGES
+from ui.streamlit_words import speak
 from ui.text import browsers_language, language, t
 
-# Streamlit's margins leave a sixth of a 1280 x 720 projector empty above and beside the page.
-# Its captions, links in captions and chosen buttons have a contrast below 4.5:1; they get the colour of the text.
+# The pages by what a visitor wants to do, each with its icon.
+GROUPS = {
+    "learn": {"lessons": "school", "recipes": "menu_book"},
+    "train": {"data": "grid_view", "train": "model_training"},
+    "understand": {"evaluate": "analytics", "check": "fact_check"},
+    "draw": {"draw": "draw", "drawings": "collections_bookmark"},
+}
+FIRST = "train"  # the page at the address without a path
+
+# The row lies where Streamlit's empty header is and stays in sight; the header's menu remains to its right.
+# A wide window shows each group's name above its links, a narrow one a menu with the group's name.
+# The title is for screen readers: the row already names the page.
+# A busy page shows a small sign; its "Stop" is hidden: it would stop the page, not the training.
+# Streamlit's captions, links in captions and chosen buttons have a contrast below 4.5:1; they get the text's colour.
 STYLE = """<style>
-.stMainBlockContainer { padding: 4rem 2rem 3rem; }
-h1 { padding: 0; }
+.stAppHeader { background: transparent; pointer-events: none; height: 3.25rem; min-height: 0; }
+.stAppHeader * { pointer-events: none; }
+.stAppHeader button, .stAppHeader button * { pointer-events: auto; }
+.stMainBlockContainer { padding: 0 2rem 3rem; }
+.stElementContainer:has(> .stHtml > style:only-child) { display: none; }
+div:has(> .st-key-title) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.stApp :has(.st-key-frame) { background-color: inherit; }
+div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
+.st-key-frame { min-height: 3.25rem; padding-right: 2.25rem; flex-wrap: nowrap; }
+.st-key-pages { flex-wrap: nowrap; gap: 1.25rem; }
+[class*="st-key-group-"] { gap: 0; }
+.group-name { font-size: 0.8rem; line-height: 1; padding-left: 0.5rem; opacity: 0.8; }
+[class*="st-key-links-"] { flex-wrap: nowrap; gap: 0; }
+[class*="st-key-links-"] > .stElementContainer { margin: 0; }
+[data-testid="stPageLink-NavLink"] { padding: 0.2rem 0.5rem; margin: 0; line-height: 1.2; }
+[data-testid="stPageLink-NavLink"] p { white-space: nowrap; }
+[class*="st-key-group-"] > :has(.stPopover) { display: none; }
+@media (max-width: 1100px) {
+  .st-key-pages { gap: 0.25rem; }
+  [class*="st-key-group-"] > * { display: none; }
+  [class*="st-key-group-"] > :has(.stPopover) { display: block; }
+}
+@media (max-width: 500px) {
+  .stMainBlockContainer { padding: 0 0.75rem 3rem; }
+  .st-key-frame { gap: 0.25rem; padding-right: 2.25rem; }
+  .st-key-present { display: none; }
+  .st-key-frame button { padding: 0.25rem; font-size: 0.8rem; min-width: 0; }
+  .st-key-frame button p { font-size: inherit; }
+  [data-testid="stPopoverButton"] > div { margin: 0; }
+  [data-testid="stPopoverButton"] div[aria-hidden="true"] { display: none; }
+}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
-button[role="radio"][aria-checked="true"], [data-testid="stMetricDelta"] { color: inherit !important; }
+button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"]
+  { color: inherit !important; }
+:is(a, button, summary, [role="tab"], [role="radio"]):focus-visible { outline: 3px solid currentColor; }
+[data-testid="stStatusWidget"] button { display: none; }
 </style>"""
-# Declares the page's language, by which a screen reader chooses its voice; Streamlit's own page declares English.
-_tell_language = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.language", js="export default ({ data }) => { document.documentElement.lang = data; };"
-)
+
+
+def navigation() -> None:
+    """Show each group of pages as links and as a menu, of which the style hides one."""
+    for group, names in pages.items():
+        with st.container(key=f"group-{group}", width="content"):
+            st.html(f'<div class="group-name">{t(f"group.{group}")}</div>')
+            with st.container(horizontal=True, width="content", key=f"links-{group}"):
+                for one in names:
+                    st.page_link(one)
+            with st.popover(t(f"group.{group}"), key=f"{group}-on-{page.title}"):  # another page closes it
+                for one in names:
+                    st.page_link(one)
+
 
 st.set_page_config(page_title=t("app.title"), page_icon="🔬", layout="wide")
-page = st.navigation(
-    [
-        st.Page(PAGES / "data.py", title=t("page.data"), icon=":material/grid_view:", url_path="data"),
-        st.Page(PAGES / "train.py", title=t("page.train"), icon=":material/model_training:", default=True),
-        st.Page(PAGES / "recipes.py", title=t("page.recipes"), icon=":material/menu_book:", url_path="recipes"),
-        st.Page(PAGES / "evaluate.py", title=t("page.evaluate"), icon=":material/analytics:", url_path="evaluate"),
-        st.Page(PAGES / "draw.py", title=t("page.draw"), icon=":material/draw:", url_path="draw"),
+pages = {
+    group: [
         st.Page(
-            PAGES / "drawings.py",
-            title=t("page.drawings"),
-            icon=":material/collections_bookmark:",
-            url_path="drawings",
-        ),
-        st.Page(PAGES / "check.py", title=t("page.check"), icon=":material/fact_check:", url_path="check"),
-    ],
-    position="top",
-)
+            PAGES / f"{name}.py",
+            title=t(f"page.{name}"),
+            icon=f":material/{icon}:",
+            url_path=name,
+            default=name == FIRST,
+        )
+        for name, icon in names.items()
+    ]
+    for group, names in GROUPS.items()
+}
+page = st.navigation(pages, position="hidden")
 st.html(STYLE)
-with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+with st.container(key="title"):
     st.title(page.title, anchor=False)
+    speak(language())
+row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="frame")
+with row:
+    with st.container(horizontal=True, width="content", key="pages"):
+        navigation()
+    present.switch()
     names = languages()
     st.segmented_control(
         t("language.label"),
@@ -54,5 +114,6 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         key="lang",
         bind="query-params",
     )
-_tell_language(data=language().replace("_", "-"))
+if page.url_path != "lessons":  # which shows the open lesson itself
+    bar()
 page.run()

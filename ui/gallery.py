@@ -10,9 +10,9 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.charts.pictures import enlarge, sheet
+from core.charts.pictures import enlarge
 
-ABOVE = 215  # px, height of the page above its pictures
+ABOVE = 210  # px, height of the page above its pictures
 LEAST = 40  # px, least height of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
@@ -23,14 +23,18 @@ STYLE = """<style>
 .pictures [role="button"] { cursor: pointer; }
 .pictures [role="button"]:is(:hover, :focus-visible) img { outline: 3px solid currentcolor; }
 .picture-rows { display: grid; grid-template-columns: max-content 1fr; gap: 2px 0.75rem; align-items: center; }
-.picture-rows { overflow-x: auto; }
+.picture-rows > span { overflow-wrap: anywhere; max-width: 30vw; }
+.picture-rows .line { display: flex; flex-wrap: wrap; gap: 2px; padding: 2px; }
+.picture-rows .cut { height: calc(var(--height) + 4px); overflow: clip; }
+.picture-rows img { height: var(--height); image-rendering: pixelated; cursor: pointer; }
+.picture-rows img:is(:hover, :focus-visible) { outline: 3px solid currentcolor; outline-offset: -1px; }
 </style>"""
 # The pictures are not widgets; this component reports which of them is clicked.
 _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.clicks",
     js="""export default ({ setTriggerValue }) => {
   const hear = (event) => {
-    const picture = event.target.closest?.(".pictures [data-number]");
+    const picture = event.target.closest?.(":is(.pictures, .picture-rows) [data-number]");
     if (!picture || (event.type === "keydown" && !["Enter", " "].includes(event.key))) return;
     event.preventDefault();
     setTriggerValue("number", Number(picture.dataset.number));
@@ -92,19 +96,30 @@ def clicked_picture(then: Callable[[int], None]) -> None:
     _clicks(key="clicks", on_number_change=called)
 
 
-def rows(labels: Sequence[str], images: Sequence[np.ndarray], *, columns: int, scale: int) -> None:
-    """Show a sheet of images uint8 (N, C, H, W), N at least 1, beside each label, enlarged by `scale` if that fits.
+def rows(
+    labels: Sequence[str],
+    images: Sequence[np.ndarray],
+    numbers: Sequence[np.ndarray],
+    *,
+    height: int,
+    is_cut: bool = True,
+) -> None:
+    """Show images uint8 (N, C, H, W), N at least 1, beside each label; each is a button, see `clicked_picture`.
 
-    A sheet has `columns` images a line. If the window is too low for all sheets, they are shown smaller.
+    They are `height` px high, or lower if the window is too low for all rows. If `is_cut`, a row shows as many of its
+    images as fit into one line, else it goes on in the next.
     """
     lines = []
-    for label, some in zip(labels, images, strict=True):
+    shown = f"min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {len(labels)} - 6px))" if is_cut else f"{height}px"
+    for label, some, places in zip(labels, images, numbers, strict=True):
         words = html.escape(label, quote=True)
-        # Encoded twice as large as shown: pixels keep hard edges when the browser shrinks the picture.
-        data = base64.b64encode(sheet(some, columns=columns, scale=2 * scale)).decode()
-        height = -(-len(some) // columns) * (some.shape[2] + 1) * scale
-        lines.append(
-            f'<span>{words}</span><img src="data:image/png;base64,{data}" alt="{words} ({len(some)})" '
-            f'style="height:min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {len(labels)}))">'
-        )
-    st.html(f'{STYLE}<div class="picture-rows">{"".join(lines)}</div>')
+        figures = []
+        for image, number in zip(some, places, strict=True):
+            data = base64.b64encode(enlarge(image, 1)).decode()
+            said = f"{words} {number}".strip()
+            figures.append(
+                f'<img role="button" tabindex="0" data-number="{number}" alt="{said}" '
+                f'src="data:image/png;base64,{data}">'
+            )
+        lines.append(f'<span>{words}</span><div class="line{" cut" * is_cut}">{"".join(figures)}</div>')
+    st.html(f'{STYLE}<div class="picture-rows" style="--height:{shown}">{"".join(lines)}</div>')

@@ -21,8 +21,11 @@ from ui.text import Markdown, interval, language, literal, number, t
 OnClick = Callable[[], None] | Literal["rerun"]  # Streamlit's `on_select`
 
 
-def measures_table(measured: Measures, loss: Measure | None = None) -> None:
-    """Show every measure with its 95 % interval, the number of images, and the interval's method."""
+def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy: str | None = None) -> None:
+    """Show every measure with its 95 % interval, the number of images, and the interval's method.
+
+    `accuracy`: the name of the accuracy, where the images are not a test split.
+    """
     rows: list[tuple[str, Measure, str]] = [
         ("accuracy", measured.accuracy, "wilson"),
         ("balanced_accuracy", measured.balanced_accuracy, "delta"),
@@ -32,7 +35,7 @@ def measures_table(measured: Measures, loss: Measure | None = None) -> None:
         *([("loss", loss, "hall")] if loss else []),
     ]
     table = {
-        t("measure.measure"): [t(f"measure.{name}") for name, _, _ in rows],
+        t("measure.measure"): [accuracy or t("measure.accuracy"), *(t(f"measure.{name}") for name, _, _ in rows[1:])],
         t("measure.value"): [measured_number(measure.value) for _, measure, _ in rows],
         t("measure.interval"): [ends(measure) for _, measure, _ in rows],
         t("measure.n"): [number(measure.n) for _, measure, _ in rows],

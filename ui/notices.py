@@ -59,6 +59,12 @@ def lost_epoch_notice(report: Report) -> None:
         st.warning(t("train.lost_epoch", lost=report.lost_epoch, epoch=report.best_epoch))
 
 
+def by_hand_notice(report: Report, spec: RunSpec) -> None:
+    """Show that the training was ended by hand, and after how many of its epochs."""
+    if report.is_by_hand:
+        st.caption(t("train.by_hand", epoch=report.epochs, epochs=spec.epochs))
+
+
 def damaged_lines_notice(run: Run) -> None:
     """Show how many lines of a run's log are damaged, if there are any."""
     if count := server.damaged_lines(run):

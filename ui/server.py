@@ -107,6 +107,7 @@ class Facts:
     choices: Choices  # of a search's training
     accuracy: float | None
     test_use: str | None
+    by_hand: bool  # its training was ended before its time, see `Report.is_by_hand`
     is_done: bool
     is_trained: bool  # done, or only the test split is unread
     reads_drawings: bool  # has a digit model, finished or not
@@ -134,6 +135,7 @@ def _read_facts(folder: Path) -> Facts:
         choices=choices_of(run.spec) if known["data"] else (),
         accuracy=known["accuracy"],
         test_use=known["test_use"],
+        by_hand=bool(known["by_hand"]),
         is_done=known["status"] == "done",
         is_trained=known["status"] == "done" or run.is_trained(),
         reads_drawings=can_be_drawn_for(run),
@@ -185,7 +187,7 @@ def known() -> dict[RunSpec, Run]:
 
     def progress(run: Run) -> int:
         known = facts(run.folder)
-        return known.is_done + known.is_trained
+        return -1 if known.by_hand else known.is_done + known.is_trained
 
     return known_runs(handles(), progress)
 

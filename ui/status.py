@@ -9,12 +9,13 @@ import streamlit as st
 
 from core import store
 from core.spec import RunSpec
-from core.store import Run, Status
-from ui import choice, server
+from core.store import Label, Run, Status
+from ui import choice, server, visitor
 from ui.text import kept_refusal
 
 POLL_CURVES = 1.5  # seconds between two updates of a run's curves: drawing them takes 0.1 s of a core that could train
 DOUBLE_CLICK = 1.0  # seconds within which a second click on Start is ignored
+JUST_STARTED = "started.run"  # key in the session state: the name of the run that the visitor has started last
 REFUSED = "refused"  # why a run could not be started, see `ui.text.show_refusal`
 LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
 ICONS: dict[Status, tuple[str, str]] = {
@@ -34,9 +35,10 @@ def start(spec: RunSpec) -> None:
     if time.monotonic() - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
         return
     with kept_refusal(REFUSED):
-        run = store.create(spec)
+        run = store.create(spec, label=Label(owner=visitor.name()))
         server.workers().submit(run)
         choice.look_at(run)
+        st.session_state[JUST_STARTED] = run.name
     st.session_state["started"] = time.monotonic()  # on a busy server, creating the run may have taken that long
 
 

@@ -43,6 +43,7 @@ def readable(chart: alt.LayerChart | alt.FacetChart, language: str, *, above: in
     marks = number_marks(language)
     numbers = {**marks, "grouping": [3], "currency": ["", ""]}
     return chart.configure(
+        aria=False,  # else a screen reader hears of each mark, in English, after the `alt`; a table is offered
         axis=alt.AxisConfig(
             labelFontSize=FONT, titleFontSize=FONT, titleFontWeight=600, labelColor=INK, titleColor=INK, titlePadding=10
         ),
@@ -52,7 +53,7 @@ def readable(chart: alt.LayerChart | alt.FacetChart, language: str, *, above: in
             labelColor=INK,
             titleColor=INK,
             labelLimit=400,
-            columnPadding=24,
+            columnPadding=14,
             offset=18 + above,
         ),
         locale=alt.Locale(number=alt.NumberLocale(**numbers)),

@@ -16,6 +16,7 @@ from core.events import Histogram
 from core.words import number, percent
 
 POINTS_SENT = 400  # points that a browser draws at 60 frames per second; 20,000 block it for a quarter of a second
+SMALL = 36  # square pixels of a point: told apart by its shape, and hiding no line
 LINE = 18  # pixels, height of a line of labels above the plot
 COLUMNS = 40  # most epochs shown in `histograms`
 MARKED = 60  # most epochs of a series that all have a point; of more, about 20 do: points would hide the line
@@ -35,6 +36,7 @@ def curves(
     steps: np.ndarray | None = None,
     marks: Mapping[str, float] | None = None,
     stacked: bool = False,
+    log: bool = False,
     height: int = 320,
     legend_columns: int = 0,
 ) -> alt.LayerChart:
@@ -46,26 +48,30 @@ def curves(
         y_title: title of the vertical axis.
         names: the display name of each series, and of `steps` if given.
         language: for number formats.
-        x_domain: ends of the horizontal axis; pass the planned epochs to keep the axis fixed while a run trains.
+        x_domain: ends of the horizontal axis, for a run that trains see `epochs_shown`.
         y_domain: ends of the vertical axis; by default 0 and a round number above all values of the epochs.
         steps: values of steps (n, 2) as (epoch, value) with fractional epochs; downsampled, see `POINTS_SENT`.
         marks: one or two epochs to mark, in ascending order, by the label to write above.
         stacked: whether the second label is to the left of its epoch too, a line higher: on the right it would be cut
             off if it is long and its epoch is near the end.
+        log: whether the vertical axis is logarithmic; values that are not above 0 are left out then.
         height: of the chart, in pixels.
         legend_columns: of a legend in several lines; by default all names are in one line, and cut off where it ends.
     """
     rows = [(names[key], x, y) for key, points in epochs.items() for x, y in points if math.isfinite(y)]
+    rows = [row for row in rows if row[2] > 0] if log else rows
     data = pd.DataFrame(rows, columns=["series", "x", "y"])
     data["label"] = [number(y, language=language) for y in data["y"]]
     marked = pd.concat([data.iloc[:0], *(_thinned(line) for _, line in data.groupby("series", sort=False))])
     raw = np.empty((0, 2)) if steps is None else np.asarray(steps, dtype=float).reshape(-1, 2)
-    raw = raw[np.isfinite(raw).all(axis=1)]
+    raw = raw[np.isfinite(raw).all(axis=1) & (raw[:, 1] > 0 if log else True)]
+    if log:
+        y_domain = y_domain or _decades([*data["y"], *raw[:, 1]])
     y_domain = y_domain or (0.0, round_above(max(data["y"], default=1.0)))
     x_values = [*data["x"], *raw[:, 0]] or [0.0, 1.0]
     x_domain = x_domain or (min(0.0, *x_values), max(1.0, *x_values))
 
-    x, y = _axes(x_title, x_domain, y_title, y_domain)
+    x, y = _axes(x_title, x_domain, y_title, y_domain, log=log)
     layers = []
     if len(raw):
         thinned = pd.DataFrame(lttb(raw, max(3, POINTS_SENT - len(data))), columns=["x", "y"])
@@ -125,14 +131,45 @@ def lines(
     return readable(alt.layer(*layers), language).properties(height=height)
 
 
+def epochs_shown(done: float, planned: int) -> tuple[float, float]:
+    """Ends of the axis of epochs of a run that has done so many (also a part of one) of the planned.
+
+    The upper end is a round number, so that the first of many epochs are not squeezed into a corner and the axis does
+    not change at each look.
+    """
+    return 0.0, float(min(planned, next(end for end in _ROUND_EPOCHS if end >= done)))
+
+
+def accuracies_shown(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of the axis for these accuracies of epochs (0 to 1): round ones that leave out at most a tenth, the lowest.
+
+    Where all are high, the small distance between two lines is what there is to see; where all are low, it is as small.
+    """
+    if not values:
+        return 0.0, 1.0
+    low, high = float(np.quantile(values, 0.1, method="lower")), max(values)
+    bottom = max(end for end in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99) if end <= min(low, 0.999))
+    return bottom, 1.0 if bottom else next(end for end in (0.2, 0.5, 1.0) if end >= high)
+
+
+def _decades(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of a logarithmic axis: the values, each a little further out, and a factor of two at least."""
+    low, high = min(values, default=0.1), max(values, default=1.0)
+    return low / 1.1, max(high * 1.1, low * 2)
+
+
+_ROUND_EPOCHS = [step * 10**power for power in range(8) for step in (1, 2, 3, 5, 8)]
+
+
 def _axes(
-    x_title: str, x_domain: tuple[float, float], y_title: str, y_domain: tuple[float, float]
+    x_title: str, x_domain: tuple[float, float], y_title: str, y_domain: tuple[float, float], *, log: bool = False
 ) -> tuple[alt.X, alt.Y]:
     """The axis of epochs and that of a quantity, with these ends."""
     x = alt.X(
         "x:Q", title=x_title, scale=alt.Scale(domain=x_domain, nice=False), axis=alt.Axis(tickMinStep=1, grid=False)
     )
-    return x, alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
+    scale = alt.Scale(domain=y_domain, nice=False, type="log" if log else "linear")
+    return x, alt.Y("y:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=6))
 
 
 def _series(
@@ -148,7 +185,7 @@ def _series(
     """The layers of the lines through `data` and of the points of `marked`, which also has a `label` for each."""
     color, dash, shape = kinds
     lines = alt.Chart(data).mark_line(clip=True, strokeWidth=width).encode(x=x, y=y, color=color, strokeDash=dash)
-    points = alt.Chart(marked).mark_point(filled=True, size=70, opacity=1, clip=True)
+    points = alt.Chart(marked).mark_point(filled=True, size=SMALL, opacity=1, clip=True)
     return [lines, points.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)]
 
 

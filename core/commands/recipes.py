@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.search import (
     accuracies_of,
     cells,
     chosen,
+    failures,
     known_runs,
     parameters,
     simplest,
@@ -92,6 +94,7 @@ def _repeat(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> int:
     """Run what is missing of a search, one training after the other; tell each stage that is done beside the report."""
     search, driver, told = SEARCHES[options.name], Driver(SEARCHES), 0
+    failed: set[RunSpec] = set()
     others = given(options, ("data", "seed"))
     while True:
         runs = known_runs(store.runs())
@@ -105,11 +108,22 @@ def _search(options: argparse.Namespace) -> int:
         if best and (report := (run := runs[best.spec]).report()):
             _tell_chosen(options, path(options.name, found), run, report)
             return 0
-        ready(best.spec if best else next(cell.spec for cell in found if cell.measured is None), language())
-        for run in driver.runs(options.name, options.variant, most=1, **others):  # none, if another has just ended it
+        left = [cell.spec for cell in found if cell.measured is None and cell.spec not in failed]
+        if failed and not left:
+            _tell_failures(options, [cell for cell in found if cell.stage == told], runs)
+            return 1
+        ready(best.spec if best else left[0], language())
+        # None, if another has just ended it.
+        for run in driver.runs(options.name, options.variant, most=1, without=failed, **others):
             run.ask("run")
-            if code := work_at(run, options):
-                return code
+            try:
+                if code := work_at(run, options):
+                    return code
+            except Refusal as refusal:
+                if best or run.status() != "failed":
+                    raise
+                print(t(refusal.key, **refusal.slots), file=sys.stderr)  # the stage's other trainings go on
+                failed.add(run.spec)
 
 
 def _tell_stage(
@@ -123,6 +137,18 @@ def _tell_stage(
         figures = {"reported": decimals(cell.reported) or "–", "measured": decimals(cell.measured)}
         words = t("cli.option", choice=t(f"search.{choice}"), option=option_text(cell.option, language()), **figures)
         say(options, facts, words + (f" <- {t('cli.best')}" if cell == best else ""))
+
+
+def _tell_failures(options: argparse.Namespace, stage: Sequence[Cell], runs: Mapping[RunSpec, Run]) -> None:
+    """How many trainings of a stage have failed, and why each has."""
+    found = failures(stage, runs)
+    facts: dict[str, Any] = {"recipe": options.name, "variant": options.variant, "of": len(stage)}
+    facts["failed"] = [
+        {"option": cell.option, "run": runs[cell.spec].name, "error": one.error, "slots": one.slots}
+        for cell, one in found.items()
+    ]
+    lines = [f"{option_text(cell.option, language())}: {t(one.error, **one.slots)}" for cell, one in found.items()]
+    say(options, facts, "\n".join([t("search.failed", count=len(found), all=len(stage)), *lines]))
 
 
 def _tell_simplest(options: argparse.Namespace, stage: Sequence[Cell], n_val: int) -> None:

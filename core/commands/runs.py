@@ -115,7 +115,7 @@ def _evaluation(run: Run, report: Report, classes: Sequence[dict[str, Any]]) -> 
     lines = [t("cli.evaluation", run=run.name, n=report.n, **accuracies) + use_of_test(report)]
     lines += [f"{row}  {shown(name)}" for row, name in zip(_aligned(cells), names, strict=True)]
     lines += [t("cli.confusion_matrix"), *_aligned([[number(n) for n in row] for row in report.confusion_matrix])]
-    return "\n".join(lines + remarks(report) + _hyperparameters(run.spec))
+    return "\n".join(lines + remarks(report, run.spec) + _hyperparameters(run.spec))
 
 
 def _hyperparameters(spec: RunSpec) -> list[str]:

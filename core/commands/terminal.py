@@ -13,6 +13,7 @@ from typing import Any
 
 from core import store, words
 from core.events import Report
+from core.spec import RunSpec
 from core.store import Run
 
 BROKEN_OFF = 130  # what a shell reports of a command that Ctrl-C ended
@@ -79,9 +80,11 @@ def use_of_test(report: Report) -> str:
     return "" if report.test_use == "once" else "; " + t(f"cli.test_use.{report.test_use}")
 
 
-def remarks(report: Report) -> list[str]:
-    """Lines on the best epoch, if its weights were lost, and on the frozen layers' weights, if there are any."""
+def remarks(report: Report, spec: RunSpec) -> list[str]:
+    """Lines on a training that was ended by hand, on a best epoch whose weights were lost, and on frozen layers."""
     lines = []
+    if report.is_by_hand:
+        lines.append(t("train.by_hand", epoch=report.epochs, epochs=spec.epochs))
     if report.lost_epoch:
         lines.append(t("train.lost_epoch", lost=report.lost_epoch, epoch=report.best_epoch))
     if report.frozen_unchanged is not None:

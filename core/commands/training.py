@@ -65,6 +65,20 @@ def estimate(options: argparse.Namespace) -> int:
 
 def work(options: argparse.Namespace) -> int:
     """Take a run up: new, broken off, stopped or failed."""
+    run = _to_take_up(options)
+    run.ask("run", test=True if run.status() == "trained" else None)  # nothing else is left to do of such a run
+    return work_at(run, options)
+
+
+def finish(options: argparse.Namespace) -> int:
+    """End a run's training with the epochs that it has, and read its test split."""
+    run = _to_take_up(options)
+    run.finish()
+    return work_at(run, options)
+
+
+def _to_take_up(options: argparse.Namespace) -> Run:
+    """The run asked for, which is not done and which no worker holds. Raises: Refusal."""
     folder = Path(options.folder)
     run = Run(folder.resolve()) if (folder / "spec.json").exists() else find(options.folder)
     _ = run.spec  # a damaged run, or one of a newer format, is not written to
@@ -72,8 +86,7 @@ def work(options: argparse.Namespace) -> int:
         raise Refusal("error.run_over", run=run.name)
     if run.is_held():
         raise Refusal("error.run_held", run=run.name)
-    run.ask("run", test=True if run.status() == "trained" else None)  # nothing else is left to do of such a run
-    return work_at(run, options)
+    return run
 
 
 def work_at(run: Run, options: argparse.Namespace) -> int:
@@ -135,5 +148,5 @@ def _words(run: Run, event: Event) -> str:
     if isinstance(event, Report):
         low, high = map(decimals, event.accuracy_interval)
         line = t("cli.report", accuracy=decimals(event.accuracy), low=low, high=high, n=event.n)
-        return "\n".join([line + use_of_test(event), *remarks(event)])
+        return "\n".join([line + use_of_test(event), *remarks(event, run.spec)])
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -46,6 +47,16 @@ def augmented(spec: RunSpec, images: Tensor) -> Tensor:
         sign = growth.sign()  # erosion is the negative of a max-pool of the negatives
         changed = torch.lerp(changed, sign * functional.max_pool2d(sign * changed, 3, 1, padding=1), growth.abs())
     return functional.grid_sample(changed, grid, align_corners=False).round_().to(torch.uint8)
+
+
+def examples(spec: RunSpec, image: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """What augmentation makes of an image uint8 (C, H, W) in `count` epochs, uint8 (count, C, H, W), by a seed."""
+    before = getattr(chance, "generator", None)
+    chance.generator = torch.Generator().manual_seed(seed)
+    try:
+        return augmented(spec, torch.tensor(image)[None].repeat(count, 1, 1, 1)).numpy()
+    finally:
+        chance.generator = before
 
 
 def drawn(images: Tensor, *shape: int) -> Tensor:

@@ -91,6 +91,15 @@ def val_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
     return chosen
 
 
+def train_indices(spec: RunSpec, labels: np.ndarray) -> np.ndarray:
+    """The places (N,) in the authors' train split, with labels (M,), of the images that `choose` puts into train.
+
+    Raises: Refusal, as `val_indices`.
+    """
+    places = np.arange(len(labels))
+    return places if spec.split in ("official", "test") else np.delete(places, val_indices(spec, labels))
+
+
 def digest(split: Split) -> str:
     """An identifier (sha256) of a split's images: equal only for equal images in the same order."""
     return hashlib.sha256(repr(split.images.shape).encode() + split.images.tobytes()).hexdigest()

@@ -33,6 +33,7 @@ class Recipe:
     shows: tuple[str, ...] = ()  # the figures to compare, of `Reported.figures`; those that are not stated are left out
     assumed: Mapping[str, str] = field(default_factory=dict)  # by field that no source states: text key of the reason
     errata: tuple[tuple[str, str], ...] = ()  # (the figure concerned, or "" for none; the text key)
+    warning: str = ""  # text key of a few words that say why the accuracy is not what it seems; "" if it is
     notes: tuple[str, ...] = ()  # text keys of what else a reader has to know
     honest: Mapping[str, Any] = field(default_factory=lambda: HONEST)  # fields that override `values` unless faithful
     short_epochs: int = 3

@@ -69,6 +69,7 @@ REPORT_002 = (
         TRAINED | LARGE | {"first_layers": "random", "layers_taken": 1},
         shows=("accuracy", *EPOCHS, "frozen_parameters", "trainable_parameters"),
         errata=(("accuracy", "erratum.002_never_trained"), ("", "erratum.002_proof"), COUNT),
+        warning="warning.never_trained",
         honest=HONEST,
         short_epochs=1,
     ),

@@ -32,6 +32,7 @@ REPORT_003 = (
         shows=(*SHOWS, "share_of_class_0"),
         assumed=BY_NAME,
         errata=(("accuracy", "erratum.003_impossible"), ("share_of_class_0", "erratum.003_share")),
+        warning="warning.impossible",
         notes=TEST_ONCE,
     ),
     Recipe(

@@ -129,9 +129,10 @@ def ready_spec(name: str, variant: str, runs: Iterable[Run], **others: Any) -> R
 
 
 def _is_done(run: Run, repeats: tuple[str, str]) -> bool:
-    """Whether the run is a finished run of this recipe and variant; False for a damaged run."""
+    """Whether the run is a finished run of this recipe and variant, not ended by hand; False for a damaged run."""
     with contextlib.suppress(Refusal):
-        return repeated_by(run.spec) == repeats and run.is_done()
+        report = run.report() if repeated_by(run.spec) == repeats else None
+        return report is not None and not report.is_by_hand
     return False
 
 
@@ -141,7 +142,7 @@ def epochs_to(target: float, accuracies: Sequence[float]) -> int | None:
 
 
 def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | None:
-    """The result of a finished run; None if it is not done or belongs to no recipe.
+    """The result of a finished run; None if it is not done, was ended by hand or belongs to no recipe.
 
     `repeats` is its recipe and variant; by default they are looked up by the run's spec, see `repeated_by`.
     Raises: Refusal, if the run is damaged.
@@ -150,6 +151,8 @@ def of_run(run: Run, repeats: tuple[str, Variant] | None = None) -> Result | Non
     report, started = run.report(), run.last(Started)
     epochs = list(run.events(Epoch))
     if not repeated or not report or not started or not epochs:  # a Report without Epochs: a damaged log
+        return None
+    if report.is_by_hand:
         return None
     return Result(
         recipe=repeated[0],

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -170,9 +170,12 @@ class _Told:
         return state.step - self.step >= STEPS_PER_TELLING or state.seconds - self.seconds >= SECONDS_PER_TELLING
 
 
-def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | None]:
+def train(
+    spec: RunSpec, data: Data, state: State, alone: Callable[[], bool] = lambda: False
+) -> Iterator[Step | Epoch | None]:
     """Train from `state` on, updating it; yields events, and None where there is none but the state can be saved.
 
+    `alone`: whether the next step is to have a Step of its own, without the steps before it.
     Raises: Refusal, if the loss is not finite, or if the training is lost, see `HIGH`. In the latter case the state can
     be saved, and `train`, called with it again, goes on for another epoch at least.
     """
@@ -184,6 +187,10 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
         told = _Told.now(state)
         state.engine.train()
         for batch in batches[state.step - state.epoch * steps_per_epoch :]:
+            is_alone = alone()
+            if is_alone and state.step > told.step:
+                yield _step(state, told)
+                told = _Told.now(state)
             with _timed(state):
                 rate = learning_rate(spec, state.step, steps_per_epoch * spec.epochs)
                 sums = update(spec, data, state, batch, rate)
@@ -196,7 +203,7 @@ def train(spec: RunSpec, data: Data, state: State) -> Iterator[Step | Epoch | No
             first_or_last = state.step == 1 or state.step % steps_per_epoch == 0
             if first_or_last or state.step % STEPS_PER_JUDGING == 0:
                 _judge(state, steps_per_epoch, commonest)
-            if first_or_last or told.is_long_ago(state):
+            if first_or_last or is_alone or told.is_long_ago(state):
                 yield _step(state, told)
                 told = _Told.now(state)
             else:

@@ -35,40 +35,27 @@ class Round:
         return self.asked[len(self.names)] if len(self.names) < len(self.asked) else None
 
 
-def say_what_is_asked(models: Sequence[Model], without: Collection[str]) -> bool:
-    """Show a round's next digit, or at its end how often each model was right; returns whether there is a round."""
+def say_score(models: Sequence[Model], without: Collection[str]) -> None:
+    """Show at the end of a round how often each model was right."""
     current = _round()
-    if current and current.next is not None:
-        place, count = len(current.names) + 1, len(current.asked)
-        st.subheader(t("keep.asked", digit=current.next, place=place, count=count), anchor=False)
-    elif current:
+    if current and current.next is None:
         _score(current, models, without)
-    return current is not None
 
 
 def offer(key: str, *, drawn: bool) -> None:
     """Show the controls that label and save the drawing on the pad `key`, with a free label or within a round."""
     show_refusal(REFUSED)
+    st.html(STYLE)
     current = _round()
     asked = current.next if current else None
     if asked is None:
         st.caption(t("keep.as"))
-        st.html(STYLE)
-        with st.container(horizontal=True, gap="xsmall", key="keep-as"):
-            for digit in range(collection.CLASSES):
-                st.button(
-                    str(digit),
-                    key=f"keep-{digit}",
-                    shortcut=str(digit),
-                    on_click=_keep,
-                    args=(key, digit),
-                    width="stretch",
-                    disabled=not drawn,  # rather than absent: new buttons would delay the answer
-                )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if asked is not None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="keep-as"):
+        if current and asked is not None:
+            place, count = len(current.names) + 1, len(current.asked)
+            st.subheader(t("keep.asked", digit=asked, place=place, count=count), anchor=False, width="content")
             st.button(
-                t("keep.next"),
+                t("keep.next", digit=asked),
                 key="keep-next",
                 type="primary",
                 shortcut=str(asked),  # not Enter, which also presses the focused button
@@ -78,6 +65,16 @@ def offer(key: str, *, drawn: bool) -> None:
             )
             st.button(t("keep.stop"), key="round-stop", on_click=_set_round, args=(None,))
         else:
+            for digit in range(collection.CLASSES):
+                st.button(
+                    str(digit),
+                    key=f"keep-{digit}",
+                    shortcut=str(digit),
+                    on_click=_keep,
+                    args=(key, digit),
+                    disabled=not drawn,  # rather than absent: new buttons would delay the answer
+                    width=48,
+                )
             st.button(t("keep.round"), key="round-start", icon=":material/casino:", on_click=_begin, args=(key,))
             if current:
                 st.button(t("keep.done"), key="round-done", on_click=_set_round, args=(None,))

@@ -1,10 +1,10 @@
 """Answers a drawing while the pen is still down, over a WebSocket beside Streamlit's own.
 
-The browser sends the drawing, waits for the answer, and then sends the drawing as it is by then. A client that sends
-faster is not answered faster: it has one drawing at a time in the thread pool, queued behind those of the other
-clients. A client that connects when there are `MOST_CLIENTS` already replaces the one that has been silent longest,
-which connects again with its next stroke; one that has not drawn yet goes before any that has, so that connections
-alone push nobody out. A client that does not read its answers is left after `SLOWEST` seconds.
+The browser sends the drawing, waits for one message with the answers of all chosen models, and then sends the drawing
+as it is by then. A client that sends faster is not answered faster: it has one drawing at a time in the thread pool,
+queued behind those of the other clients. A client that connects when there are `MOST_CLIENTS` already replaces the one
+that has been silent longest, which connects again with its next stroke; one that has not drawn yet goes before any that
+has, so that connections alone push nobody out. A client that does not read its answers is left after `SLOWEST` seconds.
 
 The launcher imports this file. To keep the start quick, an answer's modules are imported with the first answer.
 """
@@ -12,10 +12,9 @@ The launcher imports this file. To keep the start quick, an answer's modules are
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 PATH = "/live"
 MOST_CLIENTS = 64  # at the same time: a class, with some tabs left open
+MOST_MODELS = 6  # that answer one client's drawings
 MOST_ANSWERS = 40  # answers a second to one client; the eye needs no more
 PATIENCE = 60  # seconds without a drawing until the socket is closed; the browser opens another with the next stroke
 SLOWEST = 5  # seconds for an answer or a farewell to be taken by the client
@@ -43,9 +43,10 @@ _clients: OrderedDict[asyncio.Task, None] = OrderedDict()  # in the order of the
 _pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
 
 
-def live_address(run: Run, *, without: Collection[str], language: str) -> str:
-    """The path and query that give this run's answers; `without` names the steps that are switched off."""
-    return f"{PATH}?{urlencode({'run': run.name, 'without': list(without), 'lang': language}, doseq=True)}"
+def live_address(runs: Sequence[Run], *, without: Collection[str], language: str) -> str:
+    """The path and query that give the answers of these runs; `without` names the steps that are switched off."""
+    query = {"run": [run.name for run in runs], "without": list(without), "lang": language}
+    return f"{PATH}?{urlencode(query, doseq=True)}"
 
 
 async def live_answer(socket: WebSocket) -> None:
@@ -79,7 +80,9 @@ async def live_answer(socket: WebSocket) -> None:
 async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
     """The code to close with. Raises: WebSocketDisconnect; TimeoutError, if the client does not take an answer."""
     language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
-    name, without = socket.query_params.get("run", ""), socket.query_params.getlist("without")
+    names, without = socket.query_params.getlist("run"), socket.query_params.getlist("without")
+    if not 0 < len(names) <= MOST_MODELS:
+        return VIOLATION
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -91,48 +94,32 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
             return VIOLATION
         _clients.move_to_end(task)
         begun = loop.time()
-        answer = await loop.run_in_executor(_pool, _answer, content, name, without, language)
+        answer = await loop.run_in_executor(_pool, _answer, content, names, without, language)
         async with asyncio.timeout(SLOWEST):
             await socket.send_json(answer)
-        if "sentence" in answer:
+        if "rows" not in answer:  # it is a refusal
             return NORMAL
         await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 
-def _answer(content: bytes, name: str, without: Collection[str], language: str) -> dict[str, Any]:
-    """The message for `pad.js`: the model's image and a bar for each class; no bars; or the sentence of a refusal."""
+def _answer(content: bytes, names: Sequence[str], without: Collection[str], language: str) -> dict[str, Any]:
+    """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence."""
     import numpy as np
 
     from core import store
     from core.drawing.prepare import prepare
     from core.refusal import Refusal
     from ui import server
+    from ui.draw import agreement
 
     try:
-        model = server.model(store.find(name))
-        if not model.digits:
-            raise Refusal("draw.not_offered", run=name)
+        models = [server.model(store.find(name)) for name in names]
+        if other := next((model for model in models if not model.digits), None):
+            raise Refusal("draw.not_offered", run=other.run)
         drawing = prepare(np.frombuffer(content, np.uint8).reshape(SHEET, SHEET), without=without)
     except Refusal as refusal:
         return {"sentence": words.text(language, refusal.key, **refusal.slots)}
-    answer = model.answer(drawing)
-    if answer is None:
-        return {"bars": []}
-    side = answer.image.shape[-1]
-    return {
-        "side": side,
-        "seen": base64.b64encode(answer.image[0].tobytes()).decode(),
-        "caption": words.text(language, "draw.seen", side=side),
-        "bars": [
-            {
-                "name": words.text(language, "draw.class", digit=digit, label=name),
-                "share": float(value),
-                "text": words.percent(value, language=language),
-                "best": digit == answer.best,
-            }
-            for digit, (name, value) in enumerate(zip(model.names(language), answer.values, strict=True))
-        ],
-    }
+    return agreement.message([answer for model in models if (answer := model.answer(drawing))], language)
 
 
 def _comes_from_our_page(socket: WebSocket) -> bool:

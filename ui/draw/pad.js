@@ -1,5 +1,6 @@
 // The drawing pad in the browser. A drawing is a list of strokes; each change of the list is sent to Python once.
-// While the pen is down, the drawing is sent to `ui/draw/live_answer.py`, whose answers are shown beside the sheet.
+// While the pen is down, the drawing is sent to `ui/draw/live_answer.py`, whose answers are shown beside the sheet, where
+// the page's own answer is shown too when the pen is lifted (`answers.js`, which stands before this script).
 //
 // A stroke is {kind, points}: kind is "draw", "erase" or "clear"; points is [x, y, width, x, y, width, ...] in pixels
 // of the canvas, whatever size the page shows it at. Clearing is a stroke too, so that it can be undone like any other.
@@ -18,9 +19,11 @@ export default function ({ parentElement, data, setStateValue }) {
   pad.send = (drawing) => setStateValue("drawing", drawing);
   pad.label(data.labels);
   pad.clear(data.taken);
+  if (data.answers) pad.answer(data.answers);
   pad.live.listen(data.live);
   return () => {
     pad.live.listen(null);
+    pad.forget();
     pads.delete(parentElement);
   };
 }
@@ -43,7 +46,13 @@ function makePad(root, { side, most }) {
   let pointer = null; // the id of the pointer that draws it: a second finger is ignored
   let tool = "draw";
   let sequence = 0;
-  const live = makeLive(find("live"), raster);
+  let settled = false; // whether the page has answered the drawing as it is: an answer on its way is an older one
+  const answers = makeAnswers(root);
+  const live = makeLive(raster, (answer, isLatest) => {
+    if (settled) return;
+    answers.show(answer);
+    if (isLatest && !current) answers.wait(false);
+  });
   const pad = { live };
 
   // --- drawing ---
@@ -83,10 +92,25 @@ function makePad(root, { side, most }) {
       strokes.shift();
       redraw();
     }
+    change();
     pad.send({ seq: ++sequence, side, pixels: btoa(String.fromCharCode(...raster())), strokes: text });
     showTools();
     live.connect();
   }
+
+  function change() {
+    settled = false;
+    answers.wait(true);
+  }
+
+  // What the page answers, and to which drawing.
+  pad.answer = ({ to, message, ...words }) => {
+    answers.label(words);
+    if (to !== sequence || current) return;
+    answers.show(message);
+    answers.wait(false);
+    settled = true;
+  };
 
   pad.restore = (initial) => {
     sequence = initial?.seq ?? 0;
@@ -112,6 +136,7 @@ function makePad(root, { side, most }) {
     if (points.length && Math.hypot(x - points.at(-3), y - points.at(-2)) < NEAREST) return;
     points.push(x, y, tenth(find("width").valueAsNumber * pressed));
     segment(current, points.length - 3);
+    change();
     live.ask();
   }
 
@@ -153,9 +178,14 @@ function makePad(root, { side, most }) {
 
   function showTools() {
     for (const name of ["draw", "erase"]) find(name).setAttribute("aria-pressed", String(tool === name));
-    find("undo").disabled = !strokes.length;
-    find("redo").disabled = !undone.length;
-    find("clear").disabled = !visible().length;
+    disable("undo", !strokes.length);
+    disable("redo", !undone.length);
+    disable("clear", !visible().length);
+  }
+
+  function disable(name, whether) {
+    if (whether && find(name).matches(":focus")) canvas.focus({ preventScroll: true }); // else nothing has the focus
+    find(name).disabled = whether;
   }
 
   const undo = () => step(strokes, undone);
@@ -182,20 +212,27 @@ function makePad(root, { side, most }) {
     else undo();
   };
 
+  const press = (event) => {
+    const written = event.composedPath()[0].closest?.("input:not([type=range]), textarea, [contenteditable]");
+    if (written || event.ctrlKey || event.metaKey || event.altKey || event.key.toLowerCase() !== "x") return;
+    clear();
+  };
+  document.addEventListener("keydown", press);
+  pad.forget = () => document.removeEventListener("keydown", press);
+
   pad.label = (labels) => {
-    for (const name of ["draw", "erase", "undo", "redo", "clear"]) find(name).textContent = labels[name];
-    find("word").textContent = labels.width;
+    for (const name of ["draw", "erase", "undo", "redo"]) find(name).textContent = labels[name];
+    find("word").textContent = labels.clear;
+    find("wide").textContent = labels.width;
     canvas.setAttribute("aria-label", labels.pad);
   };
   return pad;
 }
 
-// Shows the image that the model sees and a bar for each class. Only one drawing is sent at a time; when its answer has
-// arrived, the newest drawing is sent. A slow server thus gives fewer answers, but no outdated ones.
-function makeLive(root, raster) {
-  const seen = root.querySelector(".seen");
-  const caption = root.querySelector(".caption");
-  const bars = root.querySelector(".bars");
+// Gives what the server answers to `hear`, and whether that is for the newest drawing. Only one drawing is sent at a
+// time; when its answer has arrived, the newest drawing is sent. A slow server thus gives fewer answers, but no outdated
+// ones.
+function makeLive(raster, hear) {
   let address = null;
   let socket = null;
   let waiting = false; // for an answer, or for the connection
@@ -217,7 +254,7 @@ function makeLive(root, raster) {
       own.onopen = () => own === socket && next();
       own.onmessage = (message) => {
         if (own !== socket) return;
-        show(JSON.parse(message.data));
+        hear(JSON.parse(message.data), !changed);
         if (changed) next();
         else waiting = false;
       };
@@ -237,36 +274,5 @@ function makeLive(root, raster) {
     socket.send(raster());
   }
 
-  function show({ side, seen: pixels, caption: words, bars: classes = [], sentence }) {
-    caption.textContent = sentence ?? words ?? "";
-    seen.hidden = !pixels;
-    if (pixels) {
-      const image = new ImageData(side, side);
-      Array.from(atob(pixels), (byte) => byte.charCodeAt(0)).forEach((grey, i) => {
-        image.data.set([grey, grey, grey, 255], 4 * i);
-      });
-      seen.width = seen.height = side;
-      seen.getContext("2d").putImageData(image, 0, 0);
-    }
-    if (bars.children.length !== classes.length) {
-      bars.replaceChildren(...classes.map(() => document.createElement("li")));
-      for (const row of bars.children) row.append(...["name", "bar", "share"].map(part));
-    }
-    classes.forEach((one, k) => {
-      const [name, bar, share] = bars.children[k].children;
-      name.textContent = one.name;
-      bar.style.setProperty("--share", one.share);
-      share.textContent = one.text;
-      bars.children[k].classList.toggle("best", one.best);
-    });
-  }
-
-  function part(name) {
-    const element = document.createElement("span");
-    element.className = name;
-    return element;
-  }
-
-  show({});
   return { listen, connect, ask };
 }

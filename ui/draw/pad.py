@@ -1,4 +1,7 @@
-"""The drawing pad: a canvas in the browser (`pad.js`) whose drawing reaches Python when the pen is lifted."""
+"""The drawing pad: a canvas in the browser (`pad.js`) whose drawing reaches Python when the pen is lifted.
+
+Beside it stand the answers to the drawing (`answers.js`), which can also be shown without a pad.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -16,32 +20,46 @@ from core.drawing import SHEET
 MOST_CHARACTERS = 200_000  # of the strokes as JSON: about 15,000 points
 PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
 
-HTML = """
-<div class="pad">
-  <div class="draws">
-    <canvas class="sheet" tabindex="0" role="img"></canvas>
-    <div class="tools">
-      <button class="draw" type="button"></button>
-      <button class="erase" type="button"></button>
-      <button class="undo" type="button"></button>
-      <button class="redo" type="button"></button>
-      <button class="clear" type="button"></button>
-      <label><span class="word"></span><input class="width" type="range" min="12" max="64" value="32"></label>
-    </div>
-  </div>
-  <div class="live" aria-hidden="true">
-    <canvas class="seen"></canvas>
-    <p class="caption"></p>
-    <ol class="bars"></ol>
-  </div>
+ANSWERS = """
+<div class="answers">
+  <p class="said" role="status"></p>
+  <table><thead><tr></tr></thead><tbody></tbody></table>
+  <p class="legend"></p>
 </div>
+<div class="sees"><canvas class="seen none" aria-hidden="true"></canvas><p class="caption"></p></div>
+"""
+PAD = f"""
+<div class="room"><div class="pad">
+  <canvas class="sheet" tabindex="0" role="img"></canvas>
+  <div class="tools">
+    <button class="draw" type="button"></button>
+    <button class="erase" type="button"></button>
+    <button class="undo" type="button"></button>
+    <button class="redo" type="button"></button>
+    <button class="clear" type="button"><span class="word"></span> <kbd>X</kbd></button>
+    <label><span class="wide"></span><input class="width" type="range" min="12" max="64" value="32"></label>
+  </div>
+  {ANSWERS}
+</div></div>
+"""
+SHOW = """
+export default function ({ parentElement, data }) {
+  const answers = makeAnswers(parentElement);
+  answers.label(data);
+  answers.show(data.message);
+}
 """
 
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
 _pad = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.pad",
-    html=HTML,
-    css=Path(__file__).with_name("pad.css").read_text(encoding="utf-8"),
-    js=Path(__file__).with_name("pad.js").read_text(encoding="utf-8"),
+    "bancada.pad", html=PAD, css=_file("pad.css"), js=_file("answers.js") + _file("pad.js")
+)
+_answers = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
+    "bancada.answers", html=f'<div class="room">{ANSWERS}</div>', css=_file("pad.css"), js=_file("answers.js") + SHOW
 )
 
 
@@ -53,8 +71,10 @@ class Drawing:
     pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 ground to 255 ink
 
 
-def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None) -> Drawing | None:
-    """Show the pad and return its drawing; None before the first stroke and when the pad is cleared.
+def drawing_pad(
+    key: str, *, labels: Mapping[str, str], answers: Mapping[str, Any] | None = None, live: str | None = None
+) -> None:
+    """Show the pad, whose drawing is `drawn(key)`, and the answers to it.
 
     The drawing survives a change of page: Streamlit drops the state of a component that is not shown, so the last
     message is stored under a key of our own and sent back to the browser when the pad is shown again.
@@ -62,22 +82,32 @@ def drawing_pad(key: str, *, labels: Mapping[str, str], live: str | None = None)
     Args:
         key: the pad's key; the session state uses `key`, `key` + ".kept" and `key` + ".taken".
         labels: the text for each of `PAD_LABELS` in the reader's language.
+        answers: as in `show_answers`, to the latest drawing; None for a pad alone.
         live: the address (see `ui/draw/live_answer.py`) whose answers the pad shows while the pen is down.
     """
-    drawing, last = drawn(key), st.session_state.get(f"{key}.kept")
+    last = st.session_state.get(f"{key}.kept")
     _pad(
         key=key,
         data={
             "side": SHEET,
             "most": MOST_CHARACTERS,
             "labels": {name: labels[name] for name in PAD_LABELS},
+            "answers": answers and {**answers, "to": last["seq"] if last else 0},
             "live": live,
             "taken": st.session_state.get(f"{key}.taken"),
             "initial": last and {"seq": last["seq"], "strokes": last["strokes"]},
         },
         on_drawing_change=lambda: None,
     )
-    return drawing
+
+
+def show_answers(key: str, answers: Mapping[str, Any]) -> None:
+    """Show answers without a pad.
+
+    `answers` holds the names of the `models` and the `classes`, the texts `legend` and `table`, and the `message` of
+    `ui/draw/agreement.py`.
+    """
+    _answers(key=key, data=answers)
 
 
 def drawn(key: str) -> Drawing | None:

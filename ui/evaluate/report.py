@@ -42,6 +42,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     training.caption(run, report)
     if run.spec.data in DRAWN:
         st.caption(t("evaluate.people"))
+    notices.by_hand_notice(report, run.spec)
     notices.lost_epoch_notice(report)
     notices.taken_notice(run, report)
     views = [view for view in VIEWS if view != "report" or beside.repeats_a_report(run)]

@@ -15,19 +15,23 @@ from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.compared import trainings_of
-from core.recipes.reported import Reported, Source, first_epoch_at
+from core.recipes.reported import REPORTS, Reported, Source, first_epoch_at
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import form, notices, server
-from ui.choice import data_name, run_label
+from ui.choice import data_name, linked_row, run_label
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
-from ui.tables import Said, sortable
+from ui.tables import Said, beside_or_below, sortable, wide_table_hint
 from ui.text import Markdown, literal, number, percent, show_refusal, signed_points, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
+LINK = ("report", "recipe")  # what of this view stands in the page's link
+REPORT, ALL = "report", "all"  # key of the chosen report, in the session state and in the link; all reports
+SIGN = "⚠"  # beside a figure that is not what it seems; the reason stands beside it or below
+WIDTHS = {"recipe": 105, "reported": 160, "measured": 160, "verdict": 220, "data": 110, "warning": 150}  # px
 LISTED = 6  # runs of a recipe that are listed
 SHOWN = 8  # characters of a sha256 that are shown; the page Evaluate shows all
 # Figures that are counts.
@@ -44,44 +48,66 @@ SIGNS: dict[Word, tuple[str, str]] = {
 }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Show every published recipe with its reported and its measured accuracy; returns the name of the chosen one."""
+def reports(rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
+    """Let the reader choose a report, or all, and say what it is about; returns the choice, and those of `rows` in it.
+
+    At first it is the link's, or that of the recipe that the link names.
+    """
+    recipe = st.query_params.get("recipe") or st.session_state.get(CHOSEN)
+    if recipe in PUBLISHED and "report" not in st.query_params and REPORT not in st.session_state:
+        st.session_state[REPORT] = recipe[:3]
+    say = {name: t("report.name", name=name) for name in REPORTS} | {ALL: t("report.all")}
+    report = linked_row(t("report.label"), say, REPORT)
+    if report != ALL:
+        st.markdown(t(f"report.{report}"))
+    return report, [row for row in rows if report in (ALL, RECIPES[row.recipe].report)]
+
+
+def table(rows: Sequence[Row], report: str = ALL) -> str:
+    """Show these published recipes with reported and measured accuracy; returns the name of the chosen one.
+
+    The table is as high as its rows, so that nothing in it has to be scrolled; `report` tells it from others.
+    """
     rows = [row for row in rows if row.is_own]
+    names = [row.recipe for row in rows]
     linked = st.query_params.get("recipe", st.session_state.get(CHOSEN))
-    start = PUBLISHED.index(linked) if linked in PUBLISHED else 0
+    start = names.index(linked) if linked in names else 0
+    columns: dict[str, Sequence[str | Said]] = {
+        t("recipes.recipe"): names,
+        t("recipes.network"): [t(f"recipe.{name}.title") for name in names],
+        t("recipes.reported"): [(RECIPES[name].figures.get("accuracy"), _reported(name, "accuracy")) for name in names],
+        t("recipes.measured"): [(row.verdict.measured, _mean(row.verdict)) for row in rows],
+        t("recipes.verdict"): [_word(row.verdict) for row in rows],
+        t("recipes.data"): [data_name(row.data) for row in rows],
+    }
+    if any(warned := [_warning(row) for row in rows]):
+        columns[t("recipes.warning")] = warned
     chosen = st.dataframe(
-        sortable(
-            {
-                t("recipes.recipe"): [row.recipe for row in rows],
-                t("recipes.network"): [t(f"recipe.{row.recipe}.title") for row in rows],
-                t("recipes.reported"): [
-                    (RECIPES[row.recipe].figures.get("accuracy"), _reported(row.recipe, "accuracy")) for row in rows
-                ],
-                t("recipes.measured"): [(row.verdict.measured, _marked(row, _mean(row.verdict))) for row in rows],
-                t("recipes.verdict"): [_word(row.verdict) for row in rows],
-                t("recipes.data"): [data_name(row.data) for row in rows],
-            }
-        ),
+        sortable(columns),
         # Without a width, a column fits the bare number.
-        column_config={
-            t(f"recipes.{name}"): st.column_config.Column(width=width)
-            for name, width in (("reported", 150), ("measured", 155))
-        },
-        height=35 * 12,
+        column_config={t(f"recipes.{name}"): st.column_config.Column(width=width) for name, width in WIDTHS.items()},
+        height="content",
         hide_index=True,
         placeholder="",
         width="stretch",
-        key="recipes-table",
+        key=f"recipes-table-{report}",
         on_select="rerun",
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [start]}},
         alt=t("recipes.alt"),
     )
-    st.caption(t("recipes.legend", most=SEEDS))
+    wide_table_hint("recipes")
     places = chosen.get("selection", {}).get("rows") or [start]
-    name = PUBLISHED[places[0]]
+    name = names[places[0]] if places[0] < len(names) else names[start]
     st.session_state[CHOSEN] = st.query_params["recipe"] = name
     return name
+
+
+def _warning(row: Row) -> str:
+    """In a few words why the figures of a row are not what they seem; "" if they are."""
+    key = RECIPES[row.recipe].warning
+    selected = row.results and row.results[0].test_use == "selected"
+    return f"{SIGN} {t(key or 'warning.selected')}" if key or selected else ""
 
 
 def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
@@ -92,17 +118,23 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
     of_variant = [row for row in rows if row.variant == variant]
     row = next(row for row in of_variant if row.recipe == name and row.is_own)
     one = RECIPES[name]
-    st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}\n{data_name(row.data)}. {t(f'recipe.{name}.help')}")
-    _offer(row, of_variant)
-    _figures(row)
-    _optimism(name, rows)
-    known = {**one.figures, **one.computed}
-    for figure, key in one.errata:
-        whose = f"**{t(f'figure.{figure}')} {_said(figure, known[figure])}:** " if figure else ""
-        st.markdown(f"⚠ {whose}{t(key)}")
-    for key in one.notes:
-        st.markdown(t(key))
-    notices.test_use_notice(one.spec(variant))
+    with beside_or_below("recipe"):
+        left, right = st.columns([3, 7], gap="large")
+    with left:
+        st.markdown(f"#### {name} · {t(f'recipe.{name}.title')}")
+        _offer(row, of_variant)
+        st.markdown(t(f"recipe.{name}.help"))
+    with right:
+        _figures(row)
+        _optimism(name, rows)
+        known = {**one.figures, **one.computed}
+        for figure, key in one.errata:
+            whose = f"**{t(f'figure.{figure}')} {_said(figure, known[figure])}:** " if figure else ""
+            st.markdown(f"{SIGN} {whose}{t(key)}")
+        for key in one.notes:
+            st.markdown(t(key))
+        notices.test_use_notice(one.spec(variant))
+    st.caption(t("recipes.legend", most=SEEDS))
     if one.sources:
         st.caption(f"{t('recipes.sources')} {places(one.sources)}. {t('recipes.origins')}")
     if one.assumed:
@@ -119,6 +151,10 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
 def figures_of(row: Row) -> None:
     """Show the verdict on a row, and each of its report's figures beside the measured one."""
     _figures(row)
+    if RECIPES[row.recipe].errata:
+        st.caption(t("recipes.see_errata", sign=SIGN))
+        link = {"recipe": row.recipe, "variant": row.variant}
+        st.page_link(server.PAGES / "recipes.py", label=t("recipes.to_recipe", name=row.recipe), query_params=link)
 
 
 def epochs_table(rows: Sequence[Row]) -> None:
@@ -132,8 +168,11 @@ def epochs_table(rows: Sequence[Row]) -> None:
         names = (t("recipes.recipe"), "", t("recipes.first"))
         names += (t("recipes.reached", target=percent(target, 2)), t("recipes.best"), t("recipes.last"))
         cells = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-        st.dataframe(sortable(cells), hide_index=True, width="stretch", placeholder="–")
-        if any("⚠" in best for *_, (_, best), _ in lines):
+        widths = {"": st.column_config.Column(width=220)}
+        shown = {"column_config": widths, "hide_index": True, "width": "stretch", "height": "content"}
+        st.dataframe(sortable(cells), placeholder="–", **shown)
+        wide_table_hint("epochs")
+        if any(SIGN in best for *_, (_, best), _ in lines):
             st.caption(t("recipes.best_on_test"))
 
 
@@ -171,7 +210,7 @@ def _reported_epochs(recipe: str, training: Reported, target: float) -> tuple[Sa
 def _best(accuracy: float, epoch: int, test_use: TestUse) -> Said:
     """The best epoch's accuracy; marked if it is the best of several evaluations on the test images."""
     words = t("recipes.at_epoch", accuracy=percent(accuracy, 2), epoch=epoch)
-    return accuracy, words if test_use == "once" else f"{words} ⚠"
+    return accuracy, words if test_use == "once" else f"{words} {SIGN}"
 
 
 def _reached(one: Result, target: float) -> str:
@@ -191,6 +230,7 @@ def _figures(row: Row) -> None:
         if row.verdict.word == "not_comparable":
             st.caption(t("beside.short" if row.variant == "short" else "recipes.other_data"))
     one = RECIPES[row.recipe]
+    doubted = {figure for figure, _ in one.errata if figure in one.figures}
     names = [*(one.stated or ["accuracy"]), *one.computed]
     origins = {name: t(f"origin.{stated.origin}") for name, stated in one.stated.items()}
     origins |= dict.fromkeys(one.computed, t("origin.computed"))
@@ -204,7 +244,9 @@ def _figures(row: Row) -> None:
             measured["epochs_to_98"] += f" ({len(reached)}/{len(row.results)})"
     cells = {
         t("recipes.figure"): [t(f"figure.{name}") for name in names],
-        t("recipes.reported"): [_reported(row.recipe, name) for name in names],
+        t("recipes.reported"): [
+            _reported(row.recipe, name) + (f" {SIGN}" if name in doubted else "") for name in names
+        ],
         t("recipes.measured"): [measured.get(name, "") for name in names],
         t("recipes.source"): [origins.get(name, "–") for name in names],
     }
@@ -299,8 +341,7 @@ def _reported(name: str, figure: str) -> str:
     if figure not in one.figures:
         return "–"
     value, n = one.figures[figure], one.n or 0
-    words = _with_interval(value, wilson(value * n, n)) if figure == "accuracy" else _said(figure, value)
-    return words + (" ⚠" if any(named == figure for named, _ in one.errata) else "")
+    return _with_interval(value, wilson(value * n, n)) if figure == "accuracy" else _said(figure, value)
 
 
 def _with_interval(value: float, ends: tuple[float, float]) -> str:
@@ -314,11 +355,6 @@ def _mean(verdict: Verdict) -> str:
     if verdict.measured is None or verdict.interval is None:
         return ""
     return _with_interval(verdict.measured, verdict.interval)
-
-
-def _marked(row: Row, words: str) -> str:
-    """Words on a row's measured accuracy, with a warning sign if it was selected on test."""
-    return f"{words} ⚠" if words and row.results[0].test_use == "selected" else words
 
 
 def places(sources: Sequence[Source]) -> str:
@@ -346,7 +382,7 @@ def _accuracy(row: Row) -> str:
     spread = row.verdict.spread
     seeds = t("recipes.seeds", count=row.verdict.seeds)
     words += f", {seeds}" + ("" if spread is None else f" ± {number(100 * spread, 2)}")
-    return _marked(row, words)
+    return t("test_use.mark", accuracy=Markdown(words)) if row.results[0].test_use == "selected" else words
 
 
 def _optimism(name: str, rows: Sequence[Row]) -> None:

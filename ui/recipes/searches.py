@@ -20,24 +20,44 @@ from core.search import (
     accuracies_of,
     cells,
     chosen,
+    failures,
     largest,
     later,
     parameters,
     simplest,
     time_left,
     trained_epochs,
+    trainings,
     winner,
 )
-from core.spec import RunSpec
+from core.spec import RunSpec, default, read_field
 from core.store import Run
+from core.training.ready import check
+from core.training.transfer import fits
+from core.words import FALLBACK
 from ui import estimate, server
-from ui.choice import data_name, row_of
+from ui.choice import data_name, linked_row, row_of
 from ui.data_card import data_are_here
 from ui.status import LIVELY, POLL_CURVES, status_of
-from ui.tables import Said, sortable
-from ui.text import duration, interval, kept_refusal, language, number, percent, plain, refused, show_refusal, t
+from ui.tables import Said, sortable, wide_table_hint
+from ui.text import (
+    duration,
+    interval,
+    kept_refusal,
+    language,
+    literal,
+    number,
+    percent,
+    plain,
+    refused,
+    show_refusal,
+    t,
+)
 
-CHOSEN = "search"  # key in the session state: the search that is shown
+CHOSEN = "search"  # key in the session state and in the link: the search that is shown
+DATA, SEED = "search-data", "search-seed"  # keys in the session state; in the link `data` and `seed`
+LINK = (CHOSEN, "data", "seed")  # what of this view stands in the page's link
+MOST_SEED = 2**31 - 1
 ASKED = "search.asked"  # key in the session state: the training whose time was asked for
 MEASURES: tuple[Series, ...] = ("val_accuracy", "val_loss")
 BEST, SIMPLEST = "★", "◆"
@@ -48,14 +68,18 @@ Place = tuple[int, object]  # (number of the stage, option)
 
 def panel(variant: Variant) -> None:
     """Let the reader choose a search, its data and seed, and show it: buttons, way, trainings, curves."""
-    titles = {name: f"{name} · {t(f'recipe.{name}.title')}" for name in SEARCHES}
-    name = row_of(t("search.title"), titles, CHOSEN, persist_state="session")
-    st.caption(t(f"recipe.{name}.help"))
-    search, others = SEARCHES[name], _data_and_seed(SEARCHES[name])
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        name = linked_row(t("search.title"), {name: t(f"search.short.{name}") for name in SEARCHES}, CHOSEN)
+        st.markdown(f"**{t(f'recipe.{name}.title')}**")
+    search = SEARCHES[name]
+    with right:
+        others = _data_and_seed(search)
     runs = server.known()
     try:
         found = cells(search, accuracies_of(runs), variant, **others)
         _buttons(name, variant, found, runs, others)
+        _failures(found, runs)
         if len(search.stages) > 1:
             _way(search, found)
         _outcome(name, found, runs)
@@ -66,23 +90,40 @@ def panel(variant: Variant) -> None:
     except Refusal as refusal:
         refused(refusal)
         return
-    _curves(name, found, runs, is_own=is_own)
+    # Their charts take longer than the rest of the page, so they are made on demand.
+    folded = st.expander(f"**{t('search.curves')}**", key="search-curves-open", on_change="rerun")
+    if folded.open:
+        with folded:
+            _curves(name, found, runs, is_own=is_own)
+    st.caption(t(f"recipe.{name}.help"))
 
 
 def _data_and_seed(search: Search) -> dict[str, Any]:
-    """Let the reader choose on which data and with which seed the search trains; at first those of the report."""
-    own = cells(search, {}.get, "faithful")[0].spec
-    left, right = st.columns([3, 1])
-    names = {key: data_name(key) for key in datasets()}
-    data = left.selectbox(
+    """Let the reader choose on which data and with which seed the search trains.
+
+    At first it is what the link says; else the report's own data, or if they are not here those of the app.
+    """
+    first = search.stages[0]
+    own = search.spec({**search.start, first.choice: first.options[0]}, "faithful")
+    left, right = st.columns([2, 1])
+    known = datasets()
+    names = {key: data_name(key) for key in known}
+    linked, seed = st.query_params.get("data"), read_field("seed", st.query_params.get("seed", ""), FALLBACK)
+    if DATA not in st.session_state and linked in names:
+        st.session_state[DATA] = linked
+    if SEED not in st.session_state and isinstance(seed, int) and 0 <= seed <= MOST_SEED:
+        st.session_state[SEED] = seed
+    start = own.data if known[own.data].state()[0] == "ready" else default("data")
+    st.query_params["data"] = data = left.selectbox(
         t("spec.data.label"),
         list(names),
-        index=list(names).index(own.data),
+        index=list(names).index(start),
         format_func=names.__getitem__,
-        key="search-data",
+        key=DATA,
         persist_state="session",
     )
-    seed = right.number_input(t("spec.seed.label"), 0, 2**31 - 1, own.seed, key="search-seed", persist_state="session")
+    seed = right.number_input(t("spec.seed.label"), 0, MOST_SEED, own.seed, key=SEED, persist_state="session")
+    st.query_params["seed"] = str(seed)
     return {"data": data, "seed": seed}
 
 
@@ -102,6 +143,8 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
 
     def run_missing() -> None:
         with kept_refusal(refusal):
+            for spec in dict.fromkeys(cell.spec for cell in found if cell.measured is None):
+                check(spec, server.counts(spec), fits(spec).rows)
             for run in server.searches().runs(name, variant, **others):
                 server.workers().resume(run)
 
@@ -110,31 +153,32 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
             for run in at_work:
                 server.workers().stop(run)
 
-    left, right = st.columns(2)
-    left.button(
-        t("search.test") if is_unread else t("search.run", count=idle and idle + later(search, found)),
-        key=f"search-run-{name}",
-        icon=":material/play_arrow:",
-        type="primary",
-        width="stretch",
-        disabled=not here or not (idle or is_unread),
-        on_click=run_missing,
-    )
-    right.button(
-        t("search.stop", count=len(at_work)),
-        key=f"search-stop-{name}",
-        icon=":material/stop:",
-        width="stretch",
-        disabled=not at_work,
-        on_click=stop,
-    )
+    left, right = st.columns(2)  # each button has its own place: a second click on one must not hit the other
+    if idle or is_unread:
+        left.button(
+            t("search.test") if is_unread else t("search.run", count=idle + later(search, found)),
+            key=f"search-run-{name}",
+            icon=":material/play_arrow:",
+            type="primary",
+            width="stretch",
+            disabled=not here,
+            on_click=run_missing,
+        )
+    if at_work:
+        right.button(
+            t("search.stop", count=len(at_work)),
+            key=f"search-stop-{name}",
+            icon=":material/stop:",
+            width="stretch",
+            on_click=stop,
+        )
     show_refusal(refusal)
     measuring = estimate.is_lasting(largest(found), ASKED)
 
     def follow() -> None:
         if look() != at_work:
             st.rerun()
-        done, count = sum(cell.measured is not None for cell in found), sum(len(one.options) for one in search.stages)
+        done, count = trainings(search, found)
         words = [t("search.done", done=done, count=count)]
         told = {cell.spec: _told(run) for cell in found if (run := runs.get(cell.spec))}
         seconds = time_left(search, found, told) if at_work or idle else None
@@ -145,6 +189,22 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
             _how_long(search, found, measuring)
 
     st.fragment(follow, run_every=POLL_CURVES if at_work or measuring else None, key=f"search-{name}")()
+
+
+def _failures(found: Sequence[Cell], runs: Runs) -> None:
+    """Show how many trainings have failed, and why each has, with a link to its run."""
+    told = failures(found, runs)
+    if not told:
+        return
+    stage = next(iter(told)).stage
+    count = sum(cell.stage == stage for cell in found)
+    with st.container(border=True):
+        st.error(t("search.failed", count=len(told), all=count))
+        for cell, failure in told.items():
+            run, option = runs[cell.spec], option_text(cell.option, language())
+            label, icon = t("search.open", option=option, page=t("page.train")), ":material/arrow_forward:"
+            st.markdown(f"**{literal(option)}:** {t(failure.error, **failure.slots)}")
+            st.page_link(server.PAGES / "train.py", label=label, icon=icon, query_params={"run": run.name})
 
 
 def _how_long(search: Search, found: Sequence[Cell], measuring: bool) -> None:
@@ -167,14 +227,15 @@ def _told(run: Run) -> Sequence[Event]:
 
 def _way(search: Search, found: Sequence[Cell]) -> None:
     """Show each stage of a search: the option that it has chosen, or how many of its trainings are done."""
-    for place, (column, stage) in enumerate(zip(st.columns(len(search.stages)), search.stages, strict=True)):
+    row = st.container(horizontal=True)
+    for place, stage in enumerate(search.stages):
         here = [cell for cell in found if cell.stage == place]
         done = sum(cell.measured is not None for cell in here)
         best = winner(here)
         value, below = "–", t("search.of_stage", done=done, count=len(stage.options))
         if best and best.measured is not None:
             value, below = f"{option_text(best.option, language())} {BEST}", percent(best.measured, 2)
-        column.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off")
+        row.metric(f"{place + 1}. {t(f'search.{stage.choice}')}", value, below, "off", delta_arrow="off", width=155)
 
 
 def _outcome(name: str, found: Sequence[Cell], runs: Runs) -> None:
@@ -212,16 +273,19 @@ def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> Non
     shown = {column: [line[place] for line in lines] for place, column in enumerate(columns)}
     if len(stages) == 1:
         del shown[columns[0]]
+    if not any(words for _, words in shown[columns[2]]):
+        del shown[columns[2]]
     picked = st.dataframe(
         sortable(shown),
         hide_index=True,
         placeholder="–",
-        height="content" if len(lines) <= 12 else 35 * 13,
+        height="content",
         width="stretch",
         key=f"search-table-{name}",
         on_select="rerun",
         selection_mode="single-row",
     )
+    wide_table_hint("search")
     _open([places[row] for row in picked.get("selection", {}).get("rows", [])], found, runs)
     st.caption(t("search.table"))
     if len(stages) > 1:
@@ -354,7 +418,6 @@ def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float
 def _curves(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:
     """Show the val curves of all options of a stage, of a grid those of one kernel size: the report's and ours."""
     stages = SEARCHES[name].stages
-    st.markdown(f"**{t('search.curves')}**")
     place, options = 0, list(stages[0].options)
     if _is_grid(SEARCHES[name]):
         kernels = sorted({option[1] for option in options})
