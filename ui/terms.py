@@ -22,7 +22,7 @@ def explained(key: str, words: str = "") -> str:
     name = term_of().get(key)
     if not name:
         return words
-    return Markdown(f"{words}\n\n[{t('glossary.link', term=terms()[name].word[language()])}]({address(name)})".strip())
+    return Markdown(f"{words} [{t('glossary.link', term=terms()[name].word[language()])}]({address(name)})".strip())
 
 
 def terms_of(keys: Sequence[str]) -> None:
