@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import settings
-from core.commands import data, recipes, runs, training
+from core.commands import data, lessons, recipes, runs, training
 from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "--data", slot="name", says=_help("other_data"))
     _add(made, "--weights-from", slot="run", says=_help("weights_from"))
     _add(made, "--store-results", slot="file", says=_help("store_results"), nargs="?", type=Path, const=RESULTS)
+    made = command("lessons", lessons.list_lessons)
+    _add(made, "name", slot="name", says=_help("lessons_name"), nargs="?")
+    _add(made, "--html", slot="file", says=_help("lessons_html"), type=Path)
     _add(command("work", training.work), "folder", slot="run", says=_help("folder"))
     _add(command("finish", training.finish), "folder", slot="run", says=_help("folder"))
     command("runs", runs.list_runs)

@@ -226,3 +226,29 @@ def test_what_has_nothing_to_show_yet_shows_an_example_in_sight(look):
         offer = box(page, ".st-key-try-figures button")
         assert offer["y"] + offer["height"] <= size[1] / 2
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_an_open_lesson_adds_one_slim_line_and_its_arrow_key_goes_on_but_not_while_typing(look):
+    first = ".stMain .stSelectbox"
+    for size in (PROJECTOR, PHONE):
+        before = box(look("data", size), first)["y"]
+        page = look("data?lesson=errors&step=2", size)
+        page.locator(".st-key-lesson-bar").wait_for()
+        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        assert 0 < box(page, first)["y"] - before <= 40
+    page = look("lessons?lesson=errors&step=2")
+    on = box(page, ".st-key-lesson-next button")
+    assert on["y"] + on["height"] <= 200
+    page.get_by_text("Step 2 of 4").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("Step 3 of 4").wait_for()
+    page.wait_for_function("location.search.includes('step=3')")
+    page.reload()
+    page.get_by_text("Step 3 of 4").wait_for()
+    page = look("lessons?lesson=errors&step=3&term=adam")
+    field = page.get_by_label("Search a term")
+    field.fill("recall")
+    field.press("ArrowRight")
+    field.press("Enter")
+    page.get_by_text("F1", exact=True).wait_for()
+    assert "step=3" in page.url

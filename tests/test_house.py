@@ -27,6 +27,7 @@ ROOMS: dict[str, int] = {
     "core.models": 8,
     "core.training": 7,
     "core.recipes": 6,
+    "core.lessons": 6,
     "core.charts": 6,
     "core.images": 6,
     "core.exports": 5,

@@ -15,6 +15,7 @@ from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, checked, default, is_number, is_used, only_if, read_field, write_number
 from ui import server
 from ui.choice import data_name, run_label
+from ui.terms import explained
 from ui.text import Markdown, language, refused, t
 
 LINK = "form.link"  # in the session state: the refusals of a link's values, shown until the reader changes a field
@@ -129,7 +130,8 @@ def _draw(name: str, values: dict[str, Any]) -> None:
 def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     field, start = RunSpec.model_fields[name], _start(name)
     label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
-    common: dict[str, Any] = {"key": name, "help": t(f"spec.{name}.help"), "persist_state": "session"}
+    help = explained(f"spec.{name}.label", t(f"spec.{name}.help"))
+    common: dict[str, Any] = {"key": name, "help": help, "persist_state": "session"}
     if name != "seed":  # which no recipe sets
         common["on_change"] = _leave_recipe
     if name == "data":

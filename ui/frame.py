@@ -6,13 +6,14 @@ import streamlit as st
 
 from core.words import languages
 from ui import present
+from ui.lessons.bar import bar
 from ui.server import PAGES
 from ui.streamlit_words import speak
 from ui.text import browsers_language, language, t
 
 # The pages by what a visitor wants to do, each with its icon.
 GROUPS = {
-    "learn": {"recipes": "menu_book"},
+    "learn": {"lessons": "school", "recipes": "menu_book"},
     "train": {"data": "grid_view", "train": "model_training"},
     "understand": {"evaluate": "analytics", "check": "fact_check"},
     "draw": {"draw": "draw", "drawings": "collections_bookmark"},
@@ -113,4 +114,6 @@ with row:
         key="lang",
         bind="query-params",
     )
+if page.url_path != "lessons":  # which shows the open lesson itself
+    bar()
 page.run()

@@ -16,6 +16,7 @@ from core.measures.measures import ADDED, ClassMeasures, Measures, most_confused
 from ui.choice import one_of
 from ui.matrix import Cell, matrix_table
 from ui.tables import folded_table, offer_csv
+from ui.terms import terms_of
 from ui.text import Markdown, interval, literal, number, t
 
 
@@ -40,6 +41,7 @@ def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy:
         t("measure.method"): [t(f"method.{method}") for _, _, method in rows],
     }
     st.dataframe(table, hide_index=True, width="stretch")
+    terms_of([*(f"measure.{name}" for name, _, _ in rows), "measure.interval", "measure.n"])
     st.caption(t("evaluate.measures_help", added=ADDED))
     if loss:
         st.caption(t("evaluate.loss_help", least=LEAST_ERRORS))
@@ -62,6 +64,7 @@ def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> No
         t("measure.support"): [number(row.support) for row in rows],
     }
     st.dataframe(table, hide_index=True, width="stretch", height=35 * (len(rows) + 1) + 3)
+    terms_of([f"measure.{name}" for name in ("precision", "recall", "f1")])
     st.caption(t("evaluate.classes_help"))
     measured = {
         f"{name}{end}": [getattr(getattr(row, name), end.strip("_") or "value") for row in rows]

@@ -26,6 +26,7 @@ from core.store import Run, Status
 from ui import choice, hyperparameters, notices, server, visitor
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
+from ui.terms import explained
 from ui.text import duration, interval, kept_refusal, language, number, percent, plain, refused, show_refusal, t
 from ui.train import network, watch
 
@@ -292,7 +293,8 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
             "best_epoch": number(best.best_epoch),
         }
         words += [f"{t(f'measure.{name}')}: {value}" for name, value in shown.items()]
-        helps = "\n\n".join(f"**{t(f'measure.{name}')}**: {t(f'measure.{name}_help')}" for name in shown)
+        said = {name: f"**{t(f'measure.{name}')}**: {t(f'measure.{name}_help')}" for name in shown}
+        helps = "\n\n".join(explained(f"measure.{name}", words) for name, words in said.items())
     if started:
         if epoch and epoch.processor_seconds is not None and status == "done":
             words.append(t("train.processor", seconds=duration(epoch.processor_seconds)))

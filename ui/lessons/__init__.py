@@ -1,0 +1,1 @@
+"""The page Lessons, the slim line of the open lesson on the other pages, and the glossary."""
