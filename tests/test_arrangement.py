@@ -173,7 +173,7 @@ SMALL = """() => [...document.querySelectorAll('.stMain *')].filter(one => {
 
 def test_the_presenter_view_is_in_the_link_and_has_no_small_text(look):
     page = look("evaluate?present=1")
-    page.locator(".st-key-matrix svg text").first.wait_for()
+    page.locator(".st-key-matrix tbody td").first.wait_for()
     page.wait_for_function(f"() => ({SMALL})().length === 0", timeout=5000)
     page.locator(".st-key-present [role=radio]").click()
     page.wait_for_function("() => !location.search.includes('present')")

@@ -314,12 +314,6 @@ def test_without_the_diagonal_the_errors_fill_the_scale():
     assert cells["encoding"]["color"]["scale"]["domain"] == [0, 3]
 
 
-def test_a_cell_can_be_selected_by_its_two_classes():
-    (selection,) = layers(matrix())[0]["params"]
-    assert selection["name"] == "cell"
-    assert selection["select"]["fields"] == ["true", "predicted"]
-
-
 def test_beyond_twelve_classes_the_numbers_give_way_to_a_legend():
     names = [str(index) for index in range(13)]
     chart = matrices.confusion_matrix(np.eye(13, dtype=int), names, words=WORDS, language="en")

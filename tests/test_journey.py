@@ -128,6 +128,8 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
         page.wait_for_function(UNCOVERED, arg="figure img", timeout=5_000)
     true, predicted, _ = wrong[-1]
 
+    page.locator(".st-key-matrix-data summary").click()
+    page.get_by_text("As a chart").click()
     chart = page.locator("[data-testid=stVegaLiteChart]").first
     chart.hover()
     with page.expect_download() as saved:
@@ -218,7 +220,7 @@ def test_the_page_speaks_portuguese_to_a_browser_that_does(visit):
     page.get_by_role("heading", name="Treinar").wait_for()
     page.get_by_role("button", name="Iniciar treinamento").wait_for()
     assert page.get_by_text("A rede: 61.706 parâmetros").is_visible()
-    page.get_by_role("radio", name="en").click()
+    page.get_by_role("radio", name="en", exact=True).click()
     page.get_by_role("heading", name="Train").wait_for()
     assert "lang=en" in page.url
     page.reload()
@@ -269,7 +271,7 @@ def test_a_change_of_language_keeps_the_form(visit, back_to_none):
     page.get_by_role("radio", name="pt-BR").click()
     page.get_by_role("heading", name="Treinar").wait_for()
     page.get_by_text("A rede: 108.874 parâmetros").wait_for()
-    page.get_by_role("radio", name="en").click()
+    page.get_by_role("radio", name="en", exact=True).click()
     page.get_by_role("heading", name="Train").wait_for()
     page.get_by_text("The network: 108,874 parameters").wait_for()
     assert "architecture=cnn-strided" in page.url

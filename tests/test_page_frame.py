@@ -17,7 +17,7 @@ from core.spec import RunSpec, checked
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
-from tests.page import LANGUAGES, texts
+from tests.page import LANGUAGES, component, sentence, texts
 from ui import text
 
 PAGES = ["train", "lessons", "data", "recipes", "evaluate", "draw", "drawings", "check"]
@@ -44,10 +44,12 @@ def test_every_page_shows_a_finished_run_in_every_language(frame, trained, page,
         shown = [block.proto.body for block in app.main.get("html")]
         assert any(words.percent(report.accuracy, 2, language=language) in one for one in shown)
     if page == "evaluate":
-        assert app.metric[0].value == words.percent(report.accuracy, 2, language=language)
+        shown = " ".join(block.proto.body for block in app.main.get("html"))
+        assert f"<b>{words.percent(report.accuracy, 2, language=language)}</b>" in shown
+        assert words.interval(*report.accuracy_interval, 2, language=language) in shown
         assert words.interval(*report.accuracy_interval, 2, language=language) in texts(app)
     if page == "draw":
-        assert app.info[0].value == words.text(language, "draw.empty")
+        assert sentence(app) == words.text(language, "draw.empty")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -67,7 +69,7 @@ def test_a_damaged_run_is_told_and_the_others_are_shown(frame, trained):
     damaged = store.create(checked({"architecture": "mlp"}))
     (damaged.folder / "spec.json").write_bytes(b"{")
     assert "damaged" in frame("train", run=damaged.name).error[0].value
-    assert frame("evaluate", run=trained.name).metric
+    assert component(frame("evaluate", run=trained.name), "bancada.matrix")
     assert not frame("draw").exception
 
 

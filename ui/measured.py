@@ -17,7 +17,7 @@ from ui.choice import one_of
 from ui.matrix import Cell, matrix_table
 from ui.tables import folded_table, offer_csv
 from ui.terms import terms_of
-from ui.text import Markdown, interval, literal, number, t
+from ui.text import Markdown, interval, language, literal, number, t
 
 
 def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy: str | None = None) -> None:
@@ -91,10 +91,16 @@ def matrix_panel(
     if on_click:
         st.caption(t("evaluate.matrix_help"))
     matrix_table(matrix, names, key=key, share=share, diagonal=diagonal, chosen=chosen, on_click=on_click)
-    words = {name: t(f"chart.{name}") for name in ("true_class", "predicted_class")}
+    said = ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
+    words = {name: t(f"chart.{name}") for name in said}
     table = matrices.confusion_table(matrix, names, words=words)
-    with folded_table(table, index=True):
+    with st.container(key=f"{key}-data"), folded_table(table, index=True):
         offer_csv(table.reset_index(allow_duplicates=True), "confusion-matrix")
+        if st.toggle(t("evaluate.as_chart"), key=f"{key}-chart"):  # which can be saved as a picture
+            chart = matrices.confusion_matrix(
+                matrix, names, share=share, diagonal=diagonal, words=words, language=language()
+            )
+            st.altair_chart(chart, width="stretch", alt=t("evaluate.matrix_alt"))
 
 
 def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ def switch() -> None:
         t("present.label"),
         [ON],
         default=ON if is_on() else None,
-        format_func=lambda _: ":material/co_present:",
+        format_func=lambda _: f":material/co_present: {t('present.word')}",
         label_visibility="collapsed",
         width="content",
         key=KEY,  # not bound to the link by Streamlit, which would write the icon's name there

@@ -27,7 +27,7 @@ def confusion_matrix(
     language: str,
     height: int = 520,
 ) -> alt.LayerChart:
-    """A confusion matrix; a click on a cell selects its `true` and `predicted` class.
+    """A confusion matrix.
 
     Args:
         counts: images (K, K), `[true][predicted]`; NaN, in a matrix shown as counts, for a cell that is not known.
@@ -58,8 +58,7 @@ def confusion_matrix(
     color = alt.Color("value:Q", scale=alt.Scale(type="sqrt", domain=[0, top]), legend=legend)
     tooltip = [alt.Tooltip("images:N", title=words["images"])]
     tooltip += [alt.Tooltip("label:N", title=measure)] if share else []
-    chosen = alt.selection_point(name="cell", fields=["true", "predicted"], empty=False)
-    matrix = _cells(rows, class_names, color, tooltip, words, chosen)
+    matrix = _cells(rows, class_names, color, tooltip, words)
     return readable(matrix, language).properties(height=height)
 
 
@@ -96,9 +95,8 @@ def _cells(
     color: alt.Color,
     tooltip: Sequence[alt.Tooltip],
     words: Mapping[str, str],
-    chosen: alt.Parameter | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
-    """A matrix of cells with `true`, `predicted`, `value` and `label`; `chosen` is the selection set by a click."""
+    """A matrix of cells with `true`, `predicted`, `value` and `label`."""
     slanted = max(map(len, class_names)) > 3  # in narrow columns even short horizontal words would overlap
     x = alt.X(
         "predicted:N",
@@ -120,16 +118,7 @@ def _cells(
         *tooltip,
     ]
     matrix = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
-    if chosen is None:
-        cells = matrix.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color, tooltip=tooltip)
-    else:
-        cells = matrix.mark_rect(cursor="pointer", stroke="#808080").encode(
-            color=color,
-            tooltip=tooltip,
-            strokeWidth=alt.condition(chosen, alt.value(4), alt.value(0.4)),
-            strokeOpacity=alt.condition(chosen, alt.value(1), alt.value(0.6)),
-        )
-        cells = cells.add_params(chosen)
+    cells = matrix.mark_rect(stroke="#808080", strokeWidth=0.4).encode(color=color, tooltip=tooltip)
     if len(class_names) > LABELLED_CLASSES:
         return alt.layer(cells)
     # At a luminance of 0.18, black and white have the same contrast; on either side, the chosen one has at least 4.5:1.

@@ -141,6 +141,7 @@ def panel(run: Run, in_form: RunSpec | None, note: DeltaGenerator) -> None:
         watch.histograms(run.spec, events)
 
     # Fragments: drawing the curves takes ten times as long as the rest, and a click waits only for its fragment.
+    st.html(STYLE)
     with st.container(key="live"):
         st.fragment(state, run_every=POLL if lively else None, key="state")()
         st.fragment(curves, run_every=POLL_CURVES if lively else None, key="curves")()
@@ -153,7 +154,6 @@ def panel(run: Run, in_form: RunSpec | None, note: DeltaGenerator) -> None:
             refused(refusal)
         if in_form:
             hyperparameters.beside_form(run.spec, in_form, note)
-    st.html(STYLE)
     _show(data=st.session_state.get(JUST_STARTED))
     visitor.remember()
 
