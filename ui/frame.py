@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.words import languages
-from ui import present
+from ui import present, visitor
 from ui.lessons.bar import bar
 from ui.server import PAGES
 from ui.streamlit_words import speak
@@ -97,6 +97,7 @@ st.html(STYLE)
 with st.container(key="title"):
     st.title(page.title, anchor=False)
     speak(language())
+    visitor.remember()  # before the first run is started
 row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="frame")
 with row:
     with st.container(horizontal=True, width="content", key="pages"):

@@ -155,7 +155,6 @@ def panel(run: Run, in_form: RunSpec | None, note: DeltaGenerator) -> None:
         if in_form:
             hyperparameters.beside_form(run.spec, in_form, note)
     _show(data=st.session_state.get(JUST_STARTED))
-    visitor.remember()
 
 
 def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
