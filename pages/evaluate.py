@@ -10,7 +10,7 @@ from ui.evaluate import report
 from ui.text import refused, t
 
 done = server.done()
-left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
+left, right = st.columns(2, gap="small", vertical_alignment="center")
 with left:
     first = next((name for name in done if server.has_data(name)), None)  # whose images can be shown at once
     run = choose_run(

@@ -252,3 +252,43 @@ def test_an_open_lesson_adds_one_slim_line_and_its_arrow_key_goes_on_but_not_whi
     field.press("Enter")
     page.get_by_text("F1", exact=True).wait_for()
     assert "step=3" in page.url
+
+
+def cells(page) -> list[dict[str, float]]:
+    """Where the cells of the matrix are, and whether one of them does not hold its text."""
+    page.locator(".st-key-matrix tbody td").nth(99).wait_for()
+    return page.locator(".st-key-matrix tbody td").evaluate_all(
+        "all => all.map(one => ({...one.getBoundingClientRect().toJSON(), cut: one.scrollWidth > one.clientWidth + 1}))"
+    )
+
+
+def test_matrix_and_errors_are_in_sight_on_a_projector_and_the_matrix_is_walked_with_keys(look):
+    page = look("evaluate")
+    found = cells(page)
+    assert all(one["bottom"] <= 720 and not one["cut"] for one in found), "all ten rows"
+    assert page.locator(".st-key-matrix tbody tr").first.bounding_box()["y"] < 400
+    page.locator("figure").first.wait_for()
+    picture = page.locator("figure").first.bounding_box()
+    assert picture["y"] + picture["height"] <= 720
+    assert picture["x"] >= max(one["right"] for one in found), "beside the matrix"
+    page.locator(".st-key-matrix tbody td").first.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_text("True class One, predicted Zero: ").wait_for()
+    assert page.locator(".st-key-matrix tbody td:focus").get_attribute("aria-label").startswith("True One, predicted Z")
+    assert page.locator(".st-key-matrix tbody td[aria-pressed=true]").count() == 1
+    page.keyboard.press("Enter")
+    page.get_by_text("errors among").first.wait_for()
+
+
+def test_no_number_of_the_matrix_is_cut_and_a_tap_leads_to_its_images_on_a_tablet_and_a_phone(look):
+    for size in (TABLET, PHONE):
+        page = look("evaluate", size)
+        assert all(one["left"] >= 0 and one["right"] <= size[0] and not one["cut"] for one in cells(page))
+        page.locator(".st-key-matrix tbody td").nth(11).click()
+        page.get_by_text("True class One, predicted One: ").wait_for()
+        page.wait_for_function("""() => {
+          const top = document.querySelector("figure")?.getBoundingClientRect().top;
+          return top > 0 && top < innerHeight;
+        }""")
+        page.goto("about:blank")

@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.charts.pictures import enlarge
 
 ABOVE = 210  # px, height of the page above its pictures
+NARROW = 900  # px, width of a window in which the page is one column
 LEAST = 40  # px, least height of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
@@ -79,9 +80,15 @@ def gallery(
 
 
 def in_sight(key: str) -> DeltaGenerator:
-    """A container that stays visible while the longer column beside its own is scrolled."""
+    """A container that stays visible while the longer column beside is scrolled; in a narrow window it is below it."""
     column = f'[data-testid="stColumn"]:has(.st-key-{key})'
-    st.html(f"<style>{column} {{ position: sticky; top: 4.5rem; align-self: flex-start; }}</style>")
+    row = f'[data-testid="stHorizontalBlock"]:has(> {column})'
+    st.html(
+        "<style>"
+        f"@media (min-width: {NARROW + 1}px) {{ {column} {{ position: sticky; top: 4.5rem; align-self: start; }} }}"
+        f"@media (max-width: {NARROW}px) {{ {row} {{ flex-wrap: wrap; }} {row} > * {{ min-width: 100%; }} "
+        f".st-key-{key} {{ scroll-margin-top: 4.5rem; }} }}</style>"
+    )
     return st.container(key=key)
 
 

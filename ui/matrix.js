@@ -87,7 +87,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     setTriggerValue("cell", to);
     // In one column the images lie below the matrix.
     const images = document.querySelector(".st-key-cell");
-    if (images && innerWidth < 900) setTimeout(() => images.scrollIntoView({ block: "start" }), 300);
+    if (images && innerWidth <= data.narrow) setTimeout(() => images.scrollIntoView({ block: "start" }), 300);
   }
 
   table.onclick = (event) => {

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from core.charts.matrices import LABELLED_CLASSES, cell_label, shares
+from ui.gallery import NARROW
 from ui.text import language, plain, t
 
 Cell = tuple[int, int]  # true and predicted class
@@ -74,6 +75,7 @@ def matrix_table(
         "chosen": list(chosen),
         "clickable": on_click is not None,
         "labelled": LABELLED_CLASSES,
+        "narrow": NARROW,
         "label": t("evaluate.matrix_alt"),
         "axes": t("matrix.axes"),
     }
