@@ -81,6 +81,19 @@ WATCH_ANSWERS = """(all) => {
   window.watching.observe(all, { subtree: true, childList: true });
 }"""
 
+SIZES = {"projector": (1280, 720), "tablet": (768, 1024), "phone": (390, 844)}
+# The main thing of each page, with a run that is done.
+MAIN = {
+    "lessons": "[class*=st-key-lesson-cards]",
+    "recipes": "[data-testid=stDataFrame]",
+    "data": ".picture-rows",
+    "": ".st-key-live-curves",
+    "evaluate": ".st-key-matrix table",
+    "check": "[data-testid=stTabs]",
+    "draw": "canvas.sheet",
+    "drawings": ".pictures",
+}
+
 Figures = dict[str, list[float]]  # what was measured -> seconds, or bytes
 
 
@@ -94,7 +107,9 @@ def main() -> None:
     with chromium() as browser:
         where = machine(f"Chromium {browser.version}, headless")
         waits, memory = visit(browser)
-    parts = [where, waits_table(waits), memory_table(memory), trainings_table(trainings())]
+        places, moved = arrangement(browser)
+    parts = [where, waits_table(waits), places_table(places, moved), memory_table(memory)]
+    parts += [trainings_table(trainings())]
     section = "\n\n".join(parts)
     print(section)
     if options.update:
@@ -159,7 +174,7 @@ def respond(browser, train: str, drawing: str, waits: Figures, when: str) -> Non
         page.locator(CURVE).first.wait_for()
         for number in range(MANY):
             pause(number)
-            language = page.get_by_role("radio", name=("pt-BR", "en")[number % 2])
+            language = page.get_by_role("radio", name=("pt-BR", "en")[number % 2], exact=True)
             add(waits, f"click on a language to the title in it, {when}", watch(page, TITLE, language.click))
         for number in range(MANY // 2):
             for name in (EVALUATE, TRAIN):
@@ -275,6 +290,36 @@ def settle(server: psutil.Process) -> None:
     raise TimeoutError("the server does not come to rest")
 
 
+# --- where things are -------------------------------------------------------------------------------------------------
+
+
+def arrangement(browser) -> tuple[dict[str, list[float]], list[float]]:
+    """The y of each page's main thing at each of `SIZES`, px, and the y of the curves from a training's click on."""
+    tell("places")
+    moved: list[float] = []
+    places: dict[str, list[float]] = {}
+    with own_folders() as environment, serve("app.py", ROOT, environment) as address:
+        with opened(browser, address) as page:
+            page.get_by_role("button", name=START).click()  # the one click to the first curve
+            curves = page.locator(MAIN[""])
+            curves.wait_for(state="attached")
+            while not page.get_by_role("link", name="See the errors").count():
+                moved.append(curves.bounding_box()["y"])
+            moved.append(curves.bounding_box()["y"])
+            run = urlsplit(page.url).query
+        with opened(browser, address) as page:
+            for name, selector in MAIN.items():
+                page.goto(f"{address}/{name}?{run}")
+                main_thing = page.locator(selector).first
+                main_thing.wait_for()
+                page.wait_for_timeout(2_000)
+                for width, height in SIZES.values():
+                    page.set_viewport_size({"width": width, "height": height})
+                    page.wait_for_timeout(500)
+                    places.setdefault(name or "train", []).append(main_thing.bounding_box()["y"])
+    return places, moved
+
+
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +361,25 @@ def waits_table(waits: Figures) -> str:
         p95 = seconds(statistics.quantiles(values, n=20, method="inclusive")[18]) if len(values) >= MANY else ""
         least, median, most = map(seconds, (min(values), statistics.median(values), max(values)))
         rows.append(f"| {name} | {median} | {p95} | {least} to {most} | {len(values)} |")
+    return "\n".join(rows)
+
+
+def places_table(places: dict[str, list[float]], moved: Sequence[float]) -> str:
+    """A Markdown table with a row for each page, and how far the curves moved during a training."""
+    sizes = [f"{name} {width}x{height}" for name, (width, height) in SIZES.items()]
+    rows = [
+        "### Where the main thing of each page begins",
+        "",
+        f"| page | {' | '.join(sizes)} |",
+        "|---|---:|---:|---:|",
+    ]
+    rows += [f"| {name} | {' | '.join(f'{y:.0f} px' for y in found)} |" for name, found in places.items()]
+    rows += [
+        "",
+        f"The curves of a training moved by {max(moved) - min(moved):.0f} px from the click on *{START}* to its",
+    ]
+    rows += [f"test accuracy ({len(moved)} looks). That click is the only one to the first live curve; a stroke is the"]
+    rows += ["only one to the first answer."]
     return "\n".join(rows)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from core import store
 from core.drawing import collection
+from core.events import Event, Inside, Step
 from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run
@@ -83,3 +84,17 @@ def test_data_that_are_gone_are_refused_in_words(home, tiny_data, tmp_path, monk
     monkeypatch.setenv("BANCADA_DATA", str(tmp_path))
     with pytest.raises(Refusal):
         read(spec)
+
+
+def test_a_page_keeps_of_a_long_run_the_histograms_of_a_bounded_number_of_epochs():
+    inside = [Inside(epoch=epoch, step=epoch, histograms=(), activities=()) for epoch in range(1, 1_001)]
+    step = Step(epoch=1, step=1, loss=1.0, accuracy=0.5, images_per_second=1.0, seconds=1.0)
+    kept: list[Event] = []
+    for number, event in enumerate(inside, 1):
+        kept = server.thinned([*kept, step, event])
+        epochs = [one.epoch for one in kept if isinstance(one, Inside)]
+        assert len(epochs) <= server.MOST_INSIDE + 1
+        assert epochs[-1] == number
+        assert len(kept) - len(epochs) == number, "all else stays"
+    assert epochs == [*range(8, 1_001, 8)]
+    assert server.thinned(inside) == [one for one in kept if isinstance(one, Inside)]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ from core.workers import Workers, estimated, paced, remembered
 
 PAGES = settings.ROOT / "pages"
 LOOKED_AT = 200  # newest runs among which one of the same pace is looked for
+MOST_INSIDE = 200  # epochs of a run whose histograms are kept, some 25 kB each
 MOST_RUNS = 20_000  # whose facts are kept, a kilobyte each
 
 
@@ -76,8 +78,23 @@ def events(run: Run) -> list[Event]:
     with log.lock:
         new, log.offset = run.read(log.offset)
         if new:
-            log.events = continued([*log.events, *new])
+            log.events = thinned(continued([*log.events, *new]))
         return log.events
+
+
+def thinned(events: Sequence[Event]) -> list[Event]:
+    """The events without some of the `Inside` events of a long run, so that a page can watch it for hours.
+
+    Those of at most `MOST_INSIDE` evenly spaced epochs stay, and the last, by which a run is diagnosed.
+    """
+    epochs = [event.epoch for event in events if isinstance(event, Inside)]
+    step = math.ceil(max(epochs, default=0) / MOST_INSIDE)
+    power = 1 << max(0, step - 1).bit_length()  # so that the epochs of today are among those of tomorrow
+    return [
+        event
+        for event in events
+        if not isinstance(event, Inside) or event.epoch % power == 0 or event.epoch == epochs[-1]
+    ]
 
 
 def changed(folder: Path) -> tuple[int, int]:
