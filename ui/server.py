@@ -23,7 +23,7 @@ import streamlit as st
 from core import settings, store
 from core.datasets import Splits, dataset
 from core.drawing.collection import LabelledDrawing
-from core.events import Checkpoint, Epoch, Event, Report, Started, continued
+from core.events import Checkpoint, Epoch, Event, Inside, Report, Started, continued
 from core.images import preprocessing
 from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
