@@ -162,9 +162,10 @@ def _read_facts(folder: Path) -> Facts:
     )
 
 
-def done() -> list[str]:
-    """The names of the finished runs, newest first."""
-    return [run.name for run in store.runs() if facts(run.folder).is_done]
+def done(data: str | None = None) -> list[str]:
+    """The names of the finished runs, on this data set if one is given, newest first."""
+    known = {run.name: facts(run.folder) for run in store.runs()}
+    return [name for name, one in known.items() if one.is_done and data in (None, one.data)]
 
 
 def has_data(name: str) -> bool:
