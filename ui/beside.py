@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -34,12 +33,14 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import row_of
-from ui.evaluate.errors import marked_rows, test_images
+from ui.evaluate.errors import test_images
 from ui.gallery import gallery
+from ui.measured import probability_bars
 from ui.recipes import experiments
 from ui.tables import offer_csv
 from ui.text import Markdown, interval, language, literal, number, percent, plain, refused, signed_points, t
 
+UNNAMED = " "  # title of an axis: a long class name in bold would cover the word for the classes
 PARTS = ("curves", "matrix", "classes", "seconds", "examples")
 SPLITS = ("val", "train")
 CURVES = 3  # measured trainings that are drawn: with the reported one, lines that can still be told apart
@@ -527,7 +528,9 @@ def _examples(shown: Training) -> None:
     with middle:
         st.markdown(f"**{t('recipes.reported')}**")
         if example.probabilities:
-            _bars(np.array(example.probabilities), example, names, "reported")
+            probability_bars(
+                np.array(example.probabilities), example.true, names, key="beside-bars-reported", y_title=UNNAMED
+            )
         else:
             st.caption(t("beside.only_confidence"))
         if example.shown:
@@ -541,7 +544,7 @@ def _examples(shown: Training) -> None:
         with left:
             gallery([image], [plain("image.this", index=example.index, label=names[example.true])], side=200)
         with right:
-            _bars(probabilities, example, names, "measured")
+            probability_bars(probabilities, example.true, names, key="beside-bars-measured", y_title=UNNAMED)
 
 
 def _same_image(shown: Training, example: Example) -> tuple[np.ndarray, np.ndarray] | None:
@@ -565,15 +568,6 @@ def _same_image(shown: Training, example: Example) -> tuple[np.ndarray, np.ndarr
         st.warning(t("beside.other_image", index=example.index))
         return None
     return test.images[example.index], answers.probabilities[example.index]
-
-
-def _bars(values: np.ndarray, example: Example, names: tuple[str, ...], who: Literal["reported", "measured"]) -> None:
-    from core.charts import bars
-
-    marks, rows = marked_rows(example.true, int(values.argmax()), names)
-    words = {"x_title": t("chart.probability"), "y_title": " "}  # a long name in bold would cover the word `Class`
-    chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
-    st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key=f"beside-bars-{who}")
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------

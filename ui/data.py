@@ -17,8 +17,8 @@ from core.spec import RunSpec, checked
 from ui import form, server
 from ui.choice import data_name, one_of, run_label
 from ui.data_card import known_error
-from ui.evaluate.errors import marked_rows
 from ui.gallery import clicked_picture, gallery, rows
+from ui.measured import probability_bars
 from ui.numbers import whole_number
 from ui.tables import beside_or_below, folded_table
 from ui.text import language, literal, number, percent, plain, t
@@ -194,8 +194,7 @@ def _stages(spec: RunSpec, image: np.ndarray) -> None:
 
 def _answer(spec: RunSpec, image: np.ndarray, true: int, part: str) -> None:
     """Show what a finished run of these data answers to an image uint8 (C, H, W); says so if there is none."""
-    done = [name for name in server.done() if server.facts(store.find(name).folder).data == spec.data]
-    labels = {name: run_label(name) for name in done}
+    labels = {name: run_label(name) for name in server.done(spec.data)}
     if not labels:
         st.info(t("explore.no_answer"))
         return
@@ -206,10 +205,7 @@ def _answer(spec: RunSpec, image: np.ndarray, true: int, part: str) -> None:
         st.warning(t("error.other_data", data=data_name(spec.data)))
         return
     values = model.probabilities(resized(image[None], model.shape[1]))[0]
-    marks, lines = marked_rows(true, int(values.argmax()), model.names(language()))
-    words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
-    chart = bars.probabilities(values, lines, language=language(), highlight=marks, **words)
-    st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-answer")
+    probability_bars(values, true, model.names(language()), key="image-answer")
     if part == "train":
         st.caption(t("explore.may_know"))
 

@@ -1,4 +1,4 @@
-"""Tables and charts of a confusion matrix: overall measures, measures by class, the matrix, frequent confusions."""
+"""Tables and charts of what a model answers: overall measures, measures by class, the matrix, an image's answer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.charts import matrices
+from core.charts import bars, matrices
 from core.measures.answers import LEAST_ERRORS, Measure
 from core.measures.measures import ADDED, ClassMeasures, Measures, most_confused
 from ui.choice import one_of
 from ui.matrix import Cell, matrix_table
 from ui.tables import folded_table, offer_csv
 from ui.terms import terms_of
-from ui.text import Markdown, interval, language, literal, number, t
+from ui.text import Markdown, interval, language, literal, number, plain, t
 
 
 def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy: str | None = None) -> None:
@@ -72,6 +72,22 @@ def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> No
         for end in ("", "_low", "_high")
     }
     offer_csv(pd.DataFrame({"class": names, **measured, "images": [row.support for row in rows]}), "classes")
+
+
+def probability_bars(
+    values: np.ndarray, true: int, names: tuple[str, ...], *, key: str, y_title: str | None = None
+) -> pd.DataFrame:
+    """Draw a model's probabilities (K,), with the true and the predicted class marked; returns them as a table.
+
+    `y_title` stands in the place of the word for the classes.
+    """
+    predicted = int(values.argmax())
+    marks: dict[int, str] = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
+    rows = [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+    words = {"x_title": t("chart.probability"), "y_title": y_title or t("chart.class")}
+    chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
+    st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key=key)
+    return bars.probabilities_table(values, rows, **words)
 
 
 def matrix_panel(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.charts import bars
 from core.datasets import Split, dataset
 from core.measures.answers import Answers
 from core.refusal import Refusal
@@ -18,9 +17,10 @@ from ui.choice import data_name
 from ui.data_card import data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
 from ui.matrix import Cell
+from ui.measured import probability_bars
 from ui.numbers import whole_number
 from ui.tables import folded_table
-from ui.text import language, literal, number, percent, plain, refused, t
+from ui.text import literal, number, percent, plain, refused, t
 
 PICTURES = 10  # on one page of the gallery: as high as a projector, so that they remain beside the matrix
 SIDE = 96  # px, width of a picture: five in a row
@@ -93,18 +93,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
         st.caption(t("image.looks_help"))
     with right:
-        values = answers.probabilities[index]
-        words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
-        marks, rows = marked_rows(true, predicted, names)
-        chart = bars.probabilities(values, rows, language=language(), highlight=marks, **words)
-        st.altair_chart(chart, width="stretch", alt=t("image.probabilities_alt"), key="image-probabilities")
-        folded_table(bars.probabilities_table(values, rows, **words))
-
-
-def marked_rows(true: int, predicted: int, names: tuple[str, ...]) -> tuple[dict[int, str], list[str]]:
-    """Of the bars of an answer: what marks the true and the predicted class, and the words of each class."""
-    marks: dict[int, str] = {true: "right"} if true == predicted else {true: "true", predicted: "predicted"}
-    return marks, [plain(f"mark.{marks[k]}", label=name) if k in marks else name for k, name in enumerate(names)]
+        folded_table(probability_bars(answers.probabilities[index], true, names, key="image-probabilities"))
 
 
 def choose_image(answers: Answers) -> int:
