@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from core.lessons.checks import found, options
+from core.lessons.checks import Seen, found, options
 from core.lessons.lesson import Lesson, Words, filled, lessons
 from core.lessons.sheet import sheet
 from core.refusal import Refusal
@@ -48,7 +49,8 @@ def panel(place: Place) -> None:
         with st.container(horizontal=True, width="content"):
             _sheet(lesson)
             st.button(t("lessons.all"), icon=":material/apps:", on_click=close, key="all-lessons")
-    _steps(place)
+    seen = [Place(lesson, number_of).seen() for number_of in range(1, count + 1)]
+    _steps(place, seen)
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown(f"**{t('lessons.step', number=place.number, count=count)}**")
@@ -57,34 +59,36 @@ def panel(place: Place) -> None:
         _open(place)
     with right:
         # The check looks again by itself while a training runs; the question waits for it on the same side.
-        holds = place.seen().holds
+        holds = seen[place.number - 1].holds
         st.fragment(_check, run_every=None if holds else POLL, key="lesson-check")(place, holds)
         with st.container(border=True):
             st.markdown(f"**{t('lessons.question')}**  \n{_markdown(place.step.ask)}")
             with st.expander(t("lessons.answer"), key=f"lesson-folded-{lesson.name}-{place.number}"):
                 st.markdown(_markdown(place.step.answer))
-        if all(Place(lesson, number_of).seen().holds for number_of in range(1, count + 1)):
+        if all(one.holds for one in seen):
             st.caption(t("lessons.finished"))
 
 
-def _steps(place: Place) -> None:
-    """Show a button for each step of the lesson, with the sign of those that are done, and the way back and on."""
-    lesson, count = place.lesson, len(place.lesson.steps)
+def _steps(place: Place, seen: Sequence[Seen]) -> None:
+    """Show a button for each step of the lesson, with the sign of those that are done, and the way back and on.
+
+    `seen`: what each step's check sees.
+    """
+    lesson, count = place.lesson, len(seen)
 
     def button(words: str, number_of: int, key: str, **more: Any) -> None:
         st.button(words, on_click=go_to, args=(lesson.name, number_of), key=f"lesson-{key}", **more)
 
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         with st.container(horizontal=True, gap="xsmall", width="content"):
-            for number_of in range(1, count + 1):
-                seen = Place(lesson, number_of).seen()
+            for number_of, one in enumerate(seen, 1):
                 kind = "primary" if number_of == place.number else "secondary"
                 button(
-                    str(number_of), number_of, f"step-{number_of}", icon=sign_of(seen), type=kind, help=t(word_of(seen))
+                    str(number_of), number_of, f"step-{number_of}", icon=sign_of(one), type=kind, help=t(word_of(one))
                 )
         with st.container(horizontal=True, gap="xsmall", width="content"):
             button(t("lessons.back"), place.number - 1, "back", shortcut="Left", disabled=place.number == 1)
-            kind = "primary" if place.seen().holds else "secondary"
+            kind = "primary" if seen[place.number - 1].holds else "secondary"
             button(
                 t("lessons.next"), place.number + 1, "next", shortcut="Right", disabled=place.number == count, type=kind
             )
