@@ -433,8 +433,15 @@ class Run:
 
     def control_changed(self) -> tuple[int, int] | None:
         """A value that changes whenever `control` is rewritten; cheap enough to compute before every step."""
+        return self._rewritten("control")
+
+    def label_changed(self) -> tuple[int, int] | None:
+        """A value that changes whenever the label is rewritten."""
+        return self._rewritten("label.json")
+
+    def _rewritten(self, name: str) -> tuple[int, int] | None:
         try:
-            facts = (self.folder / "control").stat()
+            facts = (self.folder / name).stat()
         except OSError:
             return None
         return facts.st_mtime_ns, facts.st_ino

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,6 +13,7 @@ from core.store import Run
 
 COOKIE = "bancada"
 KEY = "visitor"
+EVERYBODY = "everybody"  # no name of a visitor
 # One browser, one name: another tab may have stored one since this one was opened.
 _keep = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.visitor",
@@ -50,5 +53,11 @@ def owns(run: Run) -> bool:
 
     A search's trainings are nobody's and see to themselves; whoever wants to can still look at them.
     """
-    owner = run.label().owner
-    return owner == name() or (not owner and run.control().test)
+    return _owner(run.folder, (run.label_changed(), run.control_changed())) in (name(), EVERYBODY)
+
+
+@functools.lru_cache(maxsize=20_000)  # each page asks it of hundreds of runs
+def _owner(folder: Path, changed: object) -> str:
+    del changed  # only part of the cache's key
+    run = Run(folder)
+    return run.label().owner or (EVERYBODY if run.control().test else "")
