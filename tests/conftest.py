@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from core import store
 from core.settings import wait_passively
 from core.spec import checked
-from tests.browser import ROOT
+from tests.browser import ROOT, chromium
 from tests.driver import Driver
 from tests.small_data import write_small_data
 from ui import text
@@ -119,6 +119,13 @@ def trained(frame):
     run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
     assert work(str(run.folder)) == "done"
     return run
+
+
+@pytest.fixture(scope="module")  # not of all modules: an open playwright keeps asyncio from running another loop
+def browser() -> Iterator:
+    """A headless Chromium, see `tests.browser.chromium`."""
+    with chromium() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

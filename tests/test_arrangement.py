@@ -8,7 +8,7 @@ import pytest
 
 from core import store
 from core.spec import checked
-from tests.browser import CHROMIUM, ROOT, chromium, serve
+from tests.browser import CHROMIUM, ROOT, serve
 from ui.streamlit_words import WORDS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -39,12 +39,6 @@ def address(tmp_path_factory):
         assert work(str(run.folder)) == "done"
     with serve("app.py", ROOT, environment) as at:
         yield at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

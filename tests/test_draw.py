@@ -11,7 +11,7 @@ import pytest
 
 from core import store
 from core.models.model import can_be_drawn_for
-from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, chromium, draw, serve
+from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, draw, serve
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -52,12 +52,6 @@ def address(tmp_path_factory) -> Iterator[str]:
     environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
     with serve("app.py", ROOT, environment) as at:
         yield at
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from core import store
 from core.events import Checkpoint, Epoch, Started, Step
-from tests.browser import CHROMIUM, ROOT, SEVEN, chromium, draw, serve
+from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
 from tests.conftest import wait_for
 from ui.evaluate.errors import PICTURES
 
@@ -36,12 +36,6 @@ def address(folder):
     environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
     with serve("app.py", ROOT, environment) as at:
         yield at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
