@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.charts import bars
-from core.datasets import Split, dataset
+from core.datasets import Split, dataset, datasets
 from core.measures.answers import Answers
 from core.refusal import Refusal
 from core.store import Run
@@ -147,7 +147,8 @@ def test_images(run: Run, answers: Answers) -> Split | None:
             same = not answers.images or server.images(run.spec) == answers.images
     except Refusal as refusal:
         refused(refusal, st.warning)
-        data_are_here(dataset(run.spec.data))
+        if source := datasets().get(run.spec.data):  # a file of one's own may be gone
+            data_are_here(source)
         return None
     if not same or not np.array_equal(test.labels, answers.labels):
         st.warning(t("error.other_data", data=data_name(run.spec.data)))
