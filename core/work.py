@@ -134,13 +134,14 @@ class _Worker:
                     return
                 if self._is_finished(state):
                     break
+            by_hand = self._is_finished(state)  # a request that comes while the test is read changes nothing
         except Refusal as refusal:
             if refusal.key == "error.lost":  # resumed, the run goes on from here and not from an earlier epoch,
                 self._checkpoint(state)  # from which it would come to the same
             raise
         if not run.control().test:
             return
-        if report := self._report(splits, state):
+        if report := self._report(splits, state, by_hand=by_hand):
             self._say(report)
             run.tidy(keep=set())
 
@@ -220,7 +221,7 @@ class _Worker:
         best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
         self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
 
-    def _report(self, splits: Splits, state: State) -> Report | None:
+    def _report(self, splits: Splits, state: State, *, by_hand: bool) -> Report | None:
         """Evaluate the best weights on the test split; None if the worker has to leave.
 
         Unless val is the test split itself, the predictions on val are saved too: they allow calibrating the model's
@@ -246,7 +247,7 @@ class _Worker:
             lost_epoch=state.best_epoch if best_epoch != state.best_epoch else 0,
             best_by=spec.best_by,
             epochs=state.epoch,
-            stop=state.stop or ("by_hand" if self._is_finished(state) else ""),
+            stop=state.stop or ("by_hand" if by_hand else ""),
             n=len(splits.test.labels),
             test_use=spec.test_use,
             accuracy=accuracy.value,

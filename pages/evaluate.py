@@ -27,3 +27,4 @@ except Refusal as refusal:
     refused(refusal)
 if not done:
     st.info(t("evaluate.none_yet"))
+    st.page_link(server.PAGES / "train.py", label=t("page.train"), icon=":material/model_training:")

@@ -62,7 +62,12 @@ def _samples(spec: RunSpec, used: Splits, names: tuple[str, ...], official: np.n
     shown = [k for k in shown if len(places[k])]
     with above:
         images = [used.train.images[places[k]] for k in shown]
-        rows([names[k] for k in shown], images, [official[places[k]] for k in shown], height=scale * images[0].shape[2])
+        rows(
+            [names[k] for k in shown],
+            images,
+            [official[places[k]] for k in shown],
+            height=scale * used.train.images.shape[2],
+        )
     clicked_picture(partial(_follow, spec, "train"))
     st.caption(t("explore.samples_help"))
 

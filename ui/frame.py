@@ -61,6 +61,7 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"],
 [role="tab"][aria-selected="true"] *, [data-testid="stPaginationEllipsis"] { color: inherit !important; }
 :is(a, button, summary, [role="tab"], [role="radio"]):focus-visible { outline: 3px solid currentColor; }
+[data-testid="stStatusWidget"] { position: fixed; left: 0; top: 0; }
 [data-testid="stStatusWidget"] button { display: none; }
 </style>"""
 

@@ -118,7 +118,11 @@ def rows(
     images as fit into one line, else it goes on in the next.
     """
     lines = []
-    shown = f"min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {len(labels)} - 6px))" if is_cut else f"{height}px"
+    shown = (
+        f"min({height}px, max({LEAST}px, (100vh - {ABOVE}px) / {max(1, len(labels))} - 6px))"
+        if is_cut
+        else f"{height}px"
+    )
     for label, some, places in zip(labels, images, numbers, strict=True):
         words = html.escape(label, quote=True)
         figures = []

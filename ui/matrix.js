@@ -42,13 +42,19 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const key = JSON.stringify(data.names);
   if (table.dataset.names !== key) build(table, data.names);
   table.dataset.names = key;
-  table.classList.toggle("many", data.names.length > data.labelled);
+  table.classList.toggle("many", !data.texts.length);
   table.classList.toggle("long", Math.max(...data.names.map((one) => one.length)) > 3);
   table.classList.toggle("clickable", data.clickable);
-  table.style.setProperty("--characters", Math.max(...data.texts.flat().map((one) => one.length)));
+  table.style.setProperty("--characters", Math.max(1, ...data.texts.flat().map((one) => one.length)));
   table.setAttribute("aria-label", data.label);
   table.querySelector(".corner").textContent = data.axes;
 
+  const say = (i, j) =>
+    data.said.replace(/{(true|predicted|count)}/g, (_, slot) =>
+      slot === "count"
+        ? data.counts[i][j].toLocaleString(data.locale)
+        : data.names[slot === "true" ? i : j],
+    );
   const cells = [...table.tBodies[0].rows].map((row) => [...row.cells].slice(1));
   const walked = parentElement.walked ?? data.chosen ?? [0, 0];
   const at = walked.map((one) => Math.min(one, cells.length - 1));
@@ -56,10 +62,10 @@ export default function ({ parentElement, data, setTriggerValue }) {
     row.forEach((cell, j) => {
       const share = data.shares[i][j];
       const mixed = ground.map((one, k) => one + (ink[k] - one) * share);
-      cell.textContent = data.texts[i][j];
-      cell.title = data.said[i][j];
+      cell.textContent = data.texts[i]?.[j] ?? "";
+      cell.title = say(i, j);
       cell.setAttribute("role", data.clickable ? "button" : "cell");
-      cell.setAttribute("aria-label", data.said[i][j]);
+      cell.setAttribute("aria-label", cell.title);
       // A luminance of 0.18 has the same contrast to black and to white, 4.6.
       cell.style.cssText = `background: rgb(${mixed}); color: ${luminance(mixed) > 0.18 ? "#000" : "#fff"}`;
       const chosen = data.chosen?.every((one, k) => one === null || one === [i, j][k]) ?? false;

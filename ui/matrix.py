@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from core.charts.matrices import LABELLED_CLASSES, cell_label, shares
 from ui.gallery import NARROW
 from ui.text import language, plain, t
 
+MOST_CLASSES = 200  # of which a browser draws the cells
 Cell = tuple[int, int]  # true and predicted class
 
 HTML = """
@@ -55,26 +55,27 @@ def matrix_table(
     shown = np.ones_like(values, dtype=bool) if diagonal else ~np.eye(len(values), dtype=bool)
     top = 1.0 if share and diagonal else max(float(values[shown].max(initial=0)), 1e-9)
 
-    def said(i: int, j: int) -> str:
-        return plain("matrix.cell", true=names[i], predicted=names[j], count=int(matrix[i, j]))
-
     def called() -> None:
         cell = st.session_state[key].get("cell")
         if on_click and isinstance(cell, list) and len(cell) == 2 and all(one in range(len(names)) for one in cell):
             on_click((int(cell[0]), int(cell[1])))  # a client can send anything
 
-    places = range(len(names))
+    if len(names) > MOST_CLASSES:
+        st.caption(t("matrix.large", classes=len(names)))
+        return
+    places = range(len(names) if len(names) <= LABELLED_CLASSES else 0)
     data = {
         "names": list(names),
         "texts": [
             [cell_label(float(values[i, j]), share, language()) if shown[i, j] else "" for j in places] for i in places
         ],
         # A square-root scale shows small values: 5 errors must be visible next to 1,000 correct predictions.
-        "shares": [[math.sqrt(values[i, j] / top) if shown[i, j] else 0 for j in places] for i in places],
-        "said": [[said(i, j) for j in places] for i in places],
+        "shares": np.where(shown, np.sqrt(values / top), 0).round(3).tolist(),
+        "counts": matrix.tolist(),
+        "said": plain("matrix.cell", true="{true}", predicted="{predicted}", count="{count}"),
+        "locale": language().replace("_", "-"),
         "chosen": list(chosen),
         "clickable": on_click is not None,
-        "labelled": LABELLED_CLASSES,
         "narrow": NARROW,
         "label": t("evaluate.matrix_alt"),
         "axes": t("matrix.axes"),

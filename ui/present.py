@@ -28,8 +28,13 @@ STYLE = f"""<style>
 .stMainBlockContainer :is([data-testid="stCaptionContainer"], [data-testid="stElementToolbar"], .stExpander),
 [data-testid="stHorizontalBlock"]:has(> * .st-key-live) > [data-testid="stColumn"]:not(:has(.st-key-live)),
 [data-testid="stColumn"]:has(.st-key-matrix) :is(.stDataFrame, .stMarkdown),
-.st-key-keep-as, .st-key-nickname {{ display: none; }}
-.st-key-canvas-sheet, [data-testid="stElementContainer"]:has(> .stBidiComponent) {{ zoom: {PAD}; }}
+.st-key-keep-as, .st-key-nickname, .st-key-view, .st-key-cells, .st-key-matrix-diagonal,
+[data-testid="stColumn"]:has(.st-key-run):not(:has(.st-key-live)) {{ display: none; }}
+[data-testid="stHorizontalBlock"]:has(> * .st-key-matrix) {{ gap: 1rem; }}
+[data-testid="stColumn"]:has(.st-key-matrix) {{ flex: 0 0 53%; }}
+[data-testid="stColumn"]:has(.st-key-cell) {{ flex: 1 1 0; }}
+.st-key-canvas-sheet, .st-key-pad {{ zoom: {PAD}; }}
+.stMain {{ --bancada-text: 1rem; --bancada-row: 1.6rem; }}
 </style>"""
 
 

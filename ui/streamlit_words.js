@@ -3,7 +3,7 @@
 
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "alt"];
 // What shows our own words and those of files and people, not Streamlit's.
-const OURS = '[data-testid="stMarkdownContainer"]:not([data-testid="stDialog"] *, [data-testid="stFileUploader"] *), [data-testid="stHtml"], .stBidiComponent, svg, canvas, style, script, textarea';
+const OURS = '[data-testid="stMarkdownContainer"]:not([data-testid="stDialog"] *, [data-testid="stFileUploader"] *), [data-testid="stCaptionContainer"], [data-testid="stHtml"], [data-testid="stCode"], [role="listbox"] [role="option"]:not([data-key*="select"]), [data-baseweb="tag"], .stBidiComponent, svg, canvas, style, script, textarea';
 
 const said = new WeakMap(); // node -> { name of attribute, or "": [English, ours] }
 let exact = new Map(), patterns = [];
@@ -15,7 +15,9 @@ const translate = (text) => {
   if (known) return text.replace(words, () => known);
   for (const [pattern, ours] of patterns) {
     const found = pattern.exec(words);
-    if (found) return found.slice(1).reduce((sentence, slot) => sentence.replace("{}", () => translate(slot)), ours);
+    if (!found) continue;
+    const sentence = found.slice(1).reduce((said, slot) => said.replace("{}", () => translate(slot)), ours);
+    return text.replace(words, () => sentence);
   }
   return text;
 };

@@ -14,9 +14,10 @@ KEY = "visitor"
 # One browser, one name: another tab may have stored one since this one was opened.
 _keep = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.visitor",
-    js="""export default ({ data: [cookie, name] }) => {
-      if (!document.cookie.includes(`${cookie}=`))
-        document.cookie = `${cookie}=${name}; path=/; max-age=31536000; samesite=strict`;
+    js="""export default ({ data: [cookie, name], setTriggerValue }) => {
+      const kept = document.cookie.match(new RegExp(`(?:^|; )${cookie}=([0-9a-f]{16})(?:;|$)`))?.[1];
+      if (!kept) document.cookie = `${cookie}=${name}; path=/; max-age=31536000; samesite=strict`;
+      else if (kept !== name) setTriggerValue("kept", kept);
     };""",
 )
 
@@ -24,14 +25,24 @@ _keep = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssu
 def name() -> str:
     """The visitor's name: 16 hexadecimal digits drawn by chance. It proves nothing: it only tells runs apart."""
     if KEY not in st.session_state:
-        kept = str(st.context.cookies.get(COOKIE))
-        st.session_state[KEY] = kept if re.fullmatch("[0-9a-f]{16}", kept) else secrets.token_hex(8)
+        kept = st.context.cookies.get(COOKIE)
+        st.session_state[KEY] = kept if _is_name(kept) else secrets.token_hex(8)
     return st.session_state[KEY]
 
 
 def remember() -> None:
-    """Have the browser keep the visitor's name."""
-    _keep(data=[COOKIE, name()])
+    """Have the browser keep the visitor's name, or take the one that another tab has had it keep meanwhile."""
+
+    def take() -> None:
+        kept = st.session_state["visitor-kept"].get("kept")
+        if _is_name(kept):  # a client can send anything
+            st.session_state[KEY] = kept
+
+    _keep(data=[COOKIE, name()], key="visitor-kept", on_kept_change=take)
+
+
+def _is_name(kept: object) -> bool:
+    return isinstance(kept, str) and re.fullmatch("[0-9a-f]{16}", kept) is not None
 
 
 def owns(run: Run) -> bool:

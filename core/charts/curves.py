@@ -141,13 +141,15 @@ def epochs_shown(done: float, planned: int) -> tuple[float, float]:
 
 
 def accuracies_shown(values: Sequence[float]) -> tuple[float, float]:
-    """Ends of the axis for these accuracies of epochs (0 to 1): round ones that leave out at most a tenth, the lowest.
+    """Ends of the axis for these accuracies (0 to 1), two of each epoch; of more than ten epochs it may leave out some.
 
-    Where all are high, the small distance between two lines is what there is to see; where all are low, it is as small.
+    That is at most a tenth, the lowest: where all others are high, the small distance between two lines is what there
+    is to see; where all are low, it is as small.
     """
     if not values:
         return 0.0, 1.0
-    low, high = float(np.quantile(values, 0.1, method="lower")), max(values)
+    low = float(np.quantile(values, 0.1, method="lower")) if len(values) > ALL_SHOWN else min(values)
+    high = max(values)
     bottom = max(end for end in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99) if end <= min(low, 0.999))
     return bottom, 1.0 if bottom else next(end for end in (0.2, 0.5, 1.0) if end >= high)
 
@@ -158,6 +160,7 @@ def _decades(values: Sequence[float]) -> tuple[float, float]:
     return low / 1.1, max(high * 1.1, low * 2)
 
 
+ALL_SHOWN = 20  # accuracies, of which none is left out
 _ROUND_EPOCHS = [step * 10**power for power in range(8) for step in (1, 2, 3, 5, 8)]
 
 

@@ -92,18 +92,21 @@ def found(evidence: Evidence, spec: RunSpec) -> Run:
 
 
 def _finished(evidence: Evidence, spec: RunSpec) -> Iterator[Run]:
-    """All finished runs with these settings, the newest first. Raises: Refusal, if there is none."""
+    """All runs with these settings that ended by themselves and whose log is whole, the newest first.
+
+    Raises: Refusal, if there is none.
+    """
     runs, is_found = [], False
     for run in evidence.runs()[:NEWEST]:
         try:
             alike = all(
                 getattr(run.spec, name) == getattr(spec, name) for name in RunSpec.model_fields if name != "seed"
             )
-            is_done = alike and run.report() is not None
+            report = run.report() if alike else None
         except Refusal:  # damaged
             continue
-        runs += [run] if alike else []
-        if is_done:
+        runs += [run] if alike and not report else []
+        if report and not report.is_by_hand and _is_whole(evidence, run, report):
             is_found = True
             yield run
     if is_found:
@@ -112,6 +115,12 @@ def _finished(evidence: Evidence, spec: RunSpec) -> Iterator[Run]:
         epochs = [event for event in evidence.events(run) if isinstance(event, Epoch)]
         raise Refusal("lessons.seen.at_work", epoch=epochs[-1].epoch if epochs else 0, epochs=spec.epochs)
     raise Refusal("lessons.seen.no_run")
+
+
+def _is_whole(evidence: Evidence, run: Run, report: Report) -> bool:
+    """Whether no line of the run's log, one of which may be damaged, is missing that a check reads."""
+    is_started = any(isinstance(event, Started) for event in evidence.events(run))
+    return is_started and [one.epoch for one in _epochs(evidence, run)] == [*range(1, report.epochs + 1)]
 
 
 def _report(run: Run) -> Report:
@@ -165,7 +174,9 @@ def _seeds(evidence: Evidence, lesson: Lesson, run: str, *, least: int) -> Seen:
 
 def _apart(evidence: Evidence, lesson: Lesson, runs: Sequence[str]) -> Seen:
     """By McNemar's test of their answers to the test images, the second run is better than the first."""
-    one, other = (found(evidence, lesson.runs[name]) for name in runs)
+    other = found(evidence, lesson.runs[runs[1]])
+    rivals = list(_finished(evidence, lesson.runs[runs[0]]))
+    one = next((run for run in rivals if run.spec.seed == other.spec.seed), rivals[0])
     compared = _compared(evidence, one, other)
     fixed, broken = len(compared.fixed), len(compared.broken)
     slots = {"before": _report(one).accuracy, "after": _report(other).accuracy, "fixed": fixed, "broken": broken}
@@ -173,7 +184,7 @@ def _apart(evidence: Evidence, lesson: Lesson, runs: Sequence[str]) -> Seen:
     differ = tuple(
         name
         for name, *values in differing(one.spec, other.spec)
-        if name not in ("architecture", "seed") and None not in values  # None: one of the optimizers has no momentum
+        if name != "architecture" and None not in values  # None: one of the optimizers has no momentum
     )
     return Seen(key == "better", f"lessons.seen.{key}", slots, differ, run=other)
 
@@ -345,8 +356,9 @@ def _possible(evidence: Evidence, lesson: Lesson, what: str, run: Any) -> tuple[
     if what == "largest_confusion":
         return *_confusions(matrix), seen
     if what == "lowest_val_loss":
+        told = [str(one.epoch) for one in _epochs(evidence, seen)]
         losses = -np.array([one.val_loss for one in _epochs(evidence, seen)])
-        return [str(one.epoch) for one in _epochs(evidence, seen)], {str(1 + int(k)) for k in _highest(losses)}, seen
+        return told, {told[int(k)] for k in _highest(losses)}, seen
     if what == "last_maps":
         filters = [layer.filters for layer in seen.spec.layers if isinstance(layer, Conv)]
         return sorted({*map(str, filters), "28", "120"}, key=int), {str(filters[-1])}, seen

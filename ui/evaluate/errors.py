@@ -142,7 +142,7 @@ def choose_image(answers: Answers) -> int:
 def test_images(run: Run, answers: Answers) -> Split | None:
     """The run's test split; None, with a message, if its data are not on this machine or have changed since."""
     try:
-        with st.spinner(t("evaluate.reading", data=data_name(run.spec.data)), show_time=True):
+        with st.spinner(t("evaluate.reading", data=data_name(run.spec.data))):
             test = server.splits(run.spec).test
             same = not answers.images or server.images(run.spec) == answers.images
     except Refusal as refusal:

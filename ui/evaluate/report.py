@@ -132,5 +132,6 @@ def _said(run: Run, report: Report) -> None:
     training.caption(run, report)
     if run.spec.data in DRAWN:
         st.caption(t("evaluate.people"))
+    notices.by_hand_notice(report, run.spec)
     notices.lost_epoch_notice(report)
     notices.taken_notice(run, report)

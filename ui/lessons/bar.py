@@ -57,4 +57,4 @@ def _seen(place: Place, held: bool) -> None:
     title, count = place.lesson.title[language()], len(place.lesson.steps)
     said = t("lessons.answer_there") if seen.key == "lessons.seen.choose" else seen.sentence(language())
     step = t("lessons.step", number=place.number, count=count)
-    st.markdown(f"{sign_of(seen)} **{title}** · {step} · **{t(word_of(seen))}.** {said}")
+    st.markdown(f"{sign_of(seen)} {step} · **{t(word_of(seen))}.** {said} · {title}")

@@ -10,7 +10,8 @@ import streamlit as st
 from core.drawing import collection
 from core.lessons.checks import Evidence, Seen, look
 from core.lessons.lesson import Lesson, Step, lesson
-from ui import server
+from core.store import Run
+from ui import server, visitor
 
 LESSON, STEP = "lesson", "step"  # in the link
 OPEN = "lesson.open"  # in the session: the name of the open lesson and the number of its step
@@ -92,11 +93,16 @@ def close() -> None:
     st.session_state.pop(WRITTEN, None)
 
 
+def _runs() -> list[Run]:
+    """The runs, newest first, but first those that the visitor started: others do not do one's lesson."""
+    return sorted(server.handles(), key=lambda run: not visitor.owns(run))
+
+
 def evidence() -> Evidence:
     """What the checks look at, read through the server's caches."""
     return Evidence(
         drawn=server.drawn_answers,
-        runs=server.handles,
+        runs=_runs,
         events=server.events,
         answers=lambda run: server.answers(run, "test"),
         drawings=collection.kept,

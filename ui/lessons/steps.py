@@ -63,7 +63,7 @@ def panel(place: Place) -> None:
             st.markdown(f"**{t('lessons.question')}**  \n{_markdown(place.step.ask)}")
             with st.expander(t("lessons.answer"), key=f"lesson-folded-{lesson.name}-{place.number}"):
                 st.markdown(_markdown(place.step.answer))
-        if place.number == count:
+        if all(Place(lesson, number_of).seen().holds for number_of in range(1, count + 1)):
             st.caption(t("lessons.finished"))
 
 

@@ -33,7 +33,7 @@ from ui.train import network, watch
 POLL = 0.5  # seconds between two updates of a run that is at work
 LOOKED_AT = 8  # newest runs that are searched for one at work
 LISTED = 50  # runs that can be chosen here; the others are in the store
-SEARCHED = 1_000  # newest runs in the store that are searched for the visitor's own
+SEARCHED = 300  # newest runs in the store that are searched for the visitor's own
 CONTROLLED = "controlled"  # before a run's name: key in the session state, true if its buttons were asked for
 LOG = "log-loss"  # key in the session state: whether the loss is shown on a logarithmic axis
 TO_GO_ON = ("stopped", "interrupted", "failed")  # statuses of a run that no worker has and that can be taken up again
@@ -180,7 +180,12 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
             with st.container(key="live-links", horizontal=True, gap="small"):
                 if report:
                     _links(run)
-                elif _last(events, Epoch) and status in ("paused", *TO_GO_ON) and _may_control(run):
+                elif (
+                    _last(events, Epoch)
+                    and status in ("paused", *TO_GO_ON)
+                    and _may_control(run)
+                    and run.control().test
+                ):
                     # Not in the row of Stop, which a double click would take on to a test split that is read for good.
                     st.button(
                         t("train.finish"),
@@ -201,8 +206,6 @@ def _result(spec: RunSpec, events: list[Event]) -> str:
         chance = _chance(report)
         if chance is not None:
             lines.append(plain("train.no_better", share=percent(chance, 2)))
-        elif report.is_by_hand:
-            lines.append(plain("train.by_hand", epoch=report.epochs, epochs=spec.epochs))
         else:
             by = plain(f"chosen.{report.best_by}")
             lines.append(plain("train.by_epoch", epoch=report.best_epoch, by=by))
