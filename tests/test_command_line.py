@@ -247,7 +247,9 @@ def test_a_training_that_diverges_ends_in_a_sentence(shell):
     fields = {"data": "tiny", "split": "official", "layers": "flatten, dense(9), dense(classes)"}
     code, output, error = shell.run("train", *flags(**fields, optimizer="sgd", learning_rate=1e6), "--json")
     assert code == 1
-    assert "diverged" in one_sentence(error)
+    unusual, refused = error.splitlines(keepends=True)
+    assert "Learning rate 1,000,000" in one_sentence(unusual)
+    assert "diverged" in one_sentence(refused)
     assert objects(output)[-1]["event"] == "failure"
     steps = [event for event in map(from_line, output.splitlines()) if isinstance(event, Step)]
     assert all(np.isfinite(step.loss) for step in steps)
@@ -597,7 +599,9 @@ def test_a_run_that_is_over_or_damaged_is_not_taken_up(shell, trained, tmp_path)
 
 def test_a_store_that_cannot_be_written_is_said(shell, tmp_path):
     (tmp_path / "file").write_text("")
-    code, _, error = shell.run("train", "--data", "tiny", BANCADA_STORE=str(tmp_path / "file" / "store"))
+    code, _, error = shell.run(
+        "train", "--data", "tiny", "--batch-size", "16", BANCADA_STORE=str(tmp_path / "file" / "store")
+    )
     assert code == 1
     assert "BANCADA_STORE" in one_sentence(error)
 
@@ -657,13 +661,14 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "label")
-COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict")
+COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict", "lessons")
 FLAGS = (
     "python -m core",
     "-h, --help",
     "[-h]",
     "--json",
     "--variant",
+    "--html",
     "--seeds",
     "--store-results",
     "--out",

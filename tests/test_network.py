@@ -267,7 +267,7 @@ def test_how_long_it_will_take_is_known_from_a_run_at_once_then_measured_once_fo
                 assert time.monotonic() < end, "waited in vain"
                 time.sleep(0.2)
                 app.run()
-            assert [one for one in app.caption if re.search(r"over \d+ steps on this machine", one.value)]
+            assert [one for one in app.caption if re.search(r"over [\d,]+ steps on this machine", one.value)]
         else:
             assert len(said(language, "before", epochs="2", **alike)) == 1
     assert not said("en", "before", epochs="2", architecture="mlp", batch_size="64")

@@ -393,7 +393,7 @@ def test_a_stopped_run_can_be_finished_and_says_that_it_was(frame):
     wait_for(lambda: run.report())
     app.run()
     ended = words.text("en", "train.by_hand", epoch=1, epochs=3)
-    assert ended in "\n".join(block.proto.body for block in app.main.get("html"))
+    assert ended in texts(app)
 
 
 def test_the_panels_under_a_run_are_the_runs_and_not_the_forms(frame, trained):

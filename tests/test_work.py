@@ -359,6 +359,23 @@ def test_a_run_that_is_finished_by_hand_is_its_best_epoch_and_repeats_no_spec(ho
     assert (run.folder / "events.jsonl").read_bytes() == lines
 
 
+def test_what_is_asked_while_the_test_is_read_leaves_a_run_ended_by_hand(home, driver):
+    run, looks = new(), []
+    driver.work(run, {LOOKS + 2: "stop"})
+    assert events_of(run, Epoch)
+    run.finish()
+
+    def leaving() -> bool:
+        looks.append(run.ask("pause") if looks else None)  # from the second look on, the test is being read
+        return False
+
+    assert work(str(run.folder), leaving=leaving) == "done"
+    assert len(looks) > 1
+    report = run.report()
+    assert report
+    assert report.is_by_hand
+
+
 def test_a_batch_asked_while_the_worker_runs_is_one_batch_and_then_a_pause(home, driver):
     run = new()
     driver.work(run, {3: "batch", 8: "leave"})

@@ -53,7 +53,7 @@ def gallery_of(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     places = answers.errors(order, *chosen)
     st.write(_shown(chosen, names, len(places), len(answers.labels)))
     pages = max(1, math.ceil(len(places) / PICTURES))
-    page = st.pagination(pages, key=f"errors-{run.name}-{chosen}-{order}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"errors-{run.name}-{chosen}-{order}", persist_state="session") if pages > 1 else 1
     places = places[(page - 1) * PICTURES : page * PICTURES]
     source = dataset(run.spec.data)
     captions = [

@@ -281,8 +281,7 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
         st.rerun()  # the whole page, which then polls
     notices.test_use_notice(run.spec)
     if report:
-        if _chance(report) is not None:  # otherwise it is beside the result
-            notices.by_hand_notice(report, run.spec)
+        notices.by_hand_notice(report, run.spec)
         notices.lost_epoch_notice(report)
         notices.taken_notice(run, report)
     words, helps = [], ""
