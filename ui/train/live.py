@@ -172,7 +172,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     show_refusal(_refused(run), once=False)  # the next look at the run comes in half a second
     with st.container(key="live-result"):
         left, right = st.columns([4, 3], gap="small")
-        left.html(_result(run.spec, events))
+        left.html(_result(events))
         with right:
             share, words = _progress(run, status, events, epochs)
             with st.container(key="live-progress"):
@@ -196,7 +196,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
                     )
 
 
-def _result(spec: RunSpec, events: list[Event]) -> str:
+def _result(events: list[Event]) -> str:
     """The one important number as HTML: the test accuracy of a run that is done, else its latest val accuracy."""
     started, epoch, report = _last(events, Started), _last(events, Epoch), _last(events, Report)
     name, value, lines = "val_accuracy", "–", [plain("train.no_epoch_yet")]
