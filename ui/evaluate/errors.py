@@ -16,7 +16,7 @@ from core.store import Run
 from ui import server
 from ui.choice import data_name
 from ui.data_card import data_are_here, known_error
-from ui.gallery import clicked_picture, gallery
+from ui.gallery import clicked_picture, gallery, in_sight
 from ui.matrix import Cell
 from ui.numbers import whole_number
 from ui.tables import folded_table
@@ -92,7 +92,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         captions = [plain(key, index=int(place), label=names[k]) for key, place, k in shown]
         gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
         st.caption(t("image.looks_help"))
-    with right:
+    with right, in_sight("probabilities"):
         values = answers.probabilities[index]
         words = {"x_title": t("chart.probability"), "y_title": t("chart.class")}
         marks, rows = marked_rows(true, predicted, names)
