@@ -21,7 +21,7 @@ import shutil
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +59,7 @@ except ImportError:  # Windows
     fcntl = None
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 MODEL = "model.safetensors"
@@ -494,8 +495,20 @@ class Run:
             Refusal: the file is missing, its sha256 differs, it is larger than the run's network and data allow, or it
                 is no file of arrays.
         """
-        from safetensors import SafetensorError
         from safetensors.torch import load
+
+        return self._load(name, sha256, load)
+
+    def arrays(self, name: str, sha256: str) -> dict[str, np.ndarray]:
+        """The arrays in the file `name`, without importing torch, for which a page would wait. Raises: as `load`."""
+        from safetensors.numpy import load
+
+        return self._load(name, sha256, load)[0]
+
+    def _load(
+        self, name: str, sha256: str, read: Callable[[bytes], dict[str, Any]]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        from safetensors import SafetensorError
 
         path = self.folder / name
         try:
@@ -507,10 +520,12 @@ class Run:
             numbers = json.loads(metadata.get("numbers", "{}"))
             if not isinstance(numbers, dict):
                 raise self.damaged(name)
-            return load(data), numbers
+            return read(data), numbers
         except Refusal:
             raise
         except (OSError, ValueError, AttributeError, TypeError, RuntimeError, MemoryError, SafetensorError) as error:
+            raise self.damaged(name) from error
+        except KeyError as error:  # a type of numbers that numpy does not have
             raise self.damaged(name) from error
 
     def _most_bytes(self, name: str) -> int:

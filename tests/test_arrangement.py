@@ -278,6 +278,9 @@ def test_matrix_and_errors_are_in_sight_on_a_projector_and_the_matrix_is_walked_
 def test_no_number_of_the_matrix_is_cut_and_a_tap_leads_to_its_images_on_a_tablet_and_a_phone(look):
     for size in (TABLET, PHONE):
         page = look("evaluate", size)
+        matrix, images = box(page, ".st-key-matrix"), box(page, ".st-key-cell")
+        assert images["x"] == matrix["x"], "one column"
+        assert matrix["y"] + matrix["height"] < images["y"] < matrix["y"] + matrix["height"] + 150, "right below it"
         assert all(one["left"] >= 0 and one["right"] <= size[0] and not one["cut"] for one in cells(page))
         page.locator(".st-key-matrix tbody td").nth(11).click()
         page.get_by_text("True class One, predicted One: ").wait_for()

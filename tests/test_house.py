@@ -204,6 +204,19 @@ def test_the_data_page_shows_images_without_torch(tmp_path):
     assert not {"torch", "torchvision", "medmnist", "sklearn"} & set(loaded)
 
 
+EVALUATE_PAGE = """
+page.switch_page("../pages/evaluate.py").run()
+assert not page.exception, page.exception
+assert any("<figure" in block.proto.body for block in page.get("html")), "no errors"
+print(*sys.modules)
+"""
+
+
+def test_matrix_and_errors_of_a_run_are_shown_without_torch(trained):
+    assert trained.report()
+    assert not {"torch", "torchvision", "medmnist", "sklearn"} & set(in_a_fresh_process(FIRST_PAGE + EVALUATE_PAGE))
+
+
 # --- words ------------------------------------------------------------------------------------------------------------
 
 

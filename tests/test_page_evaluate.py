@@ -150,6 +150,27 @@ def test_errors_that_are_known_label_errors_say_what_people_see(frame, monkeypat
     assert marked, "the shipped model errs at some of them"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_whose_own_data_are_gone_shows_its_numbers_and_says_why_there_are_no_images(frame, tmp_path, language):
+    file = tmp_path / "data" / "own.npz"
+    file.parent.mkdir()
+    labels = np.arange(30) % 3
+    arrays = {f"{split}_labels": labels for split in ("train", "val", "test")}
+    arrays |= {
+        f"{split}_images": np.arange(30 * 64, dtype=np.uint8).reshape(30, 8, 8) for split in ("train", "val", "test")
+    }
+    np.savez(file, **arrays)
+    run = store.create(checked({"data": "own", "architecture": "mlp", "epochs": 1}))
+    assert work(str(run.folder)) == "done"
+    file.unlink()
+    app = frame("evaluate", language)
+    assert component(app, "bancada.matrix")["names"] == ["0", "1", "2"]
+    assert words.text(language, "evaluate.classes") in texts(app), "what comes after the images"
+    known = ", ".join(DATASETS)
+    assert words.text(language, "error.data_unknown", name="own", known=known) in [one.value for one in app.warning]
+    assert not captions(app)
+
+
 def look_at(app: AppTest, view: str) -> AppTest:
     """The Evaluate page with another of its views."""
     return control(app, "view").set_value(view).run()

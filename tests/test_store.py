@@ -151,6 +151,14 @@ def test_a_flipped_bit_or_a_cut_in_a_file_of_arrays_is_noticed(done):
         done.load(report.model, report.model_sha256)
 
 
+def test_an_array_of_a_type_that_numpy_does_not_have_is_refused(done):
+    import torch
+
+    sha256 = done.save("predictions.safetensors", {"labels": torch.zeros(3, dtype=torch.bfloat16)})
+    with pytest.raises(Refusal, match="run_damaged"):
+        done.arrays("predictions.safetensors", sha256)
+
+
 def test_a_report_of_a_thousand_classes_is_found_at_the_end_of_the_log(done):
     report = done.report().model_copy(update={"confusion_matrix": ((11,) * 1000,) * 1000})
     done.append(report)

@@ -145,7 +145,6 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
         cell = st.session_state.get(CELL)
         chosen = cell or (None, None)
         matrix_panel(answers.confusion_matrix, names, key="drawings-matrix", chosen=chosen, on_click=_choose_cell)
-        classes_table(measured.classes, names)
     places = answers.errors("confidence", *chosen).tolist()
     shown = places[:PICTURES]
     with right, in_sight("cell"):
@@ -154,6 +153,7 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
         else:
             st.markdown(t("drawings.errors" if places else "drawings.no_errors", count=len(places), n=len(kept)))
         gallery([kept[i].pixels[None] for i in shown], _captions(kept, answers, shown), side=SIDE)
+    classes_table(measured.classes, names)  # below both: in one column the images follow the matrix
 
 
 def _choose_cell(clicked: Cell) -> None:

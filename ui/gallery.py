@@ -82,7 +82,8 @@ def gallery(
 def in_sight(key: str) -> DeltaGenerator:
     """A container that stays visible while the longer column beside is scrolled; in a narrow window it is below it."""
     column = f'[data-testid="stColumn"]:has(.st-key-{key})'
-    row = f'[data-testid="stHorizontalBlock"]:has(> {column})'
+    # A `:has` within a `:has` is not valid, and a browser leaves out the whole rule.
+    row = f'[data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-{key})'
     st.html(
         "<style>"
         f"@media (min-width: {NARROW + 1}px) {{ {column} {{ position: sticky; top: 4.5rem; align-self: start; }} }}"

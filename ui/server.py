@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 
 from core import settings, store
-from core.datasets import Splits, dataset
+from core.datasets import Splits, dataset, datasets
 from core.drawing.collection import LabelledDrawing
 from core.events import Checkpoint, Epoch, Event, Inside, Report, Started, continued
 from core.images import preprocessing
@@ -170,8 +170,8 @@ def done(data: str | None = None) -> list[str]:
 
 def has_data(name: str) -> bool:
     """Whether the data of the run of this name are on this machine, so that its test images can be shown."""
-    data = facts(settings.store_folder() / name).data
-    return bool(data) and dataset(data).state()[0] == "ready"
+    data = datasets().get(facts(settings.store_folder() / name).data or "")  # a file of one's own may be gone
+    return bool(data) and data.state()[0] == "ready"
 
 
 def offered() -> list[str]:

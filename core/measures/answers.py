@@ -126,17 +126,17 @@ def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers 
     report = run.report()
     if not report:
         raise no_report(run)
-    stored, _ = run.load(report.predictions, report.predictions_sha256)
+    stored = run.arrays(report.predictions, report.predictions_sha256)
     prefix = "" if split == "test" else "val_"
     damaged = run.damaged(report.predictions)
     if f"{prefix}labels" not in stored:
         if split == "test":
             raise damaged
         return None
-    labels = stored[f"{prefix}labels"].numpy()
+    labels = stored[f"{prefix}labels"]
     if f"{prefix}probabilities" not in stored or labels.dtype.kind not in "ui":
         raise damaged
-    probabilities = stored[f"{prefix}probabilities"].float().numpy()
+    probabilities = stored[f"{prefix}probabilities"].astype(np.float32)
     found = Answers(labels.astype(np.int64), probabilities, report.images if split == "test" else "")
     if not found.are_possible(len(report.confusion_matrix)):
         raise damaged

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.datasets import Split, dataset
+from core.datasets import Split, dataset, datasets
 from core.measures.answers import Answers
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import data_name
 from ui.data_card import data_are_here, known_error
-from ui.gallery import clicked_picture, gallery
+from ui.gallery import clicked_picture, gallery, in_sight
 from ui.matrix import Cell
 from ui.measured import probability_bars
 from ui.numbers import whole_number
@@ -92,7 +92,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         captions = [plain(key, index=int(place), label=names[k]) for key, place, k in shown]
         gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
         st.caption(t("image.looks_help"))
-    with right:
+    with right, in_sight("probabilities"):
         folded_table(probability_bars(answers.probabilities[index], true, names, key="image-probabilities"))
 
 
@@ -136,7 +136,8 @@ def test_images(run: Run, answers: Answers) -> Split | None:
             same = not answers.images or server.images(run.spec) == answers.images
     except Refusal as refusal:
         refused(refusal, st.warning)
-        data_are_here(dataset(run.spec.data))
+        if source := datasets().get(run.spec.data):  # a file of one's own may be gone
+            data_are_here(source)
         return None
     if not same or not np.array_equal(test.labels, answers.labels):
         st.warning(t("error.other_data", data=data_name(run.spec.data)))
