@@ -8,20 +8,22 @@ from core.spec import checked
 from core.training.ready import check, unusual
 from core.training.transfer import fits
 from ui import form, server
+from ui.columns import beside_or_below
 from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.notices import test_use_notice
 from ui.status import REFUSED, start
 from ui.text import refused, show_refusal, t
 from ui.train import live, network
 
-left, right = st.columns([1, 2], gap="large")
+with beside_or_below("form-and-run"):
+    left, right = st.columns([1, 2], gap="large")
 spec, source, can_start = None, None, False
 
 with left:
-    note = st.container()  # filled once the run and the form are known
     values = form.first_fields()
     begin = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
     top = st.container()  # below the button to start, which stays where it is whatever is said here
+    note = top.container()  # filled once the run and the form are known
     values = form.other_fields(values)
     form.write_link(values)
     form.link_refused(top.warning)

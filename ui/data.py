@@ -16,11 +16,12 @@ from core.images.splits import resized, train_indices
 from core.spec import RunSpec, checked
 from ui import form, server
 from ui.choice import data_name, one_of, run_label
+from ui.columns import beside_or_below
 from ui.data_card import known_error
 from ui.gallery import clicked_picture, gallery, rows
 from ui.measured import probability_bars
 from ui.numbers import whole_number
-from ui.tables import beside_or_below, folded_table
+from ui.tables import folded_table
 from ui.text import language, literal, number, percent, plain, t
 
 AUGMENTATION = ("rotation", "shift", "zoom", "elastic", "stroke_width")  # fields of the spec

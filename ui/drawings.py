@@ -20,7 +20,8 @@ from core.spec import RunSpec
 from core.store import Run
 from ui import server
 from ui.choice import one_of, short_label
-from ui.gallery import clicked_picture, gallery, in_sight
+from ui.columns import beside_or_below, in_sight
+from ui.gallery import clicked_picture, gallery
 from ui.matrix import Cell
 from ui.measured import classes_table, matrix_panel, measures_table
 from ui.tables import folded_table, offer_csv
@@ -140,7 +141,8 @@ def _chart(key: str, drawn: Sequence[Measure], test: Sequence[Measure], rows: Se
 
 
 def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: Sequence[LabelledDrawing]) -> None:
-    left, right = st.columns(2, gap="large")
+    with beside_or_below("matrix-and-errors"):
+        left, right = st.columns(2, gap="large")
     with left:
         cell = st.session_state.get(CELL)
         chosen = cell or (None, None)

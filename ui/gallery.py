@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.charts.pictures import enlarge
 
 ABOVE = 210  # px, height of the page above its pictures
-NARROW = 900  # px, width of a window in which the page is one column
 LEAST = 40  # px, least height of a row of pictures
 STYLE = """<style>
 .pictures { display: flex; flex-wrap: wrap; gap: 0.75rem; }
@@ -77,20 +75,6 @@ def gallery(
         )
     grid = f' style="display:grid;grid-template-columns:repeat({columns},minmax(0,1fr));gap:1rem"' if columns else ""
     st.html(f'{STYLE}<div class="pictures"{grid}>{"".join(figures)}</div>')
-
-
-def in_sight(key: str) -> DeltaGenerator:
-    """A container that stays visible while the longer column beside is scrolled; in a narrow window it is below it."""
-    column = f'[data-testid="stColumn"]:has(.st-key-{key})'
-    # A `:has` within a `:has` is not valid, and a browser leaves out the whole rule.
-    row = f'[data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-{key})'
-    st.html(
-        "<style>"
-        f"@media (min-width: {NARROW + 1}px) {{ {column} {{ position: sticky; top: 4.5rem; align-self: start; }} }}"
-        f"@media (max-width: {NARROW}px) {{ {row} {{ flex-wrap: wrap; }} {row} > * {{ min-width: 100%; }} "
-        f".st-key-{key} {{ scroll-margin-top: 4.5rem; }} }}</style>"
-    )
-    return st.container(key=key)
 
 
 def clicked_picture(then: Callable[[int], None]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.charts.matrices import LABELLED_CLASSES, cell_label, shares
-from ui.gallery import NARROW
+from ui.columns import NARROW
 from ui.text import language, plain, t
 
 MOST_CLASSES = 200  # of which a browser draws the cells

@@ -40,13 +40,6 @@ def offer_csv(table: pd.DataFrame, name: str) -> None:
     )
 
 
-def beside_or_below(key: str) -> DeltaGenerator:
-    """A container whose columns stand one below the other in a window too narrow for them, such as a tablet's."""
-    column = f'.st-key-{key} [data-testid="stColumn"]'
-    st.html(f"<style>@media (max-width: 900px) {{ {column} {{ min-width: calc(100% - 1.5rem); }} }}</style>")
-    return st.container(key=key)
-
-
 def wide_table_hint(key: str) -> None:
     """Say, where the window is so narrow that a wide table is cut, that it goes on to the right."""
     st.html(f"<style>@media (min-width: 1100px) {{ .st-key-wide-{key} {{ display: none; }} }}</style>")

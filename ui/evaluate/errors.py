@@ -14,8 +14,9 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import data_name
+from ui.columns import beside_or_below
 from ui.data_card import data_are_here, known_error
-from ui.gallery import clicked_picture, gallery, in_sight
+from ui.gallery import clicked_picture, gallery
 from ui.matrix import Cell
 from ui.measured import probability_bars
 from ui.numbers import whole_number
@@ -80,7 +81,8 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
     if (chosen := cell(answers)) != (None, None):
         st.caption(_shown(chosen, names, len(answers.errors("index", *chosen)), len(answers.labels)))
     true, predicted = int(answers.labels[index]), int(answers.predicted[index])
-    left, right = st.columns([3, 2], gap="large")
+    with beside_or_below("one-image"):
+        left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown(_said(answers, index, names))
         if wrong := known_error(dataset(run.spec.data), index, names):
@@ -92,7 +94,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         captions = [plain(key, index=int(place), label=names[k]) for key, place, k in shown]
         gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
         st.caption(t("image.looks_help"))
-    with right, in_sight("probabilities"):
+    with right:
         folded_table(probability_bars(answers.probabilities[index], true, names, key="image-probabilities"))
 
 

@@ -17,8 +17,8 @@ from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
 from ui import beside, hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
+from ui.columns import beside_or_below, in_sight
 from ui.evaluate import certainty, encoder, errors, training, versus
-from ui.gallery import in_sight
 from ui.measured import classes_table, confusions, matrix_panel, measures_table
 from ui.text import interval, language, percent, plain, t
 
@@ -45,7 +45,8 @@ def panel(run: Run, done: Sequence[str]) -> None:
         del st.session_state["view"]
     view = one_of("view", views)
     if view == "fails":
-        left, right = st.columns([1, 1], gap="large")
+        with beside_or_below("matrix-and-errors"):
+            left, right = st.columns([1, 1], gap="large")
         with left:
             matrix_panel(matrix, names, key="matrix", chosen=errors.cell(answers), on_click=errors.choose_cell)
         with right, in_sight("cell"):

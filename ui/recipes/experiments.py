@@ -22,9 +22,10 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import form, notices, server
 from ui.choice import data_name, linked, linked_row, run_label
+from ui.columns import beside_or_below
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
-from ui.tables import Said, beside_or_below, sortable, wide_table_hint
+from ui.tables import Said, sortable, wide_table_hint
 from ui.text import Markdown, literal, number, percent, show_refusal, signed_points, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes

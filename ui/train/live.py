@@ -24,6 +24,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, hyperparameters, notices, server, visitor
+from ui.columns import NARROW
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
 from ui.terms import explained
@@ -51,11 +52,7 @@ STYLE = """<style>
 .st-key-live-progress p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .bancada-result { height: 6.5rem; line-height: 1.25; overflow: hidden; }
 .bancada-result b { display: block; font-size: 2.5rem; line-height: 1.05; font-variant-numeric: tabular-nums; }
-@media (max-width: 900px) {
-  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-live) { flex-wrap: wrap; }
-  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-live) > [data-testid="stColumn"] {
-    min-width: 100%;
-  }
+@media (max-width: NARROWpx) {
   [data-testid="stColumn"]:has(.st-key-live) { order: -1; }
   .st-key-live-result { min-height: 8rem; }
 }
@@ -68,7 +65,7 @@ STYLE = """<style>
   .st-key-live-links { min-height: 5.75rem; }
   .bancada-result { height: 8.5rem; }
 }
-</style>"""
+</style>""".replace("NARROW", str(NARROW))
 
 # Where the window is too narrow for two columns, or too low, the run that was just started may be out of sight.
 _show = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
