@@ -55,6 +55,7 @@ STYLE = """<style>
 @media (max-width: NARROWpx) {
   [data-testid="stColumn"]:has(.st-key-live) { order: -1; }
   .st-key-live-result { min-height: 8rem; }
+  .bancada-result { height: 8rem; }
 }
 @media (max-width: 640px) {
   .st-key-live-controls [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
