@@ -156,19 +156,29 @@ def test_links_and_choices_can_be_read_in_both_themes_and_show_the_focus(look, s
     page.emulate_media(color_scheme="light")
 
 
-SMALL = """() => [...document.querySelectorAll('.stMain *')].filter(one => {
+SMALL = """() => {
+ const all = root => root ? [...root.querySelectorAll('*')].flatMap(one => [one, ...all(one.shadowRoot)]) : [];
+ return all(document.querySelector('.stMain')).filter(one => {
   const { width, height, top } = one.getBoundingClientRect();
   return width > 2 && height > 2 && top < innerHeight && one.checkVisibility()
     && !one.closest('.st-key-title, [data-testid^=stIcon], svg, [aria-hidden=true]')
     && [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim())
     && parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom < 24;
-}).map(one => one.textContent)"""
+ }).map(one => one.textContent);
+}"""
 
 
 def test_the_presenter_view_is_in_the_link_and_has_no_small_text(look):
+    page = look("draw?present=1")
+    page.locator("canvas.sheet").wait_for()
+    page.wait_for_function(f"() => ({SMALL})().length === 0", timeout=5000)
     page = look("evaluate?present=1")
     page.locator(".st-key-matrix tbody td").first.wait_for()
     page.wait_for_function(f"() => ({SMALL})().length === 0", timeout=5000)
+    last = page.locator(".st-key-matrix tbody td").last.bounding_box()
+    column = page.locator("[data-testid=stColumn]:has(.st-key-matrix)").bounding_box()
+    assert last["y"] + last["height"] <= PROJECTOR[1]
+    assert last["x"] + last["width"] <= column["x"] + column["width"]
     page.locator(".st-key-present [role=radio]").click()
     page.wait_for_function("() => !location.search.includes('present')")
     page.locator("[data-testid=stMain] .stExpander").first.wait_for()

@@ -155,7 +155,8 @@ def _fails(answers: Answers, measured: Measures, names: tuple[str, ...], kept: S
         else:
             st.markdown(t("drawings.errors" if places else "drawings.no_errors", count=len(places), n=len(kept)))
         gallery([kept[i].pixels[None] for i in shown], _captions(kept, answers, shown), side=SIDE)
-    classes_table(measured.classes, names)  # below both: in one column the images follow the matrix
+    with st.container(key="classes"):  # below both: in one column the images follow the matrix
+        classes_table(measured.classes, names)
 
 
 def _choose_cell(clicked: Cell) -> None:

@@ -10,6 +10,7 @@ KEY = "present"  # also in the link: ?present=1
 ON = "1"
 ZOOM = 1.6  # makes of the charts' 15 px 24, of a page's 16 px 25.6
 PAD = 0.75  # of it, so that the whole pad is in sight
+CURVES = 235  # px, height of the curves of a training, before the zoom: their axis is in sight
 
 # The pages' links are in their menus, as on a narrow window. What is small otherwise becomes as large as the rest, and
 # what a class does not look at is left out: the form beside a run, tables below a matrix, labels below the pad.
@@ -27,14 +28,15 @@ STYLE = f"""<style>
 [class*="st-key-group-"] > :has(.stPopover) {{ display: block; }}
 .stMainBlockContainer :is([data-testid="stCaptionContainer"], [data-testid="stElementToolbar"], .stExpander),
 [data-testid="stHorizontalBlock"]:has(> * .st-key-live) > [data-testid="stColumn"]:not(:has(.st-key-live)),
-[data-testid="stColumn"]:has(.st-key-matrix) :is(.stDataFrame, .stMarkdown),
-.st-key-keep-as, .st-key-nickname, .st-key-view, .st-key-cells, .st-key-matrix-diagonal,
+:has(> .st-key-live-choice), .st-key-classes, .st-key-keep-as, .st-key-nickname,
+.st-key-view, .st-key-cells, .st-key-matrix-diagonal,
 [data-testid="stColumn"]:has(.st-key-run):not(:has(.st-key-live)) {{ display: none; }}
 [data-testid="stHorizontalBlock"]:has(> * .st-key-matrix) {{ gap: 1rem; }}
-[data-testid="stColumn"]:has(.st-key-matrix) {{ flex: 0 0 53%; }}
+[data-testid="stColumn"]:has(.st-key-matrix) {{ flex: 0 0 58%; }}
 [data-testid="stColumn"]:has(.st-key-cell) {{ flex: 1 1 0; }}
-.st-key-canvas-sheet, .st-key-pad {{ zoom: {PAD}; }}
-.stMain {{ --bancada-text: 1rem; --bancada-row: 1.6rem; }}
+.stMain {{ --bancada-text: 1rem; --bancada-row: 1.45rem; --bancada-cell: 1.5rem; }}
+.st-key-canvas-sheet, .st-key-pad {{ zoom: {PAD}; --bancada-text: calc(1rem / {PAD}); }}
+.st-key-live-curves {{ min-height: {CURVES + 30}px; }}
 </style>"""
 
 

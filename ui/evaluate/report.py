@@ -51,9 +51,10 @@ def panel(run: Run, done: Sequence[str]) -> None:
             matrix_panel(matrix, names, key="matrix", chosen=errors.cell(answers), on_click=errors.choose_cell)
         with right, in_sight("cell"):
             errors.gallery_of(run, answers, names)
-        st.markdown(f"**{t('evaluate.classes')}**")  # below both: in one column the images follow the matrix
-        classes_table(measured.classes, names)
-        confusions(matrix, names)
+        with st.container(key="classes"):  # below both: in one column the images follow the matrix
+            st.markdown(f"**{t('evaluate.classes')}**")
+            classes_table(measured.classes, names)
+            confusions(matrix, names)
     elif view == "image":
         errors.one_image(run, answers, names)
     elif view == "sure":

@@ -23,7 +23,7 @@ from core.models.model import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, hyperparameters, notices, server, visitor
+from ui import choice, hyperparameters, notices, present, server, visitor
 from ui.columns import NARROW
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
@@ -36,6 +36,7 @@ LOOKED_AT = 8  # newest runs that are searched for one at work
 LISTED = 50  # runs that can be chosen here; the others are in the store
 SEARCHED = 300  # newest runs in the store that are searched for the visitor's own
 CONTROLLED = "controlled"  # before a run's name: key in the session state, true if its buttons were asked for
+HEIGHT = 320  # px, of the curves
 LOG = "log-loss"  # key in the session state: whether the loss is shown on a logarithmic axis
 TO_GO_ON = ("stopped", "interrupted", "failed")  # statuses of a run that no worker has and that can be taken up again
 
@@ -92,7 +93,8 @@ def choose() -> Run | None:
     runs = store.runs()[:SEARCHED]
     own = [run.name for run in islice(filter(visitor.owns, runs), LISTED)]
     newest = [run.name for run in runs[:LISTED]]
-    left, right = st.columns([5, 2], vertical_alignment="center")
+    with st.container(key="live-choice"):
+        left, right = st.columns([5, 2], vertical_alignment="center")
     everybodys = not set(newest) <= set(own) and right.toggle(t("train.others"), key="others-runs")
     names = newest if everybodys else own
     asked = server.find(choice.asked())
@@ -410,6 +412,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             x_domain=curves.epochs_shown(steps[-1].step / started.steps_per_epoch, spec.epochs),
             y_domain=domain,
             log=log and what == "loss",
+            height=present.CURVES if present.is_on() else HEIGHT,
             language=language(),
         )
         column.altair_chart(chart, key=f"curve-{what}", width="stretch", alt=t(f"chart.{what}_alt"))
