@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core import store
+from core.datasets import dataset
 from core.settings import wait_passively
 from core.spec import checked
 from tests.browser import ROOT, chromium
@@ -30,7 +32,10 @@ manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.sca
 
 
 # Those that take longest begin first, so that two processes end at nearly the same time.
-LONGEST = ("test_journey", "test_workers", "test_draw", "test_command_line", "test_search", "test_store", "test_pad")
+LONGEST = (
+    *("test_journey", "test_workers", "test_command_line", "test_draw", "test_strangers", "test_arrangement"),
+    *("test_search", "test_worker_faults", "test_hostile_store", "test_lessons", "test_store", "test_pad"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,6 +78,39 @@ def shared_cache(tmp_path_factory) -> Path:
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
 
 
+@pytest.fixture(scope="session")
+def read_digits(tmp_path_factory) -> Path:
+    """A cache folder with MNIST-5k, whose text takes more time to read than most tests."""
+    folder = tmp_path_factory.mktemp("digits")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BANCADA_CACHE", str(folder))
+        dataset("mnist-5k").load()
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, read_digits, monkeypatch) -> Path:
+    """The cache folder of one test, in which MNIST-5k has been read already."""
+    folder = tmp_path / "cache"
+    shutil.copytree(read_digits, folder, copy_function=os.link)
+    monkeypatch.setenv("BANCADA_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_store(tmp_path_factory, read_digits) -> Path:
+    """A store with one finished run on the data set that comes with the app."""
+    from core.work import work  # not above: it imports torch
+
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BANCADA_CACHE", str(read_digits))
+        patch.setenv("BANCADA_STORE", str(folder))
+        run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
+        assert work(str(run.folder)) == "done"
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def english_terminal(monkeypatch) -> None:
     """The command line speaks English, whatever the language of the machine."""
@@ -80,10 +118,9 @@ def english_terminal(monkeypatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path, tiny_data, monkeypatch) -> Path:
+def home(tmp_path, cache, tiny_data, monkeypatch) -> Path:
     """The store of one test; the settings also name a cache of its own and the tests' data."""
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BANCADA_DATA", str(tiny_data))
     monkeypatch.setenv("BANCADA_DEVICE", "cpu")
     monkeypatch.setenv("BANCADA_THREADS", "1")
@@ -91,10 +128,9 @@ def home(tmp_path, tiny_data, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def frame(tmp_path, monkeypatch):
+def frame(tmp_path, cache, monkeypatch):
     """A function that opens a page of the app in a language, with a store of the test's own."""
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
 
     def visit(page: str = "train", language: str = "en", **query: str) -> AppTest:
@@ -112,13 +148,10 @@ def frame(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def trained(frame):
-    """A finished run on the data set that comes with the app."""
-    from core.work import work  # not above: it imports torch
-
-    run = store.create(checked({"architecture": "mlp", "epochs": 2, "batch_size": 128}))
-    assert work(str(run.folder)) == "done"
-    return run
+def trained(tmp_path, frame, trained_store):
+    """A finished run on the data set that comes with the app, in the store of the test's own."""
+    shutil.copytree(trained_store, tmp_path / "store", dirs_exist_ok=True)
+    return store.runs()[0]
 
 
 @pytest.fixture(scope="module")  # not of all modules: an open playwright keeps asyncio from running another loop
