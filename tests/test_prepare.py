@@ -98,10 +98,10 @@ def test_an_mnist_image_enlarged_ten_times_comes_back_close_to_itself(mnist, how
     assert difference(np.stack(back), mnist[:60]) <= most
 
 
-@pytest.mark.parametrize("how", ["NEAREST", "BILINEAR", "BICUBIC"])
+@pytest.mark.parametrize("how", ["NEAREST", "BICUBIC"])
 def test_mnist_images_enlarged_ten_times_and_sent_through_lose_at_most_half_a_point_with_each_starter(mnist, how):
     labels = np.fromfile(real(MNIST_LABELS), np.uint8)
-    some, right = mnist[:2000, None], labels[8:2008]
+    some, right = mnist[:1000, None], labels[8:1008]
     back = np.stack([prepared(enlarged(image, 10, how)) for image in some[:, 0]])[:, None]
     for model in (open_model(run) for run in runs(ROOT / "models_store") if run.is_done()):
         as_is, through = ((model.probabilities(seen).argmax(axis=1) == right).mean() for seen in (some, back))

@@ -528,9 +528,12 @@ def many_runs(folder: Path, times: int) -> Outcome:
     begun = time.perf_counter()
     found = [run.facts() for run in store.runs(home)]
     facts = time.perf_counter() - begun
-    begun = time.perf_counter()
-    command("runs", "--json")
-    whole = time.perf_counter() - begun
+    seconds = []
+    for _ in range(5):  # the quickest: other processes may hold up some
+        begun = time.perf_counter()
+        command("runs", "--json")
+        seconds.append(time.perf_counter() - begun)
+    whole = min(seconds)
     assert len(found) == times
     assert all(one["status"] == "done" for one in found)
     figure = f"facts of all {1000 * facts:,.0f} ms; `runs --json` {1000 * whole:,.0f} ms"
