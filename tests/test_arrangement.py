@@ -299,3 +299,15 @@ def test_no_number_of_the_matrix_is_cut_and_a_tap_leads_to_its_images_on_a_table
           return top > 0 && top < innerHeight;
         }""")
         page.goto("about:blank")
+
+
+def test_the_focus_stays_near_an_element_that_its_click_has_taken_away(look):
+    page = look("evaluate")
+    picture = page.locator(".pictures [data-number]").first
+    picture.wait_for()
+    picture.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Next error").wait_for()
+    page.wait_for_function("document.activeElement !== document.body", timeout=5000)
+    page.keyboard.press("Tab")
+    assert page.evaluate("!document.activeElement.closest('.st-key-frame')"), "the keyboard goes on there"

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.words import languages
 from ui import present, visitor
+from ui.focus import keep_focus
 from ui.lessons.bar import bar
 from ui.server import PAGES
 from ui.streamlit_words import speak
@@ -98,6 +99,7 @@ st.html(STYLE)
 with st.container(key="title"):
     st.title(page.title, anchor=False)
     speak(language())
+    keep_focus()
     visitor.remember()  # before the first run is started
 row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="frame")
 with row:
