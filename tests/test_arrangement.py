@@ -308,6 +308,6 @@ def test_the_focus_stays_near_an_element_that_its_click_has_taken_away(look):
     picture.focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Next error").wait_for()
-    page.wait_for_function("document.activeElement !== document.body", timeout=5000)
+    page.wait_for_function("document.activeElement !== document.body")
     page.keyboard.press("Tab")
     assert page.evaluate("!document.activeElement.closest('.st-key-frame')"), "the keyboard goes on there"
