@@ -288,10 +288,11 @@ def test_matrix_and_errors_are_in_sight_on_a_projector_and_the_matrix_is_walked_
 def test_no_number_of_the_matrix_is_cut_and_a_tap_leads_to_its_images_on_a_tablet_and_a_phone(look):
     for size in (TABLET, PHONE):
         page = look("evaluate", size)
+        found = cells(page)
         matrix, images = box(page, ".st-key-matrix"), box(page, ".st-key-cell")
         assert images["x"] == matrix["x"], "one column"
         assert matrix["y"] + matrix["height"] < images["y"] < matrix["y"] + matrix["height"] + 150, "right below it"
-        assert all(one["left"] >= 0 and one["right"] <= size[0] and not one["cut"] for one in cells(page))
+        assert all(one["left"] >= 0 and one["right"] <= size[0] and not one["cut"] for one in found)
         page.locator(".st-key-matrix tbody td").nth(11).click()
         page.get_by_text("True class One, predicted One: ").wait_for()
         page.wait_for_function("""() => {
@@ -306,10 +307,9 @@ def test_the_focus_stays_near_an_element_that_its_click_has_taken_away(look):
     page.reload()
     picture = page.locator(".pictures [data-number]").first
     picture.wait_for()
-    page.wait_for_function("document.bancadaForget")  # from then on a key is heard
-    picture.focus()
-    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.bancadaForget")  # from then on a key is heard
+    picture.press("Enter")
     page.get_by_role("button", name="Next error").wait_for()
-    page.wait_for_function("document.activeElement !== document.body")
+    page.wait_for_function("() => document.activeElement !== document.body")
     page.keyboard.press("Tab")
     assert page.evaluate("!document.activeElement.closest('.st-key-frame')"), "the keyboard goes on there"
