@@ -39,6 +39,7 @@ class Network:
     def order(self, variant: str) -> Order:
         """What a contestant has to train."""
         spec, files = self.spec, dataset("mnist").files
+        assert not spec.momentum, "no peer has it"
         folders = settings.data_folders()
         folder = next(folder for folder in folders if all((folder / file).is_file() for file in files))
         return Order(
@@ -47,6 +48,7 @@ class Network:
             batch=spec.batch_size,
             optimizer=spec.optimizer,
             rate=spec.learning_rate,
+            parameters=sum(row.parameters for row in self.table),
             spec=spec.model_dump(mode="json"),
             folder=str(Path(folder).resolve()),
             variant=variant,

@@ -31,7 +31,7 @@ class Figures:
     """What was measured of one contestant on one network."""
 
     words: str  # that stand beside its name
-    images: int = 0  # of a turn
+    images: dict[str, int] = field(default_factory=dict)  # of a turn, by situation
     turns: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # by situation: wall and processor s
     limits: list[dict[str, float]] = field(default_factory=list)
 
@@ -102,8 +102,8 @@ def race(
 ) -> Race:
     """Let the contestants take turns: in each round, and there in each situation, each contestant has one.
 
-    All turns of a contestant have the same number of images, for which it took about `turn` seconds before the first
-    round. With `limits`, each is asked for its limits after each round.
+    All turns of a contestant in a situation have the same number of images, for which it took about `turn` seconds
+    there before the first. With `limits`, each is asked for its limits after each round.
     """
     found = Race()
     alone: dict[str, Runner] = {}
@@ -129,15 +129,15 @@ def race(
             for runner in more:
                 runner.answer()
             pairs[name] = [alone[name], *more][-2:]
-        for name, one in found.figures.items():
-            one.images = images_of_a_turn(alone[name], network.spec.batch_size, turn)
         for number in range(rounds):
             found.elsewhere.append(psutil.cpu_percent(interval=0.25) / 100)
             for situation in situations:
                 with busy() if situation == "busy" else contextlib.nullcontext():
                     for name, one in found.figures.items():
                         runners = pairs[name] if situation == "two" else [alone[name]]
-                        one.turns.setdefault(situation, []).append(timed(runners, one.images))
+                        if situation not in one.images:
+                            one.images[situation] = images_of_a_turn(runners, network.spec.batch_size, turn)
+                        one.turns.setdefault(situation, []).append(timed(runners, one.images[situation]))
                 shown = ", ".join(f"{name} {one.seconds(situation)[-1]:.2f}" for name, one in found.figures.items())
                 tell(f"{network.recipe}, round {number + 1}, {situation}: {shown} s")
             for name, one in found.figures.items() if limits else ():
@@ -146,9 +146,9 @@ def race(
     return found
 
 
-def images_of_a_turn(runner: Runner, batch: int, turn: float) -> int:
-    """The images, whole batches of them and at most 60,000, that take the runner about `turn` seconds."""
-    seconds, _ = timed([runner], WARM * batch)
+def images_of_a_turn(runners: Sequence[Runner], batch: int, turn: float) -> int:
+    """The images, whole batches of them and at most 60,000, that take the runners about `turn` seconds."""
+    seconds, _ = timed(runners, WARM * batch)
     return batch * max(WARM, min(EPOCH // batch, round(turn * EPOCH / seconds / batch)))
 
 

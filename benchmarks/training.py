@@ -144,7 +144,10 @@ def network_table(network: Network, one: Race) -> str:
     rows += ["|---|---:|---:|---:|---:|---:|"]
     for name, found in one.figures.items():
         if seconds := found.seconds():
-            cells = [f"**{titled(name, found)}**" if name == ours_of(one) else titled(name, found), f"{found.images:,}"]
+            cells = [
+                f"**{titled(name, found)}**" if name == ours_of(one) else titled(name, found),
+                f"{found.images['idle']:,}",
+            ]
             cells += [spread(seconds), spread(found.processor()), f"{EPOCH / statistics.median(seconds):,.0f}"]
             cells += [times_as_quick(one, name, "idle")]
             rows.append(f"| {' | '.join(cells)} |")

@@ -50,7 +50,7 @@ def prepare(order: Order) -> Ready:
         model.fit(pixels[:count], labels[:count], batch_size=order.batch, epochs=2, verbose=0, callbacks=[begin])
         return (Clock.now() + begun[1].times(-1)).scaled(count)
 
-    return Ready(epoch)
+    return Ready(epoch, model.count_params())
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def prepare(order: Order) -> Ready:
         state.engine.train()
         return {"update": repeated(lambda: update(spec, data, state, places, order.rate), order.batch)}
 
-    return Ready(epoch, "float32" if order.variant == "float32" else chosen.engine.precision, limits)
+    words = "float32" if order.variant == "float32" else chosen.engine.precision
+    return Ready(epoch, sum(one.numel() for one in chosen.engine.parameters), words, limits)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Training:
         if self.ordered:
             self.model = self.model.to(memory_format=torch.channels_last)
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[order.optimizer]
+        self.parameters = sum(one.numel() for one in self.model.parameters())
         self.optimizer = kind(self.model.parameters(), lr=order.rate, fused=True if quick else None)
 
     def in_order(self, images: Tensor) -> Tensor:
@@ -73,10 +74,11 @@ class Training:
 def prepare(order: Order) -> Ready:
     """Ready to train; `variant`: `tensors`, `channels-last`, `loader` or `loader-2`."""
     warnings.simplefilter("ignore")  # lazy layers may change one day
-    if order.variant.startswith("loader"):
-        return Ready(with_loader(order, workers=2 if order.variant == "loader-2" else 0))
-    pixels, labels = mnist(order, axis=1)
     training = Training(order, quick=order.variant == "channels-last")
+    if order.variant.startswith("loader"):
+        workers = 2 if order.variant == "loader-2" else 0
+        return Ready(partial(loaded_epoch, order, training, workers), training.parameters)
+    pixels, labels = mnist(order, axis=1)
     images, classes = training.in_order(torch.from_numpy(pixels).float() / 255), torch.from_numpy(labels)
 
     def epoch(count: int) -> Spent:
@@ -96,32 +98,27 @@ def prepare(order: Order) -> Ready:
             figures |= {f"fixed {name}": repeated(step, order.batch), f"product {name}": product(kind)}
         return figures
 
-    return Ready(epoch, limits=limits)
+    return Ready(epoch, training.parameters, limits=limits)
 
 
-def with_loader(order: Order, workers: int) -> Any:
-    """A function that trains an epoch as in PyTorch's tutorials: torchvision's MNIST, ToTensor and a DataLoader."""
-    from torch.utils.data import DataLoader, Subset
+def loaded_epoch(order: Order, training: Training, workers: int, count: int) -> Spent:
+    """Train on `count` images as in PyTorch's tutorials: torchvision's MNIST, ToTensor and a DataLoader."""
+    from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
     # Expanding MNIST's one channel to three costs microseconds, less than reading an image with three channels.
     transform = [transforms.ToTensor()] + [transforms.Lambda(three_channels)] * (order.channels == 3)
     data = datasets.MNIST(order.folder, train=True, transform=transforms.Compose(transform))
-    training = Training(order, quick=False)
-
-    def epoch(count: int) -> Spent:
-        batches = DataLoader(Subset(data, range(count)), order.batch, shuffle=True, num_workers=workers)
-        with Clock() as all_of_it:
-            iterator = iter(batches)  # starts the workers ...
-            begun = time.perf_counter()
+    data.data, data.targets = data.data[:count], data.targets[:count]
+    batches = DataLoader(data, order.batch, shuffle=True, num_workers=workers)
+    with Clock() as all_of_it:
+        iterator = iter(batches)  # starts the workers ...
+        with Clock() as within:
             training.epoch(itertools.islice(iterator, len(batches)))
-            trained = time.perf_counter() - begun
-            next(iterator, None)  # ... and this ends them; both happen once an epoch, whatever its number of images
-        around = all_of_it.spent.seconds - trained
-        whole = all_of_it.spent.scaled(count)
-        return Spent(around + Spent(trained, 0).scaled(count).seconds, whole.processor)
-
-    return epoch
+        next(iterator, None)  # ... and this ends them; both happen once an epoch, whatever its number of images
+    around = all_of_it.spent.seconds - within.spent.seconds
+    # What workers have computed is known when they have ended.
+    return Spent(around + within.spent.scaled(count).seconds, all_of_it.spent.scaled(count).processor)
 
 
 def three_channels(image: Tensor) -> Tensor:

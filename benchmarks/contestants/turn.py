@@ -32,6 +32,7 @@ class Order:
     batch: int
     optimizer: str  # adam or sgd
     rate: float
+    parameters: int  # of the network
     spec: dict[str, Any]  # the `RunSpec` of this
     folder: str  # with MNIST's files
     variant: str
@@ -87,6 +88,7 @@ class Ready:
     """A prepared contestant."""
 
     epoch: Callable[[int], Spent]  # train once on the first so many images; the time is scaled to 60,000
+    parameters: int  # of its network
     words: str = ""  # to stand beside its name
     limits: Callable[[], dict[str, float]] | None = None  # seconds for 60,000 images, or operations a second, by name
 
@@ -99,6 +101,7 @@ def serve(prepare: Callable[[Order], Ready]) -> None:
     except SkippedError as reason:
         _say({"skipped": str(reason)})
         return
+    assert ready.parameters == order.parameters, "it has built another network"
     ready.epoch(WARM * order.batch)
     _say({"ready": ready.words})
     for line in sys.stdin:
