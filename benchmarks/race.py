@@ -70,7 +70,7 @@ class Runner:
         self.process = subprocess.Popen(
             [python, "-m", f"benchmarks.contestants.{one.module}", json.dumps(asdict(network.order(one.variant)))],
             cwd=settings.ROOT,
-            env={**environment(runs), **one.variables},
+            env=environment(runs),
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -98,12 +98,20 @@ class Runner:
 
 
 def race(
-    network: Network, names: Sequence[str], situations: Sequence[str], rounds: int, turn: float, *, limits: bool
+    network: Network,
+    names: Sequence[str],
+    situations: Sequence[str],
+    *,
+    rounds: int,
+    turn: float,
+    until: float,
+    limits: bool,
 ) -> Race:
     """Let the contestants take turns: in each round, and there in each situation, each contestant has one.
 
     All turns of a contestant in a situation have the same number of images, for which it took about `turn` seconds
-    there before the first. With `limits`, each is asked for its limits after each round.
+    there before the first. After two rounds, none is begun that would probably not end before `until` (a time of
+    `time.monotonic`). With `limits`, each contestant is asked for its limits after each round.
     """
     found = Race()
     alone: dict[str, Runner] = {}
@@ -130,6 +138,7 @@ def race(
                 runner.answer()
             pairs[name] = [alone[name], *more][-2:]
         for number in range(rounds):
+            begun = time.monotonic()
             found.elsewhere.append(psutil.cpu_percent(interval=0.25) / 100)
             for situation in situations:
                 with busy() if situation == "busy" else contextlib.nullcontext():
@@ -143,6 +152,8 @@ def race(
             for name, one in found.figures.items() if limits else ():
                 alone[name].send(limits=True)
                 one.limits.append(alone[name].answer())
+            if number and 2 * time.monotonic() - begun > until:
+                break
     return found
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -30,9 +31,9 @@ from benchmarks.results import machine, ratio, spread, update
 from core.datasets import dataset
 
 KEPT = Path(__file__).with_name("training.json")
-TURN, ROUNDS = 0.7, 5  # seconds of a turn, idle; number of rounds
+TURN, ROUNDS, MINUTES = 0.7, 5, 9.0  # seconds of a turn; most rounds; minutes for all networks
 USUAL = ("000-c", "001-b", "003-d")  # the networks that are measured unless others are named
-OURS = ("kernels", "torch")  # the contestant that is compared with the peers: the first of these that was measured
+OURS = "engine"  # the contestant with which the others are compared
 
 
 def main() -> None:
@@ -43,7 +44,8 @@ def main() -> None:
     parser.add_argument("--situations", nargs="+", choices=SITUATIONS, default=SITUATIONS)
     usual = [name for name, one in CONTESTANTS.items() if one.usual]
     parser.add_argument("--only", nargs="+", choices=[*CONTESTANTS, "all"], default=usual, help="these contestants")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="at most")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="in all; two rounds are made in any case")
     parser.add_argument("--limits", action="store_true", help="also what no engine can go below; needs `tensors`")
     parser.add_argument("--quick", action="store_true", help="two rounds of short turns: to see whether it works")
     options = parser.parse_args()
@@ -62,10 +64,19 @@ def main() -> None:
             tell(f"{CONTESTANTS[name].title} is skipped: {reason}")
     present = [name for name in names if name not in missing]
     races: dict[str, Race] = {}
-    for name in NETWORKS if "all" in options.networks else options.networks:
-        where = machine(*environments.values())
-        turn, rounds = (TURN / 5, 2) if options.quick else (TURN, options.rounds)
-        races[name] = race(NETWORKS[name], present, options.situations, rounds, turn, limits=options.limits)
+    networks = list(NETWORKS) if "all" in options.networks else list(dict.fromkeys(options.networks))
+    end = time.monotonic() + 60 * options.minutes
+    for place, name in enumerate(networks):
+        where, now = machine(*environments.values()), time.monotonic()
+        races[name] = race(
+            NETWORKS[name],
+            present,
+            options.situations,
+            rounds=2 if options.quick else options.rounds,
+            turn=TURN / 5 if options.quick else TURN,
+            until=now + (end - now) / (len(networks) - place),
+            limits=options.limits,
+        )
         races[name].where = where
         races[name].skipped |= missing
         if options.update:
@@ -93,11 +104,6 @@ def section(races: dict[str, Race]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def ours_of(one: Race) -> str:
-    """The contestant of ours that is compared with the others; "" if none was measured."""
-    return next((name for name in OURS if name in one.figures), "")
-
-
 def best_peer(one: Race, situation: str) -> str:
     """The peer with the smallest median; "" if none was measured."""
     peers = {name: found.seconds(situation) for name, found in one.figures.items() if not CONTESTANTS[name].ours}
@@ -116,10 +122,10 @@ def overview(races: dict[str, Race]) -> str:
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name, one in races.items():
-        mine = one.figures.get(ours_of(one))
+        mine = one.figures.get(OURS)
         if not mine:
             continue
-        cells = [name, f"{ours_of(one)}{in_brackets(mine.words)}"]
+        cells = [name, mine.words]
         for situation in SITUATIONS:
             best = best_peer(one, situation)
             peer = one.figures[best].seconds(situation) if best else []
@@ -145,7 +151,7 @@ def network_table(network: Network, one: Race) -> str:
     for name, found in one.figures.items():
         if seconds := found.seconds():
             cells = [
-                f"**{titled(name, found)}**" if name == ours_of(one) else titled(name, found),
+                f"**{titled(name, found)}**" if name == OURS else titled(name, found),
                 f"{found.images['idle']:,}",
             ]
             cells += [spread(seconds), spread(found.processor()), f"{EPOCH / statistics.median(seconds):,.0f}"]
@@ -208,7 +214,7 @@ def limits_table(races: dict[str, Race]) -> str:
     rows[-1] += " operations, float32 | operations, bfloat16 | epoch / operations in its precision |"
     rows += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for name, one in asked.items():
-        mine = one.figures.get(ours_of(one))
+        mine = one.figures.get(OURS)
         if not mine or not mine.seconds():
             continue
         fixed = [
@@ -223,7 +229,7 @@ def limits_table(races: dict[str, Race]) -> str:
             *(spread(some) if some else "" for some in fixed),
         ]
         cells += [ratio(mine.seconds(), smallest), *(f"{bare[kind]:.2f}" if kind in bare else "" for kind in kinds)]
-        rows.append(f"| {' | '.join(cells)} | {statistics.median(mine.seconds()) / bare[mine.words]:.2f} |")
+        rows.append(f"| {' | '.join(cells)} | {statistics.median(mine.seconds()) / bare[mine.words.split()[-1]]:.2f} |")
     return "\n".join(rows)
 
 
@@ -237,12 +243,9 @@ def every(races: dict[str, Race], situation: str) -> Iterator[tuple[str, str, Fi
 
 def times_as_quick(one: Race, name: str, situation: str) -> str:
     """How many times as quick as this contestant ours is, as text; "" for ours itself."""
-    mine = ours_of(one)
-    return (
-        ratio(one.figures[name].seconds(situation), one.figures[mine].seconds(situation))
-        if mine not in ("", name)
-        else ""
-    )
+    if name == OURS or OURS not in one.figures:
+        return ""
+    return ratio(one.figures[name].seconds(situation), one.figures[OURS].seconds(situation))
 
 
 def titled(name: str, found: Figures) -> str:

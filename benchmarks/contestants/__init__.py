@@ -6,8 +6,7 @@ this file and `turn.py`, needs numpy alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,14 @@ class Contestant:
     variant: str = ""  # what the file is asked for, where it can do several things
     environment: str = ""  # a key of `ENVIRONMENTS`; "": this Python
     ours: bool = False
-    variables: Mapping[str, str] = field(default_factory=dict)  # of its process
     usual: bool = True  # measured unless others are named
 
 
 CONTESTANTS = {
-    "kernels": Contestant("this engine, kernels", "ours", "kernels", ours=True, variables={"BANCADA_KERNELS": "1"}),
-    "torch": Contestant("this engine, torch", "ours", ours=True, variables={"BANCADA_KERNELS": "0"}),
-    "torch-float32": Contestant(
-        "this engine, torch, float32", "ours", "float32", ours=True, variables={"BANCADA_KERNELS": "0"}, usual=False
-    ),
+    "engine": Contestant("this engine", "ours", ours=True),
+    "kernels": Contestant("this engine, made to use kernels", "ours", "kernels", ours=True),
+    "torch": Contestant("this engine, made to use torch", "ours", "torch", ours=True),
+    "torch-float32": Contestant("the same in float32", "ours", "torch-float32", ours=True, usual=False),
     "tensors": Contestant("PyTorch, tensors", "pytorch", "tensors"),
     "channels-last": Contestant("PyTorch, tensors, channels-last, fused", "pytorch", "channels-last"),
     "loader": Contestant("PyTorch, DataLoader", "pytorch", "loader"),
