@@ -6,8 +6,10 @@ default threads, which first trains a few steps and then takes its turns (`race.
 scaled to 60,000 images. What a library does once before its first epoch is not counted. Everything runs on the CPU and
 at normal priority; the app's workers run at a lower one.
 
-`--update` keeps the figures in `training.json` beside this file, a network at a time, and writes the section of
-RESULTS.md from all that are kept there; so the networks may be measured by several commands.
+There are three situations: idle; busy, while another process keeps a core busy; and two, in which a contestant runs
+twice at once. All of it ends within `--minutes`, by default nine, by making fewer rounds, but at least two; all nine
+networks take about half an hour. `--update` keeps the figures in `training.json` beside this file, a network at a time,
+and writes the section of RESULTS.md from all that are kept there; so several commands may share the networks.
 
 `BANCADA_KERAS` and `BANCADA_JAX` each name a Python that has Keras and TensorFlow, or JAX and Optax; without them,
 virtual environments are made in the cache folder. Progress goes to standard error.
