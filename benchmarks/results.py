@@ -45,6 +45,15 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     return f"{median} ({least} to {most})"
 
 
+def ratio(above: Sequence[float], below: Sequence[float], digits: int = 2) -> str:
+    """The ratio of the medians (least to most of the rounds' ratios), as text; "" if one of them was not measured."""
+    of_rounds = [a / b for a, b in zip(above, below, strict=False)]
+    if not of_rounds:
+        return ""
+    median = statistics.median(above) / statistics.median(below)
+    return f"{median:.{digits}f} ({min(of_rounds):.{digits}f} to {max(of_rounds):.{digits}f})"
+
+
 @contextlib.contextmanager
 def busy() -> Iterator[None]:
     """Keep a core busy with another process."""

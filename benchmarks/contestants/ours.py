@@ -1,0 +1,72 @@
+"""Our engine as a worker uses it: an epoch of `train`, by kernels or by torch."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from benchmarks.contestants.turn import Clock, Order, Ready, SkippedError, Spent, mnist, repeated, serve
+from core import settings
+from core.datasets import Split, Splits
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.training.train import Data, State
+
+
+def computed_by(state: State) -> str:
+    """What computes the steps of a training: `kernels`, or `torch`."""
+    return getattr(state.engine, "computed_by", "torch")
+
+
+def prepare(order: Order) -> Ready:
+    """Ready to train the order's spec as the engine chooses; or, by `variant`, as it does not choose by itself.
+
+    `variant`: empty, `kernels`, `torch`, or `torch-float32`.
+    """
+    settings.wait_passively()
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
+    import torch  # after the settings of its threads
+
+    from core.training.train import Data, State, train, update
+
+    spec, device = RunSpec.model_validate(order.spec), torch.device("cpu")
+    images, labels = mnist(order, axis=1)
+
+    def new(count: int, kernels: str, spec: RunSpec = spec) -> tuple[Data, State]:
+        os.environ["BANCADA_KERNELS"] = kernels
+        split, val = Split(images[:count], labels[:count]), Split(images[:64], labels[:64])  # an epoch evaluates val
+        return Data.of(Splits(split, val, val), device), State.new(spec, split, 10, device, settings.threads())
+
+    able = computed_by(new(order.batch, "1")[1])  # first, so that the kernels are compiled when the engine chooses
+    chosen = new(order.batch, "")[1]
+    if order.variant == "kernels" and able != "kernels":
+        raise SkippedError("there are no kernels here, or they do not cover this network")
+    if order.variant == computed_by(chosen):
+        raise SkippedError("the engine chooses it by itself")
+    kernels = {"": "", "kernels": "1"}.get(order.variant, "0")
+    if order.variant == "torch-float32":
+        if new(order.batch, kernels)[1].engine.precision == "float32":
+            raise SkippedError("on torch the engine chooses float32 by itself")
+        spec = spec.model_copy(update={"precision": "float32"})
+    mine = new(order.batch, kernels, spec)[1]
+
+    def epoch(count: int) -> Spent:
+        data, state = new(count, kernels, spec)
+        with Clock() as clock:
+            for _ in train(spec, data, state):
+                pass
+        return clock.spent.scaled(count)
+
+    def limits() -> dict[str, float]:
+        data, state = new(order.batch, kernels, spec)
+        places = torch.arange(order.batch)
+        state.engine.train()
+        return {"update": repeated(lambda: update(spec, data, state, places, order.rate), order.batch)}
+
+    words = f"{computed_by(mine)}, {mine.engine.precision}"
+    return Ready(epoch, sum(one.numel() for one in mine.engine.parameters), words, limits)
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -1,0 +1,182 @@
+"""Measures what a run costs besides its steps: `python -m benchmarks.start [--update] [--rounds N]`.
+
+Times an epoch of LeNet on real MNIST without any logging and as a worker does it; then the seconds from the queue to
+the first Step in a run's log, with a worker that waits and without. `--update` writes the tables into RESULTS.md. Takes
+about three minutes on two cores; its progress goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.contestants.turn import WARM
+from benchmarks.networks import NETWORKS
+from benchmarks.race import environment, tell
+from benchmarks.results import machine, ratio, spread, update
+from core import settings, store
+from core.datasets import dataset
+from core.events import Event
+from core.workers import Workers
+
+LENET = NETWORKS["001-b"].spec
+
+
+def main() -> None:
+    """Measure, print, and write with `--update`; with `--telling`, time the pairs of epochs in this process."""
+    parser = argparse.ArgumentParser(description="Measure what a run costs besides its steps.")
+    parser.add_argument("--update", action="store_true", help="write the tables into RESULTS.md")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--telling", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.telling:
+        print(json.dumps(telling_and_saving(options.rounds)))
+        return
+    if dataset("mnist").state()[0] != "ready":
+        parser.exit(1, "MNIST is in no data folder: python -m core data get mnist\n")
+    dataset("mnist").load()  # the first load fills the cache, which is not to be timed
+    where = machine()
+    tell("telling and saving")
+    # Epochs vary by more than logging costs, so it takes more of them to measure that cost.
+    command = [sys.executable, "-m", "benchmarks.start", "--telling", "--rounds", str(3 * options.rounds)]
+    pairs = json.loads(subprocess.check_output(command, cwd=settings.ROOT, env=environment(), text=True))
+    section = "\n\n".join([where, telling_table(pairs), start_table(*starts(options.rounds))])
+    print(section)
+    if options.update:
+        update("start.py", section)
+
+
+def telling_and_saving(rounds: int) -> list[tuple[float, float]]:
+    """Seconds of an epoch without any logging, and of the same epoch as `work` does it, alternately; in pairs.
+
+    Both are timed from the transfer of the data to the device to the epoch's end; in `work` that is from its `Started`
+    until it checks, after the `Epoch`, whether to go on. In between, `work` emits and writes Steps, reads `control`
+    before every step, computes the histograms of the network, writes a checkpoint through to the disk, and deletes the
+    older ones.
+    """
+    settings.wait_passively()
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
+    import torch  # after the settings of its threads
+
+    import core.training.train
+    from core.images.splits import choose
+    from core.training.train import Data, State, train
+    from core.work import work
+
+    device, splits = torch.device("cpu"), choose(LENET, dataset(LENET.data).load())
+    usual = core.training.train.STEPS_PER_TELLING, core.training.train.SECONDS_PER_TELLING
+
+    def silent(steps: int | None = None) -> float:
+        state = State.new(LENET, splits.train, 10, device, settings.threads())
+        core.training.train.STEPS_PER_TELLING = core.training.train.SECONDS_PER_TELLING = sys.maxsize
+        begun = time.perf_counter()
+        for _ in itertools.islice(train(LENET, Data.of(splits, device), state), steps):
+            pass
+        ended = time.perf_counter()
+        core.training.train.STEPS_PER_TELLING, core.training.train.SECONDS_PER_TELLING = usual
+        return ended - begun
+
+    def told(folder: Path) -> float:
+        moments: dict[str, float] = {}
+
+        def leaving() -> bool:
+            if "epoch" in moments:
+                moments["end"] = time.perf_counter()
+            return "end" in moments
+
+        def tell(event: Event) -> None:
+            moments.setdefault(event.event, time.perf_counter())
+
+        work(str(folder), leaving, tell)
+        return moments["end"] - moments["started"]
+
+    silent(steps=WARM)
+    pairs = []
+    with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
+        for number in range(rounds):
+            run, pair = store.create(LENET, Path(folder)), {}
+            for way in ("silent", "told")[:: 1 - 2 * (number % 2)]:  # each of the two goes first in every other round
+                pair[way] = silent() if way == "silent" else told(run.folder)
+            pairs.append((pair["silent"], pair["told"]))
+    return pairs
+
+
+def starts(rounds: int) -> tuple[dict[str, list[float]], list[int]]:
+    """Seconds from the queue to the first Step in the log, by whether a worker waits; and its memory, bytes."""
+    waits: dict[str, list[float]] = {"a worker waiting": [], "none yet": []}
+    memories = []
+    with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
+        for number, name in itertools.product(range(rounds), waits):
+            workers, run = Workers(at_once=1, spare_after=0 if name == "a worker waiting" else 60), None
+            try:
+                if name == "a worker waiting":
+                    memories.append(settled().memory_info().rss)
+                run = store.create(LENET, Path(folder))
+                begun = time.perf_counter()
+                workers.submit(run)
+                wait_for_step(run)
+                waits[name].append(time.perf_counter() - begun)
+                tell(f"start, {name}, round {number + 1}: {waits[name][-1]:.2f} s")
+            finally:
+                if run:
+                    run.ask("stop")
+                workers.close()
+    return waits, memories
+
+
+def settled() -> psutil.Process:
+    """The worker process, once it has been idle for a second: all is imported and it waits for a run."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for process in psutil.Process().children():
+            if "core.work" in process.cmdline():
+                before = sum(process.cpu_times()[:2])
+                time.sleep(1)
+                if before > 0.5 and sum(process.cpu_times()[:2]) - before < 0.02:
+                    return process
+        time.sleep(0.1)
+    raise TimeoutError("no worker comes to rest")
+
+
+def wait_for_step(run: store.Run) -> None:
+    """Wait until the run's log holds its first Step."""
+    end, log = time.monotonic() + 60, run.folder / "events.jsonl"
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if b'"event":"step"' in log.read_bytes():
+                return
+        time.sleep(0.005)
+    raise TimeoutError("the run tells no Step")
+
+
+def telling_table(pairs: list[tuple[float, float]]) -> str:
+    """A table with one row: an epoch without and with logging."""
+    silent, told = ([pair[place] for pair in pairs] for place in (0, 1))
+    rows = ["### Telling: seconds of one LeNet epoch (54,000 images, and 6,000 of val)", ""]
+    rows += ["| nothing told | as a worker does: Steps, `control`, histograms, checkpoint | told / silent | n |"]
+    rows += ["|---:|---:|---:|---:|"]
+    rows += [f"| {spread(silent)} | {spread(told)} | {ratio(told, silent, 3)} | {len(pairs)} |"]
+    return "\n".join(rows)
+
+
+def start_table(waits: dict[str, list[float]], memories: list[int]) -> str:
+    """A table with a row for each kind of start, and the memory of the waiting worker."""
+    rows = ["### Start: seconds from the queue to the first Step in the log, LeNet on MNIST", ""]
+    rows += ["| worker | seconds | n |", "|---|---:|---:|"]
+    rows += [f"| {name} | {spread(values)} | {len(values)} |" for name, values in waits.items()]
+    resident = spread([memory / 2**20 for memory in memories], 0)
+    return "\n".join([*rows, "", f"Resident memory of the worker that waits: {resident} MiB."])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The tables of `benchmarks/training.py` say what was measured."""
+
+from dataclasses import asdict
+
+from benchmarks import training
+from benchmarks.race import Figures, Race
+
+
+def figures(words="", **seconds):
+    """Figures of a contestant by situation, each turn with twice as many processor seconds."""
+    turns = {situation: [(value, 2 * value) for value in values] for situation, values in seconds.items()}
+    return Figures(words, dict.fromkeys(seconds, 1280), turns)
+
+
+def row(text, heading, start):
+    """The cells of the first row that begins with `start`, in the table below the heading."""
+    lines = text.partition(f"### {heading}")[2].splitlines()
+    return next(line for line in lines if line.startswith(f"| {start}")).strip("| ").split(" | ")
+
+
+RACE = Race(
+    where="On this machine.",
+    elsewhere=[0.0, 0.1],
+    skipped={"kernels": "there are none"},
+    figures={
+        "engine": figures("torch, float32", idle=[1.0, 1.0], busy=[1.5, 1.5]),
+        "torch-float32": figures("torch, float32", idle=[0.1, 0.1], busy=[0.1, 0.1]),
+        "keras": figures(idle=[2.0, 3.0], busy=[9.0, 9.0]),
+        "jax": figures(idle=[4.0, 4.0], busy=[6.0, 6.0]),
+    },
+)
+
+
+def test_each_situation_has_a_best_peer_of_its_own_and_ours_is_none():
+    text = training.section({"001-b": RACE})
+    cells = row(text, "This engine and the best peer", "001-b")
+    assert cells[2:4] == ["2.50 (2.00 to 3.00), Keras on TensorFlow", "4.00 (4.00 to 4.00), JAX and Optax"]
+    assert cells[5:] == ["2.50 (2.00 to 3.00)", "1.50 (1.50 to 1.50)"]
+
+
+def test_a_situation_that_was_not_measured_has_no_figures_and_who_was_not_measured_is_named():
+    text = training.section({"001-b": RACE})
+    assert "Two runs at once" not in text
+    assert "Not measured: this engine, made to use kernels (there are none)." in text
+    assert row(text, "001-b", "Keras")[2:] == [
+        "2.50 (2.00 to 3.00)",
+        "5.00 (4.00 to 6.00)",
+        "24,000",
+        "2.50 (2.00 to 3.00)",
+    ]
+
+
+def test_races_of_several_commands_stand_side_by_side(tmp_path, monkeypatch):
+    (tmp_path / "RESULTS.md").write_text("<!-- training.py: begin -->\nold\n<!-- training.py: end -->\n")
+    monkeypatch.setattr(training, "KEPT", tmp_path / "training.json")
+    monkeypatch.setattr("benchmarks.results.RESULTS", tmp_path / "RESULTS.md")
+    training.write({"001-b": RACE})
+    training.write({"000-c": Race("Later.", figures={"engine": figures("torch, bfloat16", idle=[7.0])})})
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "old" not in text
+    assert text.index("### 000-c") < text.index("### 001-b")
+    assert row(text, "001-b", "**this engine")[2] == "1.00 (1.00 to 1.00)"
+    assert asdict(Race.read(asdict(RACE))) == asdict(RACE)
