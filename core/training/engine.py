@@ -18,10 +18,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core import settings
+from core.events import ComputedBy
 from core.networks.layers import Conv, Dense, Layer, Row
+from core.training.kernels import compiled, program
 
 if TYPE_CHECKING:
     from core.spec import RunSpec
+    from core.training.kernels.kernels import Kernels
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,9 +72,21 @@ class Team:
 
 
 class Engine:
-    """How a model is computed on a device: reordered operations, batches divided among threads, and precision."""
+    """How a model is computed on a device: by kernels or by torch, batches divided among threads, and precision.
 
-    def __init__(self, spec: RunSpec, model: nn.Sequential, rows: Sequence[Row], device: torch.device, threads: int):
+    Args:
+        computed_by: as a run that is resumed began; by default as `computed_by` says.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        model: nn.Sequential,
+        rows: Sequence[Row],
+        device: torch.device,
+        threads: int,
+        by: ComputedBy | None = None,
+    ):
         _keep_freed_memory()
         # A forked process reinitialises autograd at its first use; torch crashes if two threads do that at once.
         torch.ones(1, requires_grad=True).exp()
@@ -79,13 +94,21 @@ class Engine:
         self.frozen = first_layers(model, spec.frozen)
         self.parameters = trainable(model)
         self.device = device
-        self.precision: Precision = precision(spec, rows, device)
+        self.computed_by = computed_by(spec, rows, device, by)
+        self.precision: Precision = "float32" if self.computed_by == "kernels" else precision(spec, rows, device)
         if device.type == "cuda":
             reduced = self.precision != "float32"
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = reduced
         divisible = device.type == "cpu" and not mixes_images(spec.layers)
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
+        if self.computed_by == "kernels":  # one call a part: any block of images is worth it
+            work = spec.batch_size // program.BLOCK
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
+        self.kernels: Kernels | None = None
+        if self.computed_by == "kernels":
+            from core.training.kernels.kernels import Kernels
+
+            self.kernels = Kernels(model, rows, spec.frozen, math.ceil(spec.batch_size / self.parts), self.parts)
         self.team = Team(threads if divisible else 1)
         self.images_at_once = part_size(rows, device.type)  # in evaluation, without gradients
         torch.set_num_threads(1 if divisible else threads)
@@ -105,6 +128,8 @@ class Engine:
 
     def evaluated(self, images: Tensor) -> Iterator[Tensor]:
         """Yields logits (B, K) for images uint8 (N, C, H, W), B = `images_at_once` at a time, without gradients."""
+        if self.kernels:
+            return in_parts(self.kernels.logits, images, self.images_at_once, self.team)
         return logits_in_parts(self.model, images, self.images_at_once, self.team)
 
 
@@ -194,20 +219,27 @@ def part_size(rows: Sequence[Row], device: str = "cpu") -> int:
 
 
 def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
-    """Yields logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time, so that the caller can stop in between.
-
-    A team computes as many parts in parallel as it has threads.
-    """
+    """Yields logits (B, K) for images uint8 (N, C, H, W), as `in_parts`; the model is in evaluation mode then."""
 
     def logits(some: Tensor) -> Tensor:
         with torch.inference_mode():
             return model(some)
 
     model.eval()
+    return in_parts(logits, images, part, team)
+
+
+def in_parts(
+    function: Callable[[Tensor], Tensor], images: Tensor, part: int, team: Team | None = None
+) -> Iterator[Tensor]:
+    """Yields `function` of images (N, C, H, W), `part` at a time, so that the caller can stop in between.
+
+    A team computes as many parts in parallel as it has threads.
+    """
     parts = images.split(part)
     together = team.threads if team else 1
     for at in range(0, len(parts), together):
-        yield from team.run(logits, parts[at : at + together]) if team else map(logits, parts[at : at + together])
+        yield from team.run(function, parts[at : at + together]) if team else map(function, parts[at : at + together])
 
 
 def useful_threads(layers: Sequence[Layer], threads: int) -> int:
@@ -218,6 +250,32 @@ def useful_threads(layers: Sequence[Layer], threads: int) -> int:
 def mixes_images(layers: Sequence[Layer]) -> bool:
     """Whether, in training, an image's logits depend on the other images of its batch."""
     return any(layer.mixes_images for layer in layers)
+
+
+def computed_by(
+    spec: RunSpec, rows: Sequence[Row], device: torch.device, by: ComputedBy | None = None
+) -> ComputedBy:
+    """By what a run's steps and its evaluation are computed; `by`: as it began, if it is resumed.
+
+    The kernels where they have an instruction for every layer, compute in the precision asked for, are faster, and are
+    compiled already: nobody waits for that, except a run that began with them, or that `BANCADA_KERNELS` asks it of.
+    """
+    wanted = settings.kernels()
+    if device.type != "cpu" or not program.covers(rows) or by == "torch" or wanted == "never":
+        return "torch"
+    if by is None and wanted != "always" and not _are_faster(spec, rows, device):
+        return "torch"
+    if not compiled.is_installed() or spec.precision == "bfloat16":
+        return "torch"
+    if by or wanted == "always" or compiled.is_ready():
+        compiled.compile_here()
+        return "kernels"
+    return "torch"
+
+
+def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:
+    """Whether the kernels compute a step faster than torch does."""
+    return True
 
 
 def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:
