@@ -94,7 +94,7 @@ class Engine:
         self.frozen = first_layers(model, spec.frozen)
         self.parameters = trainable(model)
         self.device = device
-        self.computed_by = computed_by(spec, rows, device, by)
+        self.computed_by, self.remark = computed_by(spec, rows, device, by)
         self.precision: Precision = "float32" if self.computed_by == "kernels" else precision(spec, rows, device)
         if device.type == "cuda":
             reduced = self.precision != "float32"
@@ -254,23 +254,26 @@ def mixes_images(layers: Sequence[Layer]) -> bool:
 
 def computed_by(
     spec: RunSpec, rows: Sequence[Row], device: torch.device, by: ComputedBy | None = None
-) -> ComputedBy:
+) -> tuple[ComputedBy, str]:
     """By what a run's steps and its evaluation are computed; `by`: as it began, if it is resumed.
 
-    The kernels where they have an instruction for every layer, compute in the precision asked for, are faster, and are
-    compiled already: nobody waits for that, except a run that began with them, or that `BANCADA_KERNELS` asks it of.
+    The kernels compute it where they cover all its layers in the precision asked for, are faster, and are compiled:
+    nobody waits for that, but a run that began with them, or that `BANCADA_KERNELS` asks it of.
+    Also returns why they do not though they should, in a sentence for the log; else "".
     """
     wanted = settings.kernels()
-    if device.type != "cpu" or not program.covers(rows) or by == "torch" or wanted == "never":
-        return "torch"
-    if by is None and wanted != "always" and not _are_faster(spec, rows, device):
-        return "torch"
-    if not compiled.is_installed() or spec.precision == "bfloat16":
-        return "torch"
-    if by or wanted == "always" or compiled.is_ready():
-        compiled.compile_here()
-        return "kernels"
-    return "torch"
+    possible = device.type == "cpu" and spec.precision != "bfloat16" and program.covers(rows, spec.frozen)
+    if not possible or by == "torch" or wanted == "never":
+        return "torch", ""
+    if not by and wanted != "always" and not _are_faster(spec, rows, device):
+        return "torch", ""
+    if not compiled.is_installed():
+        return "torch", "Numba is not installed, with which the kernels would compute it several times as fast"
+    if not (by or wanted == "always" or compiled.is_ready()):
+        return "torch", "the kernels, which would compute it several times as fast, are not compiled yet"
+    if not compiled.compile_here():
+        return "torch", "Numba, with which the kernels would compute it several times as fast, cannot be imported"
+    return "kernels", ""
 
 
 def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:

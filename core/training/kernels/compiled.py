@@ -72,7 +72,7 @@ def is_ready() -> bool:
 
 
 def use_folder() -> bool:
-    """Have Numba keep its code in `folder()`, from where it also takes it; returns whether that can be written."""
+    """Have Numba keep its code in `folder()`, and look for it there; returns whether that can be written."""
     from numba import config
 
     try:
@@ -84,15 +84,29 @@ def use_folder() -> bool:
     return True
 
 
-def compile_here() -> None:
-    """Have the code in this process: from the disk, or compiled, which takes some seconds."""
-    importlib.import_module(INTERPRETER)
+def compile_here() -> bool:
+    """Have the code in this process: from the disk, or else compiled, for some seconds; returns whether that worked."""
+    try:
+        importlib.import_module(INTERPRETER)
+    except ImportError:  # Numba refuses a NumPy that is newer than it knows
+        return False
     with contextlib.suppress(OSError):
         (folder() / READY).touch()
+    return True
 
 
-def compile_aside() -> None:
-    """Compile in a process of its own that yields to all others and may outlive this one, for the runs to come."""
+def prepare() -> None:
+    """Have the code compiled for the runs to come, unless it is ready or not wanted.
+
+    That is done by a process of its own, which yields to all others. Where it could leave nothing, since the folder
+    cannot be written, this process does it and waits.
+    """
+    if settings.kernels() == "never" or not is_installed() or is_ready():
+        return
+    with contextlib.suppress(ImportError):
+        if not use_folder():
+            compile_here()
+            return
     with contextlib.suppress(OSError):  # the system currently has no memory or process left
         subprocess.Popen(
             [sys.executable, "-m", "core.training.kernels"],

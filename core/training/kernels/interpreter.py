@@ -37,34 +37,35 @@ def _products(rows: int, columns: int):
     @_inner
     def products(line, memory, tables, parameters, f):
         not_inlined()
+        # The fields that loops use, since a field is read again after each number that is written.
+        x, x_places, y_places, count = line.x, line.x_places, line.y_places, line.count
+        y, y_step, bias = line.y + f * line.y_step, line.y_step, line.bias
+        w_start, w_step, w_tap_step = line.w + f * line.w_step, line.w_step, line.w_tap_step
+        first_tap, last_tap = line.taps, line.taps + line.taps_count
         w = memory if line.w_is_gradient else parameters
-        w_start = line.w + f * line.w_step
-        y = line.y + f * line.y_step
-        whole = line.count - line.count % columns
+        whole = count - count % columns
         for p in range(0, whole, columns):
-            x_places, y_places = entries(tables, line.x_places + p, columns), entries(tables, line.y_places + p, columns)
-            if line.bias >= 0:
-                tile = tiles.spread(parameters, line.bias + f, 1, rows, columns)
+            of, to = entries(tables, x_places + p, columns), entries(tables, y_places + p, columns)
+            if bias >= 0:
+                tile = tiles.spread(parameters, bias + f, 1, rows, columns)
             else:
-                tile = load(memory, y, line.y_step, y_places, rows)
+                tile = load(memory, y, y_step, to, rows)
             at = w_start
-            for t in range(line.taps, line.taps + line.taps_count):
-                x = line.x + tables[np.uint64(t)]
-                tile = tiles.add_products(tile, memory, x, x_places, w, at, line.w_step)
-                at += line.w_tap_step
-            store(tile, memory, y, line.y_step, y_places)
-        for p in range(whole, line.count):
-            x_place, y_place = entries(tables, line.x_places + p, 1), entries(tables, line.y_places + p, 1)
-            if line.bias >= 0:
-                column = tiles.spread(parameters, line.bias + f, 1, rows, 1)
+            for tap in range(first_tap, last_tap):
+                tile = tiles.add_products(tile, memory, x + tables[np.uint64(tap)], of, w, at, w_step)
+                at += w_tap_step
+            store(tile, memory, y, y_step, to)
+        for p in range(whole, count):
+            of_one, to_one = entries(tables, x_places + p, 1), entries(tables, y_places + p, 1)
+            if bias >= 0:
+                column = tiles.spread(parameters, bias + f, 1, rows, 1)
             else:
-                column = load(memory, y, line.y_step, y_place, rows)
+                column = load(memory, y, y_step, to_one, rows)
             at = w_start
-            for t in range(line.taps, line.taps + line.taps_count):
-                x = line.x + tables[np.uint64(t)]
-                column = tiles.add_products(column, memory, x, x_place, w, at, line.w_step)
-                at += line.w_tap_step
-            store(column, memory, y, line.y_step, y_place)
+            for tap in range(first_tap, last_tap):
+                column = tiles.add_products(column, memory, x + tables[np.uint64(tap)], of_one, w, at, w_step)
+                at += w_tap_step
+            store(column, memory, y, y_step, to_one)
 
     return products
 
@@ -212,58 +213,60 @@ def _share(line):
 @_inner
 def _pooling(line, memory, block):
     share = _share(line)
+    x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
+    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.columns
     for c in range(line.channels):
         for i in range(line.rows):
-            for j in range(line.columns):
-                window = line.x + c * line.x_step + i * line.window_rows * line.x_row_step
-                window += j * line.window_columns * block
-                to = line.y + c * line.y_step + i * line.y_row_step + j * block
-                for lane in range(0, block, LANES):
-                    value = _vector(memory, window + lane)
-                    for u in range(line.window_rows):
-                        for v in range(line.window_columns):
-                            if u or v:
-                                other = _vector(memory, window + u * line.x_row_step + v * block + lane)
-                                value = tiles.plus(value, other) if line.is_mean else tiles.larger(value, other)
-                    if line.is_mean:
-                        value = tiles.times(value, share)
-                    _put(value, memory, to + lane)
+            x = line.x + c * x_step + i * window_rows * x_row_step
+            y = line.y + c * y_step + i * y_row_step
+            for at in range(0, columns * block, LANES):  # the lanes of a place, and the places of a row
+                of = x + at // block * window_columns * block + at % block
+                value = _vector(memory, of)
+                for u in range(window_rows):
+                    for v in range(window_columns):
+                        if u or v:
+                            other = _vector(memory, of + u * x_row_step + v * block)
+                            value = tiles.plus(value, other) if is_mean else tiles.larger(value, other)
+                if is_mean:
+                    value = tiles.times(value, share)
+                _put(value, memory, y + at)
 
 
 @_inner
 def _pooling_back(line, memory, block):
     share, zero = _share(line), zeros(1, 1)
+    x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
+    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.columns
+    function = line.function
     for c in range(line.channels):
         for i in range(line.rows):
-            for j in range(line.columns):
-                window = line.x + c * line.x_step + i * line.window_rows * line.x_row_step
-                window += j * line.window_columns * block
-                of = line.y + c * line.y_step + i * line.y_row_step + j * block
-                for lane in range(0, block, LANES):
-                    gradient, most = _vector(memory, of + lane), zero
-                    if line.is_mean:
-                        gradient = tiles.times(gradient, share)
-                    else:
-                        most = _vector(memory, window + lane)
-                        for u in range(line.window_rows):
-                            for v in range(line.window_columns):
-                                most = tiles.larger(most, _vector(memory, window + u * line.x_row_step + v * block + lane))
-                        gradient = _derivative(line.function, most, gradient)
-                    for u in range(line.window_rows):
-                        for v in range(line.window_columns):
-                            at = window + u * line.x_row_step + v * block + lane
-                            value = _vector(memory, at)
-                            if line.is_mean:
-                                _put(_derivative(line.function, value, gradient), memory, at)
-                            else:
-                                _put(tiles.where_equal(value, most, gradient, zero), memory, at)
-                                gradient = tiles.where_equal(value, most, zero, gradient)
+            x = line.x + c * x_step + i * window_rows * x_row_step
+            y = line.y + c * y_step + i * y_row_step
+            for at in range(0, columns * block, LANES):
+                of = x + at // block * window_columns * block + at % block
+                gradient, most = _vector(memory, y + at), zero
+                if is_mean:
+                    gradient = tiles.times(gradient, share)
+                else:
+                    most = _vector(memory, of)
+                    for u in range(window_rows):
+                        for v in range(window_columns):
+                            most = tiles.larger(most, _vector(memory, of + u * x_row_step + v * block))
+                    gradient = _derivative(function, most, gradient)
+                for u in range(window_rows):
+                    for v in range(window_columns):
+                        here = of + u * x_row_step + v * block
+                        value = _vector(memory, here)
+                        if is_mean:
+                            _put(_derivative(function, value, gradient), memory, here)
+                        else:
+                            _put(tiles.where_equal(value, most, gradient, zero), memory, here)
+                            gradient = tiles.where_equal(value, most, zero, gradient)
         for i in range(line.height):
             for j in range(line.width):
-                if i >= line.rows * line.window_rows or j >= line.columns * line.window_columns:
-                    at = line.x + c * line.x_step + i * line.x_row_step + j * block
+                if i >= line.rows * window_rows or j >= columns * window_columns:
                     for lane in range(0, block, LANES):
-                        _put(zero, memory, at + lane)
+                        _put(zero, memory, line.x + c * x_step + i * x_row_step + j * block + lane)
 
 
 # --- image by image ---------------------------------------------------------------------------------------------------
@@ -271,20 +274,21 @@ def _pooling_back(line, memory, block):
 
 @_inner
 def _gather(line, memory, images, first, scale, shift, block):
-    size = line.rows * line.columns
-    for image in range(block):
-        pixels = images[min(first + image, len(images) - 1)]
-        for c in range(line.channels):
-            if line.by_image >= 0:
+    y_step, y_row_step, columns, size = line.y_step, line.y_row_step, line.columns, line.rows * line.columns
+    for c in range(line.channels):
+        factor, addend = scale[c], shift[c]
+        for i in range(line.rows):  # all images' before the next, since a row of the map stays near
+            for image in range(block):
+                pixels = images[min(first + image, len(images) - 1)]
+                of, to = c * size + i * columns, line.y + c * y_step + i * y_row_step + image
+                for j in range(columns):
+                    memory[np.uint64(to + j * block)] = np.float32(pixels[np.uint64(of + j)]) * factor + addend
+        if line.by_image >= 0:
+            for image in range(block):
+                pixels = images[min(first + image, len(images) - 1)]
                 to = line.by_image + (image * line.channels + c) * size
                 for pixel in range(size):
-                    value = np.float32(pixels[np.uint64(c * size + pixel)]) * scale[c] + shift[c]
-                    memory[np.uint64(to + pixel)] = value
-            for i in range(line.rows):
-                to = line.y + c * line.y_step + i * line.y_row_step + image
-                for j in range(line.columns):
-                    value = np.float32(pixels[np.uint64(c * size + i * line.columns + j)]) * scale[c] + shift[c]
-                    memory[np.uint64(to + j * block)] = value
+                    memory[np.uint64(to + pixel)] = np.float32(pixels[np.uint64(c * size + pixel)]) * factor + addend
 
 
 @_inner

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -320,8 +320,11 @@ class Stage:
         return self.layer.parameters((math.prod(self.before),)) if isinstance(self.layer, Dense) else 0
 
 
-def covers(rows: Iterable[Row]) -> bool:
-    """Whether there are instructions for all layers of a network."""
+def covers(rows: Iterable[Row], frozen: int = 0) -> bool:
+    """Whether there are instructions for all layers of a network, of which the first are frozen, and any is trained."""
+    rows = list(rows)
+    if not any(row.parameters for row in rows[frozen:]):
+        return False
     used = [(row.layer, getattr(row.layer, "activation", getattr(row.layer, "function", "none"))) for row in rows]
     return all(isinstance(layer, LAYERS) and function in FUNCTIONS for layer, function in used)
 
@@ -329,19 +332,19 @@ def covers(rows: Iterable[Row]) -> bool:
 def stages(rows: Sequence[Row], *, trains: bool, frozen: int) -> list[Stage]:
     """The stages of a network, in training or not; its first `frozen` layers are as in evaluation."""
     found: list[Stage] = []
+    shape = _picture(rows[0].shape_before)  # flattening changes no place, so that it is kept until a dense layer
     for row in rows:
-        layer, before, after = row.layer, _picture(row.shape_before), _picture(row.shape)
+        layer = row.layer
         if isinstance(layer, ActivationLayer) and found and found[-1].activation == "none":
-            last = found.pop()
-            found.append(Stage(last.number, last.layer, last.before, last.after, layer.function))
-        elif isinstance(layer, Conv | Dense):
-            found.append(Stage(row.number, layer, before, after, layer.activation))
+            found[-1] = replace(found[-1], activation=layer.function)
         elif isinstance(layer, ActivationLayer):
-            found.append(Stage(row.number, layer, before, after, layer.function))
-        elif isinstance(layer, Pool | GlobalAvgPool) or (
-            isinstance(layer, Dropout) and trains and row.number > frozen
-        ):
-            found.append(Stage(row.number, layer, before, after, "none"))
+            found.append(Stage(row.number, layer, shape, shape, layer.function))
+        elif isinstance(layer, Dropout) and trains and row.number > frozen:
+            found.append(Stage(row.number, layer, shape, shape, "none"))
+        elif isinstance(layer, Conv | Dense | Pool | GlobalAvgPool):
+            activation = layer.activation if isinstance(layer, Conv | Dense) else "none"
+            found.append(Stage(row.number, layer, shape, _picture(row.shape), activation))
+            shape = found[-1].after
     return found
 
 
@@ -385,9 +388,7 @@ class Program:
         return "\n".join(lines)
 
 
-def written(
-    rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int = BLOCK, lanes: int = 16
-) -> Program:
+def written(rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int = BLOCK, lanes: int = 16) -> Program:
     """The program of a network.
 
     Args:
@@ -468,7 +469,11 @@ class _Writer:
                 back.append(Derive(function, x.start, dx.start, x.size))
             function, by_image = FUNCTIONS.index(stage.activation), -1
             if function:
-                there.append(Activate(function, y.start + y.first, y.step, y.row_step, y.channels, y.rows, y.columns * self.block))
+                there.append(
+                    Activate(
+                        function, y.start + y.first, y.step, y.row_step, y.channels, y.rows, y.columns * self.block
+                    )
+                )
             forward += [(stage.number, one) for one in there]
             backward.append([(stage.number, one) for one in back])
             weights += stage.parameters

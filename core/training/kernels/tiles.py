@@ -58,7 +58,9 @@ def entries(typing: Any, table: Any, start: Any, count: Any):
 def zeros(typing: Any, rows: Any, columns: Any):
     """A tile of zeros."""
     tile = Tile(rows.literal_value, columns.literal_value)
-    return tile(rows, columns), lambda context, builder, signature, values: _built(builder, tile, lambda r, c: _same(0.0))
+    return tile(rows, columns), lambda context, builder, signature, values: _built(
+        builder, tile, lambda r, c: _same(0.0)
+    )
 
 
 @intrinsic(prefer_literal=True)
