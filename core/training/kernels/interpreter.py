@@ -42,7 +42,7 @@ def _products(rows: int, columns: int):
         y, y_step, bias = line.y + f * line.y_step, line.y_step, line.bias
         w_start, w_step, w_tap_step = line.w + f * line.w_step, line.w_step, line.w_tap_step
         first_tap, last_tap = line.taps, line.taps + line.taps_count
-        w = memory if line.w_is_gradient else parameters
+        w = memory if line.w_in_memory else parameters
         whole = count - count % columns
         for p in range(0, whole, columns):
             of, to = entries(tables, x_places + p, columns), entries(tables, y_places + p, columns)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from core.networks.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
+    Layer,
     MaxPool,
     Pool,
     Row,
@@ -42,7 +43,7 @@ DENSE_BLOCK = 64
 ALIGNED = 16  # numbers: what begins at a multiple of this begins a cache line
 TOGETHER = 4  # filters in a tile of `Correlate`
 NEAR = 24 * 1024
-"""Bytes of gradients that `Correlate` goes over again and again: they stay in a first-level cache of 32 kB."""
+"""Bytes that an instruction goes over again and again: they stay in a first-level cache of 32 kB."""
 
 
 # --- instructions -----------------------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ class Product(Instruction):
     w: int
     w_step: int  # from f to the next
     w_tap_step: int  # from t to the next
-    w_is_gradient: int  # whether w lies in memory, not among the parameters
+    w_in_memory: int  # whether w lies there, not among the parameters
     bias: int  # place among the parameters, or -1: add to y
     y: int
     y_step: int
@@ -403,14 +404,32 @@ def written(rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int =
     return _Writer(block, lanes).program(rows, trains, frozen)
 
 
+class _Table(NamedTuple):
+    """Some numbers in a program's tables."""
+
+    start: int
+    count: int
+
+
+class _Weights(NamedTuple):
+    """Where a product's weights lie: among the parameters, or in memory."""
+
+    start: int
+    step: int  # from a filter to the next
+    tap_step: int
+    in_memory: bool = False
+
+
 class _Writer:
     """Makes the program of one network."""
 
     def __init__(self, block: int, lanes: int):
-        self.block, self.lanes, self.near = block, lanes, NEAR // (TOGETHER * lanes * 4)
+        self.block, self.lanes = block, lanes
+        self.most_places = NEAR // (TOGETHER * lanes * 4)  # of `Correlate`, with gradients of a tile's filters
+        self.most_taps = NEAR // (2 * lanes * 4 + 8 * 4)  # of `Product`, with two vectors and eight weights each
         self.memory = 0
         self.tables: list[int] = []
-        self.known: dict[tuple[int, ...], int] = {}
+        self.known: dict[tuple[int, ...], _Table] = {}
         self.vectors = self.table(range(0, block, lanes))  # of one value
 
     def room(self, count: int) -> int:
@@ -425,61 +444,54 @@ class _Writer:
         self.room(made.size)
         return made
 
-    def table(self, numbers: Iterable[int]) -> int:
-        """The place of these numbers in the tables."""
+    def table(self, numbers: Iterable[int]) -> _Table:
+        """These numbers in the tables."""
         listed = tuple(numbers)
         if listed not in self.known:
-            self.known[listed] = len(self.tables)
+            self.known[listed] = _Table(len(self.tables), len(listed))
             self.tables += listed
         return self.known[listed]
 
     def program(self, rows: Sequence[Row], trains: bool, frozen: int) -> Program:
         """See `written`."""
         chain = stages(rows, trains=trains, frozen=frozen)
+        first = chain[0]
         parameters = sum(stage.parameters for stage in chain) if trains else 0
         gradients = self.room(parameters)
-        learns = False  # whether parameters that are trained have come
-        weights = 0
-        forward: list[tuple[int, Instruction]] = []
+        x = self.map(first.before, first.padding)
+        dx: Map | None = None  # none before anything that is trained
+        by_image = -1
+        if trains and isinstance(first.layer, Dense) and first.number > frozen:
+            by_image = self.room(x.values * self.block)
+        forward: list[tuple[int, Instruction]] = [(0, self.gather(x, by_image))]
         backward: list[list[tuple[int, Instruction]]] = []
-
-        x = self.map(_picture(rows[0].shape_before), chain[0].padding if chain else (0, 0))
-        dx: Map | None = None  # none for what comes before all that is trained
-        is_dense = trains and bool(chain) and isinstance(chain[0].layer, Dense) and chain[0].number > frozen
-        by_image = self.room(x.values * self.block) if is_dense else -1
-        gathered = Gather(x.start + x.first, x.step, x.row_step, x.channels, x.rows, x.columns, by_image)
-        forward.append((0, gathered))
-        function = 0  # that x has gone through
+        function, weights, dropped = 0, 0, 0  # what x has gone through; parameters and dropped values so far
         for stage, after in zip(chain, [*chain[1:], None], strict=True):
             y = self.map(stage.after, after.padding if after else (0, 0))
-            trained = trains and stage.number > frozen
-            learns |= trained and stage.parameters > 0
+            is_trained = trains and stage.number > frozen and stage.parameters > 0
             dy = None
-            if learns:  # a pooling's gradient takes the place of what it has pooled
+            if is_trained or dx:  # a pooling's gradient takes the place of what it has pooled
                 dy = y if after and after.pools else self.map(stage.after, (y.before, y.after))
+            gradient = gradients + weights if is_trained else -1
             if isinstance(stage.layer, Conv):
-                there, back = self.convolution(stage.layer, x, y, dx, dy, weights, gradients if trained else -1)
+                there, back = self.convolution(stage.layer, x, y, dx, dy, weights, gradient)
             elif isinstance(stage.layer, Dense):
-                there, back = self.dense(x, y, dx, dy, weights, gradients if trained else -1, by_image)
+                there, back = self.dense(x, y, dx, dy, weights, gradient, by_image)
             elif isinstance(stage.layer, Dropout):
-                there, back = self.drop(x, y, dx, dy, self.dropped(chain, stage))
+                there, back = [self.drop(x, y, dropped)], [self.drop(dy, dx, dropped)] if dy and dx else []
+                dropped += x.values
             else:
-                there, back = self.pooling(stage, x, y, dx, dy, function)
+                there, back = self.pooling(stage.layer, x, y, dx, dy, function)
             if dx and function and not stage.pools:
                 back.append(Derive(function, x.start, dx.start, x.size))
             function, by_image = FUNCTIONS.index(stage.activation), -1
             if function:
-                there.append(
-                    Activate(
-                        function, y.start + y.first, y.step, y.row_step, y.channels, y.rows, y.columns * self.block
-                    )
-                )
+                there.append(self.activate(function, y))
             forward += [(stage.number, one) for one in there]
             backward.append([(stage.number, one) for one in back])
             weights += stage.parameters
             x, dx = y, dy
-        if trains:
-            assert dx
+        if dx:
             forward.append((0, Loss(x.start, dx.start, x.channels)))
             if function:
                 forward.append((chain[-1].number, Derive(function, x.start, dx.start, x.size)))
@@ -489,132 +501,171 @@ class _Writer:
         return Program(instructions, np.array(self.tables), self.block, self.lanes, self.memory, gradients, parameters)
 
     def convolution(
-        self, layer: Conv, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradients: int
+        self, layer: Conv, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradient: int
     ) -> tuple[list[Instruction], list[Instruction]]:
-        """Weights (F, C, k, k) and biases (F,) begin at `weights`, their gradients as far from `gradients`; -1: none."""
+        """Forward and back. The place of weights (F, C, k, k) and biases (F,), and of their gradients, -1 if frozen."""
         kernel, filters, depth = layer.kernel, layer.filters, x.channels * layer.kernel**2
-        vectors = range(0, self.block, self.lanes)
-        spots = [(i, j, v) for i in range(y.rows) for j in range(y.columns) for v in vectors]
-        x_places = self.table(layer.stride * (i * x.row_step + j * x.block) + v for i, j, v in spots)
-        y_places = self.table(y.first + i * y.row_step + j * y.block + v for i, j, v in spots)
-        taps = self.table(
-            c * x.step + i * x.row_step + j * x.block
-            for c in range(x.channels)
-            for i in range(kernel)
-            for j in range(kernel)
+        spots = [(i, j, v) for i in range(y.rows) for j in range(y.columns) for v in range(0, self.block, self.lanes)]
+        of = self.table(layer.stride * (i * x.row_step + j * x.block) + v for i, j, v in spots)
+        to = self.table(y.first + i * y.row_step + j * y.block + v for i, j, v in spots)
+        seen = [i * x.row_step + j * x.block for i in range(kernel) for j in range(kernel)]  # from one spot
+        taps = self.table(c * x.step + tap for c in range(x.channels) for tap in seen)
+        bias = filters * depth
+        there = self.product(
+            x.start, of, taps, _Weights(weights, depth, 1), y.start, y.step, to, filters, weights + bias
         )
-        bias = weights + filters * depth
-        count = len(spots)
-        there: list[Instruction] = [
-            Product(
-                x.start, x_places, taps, depth, weights, depth, 1, 0, bias, y.start, y.step, y_places, count, filters
-            )
-        ]
         back: list[Instruction] = []
-        if dy and gradients >= 0:
-            for p in range(0, count, self.near):
-                some = min(self.near, count - p)
-                back.append(
-                    Correlate(
-                        *(x.start, x_places + p, taps, depth, dy.start, dy.step, y_places + p, some),
-                        *(gradients + weights, depth, filters),
-                    )
-                )
-            back.append(Total(dy.start, dy.step, y_places, count, gradients + bias, filters))
+        if dy and gradient >= 0:
+            back += self.correlate(x.start, of, taps, dy.start, dy.step, to, gradient, depth, filters)
+            back.append(Total(dy.start, dy.step, to.start, to.count, gradient + bias, filters))
         if dy and dx:
-            # Each tap of the kernel adds the gradient at all places to the inputs that it has seen there.
+            # Each tap of the kernel adds the gradient at all spots to the inputs that it has seen from there.
             back.append(Zero(dx.start, dx.size))
             over_filters = self.table(f * dy.step for f in range(filters))
-            for tap in range(kernel**2):
-                to = dx.start + tap // kernel * dx.row_step + tap % kernel * dx.block
-                back.append(
-                    Product(
-                        *(dy.start, y_places, over_filters, filters, weights + tap, kernel**2, depth, 0, -1),
-                        *(to, dx.step, x_places, count, x.channels),
-                    )
-                )
+            for number, tap in enumerate(seen):
+                w = _Weights(weights + number, kernel**2, depth)
+                back += self.product(dy.start, to, over_filters, w, dx.start + tap, dx.step, of, x.channels)
         return there, back
 
     def dense(
-        self, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradients: int, by_image: int
+        self, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradient: int, by_image: int
     ) -> tuple[list[Instruction], list[Instruction]]:
-        """Weights (units, inputs) and biases (units,) begin at `weights`, see `convolution`."""
-        units, inputs, block, count = y.channels, x.values, self.block, self.block // self.lanes
-        bias = weights + units * inputs
-        over_inputs = self.table(v * block for v in range(inputs))
-        there: list[Instruction] = [
-            Product(
-                *(x.start, self.vectors, over_inputs, inputs, weights, inputs, 1, 0, bias),
-                *(y.start, block, self.vectors, count, units),
-            )
-        ]
+        """Forward and back. The place of weights (units, inputs) and biases (units,), and of their gradients."""
+        units, inputs, block, one = y.channels, x.values, self.block, self.vectors
+        bias = units * inputs
+        taps = self.table(v * block for v in range(inputs))
+        w = _Weights(weights, inputs, 1)
+        there = self.product(x.start, one, taps, w, y.start, y.step, one, units, weights + bias)
         back: list[Instruction] = []
-        if dy and gradients >= 0:
+        if dy and gradient >= 0:
             # In vectors along the inputs, which lie side by side in the gradient as in the weights.
             if by_image < 0:
                 by_image = self.room(block * inputs)
                 back.append(Transpose(x.start, by_image, inputs))
-            whole = inputs // self.lanes
+            whole = inputs - inputs % self.lanes
             if whole:
-                along = self.table(range(0, whole * self.lanes, self.lanes))
-                over_images = self.table(image * inputs for image in range(block))
-                back.append(
-                    Product(
-                        *(by_image, along, over_images, block, dy.start, block, 1, 1, -1),
-                        *(gradients + weights, inputs, along, whole, units),
-                    )
+                along, over_images = (
+                    self.table(range(0, whole, self.lanes)),
+                    self.table(range(0, block * inputs, inputs)),
                 )
-            if inputs % self.lanes:
-                rest = self.table(v * block for v in range(whole * self.lanes, inputs))
-                back.append(
-                    Correlate(
-                        *(x.start, self.vectors, rest, inputs % self.lanes, dy.start, block, self.vectors, count),
-                        *(gradients + weights + whole * self.lanes, inputs, units),
-                    )
-                )
-            back.append(Total(dy.start, block, self.vectors, count, gradients + bias, units))
+                w = _Weights(dy.start, dy.step, 1, in_memory=True)
+                back += self.product(by_image, along, over_images, w, gradient, inputs, along, units)
+            if whole < inputs:
+                rest = self.table(v * block for v in range(whole, inputs))
+                back += self.correlate(x.start, one, rest, dy.start, dy.step, one, gradient + whole, inputs, units)
+            back.append(Total(dy.start, dy.step, one.start, one.count, gradient + bias, units))
         if dy and dx:
-            over_units = self.table(unit * block for unit in range(units))
             back.append(Zero(dx.start, dx.size))
-            back.append(
-                Product(
-                    *(dy.start, self.vectors, over_units, units, weights, 1, inputs, 0, -1),
-                    *(dx.start, block, self.vectors, count, inputs),
-                )
-            )
+            over_units = self.table(unit * dy.step for unit in range(units))
+            w = _Weights(weights, 1, inputs)
+            back += self.product(dy.start, one, over_units, w, dx.start, block, one, inputs)
         return there, back
 
-    def pooling(
-        self, stage: Stage, x: Map, y: Map, dx: Map | None, dy: Map | None, function: int
-    ) -> tuple[list[Instruction], list[Instruction]]:
-        """Windows side by side."""
-        layer = stage.layer
-        window = (x.rows, x.columns) if isinstance(layer, GlobalAvgPool) else (1, 1)
-        if isinstance(layer, Pool):
-            window = (layer.size, layer.size)
-        is_mean = not isinstance(layer, MaxPool)
-        common = (is_mean, x.start + x.first, x.step, x.row_step)
-        sizes = (y.channels, y.rows, y.columns, *window, function, x.rows, x.columns)
-        there: list[Instruction] = [Pooling(*common, y.start + y.first, y.step, y.row_step, *sizes)]
-        if not (dx and dy):
-            return there, []
-        return there, [PoolingBack(*common, dy.start + dy.first, dy.step, dy.row_step, *sizes)]
-
-    def drop(
-        self, x: Map, y: Map, dx: Map | None, dy: Map | None, column: int
-    ) -> tuple[list[Instruction], list[Instruction]]:
-        """Forward and back are the same."""
-
-        def dropped(one: Map, other: Map) -> Instruction:
-            return Drop(
-                *(one.start + one.first, one.step, one.row_step, other.start + other.first, other.step),
-                *(other.row_step, x.channels, x.rows, x.columns, column),
+    def product(
+        self,
+        x: int,
+        of: _Table,
+        taps: _Table,
+        w: _Weights,
+        y: int,
+        y_step: int,
+        to: _Table,
+        filters: int,
+        bias: int = -1,
+    ) -> list[Instruction]:
+        """A product whose sums are split into parts, so that what they read stays near; each adds to the one before."""
+        found: list[Instruction] = []
+        for t in range(0, taps.count, self.most_taps):
+            part = Product(
+                x=x,
+                x_places=of.start,
+                taps=taps.start + t,
+                taps_count=min(self.most_taps, taps.count - t),
+                w=w.start + t * w.tap_step,
+                w_step=w.step,
+                w_tap_step=w.tap_step,
+                w_in_memory=w.in_memory,
+                bias=-1 if t else bias,
+                y=y,
+                y_step=y_step,
+                y_places=to.start,
+                count=to.count,
+                filters=filters,
             )
+            found.append(part)
+        return found
 
-        return [dropped(x, y)], [dropped(dy, dx)] if dx and dy else []
+    def correlate(
+        self, x: int, of: _Table, taps: _Table, y: int, y_step: int, to: _Table, g: int, g_step: int, filters: int
+    ) -> list[Instruction]:
+        """A correlation whose sums are split into parts, so that what they read stays near."""
+        found: list[Instruction] = []
+        for p in range(0, to.count, self.most_places):
+            part = Correlate(
+                x=x,
+                x_places=of.start + p,
+                taps=taps.start,
+                taps_count=taps.count,
+                y=y,
+                y_step=y_step,
+                y_places=to.start + p,
+                count=min(self.most_places, to.count - p),
+                g=g,
+                g_step=g_step,
+                filters=filters,
+            )
+            found.append(part)
+        return found
 
-    @staticmethod
-    def dropped(chain: Sequence[Stage], stage: Stage) -> int:
-        """The number of values dropped from in the layers before this one."""
-        before = (one for one in chain if isinstance(one.layer, Dropout) and one.number < stage.number)
-        return sum(math.prod(one.before) for one in before)
+    def pooling(
+        self, layer: Layer, x: Map, y: Map, dx: Map | None, dy: Map | None, function: int
+    ) -> tuple[list[Instruction], list[Instruction]]:
+        """Forward and back, of what has gone through `function`; an activation by itself is a pooling of 1 x 1."""
+        size = layer.size if isinstance(layer, Pool) else 1
+        window = (x.rows, x.columns) if isinstance(layer, GlobalAvgPool) else (size, size)
+        there = Pooling(
+            is_mean=not isinstance(layer, MaxPool),
+            x=x.start + x.first,
+            x_step=x.step,
+            x_row_step=x.row_step,
+            y=y.start + y.first,
+            y_step=y.step,
+            y_row_step=y.row_step,
+            channels=y.channels,
+            rows=y.rows,
+            columns=y.columns,
+            window_rows=window[0],
+            window_columns=window[1],
+            function=function,
+            height=x.rows,
+            width=x.columns,
+        )
+        if not (dx and dy):
+            return [there], []
+        assert dx is x
+        of_gradient = {"y": dy.start + dy.first, "y_step": dy.step, "y_row_step": dy.row_step}
+        return [there], [PoolingBack(**asdict(there) | of_gradient)]
+
+    def gather(self, y: Map, by_image: int) -> Instruction:
+        """The images."""
+        return Gather(y.start + y.first, y.step, y.row_step, y.channels, y.rows, y.columns, by_image)
+
+    def activate(self, function: int, y: Map) -> Instruction:
+        """An activation in place."""
+        length = y.columns * self.block
+        return Activate(function, y.start + y.first, y.step, y.row_step, y.channels, y.rows, length)
+
+    def drop(self, x: Map, y: Map, factors: int) -> Instruction:
+        """Dropout; back, from the gradient of y to that of x, it is the same."""
+        return Drop(
+            x=x.start + x.first,
+            x_step=x.step,
+            x_row_step=x.row_step,
+            y=y.start + y.first,
+            y_step=y.step,
+            y_row_step=y.row_step,
+            channels=x.channels,
+            rows=x.rows,
+            columns=x.columns,
+            factors=factors,
+        )
