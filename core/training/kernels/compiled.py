@@ -1,4 +1,4 @@
-"""This processor's vectors, and where the machine code for them is kept, so that no run waits for its compilation.
+"""The processor's vectors, and where the machine code for them is kept, so that no run waits for its compilation.
 
 Numba keeps compiled functions in a folder, but does not notice that another file which they use has changed, and fails
 where it cannot write. So the folder's name holds all that the code depends on, and one that cannot be written is not
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from core import settings
 
@@ -73,14 +74,15 @@ def is_ready() -> bool:
 
 def use_folder() -> bool:
     """Have Numba keep its code in `folder()`, and look for it there; returns whether that can be written."""
-    from numba import config
+    import numba
 
     try:
         folder().mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder()).close()
     except OSError:
         return False
-    config.CACHE_DIR = str(folder())
+    config: Any = numba.config
+    config.CACHE_DIR = str(folder())  # as its environment variable would
     return True
 
 

@@ -1,4 +1,4 @@
-"""The interpreter of a `Program`, compiled by Numba when this module is imported: 0.2 s from the disk, else some seconds.
+"""The interpreter of a `Program`, compiled by Numba when this module is imported, or fetched from the disk.
 
 It needs no lock of Python's, so that threads run side by side. It checks no index: what a program says is done.
 """
@@ -6,6 +6,7 @@ It needs no lock of Python's, so that threads run side by side. It checks no ind
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -16,7 +17,8 @@ from core.training.kernels.tiles import LANES, entries, load, not_inlined, store
 
 _is_kept = use_folder()
 # Not "fastmath", which hides what is not a number; only `run` is called from Python.
-_inner = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_njit: Any = numba.njit
+_inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 KIND = {kind: place for place, kind in enumerate(program.KINDS)}
 GATHER, PRODUCT, CORRELATE, TOTAL = (
     KIND[kind] for kind in (program.Gather, program.Product, program.Correlate, program.Total)
@@ -350,7 +352,7 @@ def _logits(line, memory, logits, first, block):
 _line = numba.from_dtype(program.LINE)
 
 
-@numba.njit(
+@_njit(
     numba.types.UniTuple(numba.float64, 2)(
         _line[::1],
         numba.int64[::1],

@@ -33,7 +33,7 @@ class Kernels:
     def __init__(self, model: nn.Sequential, rows: Sequence[Row], frozen: int, images: int, parts: int):
         self._training = _Prepared(written(rows, trains=True, frozen=frozen, images=images, lanes=lanes()))
         self._evaluation = _Prepared(written(rows, trains=False, lanes=lanes()))
-        self._drops = [row for row in rows if isinstance(row.layer, Dropout) and row.number > frozen]
+        self._drops = [(row, row.layer.rate) for row in rows[frozen:] if isinstance(row.layer, Dropout)]
         self._convolved = min((row.number for row in rows if isinstance(row.layer, Conv)), default=len(rows))
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
@@ -83,11 +83,11 @@ class Kernels:
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
         drawn = []
-        for row in self._drops:
+        for row, rate in self._drops:
             factors = torch.empty(count, *row.shape_before)
             if factors.dim() == 4 and row.number > self._convolved:
                 factors = factors.to(memory_format=torch.channels_last)  # in the order of memory, as the maps have it
-            share = 1 - row.layer.rate
+            share = 1 - rate
             drawn.append(factors.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
         return torch.cat(drawn, dim=1).numpy() if drawn else NONE
 

@@ -60,7 +60,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Gather(Instruction):
-    """Copy and normalise the block's images: uint8 to [channel][row][column][image], for a dense layer [image][value] too.
+    """The block's images, normalised: as `[channel][row][column][image]`, for a dense layer as `[image][value]` too.
 
     A place after the last image of a part takes that last one again.
     """
@@ -179,7 +179,7 @@ class Pooling(Instruction):
 
 @dataclass(frozen=True)
 class PoolingBack(Pooling):
-    """Back through a pooling and the activation before it; the gradient takes the place of the values, nearest in cache.
+    """Back through a pooling and the activation before it; the gradient takes the place of the values.
 
     Of equal largest values the first gets the gradient, as in PyTorch. `y` is the place of the gradient of y.
     """
@@ -245,7 +245,7 @@ class Logits(Instruction):
 KINDS = (Gather, Product, Correlate, Total, Activate, Derive, Pooling, PoolingBack, Drop, Transpose, Zero, Loss, Logits)
 FIELDS = tuple(dict.fromkeys(field.name for kind in KINDS for field in fields(kind)))
 LINE = np.dtype([("kind", np.int64), *((name, np.int64) for name in FIELDS)])
-"""The form in which the interpreter reads an instruction: its place in `KINDS`, and its fields; those of others are 0."""
+"""An instruction as the interpreter reads it: its place in `KINDS`, its fields, and 0 for the fields of others."""
 
 
 # --- maps -------------------------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Stage:
-    """A layer with what the program needs of it; layers that change nothing have none, and activations join another's."""
+    """A layer that is computed, with the activation after it; to flatten is to compute nothing."""
 
     number: int  # of the layer, from 1
     layer: Conv | Dense | Pool | GlobalAvgPool | Dropout | ActivationLayer
@@ -408,7 +408,7 @@ class _Table(NamedTuple):
     """Some numbers in a program's tables."""
 
     start: int
-    count: int
+    length: int
 
 
 class _Weights(NamedTuple):
@@ -517,7 +517,7 @@ class _Writer:
         back: list[Instruction] = []
         if dy and gradient >= 0:
             back += self.correlate(x.start, of, taps, dy.start, dy.step, to, gradient, depth, filters)
-            back.append(Total(dy.start, dy.step, to.start, to.count, gradient + bias, filters))
+            back.append(Total(dy.start, dy.step, to.start, to.length, gradient + bias, filters))
         if dy and dx:
             # Each tap of the kernel adds the gradient at all spots to the inputs that it has seen from there.
             back.append(Zero(dx.start, dx.size))
@@ -553,7 +553,7 @@ class _Writer:
             if whole < inputs:
                 rest = self.table(v * block for v in range(whole, inputs))
                 back += self.correlate(x.start, one, rest, dy.start, dy.step, one, gradient + whole, inputs, units)
-            back.append(Total(dy.start, dy.step, one.start, one.count, gradient + bias, units))
+            back.append(Total(dy.start, dy.step, one.start, one.length, gradient + bias, units))
         if dy and dx:
             back.append(Zero(dx.start, dx.size))
             over_units = self.table(unit * dy.step for unit in range(units))
@@ -575,12 +575,12 @@ class _Writer:
     ) -> list[Instruction]:
         """A product whose sums are split into parts, so that what they read stays near; each adds to the one before."""
         found: list[Instruction] = []
-        for t in range(0, taps.count, self.most_taps):
+        for t in range(0, taps.length, self.most_taps):
             part = Product(
                 x=x,
                 x_places=of.start,
                 taps=taps.start + t,
-                taps_count=min(self.most_taps, taps.count - t),
+                taps_count=min(self.most_taps, taps.length - t),
                 w=w.start + t * w.tap_step,
                 w_step=w.step,
                 w_tap_step=w.tap_step,
@@ -589,7 +589,7 @@ class _Writer:
                 y=y,
                 y_step=y_step,
                 y_places=to.start,
-                count=to.count,
+                count=to.length,
                 filters=filters,
             )
             found.append(part)
@@ -600,16 +600,16 @@ class _Writer:
     ) -> list[Instruction]:
         """A correlation whose sums are split into parts, so that what they read stays near."""
         found: list[Instruction] = []
-        for p in range(0, to.count, self.most_places):
+        for p in range(0, to.length, self.most_places):
             part = Correlate(
                 x=x,
                 x_places=of.start + p,
                 taps=taps.start,
-                taps_count=taps.count,
+                taps_count=taps.length,
                 y=y,
                 y_step=y_step,
                 y_places=to.start + p,
-                count=min(self.most_places, to.count - p),
+                count=min(self.most_places, to.length - p),
                 g=g,
                 g_step=g_step,
                 filters=filters,

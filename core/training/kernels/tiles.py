@@ -1,4 +1,4 @@
-"""Vectors of float32 for Numba, as wide as this processor's, in tiles that stay in registers whatever loops surround them.
+"""Vectors of float32 for Numba, as wide as the processor's, in tiles that stay in registers whatever is around them.
 
 A tile is R rows by C columns of vectors. Its one hot operation adds products: `tile[r, c] += w[r] * x[c]`, where every
 x is a vector of memory and w[r] a number or a vector. So R + C loads serve R x C multiplications. LLVM does not find
@@ -14,12 +14,14 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from numba import extending
 from numba.core import cgutils, types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 
 from core.training.kernels.compiled import lanes
 
 LANES = lanes()
+intrinsic: Any = extending.intrinsic  # a function of types that returns the code for them
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 VECTOR, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
 
@@ -301,7 +303,7 @@ def _lanes(builder: Any, vector: Any, chosen: Any):
 
 
 def _fused(builder: Any, x: Any, y: Any, z: Any):
-    """x * y + z."""
+    """The sum of x * y and z, fused where the processor can."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
     return builder.call(function, [x, y, z])
