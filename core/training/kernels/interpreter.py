@@ -33,20 +33,23 @@ RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmo
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
+# A tile of R x C vectors needs R x C + C registers and one for a weight. So with 32 of them at most 24 sums, with 16 at
+# most 12; at least 8 hide the time that an addition takes. TIMES
+
+
 def _products(rows: int, columns: int):
-    """`Product` for `rows` filters from f on: in tiles of `columns` places, and of one place for what is left."""
+    """`Product` for `rows` filters from f on and the places from `start` to before `stop`, `columns` at a time."""
 
     @_inner
-    def products(line, memory, tables, parameters, f):
+    def products(line, memory, tables, parameters, f, start, stop):
         not_inlined()
         # The fields that loops use, since a field is read again after each number that is written.
-        x, x_places, y_places, count = line.x, line.x_places, line.y_places, line.count
+        x, x_places, y_places = line.x, line.x_places, line.y_places
         y, y_step, bias = line.y + f * line.y_step, line.y_step, line.bias
         w_start, w_step, w_tap_step = line.w + f * line.w_step, line.w_step, line.w_tap_step
         first_tap, last_tap = line.taps, line.taps + line.taps_count
         w = memory if line.w_in_memory else parameters
-        whole = count - count % columns
-        for p in range(0, whole, columns):
+        for p in range(start, stop, columns):
             of, to = entries(tables, x_places + p, columns), entries(tables, y_places + p, columns)
             if bias >= 0:
                 tile = tiles.spread(parameters, bias + f, 1, rows, columns)
@@ -57,29 +60,56 @@ def _products(rows: int, columns: int):
                 tile = tiles.add_products(tile, memory, x + tables[np.uint64(tap)], of, w, at, w_step)
                 at += w_tap_step
             store(tile, memory, y, y_step, to)
-        for p in range(whole, count):
-            of_one, to_one = entries(tables, x_places + p, 1), entries(tables, y_places + p, 1)
-            if bias >= 0:
-                column = tiles.spread(parameters, bias + f, 1, rows, 1)
-            else:
-                column = load(memory, y, y_step, to_one, rows)
-            at = w_start
-            for tap in range(first_tap, last_tap):
-                column = tiles.add_products(column, memory, x + tables[np.uint64(tap)], of_one, w, at, w_step)
-                at += w_tap_step
-            store(column, memory, y, y_step, to_one)
 
     return products
 
 
-# Tiles of R x C vectors need R x C + C + 1 registers. With 32 of them 8 x 2 is ... with 16, 6 x 2.
+def _correlations(rows: int, columns: int):
+    """`Correlate` for `rows` filters from f on and the taps from `start` to before `stop`, `columns` at a time."""
+
+    @_inner
+    def correlations(line, memory, tables, f, start, stop):
+        not_inlined()
+        dy, g = line.y + f * line.y_step, line.g + f * line.g_step
+        for t in range(start, stop, columns):
+            taps, tile = entries(tables, line.taps + t, columns), zeros(rows, columns)
+            for p in range(line.count):
+                x = line.x + tables[np.uint64(line.x_places + p)]
+                at = dy + tables[np.uint64(line.y_places + p)]
+                tile = tiles.add_products_of_vectors(tile, memory, x, taps, memory, at, line.y_step)
+            tiles.add_lanes(tile, memory, g + t, line.g_step)
+
+    return correlations
+
+
+def _tiled(tiled: Any, rows: int, columns: int):
+    """All places (or taps) for `rows` filters: in tiles of `columns`, and of one for what is left."""
+    wide, single = tiled(rows, columns), tiled(rows, 1)
+
+    @_inner
+    def run_products(line, memory, tables, parameters, f):
+        whole = line.count - line.count % columns
+        wide(line, memory, tables, parameters, f, 0, whole)
+        single(line, memory, tables, parameters, f, whole, line.count)
+
+    @_inner
+    def run_correlations(line, memory, tables, f):
+        whole = line.taps_count - line.taps_count % columns
+        wide(line, memory, tables, f, 0, whole)
+        single(line, memory, tables, f, whole, line.taps_count)
+
+    return run_products if tiled is _products else run_correlations
+
+
 _wide = registers() >= 32
-_products_8 = _products(8, 2)
-_products_6 = _products(6, 4 if _wide else 2)
-_products_4 = _products(4, 4 if _wide else 2)
-_products_2 = _products(2, 4)
-_products_1 = _products(1, 4)
-_EIGHT = 8 if _wide else 1 << 60
+_products_of_8 = _tiled(_products, 8, 2 if _wide else 1)
+_products_of_6 = _tiled(_products, 6, 4 if _wide else 2)
+_products_of_4 = _tiled(_products, 4, 4 if _wide else 2)
+_products_of_2 = _tiled(_products, 2, 4)
+_products_of_1 = _tiled(_products, 1, 4)
+_correlations_of_4 = _tiled(_correlations, program.TOGETHER, 4 if _wide else 2)
+_correlations_of_2 = _tiled(_correlations, 2, 5)
+_correlations_of_1 = _tiled(_correlations, 1, 8)
 
 
 @_inner
@@ -87,66 +117,36 @@ def _product(line, memory, tables, parameters):
     f = 0
     while f < line.filters:
         left = line.filters - f
-        if left >= _EIGHT:
-            _products_8(line, memory, tables, parameters, f)
+        if _wide and left >= 8:
+            _products_of_8(line, memory, tables, parameters, f)
             f += 8
         elif left >= 6:
-            _products_6(line, memory, tables, parameters, f)
+            _products_of_6(line, memory, tables, parameters, f)
             f += 6
         elif left >= 4:
-            _products_4(line, memory, tables, parameters, f)
+            _products_of_4(line, memory, tables, parameters, f)
             f += 4
         elif left >= 2:
-            _products_2(line, memory, tables, parameters, f)
+            _products_of_2(line, memory, tables, parameters, f)
             f += 2
         else:
-            _products_1(line, memory, tables, parameters, f)
+            _products_of_1(line, memory, tables, parameters, f)
             f += 1
-
-
-def _correlations(rows: int, columns: int):
-    """`Correlate` for `rows` filters from f on: in tiles of `columns` taps, and of one tap for what is left."""
-
-    @_inner
-    def correlations(line, memory, tables, f):
-        not_inlined()
-        dy, g = line.y + f * line.y_step, line.g + f * line.g_step
-        whole = line.taps_count - line.taps_count % columns
-        for t in range(0, whole, columns):
-            taps, tile = entries(tables, line.taps + t, columns), zeros(rows, columns)
-            for p in range(line.count):
-                x = line.x + tables[np.uint64(line.x_places + p)]
-                at = dy + tables[np.uint64(line.y_places + p)]
-                tile = tiles.add_products_of_vectors(tile, memory, x, taps, memory, at, line.y_step)
-            tiles.add_lanes(tile, memory, g + t, line.g_step)
-        for t in range(whole, line.taps_count):
-            tap, column = entries(tables, line.taps + t, 1), zeros(rows, 1)
-            for p in range(line.count):
-                x = line.x + tables[np.uint64(line.x_places + p)]
-                at = dy + tables[np.uint64(line.y_places + p)]
-                column = tiles.add_products_of_vectors(column, memory, x, tap, memory, at, line.y_step)
-            tiles.add_lanes(column, memory, g + t, line.g_step)
-
-    return correlations
-
-
-_correlations_4 = _correlations(program.TOGETHER, 4 if _wide else 2)
-_correlations_2 = _correlations(2, 5)
-_correlations_1 = _correlations(1, 8)
 
 
 @_inner
 def _correlate(line, memory, tables):
     f = 0
     while f < line.filters:
-        if line.filters - f >= program.TOGETHER:
-            _correlations_4(line, memory, tables, f)
+        left = line.filters - f
+        if left >= program.TOGETHER:
+            _correlations_of_4(line, memory, tables, f)
             f += program.TOGETHER
-        elif line.filters - f >= 2:
-            _correlations_2(line, memory, tables, f)
+        elif left >= 2:
+            _correlations_of_2(line, memory, tables, f)
             f += 2
         else:
-            _correlations_1(line, memory, tables, f)
+            _correlations_of_1(line, memory, tables, f)
             f += 1
 
 
