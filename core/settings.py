@@ -52,8 +52,8 @@ def kernels() -> Literal["ready", "always", "never"]:
 
     1: wherever they can be, even if the run has to wait for their compilation. 0: never.
     """
-    named = os.environ.get("BANCADA_KERNELS", "")
-    return {"0": "never", "1": "always"}.get(named, "ready")
+    named = os.environ.get("BANCADA_KERNELS")
+    return "never" if named == "0" else "always" if named == "1" else "ready"
 
 
 def runs_at_once() -> int:

@@ -46,21 +46,8 @@ CASES = [  # layers, shape of an image, images
 ]  # fmt: skip
 
 
-def array_names(layers: str, shape: tuple[int, int, int]) -> list[tuple[str, tuple[int, ...]]]:
-    """The parameters of a network in their order, by name, with their shapes."""
-    found: list[tuple[str, tuple[int, ...]]] = []
-    for row in table(parse(layers), shape, CLASSES):
-        if row.layer.kind == "conv":
-            found += [(f"{row.number} weight", (row.layer.filters, row.shape_before[0], *2 * (row.layer.kernel,)))]
-        if row.layer.kind == "dense":
-            found += [(f"{row.number} weight", (row.shape[0], row.shape_before[0]))]
-        if row.parameters:
-            found += [(f"{row.number} bias", (row.shape[0],))]
-    return found
-
-
 def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
-    """The largest differences from an exact loss, gradients and logits, relative to the largest value of each."""
+    """The largest differences from the exact loss, gradients of each layer and logits, relative to the largest."""
     from core.training.kernels.interpreter import run
 
     layers, shape, count = CASES[case]
@@ -83,12 +70,11 @@ def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
             sums = run(program.lines, program.tables, parameters, memory, *images_and_labels, *scaling, *rest)
         if trains:
             found |= {"loss": abs(sums[0] / given["loss"] - 1), "right": abs(sums[1] - given["right"])}
-            at = program.gradients
-            for name, of_shape in array_names(layers, shape):
-                n = int(np.prod(of_shape))
-                exact = given["gradients"][at - program.gradients :][:n]
-                found[name] = np.abs(memory[at : at + n] - exact).max() / np.abs(exact).max()
-                at += n
+            ours, exact = memory[program.gradients :][: program.parameters], given["gradients"]
+            of_layers = np.cumsum([row.parameters for row in rows])
+            for row, mine, theirs in zip(rows, np.split(ours, of_layers), np.split(exact, of_layers), strict=False):
+                if row.parameters:
+                    found[f"layer {row.number}"] = np.abs(mine - theirs).max() / np.abs(theirs).max()
     found["logits"] = np.abs(logits - given["logits"]).max() / np.abs(given["logits"]).max()
     return {name: float(value) for name, value in found.items()}
 

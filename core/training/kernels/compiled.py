@@ -74,15 +74,15 @@ def is_ready() -> bool:
 
 def use_folder() -> bool:
     """Have Numba keep its code in `folder()`, and look for it there; returns whether that can be written."""
-    import numba
+    from numba.core import config
 
+    kept: Any = config
     try:
         folder().mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder()).close()
     except OSError:
         return False
-    config: Any = numba.config
-    config.CACHE_DIR = str(folder())  # as its environment variable would
+    kept.CACHE_DIR = str(folder())  # as its environment variable would
     return True
 
 

@@ -102,12 +102,11 @@ def _tiled(tiled: Any, rows: int, columns: int):
 
 
 _wide = registers() >= 32
-_products_of_8 = _tiled(_products, 8, 2 if _wide else 1)
+_products_of_8 = _tiled(_products, 8, 2)
 _products_of_6 = _tiled(_products, 6, 4 if _wide else 2)
 _products_of_4 = _tiled(_products, 4, 4 if _wide else 2)
-_products_of_2 = _tiled(_products, 2, 4)
-_products_of_1 = _tiled(_products, 1, 4)
-_correlations_of_4 = _tiled(_correlations, program.TOGETHER, 4 if _wide else 2)
+_products_of_1 = _tiled(_products, 1, 8)
+_correlations_of_4 = _tiled(_correlations, 4, 4 if _wide else 2)
 _correlations_of_2 = _tiled(_correlations, 2, 5)
 _correlations_of_1 = _tiled(_correlations, 1, 8)
 
@@ -126,9 +125,6 @@ def _product(line, memory, tables, parameters):
         elif left >= 4:
             _products_of_4(line, memory, tables, parameters, f)
             f += 4
-        elif left >= 2:
-            _products_of_2(line, memory, tables, parameters, f)
-            f += 2
         else:
             _products_of_1(line, memory, tables, parameters, f)
             f += 1
@@ -139,9 +135,9 @@ def _correlate(line, memory, tables):
     f = 0
     while f < line.filters:
         left = line.filters - f
-        if left >= program.TOGETHER:
+        if left >= 4:
             _correlations_of_4(line, memory, tables, f)
-            f += program.TOGETHER
+            f += 4
         elif left >= 2:
             _correlations_of_2(line, memory, tables, f)
             f += 2
