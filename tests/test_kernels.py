@@ -26,6 +26,7 @@ from core.training.kernels.program import Correlate, Loss, Product, written
 from core.training.train import Data, State, new_model, new_optimizer, order, train, update
 from core.work import work
 from tests.browser import ROOT
+from tests.conftest import wait_for
 from tests.driver import KILLED, outcome
 from tests.kernel_cases import CASES, CLASSES, differences
 
@@ -36,13 +37,12 @@ NEAR = 1e-5  # relative; float32 has seven digits
 
 @pytest.fixture(scope="module", autouse=True)
 def kernels(shared_cache):
-    """All runs of this file are computed by kernels, which a process of its own has compiled, as for a first worker."""
+    """All runs of this file are computed by kernels, which a process of its own compiles, as for a first worker."""
     patch, threads = pytest.MonkeyPatch(), torch.get_num_threads()
     patch.setenv("BANCADA_CACHE", str(shared_cache))
     patch.setenv("BANCADA_KERNELS", "1")
-    if not compiled.is_ready():
-        subprocess.run([sys.executable, "-m", "core.training.kernels"], cwd=ROOT, check=True)
-    assert compiled.is_ready()
+    compiled.prepare()
+    wait_for(compiled.is_ready, seconds=120)
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
@@ -291,7 +291,7 @@ def test_a_state_moves_between_kernels_and_torch(first):
 def test_a_run_that_was_killed_ends_with_the_bits_of_one_that_was_not(home, shared_cache, driver):
     layers = "conv(4, 3, activation=relu), max_pool(2), flatten, dropout(0.2), dense(classes)"
     values = {"data": "tiny", "split": "official", "layers": layers, "batch_size": 20, "epochs": 2}
-    there = {"BANCADA_CACHE": str(shared_cache), "BANCADA_KERNELS": "1", "BANCADA_THREADS": "2"}
+    there = {"BANCADA_CACHE": str(shared_cache), "BANCADA_KERNELS": "", "BANCADA_THREADS": "2"}
     unbroken, killed = (store.create(checked(values)) for _ in range(2))
     assert driver.work(unbroken, **there) == [0]
     assert driver.work(killed, {7: "kill"}, **there) == [KILLED]

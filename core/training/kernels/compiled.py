@@ -110,7 +110,7 @@ def prepare() -> None:
             compile_here()
             return
     with contextlib.suppress(OSError):  # the system currently has no memory or process left
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "core.training.kernels"],
             cwd=settings.ROOT,
             stdin=subprocess.DEVNULL,
@@ -118,3 +118,9 @@ def prepare() -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=os.name == "posix",
         )
+        _processes.append(process)
+
+
+_processes: list[
+    subprocess.Popen[bytes]
+] = []  # of `prepare`, since Python warns of one that is forgotten while it runs
