@@ -22,6 +22,9 @@ BestBy = Literal["val_accuracy", "val_loss", "last"]
 Stop = Literal["epochs", "target_accuracy", "patience", "time_limit", "by_hand"]
 """Why a training has ended. `by_hand`: somebody asked for its end; only a Report says so, no Epoch."""
 
+ComputedBy = Literal["kernels", "torch"]
+"""By what training steps and evaluation are computed: our own kernels or PyTorch's operations."""
+
 MOST_IMAGES = 2_000_000  # of a data set, all splits together
 MOST_CLASSES = 1_000
 LONGEST_NAME = 80  # letters of a class name
@@ -73,6 +76,7 @@ class Started(_Event):
     device_name: Word
     threads: Annotated[Count, Field(ge=1)]  # most that the run computes with; a small batch is divided among fewer
     precision: Literal["float32", "bfloat16"] = "float32"  # of training steps; evaluation is always in float32
+    computed_by: ComputedBy = "torch"
     versions: Annotated[dict[Word, Word], Field(max_length=20)]
     shape: tuple[Side, Side, Side]  # (C, H, W) of the network's input images
     class_names: Annotated[dict[Word, Names], Field(max_length=20), AfterValidator(_class_names)]  # by language

@@ -9,6 +9,7 @@ import contextlib
 import os
 import platform
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -44,6 +45,15 @@ def threads() -> int:
     """
     named = os.environ.get("BANCADA_THREADS")
     return max(1, int(named)) if named else max(1, cores() // runs_at_once())
+
+
+def kernels() -> Literal["ready", "always", "never"]:
+    """When runs are computed by our own kernels (`BANCADA_KERNELS`): by default where they are compiled and faster.
+
+    1: wherever they can be, even if the run has to wait for their compilation. 0: never.
+    """
+    named = os.environ.get("BANCADA_KERNELS")
+    return "never" if named == "0" else "always" if named == "1" else "ready"
 
 
 def runs_at_once() -> int:

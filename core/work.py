@@ -37,6 +37,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
+from core.training.kernels.compiled import prepare
 from core.training.ready import check
 from core.training.train import Data, State, below, quality, sums_of, train
 from core.training.transfer import fits
@@ -110,7 +111,10 @@ class _Worker:
             raise Refusal("error.other_splits", data=spec.data, run=run.name)
         check(spec, counts_in(splits, classes), spec.table(source.shape, classes))
         device = torch.device(settings.device())
-        state = State.new(spec, splits.train, classes, device, threads)
+        state = State.new(spec, splits.train, classes, device, threads, started.computed_by if started else None)
+        if state.engine.remark:
+            print(f"{run.name}: computed by PyTorch: {state.engine.remark}", file=sys.stderr, flush=True)
+            prepare()
         if started:
             self.start_sha256 = started.start_sha256
             self._restore(state)
@@ -340,6 +344,7 @@ def _started(
         device_name=torch.cuda.get_device_name() if device.type == "cuda" else settings.processor(),
         threads=threads,
         precision=state.engine.precision,
+        computed_by=state.engine.computed_by,
         versions={"python": platform.python_version(), "torch": torch.__version__},
         shape=spec.input_shape(source.shape),
         class_names={language: tuple(names) for language, names in source.class_names.items()},
@@ -379,6 +384,7 @@ def _storable(words: str) -> str:
 def main() -> None:
     """The worker process: prepare, print `ready`, read one run's folder from standard input and train the run."""
     psutil.Process().nice(10 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    prepare()
     _touch()
     print("ready", flush=True)
     line = sys.stdin.readline()

@@ -344,7 +344,14 @@ def remembered(spec: RunSpec) -> float | None:
 
 def _measured(spec: RunSpec) -> Path:
     """The file that keeps what was measured for specs of this pace with this machine's settings."""
-    here = (settings.processor(), settings.threads(), os.environ.get("BANCADA_DEVICE", ""))
+    compiled = sorted(path.parent.name for path in settings.cache_folder().glob("kernels/*/ready"))
+    here = (
+        settings.processor(),
+        settings.threads(),
+        os.environ.get("BANCADA_DEVICE", ""),
+        settings.kernels(),
+        compiled,
+    )
     key = hashlib.sha256(f"{here}{paced(spec).model_dump_json()}".encode()).hexdigest()
     return settings.cache_folder() / "estimates" / f"{key}.json"
 

@@ -25,6 +25,7 @@ from tests.small_data import write_small_data
 from ui import text
 
 wait_passively()  # has to come before the first import of torch
+os.environ.setdefault("BANCADA_KERNELS", "0")  # the tests repeat to the last bit whether or not something is compiled
 settings.register_profile("any machine", deadline=None)  # a first call may have to import modules
 settings.load_profile("any machine")
 # Streamlit scans all installed packages for each page under test, which took a third of the time of these tests.

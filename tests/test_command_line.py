@@ -791,7 +791,7 @@ def test_a_training_is_told_in_portuguese_with_decimal_commas(shell):
     started, *epochs, report = output.splitlines()
     name, _, rest = started.partition(": ")
     images = "70 de treino, 30 de validação, 30 de teste"
-    assert rest == f"imagens: {images}; 100.996 parâmetros; cpu, 1 thread, float32"
+    assert rest == f"imagens: {images}; 100.996 parâmetros; cpu, 1 thread, float32, PyTorch"
     figure = r"\d,\d{4}"
     for epoch, line in enumerate(epochs, start=1):
         losses = f"perda de treino {figure}; perda de validação {figure}"

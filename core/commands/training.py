@@ -138,7 +138,8 @@ def _words(run: Run, event: Event) -> str:
     if isinstance(event, Started):
         slots = {**event.counts, "run": run.name, "parameters": event.parameters, "frozen": event.frozen}
         slots |= {"device": event.device, "threads": t("cli.threads", count=event.threads)}
-        return t("cli.started_frozen" if event.frozen else "cli.started", precision=event.precision, **slots)
+        slots |= {"precision": event.precision, "computed_by": t(f"option.{event.computed_by}")}
+        return t("cli.started_frozen" if event.frozen else "cli.started", **slots)
     if isinstance(event, Epoch):
         figures = {name: decimals(getattr(event, name)) for name in ("train_loss", "val_loss", "val_accuracy")}
         line = t("cli.epoch", epoch=event.epoch, seconds=number(event.seconds, 1), **figures)

@@ -18,10 +18,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core import settings
+from core.events import ComputedBy
 from core.networks.layers import Conv, Dense, Layer, Row
+from core.training.kernels import compiled, program
 
 if TYPE_CHECKING:
     from core.spec import RunSpec
+    from core.training.kernels.kernels import Kernels
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +34,9 @@ LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
 """Least multiply-accumulates in a part of a batch; in a smaller part, the overhead of the calls takes as long."""
 WIDE = 32  # least inputs and outputs of a matrix product with which bfloat16 is faster ...
 WIDE_WORK = 20_000_000  # ... in steps with at least this many multiply-accumulates in such products, despite casting
+AMX_WORK = 3_000_000
+"""Multiply-accumulates for an image in such products from which a processor with bfloat16 matrix tiles is faster than
+the kernels in float32: 1.1 to 1.8 times in networks of more, 0.8 to 1 times in networks of less."""
 MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
@@ -69,9 +75,21 @@ class Team:
 
 
 class Engine:
-    """How a model is computed on a device: reordered operations, batches divided among threads, and precision."""
+    """How a model is computed on a device: by kernels or by torch, batches divided among threads, and precision.
 
-    def __init__(self, spec: RunSpec, model: nn.Sequential, rows: Sequence[Row], device: torch.device, threads: int):
+    Args:
+        computed_by: as a run that is resumed began; by default as `computed_by` says.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        model: nn.Sequential,
+        rows: Sequence[Row],
+        device: torch.device,
+        threads: int,
+        by: ComputedBy | None = None,
+    ):
         _keep_freed_memory()
         # A forked process reinitialises autograd at its first use; torch crashes if two threads do that at once.
         torch.ones(1, requires_grad=True).exp()
@@ -79,13 +97,22 @@ class Engine:
         self.frozen = first_layers(model, spec.frozen)
         self.parameters = trainable(model)
         self.device = device
-        self.precision: Precision = precision(spec, rows, device)
+        self.computed_by: ComputedBy
+        self.computed_by, self.remark = computed_by(spec, rows, device, by)
+        self.precision: Precision = "float32" if self.computed_by == "kernels" else precision(spec, rows, device)
         if device.type == "cuda":
             reduced = self.precision != "float32"
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = reduced
         divisible = device.type == "cpu" and not mixes_images(spec.layers)
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
+        if self.computed_by == "kernels":  # one call a part: any block of images is worth it
+            work = spec.batch_size // program.BLOCK
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
+        self.kernels: Kernels | None = None
+        if self.computed_by == "kernels":
+            from core.training.kernels.kernels import Kernels
+
+            self.kernels = Kernels(model, rows, spec.frozen, math.ceil(spec.batch_size / self.parts), self.parts)
         self.team = Team(threads if divisible else 1)
         self.images_at_once = part_size(rows, device.type)  # in evaluation, without gradients
         torch.set_num_threads(1 if divisible else threads)
@@ -105,6 +132,8 @@ class Engine:
 
     def evaluated(self, images: Tensor) -> Iterator[Tensor]:
         """Yields logits (B, K) for images uint8 (N, C, H, W), B = `images_at_once` at a time, without gradients."""
+        if self.kernels:
+            return in_parts(self.kernels.logits, images, self.images_at_once, self.team)
         return logits_in_parts(self.model, images, self.images_at_once, self.team)
 
 
@@ -194,20 +223,27 @@ def part_size(rows: Sequence[Row], device: str = "cpu") -> int:
 
 
 def logits_in_parts(model: nn.Module, images: Tensor, part: int, team: Team | None = None) -> Iterator[Tensor]:
-    """Yields logits (B, K) for images uint8 (N, C, H, W), B = `part` at a time, so that the caller can stop in between.
-
-    A team computes as many parts in parallel as it has threads.
-    """
+    """Yields logits (B, K) for images uint8 (N, C, H, W), as `in_parts`; the model is in evaluation mode then."""
 
     def logits(some: Tensor) -> Tensor:
         with torch.inference_mode():
             return model(some)
 
     model.eval()
+    return in_parts(logits, images, part, team)
+
+
+def in_parts(
+    function: Callable[[Tensor], Tensor], images: Tensor, part: int, team: Team | None = None
+) -> Iterator[Tensor]:
+    """Yields `function` of images (N, C, H, W), `part` at a time, so that the caller can stop in between.
+
+    A team computes as many parts in parallel as it has threads.
+    """
     parts = images.split(part)
     together = team.threads if team else 1
     for at in range(0, len(parts), together):
-        yield from team.run(logits, parts[at : at + together]) if team else map(logits, parts[at : at + together])
+        yield from team.run(function, parts[at : at + together]) if team else map(function, parts[at : at + together])
 
 
 def useful_threads(layers: Sequence[Layer], threads: int) -> int:
@@ -218,6 +254,37 @@ def useful_threads(layers: Sequence[Layer], threads: int) -> int:
 def mixes_images(layers: Sequence[Layer]) -> bool:
     """Whether, in training, an image's logits depend on the other images of its batch."""
     return any(layer.mixes_images for layer in layers)
+
+
+def computed_by(
+    spec: RunSpec, rows: Sequence[Row], device: torch.device, by: ComputedBy | None = None
+) -> tuple[ComputedBy, str]:
+    """By what a run's steps and its evaluation are computed; `by`: as it began, if it is resumed.
+
+    The kernels compute it where they cover all its layers in the precision asked for, are faster, and are compiled:
+    nobody waits for that, but a run that began with them, or that `BANCADA_KERNELS` asks it of.
+    Also returns why they do not though they should, in a sentence for the log; else "".
+    """
+    wanted = settings.kernels()
+    possible = device.type == "cpu" and spec.precision != "bfloat16" and program.covers(rows, spec.frozen)
+    if not possible or by == "torch" or wanted == "never":
+        return "torch", ""
+    if not by and wanted != "always" and not _are_faster(spec, rows, device):
+        return "torch", ""
+    if not compiled.is_installed():
+        return "torch", "Numba is not installed, with which the kernels would compute it several times as fast"
+    if not (by or wanted == "always" or compiled.is_ready()):
+        return "torch", "the kernels, which would compute it several times as fast, are not compiled yet"
+    if not compiled.compile_here():
+        return "torch", "Numba, with which the kernels would compute it several times as fast, cannot be imported"
+    return "kernels", ""
+
+
+def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:
+    """Whether the kernels compute a step faster than torch: in float32 always, in bfloat16 but for `AMX_WORK`."""
+    if precision(spec, rows, device) == "float32" or not torch.cpu.get_capabilities().get("amx_bf16"):
+        return True
+    return sum(row.macs for row in rows if _is_wide(row)) < AMX_WORK
 
 
 def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.datasets import Split, Splits
-from core.events import BestBy, Epoch, Step
+from core.events import BestBy, ComputedBy, Epoch, Step
 from core.images.augment import augmented
 from core.images.preprocessing import normalisation
 from core.networks import layers
@@ -63,8 +63,16 @@ class State:
     captured: Captured | None = None  # the CUDA graph of a step
 
     @classmethod
-    def new(cls, spec: RunSpec, train: Split, classes: int, device: torch.device, threads: int = 1) -> State:
-        """The initial state, with weights drawn from the spec's seed. Raises: Refusal."""
+    def new(
+        cls,
+        spec: RunSpec,
+        train: Split,
+        classes: int,
+        device: torch.device,
+        threads: int = 1,
+        by: ComputedBy | None = None,
+    ) -> State:
+        """The initial state, with weights drawn from the spec's seed; `by`: see `Engine`. Raises: Refusal."""
         torch.manual_seed(spec.seed)
         model = new_model(spec, train.images.shape[1:], classes)
         scale, shift = normalisation(spec, train.images)
@@ -75,7 +83,7 @@ class State:
             model = model.to(memory_format=torch.contiguous_format)
         sums = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         rows = layers.table(spec.layers, train.images.shape[1:], classes)
-        engine = Engine(spec, model, rows, device, threads)
+        engine = Engine(spec, model, rows, device, threads, by)
         return cls(model, new_optimizer(spec, model), sums, sums.clone(), engine, math.log(classes))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -236,22 +244,33 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
 
     Their gradients are added in the parts' order, not in order of completion, so that the sum is deterministic.
     """
-    engine = state.engine
+    engine, kernels = state.engine, state.engine.kernels
+    parts = list(enumerate(batch.tensor_split(min(engine.parts, len(batch)))))
 
-    def gradients(part: tuple[int, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-        number, places = part
+    def part_of_batch(number: int, places: Tensor) -> tuple[Tensor, Tensor]:
         _seed_chance(spec, state, number)
         # `index_select` copies whole images and is 18 times as fast as `[places]`.
         images, labels = data.train_images.index_select(0, places), data.train_labels.index_select(0, places)
-        logits = engine.logits(augmented(spec, images))  # (B, K)
+        return augmented(spec, images), labels
+
+    def sums_by_kernels(part: tuple[int, Tensor]) -> tuple[float, float]:
+        assert kernels
+        return kernels.gradients_of(part[0], *part_of_batch(*part), len(batch))
+
+    def gradients(part: tuple[int, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+        images, labels = part_of_batch(*part)
+        logits = engine.logits(images)  # (B, K)
         loss = functional.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         sums = torch.stack([loss.detach(), correct]).to(state.sums.dtype)
         return torch.autograd.grad(loss / len(batch), engine.parameters), sums
 
-    (first, sums), *others = engine.team.run(
-        gradients, list(enumerate(batch.tensor_split(min(engine.parts, len(batch)))))
-    )
+    if kernels:
+        sums = torch.tensor(engine.team.run(sums_by_kernels, parts), dtype=state.sums.dtype).sum(dim=0)
+        kernels.add_gradients(len(parts))
+        state.optimizer.step()
+        return sums
+    (first, sums), *others = engine.team.run(gradients, parts)
     for place, parameter in enumerate(engine.parameters):
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)  # in the memory layout that fused optimizers require

@@ -80,7 +80,8 @@ def _cost(run: Run, answers: Answers) -> dict[str, str]:
     if started.frozen:
         parameters = t("compare.frozen", parameters=parameters, frozen=number(started.frozen))
     processor = report.processor_seconds
-    where = {"device": started.device, "name": started.device_name, "threads": started.threads}
+    where: dict[str, object] = {"device": started.device, "name": started.device_name, "threads": started.threads}
+    where |= {name: t(f"option.{getattr(started, name)}") for name in ("precision", "computed_by")}
     return {
         "test_accuracy": t("compare.accuracy", **slots, n=found.n),
         "train_accuracy": percent(kept.train_accuracy, 2) if kept else "–",
@@ -88,7 +89,7 @@ def _cost(run: Run, answers: Answers) -> dict[str, str]:
         "parameters": parameters,
         "seconds": duration(report.seconds),
         "processor_seconds": "–" if processor is None else duration(processor),
-        "device": t("train.where", **where, precision=t(f"option.{started.precision}")),
+        "device": t("train.where", **where),
     }
 
 

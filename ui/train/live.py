@@ -305,8 +305,8 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
 
 
 def _where(started: Started) -> str:
-    device, precision = started.device, t(f"option.{started.precision}")
-    return t("train.where", device=device, name=started.device_name, threads=started.threads, precision=precision)
+    words = {name: t(f"option.{getattr(started, name)}") for name in ("precision", "computed_by")}
+    return t("train.where", device=started.device, name=started.device_name, threads=started.threads, **words)
 
 
 def _waiting(run: Run) -> str:

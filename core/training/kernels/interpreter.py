@@ -1,0 +1,420 @@
+"""The interpreter of a `Program`, compiled by Numba when this module is imported, or fetched from the disk.
+
+It needs no lock of Python's, so that threads run side by side. It checks no index: what a program says is done.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from core.training.kernels import program, tiles
+from core.training.kernels.compiled import registers, use_folder
+from core.training.kernels.tiles import LANES, entries, load, not_inlined, store, zeros
+
+_is_kept = use_folder()
+# Not "fastmath", which hides what is not a number; only `run` is called from Python.
+_njit: Any = numba.njit
+_inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+KIND = {kind: place for place, kind in enumerate(program.KINDS)}
+GATHER, PRODUCT, CORRELATE, TOTAL = (
+    KIND[kind] for kind in (program.Gather, program.Product, program.Correlate, program.Total)
+)
+ACTIVATE, DERIVE, POOLING, POOLING_BACK = (
+    KIND[kind] for kind in (program.Activate, program.Derive, program.Pooling, program.PoolingBack)
+)
+DROP, TRANSPOSE, ZERO, LOSS = (KIND[kind] for kind in (program.Drop, program.Transpose, program.Zero, program.Loss))
+RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmoid", "tanh"))
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+# A tile of R x C vectors needs R x C + C registers and one for a weight. So with 32 of them at most 24 sums, with 16 at
+# most 12; at least 8 hide the time that an addition takes. TIMES
+
+
+def _products(rows: int, columns: int):
+    """`Product` for `rows` filters from f on and the places from `start` to before `stop`, `columns` at a time."""
+
+    @_inner
+    def products(line, memory, tables, parameters, f, start, stop):
+        not_inlined()
+        # The fields that loops use, since a field is read again after each number that is written.
+        x, x_places, y_places = line.x, line.x_places, line.y_places
+        y, y_step, bias = line.y + f * line.y_step, line.y_step, line.bias
+        w_start, w_step, w_tap_step = line.w + f * line.w_step, line.w_step, line.w_tap_step
+        first_tap, last_tap = line.taps, line.taps + line.taps_count
+        w = memory if line.w_in_memory else parameters
+        for p in range(start, stop, columns):
+            of, to = entries(tables, x_places + p, columns), entries(tables, y_places + p, columns)
+            if bias >= 0:
+                tile = tiles.spread(parameters, bias + f, 1, rows, columns)
+            else:
+                tile = load(memory, y, y_step, to, rows)
+            at = w_start
+            for tap in range(first_tap, last_tap):
+                tile = tiles.add_products(tile, memory, x + tables[np.uint64(tap)], of, w, at, w_step)
+                at += w_tap_step
+            store(tile, memory, y, y_step, to)
+
+    return products
+
+
+def _correlations(rows: int, columns: int):
+    """`Correlate` for `rows` filters from f on and the taps from `start` to before `stop`, `columns` at a time."""
+
+    @_inner
+    def correlations(line, memory, tables, f, start, stop):
+        not_inlined()
+        dy, g = line.y + f * line.y_step, line.g + f * line.g_step
+        for t in range(start, stop, columns):
+            taps, tile = entries(tables, line.taps + t, columns), zeros(rows, columns)
+            for p in range(line.count):
+                x = line.x + tables[np.uint64(line.x_places + p)]
+                at = dy + tables[np.uint64(line.y_places + p)]
+                tile = tiles.add_products_of_vectors(tile, memory, x, taps, memory, at, line.y_step)
+            tiles.add_lanes(tile, memory, g + t, line.g_step)
+
+    return correlations
+
+
+def _tiled(tiled: Any, rows: int, columns: int):
+    """All places (or taps) for `rows` filters: in tiles of `columns`, and of one for what is left."""
+    wide, single = tiled(rows, columns), tiled(rows, 1)
+
+    @_inner
+    def run_products(line, memory, tables, parameters, f):
+        whole = line.count - line.count % columns
+        wide(line, memory, tables, parameters, f, 0, whole)
+        single(line, memory, tables, parameters, f, whole, line.count)
+
+    @_inner
+    def run_correlations(line, memory, tables, f):
+        whole = line.taps_count - line.taps_count % columns
+        wide(line, memory, tables, f, 0, whole)
+        single(line, memory, tables, f, whole, line.taps_count)
+
+    return run_products if tiled is _products else run_correlations
+
+
+_wide = registers() >= 32
+_products_of_8 = _tiled(_products, 8, 2)
+_products_of_6 = _tiled(_products, 6, 4 if _wide else 2)
+_products_of_4 = _tiled(_products, 4, 4 if _wide else 2)
+_products_of_1 = _tiled(_products, 1, 8)
+_correlations_of_4 = _tiled(_correlations, 4, 4 if _wide else 2)
+_correlations_of_2 = _tiled(_correlations, 2, 5)
+_correlations_of_1 = _tiled(_correlations, 1, 8)
+
+
+@_inner
+def _product(line, memory, tables, parameters):
+    f = 0
+    while f < line.filters:
+        left = line.filters - f
+        if _wide and left >= 8:
+            _products_of_8(line, memory, tables, parameters, f)
+            f += 8
+        elif left >= 6:
+            _products_of_6(line, memory, tables, parameters, f)
+            f += 6
+        elif left >= 4:
+            _products_of_4(line, memory, tables, parameters, f)
+            f += 4
+        else:
+            _products_of_1(line, memory, tables, parameters, f)
+            f += 1
+
+
+@_inner
+def _correlate(line, memory, tables):
+    f = 0
+    while f < line.filters:
+        left = line.filters - f
+        if left >= 4:
+            _correlations_of_4(line, memory, tables, f)
+            f += 4
+        elif left >= 2:
+            _correlations_of_2(line, memory, tables, f)
+            f += 2
+        else:
+            _correlations_of_1(line, memory, tables, f)
+            f += 1
+
+
+@_inner
+def _total(line, memory, tables):
+    for f in range(line.filters):
+        sums = zeros(1, 1)
+        for p in range(line.count):
+            sums = tiles.plus(sums, _vector(memory, line.y + f * line.y_step + tables[np.uint64(line.y_places + p)]))
+        tiles.add_lanes(sums, memory, line.g + f, 0)
+
+
+# --- vector by vector -------------------------------------------------------------------------------------------------
+
+
+@_inner
+def _vector(array, place):
+    return load(array, place, 0, (0,), 1)
+
+
+@_inner
+def _put(vector, array, place):
+    store(vector, array, place, 0, (0,))
+
+
+@_inner
+def _derivative(function, value, gradient):
+    """The gradient before an activation: from that after it, and the activation's value."""
+    if function == RELU:
+        return tiles.where_positive(value, gradient)
+    if function == SIGMOID:
+        return tiles.times(gradient, tiles.minus(value, tiles.times(value, value)))
+    if function == TANH:
+        return tiles.minus(gradient, tiles.times(gradient, tiles.times(value, value)))
+    return gradient
+
+
+@_inner
+def _activate(line, memory):
+    for c in range(line.channels):
+        for i in range(line.rows):
+            row = line.y + c * line.y_step + i * line.y_row_step
+            for at in range(row, row + line.length, LANES):
+                value = _vector(memory, at)
+                if line.function == RELU:
+                    _put(tiles.relu(value), memory, at)
+                elif line.function == SIGMOID:
+                    _put(tiles.sigmoid(value), memory, at)
+                else:
+                    _put(tiles.tanh(value), memory, at)
+
+
+@_inner
+def _derive(line, memory):
+    for at in range(0, line.length, LANES):
+        gradient = _derivative(line.function, _vector(memory, line.x + at), _vector(memory, line.y + at))
+        _put(gradient, memory, line.y + at)
+
+
+@_inner
+def _share(line):
+    """What each value of a window counts in its mean."""
+    return tiles.spread(np.array([1 / (line.window_rows * line.window_columns)], np.float32), 0, 0, 1, 1)
+
+
+@_inner
+def _pooling(line, memory, block):
+    share = _share(line)
+    x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
+    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.columns
+    for c in range(line.channels):
+        for i in range(line.rows):
+            x = line.x + c * x_step + i * window_rows * x_row_step
+            y = line.y + c * y_step + i * y_row_step
+            for at in range(0, columns * block, LANES):  # the lanes of a place, and the places of a row
+                of = x + at // block * window_columns * block + at % block
+                value = _vector(memory, of)
+                for u in range(window_rows):
+                    for v in range(window_columns):
+                        if u or v:
+                            other = _vector(memory, of + u * x_row_step + v * block)
+                            value = tiles.plus(value, other) if is_mean else tiles.larger(value, other)
+                if is_mean:
+                    value = tiles.times(value, share)
+                _put(value, memory, y + at)
+
+
+@_inner
+def _pooling_back(line, memory, block):
+    share, zero = _share(line), zeros(1, 1)
+    x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
+    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.columns
+    function = line.function
+    for c in range(line.channels):
+        for i in range(line.rows):
+            x = line.x + c * x_step + i * window_rows * x_row_step
+            y = line.y + c * y_step + i * y_row_step
+            for at in range(0, columns * block, LANES):
+                of = x + at // block * window_columns * block + at % block
+                gradient, most = _vector(memory, y + at), zero
+                if is_mean:
+                    gradient = tiles.times(gradient, share)
+                else:
+                    most = _vector(memory, of)
+                    for u in range(window_rows):
+                        for v in range(window_columns):
+                            most = tiles.larger(most, _vector(memory, of + u * x_row_step + v * block))
+                    gradient = _derivative(function, most, gradient)
+                for u in range(window_rows):
+                    for v in range(window_columns):
+                        here = of + u * x_row_step + v * block
+                        value = _vector(memory, here)
+                        if is_mean:
+                            _put(_derivative(function, value, gradient), memory, here)
+                        else:
+                            _put(tiles.where_equal(value, most, gradient, zero), memory, here)
+                            gradient = tiles.where_equal(value, most, zero, gradient)
+        for i in range(line.height):
+            for j in range(line.width):
+                if i >= line.rows * window_rows or j >= columns * window_columns:
+                    for lane in range(0, block, LANES):
+                        _put(zero, memory, line.x + c * x_step + i * x_row_step + j * block + lane)
+
+
+# --- image by image ---------------------------------------------------------------------------------------------------
+
+
+@_inner
+def _gather(line, memory, images, first, scale, shift, block):
+    y_step, y_row_step, columns, size = line.y_step, line.y_row_step, line.columns, line.rows * line.columns
+    for c in range(line.channels):
+        factor, addend = scale[c], shift[c]
+        for i in range(line.rows):  # all images' before the next, since a row of the map stays near
+            for image in range(block):
+                pixels = images[min(first + image, len(images) - 1)]
+                of, to = c * size + i * columns, line.y + c * y_step + i * y_row_step + image
+                for j in range(columns):
+                    memory[np.uint64(to + j * block)] = np.float32(pixels[np.uint64(of + j)]) * factor + addend
+        if line.by_image >= 0:
+            for image in range(block):
+                pixels = images[min(first + image, len(images) - 1)]
+                to = line.by_image + (image * line.channels + c) * size
+                for pixel in range(size):
+                    memory[np.uint64(to + pixel)] = np.float32(pixels[np.uint64(c * size + pixel)]) * factor + addend
+
+
+@_inner
+def _drop(line, memory, factors, first, block):
+    for image in range(block):
+        row, column = factors[min(first + image, len(factors) - 1)], line.factors
+        for c in range(line.channels):
+            for i in range(line.rows):
+                for j in range(line.columns):
+                    x = line.x + c * line.x_step + i * line.x_row_step + j * block + image
+                    y = line.y + c * line.y_step + i * line.y_row_step + j * block + image
+                    memory[np.uint64(y)] = memory[np.uint64(x)] * row[np.uint64(column)]
+                    column += 1
+
+
+@_inner
+def _transpose(line, memory, block):
+    for image in range(block):
+        for v in range(line.length):
+            value = memory[np.uint64(line.x + v * block + image)]
+            memory[np.uint64(line.y + image * line.length + v)] = value
+
+
+@_inner
+def _loss(line, memory, labels, first, batch, block):
+    loss, right = 0.0, 0.0
+    for image in range(block):
+        x, dy = line.x + image, line.y + image
+        if first + image >= len(labels):
+            for k in range(line.channels):
+                memory[dy + k * block] = 0
+            continue
+        label = labels[first + image]
+        best = 0
+        for k in range(1, line.channels):
+            if memory[x + k * block] > memory[x + best * block]:
+                best = k
+        most, total = memory[x + best * block], np.float32(0)
+        for k in range(line.channels):
+            power = np.float32(math.exp(memory[x + k * block] - most))
+            memory[dy + k * block] = power
+            total += power
+        loss += math.log(total) - (memory[x + label * block] - most)
+        right += best == label
+        for k in range(line.channels):
+            memory[dy + k * block] = (memory[dy + k * block] / total - (k == label)) / np.float32(batch)
+    return loss, right
+
+
+@_inner
+def _logits(line, memory, logits, first, block):
+    for image in range(min(block, len(logits) - first)):
+        for k in range(line.channels):
+            logits[first + image, k] = memory[line.x + k * block + image]
+
+
+# --- the interpreter --------------------------------------------------------------------------------------------------
+
+_line = numba.from_dtype(program.LINE)
+
+
+@_njit(
+    numba.types.UniTuple(numba.float64, 2)(
+        _line[::1],
+        numba.int64[::1],
+        numba.float32[::1],
+        numba.float32[::1],
+        numba.uint8[:, ::1],
+        numba.int64[::1],
+        numba.float32[::1],
+        numba.float32[::1],
+        numba.float32[:, ::1],
+        numba.int64,
+        numba.int64,
+        numba.float32[:, ::1],
+    ),
+    nogil=True,
+    error_model="numpy",
+    cache=_is_kept,
+)
+def run(lines, tables, parameters, memory, images, labels, scale, shift, factors, batch, block, logits):
+    """Run a program on images; returns the sums over them of the loss (nats) and of right answers, 0 without labels.
+
+    Args:
+        lines: of the program.
+        tables: of the program.
+        parameters: float32 (P,): of the model, in its order.
+        memory: float32 (M,): of this thread; its maps' padding is 0. What the program adds to in it is set to 0 before.
+        images: uint8 (B, C x H x W).
+        labels: int64 (B,), or (0,) for a program that does not train.
+        scale: float32 (C,): a pixel becomes `pixel * scale + shift`.
+        shift: float32 (C,).
+        factors: float32 (B, V): of dropout, for its V values of an image.
+        batch: the number of images in the batch, over which the gradient is the mean.
+        block: of the program.
+        logits: float32 (B, K), filled by a program that does not train.
+    """
+    loss, right = 0.0, 0.0
+    for first in range(0, len(images), block):
+        for at in range(len(lines)):
+            line = lines[at]
+            kind = line.kind
+            if kind == PRODUCT:
+                _product(line, memory, tables, parameters)
+            elif kind == CORRELATE:
+                _correlate(line, memory, tables)
+            elif kind == TOTAL:
+                _total(line, memory, tables)
+            elif kind == POOLING:
+                _pooling(line, memory, block)
+            elif kind == POOLING_BACK:
+                _pooling_back(line, memory, block)
+            elif kind == ACTIVATE:
+                _activate(line, memory)
+            elif kind == DERIVE:
+                _derive(line, memory)
+            elif kind == ZERO:
+                memory[line.y : line.y + line.length] = 0
+            elif kind == TRANSPOSE:
+                _transpose(line, memory, block)
+            elif kind == DROP:
+                _drop(line, memory, factors, first, block)
+            elif kind == GATHER:
+                _gather(line, memory, images, first, scale, shift, block)
+            elif kind == LOSS:
+                more, more_right = _loss(line, memory, labels, first, batch, block)
+                loss += more
+                right += more_right
+            else:
+                _logits(line, memory, logits, first, block)
+    return loss, right

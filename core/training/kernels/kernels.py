@@ -1,0 +1,127 @@
+"""A PyTorch model that the kernels compute: its parameters and gradients are views of the arrays which they use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.networks.layers import Conv, Dropout, Row
+from core.networks.modules import chance
+from core.training.kernels.compiled import lanes
+from core.training.kernels.interpreter import run
+from core.training.kernels.program import Program, written
+
+
+class Kernels:
+    """Computes loss, gradients and logits of a model made by `train.new_model`, whose parameters move to a flat array.
+
+    They stay torch tensors, so that optimizer, checkpoints and whatever reads the model notice nothing; convolutions'
+    weights are in the channels-first layout from now on.
+
+    Args:
+        model: on the CPU.
+        rows: the network's table.
+        frozen: the number of first layers that are not trained.
+        images: the most in a part of a batch.
+        parts: the most parts of a batch.
+    """
+
+    def __init__(self, model: nn.Sequential, rows: Sequence[Row], frozen: int, images: int, parts: int):
+        self._training = _Prepared(written(rows, trains=True, frozen=frozen, images=images, lanes=lanes()))
+        self._evaluation = _Prepared(written(rows, trains=False, lanes=lanes()))
+        self._drops = [(row, row.layer.rate) for row in rows[frozen:] if isinstance(row.layer, Dropout)]
+        self._convolved = min((row.number for row in rows if isinstance(row.layer, Conv)), default=len(rows))
+        self._classes = rows[-1].shape[0]
+        scale = model.get_submodule("scale")
+        self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
+        self._parameters = np.empty(sum(parameter.numel() for parameter in model.parameters()), np.float32)
+        self._memories = [self._training.memory() for _ in range(parts)]
+        self._gradients = [torch.from_numpy(self._training.gradients(memory)) for memory in self._memories]
+        self._of_thread = threading.local()
+        flat, at = torch.from_numpy(self._parameters), 0
+        for parameter in model.parameters():
+            here = slice(at, at := at + parameter.numel())
+            parameter.data = flat[here].view(parameter.shape).copy_(parameter.data)
+            if parameter.requires_grad:
+                parameter.grad = self._gradients[0][here].view(parameter.shape)
+
+    def gradients_of(self, number: int, images: Tensor, labels: Tensor, batch: int) -> tuple[float, float]:
+        """Compute a part's share of the gradient of the batch's mean loss; `add_gradients` puts the shares together.
+
+        Args:
+            number: of the part, from 0; parts of different numbers may be computed at the same time.
+            images: of the part, uint8 (B, C, H, W).
+            labels: int64 (B,).
+            batch: the number of images in the whole batch.
+
+        Returns the sums over the part of the loss (nats) and of right answers. Dropout draws from `chance.generator`.
+        """
+        program, memory = self._training, self._memories[number]
+        program.gradients(memory)[:] = 0
+        factors = self._factors(len(images))
+        return program.run(self._parameters, memory, images, labels, self._scale, self._shift, factors, batch)
+
+    def add_gradients(self, parts: int) -> None:
+        """Add those of the other parts to the first one's, which are the `grad` of the model's parameters."""
+        for more in self._gradients[1:parts]:
+            self._gradients[0].add_(more)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits float32 (N, K) for images uint8 (N, C, H, W), as in evaluation."""
+        if not hasattr(self._of_thread, "memory"):
+            self._of_thread.memory = self._evaluation.memory()
+        logits = torch.empty(len(images), self._classes)
+        labels = torch.empty(0, dtype=torch.int64)
+        memory, scaling = self._of_thread.memory, (self._scale, self._shift)
+        self._evaluation.run(self._parameters, memory, images, labels, *scaling, NONE, 1, logits.numpy())
+        return logits
+
+    def _factors(self, count: int) -> np.ndarray:
+        """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
+        drawn = []
+        for row, rate in self._drops:
+            factors = torch.empty(count, *row.shape_before)
+            if factors.dim() == 4 and row.number > self._convolved:
+                factors = factors.to(memory_format=torch.channels_last)  # in the order of memory, as the maps have it
+            share = 1 - rate
+            drawn.append(factors.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
+        return torch.cat(drawn, dim=1).numpy() if drawn else NONE
+
+
+NONE = np.empty((0, 0), np.float32)
+
+
+class _Prepared:
+    """A program in the form that the interpreter reads."""
+
+    def __init__(self, program: Program):
+        self.program, self.lines = program, program.lines
+
+    def memory(self) -> np.ndarray:
+        """New memory for one thread, from the beginning of a cache line."""
+        return torch.zeros(self.program.memory).numpy()
+
+    def gradients(self, memory: np.ndarray) -> np.ndarray:
+        """The part of a memory that holds the gradients of all parameters."""
+        return memory[self.program.gradients :][: self.program.parameters]
+
+    def run(
+        self,
+        parameters: np.ndarray,
+        memory: np.ndarray,
+        images: Tensor,
+        labels: Tensor,
+        scale: np.ndarray,
+        shift: np.ndarray,
+        factors: np.ndarray,
+        batch: int,
+        logits: np.ndarray = NONE,
+    ) -> tuple[float, float]:
+        """See `interpreter.run`."""
+        tables, block = self.program.tables, self.program.block
+        arrays = images.flatten(1).numpy(), labels.numpy()
+        return run(self.lines, tables, parameters, memory, *arrays, scale, shift, factors, batch, block, logits)

@@ -1,0 +1,671 @@
+"""A network as a program: instructions with the places of their numbers in one memory, for `interpreter` to run.
+
+A block of images, 16 to 64, goes through the whole network and back before the next one, so that its feature maps stay
+in the processor's cache. The images are innermost, `[channel][row][column][image]`: an operation on a value of a map is
+one on whole vectors, whatever the kernel, the stride and the odd sizes of a map. Nothing but places depends on the
+network, so that one compiled interpreter runs all programs.
+
+All numbers that a thread changes lie in one array, `memory`: feature maps, gradients of feature maps, and the gradients
+of the parameters. A place is an index of it, or of the array of all parameters, in the model's order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from core.networks.activations import Activation
+from core.networks.layers import (
+    ActivationLayer,
+    AvgPool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    MaxPool,
+    Pool,
+    Row,
+)
+
+LAYERS = (Conv, MaxPool, AvgPool, GlobalAvgPool, Flatten, Dense, Dropout, ActivationLayer)
+FUNCTIONS: tuple[Activation, ...] = ("none", "relu", "sigmoid", "tanh")
+"""What is covered; an instruction names an activation by its place here."""
+BLOCK = 16
+"""Images in a block of a network with feature maps: one AVX-512 vector, so that LeNet's maps take 0.9 MB of a cache."""
+DENSE_BLOCK = 64
+"""Images in a block of a network without: each weight read from memory then serves more images."""
+ALIGNED = 16  # numbers: what begins at a multiple of this begins a cache line
+TOGETHER = 4  # filters in a tile of `Correlate`
+NEAR = 24 * 1024
+"""Bytes that an instruction goes over again and again: they stay in a first-level cache of 32 kB."""
+
+
+# --- instructions -----------------------------------------------------------------------------------------------------
+# `x`, `y` and `g` are places where maps begin. A `_step` is the distance from one to the next. What is called `_places`
+# is an index of the table in which the places relative to the map begin, one for each vector of LANES images.
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a program; its fields are integers, and `FIELDS` are those of all instructions."""
+
+    formula: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Gather(Instruction):
+    """The block's images, normalised: as `[channel][row][column][image]`, for a dense layer as `[image][value]` too.
+
+    A place after the last image of a part takes that last one again.
+    """
+
+    formula: ClassVar = "x[c, i, j, image] = pixel[image, c, i, j] * scale[c] + shift[c]"
+    y: int
+    y_step: int  # from a channel to the next
+    y_row_step: int
+    channels: int
+    rows: int
+    columns: int
+    by_image: int  # where [image][value] begins, or -1
+
+
+@dataclass(frozen=True)
+class Product(Instruction):
+    """Convolution and dense layer forward, their input's gradient, and a dense layer's weight gradient.
+
+    In tiles of filters (or units) by places; for each tile, the sum over t innermost.
+    """
+
+    formula: ClassVar = "y[f, p] = (bias[f] or y[f, p]) + sum over t of w[f, t] * x[p + t]"
+    x: int
+    x_places: int  # of p
+    taps: int  # of t: where the table of their distances begins, and their number
+    taps_count: int
+    w: int
+    w_step: int  # from f to the next
+    w_tap_step: int  # from t to the next
+    w_in_memory: int  # whether w lies there, not among the parameters
+    bias: int  # place among the parameters, or -1: add to y
+    y: int
+    y_step: int
+    y_places: int
+    count: int  # of p
+    filters: int
+
+
+@dataclass(frozen=True)
+class Correlate(Instruction):
+    """Weight gradient of a convolution: in tiles of filters by taps; for each tile, the sum over places innermost."""
+
+    formula: ClassVar = "g[f, t] += sum over p and images of dy[f, p] * x[p + t]"
+    x: int
+    x_places: int
+    taps: int
+    taps_count: int
+    y: int
+    y_step: int
+    y_places: int
+    count: int
+    g: int
+    g_step: int
+    filters: int
+
+
+@dataclass(frozen=True)
+class Total(Instruction):
+    """Gradient of the biases."""
+
+    formula: ClassVar = "g[f] += sum over p and images of dy[f, p]"
+    y: int
+    y_step: int
+    y_places: int
+    count: int
+    g: int
+    filters: int
+
+
+@dataclass(frozen=True)
+class Activate(Instruction):
+    """An activation function, in place; padding stays 0."""
+
+    formula: ClassVar = "y = f(y)"
+    function: int  # of FUNCTIONS
+    y: int
+    y_step: int
+    y_row_step: int
+    channels: int
+    rows: int
+    length: int  # numbers in a row
+
+
+@dataclass(frozen=True)
+class Derive(Instruction):
+    """Back through an activation function, whose derivative follows from its value."""
+
+    formula: ClassVar = "dy = dy * f'(y)"
+    function: int
+    x: int  # the values
+    y: int  # their gradients
+    length: int
+
+
+@dataclass(frozen=True)
+class Pooling(Instruction):
+    """Mean or maximum of each window."""
+
+    formula: ClassVar = "y[c, i, j] = mean or largest of the window of x[c] at i, j"
+    is_mean: int
+    x: int
+    x_step: int
+    x_row_step: int
+    y: int
+    y_step: int
+    y_row_step: int
+    channels: int
+    rows: int  # of y
+    columns: int
+    window_rows: int
+    window_columns: int
+    function: int  # that x has gone through
+    height: int  # of x: rows and columns which no window covers get the gradient 0
+    width: int
+
+
+@dataclass(frozen=True)
+class PoolingBack(Pooling):
+    """Back through a pooling and the activation before it; the gradient takes the place of the values.
+
+    Of equal largest values the first gets the gradient, as in PyTorch. `y` is the place of the gradient of y.
+    """
+
+    formula: ClassVar = "x[c] = dy[c, i, j] * f'(x[c]) * (1 / size of window, or 1 where x[c] is the largest)"
+
+
+@dataclass(frozen=True)
+class Drop(Instruction):
+    """Dropout, forward and back: with factors 0 or 1 / (1 - rate) that PyTorch has drawn."""
+
+    formula: ClassVar = "y[v, image] = x[v, image] * factor[image, v]"
+    x: int
+    x_step: int
+    x_row_step: int
+    y: int
+    y_step: int
+    y_row_step: int
+    channels: int
+    rows: int
+    columns: int
+    factors: int  # the first column of this layer's
+
+
+@dataclass(frozen=True)
+class Transpose(Instruction):
+    """The input of a dense layer, for its weight gradient, which is a sum over images."""
+
+    formula: ClassVar = "y[image, v] = x[v, image]"
+    x: int
+    y: int
+    length: int  # number of values
+
+
+@dataclass(frozen=True)
+class Zero(Instruction):
+    """Before products are added to a gradient."""
+
+    formula: ClassVar = "y = 0"
+    y: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Loss(Instruction):
+    """Softmax, cross-entropy and their gradient; 0 for places after the last image of a part."""
+
+    formula: ClassVar = "loss += -log softmax(x)[label]; dy = (softmax(x) - [label]) / batch size"
+    x: int
+    y: int
+    channels: int  # classes
+
+
+@dataclass(frozen=True)
+class Logits(Instruction):
+    """The logits, for the caller."""
+
+    formula: ClassVar = "logits[image, k] = x[k, image]"
+    x: int
+    channels: int
+
+
+KINDS = (Gather, Product, Correlate, Total, Activate, Derive, Pooling, PoolingBack, Drop, Transpose, Zero, Loss, Logits)
+FIELDS = tuple(dict.fromkeys(field.name for kind in KINDS for field in fields(kind)))
+LINE = np.dtype([("kind", np.int64), *((name, np.int64) for name in FIELDS)])
+"""An instruction as the interpreter reads it: its place in `KINDS`, its fields, and 0 for the fields of others."""
+
+
+# --- maps -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Map:
+    """A feature map of a block of images, or its gradient, in memory. A vector of values is a map of 1 x 1."""
+
+    start: int
+    channels: int
+    rows: int  # without padding
+    columns: int
+    before: int  # padding above and on the left
+    after: int
+    block: int
+
+    @property
+    def row_step(self) -> int:
+        """The distance from a row to the next."""
+        return (self.before + self.columns + self.after) * self.block
+
+    @property
+    def step(self) -> int:
+        """The distance from a channel to the next."""
+        return (self.before + self.rows + self.after) * self.row_step
+
+    @property
+    def size(self) -> int:
+        """The number of numbers, padding included."""
+        return self.channels * self.step
+
+    @property
+    def values(self) -> int:
+        """The number of values of one image."""
+        return self.channels * self.rows * self.columns
+
+    @property
+    def first(self) -> int:
+        """The distance from the start to the first value that is not padding."""
+        return self.before * (self.row_step + self.block)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer that is computed, with the activation after it; to flatten is to compute nothing."""
+
+    number: int  # of the layer, from 1
+    layer: Conv | Dense | Pool | GlobalAvgPool | Dropout | ActivationLayer
+    before: tuple[int, int, int]  # shapes (C, H, W)
+    after: tuple[int, int, int]
+    activation: Activation
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """The padding of its input, above and left, and below and right: one more there for an even kernel's `same`."""
+        if not isinstance(self.layer, Conv):
+            return 0, 0
+        if self.layer.padding == "same":
+            return (self.layer.kernel - 1) // 2, self.layer.kernel // 2
+        return self.layer.padding, self.layer.padding
+
+    @property
+    def pools(self) -> bool:
+        """Whether it is computed as a pooling: an activation after another one is one with windows of 1 x 1."""
+        return isinstance(self.layer, Pool | GlobalAvgPool | ActivationLayer)
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases."""
+        if isinstance(self.layer, Conv):
+            return self.layer.parameters(self.before)
+        return self.layer.parameters((math.prod(self.before),)) if isinstance(self.layer, Dense) else 0
+
+
+def covers(rows: Iterable[Row], frozen: int = 0) -> bool:
+    """Whether there are instructions for all layers of a network, of which the first are frozen, and any is trained."""
+    rows = list(rows)
+    if not any(row.parameters for row in rows[frozen:]):
+        return False
+    used = [(row.layer, getattr(row.layer, "activation", getattr(row.layer, "function", "none"))) for row in rows]
+    return all(isinstance(layer, LAYERS) and function in FUNCTIONS for layer, function in used)
+
+
+def stages(rows: Sequence[Row], *, trains: bool, frozen: int) -> list[Stage]:
+    """The stages of a network, in training or not; its first `frozen` layers are as in evaluation."""
+    found: list[Stage] = []
+    shape = _picture(rows[0].shape_before)  # flattening changes no place, so that it is kept until a dense layer
+    for row in rows:
+        layer = row.layer
+        if isinstance(layer, ActivationLayer) and found and found[-1].activation == "none":
+            found[-1] = replace(found[-1], activation=layer.function)
+        elif isinstance(layer, ActivationLayer):
+            found.append(Stage(row.number, layer, shape, shape, layer.function))
+        elif isinstance(layer, Dropout) and trains and row.number > frozen:
+            found.append(Stage(row.number, layer, shape, shape, "none"))
+        elif isinstance(layer, Conv | Dense | Pool | GlobalAvgPool):
+            activation = layer.activation if isinstance(layer, Conv | Dense) else "none"
+            found.append(Stage(row.number, layer, shape, _picture(row.shape), activation))
+            shape = found[-1].after
+    return found
+
+
+def _picture(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
+    return channels, height, width
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the interpreter needs beside weights and images; see `written`."""
+
+    instructions: tuple[tuple[int, Instruction], ...]  # with the number of the layer, 0 for what is before and after
+    tables: np.ndarray  # int64: the places and distances that instructions refer to
+    block: int
+    lanes: int
+    memory: int  # float32 that a thread needs
+    gradients: int  # place of the gradients of all parameters ...
+    parameters: int  # ... and their number; 0 if the program does not train
+
+    @property
+    def lines(self) -> np.ndarray:
+        """The instructions as the interpreter reads them."""
+        lines = np.zeros(len(self.instructions), LINE)
+        for line, (_, one) in zip(lines, self.instructions, strict=True):
+            line["kind"] = KINDS.index(type(one))
+            for field in fields(one):
+                line[field.name] = getattr(one, field.name)
+        return lines
+
+    def __str__(self) -> str:
+        """One line for each instruction: layer, name, formula, fields."""
+        head = f"{self.block} images at once, {self.lanes} lanes, {4 * self.memory / 2**20:.2f} MiB for each thread"
+        lines = [head, f"{'layer':>5}  instruction"]
+        for number, one in self.instructions:
+            said = ", ".join(f"{field.name} {getattr(one, field.name)}" for field in fields(one))
+            lines += [f"{number or '':>5}  {type(one).__name__.lower():12} {one.formula}", f"{'':20}{said}"]
+        return "\n".join(lines)
+
+
+def written(rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int = BLOCK, lanes: int = 16) -> Program:
+    """The program of a network.
+
+    Args:
+        rows: the network's table.
+        trains: whether it computes loss and gradients; otherwise logits.
+        frozen: the number of first layers without gradients.
+        images: that a thread has at once, for smaller blocks than usual if they are few.
+        lanes: float32 in a vector.
+    """
+    pictures = any(isinstance(row.layer, Conv | Pool | GlobalAvgPool) for row in rows)
+    block = min(BLOCK if pictures else DENSE_BLOCK, images + -images % BLOCK)
+    return _Writer(block, lanes).program(rows, trains, frozen)
+
+
+class _Table(NamedTuple):
+    """Some numbers in a program's tables."""
+
+    start: int
+    length: int
+
+
+class _Weights(NamedTuple):
+    """Where a product's weights lie: among the parameters, or in memory."""
+
+    start: int
+    step: int  # from a filter to the next
+    tap_step: int
+    in_memory: bool = False
+
+
+class _Writer:
+    """Makes the program of one network."""
+
+    def __init__(self, block: int, lanes: int):
+        self.block, self.lanes = block, lanes
+        self.most_places = NEAR // (TOGETHER * lanes * 4)  # of `Correlate`, with gradients of a tile's filters
+        self.most_taps = NEAR // (2 * lanes * 4 + 8 * 4)  # of `Product`, with two vectors and eight weights each
+        self.memory = 0
+        self.tables: list[int] = []
+        self.known: dict[tuple[int, ...], _Table] = {}
+        self.vectors = self.table(range(0, block, lanes))  # of one value
+
+    def room(self, count: int) -> int:
+        """The place of `count` numbers more in memory."""
+        place = self.memory
+        self.memory += count + -count % ALIGNED
+        return place
+
+    def map(self, shape: tuple[int, int, int], padding: tuple[int, int] = (0, 0)) -> Map:
+        """A new map."""
+        made = Map(self.memory, *shape, *padding, self.block)
+        self.room(made.size)
+        return made
+
+    def table(self, numbers: Iterable[int]) -> _Table:
+        """These numbers in the tables."""
+        listed = tuple(numbers)
+        if listed not in self.known:
+            self.known[listed] = _Table(len(self.tables), len(listed))
+            self.tables += listed
+        return self.known[listed]
+
+    def program(self, rows: Sequence[Row], trains: bool, frozen: int) -> Program:
+        """See `written`."""
+        chain = stages(rows, trains=trains, frozen=frozen)
+        first = chain[0]
+        parameters = sum(stage.parameters for stage in chain) if trains else 0
+        gradients = self.room(parameters)
+        x = self.map(first.before, first.padding)
+        dx: Map | None = None  # none before anything that is trained
+        by_image = -1
+        if trains and isinstance(first.layer, Dense) and first.number > frozen:
+            by_image = self.room(x.values * self.block)
+        forward: list[tuple[int, Instruction]] = [(0, self.gather(x, by_image))]
+        backward: list[list[tuple[int, Instruction]]] = []
+        function, weights, dropped = 0, 0, 0  # what x has gone through; parameters and dropped values so far
+        for stage, after in zip(chain, [*chain[1:], None], strict=True):
+            y = self.map(stage.after, after.padding if after else (0, 0))
+            is_trained = trains and stage.number > frozen and stage.parameters > 0
+            dy = None
+            if is_trained or dx:  # a pooling's gradient takes the place of what it has pooled
+                dy = y if after and after.pools else self.map(stage.after, (y.before, y.after))
+            gradient = gradients + weights if is_trained else -1
+            if isinstance(stage.layer, Conv):
+                there, back = self.convolution(stage.layer, x, y, dx, dy, weights, gradient)
+            elif isinstance(stage.layer, Dense):
+                there, back = self.dense(x, y, dx, dy, weights, gradient, by_image)
+            elif isinstance(stage.layer, Dropout):
+                there, back = [self.drop(x, y, dropped)], [self.drop(dy, dx, dropped)] if dy and dx else []
+                dropped += x.values
+            else:
+                there, back = self.pooling(stage.layer, x, y, dx, dy, function)
+            if dx and function and not stage.pools:
+                back.append(Derive(function, x.start, dx.start, x.size))
+            function, by_image = FUNCTIONS.index(stage.activation), -1
+            if function:
+                there.append(self.activate(function, y))
+            forward += [(stage.number, one) for one in there]
+            backward.append([(stage.number, one) for one in back])
+            weights += stage.parameters
+            x, dx = y, dy
+        if dx:
+            forward.append((0, Loss(x.start, dx.start, x.channels)))
+            if function:
+                forward.append((chain[-1].number, Derive(function, x.start, dx.start, x.size)))
+        else:
+            forward.append((0, Logits(x.start, x.channels)))
+        instructions = (*forward, *(one for back in reversed(backward) for one in back))
+        return Program(instructions, np.array(self.tables), self.block, self.lanes, self.memory, gradients, parameters)
+
+    def convolution(
+        self, layer: Conv, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradient: int
+    ) -> tuple[list[Instruction], list[Instruction]]:
+        """Forward and back. The place of weights (F, C, k, k) and biases (F,), and of their gradients, -1 if frozen."""
+        kernel, filters, depth = layer.kernel, layer.filters, x.channels * layer.kernel**2
+        spots = [(i, j, v) for i in range(y.rows) for j in range(y.columns) for v in range(0, self.block, self.lanes)]
+        of = self.table(layer.stride * (i * x.row_step + j * x.block) + v for i, j, v in spots)
+        to = self.table(y.first + i * y.row_step + j * y.block + v for i, j, v in spots)
+        seen = [i * x.row_step + j * x.block for i in range(kernel) for j in range(kernel)]  # from one spot
+        taps = self.table(c * x.step + tap for c in range(x.channels) for tap in seen)
+        bias = filters * depth
+        there = self.product(
+            x.start, of, taps, _Weights(weights, depth, 1), y.start, y.step, to, filters, weights + bias
+        )
+        back: list[Instruction] = []
+        if dy and gradient >= 0:
+            back += self.correlate(x.start, of, taps, dy.start, dy.step, to, gradient, depth, filters)
+            back.append(Total(dy.start, dy.step, to.start, to.length, gradient + bias, filters))
+        if dy and dx:
+            # Each tap of the kernel adds the gradient at all spots to the inputs that it has seen from there.
+            back.append(Zero(dx.start, dx.size))
+            over_filters = self.table(f * dy.step for f in range(filters))
+            for number, tap in enumerate(seen):
+                w = _Weights(weights + number, kernel**2, depth)
+                back += self.product(dy.start, to, over_filters, w, dx.start + tap, dx.step, of, x.channels)
+        return there, back
+
+    def dense(
+        self, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradient: int, by_image: int
+    ) -> tuple[list[Instruction], list[Instruction]]:
+        """Forward and back. The place of weights (units, inputs) and biases (units,), and of their gradients."""
+        units, inputs, block, one = y.channels, x.values, self.block, self.vectors
+        bias = units * inputs
+        taps = self.table(v * block for v in range(inputs))
+        w = _Weights(weights, inputs, 1)
+        there = self.product(x.start, one, taps, w, y.start, y.step, one, units, weights + bias)
+        back: list[Instruction] = []
+        if dy and gradient >= 0:
+            # In vectors along the inputs, which lie side by side in the gradient as in the weights.
+            if by_image < 0:
+                by_image = self.room(block * inputs)
+                back.append(Transpose(x.start, by_image, inputs))
+            whole = inputs - inputs % self.lanes
+            if whole:
+                along, over_images = (
+                    self.table(range(0, whole, self.lanes)),
+                    self.table(range(0, block * inputs, inputs)),
+                )
+                w = _Weights(dy.start, dy.step, 1, in_memory=True)
+                back += self.product(by_image, along, over_images, w, gradient, inputs, along, units)
+            if whole < inputs:
+                rest = self.table(v * block for v in range(whole, inputs))
+                back += self.correlate(x.start, one, rest, dy.start, dy.step, one, gradient + whole, inputs, units)
+            back.append(Total(dy.start, dy.step, one.start, one.length, gradient + bias, units))
+        if dy and dx:
+            back.append(Zero(dx.start, dx.size))
+            over_units = self.table(unit * dy.step for unit in range(units))
+            w = _Weights(weights, 1, inputs)
+            back += self.product(dy.start, one, over_units, w, dx.start, block, one, inputs)
+        return there, back
+
+    def product(
+        self,
+        x: int,
+        of: _Table,
+        taps: _Table,
+        w: _Weights,
+        y: int,
+        y_step: int,
+        to: _Table,
+        filters: int,
+        bias: int = -1,
+    ) -> list[Instruction]:
+        """A product whose sums are split into parts, so that what they read stays near; each adds to the one before."""
+        found: list[Instruction] = []
+        for t in range(0, taps.length, self.most_taps):
+            part = Product(
+                x=x,
+                x_places=of.start,
+                taps=taps.start + t,
+                taps_count=min(self.most_taps, taps.length - t),
+                w=w.start + t * w.tap_step,
+                w_step=w.step,
+                w_tap_step=w.tap_step,
+                w_in_memory=w.in_memory,
+                bias=-1 if t else bias,
+                y=y,
+                y_step=y_step,
+                y_places=to.start,
+                count=to.length,
+                filters=filters,
+            )
+            found.append(part)
+        return found
+
+    def correlate(
+        self, x: int, of: _Table, taps: _Table, y: int, y_step: int, to: _Table, g: int, g_step: int, filters: int
+    ) -> list[Instruction]:
+        """A correlation whose sums are split into parts, so that what they read stays near."""
+        found: list[Instruction] = []
+        for p in range(0, to.length, self.most_places):
+            part = Correlate(
+                x=x,
+                x_places=of.start + p,
+                taps=taps.start,
+                taps_count=taps.length,
+                y=y,
+                y_step=y_step,
+                y_places=to.start + p,
+                count=min(self.most_places, to.length - p),
+                g=g,
+                g_step=g_step,
+                filters=filters,
+            )
+            found.append(part)
+        return found
+
+    def pooling(
+        self, layer: Layer, x: Map, y: Map, dx: Map | None, dy: Map | None, function: int
+    ) -> tuple[list[Instruction], list[Instruction]]:
+        """Forward and back, of what has gone through `function`; an activation by itself is a pooling of 1 x 1."""
+        size = layer.size if isinstance(layer, Pool) else 1
+        window = (x.rows, x.columns) if isinstance(layer, GlobalAvgPool) else (size, size)
+        there = Pooling(
+            is_mean=not isinstance(layer, MaxPool),
+            x=x.start + x.first,
+            x_step=x.step,
+            x_row_step=x.row_step,
+            y=y.start + y.first,
+            y_step=y.step,
+            y_row_step=y.row_step,
+            channels=y.channels,
+            rows=y.rows,
+            columns=y.columns,
+            window_rows=window[0],
+            window_columns=window[1],
+            function=function,
+            height=x.rows,
+            width=x.columns,
+        )
+        if not (dx and dy):
+            return [there], []
+        assert dx is x
+        of_gradient = {"y": dy.start + dy.first, "y_step": dy.step, "y_row_step": dy.row_step}
+        return [there], [PoolingBack(**asdict(there) | of_gradient)]
+
+    def gather(self, y: Map, by_image: int) -> Instruction:
+        """The images."""
+        return Gather(y.start + y.first, y.step, y.row_step, y.channels, y.rows, y.columns, by_image)
+
+    def activate(self, function: int, y: Map) -> Instruction:
+        """An activation in place."""
+        length = y.columns * self.block
+        return Activate(function, y.start + y.first, y.step, y.row_step, y.channels, y.rows, length)
+
+    def drop(self, x: Map, y: Map, factors: int) -> Instruction:
+        """Dropout; back, from the gradient of y to that of x, it is the same."""
+        return Drop(
+            x=x.start + x.first,
+            x_step=x.step,
+            x_row_step=x.row_step,
+            y=y.start + y.first,
+            y_step=y.step,
+            y_row_step=y.row_step,
+            channels=x.channels,
+            rows=x.rows,
+            columns=x.columns,
+            factors=factors,
+        )

@@ -1,0 +1,426 @@
+"""The kernels compute what PyTorch computes, in every layer and shape: they check no index, so that tests have to."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from torch.nn import functional
+
+from core import store
+from core.datasets import Split, Splits
+from core.events import Started
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import Misfit, parse, table
+from core.refusal import Refusal
+from core.spec import checked
+from core.training.engine import Team, computed_by
+from core.training.kernels import compiled
+from core.training.kernels.program import Correlate, Loss, Product, written
+from core.training.train import Data, State, new_model, new_optimizer, order, train, update
+from core.work import work
+from tests.browser import ROOT
+from tests.conftest import wait_for
+from tests.driver import KILLED, outcome
+from tests.kernel_cases import CASES, CLASSES, differences
+
+pytest.importorskip("numba", reason="Numba is not installed")
+CPU = torch.device("cpu")
+NEAR = 1e-5  # relative; float32 has seven digits
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernels(shared_cache):
+    """All runs of this file are computed by kernels, which a process of its own compiles, as for a first worker."""
+    patch, threads = pytest.MonkeyPatch(), torch.get_num_threads()
+    patch.setenv("BANCADA_CACHE", str(shared_cache))
+    patch.setenv("BANCADA_KERNELS", "1")
+    compiled.prepare()
+    wait_for(compiled.is_ready, seconds=120)
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    patch.undo()
+
+
+def some_split(n, shape=(1, 28, 28), classes=CLASSES):
+    random = np.random.default_rng(n)
+    images = random.integers(0, 256, (n, *shape), dtype=np.uint8)
+    return Split(images, random.integers(0, classes, n))
+
+
+def begun(spec, threads=1, n=64, shape=(1, 28, 28), by=None):
+    split = some_split(n, shape)
+    state = State.new(spec, split, CLASSES, CPU, threads, by)
+    state.engine.train()
+    return Data.of(Splits(split, split, split), CPU), state
+
+
+def bits(model):
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+
+
+def relative(ours, exact):
+    return ((ours.double() - exact.double()).abs().max() / exact.double().abs().max()).item()
+
+
+def small(**fields):
+    layers = "conv(8, 3, activation=relu), max_pool(2), flatten, dropout(0.3), dense(20), dense(classes)"
+    return checked({"layers": layers, "batch_size": 24, "epochs": 2, "rotation": 10} | fields)
+
+
+# --- the same numbers -------------------------------------------------------------------------------------------------
+
+
+def exact(case):
+    """A case's arrays, and its loss, gradients and logits as PyTorch computes them in float64."""
+    layers, shape, count = CASES[case]
+    torch.manual_seed(case)
+    spec = checked({"layers": layers})
+    model = new_model(spec, shape, CLASSES)
+    parameters = torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).numpy()
+    random = np.random.default_rng(case)
+    scale, shift = (random.random((2, shape[0])) / 50 - [[0], [0.01]]).astype(np.float32)
+    model.get_submodule("scale").load_state_dict(
+        {"scale": torch.tensor(scale).view(1, -1, 1, 1), "shift": torch.tensor(shift).view(1, -1, 1, 1)}
+    )
+    split = some_split(count, shape)
+    logits = model.double()(torch.tensor(split.images))
+    labels = torch.tensor(split.labels)
+    loss = functional.cross_entropy(logits, labels, reduction="sum")
+    gradients = torch.autograd.grad(loss / count, list(model.parameters()))
+    return {
+        "parameters": parameters,
+        "images": split.images,
+        "labels": split.labels,
+        "scale": scale,
+        "shift": shift,
+        "loss": loss.detach().numpy(),
+        "right": (logits.argmax(dim=1) == labels).sum().numpy(),
+        "gradients": torch.cat([gradient.flatten() for gradient in gradients]).numpy(),
+        "logits": logits.detach().numpy(),
+    }
+
+
+@pytest.mark.parametrize("lanes", [16, 8, 4])
+def test_loss_gradients_and_logits_of_every_layer_are_the_exact_ones_with_every_width_of_vectors(lanes, tmp_path):
+    given = [exact(case) for case in range(len(CASES))]
+    if lanes == compiled.lanes():
+        found = [differences(case, arrays) for case, arrays in enumerate(given)]
+    else:
+        file = tmp_path / "cases.npz"
+        np.savez(file, **{f"{case} {name}": array for case, one in enumerate(given) for name, array in one.items()})
+        command = [sys.executable, "-m", "tests.kernel_cases", str(file)]
+        environment = os.environ | {"BANCADA_LANES": str(lanes)}
+        found = json.loads(subprocess.check_output(command, cwd=ROOT, env=environment, text=True))
+    for (layers, *_), each in zip(CASES, found, strict=True):
+        assert max(each.values()) < NEAR, (layers, each)
+
+
+@some.composite
+def networks(draw):
+    """Layers that fit an image of a random shape, with CLASSES logits."""
+    shape = tuple(draw(some.integers(low, high)) for low, high in ((1, 3), (5, 14), (5, 14)))
+    functions = some.sampled_from(["none", "relu", "sigmoid", "tanh"])
+    layers, now = [], shape
+    for _ in range(draw(some.integers(0, 4))):
+        kernel = draw(some.integers(1, 4))
+        padding = draw(some.sampled_from([0, 1, 2, "same"]))
+        stride = 1 if padding == "same" else draw(some.integers(1, 3))
+        conv = f"conv({draw(some.integers(1, 9))}, {kernel}, stride={stride}, padding={padding}, activation={{}})"
+        kinds = [conv, "max_pool(2)", "avg_pool(2)", "max_pool(3)", "avg_pool(3)", "activation({})"]
+        layer = draw(some.sampled_from(kinds)).format(draw(functions))
+        try:
+            now = parse(layer)[0].shape_after(now)
+        except Misfit:
+            continue
+        layers.append(layer)
+    layers.append(draw(some.sampled_from(["flatten", "global_avg_pool"])))
+    for _ in range(draw(some.integers(0, 2))):
+        layers.append(f"dense({draw(some.integers(1, 40))}, activation={draw(functions)})")
+    return ", ".join([*layers, "dense(classes)"]), shape, draw(some.integers(1, 40))
+
+
+@given(networks(), some.integers(0, 3))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_small_network_has_its_exact_gradients(network, seed):
+    layers, shape, count = network
+    spec = checked({"layers": layers, "batch_size": count, "seed": seed, "optimizer": "sgd", "precision": "float32"})
+    data, state = begun(spec, n=count, shape=shape)
+    assert state.engine.computed_by == "kernels"
+    model = new_model(spec, shape, CLASSES).double()
+    model.load_state_dict({name: value.double() for name, value in state.model.state_dict().items()})
+    logits = model(data.train_images)
+    loss = functional.cross_entropy(logits, data.train_labels)
+    sums = update(spec, data, state, torch.arange(count), 0.0)
+    assert sums[0].item() / count == pytest.approx(loss.item(), rel=NEAR, abs=1e-6)
+    largest = max(
+        gradient.abs().max() for gradient in torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+    )
+    for parameter, gradient in zip(
+        state.engine.parameters, torch.autograd.grad(loss, list(model.parameters())), strict=True
+    ):
+        assert (parameter.grad - gradient).abs().max() < NEAR * largest
+    assert relative(torch.cat(list(state.engine.evaluated(data.val_images))), logits) < NEAR
+
+
+OPTIMIZERS = [
+    {"optimizer": "sgd", "learning_rate": 0.1},
+    {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    {"optimizer": "adam", "weight_decay": 0.01},
+    {"optimizer": "adam", "defaults": "keras"},
+    {"optimizer": "adamw", "weight_decay": 0.1},
+]
+
+
+@pytest.mark.parametrize("fields", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_weights_after_twenty_steps_are_the_exact_ones(fields, threads):
+    layers = (
+        "conv(6, 3, padding=1, activation=tanh), avg_pool(2), flatten, dense(20, activation=sigmoid), dense(classes)"
+    )
+    spec = checked({"layers": layers, "batch_size": 48, **fields})
+    data, state = begun(spec, threads, n=112, shape=(2, 12, 12))  # the third batch of an epoch has 16 images
+    assert (state.engine.computed_by, state.engine.parts) == ("kernels", threads)
+    model = new_model(spec, (2, 12, 12), CLASSES).double()
+    model.load_state_dict({name: value.double() for name, value in state.model.state_dict().items()})
+    optimizer = new_optimizer(spec, model)
+    batches = itertools.chain.from_iterable(order(0, epoch, 112).split(48) for epoch in range(7))
+    for batch in itertools.islice(batches, 20):
+        update(spec, data, state, batch, spec.learning_rate)
+        optimizer.zero_grad()
+        functional.cross_entropy(model(data.train_images[batch]), data.train_labels[batch]).backward()
+        optimizer.step()
+    for ours, theirs in zip(state.model.parameters(), model.parameters(), strict=True):
+        assert relative(ours.detach(), theirs.detach()) < NEAR
+
+
+def test_dropout_and_augmentation_draw_what_they_draw_with_torch():
+    layers = (
+        "dropout(0.1), conv(4, 3, padding=2, activation=relu), dropout(0.2), max_pool(2), conv(5, 3), avg_pool(2), "
+    )
+    layers += "dropout(0.3), flatten, dropout(0.4), dense(30, activation=relu), dropout(0.5), dense(classes)"
+    spec = small(layers=layers, rotation=20, elastic=1, shift=2, precision="float32")
+    gradients = []
+    for by in ("kernels", "torch"):
+        data, state = begun(spec, shape=(3, 15, 17), by=by)
+        assert state.engine.computed_by == by
+        state.step = 7
+        sums = update(spec, data, state, torch.arange(24), 0.0)
+        gradients.append([sums, *(parameter.grad for parameter in state.engine.parameters)])
+    for ours, theirs in zip(*gradients, strict=True):
+        assert relative(ours, theirs) < 1e-4
+
+
+@pytest.mark.parametrize("frozen", [1, 3, 4])
+def test_frozen_layers_stay_and_the_others_learn_what_they_learn_with_torch(frozen):
+    layers = (
+        "conv(4, 3, activation=relu), dropout(0.5), conv(5, 3, activation=tanh), max_pool(2), flatten, dense(classes)"
+    )
+    spec = small(layers=layers, first_layers="random", layers_taken=frozen, precision="float32", optimizer="sgd")
+    ends = []
+    for by in ("kernels", "torch"):
+        data, state = begun(spec, by=by)
+        before = bits(state.engine.frozen)
+        for batch in torch.arange(48).split(24):
+            update(spec, data, state, batch, 0.1)
+        assert bits(state.engine.frozen) == before
+        ends.append([parameter.detach() for parameter in state.engine.parameters])
+    for ours, theirs in zip(*ends, strict=True):
+        assert relative(ours, theirs) < 1e-4
+
+
+def test_evaluation_is_as_with_torch_and_leaves_the_rest_of_a_block_out():
+    spec = small()
+    data, state = begun(spec, 2, n=437)
+    ours = torch.cat(list(state.engine.evaluated(data.val_images)))
+    with torch.inference_mode():
+        theirs = state.model.eval()(data.val_images)
+    assert relative(ours, theirs) < NEAR
+
+
+# --- the same bits ----------------------------------------------------------------------------------------------------
+
+
+def trained(spec, threads=2, team=None):
+    data, state = begun(spec, threads)
+    if team:
+        state.engine.team = Team(team)
+    list(train(spec, data, state))
+    return state
+
+
+def test_the_bits_depend_on_the_parts_and_not_on_the_threads():
+    spec = small(batch_size=40)
+    ends = [trained(spec, 2, team) for team in (1, 2, 2)]
+    assert {state.engine.parts for state in ends} == {2}
+    assert len({tuple(bits(state.model).values()) for state in ends}) == 1
+
+
+@pytest.mark.parametrize("fields", [{"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "adam"}], ids=str)
+def test_what_is_saved_in_the_middle_of_an_epoch_goes_on_to_the_same_bits(fields):
+    spec = small(**fields)
+    data, state = begun(spec)
+    list(itertools.islice(train(spec, data, state), 2))
+    tensors, numbers = {name: value.clone() for name, value in state.tensors().items()}, state.numbers()
+    data, other = begun(spec)
+    other.restore(tensors, numbers)
+    list(train(spec, data, other))
+    assert bits(other.model) == bits(trained(spec, 1).model)
+
+
+@pytest.mark.parametrize("first", ["kernels", "torch"])
+def test_a_state_moves_between_kernels_and_torch(first):
+    spec = small(optimizer="adam", rotation=0, precision="float32")
+    second = {"kernels": "torch", "torch": "kernels"}[first]
+    data, state = begun(spec, by=first)
+    list(itertools.islice(train(spec, data, state), 2))
+    data, other = begun(spec, by=second)
+    other.restore({name: value.clone() for name, value in state.tensors().items()}, state.numbers())
+    list(train(spec, data, other))
+    for ours, theirs in zip(other.model.parameters(), trained(spec, 1).model.parameters(), strict=True):
+        assert relative(ours.detach(), theirs.detach()) < 1e-3
+
+
+def test_a_run_that_was_killed_ends_with_the_bits_of_one_that_was_not(home, shared_cache, driver):
+    layers = "conv(4, 3, activation=relu), max_pool(2), flatten, dropout(0.2), dense(classes)"
+    values = {"data": "tiny", "split": "official", "layers": layers, "batch_size": 20, "epochs": 2}
+    there = {"BANCADA_CACHE": str(shared_cache), "BANCADA_KERNELS": "", "BANCADA_THREADS": "2"}
+    unbroken, killed = (store.create(checked(values)) for _ in range(2))
+    assert driver.work(unbroken, **there) == [0]
+    assert driver.work(killed, {7: "kill"}, **there) == [KILLED]
+    assert driver.work(killed, **there) == [0]
+    assert outcome(killed) == outcome(unbroken)
+    started = [event for event in killed.read()[0] if isinstance(event, Started)]
+    assert [event.computed_by for event in started] == ["kernels", "kernels"]
+
+
+# --- what is not a number ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["layers.1_conv.conv.weight", "layers.5_dense.dense.bias"])
+def test_what_is_not_finite_in_the_weights_makes_the_loss_so(bad, name):
+    spec = small(rotation=0)
+    data, state = begun(spec)
+    with torch.no_grad():
+        state.model.get_parameter(name).view(-1)[0] = bad
+    assert not np.isfinite(update(spec, data, state, torch.arange(24), 0.0)[0].item())
+
+
+def test_a_training_that_diverges_is_refused():
+    spec = small(optimizer="sgd", learning_rate=1e6, epochs=20)
+    with pytest.raises(Refusal, match=r"error\.(diverged|lost)"):
+        trained(spec)
+
+
+# --- the choice -------------------------------------------------------------------------------------------------------
+
+
+def chosen(monkeypatch, device="cpu", wanted="1", by=None, **fields):
+    monkeypatch.setenv("BANCADA_KERNELS", wanted)
+    spec = checked(fields)
+    return computed_by(spec, table(spec.layers, (1, 28, 28), 10), torch.device(device), by)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_without_batch_norm_is_computed_by_the_kernels(monkeypatch, architecture):
+    expected = "torch" if architecture == "dense-net" else "kernels"
+    assert chosen(monkeypatch, architecture=architecture) == (expected, "")
+
+
+def test_what_the_kernels_lack_is_computed_by_torch_without_a_word(monkeypatch):
+    for layers in ("flatten, batch_norm, dense(classes)", "flatten, dense(9, activation=gelu), dense(classes)"):
+        assert chosen(monkeypatch, layers=layers) == ("torch", "")
+    assert chosen(monkeypatch, device="cuda") == ("torch", "")
+    assert chosen(monkeypatch, precision="bfloat16") == ("torch", "")
+    assert chosen(monkeypatch, wanted="0") == chosen(monkeypatch, by="torch") == ("torch", "")
+
+
+def test_bfloat16_is_chosen_where_matrix_tiles_make_it_faster(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": True})
+    big = {"layers": "flatten, dense(2048), dense(2048), dense(classes)", "batch_size": 128}
+    assert chosen(monkeypatch, wanted="", **big) == ("torch", "")
+    assert chosen(monkeypatch, wanted="", **big, precision="float32") == ("kernels", "")
+    assert chosen(monkeypatch, wanted="", architecture="mlp", batch_size=256) == ("kernels", "")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert chosen(monkeypatch, wanted="", **big) == ("kernels", "")
+
+
+def test_a_run_does_not_wait_for_compilation_and_says_so_but_a_resumed_one_does(monkeypatch):
+    monkeypatch.setattr(compiled, "is_ready", lambda: False)
+    by, remark = chosen(monkeypatch, wanted="")
+    assert by == "torch"
+    assert "not compiled" in remark
+    assert chosen(monkeypatch, wanted="", by="kernels") == ("kernels", "")
+
+
+def test_without_numba_all_is_as_before_with_one_line_in_the_log(home, monkeypatch, capfd):
+    monkeypatch.setenv("BANCADA_KERNELS", "")
+    monkeypatch.setattr(compiled, "is_installed", lambda: False)
+    layers = "flatten, dense(classes)"
+    run = store.create(checked({"data": "tiny", "split": "official", "layers": layers, "epochs": 1}))
+    assert work(str(run.folder)) == "done"
+    assert run.started().computed_by == "torch"
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "Numba is not installed" in line
+
+
+def test_code_is_kept_for_each_source_processor_and_width_and_a_folder_that_cannot_be_written_is_left(
+    monkeypatch, tmp_path
+):
+    names = set()
+    for lanes, processor in ((16, "one"), (8, "one"), (8, "other")):
+        monkeypatch.setattr(compiled, "lanes", lambda lanes=lanes: lanes)
+        monkeypatch.setattr(compiled, "_processor", lambda processor=processor: (processor, ""))
+        compiled.folder.cache_clear()
+        names.add(compiled.folder().name)
+    assert len(names) == 3
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "file"))
+    compiled.folder.cache_clear()
+    assert not compiled.use_folder()
+    compiled.folder.cache_clear()
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_can_be_read_without_numba_and_torch():
+    code = """
+import sys
+sys.modules["numba"] = sys.modules["llvmlite"] = sys.modules["torch"] = None
+from core.networks.architectures import ARCHITECTURES
+from core.networks.layers import table
+from core.training.kernels.program import written
+print(written(table(ARCHITECTURES["lenet"], (1, 28, 28), 10), trains=True))
+"""
+    lines = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).splitlines()
+    assert lines[0].startswith("16 images at once")
+    assert lines[4].split()[:2] == ["1", "product"]
+    words = " ".join(lines).split()
+    assert {"gather", "activate", "pooling", "loss", "correlate", "poolingback"} <= set(words)
+
+
+def test_a_program_multiplies_as_often_as_the_table_says_and_twice_as_often_back():
+    rows = table(ARCHITECTURES["lenet"], (1, 28, 28), 10)
+    instructions = [one for _, one in written(rows, trains=True).instructions]
+    there, back = 0, 0
+    is_back = False
+    for one in instructions:
+        is_back |= isinstance(one, Loss)
+        if isinstance(one, Product | Correlate):
+            there, back = (there + (not is_back) * multiplications(one), back + is_back * multiplications(one))
+    macs = sum(row.macs for row in rows)
+    assert (there, back) == (macs, 2 * macs - rows[0].macs)  # nobody asks for the gradient of the image
+
+
+def multiplications(one):
+    """The multiplications of an instruction for an image: a vector is one value of the 16 images of a block."""
+    return one.count * one.filters * one.taps_count
