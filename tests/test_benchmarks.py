@@ -55,7 +55,9 @@ def test_races_of_several_commands_stand_side_by_side(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "KEPT", tmp_path / "training.json")
     monkeypatch.setattr("benchmarks.results.RESULTS", tmp_path / "RESULTS.md")
     training.write({"001-b": RACE})
-    training.write({"000-c": Race("Later.", figures={"engine": figures("torch, bfloat16", idle=[7.0])})})
+    training.write(
+        {"000-c": Race("Later.", elsewhere=[0.0], figures={"engine": figures("torch, bfloat16", idle=[7.0])})}
+    )
     text = (tmp_path / "RESULTS.md").read_text()
     assert "old" not in text
     assert text.index("### 000-c") < text.index("### 001-b")
