@@ -76,7 +76,7 @@ class Started(_Event):
     device_name: Word
     threads: Annotated[Count, Field(ge=1)]  # most that the run computes with; a small batch is divided among fewer
     precision: Literal["float32", "bfloat16"] = "float32"  # of training steps; evaluation is always in float32
-    computed_by: ComputedBy = "torch"
+    computed_by: ComputedBy = "torch"  # as everything was in the logs of earlier versions
     versions: Annotated[dict[Word, Word], Field(max_length=20)]
     shape: tuple[Side, Side, Side]  # (C, H, W) of the network's input images
     class_names: Annotated[dict[Word, Names], Field(max_length=20), AfterValidator(_class_names)]  # by language

@@ -423,4 +423,4 @@ def test_a_program_multiplies_as_often_as_the_table_says_and_twice_as_often_back
 
 def multiplications(one):
     """The multiplications of an instruction for an image: a vector is one value of the 16 images of a block."""
-    return one.count * one.filters * one.taps_count
+    return one.y_places.length * one.filters * one.taps.length

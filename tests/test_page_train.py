@@ -414,6 +414,8 @@ def test_a_finished_run_says_its_processor_time_if_its_log_has_it(frame, trained
     assert last.processor_seconds
     seconds = words.duration(last.processor_seconds, language=language)
     assert words.text(language, "train.processor", seconds=seconds) in said(trained)
+    computed_by = ", ".join(words.text(language, f"option.{how}") for how in ("float32", "torch"))
+    assert computed_by in said(trained)
     old = store.Run(shutil.copytree(trained.folder, trained.folder.with_name("of-an-earlier-version")))
     events = [event.model_dump(exclude={"processor_seconds"}) for event in trained.events()]
     (old.folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))

@@ -77,8 +77,7 @@ class Team:
 class Engine:
     """How a model is computed on a device: by kernels or by torch, batches divided among threads, and precision.
 
-    Args:
-        computed_by: as a run that is resumed began; by default as `computed_by` says.
+    `by`: by what a run that is resumed was computed before, see `computed_by`.
     """
 
     def __init__(
@@ -115,6 +114,8 @@ class Engine:
             self.kernels = Kernels(model, rows, spec.frozen, math.ceil(spec.batch_size / self.parts), self.parts)
         self.team = Team(threads if divisible else 1)
         self.images_at_once = part_size(rows, device.type)  # in evaluation, without gradients
+        if self.kernels and self.images_at_once > program.DENSE_BLOCK:  # whole blocks
+            self.images_at_once -= self.images_at_once % program.DENSE_BLOCK
         torch.set_num_threads(1 if divisible else threads)
 
     def train(self) -> None:

@@ -266,7 +266,8 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
         return torch.autograd.grad(loss / len(batch), engine.parameters), sums
 
     if kernels:
-        sums = torch.tensor(engine.team.run(sums_by_kernels, parts), dtype=state.sums.dtype).sum(dim=0)
+        losses, corrects = zip(*engine.team.run(sums_by_kernels, parts), strict=True)
+        sums = torch.tensor([sum(losses), sum(corrects)], dtype=state.sums.dtype)
         kernels.add_gradients(len(parts))
         state.optimizer.step()
         return sums

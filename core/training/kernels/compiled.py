@@ -2,7 +2,8 @@
 
 Numba keeps compiled functions in a folder, but does not notice that another file which they use has changed, and fails
 where it cannot write. So the folder's name holds all that the code depends on, and one that cannot be written is not
-used: then each process that needs the code compiles it again.
+used: then each process that needs the code compiles it again. Numba's files are pickles, the only ones that are read
+here: the folder is in the user's own cache, and nobody else may write to it.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def use_folder() -> bool:
 
     kept: Any = config
     try:
-        folder().mkdir(parents=True, exist_ok=True)
+        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder()).close()
     except OSError:
         return False

@@ -73,7 +73,7 @@ def _correlations(rows: int, columns: int):
         dy, g = line.y + f * line.y_step, line.g + f * line.g_step
         for t in range(start, stop, columns):
             taps, tile = entries(tables, line.taps + t, columns), zeros(rows, columns)
-            for p in range(line.count):
+            for p in range(line.y_places_count):
                 x = line.x + tables[np.uint64(line.x_places + p)]
                 at = dy + tables[np.uint64(line.y_places + p)]
                 tile = tiles.add_products_of_vectors(tile, memory, x, taps, memory, at, line.y_step)
@@ -88,9 +88,9 @@ def _tiled(tiled: Any, rows: int, columns: int):
 
     @_inner
     def run_products(line, memory, tables, parameters, f):
-        whole = line.count - line.count % columns
+        whole = line.y_places_count - line.y_places_count % columns
         wide(line, memory, tables, parameters, f, 0, whole)
-        single(line, memory, tables, parameters, f, whole, line.count)
+        single(line, memory, tables, parameters, f, whole, line.y_places_count)
 
     @_inner
     def run_correlations(line, memory, tables, f):
@@ -150,7 +150,7 @@ def _correlate(line, memory, tables):
 def _total(line, memory, tables):
     for f in range(line.filters):
         sums = zeros(1, 1)
-        for p in range(line.count):
+        for p in range(line.y_places_count):
             sums = tiles.plus(sums, _vector(memory, line.y + f * line.y_step + tables[np.uint64(line.y_places + p)]))
         tiles.add_lanes(sums, memory, line.g + f, 0)
 
@@ -181,11 +181,11 @@ def _derivative(function, value, gradient):
 
 
 @_inner
-def _activate(line, memory):
-    for c in range(line.channels):
-        for i in range(line.rows):
+def _activate(line, memory, block):
+    for c in range(line.y_channels):
+        for i in range(line.y_rows):
             row = line.y + c * line.y_step + i * line.y_row_step
-            for at in range(row, row + line.length, LANES):
+            for at in range(row, row + line.y_columns * block, LANES):
                 value = _vector(memory, at)
                 if line.function == RELU:
                     _put(tiles.relu(value), memory, at)
@@ -197,9 +197,9 @@ def _activate(line, memory):
 
 @_inner
 def _derive(line, memory):
-    for at in range(0, line.length, LANES):
-        gradient = _derivative(line.function, _vector(memory, line.x + at), _vector(memory, line.y + at))
-        _put(gradient, memory, line.y + at)
+    for at in range(0, line.x_size, LANES):
+        gradient = _vector(memory, line.dx_start + at)
+        _put(_derivative(line.function, _vector(memory, line.x_start + at), gradient), memory, line.dx_start + at)
 
 
 @_inner
@@ -212,9 +212,9 @@ def _share(line):
 def _pooling(line, memory, block):
     share = _share(line)
     x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
-    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.columns
-    for c in range(line.channels):
-        for i in range(line.rows):
+    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.y_columns
+    for c in range(line.x_channels):
+        for i in range(line.y_rows):
             x = line.x + c * x_step + i * window_rows * x_row_step
             y = line.y + c * y_step + i * y_row_step
             for at in range(0, columns * block, LANES):  # the lanes of a place, and the places of a row
@@ -234,10 +234,10 @@ def _pooling(line, memory, block):
 def _pooling_back(line, memory, block):
     share, zero = _share(line), zeros(1, 1)
     x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
-    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.columns
+    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.y_columns
     function = line.function
-    for c in range(line.channels):
-        for i in range(line.rows):
+    for c in range(line.x_channels):
+        for i in range(line.y_rows):
             x = line.x + c * x_step + i * window_rows * x_row_step
             y = line.y + c * y_step + i * y_row_step
             for at in range(0, columns * block, LANES):
@@ -260,9 +260,9 @@ def _pooling_back(line, memory, block):
                         else:
                             _put(tiles.where_equal(value, most, gradient, zero), memory, here)
                             gradient = tiles.where_equal(value, most, zero, gradient)
-        for i in range(line.height):
-            for j in range(line.width):
-                if i >= line.rows * window_rows or j >= columns * window_columns:
+        for i in range(line.x_rows):
+            for j in range(line.x_columns):
+                if i >= line.y_rows * window_rows or j >= columns * window_columns:
                     for lane in range(0, block, LANES):
                         _put(zero, memory, line.x + c * x_step + i * x_row_step + j * block + lane)
 
@@ -272,19 +272,19 @@ def _pooling_back(line, memory, block):
 
 @_inner
 def _gather(line, memory, images, first, scale, shift, block):
-    y_step, y_row_step, columns, size = line.y_step, line.y_row_step, line.columns, line.rows * line.columns
-    for c in range(line.channels):
+    x_step, x_row_step, columns, size = line.x_step, line.x_row_step, line.x_columns, line.x_rows * line.x_columns
+    for c in range(line.x_channels):
         factor, addend = scale[c], shift[c]
-        for i in range(line.rows):  # all images' before the next, since a row of the map stays near
+        for i in range(line.x_rows):  # all images' before the next, since a row of the map stays near
             for image in range(block):
                 pixels = images[min(first + image, len(images) - 1)]
-                of, to = c * size + i * columns, line.y + c * y_step + i * y_row_step + image
+                of, to = c * size + i * columns, line.x + c * x_step + i * x_row_step + image
                 for j in range(columns):
                     memory[np.uint64(to + j * block)] = np.float32(pixels[np.uint64(of + j)]) * factor + addend
         if line.by_image >= 0:
             for image in range(block):
                 pixels = images[min(first + image, len(images) - 1)]
-                to = line.by_image + (image * line.channels + c) * size
+                to = line.by_image + (image * line.x_channels + c) * size
                 for pixel in range(size):
                     memory[np.uint64(to + pixel)] = np.float32(pixels[np.uint64(c * size + pixel)]) * factor + addend
 
@@ -293,9 +293,9 @@ def _gather(line, memory, images, first, scale, shift, block):
 def _drop(line, memory, factors, first, block):
     for image in range(block):
         row, column = factors[min(first + image, len(factors) - 1)], line.factors
-        for c in range(line.channels):
-            for i in range(line.rows):
-                for j in range(line.columns):
+        for c in range(line.x_channels):
+            for i in range(line.x_rows):
+                for j in range(line.x_columns):
                     x = line.x + c * line.x_step + i * line.x_row_step + j * block + image
                     y = line.y + c * line.y_step + i * line.y_row_step + j * block + image
                     memory[np.uint64(y)] = memory[np.uint64(x)] * row[np.uint64(column)]
@@ -304,42 +304,42 @@ def _drop(line, memory, factors, first, block):
 
 @_inner
 def _transpose(line, memory, block):
+    values = line.x_size // block
     for image in range(block):
-        for v in range(line.length):
-            value = memory[np.uint64(line.x + v * block + image)]
-            memory[np.uint64(line.y + image * line.length + v)] = value
+        for v in range(values):
+            memory[np.uint64(line.by_image + image * values + v)] = memory[np.uint64(line.x + v * block + image)]
 
 
 @_inner
 def _loss(line, memory, labels, first, batch, block):
     loss, right = 0.0, 0.0
     for image in range(block):
-        x, dy = line.x + image, line.y + image
+        x, dx = line.x + image, line.dx + image
         if first + image >= len(labels):
-            for k in range(line.channels):
-                memory[dy + k * block] = 0
+            for k in range(line.x_channels):
+                memory[dx + k * block] = 0
             continue
         label = labels[first + image]
         best = 0
-        for k in range(1, line.channels):
+        for k in range(1, line.x_channels):
             if memory[x + k * block] > memory[x + best * block]:
                 best = k
         most, total = memory[x + best * block], np.float32(0)
-        for k in range(line.channels):
+        for k in range(line.x_channels):
             power = np.float32(math.exp(memory[x + k * block] - most))
-            memory[dy + k * block] = power
+            memory[dx + k * block] = power
             total += power
         loss += math.log(total) - (memory[x + label * block] - most)
         right += best == label
-        for k in range(line.channels):
-            memory[dy + k * block] = (memory[dy + k * block] / total - (k == label)) / np.float32(batch)
+        for k in range(line.x_channels):
+            memory[dx + k * block] = (memory[dx + k * block] / total - (k == label)) / np.float32(batch)
     return loss, right
 
 
 @_inner
 def _logits(line, memory, logits, first, block):
     for image in range(min(block, len(logits) - first)):
-        for k in range(line.channels):
+        for k in range(line.x_channels):
             logits[first + image, k] = memory[line.x + k * block + image]
 
 
@@ -400,11 +400,11 @@ def run(lines, tables, parameters, memory, images, labels, scale, shift, factors
             elif kind == POOLING_BACK:
                 _pooling_back(line, memory, block)
             elif kind == ACTIVATE:
-                _activate(line, memory)
+                _activate(line, memory, block)
             elif kind == DERIVE:
                 _derive(line, memory)
             elif kind == ZERO:
-                memory[line.y : line.y + line.length] = 0
+                memory[line.dx_start : line.dx_start + line.dx_size] = 0
             elif kind == TRANSPOSE:
                 _transpose(line, memory, block)
             elif kind == DROP:

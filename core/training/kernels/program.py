@@ -12,8 +12,8 @@ of the parameters. A place is an index of it, or of the array of all parameters,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -27,7 +27,6 @@ from core.networks.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
-    Layer,
     MaxPool,
     Pool,
     Row,
@@ -46,209 +45,7 @@ NEAR = 24 * 1024
 """Bytes that an instruction goes over again and again: they stay in a first-level cache of 32 kB."""
 
 
-# --- instructions -----------------------------------------------------------------------------------------------------
-# `x`, `y` and `g` are places where maps begin. A `_step` is the distance from one to the next. What is called `_places`
-# is an index of the table in which the places relative to the map begin, one for each vector of LANES images.
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """One line of a program; its fields are integers, and `FIELDS` are those of all instructions."""
-
-    formula: ClassVar[str]
-
-
-@dataclass(frozen=True)
-class Gather(Instruction):
-    """The block's images, normalised: as `[channel][row][column][image]`, for a dense layer as `[image][value]` too.
-
-    A place after the last image of a part takes that last one again.
-    """
-
-    formula: ClassVar = "x[c, i, j, image] = pixel[image, c, i, j] * scale[c] + shift[c]"
-    y: int
-    y_step: int  # from a channel to the next
-    y_row_step: int
-    channels: int
-    rows: int
-    columns: int
-    by_image: int  # where [image][value] begins, or -1
-
-
-@dataclass(frozen=True)
-class Product(Instruction):
-    """Convolution and dense layer forward, their input's gradient, and a dense layer's weight gradient.
-
-    In tiles of filters (or units) by places; for each tile, the sum over t innermost.
-    """
-
-    formula: ClassVar = "y[f, p] = (bias[f] or y[f, p]) + sum over t of w[f, t] * x[p + t]"
-    x: int
-    x_places: int  # of p
-    taps: int  # of t: where the table of their distances begins, and their number
-    taps_count: int
-    w: int
-    w_step: int  # from f to the next
-    w_tap_step: int  # from t to the next
-    w_in_memory: int  # whether w lies there, not among the parameters
-    bias: int  # place among the parameters, or -1: add to y
-    y: int
-    y_step: int
-    y_places: int
-    count: int  # of p
-    filters: int
-
-
-@dataclass(frozen=True)
-class Correlate(Instruction):
-    """Weight gradient of a convolution: in tiles of filters by taps; for each tile, the sum over places innermost."""
-
-    formula: ClassVar = "g[f, t] += sum over p and images of dy[f, p] * x[p + t]"
-    x: int
-    x_places: int
-    taps: int
-    taps_count: int
-    y: int
-    y_step: int
-    y_places: int
-    count: int
-    g: int
-    g_step: int
-    filters: int
-
-
-@dataclass(frozen=True)
-class Total(Instruction):
-    """Gradient of the biases."""
-
-    formula: ClassVar = "g[f] += sum over p and images of dy[f, p]"
-    y: int
-    y_step: int
-    y_places: int
-    count: int
-    g: int
-    filters: int
-
-
-@dataclass(frozen=True)
-class Activate(Instruction):
-    """An activation function, in place; padding stays 0."""
-
-    formula: ClassVar = "y = f(y)"
-    function: int  # of FUNCTIONS
-    y: int
-    y_step: int
-    y_row_step: int
-    channels: int
-    rows: int
-    length: int  # numbers in a row
-
-
-@dataclass(frozen=True)
-class Derive(Instruction):
-    """Back through an activation function, whose derivative follows from its value."""
-
-    formula: ClassVar = "dy = dy * f'(y)"
-    function: int
-    x: int  # the values
-    y: int  # their gradients
-    length: int
-
-
-@dataclass(frozen=True)
-class Pooling(Instruction):
-    """Mean or maximum of each window."""
-
-    formula: ClassVar = "y[c, i, j] = mean or largest of the window of x[c] at i, j"
-    is_mean: int
-    x: int
-    x_step: int
-    x_row_step: int
-    y: int
-    y_step: int
-    y_row_step: int
-    channels: int
-    rows: int  # of y
-    columns: int
-    window_rows: int
-    window_columns: int
-    function: int  # that x has gone through
-    height: int  # of x: rows and columns which no window covers get the gradient 0
-    width: int
-
-
-@dataclass(frozen=True)
-class PoolingBack(Pooling):
-    """Back through a pooling and the activation before it; the gradient takes the place of the values.
-
-    Of equal largest values the first gets the gradient, as in PyTorch. `y` is the place of the gradient of y.
-    """
-
-    formula: ClassVar = "x[c] = dy[c, i, j] * f'(x[c]) * (1 / size of window, or 1 where x[c] is the largest)"
-
-
-@dataclass(frozen=True)
-class Drop(Instruction):
-    """Dropout, forward and back: with factors 0 or 1 / (1 - rate) that PyTorch has drawn."""
-
-    formula: ClassVar = "y[v, image] = x[v, image] * factor[image, v]"
-    x: int
-    x_step: int
-    x_row_step: int
-    y: int
-    y_step: int
-    y_row_step: int
-    channels: int
-    rows: int
-    columns: int
-    factors: int  # the first column of this layer's
-
-
-@dataclass(frozen=True)
-class Transpose(Instruction):
-    """The input of a dense layer, for its weight gradient, which is a sum over images."""
-
-    formula: ClassVar = "y[image, v] = x[v, image]"
-    x: int
-    y: int
-    length: int  # number of values
-
-
-@dataclass(frozen=True)
-class Zero(Instruction):
-    """Before products are added to a gradient."""
-
-    formula: ClassVar = "y = 0"
-    y: int
-    length: int
-
-
-@dataclass(frozen=True)
-class Loss(Instruction):
-    """Softmax, cross-entropy and their gradient; 0 for places after the last image of a part."""
-
-    formula: ClassVar = "loss += -log softmax(x)[label]; dy = (softmax(x) - [label]) / batch size"
-    x: int
-    y: int
-    channels: int  # classes
-
-
-@dataclass(frozen=True)
-class Logits(Instruction):
-    """The logits, for the caller."""
-
-    formula: ClassVar = "logits[image, k] = x[k, image]"
-    x: int
-    channels: int
-
-
-KINDS = (Gather, Product, Correlate, Total, Activate, Derive, Pooling, PoolingBack, Drop, Transpose, Zero, Loss, Logits)
-FIELDS = tuple(dict.fromkeys(field.name for kind in KINDS for field in fields(kind)))
-LINE = np.dtype([("kind", np.int64), *((name, np.int64) for name in FIELDS)])
-"""An instruction as the interpreter reads it: its place in `KINDS`, its fields, and 0 for the fields of others."""
-
-
-# --- maps -------------------------------------------------------------------------------------------------------------
+# --- places -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -287,6 +84,220 @@ class Map:
     def first(self) -> int:
         """The distance from the start to the first value that is not padding."""
         return self.before * (self.row_step + self.block)
+
+    def __str__(self) -> str:
+        """Shape and place."""
+        return f"{self.channels} x {self.rows} x {self.columns} at {self.start}"
+
+
+class Table(NamedTuple):
+    """Some numbers in a program's tables: where each vector of LANES images begins, relative to a map, and the like."""
+
+    start: int
+    length: int
+
+    def __str__(self) -> str:
+        """The number of numbers."""
+        return f"{self.length}"
+
+
+class Weights(NamedTuple):
+    """Where a product's weights lie: among the parameters, or in memory."""
+
+    start: int
+    step: int  # from a filter to the next
+    tap_step: int
+    in_memory: bool = False
+
+
+NUMBERS: dict[str, dict[str, Callable[..., int]]] = {
+    "Map": {
+        "": lambda map: map.start + map.first,
+        "_start": lambda map: map.start,
+        "_size": lambda map: map.size,
+        "_step": lambda map: map.step,
+        "_row_step": lambda map: map.row_step,
+        "_channels": lambda map: map.channels,
+        "_rows": lambda map: map.rows,
+        "_columns": lambda map: map.columns,
+    },
+    "Table": {"": lambda table: table.start, "_count": lambda table: table.length},
+    "Weights": {
+        "": lambda weights: weights.start,
+        "_step": lambda weights: weights.step,
+        "_tap_step": lambda weights: weights.tap_step,
+        "_in_memory": lambda weights: weights.in_memory,
+    },
+    "int": {"": int},
+}
+"""What the interpreter reads of a field of an instruction, by the field's type: what is added to its name, and the
+number. So it finds the distance of a map's rows in `x_row_step`, if the field is `x`."""
+
+
+# --- instructions -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a program."""
+
+    formula: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Gather(Instruction):
+    """The block's images, normalised; a place after the last image of a part takes that one again."""
+
+    formula: ClassVar = "x[c, i, j, image] = pixel[image, c, i, j] * scale[c] + shift[c]"
+    x: Map
+    by_image: int  # where they are put as [image][value] too, for a dense layer, or -1
+
+
+@dataclass(frozen=True)
+class Product(Instruction):
+    """Convolution and dense layer forward, their input's gradient, and a dense layer's weight gradient.
+
+    In tiles of filters (or units) by places; for each tile, the sum over t innermost.
+    """
+
+    formula: ClassVar = "y[f, p] = (bias[f] or y[f, p]) + sum over t of w[f, t] * x[p + t]"
+    x: int
+    x_places: Table  # of p
+    taps: Table  # of t
+    w: Weights
+    bias: int  # place among the parameters, or -1: add to y
+    y: int
+    y_step: int  # from f to the next
+    y_places: Table
+    filters: int
+
+
+@dataclass(frozen=True)
+class Correlate(Instruction):
+    """Weight gradient of a convolution: in tiles of filters by taps; for each tile, the sum over places innermost."""
+
+    formula: ClassVar = "g[f, t] += sum over p and images of dy[f, p] * x[p + t]"
+    x: int
+    x_places: Table
+    taps: Table
+    y: int
+    y_step: int
+    y_places: Table
+    g: int
+    g_step: int
+    filters: int
+
+
+@dataclass(frozen=True)
+class Total(Instruction):
+    """Gradient of the biases."""
+
+    formula: ClassVar = "g[f] += sum over p and images of dy[f, p]"
+    y: int
+    y_step: int
+    y_places: Table
+    g: int
+    filters: int
+
+
+@dataclass(frozen=True)
+class Activate(Instruction):
+    """An activation function in place; padding stays 0."""
+
+    formula: ClassVar = "y = f(y)"
+    function: int  # of FUNCTIONS
+    y: Map
+
+
+@dataclass(frozen=True)
+class Derive(Instruction):
+    """Back through an activation function, whose derivative follows from its value."""
+
+    formula: ClassVar = "dx = dx * f'(x)"
+    function: int
+    x: Map
+    dx: Map
+
+
+@dataclass(frozen=True)
+class Pooling(Instruction):
+    """Mean or maximum of windows side by side."""
+
+    formula: ClassVar = "y[c, i, j] = mean or largest of the window of x[c] at i, j"
+    is_mean: int
+    x: Map
+    y: Map
+    window_rows: int
+    window_columns: int
+
+
+@dataclass(frozen=True)
+class PoolingBack(Instruction):
+    """Back through a pooling and the activation before it; the gradient takes the place of the values.
+
+    Of equal largest values the first gets the gradient, as in PyTorch; what no window covers gets 0.
+    """
+
+    formula: ClassVar = "x[c] = dy[c, i, j] * f'(x[c]) * (1 / size of window, or 1 where x[c] is the largest)"
+    is_mean: int
+    x: Map
+    y: Map  # the gradient of y
+    window_rows: int
+    window_columns: int
+    function: int
+
+
+@dataclass(frozen=True)
+class Drop(Instruction):
+    """Dropout, and back from the gradient of y to that of x; PyTorch has drawn the factors 0 or 1 / (1 - rate)."""
+
+    formula: ClassVar = "y[v, image] = x[v, image] * factor[image, v]"
+    x: Map
+    y: Map
+    factors: int  # the first column of this layer's
+
+
+@dataclass(frozen=True)
+class Transpose(Instruction):
+    """The input of a dense layer, for its weight gradient, which is a sum over images."""
+
+    formula: ClassVar = "by_image[image, v] = x[v, image]"
+    x: Map
+    by_image: int
+
+
+@dataclass(frozen=True)
+class Zero(Instruction):
+    """Before products are added to a gradient."""
+
+    formula: ClassVar = "dx = 0"
+    dx: Map
+
+
+@dataclass(frozen=True)
+class Loss(Instruction):
+    """Softmax, cross-entropy and their gradient; 0 for places after the last image of a part."""
+
+    formula: ClassVar = "loss += -log softmax(x)[label]; dx = (softmax(x) - [label]) / batch size"
+    x: Map
+    dx: Map
+
+
+@dataclass(frozen=True)
+class Logits(Instruction):
+    """The logits, for the caller."""
+
+    formula: ClassVar = "logits[image, k] = x[k, image]"
+    x: Map
+
+
+KINDS = (Gather, Product, Correlate, Total, Activate, Derive, Pooling, PoolingBack, Drop, Transpose, Zero, Loss, Logits)
+_names = [field.name + suffix for kind in KINDS for field in fields(kind) for suffix in NUMBERS[str(field.type)]]
+LINE = np.dtype([(name, np.int64) for name in dict.fromkeys(["kind", *_names])])
+"""An instruction as the interpreter reads it: its place in `KINDS`, its numbers, and 0 for those of others."""
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -376,11 +387,12 @@ class Program:
         for line, (_, one) in zip(lines, self.instructions, strict=True):
             line["kind"] = KINDS.index(type(one))
             for field in fields(one):
-                line[field.name] = getattr(one, field.name)
+                for suffix, number in NUMBERS[str(field.type)].items():
+                    line[field.name + suffix] = number(getattr(one, field.name))
         return lines
 
     def __str__(self) -> str:
-        """One line for each instruction: layer, name, formula, fields."""
+        """Two lines for each instruction: layer, name, formula; fields."""
         head = f"{self.block} images at once, {self.lanes} lanes, {4 * self.memory / 2**20:.2f} MiB for each thread"
         lines = [head, f"{'layer':>5}  instruction"]
         for number, one in self.instructions:
@@ -404,22 +416,6 @@ def written(rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int =
     return _Writer(block, lanes).program(rows, trains, frozen)
 
 
-class _Table(NamedTuple):
-    """Some numbers in a program's tables."""
-
-    start: int
-    length: int
-
-
-class _Weights(NamedTuple):
-    """Where a product's weights lie: among the parameters, or in memory."""
-
-    start: int
-    step: int  # from a filter to the next
-    tap_step: int
-    in_memory: bool = False
-
-
 class _Writer:
     """Makes the program of one network."""
 
@@ -429,7 +425,7 @@ class _Writer:
         self.most_taps = NEAR // (2 * lanes * 4 + 8 * 4)  # of `Product`, with two vectors and eight weights each
         self.memory = 0
         self.tables: list[int] = []
-        self.known: dict[tuple[int, ...], _Table] = {}
+        self.known: dict[tuple[int, ...], Table] = {}
         self.vectors = self.table(range(0, block, lanes))  # of one value
 
     def room(self, count: int) -> int:
@@ -444,11 +440,11 @@ class _Writer:
         self.room(made.size)
         return made
 
-    def table(self, numbers: Iterable[int]) -> _Table:
+    def table(self, numbers: Iterable[int]) -> Table:
         """These numbers in the tables."""
         listed = tuple(numbers)
         if listed not in self.known:
-            self.known[listed] = _Table(len(self.tables), len(listed))
+            self.known[listed] = Table(len(self.tables), len(listed))
             self.tables += listed
         return self.known[listed]
 
@@ -463,7 +459,7 @@ class _Writer:
         by_image = -1
         if trains and isinstance(first.layer, Dense) and first.number > frozen:
             by_image = self.room(x.values * self.block)
-        forward: list[tuple[int, Instruction]] = [(0, self.gather(x, by_image))]
+        forward: list[tuple[int, Instruction]] = [(0, Gather(x, by_image))]
         backward: list[list[tuple[int, Instruction]]] = []
         function, weights, dropped = 0, 0, 0  # what x has gone through; parameters and dropped values so far
         for stage, after in zip(chain, [*chain[1:], None], strict=True):
@@ -473,30 +469,39 @@ class _Writer:
             if is_trained or dx:  # a pooling's gradient takes the place of what it has pooled
                 dy = y if after and after.pools else self.map(stage.after, (y.before, y.after))
             gradient = gradients + weights if is_trained else -1
+            there: list[Instruction]
+            back: list[Instruction] = []
             if isinstance(stage.layer, Conv):
                 there, back = self.convolution(stage.layer, x, y, dx, dy, weights, gradient)
             elif isinstance(stage.layer, Dense):
                 there, back = self.dense(x, y, dx, dy, weights, gradient, by_image)
             elif isinstance(stage.layer, Dropout):
-                there, back = [self.drop(x, y, dropped)], [self.drop(dy, dx, dropped)] if dy and dx else []
+                there = [Drop(x, y, dropped)]
+                if dx and dy:
+                    back = [Drop(dy, dx, dropped)]
                 dropped += x.values
             else:
-                there, back = self.pooling(stage.layer, x, y, dx, dy, function)
+                size = stage.layer.size if isinstance(stage.layer, Pool) else 1
+                window = (x.rows, x.columns) if isinstance(stage.layer, GlobalAvgPool) else (size, size)
+                is_mean = not isinstance(stage.layer, MaxPool)
+                there = [Pooling(is_mean, x, y, *window)]
+                if dx and dy:
+                    back = [PoolingBack(is_mean, x, dy, *window, function)]
             if dx and function and not stage.pools:
-                back.append(Derive(function, x.start, dx.start, x.size))
+                back.append(Derive(function, x, dx))
             function, by_image = FUNCTIONS.index(stage.activation), -1
             if function:
-                there.append(self.activate(function, y))
+                there.append(Activate(function, y))
             forward += [(stage.number, one) for one in there]
             backward.append([(stage.number, one) for one in back])
             weights += stage.parameters
             x, dx = y, dy
         if dx:
-            forward.append((0, Loss(x.start, dx.start, x.channels)))
+            forward.append((0, Loss(x, dx)))
             if function:
-                forward.append((chain[-1].number, Derive(function, x.start, dx.start, x.size)))
+                forward.append((chain[-1].number, Derive(function, x, dx)))
         else:
-            forward.append((0, Logits(x.start, x.channels)))
+            forward.append((0, Logits(x)))
         instructions = (*forward, *(one for back in reversed(backward) for one in back))
         return Program(instructions, np.array(self.tables), self.block, self.lanes, self.memory, gradients, parameters)
 
@@ -512,18 +517,18 @@ class _Writer:
         taps = self.table(c * x.step + tap for c in range(x.channels) for tap in seen)
         bias = filters * depth
         there = self.product(
-            x.start, of, taps, _Weights(weights, depth, 1), y.start, y.step, to, filters, weights + bias
+            x.start, of, taps, Weights(weights, depth, 1), y.start, y.step, to, filters, weights + bias
         )
         back: list[Instruction] = []
         if dy and gradient >= 0:
             back += self.correlate(x.start, of, taps, dy.start, dy.step, to, gradient, depth, filters)
-            back.append(Total(dy.start, dy.step, to.start, to.length, gradient + bias, filters))
+            back.append(Total(dy.start, dy.step, to, gradient + bias, filters))
         if dy and dx:
             # Each tap of the kernel adds the gradient at all spots to the inputs that it has seen from there.
-            back.append(Zero(dx.start, dx.size))
+            back.append(Zero(dx))
             over_filters = self.table(f * dy.step for f in range(filters))
             for number, tap in enumerate(seen):
-                w = _Weights(weights + number, kernel**2, depth)
+                w = Weights(weights + number, kernel**2, depth)
                 back += self.product(dy.start, to, over_filters, w, dx.start + tap, dx.step, of, x.channels)
         return there, back
 
@@ -534,138 +539,60 @@ class _Writer:
         units, inputs, block, one = y.channels, x.values, self.block, self.vectors
         bias = units * inputs
         taps = self.table(v * block for v in range(inputs))
-        w = _Weights(weights, inputs, 1)
+        w = Weights(weights, inputs, 1)
         there = self.product(x.start, one, taps, w, y.start, y.step, one, units, weights + bias)
         back: list[Instruction] = []
         if dy and gradient >= 0:
             # In vectors along the inputs, which lie side by side in the gradient as in the weights.
             if by_image < 0:
                 by_image = self.room(block * inputs)
-                back.append(Transpose(x.start, by_image, inputs))
+                back.append(Transpose(x, by_image))
             whole = inputs - inputs % self.lanes
             if whole:
                 along, over_images = (
                     self.table(range(0, whole, self.lanes)),
                     self.table(range(0, block * inputs, inputs)),
                 )
-                w = _Weights(dy.start, dy.step, 1, in_memory=True)
+                w = Weights(dy.start, dy.step, 1, in_memory=True)
                 back += self.product(by_image, along, over_images, w, gradient, inputs, along, units)
             if whole < inputs:
                 rest = self.table(v * block for v in range(whole, inputs))
                 back += self.correlate(x.start, one, rest, dy.start, dy.step, one, gradient + whole, inputs, units)
-            back.append(Total(dy.start, dy.step, one.start, one.length, gradient + bias, units))
+            back.append(Total(dy.start, dy.step, one, gradient + bias, units))
         if dy and dx:
-            back.append(Zero(dx.start, dx.size))
+            back.append(Zero(dx))
             over_units = self.table(unit * dy.step for unit in range(units))
-            w = _Weights(weights, 1, inputs)
+            w = Weights(weights, 1, inputs)
             back += self.product(dy.start, one, over_units, w, dx.start, block, one, inputs)
         return there, back
 
     def product(
         self,
         x: int,
-        of: _Table,
-        taps: _Table,
-        w: _Weights,
+        of: Table,
+        taps: Table,
+        w: Weights,
         y: int,
         y_step: int,
-        to: _Table,
+        to: Table,
         filters: int,
         bias: int = -1,
     ) -> list[Instruction]:
         """A product whose sums are split into parts, so that what they read stays near; each adds to the one before."""
         found: list[Instruction] = []
         for t in range(0, taps.length, self.most_taps):
-            part = Product(
-                x=x,
-                x_places=of.start,
-                taps=taps.start + t,
-                taps_count=min(self.most_taps, taps.length - t),
-                w=w.start + t * w.tap_step,
-                w_step=w.step,
-                w_tap_step=w.tap_step,
-                w_in_memory=w.in_memory,
-                bias=-1 if t else bias,
-                y=y,
-                y_step=y_step,
-                y_places=to.start,
-                count=to.length,
-                filters=filters,
-            )
-            found.append(part)
+            some = Table(taps.start + t, min(self.most_taps, taps.length - t))
+            of_some = w._replace(start=w.start + t * w.tap_step)
+            found.append(Product(x, of, some, of_some, -1 if t else bias, y, y_step, to, filters))
         return found
 
     def correlate(
-        self, x: int, of: _Table, taps: _Table, y: int, y_step: int, to: _Table, g: int, g_step: int, filters: int
+        self, x: int, of: Table, taps: Table, y: int, y_step: int, to: Table, g: int, g_step: int, filters: int
     ) -> list[Instruction]:
         """A correlation whose sums are split into parts, so that what they read stays near."""
         found: list[Instruction] = []
         for p in range(0, to.length, self.most_places):
-            part = Correlate(
-                x=x,
-                x_places=of.start + p,
-                taps=taps.start,
-                taps_count=taps.length,
-                y=y,
-                y_step=y_step,
-                y_places=to.start + p,
-                count=min(self.most_places, to.length - p),
-                g=g,
-                g_step=g_step,
-                filters=filters,
-            )
-            found.append(part)
+            count = min(self.most_places, to.length - p)
+            of_some, to_some = Table(of.start + p, count), Table(to.start + p, count)
+            found.append(Correlate(x, of_some, taps, y, y_step, to_some, g, g_step, filters))
         return found
-
-    def pooling(
-        self, layer: Layer, x: Map, y: Map, dx: Map | None, dy: Map | None, function: int
-    ) -> tuple[list[Instruction], list[Instruction]]:
-        """Forward and back, of what has gone through `function`; an activation by itself is a pooling of 1 x 1."""
-        size = layer.size if isinstance(layer, Pool) else 1
-        window = (x.rows, x.columns) if isinstance(layer, GlobalAvgPool) else (size, size)
-        there = Pooling(
-            is_mean=not isinstance(layer, MaxPool),
-            x=x.start + x.first,
-            x_step=x.step,
-            x_row_step=x.row_step,
-            y=y.start + y.first,
-            y_step=y.step,
-            y_row_step=y.row_step,
-            channels=y.channels,
-            rows=y.rows,
-            columns=y.columns,
-            window_rows=window[0],
-            window_columns=window[1],
-            function=function,
-            height=x.rows,
-            width=x.columns,
-        )
-        if not (dx and dy):
-            return [there], []
-        assert dx is x
-        of_gradient = {"y": dy.start + dy.first, "y_step": dy.step, "y_row_step": dy.row_step}
-        return [there], [PoolingBack(**asdict(there) | of_gradient)]
-
-    def gather(self, y: Map, by_image: int) -> Instruction:
-        """The images."""
-        return Gather(y.start + y.first, y.step, y.row_step, y.channels, y.rows, y.columns, by_image)
-
-    def activate(self, function: int, y: Map) -> Instruction:
-        """An activation in place."""
-        length = y.columns * self.block
-        return Activate(function, y.start + y.first, y.step, y.row_step, y.channels, y.rows, length)
-
-    def drop(self, x: Map, y: Map, factors: int) -> Instruction:
-        """Dropout; back, from the gradient of y to that of x, it is the same."""
-        return Drop(
-            x=x.start + x.first,
-            x_step=x.step,
-            x_row_step=x.row_step,
-            y=y.start + y.first,
-            y_step=y.step,
-            y_row_step=y.row_step,
-            channels=x.channels,
-            rows=x.rows,
-            columns=x.columns,
-            factors=factors,
-        )
