@@ -54,6 +54,7 @@ print(seconds[1] - seconds[0])
 def epoch(threads: int, whose: str, policy: str) -> float:
     """Seconds of the second epoch of a training in a process of its own."""
     environment = {**os.environ, "OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": str(threads)}
+    environment["BANCADA_KERNELS"] = "0"  # this is about torch
     command = [sys.executable, "-c", CHILD, str(threads), whose]
     return float(subprocess.check_output(command, cwd=ROOT, env=environment, text=True))
 

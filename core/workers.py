@@ -361,6 +361,7 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
 
     It is kept for `remembered`. Raises: Refusal, if the measurement fails or times out.
     """
+    file = _measured(spec)  # before it begins, since the kernels may be compiled while it runs
     values = {**dict(spec), "layers": text(spec.layers)}
     flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
     with subprocess.Popen(
@@ -382,7 +383,6 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
         raise Refusal("error.unexpected", reason=error.strip())
     found = json.loads(output)
     with contextlib.suppress(OSError):
-        file = _measured(spec)
         file.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(file) as aside:
             aside.write(output.encode())

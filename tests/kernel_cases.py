@@ -40,6 +40,9 @@ CASES = [  # layers, shape of an image, images
     ("conv(3, 3), activation(sigmoid), conv(4, 3, padding=2), activation(relu), flatten, activation(sigmoid), "
      "dense(5), activation(relu), activation(tanh)", (2, 9, 8), 16),
     ("conv(5, 7), flatten", (1, 7, 7), 9),
+    # Logits that are the values of a map.
+    ("conv(1, 3, activation=relu), flatten", (2, 7, 3), 18),
+    ("conv(1, 2), max_pool(2), flatten", (1, 3, 12), 7),
     # Sums so long that they are taken in parts.
     ("conv(40, 3, activation=relu), conv(12, 3), flatten, dense(5)", (1, 8, 8), 16),
     ("flatten, dense(301, activation=tanh), dense(203), dense(5)", (1, 20, 20), 65),
@@ -52,11 +55,7 @@ def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
 
     layers, shape, count = CASES[case]
     rows = table(parse(layers), shape, CLASSES)
-    parameters, images, labels = (
-        given["parameters"],
-        np.array(given["images"]).reshape(count, -1),
-        np.array(given["labels"]),
-    )
+    parameters, images, labels = (np.array(given[name]) for name in ("parameters", "images", "labels"))
     images = images.reshape(count, -1)
     none, logits = np.empty((0, 0), np.float32), np.full((count, CLASSES), np.nan, np.float32)
     found = {}
@@ -65,6 +64,7 @@ def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
         memory = np.zeros(program.memory, np.float32)
         images_and_labels = (images, labels if trains else np.empty(0, np.int64))
         scaling, rest = (given["scale"], given["shift"]), (none, count, program.block, logits)
+        sums = (0.0, 0.0)
         for _ in range(2):  # the second time with what the first one has left in memory
             memory[program.gradients :][: program.parameters] = 0
             sums = run(program.lines, program.tables, parameters, memory, *images_and_labels, *scaling, *rest)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -166,6 +167,7 @@ def test_any_small_network_has_its_exact_gradients(network, seed):
     for parameter, gradient in zip(
         state.engine.parameters, torch.autograd.grad(loss, list(model.parameters())), strict=True
     ):
+        assert parameter.grad is not None
         assert (parameter.grad - gradient).abs().max() < NEAR * largest
     assert relative(torch.cat(list(state.engine.evaluated(data.val_images))), logits) < NEAR
 
@@ -347,10 +349,16 @@ def test_bfloat16_is_chosen_where_matrix_tiles_make_it_faster(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": True})
     big = {"layers": "flatten, dense(2048), dense(2048), dense(classes)", "batch_size": 128}
     assert chosen(monkeypatch, wanted="", **big) == ("torch", "")
-    assert chosen(monkeypatch, wanted="", **big, precision="float32") == ("kernels", "")
     assert chosen(monkeypatch, wanted="", architecture="mlp", batch_size=256) == ("kernels", "")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert chosen(monkeypatch, wanted="", **big) == ("kernels", "")
+
+
+def test_torch_is_chosen_where_most_work_is_in_big_products_or_a_batch_is_much_smaller_than_a_block(monkeypatch):
+    deep = "conv(32, 3), conv({0}, 3), conv({0}, 3), flatten, dense(classes)"
+    wide = "flatten, dense(2048), dense(2048), dense(classes)"
+    for by, layers in (("kernels", deep.format(32)), ("torch", deep.format(64)), ("torch", wide)):
+        assert chosen(monkeypatch, wanted="", layers=layers, precision="float32") == (by, "")
+    for by, batch in (("torch", 3), ("kernels", 4)):
+        assert chosen(monkeypatch, wanted="", architecture="lenet", batch_size=batch) == (by, "")
 
 
 def test_a_run_does_not_wait_for_compilation_and_says_so_but_a_resumed_one_does(monkeypatch):
@@ -363,13 +371,31 @@ def test_a_run_does_not_wait_for_compilation_and_says_so_but_a_resumed_one_does(
 
 def test_without_numba_all_is_as_before_with_one_line_in_the_log(home, monkeypatch, capfd):
     monkeypatch.setenv("BANCADA_KERNELS", "")
-    monkeypatch.setattr(compiled, "is_installed", lambda: False)
+    monkeypatch.setattr(compiled, "is_usable", lambda: False)
     layers = "flatten, dense(classes)"
     run = store.create(checked({"data": "tiny", "split": "official", "layers": layers, "epochs": 1}))
     assert work(str(run.folder)) == "done"
     assert run.started().computed_by == "torch"
     (line,) = capfd.readouterr().err.splitlines()
-    assert "Numba is not installed" in line
+    assert "Numba" in line
+
+
+def test_a_damaged_file_of_code_is_deleted_and_the_run_goes_on_with_torch(shared_cache, tmp_path):
+    there = compiled.folder().relative_to(shared_cache)
+    shutil.copytree(shared_cache / there, tmp_path / there)
+    (file,) = (tmp_path / there).rglob("interpreter.run-*.nbc")
+    file.write_bytes(file.read_bytes()[:1000])
+    code = "from core.training.kernels.compiled import *; print(is_ready(), compile_here(), is_ready(), is_usable())"
+    environment = os.environ | {"BANCADA_CACHE": str(tmp_path)}
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=environment, text=True)
+    assert said.split() == ["True", "False", "False", "True"]
+
+
+def test_before_its_first_step_a_run_has_no_gradients_to_tell():
+    data, state = begun(small())
+    assert not [parameter for parameter in state.engine.parameters if parameter.grad is not None]
+    update(small(), data, state, torch.arange(24), 0.1)
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in state.engine.parameters)
 
 
 def test_code_is_kept_for_each_source_processor_and_width_and_a_folder_that_cannot_be_written_is_left(

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from core.training.train import Data, State
 
 
-def computed_by(state: State) -> str:
-    """What computes the steps of a training: `kernels`, or `torch`."""
-    return getattr(state.engine, "computed_by", "torch")
-
-
 def prepare(order: Order) -> Ready:
     """Ready to train the order's spec as the engine chooses; or, by `variant`, as it does not choose by itself.
 
@@ -40,11 +35,11 @@ def prepare(order: Order) -> Ready:
         split, val = Split(images[:count], labels[:count]), Split(images[:64], labels[:64])  # an epoch evaluates val
         return Data.of(Splits(split, val, val), device), State.new(spec, split, 10, device, settings.threads())
 
-    able = computed_by(new(order.batch, "1")[1])  # first, so that the kernels are compiled when the engine chooses
+    able = new(order.batch, "1")[1].engine.computed_by  # first, so that the kernels are there for the next
     chosen = new(order.batch, "")[1]
     if order.variant == "kernels" and able != "kernels":
         raise SkippedError("there are no kernels here, or they do not cover this network")
-    if order.variant == computed_by(chosen):
+    if order.variant == chosen.engine.computed_by:
         raise SkippedError("the engine chooses it by itself")
     kernels = {"": "", "kernels": "1"}.get(order.variant, "0")
     if order.variant == "torch-float32":
@@ -71,7 +66,7 @@ def prepare(order: Order) -> Ready:
         state.engine.train()
         return {"update": repeated(lambda: update(spec, data, state, places, order.rate), order.batch)}
 
-    words = f"{computed_by(mine)}, {mine.engine.precision}"
+    words = f"{mine.engine.computed_by}, {mine.engine.precision}"
     return Ready(epoch, sum(one.numel() for one in mine.engine.parameters), words, limits)
 
 

@@ -37,6 +37,11 @@ WIDE_WORK = 20_000_000  # ... in steps with at least this many multiply-accumula
 AMX_WORK = 3_000_000
 """Multiply-accumulates for an image in such products from which a processor with bfloat16 matrix tiles is faster than
 the kernels in float32: 1.1 to 1.8 times in networks of more, 0.8 to 1 times in networks of less."""
+BIG_CHANNELS, BIG_UNITS = 64, 1_024
+"""Least inputs and outputs of a convolution, and of a dense layer, whose products torch computes faster in float32 too:
+1.2 to 1.6 times, with AVX-512 as with AVX2; with 32 channels neither is."""
+LEAST_BATCH = 4
+"""The kernels compute a whole block of images, however few there are: torch is faster with fewer than this."""
 MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
@@ -272,17 +277,20 @@ def computed_by(
         return "torch", ""
     if not by and wanted != "always" and not _are_faster(spec, rows, device):
         return "torch", ""
-    if not compiled.is_installed():
-        return "torch", "Numba is not installed, with which the kernels would compute it several times as fast"
+    if not compiled.is_usable():
+        return "torch", "Numba, with which the kernels would compute it faster, is missing or does not work here"
     if not (by or wanted == "always" or compiled.is_ready()):
-        return "torch", "the kernels, which would compute it several times as fast, are not compiled yet"
+        return "torch", "the kernels, which would compute it faster, are not compiled yet"
     if not compiled.compile_here():
-        return "torch", "Numba, with which the kernels would compute it several times as fast, cannot be imported"
+        return "torch", "Numba, with which the kernels would compute it faster, has failed"
     return "kernels", ""
 
 
 def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:
-    """Whether the kernels compute a step faster than torch: in float32 always, in bfloat16 but for `AMX_WORK`."""
+    """Whether the kernels compute a step faster than torch; see `BIG_CHANNELS`, `LEAST_BATCH` and `AMX_WORK`."""
+    big = sum(row.macs for row in rows if _is_big(row))
+    if spec.batch_size < LEAST_BATCH or 2 * big > sum(row.macs for row in rows):
+        return False
     if precision(spec, rows, device) == "float32" or not torch.cpu.get_capabilities().get("amx_bf16"):
         return True
     return sum(row.macs for row in rows if _is_wide(row)) < AMX_WORK
@@ -307,6 +315,13 @@ def _is_wide(row: Row) -> bool:
     if isinstance(layer, Conv):
         return min(layer.filters, row.shape_before[0] * layer.kernel**2) >= WIDE
     return isinstance(layer, Dense) and min(row.shape[0], row.shape_before[0]) >= WIDE
+
+
+def _is_big(row: Row) -> bool:
+    layer = row.layer
+    if isinstance(layer, Conv):
+        return min(layer.filters, row.shape_before[0]) >= BIG_CHANNELS
+    return isinstance(layer, Dense) and min(row.shape[0], row.shape_before[0]) >= BIG_UNITS
 
 
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:

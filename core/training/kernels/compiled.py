@@ -16,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,19 @@ from core import settings
 
 READY = "ready"
 """The file in `folder()` which says that everything is compiled."""
+FAILED = "failed"
+"""The file in it which says that Numba cannot be imported with these versions."""
 INTERPRETER = "core.training.kernels.interpreter"
 
 
-def is_installed() -> bool:
-    """Whether Numba is there, which compiles; it has no version for some Pythons and processors."""
-    return importlib.util.find_spec("numba") is not None
+def is_usable() -> bool:
+    """Whether Numba, which compiles, is there and has not failed here: not every Python and processor has it."""
+    if not importlib.util.find_spec("numba"):
+        return False
+    try:
+        return not (folder() / FAILED).exists()
+    except Exception:
+        return False
 
 
 @functools.cache
@@ -47,7 +55,7 @@ def _processor() -> tuple[str, str]:
 def lanes() -> int:
     """float32 in a vector: 16 with AVX-512, 8 with AVX2, else 4, unless `BANCADA_LANES` names another number."""
     named = os.environ.get("BANCADA_LANES")
-    if named:
+    if named in ("4", "8", "16"):
         return int(named)
     features = _processor()[1].split(",")
     return 16 if "+avx512f" in features else 8 if "+avx2" in features else 4
@@ -62,7 +70,12 @@ def registers() -> int:
 def folder() -> Path:
     """The folder of the machine code: one for each version of the sources, of Python and Numba, and each processor."""
     sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    versions = [sys.version, *(importlib.metadata.version(package) for package in ("numba", "llvmlite", "numpy"))]
+    # Numba keeps the code by the sources' path.
+    versions = [
+        __file__,
+        sys.version,
+        *(importlib.metadata.version(package) for package in ("numba", "llvmlite", "numpy")),
+    ]
     parts = [*sources, repr((versions, _processor())).encode()]
     key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
     return settings.cache_folder() / "kernels" / f"{key}-{lanes()}"
@@ -70,7 +83,8 @@ def folder() -> Path:
 
 def is_ready() -> bool:
     """Whether the machine code is in this process, or on disk, from where it comes in a fraction of a second."""
-    return INTERPRETER in sys.modules or (is_installed() and (folder() / READY).exists())
+    # Numba does not read a folder that it cannot write.
+    return INTERPRETER in sys.modules or (is_usable() and (folder() / READY).exists() and os.access(folder(), os.W_OK))
 
 
 def use_folder() -> bool:
@@ -92,6 +106,11 @@ def compile_here() -> bool:
     try:
         importlib.import_module(INTERPRETER)
     except ImportError:  # Numba refuses a NumPy that is newer than it knows
+        with contextlib.suppress(OSError):
+            (folder() / FAILED).touch()
+        return False
+    except Exception:
+        shutil.rmtree(folder(), ignore_errors=True)
         return False
     with contextlib.suppress(OSError):
         (folder() / READY).touch()
@@ -104,12 +123,15 @@ def prepare() -> None:
     That is done by a process of its own, which yields to all others. Where it could leave nothing, since the folder
     cannot be written, this process does it and waits.
     """
-    if settings.kernels() == "never" or not is_installed() or is_ready():
+    if settings.kernels() == "never" or not is_usable() or is_ready():
         return
-    with contextlib.suppress(ImportError):
-        if not use_folder():
-            compile_here()
-            return
+    try:
+        is_kept = use_folder()
+    except ImportError:
+        is_kept = False
+    if not is_kept:
+        compile_here()
+        return
     with contextlib.suppress(OSError):  # the system currently has no memory or process left
         process = subprocess.Popen(
             [sys.executable, "-m", "core.training.kernels"],

@@ -34,7 +34,7 @@ RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmo
 
 
 # A tile of R x C vectors needs R x C + C registers and one for a weight. So with 32 of them at most 24 sums, with 16 at
-# most 12; at least 8 hide the time that an addition takes. TIMES
+# most 12; at least 8 hide the time that an addition takes.
 
 
 def _products(rows: int, columns: int):
@@ -316,22 +316,22 @@ def _loss(line, memory, labels, first, batch, block):
     for image in range(block):
         x, dx = line.x + image, line.dx + image
         if first + image >= len(labels):
-            for k in range(line.x_channels):
+            for k in range(line.x_values):
                 memory[dx + k * block] = 0
             continue
         label = labels[first + image]
         best = 0
-        for k in range(1, line.x_channels):
+        for k in range(1, line.x_values):
             if memory[x + k * block] > memory[x + best * block]:
                 best = k
         most, total = memory[x + best * block], np.float32(0)
-        for k in range(line.x_channels):
+        for k in range(line.x_values):
             power = np.float32(math.exp(memory[x + k * block] - most))
             memory[dx + k * block] = power
             total += power
         loss += math.log(total) - (memory[x + label * block] - most)
         right += best == label
-        for k in range(line.x_channels):
+        for k in range(line.x_values):
             memory[dx + k * block] = (memory[dx + k * block] / total - (k == label)) / np.float32(batch)
     return loss, right
 
@@ -339,7 +339,7 @@ def _loss(line, memory, labels, first, batch, block):
 @_inner
 def _logits(line, memory, logits, first, block):
     for image in range(min(block, len(logits) - first)):
-        for k in range(line.x_channels):
+        for k in range(line.x_values):
             logits[first + image, k] = memory[line.x + k * block + image]
 
 

@@ -42,12 +42,13 @@ class Kernels:
         self._memories = [self._training.memory() for _ in range(parts)]
         self._gradients = [torch.from_numpy(self._training.gradients(memory)) for memory in self._memories]
         self._of_thread = threading.local()
+        self._trained: list[tuple[nn.Parameter, Tensor]] = []  # with their gradients
         flat, at = torch.from_numpy(self._parameters), 0
         for parameter in model.parameters():
             here = slice(at, at := at + parameter.numel())
             parameter.data = flat[here].view(parameter.shape).copy_(parameter.data)
             if parameter.requires_grad:
-                parameter.grad = self._gradients[0][here].view(parameter.shape)
+                self._trained.append((parameter, self._gradients[0][here].view(parameter.shape)))
 
     def gradients_of(self, number: int, images: Tensor, labels: Tensor, batch: int) -> tuple[float, float]:
         """Compute a part's share of the gradient of the batch's mean loss; `add_gradients` puts the shares together.
@@ -69,6 +70,8 @@ class Kernels:
         """Add those of the other parts to the first one's, which are the `grad` of the model's parameters."""
         for more in self._gradients[1:parts]:
             self._gradients[0].add_(more)
+        for parameter, gradient in self._trained:
+            parameter.grad = gradient
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), as in evaluation."""

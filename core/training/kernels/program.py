@@ -118,6 +118,7 @@ NUMBERS: dict[str, dict[str, Callable[..., int]]] = {
         "_step": lambda map: map.step,
         "_row_step": lambda map: map.row_step,
         "_channels": lambda map: map.channels,
+        "_values": lambda map: map.values,
         "_rows": lambda map: map.rows,
         "_columns": lambda map: map.columns,
     },
