@@ -277,7 +277,8 @@ def test_only_the_worker_catches_whatever_goes_wrong():
         if isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") == "Exception")
     ]
     # Beside the worker: another project's package that is broken may raise anything when it is imported.
-    assert set(catching) <= {"core.work", "core.datasets.torchvision_sets", "core.datasets.medmnist_sets"}
+    packages = {"core.datasets.torchvision_sets", "core.datasets.medmnist_sets", "core.training.kernels.compiled"}
+    assert set(catching) <= {"core.work"} | packages
 
 
 def test_nothing_reads_a_pickle_unpacks_blindly_or_runs_text_as_code():

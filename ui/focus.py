@@ -23,7 +23,9 @@ const remember = ({ target }) => {
 const forget = () => (last = null);
 const observer = new MutationObserver(() => {
   if (!last || (last.isConnected && !last.disabled) || document.activeElement !== document.body) return;
-  for (const place of places.filter((one) => one.isConnected && one.tabIndex < 0)) {
+  const below = document.querySelector("div:has(> .st-key-frame) + *"); // the page begins there
+  for (let place of places.filter((one) => one.isConnected && one.tabIndex < 0)) {
+    if (below && (place.contains(below) || place.nextElementSibling === below)) place = below;
     place.tabIndex = -1;
     place.style.outline = "none";
     place.focus({ preventScroll: true });

@@ -300,6 +300,7 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
         if epoch and epoch.processor_seconds is not None and status == "done":
             words.append(t("train.processor", seconds=duration(epoch.processor_seconds)))
         words.append(_where(started))
+        helps = "\n\n".join(filter(None, [helps, t("train.computed_by_help")]))
     if words:
         st.caption(" · ".join(words), help=helps or None)
 
