@@ -179,6 +179,9 @@ def test_the_presenter_view_is_in_the_link_and_has_no_small_text(look):
     column = page.locator("[data-testid=stColumn]:has(.st-key-matrix)").bounding_box()
     assert last["y"] + last["height"] <= PROJECTOR[1]
     assert last["x"] + last["width"] <= column["x"] + column["width"]
+    picture = box(page, "figure")
+    assert picture["x"] > column["x"] + column["width"], "beside the matrix"
+    assert picture["y"] + picture["height"] <= PROJECTOR[1]
     page.locator(".st-key-present [role=radio]").click()
     page.wait_for_function("() => !location.search.includes('present')")
     page.locator("[data-testid=stMain] .stExpander").first.wait_for()

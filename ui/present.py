@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.columns import NARROW
 from ui.text import t
 
 KEY = "present"  # also in the link: ?present=1
@@ -13,7 +14,7 @@ PAD = 0.75  # of it, so that the whole pad is in sight
 CURVES = 235  # px, height of the curves of a training, before the zoom: their axis is in sight
 
 # The pages' links are in their menus, as on a narrow window. What is small otherwise becomes as large as the rest, and
-# what a class does not look at is left out: the form beside a run, tables below a matrix, labels below the pad.
+# what a class does not look at is left out: the form beside a run, the boxes that a cell stands for, tables below.
 STYLE = f"""<style>
 .stMain {{ zoom: {ZOOM}; }}
 [data-testid="stPopoverBody"] > *, [role="listbox"], [data-testid="stTooltipContent"] {{ zoom: {ZOOM}; }}
@@ -29,11 +30,14 @@ STYLE = f"""<style>
 .stMainBlockContainer :is([data-testid="stCaptionContainer"], [data-testid="stElementToolbar"], .stExpander),
 [data-testid="stHorizontalBlock"]:has(> * .st-key-live) > [data-testid="stColumn"]:not(:has(.st-key-live)),
 :has(> .st-key-live-choice), .st-key-classes, .st-key-keep-as, .st-key-nickname,
+.st-key-cell [data-testid="stHorizontalBlock"]:has(.stSelectbox),
 .st-key-view, .st-key-cells, .st-key-matrix-diagonal,
 [data-testid="stColumn"]:has(.st-key-run):not(:has(.st-key-live)) {{ display: none; }}
-[data-testid="stHorizontalBlock"]:has(> * .st-key-matrix) {{ gap: 1rem; }}
-[data-testid="stColumn"]:has(.st-key-matrix) {{ flex: 0 0 58%; }}
-[data-testid="stColumn"]:has(.st-key-cell) {{ flex: 1 1 0; }}
+@media (min-width: {NARROW + 1}px) {{
+  [data-testid="stHorizontalBlock"]:has(> * .st-key-matrix) {{ gap: 1rem; flex-wrap: nowrap; }}
+  [data-testid="stColumn"]:has(.st-key-matrix) {{ flex: 0 0 58%; }}
+  [data-testid="stColumn"]:has(.st-key-cell) {{ flex: 1 1 0; min-width: 0; }}
+}}
 .stMain {{ --bancada-text: 1rem; --bancada-row: 1.45rem; --bancada-cell: 1.5rem; }}
 .st-key-canvas-sheet, .st-key-pad {{ zoom: {PAD}; --bancada-text: calc(1rem / {PAD}); }}
 .st-key-live-curves {{ min-height: {CURVES + 30}px; }}
