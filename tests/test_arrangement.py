@@ -303,16 +303,3 @@ def test_no_number_of_the_matrix_is_cut_and_a_tap_leads_to_its_images_on_a_table
           return top > 0 && top < innerHeight;
         }""")
         page.goto("about:blank")
-
-
-def test_the_focus_stays_near_an_element_that_its_click_has_taken_away(look):
-    page = look("evaluate")
-    page.reload()
-    picture = page.locator(".pictures [data-number]").first
-    picture.wait_for()
-    page.wait_for_function("() => document.bancadaForget")  # from then on a key is heard
-    picture.press("Enter")
-    page.get_by_role("button", name="Next error").wait_for()
-    page.wait_for_function("() => document.activeElement !== document.body")
-    page.keyboard.press("Tab")
-    assert page.evaluate("!document.activeElement.closest('.st-key-frame')"), "the keyboard goes on there"

@@ -21,7 +21,7 @@ const remember = ({ target }) => {
   }
 };
 const forget = () => (last = null);
-const observer = new MutationObserver(() => {
+const mend = () => {
   if (!last || (last.isConnected && !last.disabled) || document.activeElement !== document.body) return;
   const below = document.querySelector("div:has(> .st-key-frame) + *"); // the page begins there
   for (let place of places.filter((one) => one.isConnected && one.tabIndex < 0)) {
@@ -31,6 +31,10 @@ const observer = new MutationObserver(() => {
     place.focus({ preventScroll: true });
     if (document.activeElement === place) return; // what is hidden does not take it
   }
+};
+const observer = new MutationObserver(() => {
+  mend();
+  requestAnimationFrame(mend); // a browser may take the focus away only then
 });
 export default () => {
   document.addEventListener("focusin", remember);
