@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
-from benchmarks.pages import EVALUATE, MANY, TRAIN, Figures, add, opened, own_folders, pause, tell, waits_table, watch  # noqa: E402
-from benchmarks.results import machine, spread, update  # noqa: E402
+from benchmarks.pages import EVALUATE, MANY, TRAIN, Figures, add, opened, own_folders, pause, waits_table, watch  # noqa: E402
+from benchmarks.results import machine, spread, tell, update  # noqa: E402
 from core import store  # noqa: E402
 from core.datasets import dataset  # noqa: E402
 from core.store import Run  # noqa: E402

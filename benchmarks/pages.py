@@ -28,7 +28,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
-from benchmarks.results import machine, update  # noqa: E402
+from benchmarks.results import machine, tell, update  # noqa: E402
 from core import settings  # noqa: E402
 from core.datasets import dataset  # noqa: E402
 from tests.browser import CHROMIUM, ONE, SEVEN, chromium, draw, serve  # noqa: E402
@@ -415,11 +415,6 @@ def seconds(value: float) -> str:
 def add(figures: Figures, name: str, value: float) -> None:
     """Add a measurement."""
     figures.setdefault(name, []).append(value)
-
-
-def tell(what: str) -> None:
-    """Print the progress to standard error, with the time of day."""
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

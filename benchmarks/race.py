@@ -20,7 +20,7 @@ import psutil
 from benchmarks.contestants import CONTESTANTS, ENVIRONMENTS
 from benchmarks.contestants.turn import EPOCH, WARM, SkippedError
 from benchmarks.networks import Network
-from benchmarks.results import busy
+from benchmarks.results import busy, tell
 from core import settings
 
 SITUATIONS = ("idle", "busy", "two")  # alone; while another process keeps a core busy; two runs of it at once
@@ -199,8 +199,3 @@ def python_of(name: str) -> tuple[str, str]:
             shutil.rmtree(folder, ignore_errors=True)  # an incomplete environment would be used next time
         raise SkippedError(f"its environment cannot be had: {error}") from error
     return python, found.stdout.strip()
-
-
-def tell(what: str) -> None:
-    """Print the progress to standard error, with the time of day."""
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -63,3 +64,8 @@ def busy() -> Iterator[None]:
     finally:
         other.kill()
         other.wait()
+
+
+def tell(what: str) -> None:
+    """Print the progress to standard error, with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)

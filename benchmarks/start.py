@@ -22,8 +22,8 @@ import psutil
 
 from benchmarks.contestants.turn import WARM
 from benchmarks.networks import NETWORKS
-from benchmarks.race import environment, tell
-from benchmarks.results import machine, ratio, spread, update
+from benchmarks.race import environment
+from benchmarks.results import machine, ratio, spread, tell, update
 from core import settings, store
 from core.datasets import dataset
 from core.events import Event

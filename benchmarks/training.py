@@ -28,8 +28,8 @@ from pathlib import Path
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.contestants.turn import EPOCH, SkippedError
 from benchmarks.networks import NETWORKS, Network
-from benchmarks.race import SITUATIONS, Figures, Race, python_of, race, tell
-from benchmarks.results import machine, ratio, spread, update
+from benchmarks.race import SITUATIONS, Figures, Race, python_of, race
+from benchmarks.results import machine, ratio, spread, tell, update
 from core.datasets import dataset
 
 KEPT = Path(__file__).with_name("training.json")
