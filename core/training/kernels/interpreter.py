@@ -70,7 +70,7 @@ def _correlations(rows: int, columns: int):
     """`Correlate` for `rows` filters from f on and the taps from `start` to before `stop`, `columns` at a time."""
 
     @_inner
-    def correlations(line, memory, tables, f, start, stop):
+    def correlations(line, memory, tables, _parameters, f, start, stop):
         not_inlined()
         dy, g = line.y + f * line.y_step, line.g + f * line.g_step
         for t in range(start, stop, columns):
@@ -86,21 +86,16 @@ def _correlations(rows: int, columns: int):
 
 def _tiled(tiled: Any, rows: int, columns: int):
     """All places (or taps) for `rows` filters: in tiles of `columns`, and of one for what is left."""
-    wide, single = tiled(rows, columns), tiled(rows, 1)
+    wide, single, places = tiled(rows, columns), tiled(rows, 1), tiled is _products
 
     @_inner
-    def run_products(line, memory, tables, parameters, f):
-        whole = line.y_places_count - line.y_places_count % columns
+    def run_tiled(line, memory, tables, parameters, f):
+        count = line.y_places_count if places else line.taps_count
+        whole = count - count % columns
         wide(line, memory, tables, parameters, f, 0, whole)
-        single(line, memory, tables, parameters, f, whole, line.y_places_count)
+        single(line, memory, tables, parameters, f, whole, count)
 
-    @_inner
-    def run_correlations(line, memory, tables, f):
-        whole = line.taps_count - line.taps_count % columns
-        wide(line, memory, tables, f, 0, whole)
-        single(line, memory, tables, f, whole, line.taps_count)
-
-    return run_products if tiled is _products else run_correlations
+    return run_tiled
 
 
 _wide = registers() >= 32
@@ -133,18 +128,18 @@ def _product(line, memory, tables, parameters):
 
 
 @_inner
-def _correlate(line, memory, tables):
+def _correlate(line, memory, tables, parameters):
     f = 0
     while f < line.filters:
         left = line.filters - f
         if left >= 4:
-            _correlations_of_4(line, memory, tables, f)
+            _correlations_of_4(line, memory, tables, parameters, f)
             f += 4
         elif left >= 2:
-            _correlations_of_2(line, memory, tables, f)
+            _correlations_of_2(line, memory, tables, parameters, f)
             f += 2
         else:
-            _correlations_of_1(line, memory, tables, f)
+            _correlations_of_1(line, memory, tables, parameters, f)
             f += 1
 
 
@@ -394,7 +389,7 @@ def run(lines, tables, parameters, memory, images, labels, scale, shift, factors
             if kind == PRODUCT:
                 _product(line, memory, tables, parameters)
             elif kind == CORRELATE:
-                _correlate(line, memory, tables)
+                _correlate(line, memory, tables, parameters)
             elif kind == TOTAL:
                 _total(line, memory, tables)
             elif kind == POOLING:

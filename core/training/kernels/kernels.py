@@ -15,6 +15,8 @@ from core.training.kernels.compiled import lanes
 from core.training.kernels.interpreter import run
 from core.training.kernels.program import Program, written
 
+NONE = np.empty((0, 0), np.float32)
+
 
 class Kernels:
     """Computes loss, gradients and logits of a model made by `train.new_model`, whose parameters move to a flat array.
@@ -31,16 +33,17 @@ class Kernels:
     """
 
     def __init__(self, model: nn.Sequential, rows: Sequence[Row], frozen: int, images: int, parts: int):
-        self._training = _Prepared(written(rows, trains=True, frozen=frozen, images=images, lanes=lanes()))
-        self._evaluation = _Prepared(written(rows, trains=False, lanes=lanes()))
+        self._training = written(rows, trains=True, frozen=frozen, images=images, lanes=lanes())
+        self._evaluation = written(rows, trains=False, lanes=lanes())
         self._drops = [(row, row.layer.rate) for row in rows[frozen:] if isinstance(row.layer, Dropout)]
         self._convolved = min((row.number for row in rows if isinstance(row.layer, Conv)), default=len(rows))
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
         self._parameters = np.empty(sum(parameter.numel() for parameter in model.parameters()), np.float32)
-        self._memories = [self._training.memory() for _ in range(parts)]
-        self._gradients = [torch.from_numpy(self._training.gradients(memory)) for memory in self._memories]
+        self._memories = [_memory(self._training) for _ in range(parts)]
+        there = slice(self._training.gradients, self._training.gradients + self._training.parameters)
+        self._gradients = [torch.from_numpy(memory[there]) for memory in self._memories]
         self._of_thread = threading.local()
         self._trained: list[tuple[nn.Parameter, Tensor]] = []  # with their gradients
         flat, at = torch.from_numpy(self._parameters), 0
@@ -61,10 +64,9 @@ class Kernels:
 
         Returns the sums over the part of the loss (nats) and of right answers. Dropout draws from `chance.generator`.
         """
-        program, memory = self._training, self._memories[number]
-        program.gradients(memory)[:] = 0
+        self._gradients[number].zero_()
         factors = self._factors(len(images))
-        return program.run(self._parameters, memory, images, labels, self._scale, self._shift, factors, batch)
+        return self._run(self._training, self._memories[number], images, labels, factors, batch)
 
     def add_gradients(self, parts: int) -> None:
         """Add those of the other parts to the first one's, which are the `grad` of the model's parameters."""
@@ -76,12 +78,26 @@ class Kernels:
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), as in evaluation."""
         if not hasattr(self._of_thread, "memory"):
-            self._of_thread.memory = self._evaluation.memory()
+            self._of_thread.memory = _memory(self._evaluation)
         logits = torch.empty(len(images), self._classes)
-        labels = torch.empty(0, dtype=torch.int64)
-        memory, scaling = self._of_thread.memory, (self._scale, self._shift)
-        self._evaluation.run(self._parameters, memory, images, labels, *scaling, NONE, 1, logits.numpy())
+        none = torch.empty(0, dtype=torch.int64)
+        self._run(self._evaluation, self._of_thread.memory, images, none, logits=logits.numpy())
         return logits
+
+    def _run(
+        self,
+        program: Program,
+        memory: np.ndarray,
+        images: Tensor,
+        labels: Tensor,
+        factors: np.ndarray = NONE,
+        batch: int = 1,
+        logits: np.ndarray = NONE,
+    ) -> tuple[float, float]:
+        """See `interpreter.run`."""
+        arrays = images.flatten(1).numpy(), labels.numpy(), self._scale, self._shift
+        before = program.lines, program.tables, self._parameters, memory
+        return run(*before, *arrays, factors, batch, program.block, logits)
 
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
@@ -95,36 +111,6 @@ class Kernels:
         return torch.cat(drawn, dim=1).numpy() if drawn else NONE
 
 
-NONE = np.empty((0, 0), np.float32)
-
-
-class _Prepared:
-    """A program in the form that the interpreter reads."""
-
-    def __init__(self, program: Program):
-        self.program, self.lines = program, program.lines
-
-    def memory(self) -> np.ndarray:
-        """New memory for one thread, from the beginning of a cache line."""
-        return torch.zeros(self.program.memory).numpy()
-
-    def gradients(self, memory: np.ndarray) -> np.ndarray:
-        """The part of a memory that holds the gradients of all parameters."""
-        return memory[self.program.gradients :][: self.program.parameters]
-
-    def run(
-        self,
-        parameters: np.ndarray,
-        memory: np.ndarray,
-        images: Tensor,
-        labels: Tensor,
-        scale: np.ndarray,
-        shift: np.ndarray,
-        factors: np.ndarray,
-        batch: int,
-        logits: np.ndarray = NONE,
-    ) -> tuple[float, float]:
-        """See `interpreter.run`."""
-        tables, block = self.program.tables, self.program.block
-        arrays = images.flatten(1).numpy(), labels.numpy()
-        return run(self.lines, tables, parameters, memory, *arrays, scale, shift, factors, batch, block, logits)
+def _memory(program: Program) -> np.ndarray:
+    """New memory for one thread, from the beginning of a cache line."""
+    return torch.zeros(program.memory).numpy()

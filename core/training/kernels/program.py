@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -381,7 +382,7 @@ class Program:
     gradients: int  # place of the gradients of all parameters ...
     parameters: int  # ... and their number; 0 if the program does not train
 
-    @property
+    @cached_property
     def lines(self) -> np.ndarray:
         """The instructions as the interpreter reads them."""
         lines = np.zeros(len(self.instructions), LINE)
