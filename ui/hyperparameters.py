@@ -1,4 +1,4 @@
-"""The hyperparameters of a run: all of them in a table, and those in which it differs from the form or another run."""
+"""How a run is computed: its hyperparameters, those in which it differs from the form or another run, and where."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.events import Started
 from core.networks.architectures import ARCHITECTURES
 from core.spec import CUSTOM, RunSpec, constant_text, differing, hyperparameters, value_text
 from ui import form
@@ -66,6 +67,12 @@ def differences(this: RunSpec, other: RunSpec) -> None:
     columns = {t(f"compare.column_{side}"): values for side, values in sides.items()}
     cells = {title: list(map(_value, names, values)) for title, values in columns.items()}
     st.table({"": [t(f"spec.{name}.label") for name in names], **cells}, hide_index=True)
+
+
+def computed(started: Started) -> str:
+    """On which device, with how many threads, in which precision and by what a run is computed."""
+    words = {name: t(f"option.{getattr(started, name)}") for name in ("precision", "computed_by")}
+    return t("train.where", device=started.device, name=started.device_name, threads=started.threads, **words)
 
 
 def _table(names: Iterable[str], columns: dict[str, list[str]]) -> None:

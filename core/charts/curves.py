@@ -17,6 +17,7 @@ from core.words import number, percent
 
 POINTS_SENT = 400  # points that a browser draws at 60 frames per second; 20,000 block it for a quarter of a second
 SMALL = 36  # square pixels of a point: told apart by its shape, and hiding no line
+HEIGHT = 320  # pixels, of a chart of curves
 LINE = 18  # pixels, height of a line of labels above the plot
 COLUMNS = 40  # most epochs shown in `histograms`
 MARKED = 60  # most epochs of a series that all have a point; of more, about 20 do: points would hide the line
@@ -37,7 +38,7 @@ def curves(
     marks: Mapping[str, float] | None = None,
     stacked: bool = False,
     log: bool = False,
-    height: int = 320,
+    height: int = HEIGHT,
     legend_columns: int = 0,
 ) -> alt.LayerChart:
     """One line per series over the epochs, in front of the values of single steps if given.

@@ -17,6 +17,7 @@ from core.recipes.results import epochs_to
 from core.spec import RunSpec
 from core.store import Run
 from ui import server
+from ui.hyperparameters import computed
 from ui.tables import folded_table, offer_csv
 from ui.text import duration, interval, language, number, percent, plain, t
 
@@ -80,8 +81,6 @@ def _cost(run: Run, answers: Answers) -> dict[str, str]:
     if started.frozen:
         parameters = t("compare.frozen", parameters=parameters, frozen=number(started.frozen))
     processor = report.processor_seconds
-    where: dict[str, object] = {"device": started.device, "name": started.device_name, "threads": started.threads}
-    where |= {name: t(f"option.{getattr(started, name)}") for name in ("precision", "computed_by")}
     return {
         "test_accuracy": t("compare.accuracy", **slots, n=found.n),
         "train_accuracy": percent(kept.train_accuracy, 2) if kept else "–",
@@ -89,7 +88,7 @@ def _cost(run: Run, answers: Answers) -> dict[str, str]:
         "parameters": parameters,
         "seconds": duration(report.seconds),
         "processor_seconds": "–" if processor is None else duration(processor),
-        "device": t("train.where", **where),
+        "device": computed(started),
     }
 
 

@@ -36,7 +36,6 @@ LOOKED_AT = 8  # newest runs that are searched for one at work
 LISTED = 50  # runs that can be chosen here; the others are in the store
 SEARCHED = 300  # newest runs in the store that are searched for the visitor's own
 CONTROLLED = "controlled"  # before a run's name: key in the session state, true if its buttons were asked for
-HEIGHT = 320  # px, of the curves
 LOG = "log-loss"  # key in the session state: whether the loss is shown on a logarithmic axis
 TO_GO_ON = ("stopped", "interrupted", "failed")  # statuses of a run that no worker has and that can be taken up again
 
@@ -299,15 +298,10 @@ def _details(run: Run, status: Status, events: list[Event]) -> None:
     if started:
         if epoch and epoch.processor_seconds is not None and status == "done":
             words.append(t("train.processor", seconds=duration(epoch.processor_seconds)))
-        words.append(_where(started))
+        words.append(hyperparameters.computed(started))
         helps = "\n\n".join(filter(None, [helps, t("train.computed_by_help")]))
     if words:
         st.caption(" · ".join(words), help=helps or None)
-
-
-def _where(started: Started) -> str:
-    words = {name: t(f"option.{getattr(started, name)}") for name in ("precision", "computed_by")}
-    return t("train.where", device=started.device, name=started.device_name, threads=started.threads, **words)
 
 
 def _waiting(run: Run) -> str:
@@ -413,7 +407,7 @@ def _curves(spec: RunSpec, events: list[Event]) -> None:
             x_domain=curves.epochs_shown(steps[-1].step / started.steps_per_epoch, spec.epochs),
             y_domain=domain,
             log=log and what == "loss",
-            height=present.CURVES if present.is_on() else HEIGHT,
+            height=present.CURVES if present.is_on() else curves.HEIGHT,
             language=language(),
         )
         column.altair_chart(chart, key=f"curve-{what}", width="stretch", alt=t(f"chart.{what}_alt"))
