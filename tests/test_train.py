@@ -590,9 +590,9 @@ LEARNING = {
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
+def digits(read_digits):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BANCADA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("BANCADA_CACHE", str(read_digits))
         return dataset("mnist-5k").load()
 
 
