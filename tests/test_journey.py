@@ -123,6 +123,7 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
     true, predicted, _ = wrong[-1]
 
     page.locator(".st-key-matrix-data summary").click()
+    page.locator(".st-key-matrix-data canvas").first.wait_for()  # until then what is below it may move
     page.get_by_text("As a chart").click()
     chart = page.locator("[data-testid=stVegaLiteChart]").first
     chart.hover()
