@@ -175,11 +175,13 @@ def has_data(name: str) -> bool:
 
 
 def offered() -> list[str]:
-    """The names of the runs with a digit model: first those trained on drawings, newest first, then the others."""
+    """The names of the runs with a digit model, newest first: those trained on drawings, the others, the unfinished."""
     known = {run.name: facts(run.folder) for run in store.runs()}
-    return sorted(
-        (name for name in known if known[name].reads_drawings), key=lambda name: known[name].data not in DRAWN
-    )
+
+    def place(name: str) -> tuple[bool, bool]:
+        return not known[name].is_trained, known[name].data not in DRAWN
+
+    return sorted((name for name in known if known[name].reads_drawings), key=place)
 
 
 def results() -> list[Result]:
