@@ -24,6 +24,8 @@ Stop = Literal["epochs", "target_accuracy", "patience", "time_limit", "by_hand"]
 
 ComputedBy = Literal["kernels", "torch"]
 """By what training steps and evaluation are computed: our own kernels or PyTorch's operations."""
+SlowerBecause = Literal["", "compiling", "numba"]
+"""Why PyTorch computes what the kernels would compute faster: they are being compiled, or Numba fails; else ""."""
 
 MOST_IMAGES = 2_000_000  # of a data set, all splits together
 MOST_CLASSES = 1_000
@@ -77,6 +79,7 @@ class Started(_Event):
     threads: Annotated[Count, Field(ge=1)]  # most that the run computes with; a small batch is divided among fewer
     precision: Literal["float32", "bfloat16"] = "float32"  # of training steps; evaluation is always in float32
     computed_by: ComputedBy = "torch"  # as everything was in the logs of earlier versions
+    slower_because: SlowerBecause = ""
     versions: Annotated[dict[Word, Word], Field(max_length=20)]
     shape: tuple[Side, Side, Side]  # (C, H, W) of the network's input images
     class_names: Annotated[dict[Word, Names], Field(max_length=20), AfterValidator(_class_names)]  # by language

@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 import torch
 
-from core import settings, store
+from core import settings, store, words
 from core.datasets import Dataset, Split, Splits, dataset
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
 from core.images.splits import choose, counts_in, digest
@@ -112,8 +112,9 @@ class _Worker:
         check(spec, counts_in(splits, classes), spec.table(source.shape, classes))
         device = torch.device(settings.device())
         state = State.new(spec, splits.train, classes, device, threads, started.computed_by if started else None)
-        if state.engine.remark:
-            print(f"{run.name}: computed by PyTorch: {state.engine.remark}", file=sys.stderr, flush=True)
+        if reason := state.engine.slower_because:
+            said = words.text("en", f"train.slower.{reason}", where="computed by PyTorch")
+            print(f"{run.name}: {said}", file=sys.stderr, flush=True)
             prepare()
         if started:
             self.start_sha256 = started.start_sha256
@@ -121,7 +122,9 @@ class _Worker:
         else:
             self.start_sha256 = self._take_over(state)
         event = _started(run, source, counts, state, threads, self.start_sha256)
-        self._say(event.model_copy(update={"died_at": died_at(latest)}))
+        # A run that began with PyTorch stays with it, for the reason that it had then.
+        reason = state.engine.slower_because or (started.slower_because if started else "")
+        self._say(event.model_copy(update={"died_at": died_at(latest), "slower_because": reason}))
         if not self._may_go_on(state):
             return
         data = Data.of(splits, device)

@@ -10,6 +10,7 @@ import pytest
 from core import words
 from core.events import Epoch
 from core.networks.layers import KINDS, in_words, new_layer, parse, table, text
+from core.training.kernels import compiled
 from tests.browser import ROOT
 from tests.page import LANGUAGES, button
 from ui import estimate
@@ -255,6 +256,10 @@ def test_how_long_it_will_take_is_known_from_a_run_at_once_then_measured_once_fo
     (long,) = [one.value for one in frame(epochs="10000", learning_rate="0.01", **alike).warning if as_run in one.value]
     assert words.duration(10_000 * took, language="en") in long
     assert not [one for one in frame(epochs="3", architecture="lenet").caption if as_run in one.value], "no such run"
+    with monkeypatch.context() as kernels:  # the run was computed by PyTorch, as the first one ever is
+        kernels.setenv("BANCADA_KERNELS", "1")
+        captions = frame(epochs="3", **alike).caption
+        assert not compiled.is_usable() or not [one for one in captions if as_run in one.value]
     app = frame(epochs="300", architecture="lenet")
     assert words.text("en", "estimate.many", epochs=300) in [one.value for one in app.warning]
     for language in LANGUAGES:

@@ -414,10 +414,26 @@ def test_a_finished_run_says_its_processor_time_if_its_log_has_it(frame, trained
     assert last.processor_seconds
     seconds = words.duration(last.processor_seconds, language=language)
     assert words.text(language, "train.processor", seconds=seconds) in said(trained)
-    computed_by = ", ".join(words.text(language, f"option.{how}") for how in ("float32", "torch"))
-    assert computed_by in said(trained)
-    old = store.Run(shutil.copytree(trained.folder, trained.folder.with_name("of-an-earlier-version")))
-    events = [event.model_dump(exclude={"processor_seconds"}) for event in trained.events()]
-    (old.folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    old = rewritten(trained, "of-an-earlier-version", exclude={"processor_seconds"})
     assert old.report()
     assert words.text(language, "train.processor", seconds="") not in said(old)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("because", ["", "compiling", "numba"])
+def test_a_run_says_by_what_it_was_computed_and_why_that_was_slower_if_it_was(frame, trained, language, because):
+    run = rewritten(trained, "first-run", started={"slower_because": because})
+    said = ", ".join(words.text(language, f"option.{how}") for how in ("float32", "torch"))
+    if because:
+        said = words.text(language, f"train.slower.{because}", where=said)
+    caption = next(one.value for one in frame(language=language, run=run.name).caption if "float32" in one.value)
+    assert caption.endswith(said)
+
+
+def rewritten(run: store.Run, name: str, *, exclude: set[str] | None = None, started: dict | None = None) -> store.Run:
+    """A copy of the run with other events."""
+    events = [event.model_dump(exclude=exclude) for event in run.events()]
+    copy = store.Run(shutil.copytree(run.folder, run.folder.with_name(name)))
+    lines = (json.dumps(event | (started or {} if event["event"] == "started" else {})) for event in events)
+    (copy.folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return copy

@@ -70,9 +70,10 @@ def differences(this: RunSpec, other: RunSpec) -> None:
 
 
 def computed(started: Started) -> str:
-    """On which device, with how many threads, in which precision and by what a run is computed."""
+    """On which device, with how many threads, in which precision and by what a run is computed, and why not faster."""
     words = {name: t(f"option.{getattr(started, name)}") for name in ("precision", "computed_by")}
-    return t("train.where", device=started.device, name=started.device_name, threads=started.threads, **words)
+    where = t("train.where", device=started.device, name=started.device_name, threads=started.threads, **words)
+    return t(f"train.slower.{started.slower_because}", where=where) if started.slower_because else where
 
 
 def _table(names: Iterable[str], columns: dict[str, list[str]]) -> None:

@@ -23,7 +23,7 @@ import streamlit as st
 from core import settings, store
 from core.datasets import Splits, dataset, datasets
 from core.drawing.collection import LabelledDrawing
-from core.events import Checkpoint, Epoch, Event, Inside, Report, Started, continued
+from core.events import Checkpoint, ComputedBy, Epoch, Event, Inside, Report, Started, continued
 from core.images import preprocessing
 from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
@@ -370,20 +370,26 @@ def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
 
 
 def pace_so_far(spec: RunSpec) -> tuple[float, str] | None:
-    """The seconds of an epoch on this machine, known from before: as measured, or of a run, whose name is returned."""
+    """The seconds of an epoch on this machine, known from before: as measured, or of a run, whose name is returned.
+
+    Not of a run that PyTorch computed where the kernels would compute the next one, or the other way round.
+    """
     if seconds := remembered(spec):
         return seconds, ""
-    if not os.environ.get("BANCADA_DEVICE") and "torch" not in sys.modules:  # a page must not wait for that import
+    if "torch" not in sys.modules:  # a page must not wait for that import
         return None
     newest = store.runs()[:LOOKED_AT]
     alike = (run for run in newest if facts(run.folder).data == spec.data)
     wanted = (paced(spec), settings.device(), settings.threads())
     paces = ((_pace(run.folder, changed(run.folder)), run.name) for run in alike)
-    return next(((pace[1], name) for pace, name in paces if pace and pace[0] == wanted), None)
+    found = (
+        (pace[2], name) for pace, name in paces if pace and pace[0] == wanted and pace[1] == _will_be_computed_by(spec)
+    )
+    return next(found, None)
 
 
 @functools.lru_cache(maxsize=4096)
-def _pace(folder: Path, changed: tuple[int, int]) -> tuple[tuple[RunSpec, str, int], float] | None:
+def _pace(folder: Path, changed: tuple[int, int]) -> tuple[tuple[RunSpec, str, int], ComputedBy, float] | None:
     """What the time of an epoch of a run depends on, and that time; None if it has no epoch, or ran elsewhere."""
     del changed  # only part of the cache's key
     run = Run(folder)
@@ -393,8 +399,19 @@ def _pace(folder: Path, changed: tuple[int, int]) -> tuple[tuple[RunSpec, str, i
             cuda = started.device == "cuda" and "torch" in sys.modules
             name = sys.modules["torch"].cuda.get_device_name() if cuda else settings.processor()
             if started.device_name == name:
-                return (paced(run.spec), started.device, started.threads), epoch.seconds / epoch.epoch
+                alike = (paced(run.spec), started.device, started.threads)
+                return alike, started.computed_by, epoch.seconds / epoch.epoch
     return None
+
+
+def _will_be_computed_by(spec: RunSpec) -> ComputedBy:
+    """By what a new run of the spec would be computed now."""
+    import torch
+
+    from core.training.engine import computed_by
+
+    source = dataset(spec.data)
+    return computed_by(spec, spec.table(source.shape, source.class_count), torch.device(settings.device()))[0]
 
 
 def find(name: str | None) -> Run | None:

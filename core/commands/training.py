@@ -139,6 +139,8 @@ def _words(run: Run, event: Event) -> str:
         slots = {**event.counts, "run": run.name, "parameters": event.parameters, "frozen": event.frozen}
         slots |= {"device": event.device, "threads": t("cli.threads", count=event.threads)}
         slots |= {"precision": event.precision, "computed_by": t(f"option.{event.computed_by}")}
+        if event.slower_because:
+            slots["computed_by"] = t(f"train.slower.{event.slower_because}", where=slots["computed_by"])
         return t("cli.started_frozen" if event.frozen else "cli.started", **slots)
     if isinstance(event, Epoch):
         figures = {name: decimals(getattr(event, name)) for name in ("train_loss", "val_loss", "val_accuracy")}

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core import settings
-from core.events import ComputedBy
+from core.events import ComputedBy, SlowerBecause
 from core.networks.layers import Conv, Dense, Layer, Row
 from core.training.kernels import compiled, program
 
@@ -102,7 +102,10 @@ class Engine:
         self.parameters = trainable(model)
         self.device = device
         self.computed_by: ComputedBy
-        self.computed_by, self.remark = computed_by(spec, rows, device, by)
+        self.slower_because: SlowerBecause
+        self.computed_by, self.slower_because = computed_by(spec, rows, device, by)
+        if self.computed_by == "kernels" and not compiled.compile_here():
+            self.computed_by, self.slower_because = "torch", "numba"
         self.precision: Precision = "float32" if self.computed_by == "kernels" else precision(spec, rows, device)
         if device.type == "cuda":
             reduced = self.precision != "float32"
@@ -264,12 +267,11 @@ def mixes_images(layers: Sequence[Layer]) -> bool:
 
 def computed_by(
     spec: RunSpec, rows: Sequence[Row], device: torch.device, by: ComputedBy | None = None
-) -> tuple[ComputedBy, str]:
+) -> tuple[ComputedBy, SlowerBecause]:
     """By what a run's steps and its evaluation are computed; `by`: as it began, if it is resumed.
 
     The kernels compute it where they cover all its layers in the precision asked for, are faster, and are compiled:
     nobody waits for that, but a run that began with them, or that `BANCADA_KERNELS` asks it of.
-    Also returns why they do not though they should, in a sentence for the log; else "".
     """
     wanted = settings.kernels()
     possible = device.type == "cpu" and spec.precision != "bfloat16" and program.covers(rows, spec.frozen)
@@ -278,11 +280,9 @@ def computed_by(
     if not by and wanted != "always" and not _are_faster(spec, rows, device):
         return "torch", ""
     if not compiled.is_usable():
-        return "torch", "Numba, with which the kernels would compute it faster, is missing or does not work here"
+        return "torch", "numba"
     if not (by or wanted == "always" or compiled.is_ready()):
-        return "torch", "the kernels, which would compute it faster, are not compiled yet"
-    if not compiled.compile_here():
-        return "torch", "Numba, with which the kernels would compute it faster, has failed"
+        return "torch", "compiling"
     return "kernels", ""
 
 
