@@ -106,6 +106,7 @@ class RunSpec(BaseModel):
     rotation: float = _field(0.0, "augmentation", ge=0, le=180, unit="degrees")
     shift: float = _field(0.0, "augmentation", ge=0, le=32, unit="px")
     zoom: float = _field(0.0, "augmentation", ge=0, le=1)
+    flip: float = _field(0.0, "augmentation", ge=0, le=1)
     elastic: float = _field(0.0, "augmentation", ge=0, le=8, unit="px")
     stroke_width: float = _field(0.0, "augmentation", ge=0, le=1, unit="px")
 

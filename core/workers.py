@@ -324,7 +324,7 @@ def _see_through(process: subprocess.Popen[str], run: Run) -> bool:
 
 PACE = {
     *("data", "split", "val_fraction", "image_size", "layers", "first_layers", "weights_from", "layers_taken"),
-    *("optimizer", "batch_size", "precision", "rotation", "shift", "zoom", "elastic", "stroke_width"),
+    *("optimizer", "batch_size", "precision", "rotation", "shift", "zoom", "flip", "elastic", "stroke_width"),
 }  # the fields on which the time of an epoch depends
 
 

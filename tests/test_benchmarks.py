@@ -1,9 +1,10 @@
-"""The tables of `benchmarks/training.py` say what was measured."""
+"""The tables of the benchmarks say what was measured, and have their places."""
 
 from dataclasses import asdict
 
-from benchmarks import training
+from benchmarks import recipes, training
 from benchmarks.race import Figures, Race
+from benchmarks.results import RESULTS
 
 
 def figures(words="", **seconds):
@@ -63,3 +64,10 @@ def test_races_of_several_commands_stand_side_by_side(tmp_path, monkeypatch):
     assert text.index("### 000-c") < text.index("### 001-b")
     assert row(text, "001-b", "**this engine")[2] == "1.00 (1.00 to 1.00)"
     assert asdict(Race.read(asdict(RACE))) == asdict(RACE)
+
+
+def test_what_is_measured_of_our_recipes_has_its_place_in_the_results():
+    text = RESULTS.read_text(encoding="utf-8")
+    for part in recipes.PARTS:
+        assert f"<!-- recipes.py {part}: begin -->" in text
+        assert f"<!-- recipes.py {part}: end -->" in text

@@ -60,7 +60,7 @@ def small_spec(**fields):
     layers = (
         "conv(8, 3, activation=relu), max_pool(2), flatten, dropout(0.3), dense(32, activation=relu), dense(classes)"
     )
-    changes = {"rotation": 10, "elastic": 1, "stroke_width": 0.5}
+    changes = {"rotation": 10, "flip": 0.5, "elastic": 1, "stroke_width": 0.5}
     return checked({"layers": layers, "batch_size": 24, "epochs": 2, "precision": "float32"} | changes | fields)
 
 
@@ -215,7 +215,7 @@ def test_parts_draw_different_chances(small_parts):
     dropout = next(module for module in state.model.modules() if isinstance(module, Dropout))
     dropout.register_forward_hook(lambda *ends: seen.append((ends[-1] == 0).numpy().tobytes()))
     data.train_images[:] = 200  # all alike, so that chance alone tells the parts apart
-    spec = small_spec(rotation=0, elastic=0, stroke_width=0)
+    spec = small_spec(rotation=0, flip=0, elastic=0, stroke_width=0)
     state.engine.model.train()
     update(spec, data, state, torch.arange(24), 0.01)
     state.step += 1
@@ -383,8 +383,29 @@ def test_an_augmented_image_is_torchvisions_affine_map_of_it(fields):
         assert (result - theirs).abs().max() <= 0.51  # rounded
 
 
+@pytest.mark.parametrize("probability", [0.3, 1])
+def test_a_flip_mirrors_its_share_of_the_images_and_leaves_the_others_as_they_are(probability):
+    images = torch.tensor(some_split(2000, (3, 5, 6)).images)
+    chance.generator = torch.Generator().manual_seed(1)
+    flipped = augmented(checked({"flip": probability}), images)
+    assert flipped.dtype == torch.uint8
+    is_mirrored, is_same = ((flipped == image).all(dim=(1, 2, 3)) for image in (images.flip(3), images))
+    assert (is_mirrored ^ is_same).all()
+    assert is_mirrored.float().mean() == pytest.approx(probability, abs=0.035)  # 3.4 standard errors at 0.3
+
+
+def test_a_flipped_image_is_then_moved_like_any_other():
+    images = torch.tensor(some_split(6).images)
+    spec = checked({"flip": 1, "shift": 3})
+    chance.generator = torch.Generator().manual_seed(1)
+    ours = augmented(spec, images)
+    chance.generator = torch.Generator().manual_seed(1)
+    torch.rand(6, generator=chance.generator)  # what decided on the flip
+    assert torch.equal(ours, augmented(spec.model_copy(update={"flip": 0.0}), images.flip(3)))
+
+
 def test_each_look_at_an_image_is_another_and_repeats_by_the_seed():
-    changes = {"rotation": 20, "shift": 2, "zoom": 0.2, "elastic": 2, "stroke_width": 0.5}
+    changes = {"rotation": 20, "shift": 2, "zoom": 0.2, "flip": 0.5, "elastic": 2, "stroke_width": 0.5}
     spec, images = checked(changes), torch.tensor(some_split(3).images)
     looks = []
     for seed in (1, 2, 1):

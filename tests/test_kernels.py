@@ -208,7 +208,7 @@ def test_dropout_and_augmentation_draw_what_they_draw_with_torch():
         "dropout(0.1), conv(4, 3, padding=2, activation=relu), dropout(0.2), max_pool(2), conv(5, 3), avg_pool(2), "
     )
     layers += "dropout(0.3), flatten, dropout(0.4), dense(30, activation=relu), dropout(0.5), dense(classes)"
-    spec = small(layers=layers, rotation=20, elastic=1, shift=2, precision="float32")
+    spec = small(layers=layers, rotation=20, flip=0.5, elastic=1, shift=2, precision="float32")
     gradients = []
     for by in ("kernels", "torch"):
         data, state = begun(spec, shape=(3, 15, 17), by=by)

@@ -79,6 +79,7 @@ UNUSUAL = {
     "patience": [({"patience": 5, "epochs": 5}, {"patience": 4, "epochs": 5})],
     "moved": [({"shift": 7.5}, {"shift": 7}), ({"elastic": 8, "image_size": 16}, {"elastic": 4, "image_size": 16})],
     "zoom": [({"zoom": 0.6}, {"zoom": 0.5})],
+    "flip": [({"flip": 0.5}, {"flip": 0}), ({"flip": 0.5}, {"flip": 0.5, "data": "fashion-mnist"})],
 }
 
 

@@ -24,7 +24,7 @@ from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, literal, number, percent, plain, t
 
-AUGMENTATION = ("rotation", "shift", "zoom", "elastic", "stroke_width")  # fields of the spec
+AUGMENTATION = ("rotation", "shift", "zoom", "flip", "elastic", "stroke_width")  # fields of the spec
 AUGMENTED = 6  # examples of what augmentation makes of an image
 SHEET = (1400, 500)  # px, largest width and height of the samples, for a 1280 x 720 projector
 LEAST, MOST = 48, 96  # px, smallest and largest height of a sample; a higher image is shown unscaled

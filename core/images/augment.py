@@ -1,4 +1,4 @@
-"""Random augmentation of train images: rotation, shift, zoom, elastic deformation and stroke width."""
+"""Random augmentation of train images: flip, rotation, shift, zoom, elastic deformation and stroke width."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ BENDS = 5  # control points per side of the elastic displacement field: on MNIST
 def augmented(spec: RunSpec, images: Tensor) -> Tensor:
     """Images uint8 (B, C, H, W), each augmented independently; the same tensor if the spec has no augmentation.
 
-    Angle, both shifts, the logarithm of the zoom, the displacements of the control points and the change of the stroke
-    width are uniformly distributed between the spec's bounds. Pixels are interpolated bilinearly and rounded; pixels
-    from outside the image are 0. Source: Simard, Steinkraus, Platt 2003.
+    A flip, left becoming right, comes first and is exact. Angle, both shifts, the logarithm of the zoom, the
+    displacements of the control points and the change of the stroke width are uniformly distributed between the spec's
+    bounds. Pixels are interpolated bilinearly and rounded; pixels from outside the image are 0. Source: Simard,
+    Steinkraus, Platt 2003.
     """
+    if spec.flip:
+        is_flipped = drawn(images, len(images), 1, 1, 1) < 2 * spec.flip - 1
+        images = torch.where(is_flipped, images.flip(3), images)
     if not (spec.rotation or spec.shift or spec.zoom or spec.elastic or spec.stroke_width):
         return images
     count, _, height, width = images.shape

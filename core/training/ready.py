@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from core.datasets import dataset
 from core.images.splits import class_counts
 from core.networks.layers import Row
 from core.refusal import Refusal
@@ -71,6 +72,8 @@ def unusual(spec: RunSpec, count: int, rows: Sequence[Row]) -> list[Remark]:
     found += [("unusual.moved", {"field": label(name), "value": getattr(spec, name), "side": side}) for name in moved]
     if spec.zoom > MOST_ZOOM:
         found.append(("unusual.zoom", {"value": spec.zoom}))
+    if spec.flip and dataset(spec.data).digits:
+        found.append(("unusual.flip", {"value": spec.flip}))
     return found
 
 
