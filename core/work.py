@@ -351,6 +351,7 @@ def _started(
         versions={"python": platform.python_version(), "torch": torch.__version__},
         shape=spec.input_shape(source.shape),
         class_names={language: tuple(names) for language, names in source.class_names.items()},
+        digits=source.digits,
         counts=counts,
         parameters=sum(parameter.numel() for parameter in state.model.parameters()),
         frozen=sum(parameter.numel() for parameter in state.engine.frozen.parameters()),

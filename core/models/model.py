@@ -6,6 +6,7 @@ undamaged checkpoint and `done` False.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -101,8 +102,12 @@ def answers_to(model: Model, drawings: Sequence[LabelledDrawing], *, without: Co
 
 def reads_digits(run: Run) -> bool:
     """Whether the run's data are handwritten digits, so that drawings can be prepared to resemble its images."""
-    known = DATASETS.get(run.spec.data)  # no data set of the user's own is known to hold digits
-    return bool(known and known.digits)
+    known = DATASETS.get(run.spec.data)
+    if known:
+        return known.digits
+    with contextlib.suppress(Refusal):  # it has not started
+        return run.started().digits  # a set of one's own may be marked so, see `core/datasets/npz.py`
+    return False
 
 
 def can_be_drawn_for(run: Run) -> bool:
