@@ -5,11 +5,12 @@ import streamlit as st
 from core.datasets import dataset
 from core.refusal import Refusal
 from core.spec import checked
-from ui import data, form
+from ui import data, form, importing
 from ui.data_card import data_are_here, data_facts, pitfalls, what_splits_lack
 from ui.server import PAGES
 from ui.text import refused, t
 
+imports = importing.is_open()  # first, since it may choose the data set that has just been written
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=280):
         values = form.fields(["data"])
@@ -20,10 +21,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.popover(t("explore.preprocessing"), icon=":material/tune:"):
         names = ["split", "val_fraction", "image_size", "normalisation", "seed", *data.AUGMENTATION]
         values = form.fields(names, values)
+    importing.toggle()
     form.write_link(values)
     form.link_refused()
+importing.what_was_written()
 
 try:
+    if imports:
+        importing.panel()
+        st.stop()
     spec, source = checked(values), dataset(values["data"])
     if data_are_here(source):
         what_splits_lack(spec, source)

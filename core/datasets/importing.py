@@ -156,6 +156,11 @@ class Importer:
             raise self._refusal
         return self._found
 
+    @property
+    def last(self) -> Found | None:
+        """What `found` said before a refusal."""
+        return self._found
+
     def written(self) -> dict[str, Any] | None:
         """`name`, and `left_out`, text keys with slots, of the data set that was written; None as long as none is."""
         if self._refusal:
