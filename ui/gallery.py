@@ -97,7 +97,7 @@ def rows(
     height: int,
     is_cut: bool = True,
 ) -> None:
-    """Show images uint8 (N, C, H, W), N at least 1, beside each label; with `numbers` as buttons, see `clicked_picture`.
+    """Show images uint8 (N, C, H, W), N at least 1, beside each label; with `numbers` buttons, see `clicked_picture`.
 
     They are `height` px high, or lower if the window is too low for all rows. If `is_cut`, a row shows as many of its
     images as fit into one line, else it goes on in the next.

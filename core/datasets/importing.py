@@ -366,7 +366,7 @@ def divided(source: Source, wishes: Wishes) -> dict[str, tuple[str, np.ndarray]]
 def _split_row(source: Source, parts: dict[str, tuple[str, np.ndarray]], wishes: Wishes) -> Any:
     found = [
         (f"import.split.{part}" if part else "import.split.none", {"count": len(labels)})
-        for part, labels in source.labels.items()
+        for part, labels in sorted(source.labels.items(), key=lambda one: ["", *npz.PARTS].index(one[0]))
     ]
     if "test" in source.labels:
         return ("splits", found, [("import.split.kept", {})])

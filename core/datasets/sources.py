@@ -238,8 +238,10 @@ class PictureSource(Source):
     def _check(self) -> None:
         used = sorted({int(label) for labels in self.labels.values() for label in labels})
         if len(used) < 2:
-            wrong = next(iter(self.unread), "")
-            raise Refusal("import.one_class", names=", ".join(self.names[k] for k in used), file=wrong)
+            slots = {"names": ", ".join(self.names[k] for k in used)}
+            if self.unread:
+                raise Refusal("import.one_class_read", file=next(iter(self.unread)), **slots)
+            raise Refusal("import.one_class", **slots)
         if len(used) < len(self.names):  # all pictures of some class are damaged
             new = {old: k for k, old in enumerate(used)}
             self.labels = {
@@ -340,8 +342,8 @@ def _left_rows(left_out: Counter[str], examples: Sequence[str] = ()) -> list[Row
             is_picture = "." in why
             key = "import.left.unread" if is_picture else f"import.left.{why}"
             names = ", ".join(examples[:3]) + ("" if len(examples) <= 3 else " …")
-            found: Said = ("import.files.named", {"count": count, "names": names if is_picture else ""})
-            rows.append(("left", [found if is_picture else ("import.files.other", {"count": count})], [(key, {})]))
+            found: Said = ("import.left_pictures", {"count": count, "names": names})
+            rows.append(("left", [found if is_picture else ("import.left_files", {"count": count})], [(key, {})]))
     return rows
 
 
@@ -419,7 +421,9 @@ def scale(low: float, high: float, *, whole: bool) -> Scale:
     """
     said, offset, factor = "stretched", -low, 255 / (high - low) if high > low else 1.0
     if whole and low >= 0 and high <= 255:
-        said, offset, factor = ("levels", 0.0, 255 / high) if 0 < high <= 17 else ("kept", 0.0, 1.0)
+        said, offset, factor = ("levels", 0.0, 255 / high) if 1 < high <= 17 else ("kept", 0.0, 1.0)
+        if high == 1:
+            said, factor = "unit", 255.0
     elif whole and low >= 0 and high <= pictures.DEPTHS[-1]:
         depth = next(one for one in pictures.DEPTHS if one >= high)
         said, offset, factor = "scaled", 0.0, 255 / depth
@@ -515,7 +519,7 @@ class ArraySource(Source):
         rows: list[Row] = [
             *(self.notes or [("files", [("import.files.arrays", {"file": self.files, "arrays": listed})], [])]),
             ("size", found, becomes),
-            ("values", [values], [(f"import.values.{self.scale.said}", {"high": top})]),
+            ("values", [values], [(f"import.values.{self.scale.said}", {"high": round(255 / self.scale.factor)})]),
             ("labels", self.said_labels, [_classes_said(self.names)]),
         ]
         if self.dropped:
@@ -712,7 +716,7 @@ def _made(
             names, _ = classes(titles)  # raises the reason, unless cleaning is enough
             names = tuple(_clean(title) for title in titles)
     if len(names) < 2:
-        raise Refusal("import.one_class", names=", ".join(names), file=label)
+        raise Refusal("import.one_class", names=", ".join(names))
     labels = {part: np.array([order[one] for one in values.tolist()], np.int64) for part, values in raw.items()}
     arrays = {part: (name, values, axes(values.shape, name)) for part, (name, values) in images.items()}
     low, high, whole = _range(arrays)
@@ -752,24 +756,38 @@ def _range(arrays: Mapping[str, tuple[str, np.ndarray, Axes]]) -> tuple[float, f
     return low, high, whole
 
 
+def _saved(arrays: str) -> str:
+    return f'numpy.savez("new.npz", {arrays})'
+
+
 def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refusal:
     """The refusal of an array, with the line of Python that mends its file."""
     array = error.array
     known = "; ".join(f"{name} {dtype} ({', '.join(map(str, shape))})" for name, (shape, dtype) in headers.items())
     shape = ", ".join(map(str, headers[array][0])) if array in headers else ""
+    one, _, other = array.partition(", ")
+    images = next((name for name, (sides, _) in headers.items() if len(sides) > 1), "…")
+    labels = next((name for name, (sides, _) in headers.items() if len(sides) == 1), "…")
+    whole = ".argmax(axis=1)" if array in headers and len(headers[array][0]) > 1 else ".round().astype(int)"
     lines = {
-        "arrays": 'numpy.savez("new.npz", images=d["…"], labels=d["…"])',
-        "axes": f'numpy.savez("new.npz", **{{**d, "{array}": d["{array}"].reshape(-1, 28, 28)}})',
-        "labels": f'numpy.savez("new.npz", **{{**d, "{array}": d["{array}"].round().astype(int)}})',
-        "names": 'numpy.savez("new.npz", **{**d, "class_names": numpy.array(["a", "b", "c"])})',
-        "objects": f'numpy.savez("new.npz", **{{**d, "{array}": numpy.array(d["{array}"].tolist())}})',
-        "counts": f'n = {array.partition(",")[0]!r}; numpy.savez("new.npz", images=d[n][:100], labels=…[:100])',
-        "values": f'numpy.savez("new.npz", **{{**d, "{array}": numpy.nan_to_num(d["{array}"])}})',
-        "kind": f'numpy.savez("new.npz", **{{**d, "{array}": d["{array}"].astype("float32")}})',
+        "arrays": _saved(f'images=d["{images}"], labels=d["{labels}"]'),
+        "axes": _saved(f'**{{**d, "{array}": d["{array}"].reshape(-1, 28, 28)}}'),
+        "labels": _saved(f'**{{**d, "{array}": d["{array}"]{whole}}}'),
+        "names": _saved('**{**d, "class_names": numpy.array(["a", "b", "c"])}'),
+        "objects": _saved(f'**{{**d, "{array}": numpy.array(d["{array}"].tolist())}}'),
+        "counts": f'n = min(len(d["{one}"]), len(d["{other}"])); '
+        + _saved(f'images=d["{one}"][:n], labels=d["{other}"][:n]'),
+        "values": _saved(f'**{{**d, "{array}": numpy.nan_to_num(d["{array}"])}}'),
+        "kind": _saved(f'**{{**d, "{array}": d["{array}"].astype("float32")}}'),
     }
+    if error.why == "arrays" and not file.lower().endswith(".npz"):
+        return Refusal("import.array.pair", file=file)
     if error.why not in lines:
         return Refusal("import.damaged", file=file, reason=array)
-    load = f'd = dict(numpy.load("{file}"{", allow_pickle=True" if error.why == "objects" else ""})); '
+    pickled = ", allow_pickle=True" if error.why == "objects" else ""
+    load = f'd = dict(numpy.load("{file}"{pickled})); '
+    if file.lower().endswith(".npy"):
+        load = f'd = {{"{array}": numpy.load("{file}"{pickled})}}; '
     slots = {"file": file, "array": array, "shape": shape, "arrays": known, "line": load + lines[error.why]}
     return Refusal(f"import.array.{error.why}", **slots)
 
@@ -783,8 +801,16 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
     raw: dict[str, np.ndarray] = {}
     said: list[Said] = []
     notes: list[Row] = []
+    unlike: Refusal | None = None  # why another file, such as Kaggle's sample submission, is no table of pixels
     for entry in sorted(files, key=lambda one: one.name):
-        table = tables.read_table(entry, lambda rows, name=entry.name: tell(name, rows, 0))
+        try:
+            table = tables.read_table(entry, lambda rows, name=entry.name: tell(name, rows, 0))
+        except Refusal as refusal:
+            if len(files) == 1 or refusal.key not in ("import.table", "import.table_columns"):
+                raise
+            unlike = unlike or refusal
+            left_out["no_table"] += 1
+            continue
         if table.labels is None:
             left_out["no_labels"] += 1
             continue
@@ -800,10 +826,11 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
             rows = parts == one
             images[one], raw[one] = (entry.name, table.pixels[rows]), table.labels[rows]
         place = table.place if table.place in ("first", "last") else "named"
-        said.append((f"import.column.{place}", {"name": table.place}))
+        column: Said = (f"import.column.{place}", {"name": table.place})
+        said += [column] * (column not in said)
     label = ", ".join(entry.name for entry in files[:NAMED])
     if not images:
-        raise Refusal("import.no_labels", file=label)
+        raise unlike or Refusal("import.no_labels", file=label)
     try:
         source = _made(label, images, raw, None, said, left_out)
     except ArrayError as error:

@@ -50,7 +50,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     import pandas as pd  # 0.3 s, which other formats do not need
 
     start = _start(entry)
-    separator = max(",;\t| ", key=start[0].count)
+    separator = next((mark for mark in ";\t|," if mark in start[0]), " ")  # a comma may be a decimal mark
     try:
         first = [row for row in csv.reader(start, delimiter=separator, skipinitialspace=True) if row]
     except csv.Error as error:
