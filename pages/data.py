@@ -16,7 +16,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         values = form.fields(["data"])
     # The form is shared with Train, so nothing has to be handed over; for `query_params` see `form.to_train`.
     icon = ":material/model_training:"
-    if st.button(t("explore.train_on_this"), icon=icon, type="primary", key="train-on-this"):
+    if not imports and st.button(t("explore.train_on_this"), icon=icon, type="primary", key="train-on-this"):
         st.switch_page(PAGES / "train.py", query_params={})
     with st.popover(t("explore.preprocessing"), icon=":material/tune:"):
         names = ["split", "val_fraction", "image_size", "normalisation", "seed", *data.AUGMENTATION]
@@ -24,7 +24,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     importing.toggle()
     form.write_link(values)
     form.link_refused()
-importing.what_was_written()
+importing.what_was_written(values["data"])
 
 try:
     if imports:

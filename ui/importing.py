@@ -57,6 +57,7 @@ def _alive() -> weakref.WeakSet[Importer]:
 def begin(path: Path | None = None) -> None:
     """Have the page Data import, at once if a file or folder is given. To be called when a button is clicked."""
     st.session_state[MODE] = True
+    st.session_state.pop(WRITTEN, None)
     if path:
         with kept_refusal(REFUSED):
             _start([(path.name, path)])
@@ -67,7 +68,9 @@ def is_open() -> bool:
     job: _Job | None = st.session_state.get(JOB)
     with contextlib.suppress(Refusal):
         if job and (written := job.importer.written()):
-            st.session_state["data"], st.session_state[WRITTEN] = written["name"], written
+            said = job.importer.last.rows if job.importer.last else []
+            new = [row for row in written["left_out"] if row not in said]  # found while the pictures were decoded
+            st.session_state["data"], st.session_state[WRITTEN] = written["name"], written | {"left_out": new}
             _close()
     return bool(st.session_state.get(MODE))
 
@@ -80,12 +83,15 @@ def toggle() -> None:
         st.button(t("import.open"), icon=":material/upload_file:", on_click=begin, key="import-open")
 
 
-def what_was_written() -> None:
-    """Say once that the data set is written, and what was left out of it."""
-    if written := st.session_state.pop(WRITTEN, None):
-        st.success(t("import.written", name=written["name"]))
+def what_was_written(data: str) -> None:
+    """Say that the data set was imported, as long as it is the chosen one, and what could not be read of it."""
+    written = st.session_state.get(WRITTEN)
+    if written and written["name"] == data:
+        st.success(t("import.written", name=data))
         if written["left_out"]:
             _table(written["left_out"])
+    else:
+        st.session_state.pop(WRITTEN, None)
 
 
 def panel() -> None:
@@ -131,7 +137,7 @@ def _bring() -> None:
                 index=None,
                 format_func=names.__getitem__,
                 key="import-place",
-                placeholder=t("train.choose"),
+                placeholder=t("import.choose"),
                 width=300,
             )
         path = ""
