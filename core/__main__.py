@@ -64,8 +64,17 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     made = command("data", data.data)
-    _add_action(made, "list", "get", says=_help("data_action"))
-    _add(made, "name", slot="name", says=_help("data_name"), nargs="?")
+    _add_action(made, "list", "get", "import", says=_help("data_action"))
+    _add(made, "names", slot="name", says=_help("data_name"), nargs="*")
+    _add(made, "--name", slot="name", says=_help("import_name"))
+    _add(made, "--side", slot="value", says=_help("import_side"), type=int)
+    _add(made, "--seed", slot="value", says=_help("import_seed"), type=int, default=0)
+    for flag, key in (("--colour", "colour"), ("--grey", "grey")):
+        made.add_argument(
+            flag, dest="colour", action="store_const", const=flag == "--colour", help=_help(f"import_{key}")
+        )
+    made.add_argument("--digits", action="store_true", help=_help("import_digits"))
+    made.add_argument("--look", action="store_true", help=_help("import_look"))
     for made in (command("train", training.train), command("estimate", training.estimate)):
         for name in RunSpec.model_fields:
             flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})

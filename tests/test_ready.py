@@ -205,8 +205,8 @@ def test_what_the_app_saves_of_five_pupils_has_every_digit_in_val_and_in_train(o
 
 
 def test_the_command_line_says_it_before_it_trains_and_in_the_list_of_data(own, capsys):
-    own([1, 2, 3] * 5, (), [1, 2, 3])
-    said = "1 of the 4 classes has no image at all (0): are the labels numbered from 0, without gaps?\n"
+    own([0, 2, 3] * 5, (), [0, 2, 3])
+    said = "1 of the 4 classes has no image at all (1): are the labels numbered from 0, without gaps?\n"
     assert main(["train", "--data=own", f"--layers={SPEC['layers']}", "--epochs=1", "--batch-size=8"]) == 0
     output, error = capsys.readouterr()
     assert error == said

@@ -10,7 +10,7 @@ from core.datasets import DATASETS, Dataset
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.training.ready import Remark, remarks
-from ui import server
+from ui import importing, server
 from ui.choice import data_name
 from ui.text import Markdown, language, number, plain, refused, t
 
@@ -23,6 +23,8 @@ def data_are_here(source: Dataset, key: str | None = None) -> bool:
     state, why = source.state()
     if state == "missing":
         st.error(t(why or "data.absent", name=source.name))
+        if source.unfit:
+            importing.offer(source.folders()[0] / source.files[0], key)
     words, icon = t("data.fetch", name=data_name(source.name)), ":material/download:"
     if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch", key=key):
         _fetch(source)

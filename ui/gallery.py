@@ -25,8 +25,9 @@ STYLE = """<style>
 .picture-rows > span { overflow-wrap: anywhere; max-width: 30vw; }
 .picture-rows .line { display: flex; flex-wrap: wrap; gap: 2px; padding: 2px; }
 .picture-rows .cut { height: calc(var(--height) + 4px); overflow: clip; }
-.picture-rows img { height: var(--height); image-rendering: pixelated; cursor: pointer; }
-.picture-rows img:is(:hover, :focus-visible) { outline: 3px solid currentcolor; outline-offset: -1px; }
+.picture-rows img { height: var(--height); image-rendering: pixelated; }
+.picture-rows [role="button"] { cursor: pointer; }
+.picture-rows [role="button"]:is(:hover, :focus-visible) { outline: 3px solid currentcolor; outline-offset: -1px; }
 </style>"""
 # The pictures are not widgets; this component reports which of them is clicked.
 _clicks = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
@@ -91,12 +92,12 @@ def clicked_picture(then: Callable[[int], None]) -> None:
 def rows(
     labels: Sequence[str],
     images: Sequence[np.ndarray],
-    numbers: Sequence[np.ndarray],
+    numbers: Sequence[np.ndarray] | None,
     *,
     height: int,
     is_cut: bool = True,
 ) -> None:
-    """Show images uint8 (N, C, H, W), N at least 1, beside each label; each is a button, see `clicked_picture`.
+    """Show images uint8 (N, C, H, W), N at least 1, beside each label; with `numbers` buttons, see `clicked_picture`.
 
     They are `height` px high, or lower if the window is too low for all rows. If `is_cut`, a row shows as many of its
     images as fit into one line, else it goes on in the next.
@@ -107,15 +108,14 @@ def rows(
         if is_cut
         else f"{height}px"
     )
-    for label, some, places in zip(labels, images, numbers, strict=True):
+    for label, some, places in zip(labels, images, numbers or [None] * len(labels), strict=True):
         words = html.escape(label, quote=True)
         figures = []
-        for image, number in zip(some, places, strict=True):
+        for place, image in enumerate(some):
             data = base64.b64encode(enlarge(image, 1)).decode()
-            said = f"{words} {number}".strip()
-            figures.append(
-                f'<img role="button" tabindex="0" data-number="{number}" alt="{said}" '
-                f'src="data:image/png;base64,{data}">'
-            )
+            number = None if places is None else places[place]
+            said = words if number is None else f"{words} {number}".strip()
+            button = "" if number is None else f'role="button" tabindex="0" data-number="{number}" '
+            figures.append(f'<img {button}alt="{said}" src="data:image/png;base64,{data}">')
         lines.append(f'<span>{words}</span><div class="line{" cut" * is_cut}">{"".join(figures)}</div>')
     st.html(f'{STYLE}<div class="picture-rows" style="--height:{shown}">{"".join(lines)}</div>')

@@ -107,7 +107,7 @@ def read_npz(path: Path) -> Splits:
         found = _layout(archive)
 
         def split(part: str) -> Split:
-            images = found.axes[part].arranged(_array(archive, found.images[part]))
+            images = found.axes[part].arranged(array_in(archive, found.images[part]))
             return Split(np.ascontiguousarray(images), found.labels[part])
 
         return Splits(split("train"), split("val") if "val" in found.images else None, split("test"))
@@ -200,11 +200,11 @@ def _read_layout(archive: zipfile.ZipFile) -> _Layout:
         count, wide = headers[images[part]][0][0], headers[name][0][1:]
         if headers[name][0][0] != count or math.prod(wide) > MOST_CLASSES:
             raise ArrayError("labels")
-        labels[part] = plain_labels(_array(archive, name))
+        labels[part] = plain_labels(array_in(archive, name))
     labels, names = _classes(archive, headers, roles.class_names, labels)
     digits = "drawings" in headers and "writers" in headers  # exported by this app before it wrote `digits`
     if "digits" in headers and headers["digits"][0] in ((), (1,)) and headers["digits"][1].kind in "bui":
-        digits = bool(_array(archive, "digits").any())
+        digits = bool(array_in(archive, "digits").any())
     return _Layout(meant, images, labels, names, digits and are_digits(shape, names), _source(archive, headers))
 
 
@@ -229,7 +229,7 @@ def _class_names(archive: zipfile.ZipFile, headers: Mapping[str, Header], array:
     shape, dtype = headers[array]
     if shape[0] > MOST_CLASSES or dtype.itemsize > 4 * LONGEST_NAME:
         raise ArrayError("names", array)
-    names = tuple(texts(_array(archive, array), array))
+    names = tuple(texts(array_in(archive, array), array))
     if not good_names(names):
         raise ArrayError("names", array)
     return names
@@ -239,7 +239,7 @@ def _source(archive: zipfile.ZipFile, headers: Mapping[str, Header]) -> str:
     shape, dtype = headers.get("source", ((0,), np.dtype(np.uint8)))
     if shape or dtype.kind != "U" or dtype.itemsize > 4 * LONGEST_SOURCE:
         return ""
-    return NO_LINE.sub(" ", str(_array(archive, "source"))).strip()
+    return NO_LINE.sub(" ", str(array_in(archive, "source"))).strip()
 
 
 def headers_in(archive: zipfile.ZipFile) -> dict[str, Header]:
@@ -267,6 +267,7 @@ def _tells(name: str) -> bool:
     return bool({*IMAGE_WORDS, *LABEL_WORDS, *NAMES} & {*words_in(name), name.lower()})
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def array_in(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of an .npz. Raises: ValueError, if only pickle could read it, and other `UNREADABLE` errors."""
     with archive.open(f"{name}.npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False)

@@ -94,7 +94,7 @@ class Dataset:
             return "ready", None
         if self.downloads is None:
             return "missing", "data.absent"
-        return ("fetchable", None) if any(map(_writable, self.folders())) else ("missing", "data.no_folder")
+        return ("fetchable", None) if any(map(writable, self.folders())) else ("missing", "data.no_folder")
 
     def fetch(self, progress: Progress) -> None:
         """Download and verify all missing or damaged files into the first writable folder.
@@ -104,7 +104,7 @@ class Dataset:
         Raises:
             Refusal: no network, an altered file, no writable folder, or a broken library.
         """
-        folder = next(filter(_writable, self.folders()), None)
+        folder = next(filter(writable, self.folders()), None)
         if self.downloads is None or folder is None:
             raise Refusal("data.absent" if self.downloads is None else "data.no_folder", name=self.name)
         md5 = self.md5()
@@ -213,7 +213,7 @@ class Dataset:
         )
 
 
-def _writable(folder: Path) -> bool:
+def writable(folder: Path) -> bool:
     """Whether a file could be written to this folder, after creating it and its parents if necessary."""
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())

@@ -1,0 +1,224 @@
+"""Folders of pictures, one folder a class: which picture belongs to which class and split, and its pixels.
+
+This runs in a process of its own, see `core/datasets/importing.py`, since a picture of unknown origin can crash its
+decoder or take gigabytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from core.datasets.arrays import PART_WORDS, words_in
+from core.datasets.entries import Entry
+from core.drawing.decoder import DAMAGED, MOST_PHOTO_PIXELS, MOST_PIXELS, MOST_SIDE
+from core.drawing.picture import MOST_MIB
+from core.refusal import Refusal
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MOST_PICTURES = 100_000
+LARGEST_SIDE = 64  # px, that is proposed
+DIGIT_SIDE = 28  # px
+LOOKED_AT = 64  # pictures that are decoded before the import, to see whether they have colours and a dark ground
+DEPTHS = (255, 1023, 4095, 16383, 65535)  # the greatest value of a picture with 8 to 16 bits
+TURNED = range(2, 9)  # what a camera writes of a picture that is to be turned or mirrored (Exif)
+UNSAFE = (*DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning)
+Tell = Callable[[str, int, int], None]  # what is being read, how much is done, how much there is
+
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a picture's header says."""
+
+    size: tuple[int, int]  # (W, H), upright
+    format: str
+    colour: bool
+    deep: bool  # 16 bits
+    clear: bool  # has transparent parts, or could have
+    turned: bool
+
+
+@dataclass(frozen=True)
+class Look:
+    """How all pictures of a set are decoded."""
+
+    depth: int  # greatest value of those with 16 bits
+    ground: int  # grey level that is put behind transparent parts
+
+
+def arranged(files: Sequence[Entry]) -> tuple[dict[str, dict[str, list[Entry]]], list[Entry]]:
+    """The pictures by split ("" if the folders name none) and class, and those that lie in no folder of a class.
+
+    Folders around everything are passed over. A split's folder may be above or below those of the classes.
+    """
+    paths = [entry.path for entry in files]
+    above = 0
+    while paths and all(len(path) > above + 2 for path in paths) and len({path[above] for path in paths}) == 1:
+        above += 1
+    inner = [path[above:-1] for path in paths]
+    splits = [{_split(path[k]) if len(path) > k else None for path in inner} for k in (0, 1)]
+    split_at = next((k for k in (0, 1) if splits[k] and None not in splits[k]), None)
+    found: dict[str, dict[str, list[Entry]]] = {}
+    loose = []
+    for entry, path in zip(files, inner, strict=True):
+        part = _split(path[split_at]) if split_at is not None else ""
+        rest = path if split_at is None else (*path[:split_at], *path[split_at + 1 :])
+        if rest:
+            found.setdefault(part or "", {}).setdefault(unicodedata.normalize("NFC", rest[0]), []).append(entry)
+        else:
+            loose.append(entry)
+    return found, loose
+
+
+def _split(folder: str) -> str | None:
+    """The split that a folder's name says; None if it says none: `train`, `Train_images`, `test set`."""
+    words = words_in(folder)
+    parts = {PART_WORDS[word] for word in words if word in PART_WORDS}
+    rest = {word for word in words if word not in PART_WORDS} - {"images", "image", "img", "set", "data", "split"}
+    return parts.pop() if len(parts) == 1 and not rest and not re.search(r"\d", folder) else None
+
+
+def facts(entry: Entry) -> Facts:
+    """What the header of a picture says, without decoding it. Raises: Refusal."""
+    if entry.size > MOST_MIB * 2**20:
+        raise Refusal("error.picture_too_heavy", file=entry.name, mebibytes=entry.size // 2**20, most=MOST_MIB)
+    try:
+        with entry.open() as file, Image.open(file, formats=FORMATS) as image:
+            _check_size(image, entry)
+            turned = image.format == "JPEG" and image.getexif().get(0x0112, 1) in TURNED
+            swapped = turned and image.getexif()[0x0112] > 4
+            mode = image.mode
+            return Facts(
+                size=(image.height, image.width) if swapped else image.size,
+                format=str(image.format),
+                colour=mode not in ("1", "L", "LA", "I", "F") and not mode.startswith("I;"),
+                deep=mode.startswith("I"),
+                clear=mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
+                turned=turned,
+            )
+    except (*UNSAFE, MemoryError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal("error.picture_unreadable", file=entry.name) from error
+
+
+def _check_size(image: Image.Image, entry: Entry) -> None:
+    most = MOST_PHOTO_PIXELS if image.format == "JPEG" and not image.info.get("progressive") else MOST_PIXELS
+    if max(image.size) > MOST_SIDE or image.width * image.height > most:
+        raise Refusal("error.picture_too_many_pixels", file=entry.name, most=int(most**0.5))
+
+
+def decoded(entry: Entry, look: Look, least: int) -> Image.Image:
+    """A picture as L or RGB, upright, on the ground of the set; a large JPEG smaller, but not below `least` px a side.
+
+    Raises: Refusal.
+    """
+    try:
+        with Image.open(io.BytesIO(entry.content(MOST_MIB * 2**20)), formats=FORMATS) as image:
+            _check_size(image, entry)
+            image.draft(None, (2 * least, 2 * least))  # pyright: ignore[reportArgumentType]
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):
+            grey = np.asarray(upright, dtype=np.float32) * (255 / look.depth)
+            return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8))
+        if upright.mode in ("P", "PA", "RGBA", "LA", "La", "RGBa") or "transparency" in upright.info:
+            clear = upright.convert("RGBA")
+            ground = Image.new("RGBA", clear.size, (look.ground,) * 3)
+            return Image.alpha_composite(ground, clear).convert("RGB")
+        return upright.convert("L" if upright.mode in ("1", "L", "F") else "RGB")
+    except (*UNSAFE, MemoryError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal("error.picture_unreadable", file=entry.name) from error
+
+
+def fitted(image: Image.Image, shape: tuple[int, int, int], *, whole: bool) -> np.ndarray:
+    """An L or RGB picture as uint8 (C, H, W): `whole` with a margin, else cut to the shape from its middle.
+
+    Cut and resized as `fit_picture` does it with a picture to be predicted.
+    """
+    channels, height, width = shape
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (width, height):
+        factor = max(1, min(image.width // (4 * width), image.height // (4 * height)))
+        if factor > 1:
+            image = image.reduce(factor)
+        if whole:
+            image = ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC, color=_rim(image))
+        else:
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(image)
+    return pixels.transpose(2, 0, 1).copy() if channels == 3 else pixels[None].copy()
+
+
+def _rim(image: Image.Image) -> Any:
+    """The median colour of a picture's outermost pixels."""
+    pixels = np.asarray(image)
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    median = np.median(rim, axis=0).astype(int)
+    return int(median) if median.ndim == 0 else tuple(median.tolist())
+
+
+def is_dark_on_light(images: np.ndarray) -> bool:
+    """Whether most images uint8 (N, C, H, W) have a light rim."""
+    sides = (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1])
+    rims = np.concatenate([side.reshape(len(images), -1) for side in sides], axis=1)
+    return bool(len(images)) and float(np.median(np.median(rims, axis=1))) > 127
+
+
+def look_at(entries: Sequence[Entry], known: Sequence[Facts]) -> tuple[Look, bool]:
+    """How to decode the pictures, and whether any has colours, by decoding some of them.
+
+    What is transparent lies on white if what is not is dark, else on black.
+    """
+    deepest, inks, colour = 0, [], False
+    places = np.unique(np.linspace(0, len(entries) - 1, min(LOOKED_AT, len(entries))).astype(int))
+    for place in places.tolist():
+        entry, fact = entries[place], known[place]
+        try:
+            with Image.open(io.BytesIO(entry.content(MOST_MIB * 2**20)), formats=FORMATS) as image:
+                _check_size(image, entry)
+                image.draft(None, (128, 128))  # pyright: ignore[reportArgumentType]
+                image.load()
+                if fact.deep:
+                    deepest = max(deepest, int(np.asarray(image).max()))
+                elif fact.clear or fact.colour:
+                    pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
+                    seen = pixels[pixels[:, 3] > 127, :3].astype(int)
+                    if fact.clear and len(seen) and len(seen) < len(pixels):
+                        inks.append(float(seen.mean()))
+                    # JPEG and scanners leave a breath of colour in what is grey.
+                    colour |= bool(len(seen)) and float(np.ptp(seen, axis=1).mean()) > 6
+        except (*UNSAFE, MemoryError):
+            continue
+    depth = next(one for one in DEPTHS if one >= deepest) if deepest else DEPTHS[-1]
+    return Look(depth, 255 if inks and float(np.median(inks)) < 128 else 0), colour
+
+
+def natural_shape(sizes: Counter[tuple[int, int]], *, digits: bool, colour: bool) -> tuple[int, int, int]:
+    """The (C, H, W) that is proposed for pictures of these sizes (W, H).
+
+    28 x 28 if they look like digits: grey, in the classes 0 to 9. Else the commonest size, smaller if its longer side
+    has more than `LARGEST_SIDE` px; square, if not all have the same shape.
+    """
+    if digits and not colour:
+        return 1, DIGIT_SIDE, DIGIT_SIDE
+    width, height = sizes.most_common(1)[0][0]
+    factor = min(1.0, LARGEST_SIDE / max(width, height))
+    width, height = (max(8, round(side * factor)) for side in (width, height))
+    if any(abs(w * height - h * width) > 0.02 * w * height for w, h in sizes):
+        width = height = max(8, min(width, height) if factor == 1 else LARGEST_SIDE)
+    return 3 if colour else 1, height, width

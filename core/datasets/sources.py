@@ -1,0 +1,839 @@
+"""What files of many kinds hold, as images with labels in splits: folders of pictures, arrays, tables, IDX files.
+
+It is used in the process of `core/datasets/importing.py` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import struct
+import unicodedata
+import zipfile
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from core.datasets import npz, pictures, tables
+from core.datasets.arrays import (
+    IMAGES,
+    LABELS,
+    LEAST_SIDE,
+    MOST_SIDE,
+    PART_WORDS,
+    ArrayError,
+    Axes,
+    Header,
+    Named,
+    axes,
+    good_names,
+    named,
+    plain_labels,
+    read_header,
+    texts,
+    words_in,
+)
+from core.datasets.entries import ARCHIVES, Entry, entries
+from core.datasets.files import UNREADABLE
+from core.datasets.torchvision_sets import DIGIT_NAMES
+from core.events import LONGEST_NAME, MOST_CLASSES, MOST_IMAGES
+from core.refusal import Refusal
+
+KNOWN = (*pictures.SUFFIXES, *tables.SUFFIXES, *ARCHIVES, ".npz", ".npy", "ubyte")  # ends of names that may be imported
+IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+ROWS = 1000  # images that are converted at a time
+NAMED = 5  # most names in a sentence
+# What is not read, with the line of Python that makes of it what is.
+SAVED = 'numpy.savez("{stem}.npz", images={images}, labels={labels})'
+FOREIGN = {
+    (".pkl", ".pickle"): ('d = pandas.read_pickle("{file}")', 'd["data"]', 'd["labels"]'),
+    (".pt", ".pth"): ('x, y = torch.load("{file}")[:2]', "x.numpy()", "y.numpy()"),
+    (".mat",): ('d = scipy.io.loadmat("{file}")', 'd["X"]', 'd["y"]'),
+    (".h5", ".hdf5"): ('d = h5py.File("{file}")', 'd["images"][:]', 'd["labels"][:]'),
+    (".parquet",): ('pandas.read_parquet("{file}").to_csv("{stem}.csv", index=False)',),
+    (".xlsx", ".xls"): ('pandas.read_excel("{file}").to_csv("{stem}.csv", index=False)',),
+    (".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".heic", ".avif", ".tga"): (
+        'for f in pathlib.Path("FOLDER").rglob("*{suffix}"): PIL.Image.open(f).save(f.with_suffix(".png"))',
+    ),
+}
+Tell = Callable[[str, int, int], None]
+Said = tuple[str, dict[str, Any]]  # a text key and its slots
+Row = tuple[str, list[Said], list[Said]]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the visitor decides."""
+
+    side: int | None = None  # px of the square images; None: as proposed
+    colour: bool | None = None  # None: as proposed
+    digits: bool = False  # the images are handwritten digits
+    seed: int = 0  # of the test images, if nobody has set any aside
+
+    def __post_init__(self) -> None:
+        if self.side is not None and not LEAST_SIDE <= self.side <= MOST_SIDE:
+            raise Refusal("import.side", least=LEAST_SIDE, most=MOST_SIDE)
+
+
+class Source(ABC):
+    """Images with labels, in the splits that their files name; "" for a single set."""
+
+    labels: dict[str, np.ndarray]  # int64 (N,), 0 to K - 1, by split
+    names: tuple[str, ...]  # K
+    colour: bool  # the images have colours
+
+    @property
+    def can_be_digits(self) -> bool:
+        """Whether the classes are the digits, so that the images can be marked as handwritten ones."""
+        return npz.are_digits((1, 1, 1), self.names)
+
+    def shape(self, wishes: Wishes) -> tuple[int, int, int]:
+        """The (C, H, W) of the images with these wishes."""
+        channels, height, width = self.natural(wishes)
+        if wishes.side:
+            height = width = wishes.side
+        elif wishes.digits:
+            height = width = max(height, width)
+        wanted = self.colour if wishes.colour is None else wishes.colour
+        return (1 if wishes.digits or not wanted else 3 if wishes.colour else channels), height, width
+
+    @abstractmethod
+    def natural(self, wishes: Wishes) -> tuple[int, int, int]:
+        """The (C, H, W) that is proposed."""
+
+    @abstractmethod
+    def images(
+        self, part: str, places: np.ndarray, wishes: Wishes, tell: Callable[[str, int], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Some images of a split, uint8 (n, C, H, W), and a mask (len(places),) of those that could be read."""
+
+    @abstractmethod
+    def rows(self, wishes: Wishes) -> list[Row]:
+        """What was found, and what becomes of it with these wishes."""
+
+    @abstractmethod
+    def left_rows(self) -> list[Row]:
+        """What was left out, and why, so far."""
+
+
+def look(sources: Sequence[tuple[str, Path]], tell: Tell) -> Source:
+    """What the named files and folders hold. Raises: Refusal."""
+    found = entries(sources)
+    label = ", ".join(name for name, _ in sources)
+    kinds: dict[str, list[Entry]] = {}
+    for entry in found.files:
+        kinds.setdefault(_kind(entry, len(found.files)), []).append(entry)
+    chosen = next((kind for kind in ("npz", "idx", "npy") if kind in kinds), None)
+    if chosen is None and "picture" in kinds:
+        by_class, _ = pictures.arranged(kinds["picture"])
+        chosen = "picture" if by_class or "table" not in kinds else "table"
+    chosen = chosen or ("table" if "table" in kinds else None)
+    if chosen is None:
+        raise _nothing(kinds, label)
+    others = Counter({"other": sum(len(some) for kind, some in kinds.items() if kind not in (chosen, "other"))})
+    others["other"] += len(kinds.get("other", ()))
+    found.left_out += others
+    if chosen == "picture":
+        return PictureSource(kinds["picture"], found.left_out, tell)
+    if chosen == "table":
+        return _of_tables(kinds["table"], found.left_out, tell)
+    return _of_arrays(kinds[chosen], found.left_out, tell)
+
+
+def _kind(entry: Entry, count: int) -> str:
+    name = entry.path[-1].lower()
+    if entry.suffix in pictures.SUFFIXES:
+        return "picture"
+    if entry.suffix in (".npz", ".npy"):
+        return entry.suffix[1:]
+    if re.search(r"idx\d|ubyte", name):
+        return "idx"
+    if entry.suffix in tables.SUFFIXES:
+        return "table"
+    if count <= 50 and not name.endswith(ARCHIVES):  # a file that a browser or a friend has renamed
+        with contextlib.suppress(*UNREADABLE, Refusal), entry.unpacked() as file:
+            start = file.read(4)
+            if len(start) == 4 and start[:2] == b"\0\0" and start[2] in IDX_TYPES and 1 <= start[3] <= 4:
+                return "idx"
+            if start in (b"\x89PNG", b"GIF8", b"RIFF") or start[:3] == b"\xff\xd8\xff" or start[:2] == b"BM":
+                return "picture"
+    return "other"
+
+
+def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str) -> Refusal:
+    """Why there is nothing to import, with the line that mends it if one is known."""
+    for entry in kinds.get("other", ()):
+        for suffixes, (first, *arrays) in FOREIGN.items():
+            if entry.suffix in suffixes:
+                file = entry.path[-1]
+                line = f"{first}; {SAVED}" if arrays else first
+                slots = dict(zip(("images", "labels"), arrays, strict=False))
+                line = line.format(file=file, stem=file.partition(".")[0], suffix=entry.suffix, **slots)
+                return Refusal("import.foreign", file=entry.name, line=line)
+        if entry.path[-1].lower().endswith(ARCHIVES):
+            line = f'shutil.unpack_archive("{entry.path[-1]}", "FOLDER")'
+            return Refusal("import.foreign", file=entry.name, line=line)
+    return Refusal("import.nothing", file=label)
+
+
+# --- folders of pictures ----------------------------------------------------------------------------------------------
+
+
+class PictureSource(Source):
+    """Pictures in one folder a class."""
+
+    def __init__(self, files: Sequence[Entry], left_out: Counter[str], tell: Tell):
+        """Read the headers of the pictures. Raises: Refusal."""
+        if len(files) > pictures.MOST_PICTURES:
+            raise Refusal("import.many_pictures", count=len(files), most=pictures.MOST_PICTURES)
+        self.left_out, self.unread = left_out, Counter[str]()
+        by_class, loose = pictures.arranged(files)
+        if not by_class:
+            line = (
+                'for f in list(pathlib.Path("FOLDER").glob("*.*")): '
+                '(c := f.parent / f.name.split("_")[0]).mkdir(exist_ok=True); f.rename(c / f.name)'
+            )
+            raise Refusal("import.no_folders", file=files[0].name, line=line)
+        self.left_out["no_class"] += len(loose)
+        if "train" not in by_class and len(by_class) == 1:
+            by_class = {"": next(iter(by_class.values()))}
+        if "train" not in by_class and "" not in by_class:
+            raise Refusal("import.no_train", found=", ".join(by_class))
+        raw = sorted({name for of_part in by_class.values() for name in of_part})
+        self.names, order = classes(raw)
+        self.files: dict[str, list[Entry]] = {}
+        self.labels = {}
+        self.facts: dict[str, list[pictures.Facts]] = {}
+        for part, of_part in by_class.items():
+            some, labels, known = [], [], []
+            for name in sorted(of_part):
+                for entry in of_part[name]:
+                    tell(entry.name, sum(map(len, self.files.values())) + len(some), len(files))
+                    try:
+                        known.append(pictures.facts(entry))
+                    except Refusal as refusal:
+                        self.left_out[refusal.key] += 1
+                        self.unread[entry.name] += 1
+                        continue
+                    some.append(entry)
+                    labels.append(order[name])
+            self.files[part], self.labels[part] = some, np.array(labels, np.int64)
+            self.facts[part] = known
+        self._check()
+        every = [entry for some in self.files.values() for entry in some]
+        facts = [fact for some in self.facts.values() for fact in some]
+        self.sizes = Counter(fact.size for fact in facts)
+        self.formats = Counter(fact.format for fact in facts)
+        self.counts = {kind: sum(getattr(fact, kind) for fact in facts) for kind in ("deep", "clear", "turned")}
+        self.look, self.colour = pictures.look_at(every, facts)
+        self._is_dark: bool | None = None
+
+    def _check(self) -> None:
+        used = sorted({int(label) for labels in self.labels.values() for label in labels})
+        if len(used) < 2:
+            slots = {"names": ", ".join(self.names[k] for k in used)}
+            if self.unread:
+                raise Refusal("import.one_class_read", file=next(iter(self.unread)), **slots)
+            raise Refusal("import.one_class", **slots)
+        if len(used) < len(self.names):  # all pictures of some class are damaged
+            new = {old: k for k, old in enumerate(used)}
+            self.labels = {
+                part: np.array([new[k] for k in some.tolist()], np.int64) for part, some in self.labels.items()
+            }
+            self.names = tuple(self.names[k] for k in used)
+        self.labels = {part: labels for part, labels in self.labels.items() if len(labels)}
+        if not {"train", ""} & self.labels.keys():
+            raise Refusal("import.no_train", found=", ".join(self.labels))
+
+    def natural(self, wishes: Wishes) -> tuple[int, int, int]:
+        colour = self.colour if wishes.colour is None else wishes.colour
+        return pictures.natural_shape(self.sizes, digits=self.can_be_digits, colour=colour and not wishes.digits)
+
+    def _whole(self, wishes: Wishes) -> bool:
+        """Whether pictures get a margin rather than being cut: those of digits, whose ends matter."""
+        return wishes.digits or (self.can_be_digits and not self.colour)
+
+    def images(
+        self, part: str, places: np.ndarray, wishes: Wishes, tell: Callable[[str, int], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        shape, whole = self.shape(wishes), self._whole(wishes)
+        found, good = np.empty((len(places), *shape), np.uint8), np.ones(len(places), bool)
+        is_dark = wishes.digits and self.is_dark()
+        for row, place in enumerate(places.tolist()):
+            entry = self.files[part][place]
+            tell(entry.name, row)
+            try:
+                image = pictures.decoded(entry, self.look, max(shape[1:]))
+                found[row] = pictures.fitted(image, shape, whole=whole)
+            except Refusal as refusal:
+                good[row] = False
+                if entry.name not in self.unread:
+                    self.left_out[refusal.key] += 1
+                self.unread[entry.name] += 1
+        return (255 - found[good] if is_dark else found[good]), good
+
+    def is_dark(self) -> bool:
+        """Whether the pictures have dark strokes on a light ground."""
+        if self._is_dark is None:
+            part = next(iter(self.files))
+            places = np.unique(np.linspace(0, len(self.files[part]) - 1, 64).astype(int))
+            images, _ = self.images(part, places, Wishes(side=pictures.DIGIT_SIDE, colour=False), lambda *_: None)
+            self._is_dark = pictures.is_dark_on_light(images)
+        return self._is_dark
+
+    def rows(self, wishes: Wishes) -> list[Row]:
+        count = sum(map(len, self.files.values()))
+        formats = ", ".join(f"{name} {n}" for name, n in self.formats.most_common())
+        channels, height, width = self.shape(wishes)
+        (wide, high), often = self.sizes.most_common(1)[0]
+        widths, heights = zip(*self.sizes, strict=True)
+        size: Said = ("import.size.one", {"width": wide, "height": high})
+        if len(self.sizes) > 1:
+            slots = {"width": wide, "height": high, "often": often, "least": min(*widths, *heights)}
+            size = ("import.size.many", slots | {"most": max(*widths, *heights)})
+        colour: Said = (f"import.colour.{'rgb' if self.colour else 'grey'}", {})
+        becomes: list[Said] = [("import.size.one", {"width": width, "height": height})]
+        becomes.append((f"import.colour.{'rgb' if channels == 3 else 'grey'}", {}))
+        if any(w * height != h * width for w, h in self.sizes):
+            becomes.append((f"import.size.{'margin' if self._whole(wishes) else 'cut'}", {}))
+        rows: list[Row] = [
+            ("files", [("import.files.pictures", {"count": count, "formats": formats})], []),
+            ("size", [size, colour], becomes),
+        ]
+        if self.counts["turned"]:
+            rows.append(("turned", [("import.pictures", {"count": self.counts["turned"]})], [("import.upright", {})]))
+        if self.counts["deep"]:
+            deep: Said = ("import.values.scaled", {"high": self.look.depth})
+            rows.append(("deep", [("import.pictures", {"count": self.counts["deep"]})], [deep]))
+        if self.counts["clear"]:
+            ground: Said = (f"import.ground.{'white' if self.look.ground else 'black'}", {})
+            rows.append(("clear", [("import.pictures", {"count": self.counts["clear"]})], [ground]))
+        rows.append(("labels", [("import.labels.folders", {})], [_classes_said(self.names)]))
+        return rows + _ground_rows(wishes, self.is_dark)
+
+    def left_rows(self) -> list[Row]:
+        return _left_rows(self.left_out, list(self.unread))
+
+
+def _ground_rows(wishes: Wishes, is_dark: Callable[[], bool]) -> list[Row]:
+    if not wishes.digits:
+        return []
+    dark = is_dark()
+    return [
+        (
+            "ground",
+            [(f"import.ink.{'dark' if dark else 'light'}", {})],
+            [(f"import.ink.{'turned' if dark else 'kept'}", {})],
+        )
+    ]
+
+
+def _left_rows(left_out: Counter[str], examples: Sequence[str] = ()) -> list[Row]:
+    rows: list[Row] = []
+    for why, count in left_out.items():
+        if count:
+            is_picture = "." in why
+            key = "import.left.unread" if is_picture else f"import.left.{why}"
+            names = ", ".join(examples[:3]) + ("" if len(examples) <= 3 else " …")
+            found: Said = ("import.left_pictures", {"count": count, "names": names})
+            rows.append(("left", [found if is_picture else ("import.left_files", {"count": count})], [(key, {})]))
+    return rows
+
+
+def _classes_said(names: Sequence[str]) -> Said:
+    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    return "import.classes", {"count": len(names), "names": shown}
+
+
+def classes(raw: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names of the classes in their order, and the class of each raw name, of which there are as many.
+
+    Numbers stand in their order, words for digits too, others by the alphabet. Raises: Refusal, for unusable names.
+    """
+    clean = {name: _clean(name) for name in raw}
+    if not good_names(clean.values()):
+        counts = Counter(clean.values())
+        bad = [name for name, cleaned in clean.items() if not cleaned or counts[cleaned] > 1]
+        key = "import.many_classes" if len(raw) > MOST_CLASSES else "import.names"
+        raise Refusal(key, names=", ".join(map(repr, bad[:NAMED])), most=LONGEST_NAME, count=len(raw))
+    folded = {name.casefold() for name in clean.values()}
+    words = next((one for one in DIGIT_NAMES.values() if folded == set(map(str.casefold, one))), None)
+
+    def place(name: str) -> tuple[Any, ...]:
+        cleaned = clean[name].casefold()
+        if words:
+            return (tuple(map(str.casefold, words)).index(cleaned),)
+        pieces = re.split(r"(\d+)", cleaned)
+        return tuple((0, int(one), "") if one.isdecimal() else (1, 0, one) for one in pieces if one)
+
+    ordered = sorted(raw, key=place)
+    return tuple(clean[name] for name in ordered), {name: k for k, name in enumerate(ordered)}
+
+
+def _clean(name: str) -> str:
+    """A name in one line, without what cannot be printed."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", name))
+    return " ".join(plain.split())[:LONGEST_NAME].strip()
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Held:
+    """An array in a file, read when it is needed."""
+
+    file: str
+    header: Header
+    load: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values become 0 to 255: x -> (x + offset) * factor."""
+
+    offset: float
+    factor: float
+    said: str  # end of the text key that says it
+    low: float
+    high: float
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """The values as uint8."""
+        if values.dtype == np.uint8 and self.said == "kept":
+            return values
+        scaled = (values.astype(np.float32) + np.float32(self.offset)) * np.float32(self.factor)
+        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def scale(low: float, high: float, *, whole: bool) -> Scale:
+    """How values from `low` to `high`, whole numbers or fractions, become 0 to 255.
+
+    0 to 1 and -1 to 1 are taken for what they are called; whole numbers up to 17 for that many levels (of the digits of
+    UCI and scikit-learn), and greater ones for 10 to 16 bits; what is left is stretched.
+    """
+    said, offset, factor = "stretched", -low, 255 / (high - low) if high > low else 1.0
+    if whole and low >= 0 and high <= 255:
+        said, offset, factor = ("levels", 0.0, 255 / high) if 1 < high <= 17 else ("kept", 0.0, 1.0)
+        if high == 1:
+            said, factor = "unit", 255.0
+    elif whole and low >= 0 and high <= pictures.DEPTHS[-1]:
+        depth = next(one for one in pictures.DEPTHS if one >= high)
+        said, offset, factor = "scaled", 0.0, 255 / depth
+    elif whole and low >= -128 and high <= 127:
+        said, offset, factor = "signed", 128.0, 1.0
+    elif low >= 0 and high <= 1:
+        said, offset, factor = "unit", 0.0, 255.0
+    elif low >= -0.5 and high <= 0.5:
+        said, offset, factor = "half", 0.5, 255.0
+    elif low >= -1 and high <= 1:
+        said, offset, factor = "both", 1.0, 127.5
+    elif low >= 0 and high <= 255:
+        said, offset, factor = "rounded", 0.0, 1.0
+    return Scale(offset, factor, said, low, high)
+
+
+@dataclass
+class ArraySource(Source):
+    """Arrays of images with their labels."""
+
+    files: str  # what they were read from
+    arrays: dict[str, tuple[str, np.ndarray, Axes]]  # by split: name of the array, and the array (N, ...)
+    labels: dict[str, np.ndarray]
+    names: tuple[str, ...]
+    scale: Scale
+    said_labels: list[Said]
+    left_out: Counter[str]
+    dropped: tuple[str, ...] = ()  # names of classes without an image
+    transposed: bool = False
+    notes: list[Row] = field(default_factory=list)  # on the files, if there is more to say than what arrays they hold
+
+    def __post_init__(self) -> None:
+        self.shapes = Counter(meant.shape for _, _, meant in self.arrays.values())
+        some = self._some()
+        self.colour = some.shape[1] == 3 and bool((some != some[:, :1]).any())
+        self.dark = pictures.is_dark_on_light(some)
+
+    def _some(self) -> np.ndarray:
+        """Some images of the first split, uint8 (n, C, H, W)."""
+        _, images, meant = next(iter(self.arrays.values()))
+        places = np.unique(np.linspace(0, len(images) - 1, min(256, len(images))).astype(int))
+        return self.scale(meant.arranged(images[places]))
+
+    def natural(self, wishes: Wishes) -> tuple[int, int, int]:
+        channels, height, width = self.shapes.most_common(1)[0][0]
+        if self.transposed:
+            height, width = width, height
+        if not all(LEAST_SIDE <= side <= MOST_SIDE for side in (height, width)):
+            side = LEAST_SIDE if max(height, width) < LEAST_SIDE else min(max(height, width), pictures.LARGEST_SIDE)
+            height = width = side
+        return (channels if self.colour else 1), height, width
+
+    def images(
+        self, part: str, places: np.ndarray, wishes: Wishes, tell: Callable[[str, int], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        shape = self.shape(wishes)
+        name, images, meant = self.arrays[part]
+        found = np.empty((len(places), *shape), np.uint8)
+        for begin in range(0, len(places), ROWS):
+            tell(name, begin)
+            some = self.scale(meant.arranged(images[places[begin : begin + ROWS]]))
+            if self.transposed:
+                some = some.transpose(0, 1, 3, 2)
+            if some.shape[1:] == shape:
+                found[begin : begin + ROWS] = some
+                continue
+            for row, image in enumerate(some):
+                picture = Image.fromarray(
+                    np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+                )
+                found[begin + row] = pictures.fitted(picture, shape, whole=self.can_be_digits)
+        return (255 - found if wishes.digits and self.dark else found), np.ones(len(places), bool)
+
+    def rows(self, wishes: Wishes) -> list[Row]:
+        listed = "; ".join(
+            f"{name} {images.dtype} ({', '.join(map(str, images.shape))})" for name, images, _ in self.arrays.values()
+        )
+        channels, height, width = self.shape(wishes)
+        _, high, wide = self.shapes.most_common(1)[0][0]
+        orders = {meant.order for _, _, meant in self.arrays.values()}
+        becomes: list[Said] = [("import.size.one", {"width": width, "height": height})]
+        becomes.append((f"import.colour.{'rgb' if channels == 3 else 'grey'}", {}))
+        if len(self.shapes) > 1 or (high, wide) != (height, width):
+            becomes.append(("import.size.resized", {}))
+        if self.transposed:
+            becomes.append(("import.transposed", {}))
+        found: list[Said] = [(f"import.order.{order}", {}) for order in sorted(orders)]
+        found.append(("import.size.one", {"width": wide, "height": high}))
+        low, top = (
+            int(one) if float(one).is_integer() else round(float(one), 4) for one in (self.scale.low, self.scale.high)
+        )
+        values: Said = ("import.values.found", {"low": low, "high": top})
+        rows: list[Row] = [
+            *(self.notes or [("files", [("import.files.arrays", {"file": self.files, "arrays": listed})], [])]),
+            ("size", found, becomes),
+            ("values", [values], [(f"import.values.{self.scale.said}", {"high": round(255 / self.scale.factor)})]),
+            ("labels", self.said_labels, [_classes_said(self.names)]),
+        ]
+        if self.dropped:
+            names = ", ".join(self.dropped[:NAMED]) + (", …" if len(self.dropped) > NAMED else "")
+            rows.append(("empty", [("import.labels.empty", {"names": names})], [("import.left.empty", {})]))
+        return [*rows, *_ground_rows(wishes, lambda: self.dark)]
+
+    def left_rows(self) -> list[Row]:
+        return _left_rows(self.left_out)
+
+
+def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> Source:
+    """The arrays in .npz, .npy or IDX files. Raises: Refusal."""
+    held: dict[str, Held] = {}
+    for entry in files:
+        tell(entry.name, 0, 0)
+        stem = re.sub(r"\.(gz|npy|npz|idx)$|(?<=.)[.-]idx\d-ubyte.*", "", entry.path[-1], flags=re.IGNORECASE)
+        try:
+            if entry.suffix == ".npz":
+                some = _in_npz(entry)
+                held |= {name if len(files) == 1 else f"{stem} {name}": one for name, one in some.items()}
+            else:
+                one = _in_npy(entry) if entry.suffix == ".npy" else _in_idx(entry)
+                held[stem if stem not in held else entry.name] = one
+        except ArrayError as error:
+            raise mended(error, entry.name, {}) from error
+        except (*UNREADABLE, MemoryError) as error:
+            if isinstance(error, Refusal):
+                raise
+            raise Refusal("import.damaged", file=entry.name, reason="") from error
+    label = ", ".join(sorted({one.file for one in held.values()})[:NAMED])
+    headers = {name: one.header for name, one in held.items()}
+    try:
+        roles = _roles(headers)
+        loaded = _loaded(held, roles, tell)
+        source = _array_source(label, roles, loaded, left_out)
+    except ArrayError as error:
+        raise mended(error, label, headers) from error
+    except UNREADABLE as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal("import.damaged", file=label, reason="") from error
+    # The authors of EMNIST stored its images so that each lies on its side, mirrored.
+    source.transposed = files[0].path[-1].lower().startswith("emnist") and files[0].suffix != ".npz"
+    return source
+
+
+def _in_npz(entry: Entry) -> dict[str, Held]:
+    file: Any = entry.open()
+    archive = zipfile.ZipFile(file)  # stays open, for the arrays
+    return {
+        name: Held(entry.name, header, lambda name=name: npz.array_in(archive, name))
+        for name, header in npz.headers_in(archive).items()
+    }
+
+
+def _in_npy(entry: Entry) -> Held:
+    def load() -> np.ndarray:
+        with entry.open() as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    with entry.open() as file:
+        return Held(entry.name, read_header(file, entry.size), load)
+
+
+def _in_idx(entry: Entry) -> Held:
+    """An IDX file. Source: LeCun, Cortes, Burges, THE MNIST DATABASE."""
+
+    def start(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+        zeros, kind, dimensions = struct.unpack(">HBB", file.read(4))
+        if zeros or kind not in IDX_TYPES or not 1 <= dimensions <= 4:
+            raise ValueError(entry.name)
+        return struct.unpack(f">{dimensions}I", file.read(4 * dimensions)), np.dtype(IDX_TYPES[kind])
+
+    def load() -> np.ndarray:
+        with entry.unpacked() as file:
+            shape, dtype = start(file)
+            expected = math.prod(shape) * dtype.itemsize
+            content = file.read(expected + 1)
+        if len(content) != expected:
+            raise ArrayError("damaged")
+        return np.frombuffer(content, dtype).reshape(shape)
+
+    try:
+        with entry.unpacked() as file:
+            return Held(entry.name, start(file), load)
+    except struct.error as error:
+        raise ValueError(entry.name) from error
+
+
+def _roles(headers: Mapping[str, Header]) -> Named:
+    """Which arrays are what: by their names, else by their shapes, or one array a class. Raises: ArrayError."""
+    with contextlib.suppress(ArrayError):
+        return named(headers)
+    images = [name for name, (shape, dtype) in headers.items() if len(shape) > 1 and dtype.kind in "buif"]
+    labels = [name for name, (shape, _) in headers.items() if len(shape) == 1 or shape[1:] == (1,)]
+    images = [name for name in images if name not in labels]
+    if len(images) == len(labels) == 1:
+        return Named({"": (images[0], labels[0])}, None)
+    known = {*IMAGES, *LABELS, *PART_WORDS}
+    if len(images) > 1 and not labels and not any(known & set(words_in(name)) for name in images):
+        return Named({f"class {name}": (name, "") for name in images}, None)
+    return named(headers)
+
+
+def _loaded(held: Mapping[str, Held], roles: Named, tell: Tell) -> dict[str, np.ndarray]:
+    """The arrays that are needed. Raises: ArrayError; Refusal, if they are too large."""
+    needed = {name for pair in roles.pairs.values() for name in pair if name} | {roles.class_names or ""} - {""}
+    bytes_of = {name: math.prod(held[name].header[0]) * held[name].header[1].itemsize for name in needed}
+    if sum(bytes_of.values()) > npz.LARGEST:
+        raise Refusal("import.large", mebibytes=npz.LARGEST // 2**20)
+    loaded = {}
+    for name in sorted(needed):
+        tell(name, sum(bytes_of[done] for done in loaded), sum(bytes_of.values()))
+        if held[name].header[1].kind not in "buifSU":
+            raise ArrayError("kind", name)
+        loaded[name] = held[name].load()
+    return loaded
+
+
+def _array_source(label: str, roles: Named, loaded: Mapping[str, np.ndarray], left_out: Counter[str]) -> ArraySource:
+    """The source of loaded arrays. Raises: ArrayError, Refusal."""
+    images: dict[str, tuple[str, np.ndarray]] = {}
+    raw: dict[str, np.ndarray] = {}
+    said: list[Said] = []
+    if any(part.startswith("class ") for part in roles.pairs):
+        named_arrays = {part.removeprefix("class "): loaded[array] for part, (array, _) in roles.pairs.items()}
+        if len({one.shape[1:] for one in named_arrays.values()}) > 1:
+            raise ArrayError("axes", next(iter(named_arrays)))
+        images[""] = (", ".join(list(named_arrays)[:NAMED]), np.concatenate(list(named_arrays.values())))
+        raw[""] = np.repeat(list(named_arrays), [len(one) for one in named_arrays.values()])
+        said = [("import.labels.arrays", {})]
+    else:
+        for part, (array, label_array) in roles.pairs.items():
+            values, given = loaded[array], loaded[label_array]
+            if not math.prod(values.shape):
+                continue  # an empty val
+            if len(values) != len(given) and values.shape[-1] == len(given):
+                values = np.moveaxis(values, -1, 0)  # as MATLAB stores them
+            if len(values) != len(given):
+                raise ArrayError("counts", f"{array}, {label_array}")
+            images[part], raw[part] = (array, values), plain_labels(given, label_array)
+            said.append(_labels_said(label_array, given, raw[part]))
+    return _made(label, images, raw, _texts_of(roles, loaded), said, left_out)
+
+
+def _texts_of(roles: Named, loaded: Mapping[str, np.ndarray]) -> list[str] | None:
+    return texts(loaded[roles.class_names], roles.class_names) if roles.class_names else None
+
+
+def _labels_said(array: str, given: np.ndarray, plain: np.ndarray) -> Said:
+    if given.ndim == 2 and given.shape[1] > 1:
+        return "import.labels.one_hot", {"array": array, "count": given.shape[1]}
+    if plain.dtype.kind == "U":
+        return "import.labels.text", {"array": array}
+    slots = {"array": array, "low": int(plain.min()), "high": int(plain.max())}
+    return f"import.labels.{'floats' if given.dtype.kind == 'f' else 'whole'}", slots
+
+
+def _made(
+    label: str,
+    images: dict[str, tuple[str, np.ndarray]],
+    raw: dict[str, np.ndarray],
+    given_names: list[str] | None,
+    said: list[Said],
+    left_out: Counter[str],
+) -> ArraySource:
+    """The source of images and labels (N,), int64 or text, by split. Raises: ArrayError, Refusal."""
+    if not images:
+        raise ArrayError("arrays")
+    if "train" not in images and len(images) == 1:
+        images, raw = {"": next(iter(images.values()))}, {"": next(iter(raw.values()))}
+    if "" in images and "test" in images:
+        images["train"], raw["train"] = images.pop(""), raw.pop("")
+    if not {"train", ""} & images.keys():
+        raise Refusal("import.no_train", found=", ".join(images))
+    if sum(len(one) for _, one in images.values()) > MOST_IMAGES:
+        raise Refusal("import.many_images", most=MOST_IMAGES)
+    if any(values.dtype.kind == "U" for values in raw.values()):
+        raw = {part: values.astype(str) for part, values in raw.items()}
+        with contextlib.suppress(ValueError):  # whole numbers as text
+            numbers = {part: values.astype(np.float64) for part, values in raw.items()}
+            raw = {part: plain_labels(values) for part, values in numbers.items()}
+    known = np.unique(np.concatenate(list(raw.values())))
+    if len(known) > MOST_CLASSES:
+        raise Refusal("import.many_classes", names="", most=LONGEST_NAME, count=len(known))
+    dropped: list[str] = []
+    if known.dtype.kind == "U":
+        names, order = classes(known.tolist())
+    else:
+        titles, dropped = _titles(known.tolist(), given_names)
+        names, order = tuple(titles), {value: k for k, value in enumerate(known.tolist())}
+        if not good_names(names):
+            names, _ = classes(titles)  # raises the reason, unless cleaning is enough
+            names = tuple(_clean(title) for title in titles)
+    if len(names) < 2:
+        raise Refusal("import.one_class", names=", ".join(names))
+    labels = {part: np.array([order[one] for one in values.tolist()], np.int64) for part, values in raw.items()}
+    arrays = {part: (name, values, axes(values.shape, name)) for part, (name, values) in images.items()}
+    low, high, whole = _range(arrays)
+    return ArraySource(
+        label, arrays, labels, names, scale(low, high, whole=whole), said, left_out, dropped=tuple(dropped)
+    )
+
+
+def _titles(values: list[int], given: list[str] | None) -> tuple[list[str], list[str]]:
+    """The names of the classes with these labels, and the given names that no label uses. Raises: ArrayError."""
+    if given is None:
+        return [str(value) for value in values], []
+    if values[0] >= 0 and values[-1] < len(given):
+        first = 0
+    elif values[0] >= 1 and values[-1] == len(given):
+        first = 1
+    elif len(values) == len(given):
+        return given, []
+    else:
+        raise ArrayError("names")
+    used = [value - first for value in values]
+    return [given[k] for k in used], [name for k, name in enumerate(given) if k not in set(used)]
+
+
+def _range(arrays: Mapping[str, tuple[str, np.ndarray, Axes]]) -> tuple[float, float, bool]:
+    """The least and greatest value, and whether all values are whole. Raises: ArrayError, for values that are none."""
+    low, high, whole = np.inf, -np.inf, True
+    for name, images, _ in arrays.values():
+        for begin in range(0, len(images), ROWS):
+            some = images[begin : begin + ROWS]
+            least, most = float(some.min()), float(some.max())
+            if not (math.isfinite(least) and math.isfinite(most)):
+                raise ArrayError("values", name)
+            low, high = min(low, least), max(high, most)
+            if whole and some.dtype.kind == "f":
+                whole = bool((some == np.floor(some)).all())
+    return low, high, whole
+
+
+def _saved(arrays: str) -> str:
+    return f'numpy.savez("new.npz", {arrays})'
+
+
+def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refusal:
+    """The refusal of an array, with the line of Python that mends its file."""
+    array = error.array
+    known = "; ".join(f"{name} {dtype} ({', '.join(map(str, shape))})" for name, (shape, dtype) in headers.items())
+    shape = ", ".join(map(str, headers[array][0])) if array in headers else ""
+    one, _, other = array.partition(", ")
+    images = next((name for name, (sides, _) in headers.items() if len(sides) > 1), "…")
+    labels = next((name for name, (sides, _) in headers.items() if len(sides) == 1), "…")
+    whole = ".argmax(axis=1)" if array in headers and len(headers[array][0]) > 1 else ".round().astype(int)"
+    lines = {
+        "arrays": _saved(f'images=d["{images}"], labels=d["{labels}"]'),
+        "axes": _saved(f'**{{**d, "{array}": d["{array}"].reshape(-1, 28, 28)}}'),
+        "labels": _saved(f'**{{**d, "{array}": d["{array}"]{whole}}}'),
+        "names": _saved('**{**d, "class_names": numpy.array(["a", "b", "c"])}'),
+        "objects": _saved(f'**{{**d, "{array}": numpy.array(d["{array}"].tolist())}}'),
+        "counts": f'n = min(len(d["{one}"]), len(d["{other}"])); '
+        + _saved(f'images=d["{one}"][:n], labels=d["{other}"][:n]'),
+        "values": _saved(f'**{{**d, "{array}": numpy.nan_to_num(d["{array}"])}}'),
+        "kind": _saved(f'**{{**d, "{array}": d["{array}"].astype("float32")}}'),
+    }
+    if error.why == "arrays" and not file.lower().endswith(".npz"):
+        return Refusal("import.array.pair", file=file)
+    if error.why not in lines:
+        return Refusal("import.damaged", file=file, reason=array)
+    pickled = ", allow_pickle=True" if error.why == "objects" else ""
+    load = f'd = dict(numpy.load("{file}"{pickled})); '
+    if file.lower().endswith(".npy"):
+        load = f'd = {{"{array}": numpy.load("{file}"{pickled})}}; '
+    slots = {"file": file, "array": array, "shape": shape, "arrays": known, "line": load + lines[error.why]}
+    return Refusal(f"import.array.{error.why}", **slots)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> Source:
+    """The images in tables of pixels. Raises: Refusal."""
+    images: dict[str, tuple[str, np.ndarray]] = {}
+    raw: dict[str, np.ndarray] = {}
+    said: list[Said] = []
+    notes: list[Row] = []
+    unlike: Refusal | None = None  # why another file, such as Kaggle's sample submission, is no table of pixels
+    for entry in sorted(files, key=lambda one: one.name):
+        try:
+            table = tables.read_table(entry, lambda rows, name=entry.name: tell(name, rows, 0))
+        except Refusal as refusal:
+            if len(files) == 1 or refusal.key not in ("import.table", "import.table_columns"):
+                raise
+            unlike = unlike or refusal
+            left_out["no_table"] += 1
+            continue
+        if table.labels is None:
+            left_out["no_labels"] += 1
+            continue
+        slots = {"file": entry.name, "rows": len(table.pixels), "columns": table.columns}
+        header: Said = ("import.header.there" if table.has_header else "import.header.none", {})
+        notes.append(("files", [("import.files.table", slots), header], []))
+        words = words_in(entry.path[-1].partition(".")[0])
+        part = next((PART_WORDS[word] for word in words if word in PART_WORDS), "")
+        parts = table.parts if table.parts is not None else np.full(len(table.pixels), part)
+        for one in np.unique(parts).tolist():
+            if one in images:
+                raise Refusal("import.two_tables", file=entry.name, other=images[one][0])
+            rows = parts == one
+            images[one], raw[one] = (entry.name, table.pixels[rows]), table.labels[rows]
+        place = table.place if table.place in ("first", "last") else "named"
+        column: Said = (f"import.column.{place}", {"name": table.place})
+        said += [column] * (column not in said)
+    label = ", ".join(entry.name for entry in files[:NAMED])
+    if not images:
+        raise unlike or Refusal("import.no_labels", file=label)
+    try:
+        source = _made(label, images, raw, None, said, left_out)
+    except ArrayError as error:
+        raise mended(error, label, {}) from error
+    source.notes = notes
+    return source

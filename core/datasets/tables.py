@@ -1,0 +1,239 @@
+"""Tables of pixels as text: one image a line, with its label, as Kaggle and many others give them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.datasets.arrays import LABELS, PART_WORDS, words_in
+from core.datasets.entries import Entry
+from core.refusal import Refusal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".csv", ".tsv", ".tra", ".tes", ".data")
+LONGEST_LINE = 2**23  # letters: an image of 512 x 512 x 3 has up to three million
+ROWS = 1000  # read at a time
+MOST_PIXELS = 3 * 512 * 512
+LABEL_WORDS = {*LABELS, "digit", "letter", "emotion", "category", "species", "number"}
+SPLIT_WORDS = {"usage", "split", "set", "subset", "partition"}
+INDEX_WORDS = {"id", "index", "unnamed"}
+SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}  # as the column `Usage` of FER 2013 says
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table holds."""
+
+    pixels: np.ndarray  # uint8 or float32 (N, pixels of an image)
+    labels: np.ndarray | None  # text (N,); None if the table has none
+    parts: np.ndarray | None  # text (N,): `train`, `val` or `test`; None if the table does not say it
+    columns: int
+    has_header: bool
+    separator: str
+    place: str  # of the labels: `first`, `last`, or the name of their column
+    left_out: tuple[str, ...]  # names of other columns
+
+
+def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
+    """The table in a file; `tell` is called with the number of rows read so far.
+
+    Raises: Refusal, if it is no such table, with the line that is wrong.
+    """
+    import pandas as pd  # 0.3 s, which other formats do not need
+
+    start = _start(entry)
+    separator = next((mark for mark in ";\t|," if mark in start[0]), " ")  # a comma may be a decimal mark
+    try:
+        first = [row for row in csv.reader(start, delimiter=separator, skipinitialspace=True) if row]
+    except csv.Error as error:
+        raise Refusal("import.table", file=entry.name, reason=str(error)) from error
+    decimal = "," if separator == ";" and any("," in cell for cell in first[-1]) else "."
+    has_header = _is_header(first, decimal)
+    header = [cell.strip() for cell in first[0]] if has_header else []
+    width, body = len(first[0]), first[int(has_header) :]
+    if not body:
+        raise Refusal("import.table_empty", file=entry.name)
+    roles = _named_roles(header, body[0])
+    pixels = [k for k in range(width) if k not in roles.values()]
+    listed = roles.get("pixels")
+    if listed is None and "label" not in roles:
+        text = [k for k in pixels if not _is_number(body[0][k], decimal)]
+        if len(text) == 1:
+            roles["label"] = text[0]
+        elif not text and not _is_image(len(pixels)) and _is_image(len(pixels) - 1):
+            roles["label"] = _label_column(entry, pd, separator, decimal, has_header, pixels)
+        elif text:
+            raise Refusal("import.table", file=entry.name, reason=_cell(body[0][text[0]]))
+        pixels = [k for k in pixels if k != roles.get("label")]
+    if listed is None and not _is_image(len(pixels)):
+        raise Refusal("import.table_columns", file=entry.name, columns=width, pixels=len(pixels))
+    kept = [listed] if listed is not None else pixels
+    types = dict.fromkeys(kept, "str" if listed is not None else "float32")
+    types |= {roles[name]: "str" for name in ("label", "part") if name in roles}
+    reader = _reader(entry, pd, separator, decimal, has_header, types)
+    found: list[np.ndarray] = []
+    words: dict[str, list[np.ndarray]] = {"label": [], "part": []}
+    rows = 0
+    try:
+        for chunk in reader:
+            found.append(_pixels(chunk.loc[:, kept], rows, entry, is_listed=listed is not None))
+            for name in words:
+                if name in roles:
+                    words[name].append(chunk[roles[name]].fillna("").astype(str).str.strip().to_numpy(dtype=str))
+            rows += len(chunk)
+            if sum(one.nbytes for one in found) > 2**31:
+                raise Refusal("import.large", mebibytes=2**11)
+            tell(rows)
+    except (ValueError, pd.errors.ParserError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal("import.table", file=entry.name, reason=_cell(str(error))) from error
+    if len({one.shape[1] for one in found}) > 1:
+        raise Refusal("import.table_columns", file=entry.name, columns=width, pixels=found[-1].shape[1])
+    joined = np.concatenate(found)
+    label = roles.get("label")
+    named = {"label": label, "pixels": listed, "part": roles.get("part")}
+    others = [k for name, k in roles.items() if name not in named]
+    return Table(
+        pixels=joined,
+        labels=np.concatenate(words["label"]) if label is not None else None,
+        parts=_parts(np.concatenate(words["part"])) if "part" in roles else None,
+        columns=width,
+        has_header=has_header,
+        separator=separator,
+        place=""
+        if label is None
+        else header[label]
+        if has_header and header[label]
+        else "first"
+        if label == 0
+        else "last",
+        left_out=tuple(header[k] or "?" for k in others),
+    )
+
+
+def _start(entry: Entry) -> list[str]:
+    """The first lines of a table, three at most. Raises: Refusal."""
+    lines = []
+    with entry.unpacked() as file:
+        for _ in range(3):
+            line = file.readline(LONGEST_LINE)
+            if len(line) == LONGEST_LINE or b"\0" in line:
+                raise Refusal("import.table", file=entry.name, reason=_cell(line[:40].decode("utf-8", "replace")))
+            if line.strip():
+                lines.append(line.decode("utf-8-sig" if not lines else "utf-8", "replace"))
+    if not lines:
+        raise Refusal("import.table_empty", file=entry.name)
+    return lines
+
+
+def _reader(
+    entry: Entry, pd, separator: str, decimal: str, has_header: bool, types: dict[int, str], rows: int | None = None
+) -> Iterable[pd.DataFrame]:
+    file = io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace")
+    return pd.read_csv(
+        file,
+        sep=separator,
+        decimal=decimal,
+        header=None,
+        skiprows=int(has_header),
+        usecols=sorted(types),
+        dtype=types,
+        skipinitialspace=True,
+        chunksize=ROWS,
+        nrows=rows,
+    )
+
+
+def _is_number(cell: str, decimal: str) -> bool:
+    try:
+        float(cell.replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_header(rows: list[list[str]], decimal: str) -> bool:
+    """Whether the first row is no image: it has words where the next has numbers, or fractions where it has none.
+
+    A table without a header that was read as if it had one has such fractions: pandas numbers what is there twice.
+    """
+    if len(rows) < 2:
+        return any(not _is_number(cell, decimal) for cell in rows[0][1:-1])
+    pairs = list(zip(rows[0], rows[1], strict=False))
+    words = sum(not _is_number(one, decimal) for one, _ in pairs)
+    if any(not _is_number(one, decimal) and _is_number(other, decimal) for one, other in pairs) or words > 1:
+        return True
+    return any("." in one for one, _ in pairs[1:]) and not any("." in other for row in rows[1:] for other in row)
+
+
+def _named_roles(header: list[str], row: list[str]) -> dict[str, int]:
+    """The columns that the header names: `label`, `part`, `pixels` (all of them in one cell), others by their place."""
+    roles: dict[str, int] = {}
+    for k, name in enumerate(header):
+        words = words_in(name) or [name.lower()]
+        if k < len(row) and row[k].count(" ") > 15 and "pixels" not in roles:
+            roles["pixels"] = k
+        elif words[0] in SPLIT_WORDS and "part" not in roles:
+            roles["part"] = k
+        elif len(words) == 1 and not any(letter.isdigit() for letter in name) and words[0] in LABEL_WORDS:
+            roles.setdefault("label", k)
+        elif words[0] in INDEX_WORDS or (not name and k in (0, len(header) - 1)):
+            roles[f"other {k}"] = k
+    return roles
+
+
+def _is_image(pixels: int) -> bool:
+    return any(
+        pixels % channels == 0 and math.isqrt(pixels // channels) ** 2 * channels == pixels
+        for channels in (1, 3)
+        if 4 <= pixels <= MOST_PIXELS
+    )
+
+
+def _label_column(entry: Entry, pd, separator: str, decimal: str, has_header: bool, columns: list[int]) -> int:
+    """Whether the first or the last column holds the labels: the one that takes few whole values, but not only one."""
+    ends = (columns[0], columns[-1])
+    some = next(iter(_reader(entry, pd, separator, decimal, has_header, dict.fromkeys(ends, "float32"), ROWS)))
+    scores = []
+    for place, k in enumerate(ends):
+        values = np.unique(some[k].to_numpy())
+        is_whole = bool(np.isfinite(values).all() and (values == np.floor(values)).all())
+        span = values[-1] - values[0] + 1 if is_whole else np.inf
+        # A label takes nearly every value between its least and its greatest; a pixel only a few of 256.
+        scores.append((not is_whole or len(values) < 2, -len(values) / span, place))
+    return ends[min(scores)[2]]
+
+
+def _pixels(chunk: pd.DataFrame, rows: int, entry: Entry, *, is_listed: bool) -> np.ndarray:
+    """The pixels of some rows: uint8 if that loses nothing, else float32. Raises: Refusal, naming the row."""
+    if is_listed:
+        lists = [str(cell).split() for cell in chunk.iloc[:, 0]]
+        wrong = next((k for k, one in enumerate(lists) if not _is_image(len(one)) or len(one) != len(lists[0])), None)
+        if wrong is not None:
+            raise Refusal("import.table_row", file=entry.name, row=rows + wrong + 1)
+        values = np.array(lists, dtype=np.float32)
+    else:
+        values = chunk.to_numpy(dtype=np.float32)
+    good = np.isfinite(values).all(axis=1)
+    if not good.all():
+        raise Refusal("import.table_row", file=entry.name, row=rows + int(np.flatnonzero(~good)[0]) + 1)
+    small = values.astype(np.uint8) if values.min() >= 0 and values.max() <= 255 else None
+    return small if small is not None and (small == values).all() else values
+
+
+def _parts(words: np.ndarray) -> np.ndarray | None:
+    parts = [SPLITS.get(word.lower(), PART_WORDS.get(word.lower(), "")) for word in words.tolist()]
+    return np.array(parts) if all(parts) else None
+
+
+def _cell(words: str) -> str:
+    return " ".join(words.split())[:120]
