@@ -114,13 +114,12 @@ class Engine:
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = reduced
         divisible = device.type == "cpu" and not mixes_images(spec.layers)
         work = spec.batch_size * sum(row.macs for row in rows) // LEAST_WORK[self.precision]
-        if self.computed_by == "kernels":  # one call a part: any block of images is worth it
-            work = spec.batch_size // program.BLOCK
         self.parts = max(1, min(threads, spec.batch_size, work)) if divisible else 1
         self.kernels: Kernels | None = None
         if self.computed_by == "kernels":
             from core.training.kernels.kernels import Kernels
 
+            self.parts = parts_for_kernels(spec.batch_size, threads)
             self.kernels = Kernels(model, rows, spec.frozen, math.ceil(spec.batch_size / self.parts), self.parts)
         self.team = Team(threads if divisible else 1)
         self.images_at_once = part_size(rows, device.type)  # in evaluation, without gradients
@@ -255,6 +254,11 @@ def in_parts(
     together = team.threads if team else 1
     for at in range(0, len(parts), together):
         yield from team.run(function, parts[at : at + together]) if team else map(function, parts[at : at + together])
+
+
+def parts_for_kernels(batch_size: int, threads: int) -> int:
+    """The number of parts of a batch: one call computes a part, so that any block of images is worth it."""
+    return max(1, min(threads, batch_size // program.BLOCK))
 
 
 def useful_threads(layers: Sequence[Layer], threads: int) -> int:
