@@ -1,8 +1,9 @@
 """Measures what a run costs besides its steps: `python -m benchmarks.start [--update] [--rounds N]`.
 
 Times an epoch of LeNet on real MNIST without any logging and as a worker does it; then the seconds from the queue to
-the first Step in a run's log, with a worker that waits and without. `--update` writes the tables into RESULTS.md. Takes
-about three minutes on two cores; its progress goes to standard error.
+the first Step in a run's log, with a worker that waits and without, computed by the kernels, whose code is on the disk,
+and by PyTorch. `--update` writes the tables into RESULTS.md. Takes about four minutes on two cores; its progress goes
+to standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -50,7 +52,8 @@ def main() -> None:
     # Epochs vary by more than logging costs, so it takes more of them to measure that cost.
     command = [sys.executable, "-m", "benchmarks.start", "--telling", "--rounds", str(3 * options.rounds)]
     pairs = json.loads(subprocess.check_output(command, cwd=settings.ROOT, env=environment(), text=True))
-    section = "\n\n".join([where, telling_table(pairs), start_table(*starts(options.rounds))])
+    subprocess.run([sys.executable, "-m", "core.training.kernels"], cwd=settings.ROOT, check=True)
+    section = "\n\n".join([where, telling_table(pairs), start_table(starts(options.rounds))])
     print(section)
     if options.update:
         update("start.py", section)
@@ -111,39 +114,62 @@ def telling_and_saving(rounds: int) -> list[tuple[float, float]]:
     return pairs
 
 
-def starts(rounds: int) -> tuple[dict[str, list[float]], list[int]]:
-    """Seconds from the queue to the first Step in the log, by whether a worker waits; and its memory, bytes."""
-    waits: dict[str, list[float]] = {"a worker waiting": [], "none yet": []}
-    memories = []
+@dataclass
+class Start:
+    """What a start of a run cost."""
+
+    seconds: float  # from the queue to the first Step in the log
+    processor_seconds: float  # of the worker in that time
+    memory: int  # bytes of a worker that waited
+
+
+def starts(rounds: int) -> dict[str, list[Start]]:
+    """The starts by what computes them and by whether a worker waits for a run, alternately."""
+    found: dict[str, list[Start]] = {
+        f"{by}, {worker}": [] for by in ("kernels", "torch") for worker in ("a worker waiting", "none yet")
+    }
+    usual = os.environ.get("BANCADA_KERNELS", "")
     with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
-        for number, name in itertools.product(range(rounds), waits):
-            workers, run = Workers(at_once=1, spare_after=0 if name == "a worker waiting" else 60), None
+        for number, name in itertools.product(range(rounds), found):
+            by, _, worker = name.partition(", ")
+            os.environ["BANCADA_KERNELS"] = {"kernels": "", "torch": "0"}[by]
+            workers, run = Workers(at_once=1, spare_after=0 if worker == "a worker waiting" else 60), None
             try:
-                if name == "a worker waiting":
-                    memories.append(settled().memory_info().rss)
+                memory, before = 0, 0.0
+                if worker == "a worker waiting":
+                    process = settled()
+                    memory, before = process.memory_info().rss, sum(process.cpu_times()[:2])
                 run = store.create(LENET, Path(folder))
                 begun = time.perf_counter()
                 workers.submit(run)
                 wait_for_step(run)
-                waits[name].append(time.perf_counter() - begun)
-                tell(f"start, {name}, round {number + 1}: {waits[name][-1]:.2f} s")
+                seconds, process = time.perf_counter() - begun, worker_process()
+                assert process
+                found[name].append(Start(seconds, sum(process.cpu_times()[:2]) - before, memory))
+                assert run.started().computed_by == by
+                tell(f"start, {name}, round {number + 1}: {seconds:.2f} s")
             finally:
                 if run:
                     run.ask("stop")
                 workers.close()
-    return waits, memories
+    os.environ["BANCADA_KERNELS"] = usual
+    return found
+
+
+def worker_process() -> psutil.Process | None:
+    """The worker process, if there is one."""
+    return next((one for one in psutil.Process().children() if "core.work" in one.cmdline()), None)
 
 
 def settled() -> psutil.Process:
     """The worker process, once it has been idle for a second: all is imported and it waits for a run."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        for process in psutil.Process().children():
-            if "core.work" in process.cmdline():
-                before = sum(process.cpu_times()[:2])
-                time.sleep(1)
-                if before > 0.5 and sum(process.cpu_times()[:2]) - before < 0.02:
-                    return process
+        if process := worker_process():
+            before = sum(process.cpu_times()[:2])
+            time.sleep(1)
+            if before > 0.5 and sum(process.cpu_times()[:2]) - before < 0.02:
+                return process
         time.sleep(0.1)
     raise TimeoutError("no worker comes to rest")
 
@@ -169,13 +195,16 @@ def telling_table(pairs: list[tuple[float, float]]) -> str:
     return "\n".join(rows)
 
 
-def start_table(waits: dict[str, list[float]], memories: list[int]) -> str:
-    """A table with a row for each kind of start, and the memory of the waiting worker."""
-    rows = ["### Start: seconds from the queue to the first Step in the log, LeNet on MNIST", ""]
-    rows += ["| worker | seconds | n |", "|---|---:|---:|"]
-    rows += [f"| {name} | {spread(values)} | {len(values)} |" for name, values in waits.items()]
-    resident = spread([memory / 2**20 for memory in memories], 0)
-    return "\n".join([*rows, "", f"Resident memory of the worker that waits: {resident} MiB."])
+def start_table(found: dict[str, list[Start]]) -> str:
+    """A table with a row for each kind of start."""
+    rows = ["### Start: from the queue to the first Step in the log, LeNet on MNIST", ""]
+    rows += ["| computed by, worker | seconds | processor seconds | memory of the worker that waits, MiB | n |"]
+    rows += ["|---|---:|---:|---:|---:|"]
+    for name, those in found.items():
+        seconds, processor = ([getattr(one, field) for one in those] for field in ("seconds", "processor_seconds"))
+        memory = spread([one.memory / 2**20 for one in those], 0) if those[0].memory else ""
+        rows += [f"| {name} | {spread(seconds)} | {spread(processor)} | {memory} | {len(those)} |"]
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

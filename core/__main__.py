@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         for name in RunSpec.model_fields:
             flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
             _add(made, *flags, slot="value", says=_field(name), dest=name)
+        if made.prog.endswith(" train"):
+            made.add_argument("--explain", action="store_true", help=_help("explain"))
     made = command("recipes", recipes.recipes)
     _add_action(made, "list", "run", "table", says=_help("recipes_action"))
     _add(made, "name", slot="name", says=_help("recipes_name"), nargs="?")

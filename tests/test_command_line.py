@@ -656,6 +656,26 @@ def test_the_program_ends_with_its_code_and_keeps_its_two_streams_apart(shell):
     assert "trane" in one_sentence(error)
 
 
+def test_train_explain_prints_the_program_of_a_network_and_trains_nothing(shell):
+    asked = ("train", "--explain", "--data", "mnist", "--layers", "conv(6, 5), flatten, dense(classes)")  # not here
+    code, output, error = shell.run(*asked, BANCADA_KERNELS="0")
+    assert (code, error) == (0, "")
+    first, *program = output.splitlines()
+    assert first == "computed here by PyTorch"
+    assert program[0].startswith("16 images at once")
+    assert {line.split()[0] for line in program if "sum over t" in line} == {"1", "3"}
+    code, output, error = shell.run(*asked, "--json", BANCADA_KERNELS="0")
+    facts = json.loads(output)
+    assert (code, error, facts["computed_by"], facts["program"]) == (0, "", "torch", program)
+    assert not shell.store.exists()
+
+
+def test_a_network_that_the_kernels_do_not_cover_has_no_program(shell):
+    code, output, error = shell.run("train", "--explain", "--layers", "batch_norm, flatten, dense(classes)")
+    assert (code, output) == (1, "")
+    assert one_sentence(error) == text("en", "error.not_covered")
+
+
 # --- the language of the terminal -------------------------------------------------------------------------------------
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
@@ -667,6 +687,7 @@ FLAGS = (
     "-h, --help",
     "[-h]",
     "--json",
+    "--explain",
     "--variant",
     "--html",
     "--seeds",

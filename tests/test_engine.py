@@ -24,7 +24,16 @@ from core.networks.layers import table
 from core.networks.modules import Dropout, chance
 from core.spec import checked
 from core.training import engine
-from core.training.engine import Engine, Team, in_quick_order, logits_in_parts, part_size, rehearsed, useful_threads
+from core.training.engine import (
+    Engine,
+    Team,
+    in_quick_order,
+    logits_in_parts,
+    optimize,
+    part_size,
+    rehearsed,
+    useful_threads,
+)
 from core.training.train import Data, State, _seed_chance, _update, new_model, train, update
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -299,6 +308,37 @@ for _ in range(60):
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_training_imports_the_compiler_of_torch():
+    code = """
+import itertools, sys, numpy, torch
+from core.datasets import Split, Splits
+from core.spec import checked
+from core.training.train import Data, State, train
+split, cpu = Split(numpy.zeros((8, 1, 28, 28), numpy.uint8), numpy.arange(8)), torch.device("cpu")
+for optimizer in ("sgd", "adam", "adamw"):
+    spec = checked({"architecture": "lenet", "optimizer": optimizer, "batch_size": 4})
+    state = State.new(spec, split, 10, cpu)
+    assert list(itertools.islice(train(spec, Data.of(Splits(split, split, split), cpu), state), 2))
+    state.restore(state.tensors(), state.numbers())
+assert not {"torch._dynamo", "sympy"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("fields", [{"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "adamw"}], ids=str)
+def test_a_step_without_its_wrappers_is_the_optimizers_own(fields):
+    ends = []
+    for step in (optimize, lambda optimizer: optimizer.step()):
+        _, state = begun(small_spec(**fields), 1)
+        for _ in range(3):
+            for parameter in state.engine.parameters:
+                parameter.grad = torch.sin(parameter.detach() * 7)
+            step(state.optimizer)
+        ends.append([parameter.detach().clone() for parameter in state.engine.parameters])
+    assert all(map(torch.equal, *ends))
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------

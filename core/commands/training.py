@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core import store
+from core import settings, store
 from core.commands.terminal import BROKEN_OFF, decimals, find, language, mute, number, remarks, say, t, use_of_test
 from core.events import Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
@@ -21,8 +22,34 @@ from core.training.transfer import fits
 
 
 def train(options: argparse.Namespace) -> int:
-    """Make a run of the fields given and work at it."""
-    return work_at(new_run(_spec(options)), options)
+    """Make a run of the fields given and work at it, or say how the kernels would compute its steps."""
+    spec = _spec(options)
+    return explain(spec, options) if options.explain else work_at(new_run(spec), options)
+
+
+def explain(spec: RunSpec, options: argparse.Namespace) -> int:
+    """Print the program by which the kernels compute a training step of the spec; nothing is trained or stored.
+
+    Raises: Refusal, if the kernels do not cover the network.
+    """
+    rows = fits(spec).rows
+    import torch
+
+    from core.training.engine import computed_by, parts_for_kernels
+    from core.training.kernels import compiled
+    from core.training.kernels.program import covers, written
+
+    if not covers(rows, spec.frozen):
+        raise Refusal("error.not_covered")
+    by, because = computed_by(spec, rows, torch.device(settings.device()))
+    images = math.ceil(spec.batch_size / parts_for_kernels(spec.batch_size, settings.threads()))
+    lanes = {"lanes": compiled.lanes()} if compiled.is_usable() else {}
+    program = written(rows, trains=True, frozen=spec.frozen, images=images, **lanes)
+    words = t(f"option.{by}")
+    words = t(f"train.slower.{because}", where=words) if because else words
+    facts = {"computed_by": by, "slower_because": because, "program": str(program).splitlines()}
+    say(options, facts, f"{t('cli.explained', computed_by=words)}\n{program}")
+    return 0
 
 
 def _spec(options: argparse.Namespace) -> RunSpec:

@@ -24,7 +24,7 @@ from core.networks import layers
 from core.networks.modules import Scale, chance
 from core.refusal import Refusal
 from core.spec import CONSTANTS, Constants, RunSpec
-from core.training.engine import Captured, Engine, first_layers, trainable
+from core.training.engine import Captured, Engine, first_layers, optimize, trainable
 
 STEPS_PER_TELLING = 20  # steps per Step event: reading the loss waits for the device, so it is not read every step ...
 SECONDS_PER_TELLING = 0.5  # ... or seconds, whichever comes first, so that the learning curve keeps moving
@@ -269,7 +269,7 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
         losses, corrects = zip(*engine.team.run(sums_by_kernels, parts), strict=True)
         sums = torch.tensor([sum(losses), sum(corrects)], dtype=state.sums.dtype)
         kernels.add_gradients(len(parts))
-        state.optimizer.step()
+        optimize(state.optimizer)
         return sums
     (first, sums), *others = engine.team.run(gradients, parts)
     for place, parameter in enumerate(engine.parameters):
@@ -280,7 +280,7 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
             parameter.grad.add_(more[place])
     for _, more_sums in others:
         sums += more_sums
-    state.optimizer.step()
+    optimize(state.optimizer)
     return sums
 
 

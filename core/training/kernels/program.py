@@ -110,6 +110,10 @@ class Weights(NamedTuple):
     tap_step: int
     in_memory: bool = False
 
+    def __str__(self) -> str:
+        """Place and steps."""
+        return f"at {self.start} of {'memory' if self.in_memory else 'parameters'}, by {self.step} and {self.tap_step}"
+
 
 NUMBERS: dict[str, dict[str, Callable[..., int]]] = {
     "Map": {
