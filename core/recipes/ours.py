@@ -43,6 +43,8 @@ DRAWING_MNIST_ONLY: dict[str, Any] = MNIST_BEST | {"val_fraction": 0.02, "shift"
 DRAWING: dict[str, Any] = MNIST_BEST | {
     "data": "mnist-and-drawings",
     "split": "official",
+    "epochs": 20,
+    "shift": 1,
     "elastic": 1,
     "stroke_width": 0.3,
 }
