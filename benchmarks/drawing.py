@@ -31,7 +31,7 @@ from core.drawing import SHEET  # noqa: E402
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
 from core.drawing.strokes import inked  # noqa: E402
 from core.measures.measures import by_writer, proportion  # noqa: E402
-from core.models.doubt import FAMILIAR, SURE, doubt  # noqa: E402
+from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt  # noqa: E402
 from core.models.model import DRAWN, Model, open_model  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {
@@ -153,11 +153,12 @@ def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.nda
 def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> dict[str, list[np.ndarray]]:
     """Pictures that are not a digit, by kind, made from the data of one split and its writers, with any of the pens."""
     random, own = np.random.default_rng(0), [one for one in digits if one.writer in writers]
+    written = [(one.digit, one.strokes) for one in own]
     fashion, pens = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0], list(PENS.values())
     return {
         "nothing": [np.zeros((SHEET, SHEET), dtype=np.uint8)],
         "a dot": [inked([random.random((1, 2)) * 0.8 + 0.1], pen) for pen in pens for _ in range(MADE // 10)],
-        **{kind: [inked(make(random, own), pens[k % 3]) for k in range(MADE)] for kind, make in KINDS.items()},
+        **{kind: [inked(make(random, written), pens[k % 3]) for k in range(MADE)] for kind, make in KINDS.items()},
         "two digits side by side": [inked(pair(own, random)) for _ in range(MADE)],
         "Fashion-MNIST": list(fashion),
     }
@@ -168,7 +169,10 @@ def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.n
     blank = np.zeros((28, 28), dtype=np.uint8)
     images = np.stack([blank if drawing.image is None else drawing.image for drawing in drawings])[:, None]
     values = model.probabilities(images)
-    reasons = [doubt(drawing, own, model.least_lead) or "" for drawing, own in zip(drawings, values, strict=True)]
+    reasons = [
+        doubt(drawing, own, model.least_lead, knows_none=model.knows_none) or ""
+        for drawing, own in zip(drawings, values, strict=True)
+    ]
     return np.array(reasons), values.argmax(axis=1)
 
 
@@ -204,18 +208,34 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
     ]
 
 
-def seeds(models: Sequence[Model], test: Sequence[PenDigit], mnist: Split) -> list[str]:
-    """A table with a row for each run: accuracy on MNIST's test images and, by pen, on the last ten writers' digits."""
+def seeds(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> list[str]:
+    """Two tables with a row for each run: accuracy on MNIST's test images and, by pen, on the last ten writers' digits;
+    the share of these digits that is refused, of the usual pen, and the shares held back of what is no digit.
+    """
+    test = [one for one in digits if one.writer in WRITERS["test"]]
     labels, writers = _facts(test)
-    sheets = [prepared(inked(one.strokes, width) for one in test) for width in PENS.values()]
-    rows = []
+    drawings = {pen: [prepare(inked(one.strokes, width)) for one in test] for pen, width in PENS.items()}
+    made = {
+        kind: [prepare(sheet) for sheet in some]
+        for kind, some in no_digits(WRITERS["test"], "test", digits).items()
+        if kind in KINDS
+    }
+    rows, held = [], []
     for model in models:
         spec = store.find(model.run).spec
-        as_is = percent(answers(model, mnist.images) == mnist.labels)
-        drawn = [percent(answers(model, some) == labels, writers) for some in sheets]
-        rows.append([spec.data, str(spec.seed), f"`{model.run}`", as_is, *drawn])
-    head = ["trained on", "seed", "run", "MNIST's test images, as they are", *HEAD]
-    return table(head, sorted(rows))
+        first = [spec.data, str(spec.seed), f"`{model.run}`"]
+        found = {pen: doubts(model, some) for pen, some in drawings.items()}
+        right = [percent(named == labels, writers) for _, named in found.values()]
+        rows.append([*first, percent(answers(model, mnist.images) == mnist.labels), *right])
+        shares = [f"{(doubts(model, some)[0] != '').mean():.1%}" for some in made.values()]
+        held.append([*first, percent(found[USUAL][0] != "", writers), *shares])
+    head = ["trained on", "seed", "run"]
+    return [
+        *table([*head, "MNIST's test images, as they are", *(f"{pen}, prepared" for pen in HEAD)], sorted(rows)),
+        "",
+        f"Refused of the digits, and held back of {MADE:,} drawings of each kind that is no digit:",
+        *table([*head, f"refused, pen {USUAL}", *made], sorted(held)),
+    ]
 
 
 def seconds(call: Callable[[], object], n: int = 200) -> str:
@@ -246,7 +266,7 @@ def main() -> int:
     test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test
     if options.seeds:
         by = "In brackets: 95 % intervals, of the pen digits for other writers."
-        say("drawing.py --seeds", [machine(), "", by, *seeds(models, test, mnist)], options.update)
+        say("drawing.py --seeds", [machine(), "", by, *seeds(models, digits, mnist)], options.update)
         return 0
     canvas = inked(digits[0].strokes, 3 * PENS[USUAL], 3 * SHEET)
     rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
@@ -267,7 +287,8 @@ def main() -> int:
         *enlarged(models, mnist),
         "",
         f"What is answered, where the probability is {SURE} or more and the answer leads as those of {FAMILIAR:.0%} of "
-        "val's images do, and what is held back, and why:",
+        f"val's images do ({SURE_KNOWING_NONE} and {FAMILIAR_KNOWING_NONE:.0%} for a model that has learned what is no "
+        "digit), and what is held back, and why. No model has learned from drawings of these kinds:",
         *abstention(models, digits, mnist),
         "",
         f"`prepare` of {3 * SHEET} x {3 * SHEET} px of ink: {seconds(lambda: prepare(canvas))}; "

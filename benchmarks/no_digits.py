@@ -15,10 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from skimage.morphology import skeletonize
 
-from core.datasets.no_digits import Strokes, placed
-from core.datasets.pen_digits import PenDigit
+from core.datasets.no_digits import Digit, Strokes, placed
 
-Kind = Callable[[np.random.Generator, Sequence[PenDigit]], Strokes]
+Kind = Callable[[np.random.Generator, Sequence[Digit]], Strokes]
 
 FONTS = ("DejaVuSans", "DejaVuSerif-Italic", "STIXGeneralItalic", "cmtt10", "cmss10", "cmti10")
 LIKE_DIGITS = "OoDQIlijZzSsbGgqB"  # that a person, too, may read as 0, 1, 2, 5, 6, 8 or 9; chosen before any was tried
@@ -98,15 +97,15 @@ def _cross(random: np.random.Generator) -> Strokes:
     return placed(strokes, random)
 
 
-def _crossed_out(random: np.random.Generator, digits: Sequence[PenDigit]) -> Strokes:
+def _crossed_out(random: np.random.Generator, digits: Sequence[Digit]) -> Strokes:
     """A digit with an x over it."""
-    digit = digits[int(random.integers(len(digits)))]
-    every = np.concatenate(digit.strokes)
+    _, strokes = digits[int(random.integers(len(digits)))]
+    every = np.concatenate(strokes)
     least, most = every.min(axis=0), every.max(axis=0)
     centre, extent = (least + most) / 2, most - least
     half = np.maximum(extent, 0.6 * extent.max()) * 0.6
     ends = np.array([(-1, -1), (1, 1), (1, -1), (-1, 1)]) * half + random.normal(size=(4, 2)) * 0.07 * extent.max()
-    return placed([*digit.strokes, centre + ends[:2], centre + ends[2:]], random)
+    return placed([*strokes, centre + ends[:2], centre + ends[2:]], random)
 
 
 def _ring(x: float, y: float, radius: float, begin: float = 0, end: float = 2 * np.pi) -> np.ndarray:

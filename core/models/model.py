@@ -19,7 +19,7 @@ from core.drawing.picture import fit_picture
 from core.drawing.prepare import Prepared, prepare
 from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
-from core.models.doubt import FAMILIAR, SURE, SURE_OF_DIGIT, doubt, lead
+from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt, lead
 from core.refusal import Refusal
 from core.store import Run, no_model
 
@@ -46,7 +46,7 @@ class Model:
     @property
     def sure(self) -> float:
         """The least confidence of an accepted prediction for a drawing."""
-        return SURE_OF_DIGIT if self.knows_none else SURE
+        return SURE_KNOWING_NONE if self.knows_none else SURE
 
     def names(self, language: str) -> tuple[str, ...]:
         """The names of the K classes in a language, or in English if the run has none in it."""
@@ -144,7 +144,8 @@ def open_model(run: Run) -> Model:
         file, epoch = report.model, report.best_epoch
         weights, _ = run.load(file, report.model_sha256)
         if val := stored_answers(run, "val"):
-            least_lead = float(np.quantile(lead(val.probabilities), 1 - FAMILIAR))
+            familiar = FAMILIAR_KNOWING_NONE if _knows_none(run) else FAMILIAR
+            least_lead = float(np.quantile(lead(val.probabilities), 1 - familiar))
     else:
         newest = run.newest()
         if not newest:
