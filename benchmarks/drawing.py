@@ -2,7 +2,7 @@
 
 `python benchmarks/drawing.py [--update] [RUN...]` draws the pen digits as the page's pad would and classifies them with
 the models of the named runs, by default the starter models; `--update` writes the tables into RESULTS.md. It needs
-MNIST, Fashion-MNIST and the pen digits in a data folder, and about four minutes.
+MNIST, Fashion-MNIST and the pen digits in a data folder, and about six minutes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.results import machine, update  # noqa: E402  the path comes first
+from benchmarks.no_digits import KINDS  # noqa: E402  the path comes first
+from benchmarks.results import machine, update  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets import Split, dataset  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing import SHEET  # noqa: E402
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
-from core.drawing.strokes import PENS, inked  # noqa: E402
+from core.drawing.strokes import inked  # noqa: E402
 from core.measures.measures import by_writer, proportion  # noqa: E402
-from core.models.doubt import FAMILIAR, SURE, doubt  # noqa: E402
-from core.models.model import Model, open_model  # noqa: E402
+from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt  # noqa: E402
+from core.models.model import DRAWN, Model, open_model  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {
     "resized only": ("crop", "width", "fit", "centre"),
@@ -39,9 +40,13 @@ PIPELINES: dict[str, tuple[str, ...]] = {
     "box, centre of mass": ("width",),
     "box, centre of mass, stroke width": (),
 }
+PENS = {8: 3.2, 20: 8, 40: 16}  # px of a sheet of 280: the thinnest, the default and the thickest pen; px of `SHEET`
+USUAL = 20  # the pad's default pen
+HEAD = [f"pen {pen}" for pen in PENS]
 TIMES = 10  # factor by which MNIST's images are enlarged
 ENLARGED = "MNIST's test images, prepared again"
 MADE = 1_000  # pictures of each kind that is not a digit
+REASONS = ("empty", "several", "blot", "no_digit", "unsure")
 
 
 def percent(right: np.ndarray, writers: np.ndarray | None = None) -> str:
@@ -77,22 +82,22 @@ def answers(model: Model, images: np.ndarray) -> np.ndarray:
 def pipeline(models: Sequence[Model], digits: Sequence[PenDigit]) -> list[str]:
     """A table with a row for each model and pen: the accuracy with each of the pipelines."""
     labels, writers, rows, seen = *_facts(digits), [], {}
-    for pen in PENS:
-        sheets = [inked(one.strokes, pen) for one in digits]
+    for pen, width in PENS.items():
+        sheets = [inked(one.strokes, width) for one in digits]
         seen[pen] = [prepared(sheets, without) for without in PIPELINES.values()]
     for model in models:
         for pen, ways in seen.items():
             rows.append(
                 [f"`{model.run}`", f"{pen}", *(percent(answers(model, images) == labels, writers) for images in ways)]
             )
-    return table(["model", f"pen, px of {SHEET}", *PIPELINES], rows)
+    return table(["model", "pen, px of 280", *PIPELINES], rows)
 
 
 def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list[str]:
-    """A table with a row for each digit, or each writer: the accuracy of each model with the middle pen."""
+    """A table with a row for each digit, or each writer: the accuracy of each model with the usual pen."""
     labels, writers = _facts(digits)
     groups, whose = (labels, writers) if what == "digit" else (writers, None)
-    images = prepared(inked(one.strokes, PENS[1]) for one in digits)
+    images = prepared(inked(one.strokes, PENS[USUAL]) for one in digits)
     right = [answers(model, images) == labels for model in models]
     rows = [
         [
@@ -110,6 +115,17 @@ def each(models: Sequence[Model], digits: Sequence[PenDigit], what: str) -> list
     return table([what, "n", *(f"`{model.run}`" for model in models)], rows)
 
 
+def each_pen(model: Model, digits: Sequence[PenDigit]) -> list[str]:
+    """A table with a row for each writer: the model's accuracy with each pen; below a line that says so."""
+    labels, writers = _facts(digits)
+    right = [answers(model, prepared(inked(one.strokes, width) for one in digits)) == labels for width in PENS.values()]
+    rows = [
+        [str(writer), str((writers == writer).sum()), *(percent(of_pen[writers == writer]) for of_pen in right)]
+        for writer in np.unique(writers)
+    ]
+    return [f"Each writer with each pen, px of 280, by `{model.run}`:", *table(["writer", "n", *HEAD], rows), ""]
+
+
 def enlarged(models: Sequence[Model], mnist: Split) -> list[str]:
     """A table with a row for each model: accuracy on MNIST's test images, and on them enlarged and prepared again."""
     rows = []
@@ -121,14 +137,6 @@ def enlarged(models: Sequence[Model], mnist: Split) -> list[str]:
             lost = f"{100 * (as_is.mean() - through.mean()):.2f}"
             rows.append([f"`{model.run}`", how.name.lower(), percent(as_is), percent(through), lost])
     return table(["model", f"enlarged {TIMES} times", "as it is", "sent through", "points lost"], rows)
-
-
-def scribble(random: np.random.Generator) -> tuple[np.ndarray]:
-    """One stroke of 16 to 40 points in part of the sheet: a random walk, or independent random points."""
-    points = random.normal(size=(random.integers(16, 41), 2))
-    points = points.cumsum(axis=0) if random.random() < 0.5 else points
-    points = (points - points.min(axis=0)) / np.ptp(points, axis=0).max()
-    return (points * random.uniform(0.3, 0.8) + 0.1,)
 
 
 def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.ndarray]:
@@ -143,13 +151,14 @@ def pair(digits: Sequence[PenDigit], random: np.random.Generator) -> list[np.nda
 
 
 def no_digits(writers: Iterable[int], part: str, digits: Sequence[PenDigit]) -> dict[str, list[np.ndarray]]:
-    """Pictures that are not a digit, by kind, made from the data of one split and its writers."""
+    """Pictures that are not a digit, by kind, made from the data of one split and its writers, with any of the pens."""
     random, own = np.random.default_rng(0), [one for one in digits if one.writer in writers]
-    fashion = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0]
+    written = [(one.digit, one.strokes) for one in own]
+    fashion, pens = dataset("fashion-mnist").load().parts()[part].images[:MADE, 0], list(PENS.values())
     return {
         "nothing": [np.zeros((SHEET, SHEET), dtype=np.uint8)],
-        "a dot": [inked([random.random((1, 2)) * 0.8 + 0.1], pen) for pen in PENS for _ in range(MADE // 10)],
-        "a scribble": [inked(scribble(random)) for _ in range(MADE)],
+        "a dot": [inked([random.random((1, 2)) * 0.8 + 0.1], pen) for pen in pens for _ in range(MADE // 10)],
+        **{kind: [inked(make(random, written), pens[k % 3]) for k in range(MADE)] for kind, make in KINDS.items()},
         "two digits side by side": [inked(pair(own, random)) for _ in range(MADE)],
         "Fashion-MNIST": list(fashion),
     }
@@ -160,14 +169,20 @@ def doubts(model: Model, drawings: Sequence[Prepared]) -> tuple[np.ndarray, np.n
     blank = np.zeros((28, 28), dtype=np.uint8)
     images = np.stack([blank if drawing.image is None else drawing.image for drawing in drawings])[:, None]
     values = model.probabilities(images)
-    reasons = [doubt(drawing, own, model.least_lead) or "" for drawing, own in zip(drawings, values, strict=True)]
+    reasons = [
+        doubt(drawing, own, model.least_lead, knows_none=model.knows_none) or ""
+        for drawing, own in zip(drawings, values, strict=True)
+    ]
     return np.array(reasons), values.argmax(axis=1)
 
 
 def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> list[str]:
     """Two tables: each model's share of digits answered and the accuracy on them; the share of others withheld."""
     test = [one for one in digits if one.writer in WRITERS["test"]]
-    written = {f"pen digits, pen {pen}, prepared": [prepare(inked(one.strokes, pen)) for one in test] for pen in PENS}
+    written = {
+        f"pen digits, pen {pen}, prepared": [prepare(inked(one.strokes, width)) for one in test]
+        for pen, width in PENS.items()
+    }
     of_test, writers = _facts(test)
     labels, whose = dict.fromkeys(written, of_test), dict.fromkeys(written, writers)
     written[ENLARGED] = [prepare(image) for image in mnist.images[:, 0]]
@@ -185,26 +200,42 @@ def abstention(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split
             answered.append([f"`{model.run}`", kind, *shares])
         for kind, drawings in made.items():
             reasons, _ = doubts(model, drawings)
-            why = [f"{(reasons == f'doubt.{reason}').mean():.1%}" for reason in ("empty", "several", "blot", "unsure")]
+            why = [f"{(reasons == f'doubt.{reason}').mean():.1%}" for reason in REASONS]
             held.append([f"`{model.run}`", kind, str(len(drawings)), percent(reasons != ""), *why])
     return [
         *table(["model", "digits", "accuracy of all", "answered", "accuracy of the answered"], answered),
-        *table(["model", "no digit", "n", "held back", "empty", "several", "blot", "unsure"], held),
+        *table(["model", "no digit", "n", "held back", *(reason.replace("_", " ") for reason in REASONS)], held),
     ]
 
 
-def seeds(models: Sequence[Model], test: Sequence[PenDigit], mnist: Split) -> list[str]:
-    """A table with a row for each run: accuracy on MNIST's test images and, by pen, on the last ten writers' digits."""
+def seeds(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> list[str]:
+    """Two tables with a row for each run: accuracy on MNIST's test images and, by pen, on the last ten writers' digits;
+    the share of these digits that is refused, of the usual pen, and the shares held back of what is no digit.
+    """
+    test = [one for one in digits if one.writer in WRITERS["test"]]
     labels, writers = _facts(test)
-    sheets = [prepared(inked(one.strokes, pen) for one in test) for pen in PENS]
-    rows = []
+    drawings = {pen: [prepare(inked(one.strokes, width)) for one in test] for pen, width in PENS.items()}
+    made = {
+        kind: [prepare(sheet) for sheet in some]
+        for kind, some in no_digits(WRITERS["test"], "test", digits).items()
+        if kind in KINDS
+    }
+    rows, held = [], []
     for model in models:
         spec = store.find(model.run).spec
-        as_is = percent(answers(model, mnist.images) == mnist.labels)
-        drawn = [percent(answers(model, some) == labels, writers) for some in sheets]
-        rows.append([spec.data, str(spec.seed), f"`{model.run}`", as_is, *drawn])
-    head = ["trained on", "seed", "run", "MNIST's test images, as they are", *(f"pen {pen}, prepared" for pen in PENS)]
-    return table(head, sorted(rows))
+        first = [spec.data, str(spec.seed), f"`{model.run}`"]
+        found = {pen: doubts(model, some) for pen, some in drawings.items()}
+        right = [percent(named == labels, writers) for _, named in found.values()]
+        rows.append([*first, percent(answers(model, mnist.images) == mnist.labels), *right])
+        shares = [f"{(doubts(model, some)[0] != '').mean():.1%}" for some in made.values()]
+        held.append([*first, percent(found[USUAL][0] != "", writers), *shares])
+    head = ["trained on", "seed", "run"]
+    return [
+        *table([*head, "MNIST's test images, as they are", *(f"{pen}, prepared" for pen in HEAD)], sorted(rows)),
+        "",
+        f"Refused of the digits, and held back of {MADE:,} drawings of each kind that is no digit:",
+        *table([*head, f"refused, pen {USUAL}", *made], sorted(held)),
+    ]
 
 
 def seconds(call: Callable[[], object], n: int = 200) -> str:
@@ -235,9 +266,9 @@ def main() -> int:
     test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test
     if options.seeds:
         by = "In brackets: 95 % intervals, of the pen digits for other writers."
-        say("drawing.py --seeds", [machine(), "", by, *seeds(models, test, mnist)], options.update)
+        say("drawing.py --seeds", [machine(), "", by, *seeds(models, digits, mnist)], options.update)
         return 0
-    canvas = inked(digits[0].strokes, 3 * PENS[2], 3 * SHEET)
+    canvas = inked(digits[0].strokes, 3 * PENS[USUAL], 3 * SHEET)
     rgba = np.dstack([canvas, canvas, canvas, np.full_like(canvas, 255)])
     text = [
         machine(*(f"{name} {version(name)}" for name in ("numpy", "pillow", "scipy"))),
@@ -247,15 +278,17 @@ def main() -> int:
         "writer, of MNIST's images and of what is no digit are Wilson's, for independent images.",
         *pipeline(models, test),
         "",
-        f"With the pen of {PENS[1]} px, prepared in full:",
+        f"With the pen of {USUAL} of 280 px, prepared in full:",
         *each(models, test, "digit"),
         *each(models, test, "writer"),
         "",
+        *(line for model in models if store.find(model.run).spec.data in DRAWN for line in each_pen(model, test)),
         f"MNIST's test images, n = {len(mnist.labels):,}:",
         *enlarged(models, mnist),
         "",
         f"What is answered, where the probability is {SURE} or more and the answer leads as those of {FAMILIAR:.0%} of "
-        "val's images do, and what is held back, and why:",
+        f"val's images do ({SURE_KNOWING_NONE} and {FAMILIAR_KNOWING_NONE:.0%} for a model that has learned what is no "
+        "digit), and what is held back, and why. No model has learned from drawings of these kinds:",
         *abstention(models, digits, mnist),
         "",
         f"`prepare` of {3 * SHEET} x {3 * SHEET} px of ink: {seconds(lambda: prepare(canvas))}; "

@@ -17,7 +17,7 @@ from core.drawing.strokes import inked
 from core.events import Report
 from core.images.splits import choose
 from core.measures.answers import confusion_matrix, stored_answers
-from core.models.doubt import FAMILIAR, SURE, doubt, lead
+from core.models.doubt import FAMILIAR, SURE, SURE_KNOWING_NONE, doubt, lead
 from core.models.model import can_be_drawn_for, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
@@ -271,6 +271,18 @@ def test_an_answer_that_leads_the_other_classes_by_less_than_vals_do_is_not_give
     leading = lead(val.probabilities) >= open_model(run).least_lead
     assert leading.mean() == pytest.approx(FAMILIAR, abs=1 / len(val.labels))
     assert open_model(left_after(9, epochs=50)).least_lead == 0
+
+
+def test_a_model_that_knows_what_is_no_digit_says_so_where_no_digit_leads_and_is_unsure_where_two_are_probable():
+    stroke = prepare(inked(ONE_DIGIT["one"]))
+    flat, torn = np.full(10, 0.1, dtype=np.float32), np.full(10, 1e-6, dtype=np.float32)
+    torn[[4, 9]] = 0.5
+    assert lead(torn[None])[0] > 9
+    for values, knows, said in [(flat, True, "no_digit"), (flat, False, "unsure"), (torn, True, "unsure")]:
+        assert doubt(stroke, values, 5.0, knows_none=knows) == f"doubt.{said}"
+    between = np.where(np.arange(10) == 4, (SURE_KNOWING_NONE + SURE) / 2, 1e-6).astype(np.float32)
+    assert doubt(stroke, between, 5.0, knows_none=True) is None
+    assert doubt(stroke, between, 5.0) == "doubt.unsure"
 
 
 @pytest.mark.parametrize("ground", [0, 255])

@@ -114,7 +114,7 @@ def test_the_other_models_are_kept_until_they_are_gone_or_the_first_themselves(f
     assert app.multiselect(key="others").value == []
 
 
-UNSURE, SEVERAL = "doubt.unsure", "doubt.several"
+UNSURE, SEVERAL, NONE = "doubt.unsure", "doubt.several", "doubt.no_digit"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,9 @@ UNSURE, SEVERAL = "doubt.unsure", "doubt.several"
         ([(7, 0.9496, UNSURE)], "Perhaps 7 · Seven: not sure (94.9%, below 95%)"),
         ([(7, 0.96, UNSURE)], "Perhaps 7 · Seven: not sure (96.0%, but unlike the digits it learned from)"),
         ([(7, 0.6, SEVERAL), (7, 0.99, SEVERAL)], words.text("en", SEVERAL)),
+        ([(7, 0.3, NONE)], words.text("en", NONE)),
+        ([(7, 0.99, None), (7, 0.3, NONE), (1, 0.9, UNSURE)], "This does not look like a digit, says 1 of 3 models"),
+        ([(7, 0.99, None), (7, 0.3, NONE), (1, 0.3, NONE)], "This does not look like a digit, say 2 of 3 models"),
         ([(7, 0.99, None)] * 2, "Both models say 7 · Seven"),
         ([(9, 0.99, None)] * 3, "All 3 models say 9 · Nine"),
         ([(9, 0.99, None)] * 2 + [(9, 0.81, UNSURE)], "All 3 models say 9 · Nine; one is not sure (81.0%, below 95%)"),

@@ -14,10 +14,11 @@ from test_datasets_fetch import Server, everything_in, folder, nothing, server
 
 from core import datasets
 from core.datasets import DATASETS, dataset
-from core.datasets.pen_digits import FILE, WRITERS, drawn, pen_digits, uncompressed
+from core.datasets.no_digits import no_digit
+from core.datasets.pen_digits import FILE, NO_DIGITS, WRITERS, drawn, pen_digits, uncompressed
 from core.drawing import SHEET
 from core.drawing.prepare import prepare
-from core.drawing.strokes import PENS, inked
+from core.drawing.strokes import PENS, bent, inked
 from core.refusal import Refusal
 from tests.real_data import REAL_DATA, needs, with_mnist
 
@@ -134,6 +135,33 @@ def test_the_parts_are_of_different_people_and_only_train_has_every_pen(folder, 
     assert np.array_equal(splits.test.images[0, 0], image)
 
 
+def test_what_is_no_digit_lies_on_the_sheet_is_never_an_upright_bar_and_follows_from_the_seed(tmp_path):
+    (tmp_path / "pens").write_text(written())
+    digits = [(one.digit, one.strokes) for one in pen_digits(tmp_path / "pens")]
+    random, again = np.random.default_rng(3), np.random.default_rng(3)
+    made = [no_digit(random, digits) for _ in range(300)]
+    for strokes in made:
+        every = np.concatenate(strokes)
+        assert every.min() > 0
+        assert every.max() < 1
+        across, down = np.ptp(every, axis=0)
+        assert 3 * across > down
+        np.testing.assert_array_equal(every, np.concatenate(no_digit(again, digits)))
+    assert len({np.concatenate(strokes).tobytes() for strokes in made}) == len(made)
+
+
+def test_a_bent_digit_stays_where_it_was_and_is_like_no_other(tmp_path):
+    (tmp_path / "pens").write_text(written())
+    seven, random = pen_digits(tmp_path / "pens")[17].strokes, np.random.default_rng(0)
+    lengths, before = [], np.concatenate(seven)
+    for _ in range(50):
+        points = np.concatenate(bent(seven, random))
+        lengths.append(np.ptp(points[:, 1]) / np.ptp(before[:, 1]))
+        assert np.abs(points.mean(axis=0) - before.mean(axis=0)).max() < 0.1
+    assert len(set(lengths)) == 50
+    assert 0.7 < min(lengths) < 0.9 < 1.1 < max(lengths) < 1.4
+
+
 @pytest.fixture(scope="module")
 def cached(shared_cache):
     """The real data."""
@@ -207,3 +235,5 @@ def test_mnist_and_the_pen_digits_together_hold_each_image_once(cached):
     )
     assert np.array_equal(splits.test.images[:10_000], mnist.test.images)
     assert np.array_equal(splits.train.images[:60_000], mnist.train.images)
+    by_lot = np.bincount(splits.train.labels[-NO_DIGITS:], minlength=10) / NO_DIGITS
+    assert by_lot == pytest.approx(0.1, abs=0.01), "else it would pay to answer one digit to what is none"

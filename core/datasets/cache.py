@@ -17,7 +17,7 @@ from core import settings
 from core.datasets.files import UNREADABLE
 from core.files import written_aside
 
-READING = 2  # increment when a change of the code gives other arrays for the same files, also for pen drawings
+READING = 3  # increment when a change of the code gives other arrays for the same files, also for pen drawings
 
 
 def version(paths: Iterable[Path]) -> str:

@@ -1,4 +1,4 @@
-"""Digits written with a pen on a tablet, stored as strokes, and a data set that combines them with MNIST.
+"""Digits written with a pen on a tablet, stored as strokes, and a data set of them, MNIST, and what is no digit.
 
 Each digit is rendered at its original position and size and then prepared like every drawing. The splits have different
 writers, so results on the last ten writers hold for people whom no model has seen.
@@ -14,10 +14,12 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from core.datasets.files import UNREADABLE, Download
+from core.datasets.no_digits import no_digit
 from core.datasets.record import Dataset, Split, Splits
 from core.datasets.torchvision_sets import DIGIT_NAMES, MNIST
 from core.files import written_aside
@@ -27,6 +29,7 @@ FILE = "pendigits/pendigits-orig.tra"
 MD5 = "28e269fb7eaf8cb51af3f561743a0de5"
 BOX = 500  # tablet units per side of the box in which people were told to write; y grows upward
 WRITERS = {"train": range(1, 17), "val": range(17, 21), "test": range(21, 31)}
+NO_DIGITS = 12_000  # drawings that are no digit, in the train split of `mnist-and-drawings`
 LARGEST = 2**26  # bytes, unpacked; the file has 4 million
 
 
@@ -55,32 +58,63 @@ def _pen_digit(segment: str) -> PenDigit:
     return PenDigit(int(named[1]), int(named[2]), tuple(strokes))
 
 
-def drawn(digits: Iterable[PenDigit], pens: Sequence[float]) -> Split:
-    """The digits as images like MNIST's, uint8 (N, 1, 28, 28), each rendered with every pen (width in px)."""
-    from core.drawing.prepare import prepare  # imports Pillow, which listing the data sets does not need
+def drawn(digits: Iterable[PenDigit], pens: Sequence[float], random: np.random.Generator | None = None) -> Split:
+    """The digits as images like MNIST's, uint8 (N, 1, 28, 28), each rendered with every pen (width in px).
+
+    With `random`, each of them is bent first, see `core.drawing.strokes.bent`.
+    """
+    from core.drawing.strokes import bent  # imports Pillow, which listing the data sets does not need
+
+    pairs = [(one, pen) for one in digits for pen in pens]
+    strokes = ((bent(one.strokes, random) if random else one.strokes, pen) for one, pen in pairs)
+    return Split(_images(strokes), np.array([one.digit for one, _ in pairs], dtype=np.int64))
+
+
+def no_digits(digits: Sequence[PenDigit], random: np.random.Generator) -> Split:
+    """`NO_DIGITS` drawings that are no digit, with pens of any width, each under a digit that is drawn by lot.
+
+    So the best answer to such a drawing is that all digits are equally probable; nothing else about a training changes.
+    """
+    from core.drawing.strokes import PENS
+
+    thinnest, thickest = np.log((PENS[0], PENS[-1]))
+    written = [(one.digit, one.strokes) for one in digits]
+    made = ((no_digit(random, written), float(np.exp(random.uniform(thinnest, thickest)))) for _ in range(NO_DIGITS))
+    return Split(_images(made), random.integers(0, 10, NO_DIGITS))
+
+
+def _images(drawings: Iterable[tuple[Sequence[np.ndarray], float]]) -> np.ndarray:
+    """Drawings that are not empty, strokes with a pen each, as images like MNIST's, uint8 (N, 1, 28, 28)."""
+    from core.drawing.prepare import prepare
     from core.drawing.strokes import inked
 
-    pairs = [(prepare(inked(one.strokes, pen)).image, one.digit) for one in digits for pen in pens]
-    images, labels = zip(*[(image, digit) for image, digit in pairs if image is not None], strict=True)
-    return Split(np.stack(images)[:, None], np.array(labels, dtype=np.int64))
+    images = [prepare(inked(strokes, pen)).image for strokes, pen in drawings]
+    return np.stack(cast("list[np.ndarray]", images))[:, None]
 
 
 def _read(folder: Path) -> Splits:
     from core.drawing.strokes import PENS
 
-    digits = pen_digits(folder / FILE)
-    parts = {name: [one for one in digits if one.writer in writers] for name, writers in WRITERS.items()}
+    parts = _by_writer(folder)
     # Several pens only in train: in val and test, copies of a digit would make confidence intervals too narrow.
-    return Splits(drawn(parts["train"], PENS), drawn(parts["val"], PENS[1:2]), drawn(parts["test"], PENS[1:2]))
+    train = drawn(parts["train"], PENS, np.random.default_rng(0))
+    return Splits(train, drawn(parts["val"], PENS[1:2]), drawn(parts["test"], PENS[1:2]))
 
 
-def _read_with_mnist(_: Path) -> Splits:
+def _by_writer(folder: Path) -> dict[str, list[PenDigit]]:
+    """The digits of each split."""
+    digits = pen_digits(folder / FILE)
+    return {name: [one for one in digits if one.writer in writers] for name, writers in WRITERS.items()}
+
+
+def _read_with_mnist(folder: Path) -> Splits:
     pens, mnist = PEN_DIGITS.load(), MNIST.load()  # each from the cache if possible
-    return Splits(_joined(mnist.train, pens.train), pens.val, _joined(mnist.test, pens.test))
+    none = no_digits(_by_writer(folder)["train"], np.random.default_rng(1))
+    return Splits(_joined(mnist.train, pens.train, none), pens.val, _joined(mnist.test, pens.test))
 
 
-def _joined(one: Split, other: Split) -> Split:
-    return Split(np.concatenate([one.images, other.images]), np.concatenate([one.labels, other.labels]))
+def _joined(*splits: Split) -> Split:
+    return Split(np.concatenate([one.images for one in splits]), np.concatenate([one.labels for one in splits]))
 
 
 def uncompressed(packed: bytes) -> bytes:
@@ -139,7 +173,7 @@ PEN_DIGITS = Dataset(
     name="pen-digits",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
-    counts={"train": 11_997, "val": 997, "test": 2_498},
+    counts={"train": 19_995, "val": 997, "test": 2_498},
     source="Fevzi Alimoglu, Ethem Alpaydin; https://archive.ics.uci.edu/dataset/81",
     licence="CC BY 4.0",
     files=(FILE,),
@@ -153,7 +187,7 @@ MNIST_AND_DRAWINGS = Dataset(
     name="mnist-and-drawings",
     shape=(1, 28, 28),
     class_names=DIGIT_NAMES,
-    counts={"train": 71_997, "val": 997, "test": 12_498},
+    counts={"train": 91_995, "val": 997, "test": 12_498},
     source=f"{MNIST.source}; {PEN_DIGITS.source}",
     licence=f"MNIST: {MNIST.licence}; Alimoglu, Alpaydin: {PEN_DIGITS.licence}",
     files=(*MNIST.files, FILE),

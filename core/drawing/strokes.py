@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from core.drawing import SHEET
 
-PENS = (3, 5, 8)  # px wide on a sheet of `SHEET` px: from the thinnest of the pad's pens to its default pen
+PENS = (3, 5, 8, 11, 16)  # px wide on a sheet of `SHEET` px: the thinnest of the pad's pens, its default, its thickest
 FINER = 8  # supersampling factor, since Pillow draws without anti-aliasing
 
 
@@ -34,3 +34,23 @@ def inked(strokes: Sequence[np.ndarray], width: float = PENS[1], side: int = SHE
     sheet = np.zeros((side, side), dtype=np.uint8)
     sheet[top:bottom, left:right] = np.asarray(part.reduce(FINER))[: bottom - top, : right - left]
     return sheet
+
+
+def bent(strokes: Sequence[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
+    """The strokes as another hand might write them: larger or smaller, slanted, wider or narrower, bent by waves.
+
+    Stroke by stroke, before the pen's width closes a loop or leaves it open; later, pixels can only be moved.
+    """
+    every = np.concatenate(strokes)
+    least, most = every.min(axis=0), every.max(axis=0)
+    centre, extent = (least + most) / 2, max((most - least).max(), 1e-9)
+    slant = np.array([[np.exp(random.normal() * 0.12), 0], [random.normal() * 0.12, 1]])
+    size = np.exp(random.uniform(-0.2, 0.2))
+    height, pace, phase = random.normal(size=(2, 2)) * 0.025, random.uniform(2, 7, (2, 2)), random.uniform(0, 7, (2, 2))
+
+    def moved(stroke: np.ndarray) -> np.ndarray:
+        points = (stroke - centre) / extent @ slant
+        waves = height * np.sin(pace * points[:, None] + phase)  # (n, 2, 2): of each point, along both axes, by x and y
+        return (points + waves.sum(axis=2)) * extent * size + centre
+
+    return [moved(stroke) for stroke in strokes]

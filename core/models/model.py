@@ -20,7 +20,7 @@ from core.drawing.picture import fit_picture
 from core.drawing.prepare import Prepared, prepare
 from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
-from core.models.doubt import FAMILIAR, doubt, lead
+from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt, lead
 from core.refusal import Refusal
 from core.store import Run, no_model
 
@@ -42,6 +42,12 @@ class Model:
     epoch: int  # the epoch whose weights it has
     done: bool  # False if the run is not finished
     least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 if the run is not done or has no stored predictions on val
+    knows_none: bool = False  # has learned from drawings that are no digit, too
+
+    @property
+    def sure(self) -> float:
+        """The least confidence of an accepted prediction for a drawing."""
+        return SURE_KNOWING_NONE if self.knows_none else SURE
 
     def names(self, language: str) -> tuple[str, ...]:
         """The names of the K classes in a language, or in English if the run has none in it."""
@@ -75,7 +81,7 @@ class Model:
         if image is None:
             return None
         values = self.probabilities(image[None])[0]
-        return Answer(self, image, values, doubt(drawing, values, self.least_lead))
+        return Answer(self, image, values, doubt(drawing, values, self.least_lead, knows_none=self.knows_none))
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,12 @@ def reads_digits(run: Run) -> bool:
     return False
 
 
+def _knows_none(run: Run) -> bool:
+    """Whether the run has learned from drawings that are no digit, too; older runs of these data had fewer images."""
+    counts, today = run.started().counts, MNIST_AND_DRAWINGS
+    return run.spec.data == today.name and counts["train"] + counts["val"] >= today.counts["train"]
+
+
 def can_be_drawn_for(run: Run) -> bool:
     """Whether the run has a digit model, finished or not; False for a damaged run."""
     try:
@@ -137,7 +149,8 @@ def open_model(run: Run) -> Model:
         file, epoch = report.model, report.best_epoch
         weights, _ = run.load(file, report.model_sha256)
         if val := stored_answers(run, "val"):
-            least_lead = float(np.quantile(lead(val.probabilities), 1 - FAMILIAR))
+            familiar = FAMILIAR_KNOWING_NONE if _knows_none(run) else FAMILIAR
+            least_lead = float(np.quantile(lead(val.probabilities), 1 - familiar))
     else:
         newest = run.newest()
         if not newest:
@@ -162,4 +175,5 @@ def open_model(run: Run) -> Model:
         epoch=epoch,
         done=bool(report),
         least_lead=least_lead,
+        knows_none=_knows_none(run),
     )

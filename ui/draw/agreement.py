@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import words
-from core.models.doubt import SURE
 from core.models.model import Answer
 
 LEAST_SHOWN = 0.01  # probability below which a cell of the table is left empty
@@ -50,11 +49,14 @@ def _row(answer: Answer, language: str) -> dict[str, Any]:
 def agreement(answers: Sequence[Answer], language: str) -> str:
     """A sentence of one or more answers to one drawing: which class the models name, and who is unsure, and why.
 
-    Every model's answer counts. A drawing that is no single digit is said to be none, whatever the models name.
+    Every model's answer counts. A drawing that is no single digit is said to be none, whatever the models name; also
+    if some models alone call it none, since one that has learned from digits alone cannot.
     """
     doubts = [answer.doubt for answer in answers if answer.doubt]
-    if none := next((doubt for doubt in doubts if doubt != "doubt.unsure"), None):
-        return words.text(language, none)
+    if none := [doubt for doubt in doubts if doubt != "doubt.unsure"]:
+        if len(none) == len(answers):
+            return words.text(language, none[0])
+        return words.text(language, "draw.some_none", count=len(none), models=len(answers))
     names = answers[0].model.names(language)
 
     def said(k: int) -> str:
@@ -86,9 +88,9 @@ def agreement(answers: Sequence[Answer], language: str) -> str:
 
 
 def _why(unsure: Sequence[Answer], language: str) -> str:
-    """Why one or more models are unsure: below `SURE`, or an image unlike those that they have learned from."""
-    low = [float(answer.values.max()) for answer in unsure if answer.values.max() < SURE]
-    sure = words.percent(SURE, 0, language=language)
+    """Why one or more models are unsure: below what is `sure`, or an image unlike those that they have learned from."""
+    low = [answer.model.sure for answer in unsure if answer.values.max() < answer.model.sure]
+    sure = words.percent(max(low, default=0), 0, language=language)
     if len(unsure) == 1:
         probability = certainty(float(unsure[0].values.max()), 1, language)
         return words.text(language, "why.one_low" if low else "why.one_unlike", probability=probability, sure=sure)
