@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import gzip
 import hashlib
 import http.client
+import os
 import queue
 import threading
 import time
@@ -16,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
 
-from core.files import written_aside
+from core.files import opened, written_aside
 from core.refusal import Refusal
 
 Progress = Callable[[int, int], None]  # (bytes done, bytes in total, which is 0 while unknown)
@@ -26,6 +30,7 @@ UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AssertionError),
     *(SyntaxError, TokenError, zipfile.BadZipFile, zlib.error),
 )
+DAMAGED_GZ = (gzip.BadGzipFile, EOFError, zlib.error)
 TIMEOUT = 20.0  # seconds without a byte after which a server counts as unreachable
 LEAST_SPEED = 2**10  # bytes a second, from the first `TIMEOUT` on; a server that drips would else hold us for ever
 CHUNK = 2**16  # bytes
@@ -57,6 +62,43 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def checksum(path: Path) -> int | None:
+    """The CRC-32 of a file's content, or of what a `.gz` says to hold, of which only the end is read; None without."""
+    try:
+        facts = path.stat()
+        return _checksum(path, facts.st_size, facts.st_mtime_ns)
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=256)  # pages call it at every rerun
+def _checksum(path: Path, size: int, mtime_ns: int) -> int:  # noqa: ARG001
+    with opened(path) as file:
+        if path.suffix == ".gz":
+            file.seek(max(0, size - 8))  # CRC-32 and length. Source: RFC 1952
+            return int.from_bytes(file.read(4), "little")
+        found = 0
+        while chunk := file.read(2**20):
+            found = zlib.crc32(chunk, found)
+        return found
+
+
+def unpack(source: Path, path: Path) -> None:
+    """Copy a file, a `.gz` unpacked, to `path`.
+
+    Raises:
+        OSError: it cannot be read or written, or gives more than `LARGEST_DOWNLOAD` bytes.
+        DAMAGED_GZ: a `.gz` is damaged.
+    """
+    with opened(source) as packed, written_aside(path) as file:
+        content = gzip.GzipFile(fileobj=packed) if source.suffix == ".gz" else packed
+        written = 0
+        while chunk := content.read(2**20):
+            written += file.write(chunk)
+            if written > LARGEST_DOWNLOAD:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(source))
 
 
 def md5_of(path: Path) -> str:

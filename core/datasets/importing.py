@@ -108,7 +108,8 @@ def importable() -> list[Path]:
                 name = path.name
                 if {name, stem(name)} & (ours | ready) or name.startswith((".", "_")) or npz.NO_LINE.search(name):
                     continue
-                if path.is_dir() or (path.is_file() and name.lower().removesuffix(".gz").endswith(KNOWN)):
+                kinds = tuple(set(KNOWN) - {"ubyte"})  # an IDX file is nothing without the other one
+                if path.is_dir() or (path.is_file() and name.lower().removesuffix(".gz").endswith(kinds)):
                     found.append(path)
     return found
 

@@ -193,6 +193,7 @@ MNIST_AND_DRAWINGS = Dataset(
     files=(*MNIST.files, FILE),
     read=_read_with_mnist,
     md5=lambda: {**MNIST.md5(), FILE: MD5},
+    copies=MNIST.copies,
     downloads=lambda: (*(MNIST.downloads or tuple)(), *_downloads()),
     digits=True,
     note="data.mnist-and-drawings.note",

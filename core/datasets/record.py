@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 
 from core import settings
 from core.datasets import cache
-from core.datasets.files import UNREADABLE, Download, Progress, download, is_file, md5_of
+from core.datasets.files import DAMAGED_GZ, UNREADABLE, Download, Progress, download, is_file, md5_of, unpack
 from core.refusal import Refusal, writing
 
 NOT_STATED = "{not_stated}"  # a licence, or part of one, that the authors do not state
@@ -69,6 +70,8 @@ class Dataset:
     read_labels: Callable[[Path], Mapping[str, np.ndarray]] | None = None  # without the images, if that is quicker
     md5: Callable[[], Mapping[str, str]] = dict  # by file, for the files whose md5 is known
     downloads: Callable[[], tuple[Download, ...]] | None = None  # None if there is no fixed URL to download from
+    # For a data folder: a copy of a required file, by file, that is packed or lies in another place of the folder.
+    copies: Callable[[Path], Mapping[str, Path]] = lambda _: {}
     folders: Callable[[], tuple[Path, ...]] = settings.data_folders
     digits: bool = False  # handwritten digits, so that drawings can be prepared to resemble its images
     note: str = ""  # text key of a remark to show
@@ -90,7 +93,7 @@ class Dataset:
         """
         if self.unfit:
             return "missing", self.unfit
-        if self._places():
+        if self._places() or self._to_unpack():
             return "ready", None
         if self.downloads is None:
             return "missing", "data.absent"
@@ -109,6 +112,9 @@ class Dataset:
             raise Refusal("data.absent" if self.downloads is None else "data.no_folder", name=self.name)
         md5 = self.md5()
         with writing(folder, "error.folder_unwritable"):
+            for place in self.folders():
+                with contextlib.suppress(Refusal):  # what is damaged is downloaded
+                    self._unpack(place, folder)
             good = {file for file in self.files if is_file(folder / file) and md5_of(folder / file) == md5[file]}
             amounts: dict[str, tuple[int, int]] = {}  # by download: bytes done, bytes in total
 
@@ -118,7 +124,16 @@ class Dataset:
                 progress(sum(done for done, _ in amounts.values()), known * sum(total for _, total in amounts.values()))
 
             for one in self.downloads():
-                if not good.issuperset(one.gives):
+                if good.issuperset(one.gives):
+                    continue
+                if (
+                    one.unpack is not None
+                    and one.md5
+                    and is_file(folder / one.path)
+                    and md5_of(folder / one.path) == one.md5
+                ):
+                    one.unpack(folder / one.path, folder)  # somebody has put it there, and keeps it
+                else:
                     download(one.urls, one.md5, folder / one.path, partial(add_up, one.path))
                     if one.unpack is not None:
                         try:
@@ -151,6 +166,12 @@ class Dataset:
         if self.unfit:
             raise Refusal(self.unfit, name=self.name)
         folders = self.folders()
+        if not self._places() and (packed := self._to_unpack()):
+            folder = next(filter(writable, (packed, *folders)), None)
+            if folder is None:
+                raise Refusal("data.no_folder", name=self.name)
+            with writing(folder, "error.folder_unwritable"):
+                self._unpack(packed, folder)
         refusal = Refusal("error.data_missing", name=self.name, folder=str(folders[0]) if folders else "")
         for folder in self._places():
             try:
@@ -175,6 +196,26 @@ class Dataset:
 
     def _places(self) -> list[Path]:
         return [folder for folder in self.folders() if all(is_file(folder / file) for file in self.files)]
+
+    def _to_unpack(self) -> Path | None:
+        """The first folder with all files, some of which are packed or in another place, see `copies`."""
+        for folder in self.folders():
+            copies = self.copies(folder)
+            if copies and all(file in copies or is_file(folder / file) for file in self.files):
+                return folder
+        return None
+
+    def _unpack(self, place: Path, folder: Path) -> None:
+        """Write the files of `place`, unpacked, to where they belong in `folder`. Raises: OSError, Refusal."""
+        copies = self.copies(place)
+        for file in self.files:
+            copy = copies.get(file) or (place / file if place != folder and copies else None)
+            if copy and is_file(copy) and not is_file(folder / file):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    unpack(copy, folder / file)
+                except DAMAGED_GZ as error:
+                    raise Refusal("error.data_rotten", file=str(copy), name=self.name) from error
 
     def _load_from(self, folder: Path) -> Splits:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tarfile
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from types import ModuleType
 
 import numpy as np
 
-from core.datasets.files import Download
+from core.datasets.files import Download, checksum, is_file, unpack
 from core.datasets.record import NOT_STATED, Dataset, Pitfall, Split, Splits
 from core.files import written_aside
 from core.refusal import Refusal
@@ -35,7 +34,8 @@ def torchvision_datasets() -> ModuleType:
     return datasets
 
 
-# ---- MNIST and Fashion-MNIST: four idx files each. torchvision has the md5 of the archives; these are of the contents.
+# ---- MNIST and Fashion-MNIST: four idx files each. torchvision has the md5 of the archives; these are of the contents,
+# and so are the CRC-32, by which a copy is told from the other set's file of the same name without unpacking it.
 
 MNIST_MD5 = {
     "MNIST/raw/train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -49,6 +49,25 @@ FASHION_MNIST_MD5 = {
     "FashionMNIST/raw/t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
     "FashionMNIST/raw/t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
+
+MNIST_CRC = dict(zip(MNIST_MD5, (0xE9F4D8B3, 0xE0CB4AD2, 0x91373BDF, 0x4AB9EFF9), strict=True))
+FASHION_MNIST_CRC = dict(zip(FASHION_MNIST_MD5, (0xB4F29F28, 0x741A4657, 0x678FE0B1, 0x80142C1F), strict=True))
+
+
+def idx_copies(crc: Mapping[str, int]) -> Callable[[Path], dict[str, Path]]:
+    """What `Dataset.copies` needs: the files, packed or not, in their folder, the one above it or the data folder."""
+
+    def copies(folder: Path) -> dict[str, Path]:
+        found = {}
+        for file, known in crc.items():
+            raw, name = (folder / file).parent, Path(file).name
+            names = [f"{base}{end}" for base in (name, name.replace("-idx", ".idx")) for end in (".gz", "")]
+            places = [place / one for place in (raw, raw.parent, folder) for one in names if place / one != raw / name]
+            if copy := next((place for place in places if is_file(place) and checksum(place) == known), None):
+                found[file] = copy
+        return found
+
+    return copies
 
 
 def _read_idx(name: str) -> Callable[[Path], Splits]:
@@ -84,8 +103,7 @@ def _idx_downloads(name: str) -> Callable[[], tuple[Download, ...]]:
 
 
 def _gunzip(archive: Path, folder: Path) -> None:  # noqa: ARG001
-    with gzip.open(archive) as packed, written_aside(archive.with_suffix("")) as file:
-        shutil.copyfileobj(packed, file)
+    unpack(archive, archive.with_suffix(""))
 
 
 # Test images whose label fewer than three of five people confirmed, when asked whether the image belongs to the given
@@ -106,6 +124,7 @@ MNIST = Dataset(
     files=tuple(MNIST_MD5),
     read=_read_idx("MNIST"),
     md5=MNIST_MD5.copy,
+    copies=idx_copies(MNIST_CRC),
     downloads=_idx_downloads("MNIST"),
     digits=True,
     pitfalls=(
@@ -133,6 +152,7 @@ FASHION_MNIST = Dataset(
     files=tuple(FASHION_MNIST_MD5),
     read=_read_idx("FashionMNIST"),
     md5=FASHION_MNIST_MD5.copy,
+    copies=idx_copies(FASHION_MNIST_CRC),
     downloads=_idx_downloads("FashionMNIST"),
     pitfalls=(Pitfall("pitfall.fashion_duplicates", "Geier 2019", "https://arxiv.org/abs/1906.08255"),),
 )
