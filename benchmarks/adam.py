@@ -7,7 +7,6 @@ RESULTS.md. It needs MNIST in a data folder, and about three minutes on two core
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import statistics
 import sys
@@ -33,16 +32,18 @@ def accuracy(spec: RunSpec, *, as_keras: bool) -> float:
     splits = choose(spec, source.load())
     device, threads = torch.device("cpu"), useful_threads(spec.layers, settings.threads())
     state = State.new(spec, splits.train, source.class_count, device, threads)
-    if as_keras:
-        steps = itertools.count(1)
+    (group,) = state.optimizer.param_groups
 
-        def before_the_correction(optimizer: torch.optim.Optimizer, *_: object) -> None:
-            """Keras divides by sqrt(v) + eps, PyTorch by sqrt(v / c) + eps, where c = 1 - beta2 ** step."""
-            correction = 1 - optimizer.param_groups[0]["betas"][1] ** next(steps)
-            optimizer.param_groups[0]["eps"] = 1e-7 / math.sqrt(correction)
+    def before_the_correction() -> None:
+        """Keras divides by sqrt(v) + eps, PyTorch by sqrt(v / c) + eps, where c = 1 - beta2 ** step."""
+        if as_keras:
+            group["eps"] = 1e-7 / math.sqrt(1 - group["betas"][1] ** (state.step + 1))
 
-        state.optimizer.register_step_pre_hook(before_the_correction)
-    told = [event for event in train(spec, Data.of(splits, device), state) if isinstance(event, Epoch)]
+    before_the_correction()
+    told = []
+    for event in train(spec, Data.of(splits, device), state):  # yields after each step
+        before_the_correction()
+        told += [event] if isinstance(event, Epoch) else []
     return told[-1].val_accuracy
 
 

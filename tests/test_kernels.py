@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -203,15 +204,21 @@ def test_the_weights_after_twenty_steps_are_the_exact_ones(fields, threads):
         assert relative(ours.detach(), theirs.detach()) < NEAR
 
 
-def test_dropout_and_augmentation_draw_what_they_draw_with_torch():
-    layers = (
-        "dropout(0.1), conv(4, 3, padding=2, activation=relu), dropout(0.2), max_pool(2), conv(5, 3), avg_pool(2), "
-    )
-    layers += "dropout(0.3), flatten, dropout(0.4), dense(30, activation=relu), dropout(0.5), dense(classes)"
+@pytest.mark.parametrize(
+    ("channels", "layers"),
+    [
+        (3, "dropout(0.1), conv(4, 3, padding=2, activation=relu), dropout(0.2), max_pool(2), conv(5, 3), avg_pool(2)"),
+        # Weights of one value for a filter, and maps of one channel, are in both layouts of memory.
+        (1, "conv(4, 1, activation=relu), dropout(0.1), max_pool(2), dropout(0.2), conv(5, 3)"),
+        (3, "conv(1, 3), dropout(0.1), conv(4, 1), dropout(0.2), conv(3, 1), dropout(0.3), conv(1, 1)"),
+    ],
+)
+def test_dropout_and_augmentation_draw_what_they_draw_with_torch(channels, layers):
+    layers += ", dropout(0.3), flatten, dropout(0.4), dense(30, activation=relu), dropout(0.5), dense(classes)"
     spec = small(layers=layers, rotation=20, flip=0.5, elastic=1, shift=2, precision="float32")
     gradients = []
     for by in ("kernels", "torch"):
-        data, state = begun(spec, shape=(3, 15, 17), by=by)
+        data, state = begun(spec, shape=(channels, 15, 17), by=by)
         assert state.engine.computed_by == by
         state.step = 7
         sums = update(spec, data, state, torch.arange(24), 0.0)
@@ -256,6 +263,13 @@ def trained(spec, threads=2, team=None):
         state.engine.team = Team(team)
     list(train(spec, data, state))
     return state
+
+
+@pytest.mark.parametrize(("threads", "batch", "sizes"), [(2, 40, [32, 8]), (2, 100, [64, 36]), (3, 64, [32, 16, 16])])
+def test_a_batch_is_divided_into_whole_blocks(threads, batch, sizes):
+    _, state = begun(small(batch_size=batch), threads)
+    assert [len(part) for part in state.engine.divided(torch.arange(batch))] == sizes
+    assert [len(part) for part in state.engine.divided(torch.arange(9))] == [9]
 
 
 def test_the_bits_depend_on_the_parts_and_not_on_the_threads():
@@ -413,6 +427,31 @@ def test_code_is_kept_for_each_source_processor_and_width_and_a_folder_that_cann
     compiled.folder.cache_clear()
 
 
+def test_code_that_no_version_has_used_for_a_month_is_removed_and_no_other(monkeypatch, tmp_path):
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path))
+    compiled.folder.cache_clear()
+    month_ago = time.time() - compiled.UNUSED - 60
+    places = [compiled.folder().parent / name for name in ("unused", "used-again", "new")] + [compiled.folder()]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / compiled.READY).touch()
+        os.utime(place / compiled.READY, (month_ago, month_ago))
+    for place in (*places[:2], compiled.folder()):
+        os.utime(place, (month_ago, month_ago))
+    os.utime(places[1] / compiled.READY)
+    compiled.tidy()
+    assert [place.exists() for place in places] == [False, True, True, True]
+    compiled.folder.cache_clear()
+
+
+def test_nothing_is_compiled_for_a_gpu(monkeypatch):
+    monkeypatch.setenv("BANCADA_DEVICE", "cuda")
+    monkeypatch.setattr(compiled, "is_ready", lambda: False)
+    before = len(compiled._processes)
+    compiled.prepare()
+    assert len(compiled._processes) == before
+
+
 # --- programs ---------------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +482,14 @@ def test_a_program_multiplies_as_often_as_the_table_says_and_twice_as_often_back
             there, back = (there + (not is_back) * multiplications(one), back + is_back * multiplications(one))
     macs = sum(row.macs for row in rows)
     assert (there, back) == (macs, 2 * macs - rows[0].macs)  # nobody asks for the gradient of the image
+
+
+def test_a_network_without_maps_is_computed_in_larger_blocks_in_evaluation_too():
+    blocks = [
+        [written(table(ARCHITECTURES[name], (1, 28, 28), 10), trains=trains).block for trains in (True, False)]
+        for name in ("mlp", "lenet")
+    ]
+    assert blocks == [[64, 64], [16, 16]]
 
 
 def multiplications(one):

@@ -126,10 +126,11 @@ def test_even_the_shortest_schedule_stays_between_0_and_the_specs_rate(schedule,
 def test_every_step_is_taken_at_the_schedules_rate(schedule):
     spec = small_spec(schedule=schedule, optimizer="sgd")
     data, state = begun(spec)
-    taken = []
-    state.optimizer.register_step_pre_hook(lambda optimizer, *_: taken.append(optimizer.param_groups[0]["lr"]))
-    epochs = told(train(spec, data, state), Epoch)
-    assert taken == [learning_rate(spec, step, 12) for step in range(12)]
+    taken, epochs = {}, []
+    for event in train(spec, data, state):
+        taken[state.step - 1] = state.optimizer.param_groups[0]["lr"]
+        epochs += [event] if isinstance(event, Epoch) else []
+    assert taken == {step: learning_rate(spec, step, 12) for step in range(12)}
     assert [epoch.learning_rate for epoch in epochs] == [taken[5], taken[11]]
 
 

@@ -146,6 +146,15 @@ class Engine:
             return in_parts(self.kernels.logits, images, self.images_at_once, self.team)
         return logits_in_parts(self.model, images, self.images_at_once, self.team)
 
+    def divided(self, batch: Tensor) -> Sequence[Tensor]:
+        """The parts of a batch of indices (B,); for the kernels each is a whole number of blocks, but the last."""
+        if not self.kernels:
+            return batch.tensor_split(min(self.parts, len(batch)))
+        blocks = math.ceil(len(batch) / program.BLOCK)
+        parts = min(self.parts, blocks)
+        ends = [math.ceil(blocks * part / parts) * program.BLOCK for part in range(1, parts)]
+        return batch.tensor_split(ends)
+
 
 class Captured:
     """A step on a full batch, captured as one CUDA graph: one launch instead of some hundred.

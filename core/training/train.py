@@ -245,7 +245,7 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
     Their gradients are added in the parts' order, not in order of completion, so that the sum is deterministic.
     """
     engine, kernels = state.engine, state.engine.kernels
-    parts = list(enumerate(batch.tensor_split(min(engine.parts, len(batch)))))
+    parts = list(enumerate(engine.divided(batch)))
 
     def part_of_batch(number: int, places: Tensor) -> tuple[Tensor, Tensor]:
         _seed_chance(spec, state, number)

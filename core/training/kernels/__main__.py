@@ -14,6 +14,7 @@ if __name__ == "__main__":
     if compiled.is_usable() and not compiled.is_ready() and compiled.use_folder():
         with contextlib.suppress(Timeout), FileLock(compiled.folder() / "lock", timeout=0):
             compiled.compile_here()
+            compiled.tidy()
     if not compiled.is_ready():
         sys.exit("Not compiled: Numba is missing or fails, the cache cannot be written, or another process compiles.")
     print(compiled.folder())

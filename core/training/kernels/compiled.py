@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ READY = "ready"
 """The file in `folder()` which says that everything is compiled."""
 FAILED = "failed"
 """The file in it which says that Numba cannot be imported with these versions."""
+UNUSED = 30 * 24 * 3600
 INTERPRETER = "core.training.kernels.interpreter"
 
 
@@ -117,13 +119,25 @@ def compile_here() -> bool:
     return True
 
 
+def tidy() -> None:
+    """Remove the code of other versions that no process has used for `UNUSED` seconds.
+
+    Another version that runs here uses its own each time that a worker starts; should it be gone, it is compiled again.
+    """
+    for other in folder().parent.iterdir():
+        with contextlib.suppress(OSError):
+            used = max(path.stat().st_mtime for path in (other, other / READY) if path.exists())
+            if other != folder() and time.time() - used > UNUSED:
+                shutil.rmtree(other)
+
+
 def prepare() -> None:
-    """Have the code compiled for the runs to come, unless it is ready or not wanted.
+    """Have the code compiled for the runs to come, unless it is ready or not used here.
 
     That is done by a process of its own, which yields to all others. Where it could leave nothing, since the folder
     cannot be written, this process does it and waits.
     """
-    if settings.kernels() == "never" or not is_usable() or is_ready():
+    if settings.kernels() == "never" or settings.device() != "cpu" or not is_usable() or is_ready():
         return
     try:
         is_kept = use_folder()

@@ -35,8 +35,7 @@ class Kernels:
     def __init__(self, model: nn.Sequential, rows: Sequence[Row], frozen: int, images: int, parts: int):
         self._training = written(rows, trains=True, frozen=frozen, images=images, lanes=lanes())
         self._evaluation = written(rows, trains=False, lanes=lanes())
-        self._drops = [(row, row.layer.rate) for row in rows[frozen:] if isinstance(row.layer, Dropout)]
-        self._convolved = min((row.number for row in rows if isinstance(row.layer, Conv)), default=len(rows))
+        self._drops = _drops(rows, frozen)
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
@@ -102,13 +101,27 @@ class Kernels:
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
         drawn = []
-        for row, rate in self._drops:
-            factors = torch.empty(count, *row.shape_before)
-            if factors.dim() == 4 and row.number > self._convolved:
-                factors = factors.to(memory_format=torch.channels_last)  # in the order of memory, as the maps have it
+        for shape, rate, layout in self._drops:
+            factors = torch.empty(count, *shape, memory_format=layout)  # drawn in the order of memory
             share = 1 - rate
             drawn.append(factors.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
         return torch.cat(drawn, dim=1).numpy() if drawn else NONE
+
+
+def _drops(rows: Sequence[Row], frozen: int) -> list[tuple[tuple[int, ...], float, torch.memory_format]]:
+    """The shape, the rate, and the layout in memory of what each dropout gets from torch's layers.
+
+    Convolutions make maps channels-last, as their weights are; weights of one value for a filter are in both layouts.
+    """
+    found, layout = [], torch.contiguous_format
+    for row in rows:
+        if isinstance(row.layer, Conv):
+            both = row.shape_before[0] * row.layer.kernel == 1
+            layout = torch.contiguous_format if both else torch.channels_last
+        elif isinstance(row.layer, Dropout) and row.number > frozen:
+            is_map = len(row.shape_before) == 3
+            found.append((row.shape_before, row.layer.rate, layout if is_map else torch.contiguous_format))
+    return found
 
 
 def _memory(program: Program) -> np.ndarray:

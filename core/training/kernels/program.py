@@ -407,7 +407,9 @@ class Program:
         return "\n".join(lines)
 
 
-def written(rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int = BLOCK, lanes: int = 16) -> Program:
+def written(
+    rows: Sequence[Row], *, trains: bool, frozen: int = 0, images: int = DENSE_BLOCK, lanes: int = 16
+) -> Program:
     """The program of a network.
 
     Args:
