@@ -42,7 +42,7 @@ def test_a_recipe_is_a_spec_that_says_its_title_and_reason_in_every_language(nam
         assert all(words.text(language, f"recipe.{name}.{part}") for part in ("title", "help"))
 
 
-@pytest.mark.parametrize("name", ["mnist-best", "drawing", "drawing-mnist-only"])
+@pytest.mark.parametrize("name", ["mnist-best", "fashion-best", "drawing", "drawing-mnist-only"])
 def test_what_is_said_to_be_small_has_fewer_than_100000_parameters(name):
     assert parameters(name) < 100_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from core.recipes.ours import DRAWING, DRAWING_MNIST_ONLY, MNIST_BEST, MNIST_FAST
+from core.recipes.ours import DRAWING, DRAWING_MNIST_ONLY, FASHION_BEST, MNIST_BEST, MNIST_FAST
 from core.recipes.record import VARIANTS, Recipe, Variant
 from core.recipes.report_000 import REPORT_000
 from core.recipes.report_001 import REPORT_001
@@ -21,6 +21,7 @@ RECIPES: dict[str, Recipe] = {
     for one in (
         Recipe("mnist-fast", MNIST_FAST),
         Recipe("mnist-best", MNIST_BEST),
+        Recipe("fashion-best", FASHION_BEST),
         Recipe("drawing", DRAWING),
         Recipe("drawing-mnist-only", DRAWING_MNIST_ONLY),
         *REPORT_000,
