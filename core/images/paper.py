@@ -25,6 +25,9 @@ WIDEST_ENCLOSED = 0.25  # the same for enclosed strokes
 LONG = 0.85  # of the picture's side: from which a straight stroke is a printed line
 STEEPEST = 8  # degrees by which a printed line may be turned
 WEAKEST = 0.3  # of the usual ink: weaker ink is no stroke
+JUMP = 0.12  # of the ground's logarithm between neighbours: an edge of the paper, or of a hard shadow
+COLOURED = 0.12  # by which the factors of red, green and blue differ: not a shadow
+DARKEST = 0.35  # of the paper's light is left in its shadow
 SMALLEST = 0.12  # of the largest stroke's extent: what is smaller is a speck
 
 
@@ -46,20 +49,23 @@ def cleaned(rgba: np.ndarray, *, without: Collection[str] = ()) -> Cleaned:
         return Cleaned((brightness * 255).round().astype(np.uint8), {})
     rgba = _on_paper(rgba)
     pictures = {}
+    paper = np.ones(rgba.shape[:2], bool)
     if rgba.ndim == 2:  # on a transparent ground, opacity is ink
-        ink, even = rgba.astype(np.float32) / 255, True
+        ink = rgba.astype(np.float32) / 255
+    elif "light" in without or is_even(rgba):
+        ink = _differing(rgba)
     else:
-        even = "light" in without or is_even(rgba)
-        ink = _differing(rgba) if even else _darkness(rgba)
+        ink, ground = _darkness(rgba)
+        if "paper" not in without:
+            paper = _paper(ground, ink)
     pictures["light"] = _shown(ink)
-    if "paper" not in without:
-        ink = _within_paper(ink)
+    ink = np.where(paper, ink, 0)
     pictures["paper"] = _shown(ink)
     if "lines" not in without:
-        ink = _without_lines(ink)
+        ink = _without_lines(ink, paper)
     pictures["lines"] = _shown(ink)
     if "threshold" not in without:
-        ink = _over_threshold(ink, even)
+        ink = _over_threshold(ink)
     pictures["threshold"] = _shown(ink)
     if "strokes" not in without:
         ink = _strokes(ink)
@@ -114,23 +120,34 @@ def _differing(rgba: np.ndarray) -> Picture:
     return difference / max(ground.max(), 255 - ground.min())
 
 
-def _darkness(rgba: np.ndarray) -> Picture:
+def _darkness(rgba: np.ndarray) -> tuple[Picture, np.ndarray]:
     """How much darker each pixel is than the paper under it in this light, or how much brighter, on a dark ground.
 
     The paper is what is left when everything dark is closed that is narrower than `WIDEST`, or enclosed by brighter
     ground (morphological closing and reconstruction; Soille 2003, Morphological Image Analysis, chapters 4 and 6).
+    The second array is the ground, reduced, float32 (H', W', 3), 0 to 255: brighter than the ink.
     """
     from scipy.ndimage import gaussian_filter
 
     levels = [gaussian_filter(rgba[..., k].astype(np.float32), 0.7) for k in range(3)]
     if _is_bright_ink(levels):
         levels = [255 - level for level in levels]
-    darkness = np.zeros(rgba.shape[:2], np.float32)
+    darkness, grounds = np.zeros(rgba.shape[:2], np.float32), []
     for level in levels:
-        ground, doubtful = _ground(level)
-        darkness = np.maximum(darkness, (ground - level - doubtful) / (ground + 8))
-    usual = float(np.median(darkness))
-    return (darkness - usual).clip(0, 1)
+        low = _ground(level)
+        uncertain = maximum_range(low) / 2
+        ground = _high(gaussian_filter(low, 1), level.shape)
+        darkness = np.maximum(darkness, (ground - level - _high(uncertain, level.shape)) / (ground + 8))
+        grounds.append(low)
+    usual = float(np.median(darkness))  # of paper, which has noise
+    return (darkness - usual).clip(0, 1), np.stack(grounds, axis=-1)
+
+
+def maximum_range(low: np.ndarray) -> np.ndarray:
+    """The difference between the brightest and the darkest of each pixel's nine neighbours."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    return maximum_filter(low, 3) - minimum_filter(low, 3)
 
 
 def _low(level: np.ndarray, how: str = "max") -> np.ndarray:
@@ -170,20 +187,15 @@ def _is_bright_ink(levels: list[np.ndarray]) -> bool:
     return bool(masses[0] > masses[1])
 
 
-def _ground(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The paper's brightness under the ink (H, W), and by how much it may be too high beside an edge."""
-    from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+def _ground(level: np.ndarray) -> np.ndarray:
+    """The paper's brightness under the ink, reduced."""
     from skimage.morphology import reconstruction
 
     low = _low(level)
-    closed = _closed(low, WIDEST)
     marker = np.full_like(low, low.max())
     marker[0], marker[-1], marker[:, 0], marker[:, -1] = low[0], low[-1], low[:, 0], low[:, -1]
     enclosed = reconstruction(marker, low, method="erosion")
-    closed = np.maximum(closed, np.minimum(enclosed, _closed(low, WIDEST_ENCLOSED)))
-    doubtful = maximum_filter(closed, 3) - minimum_filter(closed, 3)
-    smooth = gaussian_filter(closed, 1)
-    return _high(smooth, level.shape), _high(doubtful / 2, level.shape)
+    return np.maximum(_closed(low, WIDEST), np.minimum(enclosed, _closed(low, WIDEST_ENCLOSED)))
 
 
 def _closed(low: np.ndarray, share: float) -> np.ndarray:
@@ -198,60 +210,84 @@ def _closed(low: np.ndarray, share: float) -> np.ndarray:
 # --- paper ------------------------------------------------------------------------------------------------------------
 
 
-def _within_paper(ink: Picture) -> Picture:
-    """The ink without what reaches the picture's edge: a table, a finger, a frame, a scan's edge."""
-    from scipy.ndimage import find_objects, label
+def _paper(ground: np.ndarray, ink: Picture) -> np.ndarray:
+    """Where the paper is, bool (H, W): the largest even part of the ground, and what may be its shadow.
 
-    mask = ink > max(FAINTEST, 0.15 * float(ink.max(initial=0)))
-    found, count = label(mask, np.ones((3, 3)))
-    if not count:
-        return ink
-    extents = np.array([max(part.stop - part.start for part in box) for box in find_objects(found)])
-    at_edge = np.zeros(count, bool)
-    at_edge[np.setdiff1d(border(found), [0]) - 1] = True
-    if not (extents[~at_edge] > 0.1 * max(ink.shape)).any():
-        return ink
-    return np.where(np.concatenate([[False], at_edge])[found], 0, ink)
+    Regions end where the ground's colour jumps. A region is in the paper's shadow if it differs from the paper by a
+    factor, not by its colour; a table, a finger and a cover have a colour or a pattern of their own.
+    """
+    from scipy.ndimage import label, maximum_filter, mean
+
+    jumps = np.max([maximum_range(np.log(ground[..., k] + 8)) for k in range(3)], axis=0) > JUMP
+    regions, count = label(~jumps)
+    if count < 2:
+        return np.ones(ink.shape, bool)
+    numbers = np.arange(1, count + 1)
+    down, right = (np.abs(np.linspace(-1, 1, n)) for n in regions.shape)
+    central = (1.2 - down[:, None]) * (1.2 - right)
+    main = numbers[np.argmax(np.bincount(regions.ravel(), central.ravel(), count + 1)[1:])]
+    colours = np.stack([mean(ground[..., k], regions, numbers) for k in range(3)], axis=1)
+    factors = (colours + 8) / (colours[main - 1] + 8)
+    patterned = mean(_low((ink > 0.06).astype(np.float32)), regions, numbers) > 0.5
+    other = (np.ptp(factors, axis=1) > COLOURED) | (factors.max(axis=1) < DARKEST) | patterned
+    other &= numbers != main
+    off = np.concatenate([[False], other])[regions]
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+    off &= np.concatenate([[False], sizes > 20])[regions]
+    return _high(maximum_filter(off.astype(np.float32), 7), ink.shape) < 0.5
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def _without_lines(ink: Picture) -> Picture:
+def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
     """The ink without long straight lines and without boxes around other ink."""
     mask = ink > max(FAINTEST, 0.1 * float(ink.max(initial=0)))
-    printed = _ruled(mask) | _ruled(mask.T).T
-    ink = np.where(printed, 0, ink)
-    return np.where(_boxes(mask & ~printed), 0, ink)
+    level, upright = _ruled(mask, paper), _ruled(mask.T, paper.T).T
+    lines = (level & ~_crossing(mask, level)) | (upright & ~_crossing(mask.T, upright.T).T)
+    if lines.any():
+        strength = float(np.median(ink[mask & lines]))
+        others = ink[mask & ~(level | upright)]
+        if others.size and (others**2).sum() > 2 * strength * others.sum():  # the pen is stronger than the lines
+            lines = (lines & (ink < 1.6 * strength)) | (ink < 1.3 * strength)
+        ink = np.where(lines, 0, ink)
+    return np.where(_boxes(mask & ~lines), 0, ink)
 
 
-def _ruled(mask: np.ndarray) -> np.ndarray:
-    """The pixels of lines through the whole picture that are level within `STEEPEST` degrees."""
-    from scipy.ndimage import binary_opening, maximum_filter1d, uniform_filter1d
+def _crossing(mask: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """What of the mask is higher than the lines in the zone: strokes that cross them."""
+    from scipy.ndimage import binary_opening
 
-    low = _low(mask.astype(np.float32))
+    edges = np.diff((mask & zone).astype(np.int8), axis=0, prepend=0, append=0).T
+    heights = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
+    if not heights.size:
+        return np.zeros_like(mask)
+    return binary_opening(mask, np.ones((int(1.7 * np.median(heights)) + 2, 1), bool))
+
+
+def _ruled(mask: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """Where lines through the whole paper lie that are level within `STEEPEST` degrees, bool (H, W)."""
+    from scipy.ndimage import binary_dilation, maximum_filter1d, uniform_filter1d
+
+    low, off = _low(mask.astype(np.float32)) > 0, _low((~paper).astype(np.float32)) > 0
     height, width = low.shape
     length = round(LONG * width)
     columns, rows = np.arange(width), np.arange(height)[:, None]
     zone = np.zeros(low.shape, bool)
     for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
         shift = np.round(np.tan(np.radians(degrees)) * (columns - width / 2)).astype(int)
-        sheared = low[(rows + shift).clip(0, height - 1), columns]
-        filled = uniform_filter1d(sheared, length, axis=1, mode="constant") >= 0.9 * LONG
-        if filled.any():
-            along = maximum_filter1d(filled.astype(np.uint8), 2 * length, axis=1).astype(bool) & (sheared > 0)
+        places = (rows + shift).clip(0, height - 1), columns
+        inked = low[places]
+        filled = uniform_filter1d((inked | off[places]).astype(np.float32), length, axis=1, mode="constant")
+        drawn = uniform_filter1d(inked.astype(np.float32), length, axis=1, mode="constant")
+        lines = (filled >= 0.9) & (drawn >= 0.6)
+        if lines.any():
+            along = maximum_filter1d(lines.astype(np.uint8), 2 * length, axis=1).astype(bool) & inked
             r, c = np.nonzero(along)
-            inside = (r + shift[c] >= 0) & (r + shift[c] < height)
-            zone[(r + shift[c])[inside], c[inside]] = True
+            zone[(r + shift[c]).clip(0, height - 1), c] = True
     if not zone.any():
         return np.zeros_like(mask)
-    near = _high(maximum_filter1d(zone.astype(np.float32), 3, axis=0), mask.shape) > 0.1
-    lines = mask & near
-    edges = np.diff(lines.astype(np.int8), axis=0, prepend=0, append=0)
-    starts, stops = np.nonzero(edges.T == 1)[1], np.nonzero(edges.T == -1)[1]
-    thick = int(1.7 * np.median(stops - starts)) + 2
-    crossing = binary_opening(mask, np.ones((thick, 1), bool))
-    return lines & ~crossing
+    return _high(binary_dilation(zone, np.ones((3, 1), bool)).astype(np.float32), mask.shape) > 0.1
 
 
 def _boxes(mask: np.ndarray) -> np.ndarray:
@@ -277,29 +313,36 @@ def _boxes(mask: np.ndarray) -> np.ndarray:
 # --- threshold and strokes --------------------------------------------------------------------------------------------
 
 
-def _over_threshold(ink: Picture, even: bool) -> Picture:
-    """The ink without what is noise, or far weaker than the usual ink."""
-    rim = border(ink)
-    above = ink[ink > 0]
-    typical = float(np.median(above)) if above.size else 0.0  # the paper, darker than usual half of the time
-    noise = min(0.5, 8 * float(np.median(rim))) if even else 9 * typical
-    least = max(noise, FAINTEST)
-    strokes = ink[ink > least]
+def _over_threshold(ink: Picture) -> Picture:
+    """The ink without noise, and without what is far weaker than the usual ink and not beside such."""
+    from scipy.ndimage import maximum_filter
+
+    noise = min(0.5, 6 * float(np.quantile(ink, 0.75)) / 0.67)  # of paper it is the deviation: half of it is clipped
+    strokes = ink[ink > max(noise, FAINTEST)]
     if not strokes.size:
         return np.zeros_like(ink)
-    if even:
-        return np.where(ink > noise, ink, 0)
-    usual = float(np.quantile(strokes, 0.8))
-    return np.where(ink > max(least, WEAKEST * usual), ink, 0).clip(0, usual)
+    usual = float((strokes**2).sum() / strokes.sum())  # weighted by its strength
+    if not noise:  # drawn on a screen
+        return ink
+    strong = ink > max(noise, FAINTEST, WEAKEST * usual)
+    return np.where((ink > noise / 2) & maximum_filter(strong, 5), ink, 0).clip(0, usual)
 
 
 def _strokes(ink: Picture) -> Picture:
-    """The ink without specks: parts much smaller than the largest."""
-    from scipy.ndimage import find_objects, label
+    """The ink without what is no stroke: specks, much smaller than the largest part, and what reaches in from the rim.
 
-    found, count = label(ink > 0.1 * float(ink.max(initial=0)), np.ones((3, 3)))
+    What reaches the rim stays if there is nothing else.
+    """
+    from scipy.ndimage import find_objects, label, maximum_filter
+
+    found, count = label(ink > 0, np.ones((3, 3)))
     if count < 2:
         return ink
     extents = np.array([max(part.stop - part.start for part in box) for box in find_objects(found)])
-    small = extents < SMALLEST * extents.max()
-    return np.where(np.concatenate([[False], small])[found], 0, ink)
+    at_rim = np.zeros(count, bool)
+    at_rim[np.setdiff1d(border(found), [0]) - 1] = True
+    if (extents[~at_rim] > 0.1 * max(ink.shape)).any():
+        from_rim = maximum_filter(np.concatenate([[False], at_rim])[found], 1 + round(0.03 * max(ink.shape)))
+        extents *= np.bincount(found[~from_rim], minlength=count + 1)[1:] > 0  # also the splinters beside it
+    dropped = extents < SMALLEST * extents.max()
+    return np.where(np.concatenate([[False], dropped])[found], 0, ink)
