@@ -116,14 +116,32 @@ def check_size(image: Image.Image, file: str) -> None:
 def reduced(image: Image.Image) -> Image.Image:
     """The picture as RGBA with sides of at most `LONGEST_SIDE` px."""
     image.load()
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip rather than scale
-        image = image.point(lambda value: value / 257).convert("L")
+    if image.mode.startswith("I"):
+        image = in_eight_bits(image)
     factor = max(1, max(image.size) // LONGEST_SIDE)
     if factor > 1 and image.mode not in ("1", "P", "PA"):
         image = image.reduce(factor)  # before the conversion, so that only one large copy exists
     small = image.convert("RGBA")
     small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     return small
+
+
+def in_eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16-bit grey levels, which Pillow would clip rather than scale, in 256 levels.
+
+    A camera's or scanner's 10 or 12 bits count as the whole range. A picture that has less than a quarter of its range
+    is stretched to all of it, since too few levels would be left of its ink.
+    """
+    image = image.convert("I")
+    low, high = image.getextrema()
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    whole = 2 ** max(8, high.bit_length()) - 1
+    if high - low < whole / 4:
+        whole = max(1, high - low)
+    else:
+        low = 0
+    return image.point(lambda value: value * (255 / whole) - low * (255 / whole)).convert("L")
 
 
 if __name__ == "__main__":

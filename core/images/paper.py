@@ -1,0 +1,348 @@
+"""Ink on a photographed, scanned or drawn ground, found in steps that can be shown and switched off one by one.
+
+Nothing is read off the picture's rim alone: light, shadows, the table, a finger, printed lines and specks are each
+modelled and taken away. What is left is ink, as `core.drawing.prepare.prepare` accepts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from core.drawing.prepare import Picture, border, grey
+
+STEPS = ("light", "paper", "lines", "threshold", "strokes")
+
+LOW = 192  # px of the longer side at which light and paper are modelled
+EVEN = 0.9  # share of the rim within `SAME` of its median colour, from which the ground has one colour, as on a screen
+SAME = 3  # grey levels
+FAINTEST = 0.03  # of the whole range: weaker ink is none
+WIDEST = 0.12  # of the longer side: wider strokes are told from shadows by being enclosed by brighter ground
+WIDEST_ENCLOSED = 0.25  # the same for enclosed strokes
+LONG = 0.85  # of the picture's side: from which a straight stroke is a printed line
+STEEPEST = 8  # degrees by which a printed line may be turned
+WEAKEST = 0.3  # of the usual ink: weaker ink is no stroke
+JUMP = 0.12  # of the ground's logarithm between neighbours: an edge of the paper, or of a hard shadow
+COLOURED = 0.12  # by which the factors of red, green and blue differ: not a shadow
+DARKEST = 0.35  # of the paper's light is left in its shadow
+SMALLEST = 0.12  # of the largest stroke's extent: what is smaller is a speck
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The ink of a picture, with the result of each step."""
+
+    ink: np.ndarray  # uint8 (H, W), 0 ground to 255 ink
+    pictures: dict[str, Picture]  # by step, in order: float32 (H, W), 0 ground to 1 ink
+
+
+def cleaned(rgba: np.ndarray, *, without: Collection[str] = ()) -> Cleaned:
+    """The ink in a picture uint8 (H, W, 4) of any ground; `without` names steps to leave out, or "ink" for all.
+
+    Ink may be darker or brighter than its ground. Without "ink", the brightness counts as ink, whatever the ground.
+    """
+    if "ink" in without:
+        brightness = grey(rgba)
+        return Cleaned((brightness * 255).round().astype(np.uint8), {})
+    rgba = _on_paper(rgba)
+    pictures = {}
+    paper = np.ones(rgba.shape[:2], bool)
+    if rgba.ndim == 2:  # on a transparent ground, opacity is ink
+        ink = rgba.astype(np.float32) / 255
+    elif "light" in without or is_even(rgba):
+        ink = _differing(rgba)
+    else:
+        ink, ground = _darkness(rgba)
+        if "paper" not in without:
+            paper = _paper(ground, ink)
+    pictures["light"] = _shown(ink)
+    ink = np.where(paper, ink, 0)
+    pictures["paper"] = _shown(ink)
+    if "lines" not in without:
+        ink = _without_lines(ink, paper)
+    pictures["lines"] = _shown(ink)
+    if "threshold" not in without:
+        ink = _over_threshold(ink)
+    pictures["threshold"] = _shown(ink)
+    if "strokes" not in without:
+        ink = _strokes(ink)
+    pictures["strokes"] = _shown(ink)
+    return Cleaned((pictures["strokes"] * 255).round().astype(np.uint8), pictures)
+
+
+def _shown(ink: Picture) -> Picture:
+    """The ink relative to the strongest."""
+    strongest = float(ink.max(initial=0))
+    return (ink / strongest if strongest > FAINTEST else np.zeros_like(ink)).astype(np.float32)
+
+
+# --- light ------------------------------------------------------------------------------------------------------------
+
+
+def _on_paper(rgba: np.ndarray) -> np.ndarray:
+    """The picture with its transparent margin painted over; or its opacity (H, W), if that is the drawing."""
+    from scipy.ndimage import distance_transform_edt
+
+    opaque = rgba[..., 3] >= 128
+    if opaque.all():
+        return rgba
+    inside = np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))
+    if not inside[0].size:
+        return np.zeros(opaque.shape, np.uint8)
+    box = np.s_[inside[0][0] : inside[0][-1] + 1, inside[1][0] : inside[1][-1] + 1]
+    seen = rgba[..., :3][opaque].astype(np.int16)
+    if np.median(border(rgba[..., 3])) < 128 and (
+        opaque[box].mean() < 0.6 or np.ptp(seen, axis=0).max() < 255 * FAINTEST
+    ):
+        return rgba[..., 3]
+    nearest = distance_transform_edt(~opaque, return_distances=False, return_indices=True)
+    return rgba[tuple(nearest)]
+
+
+def is_even(rgba: np.ndarray) -> bool:
+    """Whether rim and ground have one colour and no noise, as in a drawing on a screen."""
+    ground = np.median(border(rgba[..., :3]), axis=0)
+
+    def share(colours: np.ndarray) -> float:
+        return float((np.abs(colours - ground).max(axis=-1) <= SAME).mean())
+
+    return share(border(rgba[..., :3])) >= EVEN and share(rgba[::4, ::4, :3]) >= 0.3
+
+
+def _differing(rgba: np.ndarray) -> Picture:
+    """Each pixel's difference from the rim's median colour, as a share of the largest possible difference."""
+    ground = np.median(border(rgba[..., :3]), axis=0).astype(np.float32)
+    colours = np.moveaxis(rgba[..., :3], 2, 0)
+    difference = np.maximum.reduce([np.abs(colour - level) for colour, level in zip(colours, ground, strict=True)])
+    return difference / max(ground.max(), 255 - ground.min())
+
+
+def _darkness(rgba: np.ndarray) -> tuple[Picture, np.ndarray]:
+    """How much darker each pixel is than the paper under it in this light, or how much brighter, on a dark ground.
+
+    The paper is what is left when everything dark is closed that is narrower than `WIDEST`, or enclosed by brighter
+    ground (morphological closing and reconstruction; Soille 2003, Morphological Image Analysis, chapters 4 and 6).
+    The second array is the ground, reduced, float32 (H', W', 3), 0 to 255: brighter than the ink.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    levels = [gaussian_filter(rgba[..., k].astype(np.float32), 0.7) for k in range(3)]
+    if _is_bright_ink(levels):
+        levels = [255 - level for level in levels]
+    darkness, grounds = np.zeros(rgba.shape[:2], np.float32), []
+    for level in levels:
+        low = _ground(level)
+        uncertain = maximum_range(low) / 2
+        ground = _high(gaussian_filter(low, 1), level.shape)
+        darkness = np.maximum(darkness, (ground - level - _high(uncertain, level.shape)) / (ground + 8))
+        grounds.append(low)
+    usual = float(np.median(darkness))  # of paper, which has noise
+    return (darkness - usual).clip(0, 1), np.stack(grounds, axis=-1)
+
+
+def maximum_range(low: np.ndarray) -> np.ndarray:
+    """The difference between the brightest and the darkest of each pixel's nine neighbours."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    return maximum_filter(low, 3) - minimum_filter(low, 3)
+
+
+def _low(level: np.ndarray, how: str = "max") -> np.ndarray:
+    """The picture reduced to `LOW` px by blocks: the brightest or the mean of each."""
+    height, width = level.shape
+    block = max(1, -(-max(height, width) // LOW))
+    padded = np.pad(level, ((0, -height % block), (0, -width % block)), mode="edge")
+    blocks = padded.reshape(padded.shape[0] // block, block, padded.shape[1] // block, block)
+    return blocks.max(axis=(1, 3)) if how == "max" else blocks.mean(axis=(1, 3))
+
+
+def _high(low: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The reverse of `_low`, interpolated."""
+    height, width = shape
+    block = max(1, -(-max(height, width) // LOW))
+    size = (low.shape[1] * block, low.shape[0] * block)
+    large = Image.fromarray(low.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(large)[:height, :width]
+
+
+def _is_bright_ink(levels: list[np.ndarray]) -> bool:
+    """Whether the ink is brighter than its ground: more stands out brightly than darkly from a wide median."""
+    from scipy.ndimage import label
+    from skimage.filters.rank import median
+    from skimage.morphology import disk
+
+    low = _low(np.mean(levels, axis=0), "mean").astype(np.uint8)
+    residual = low.astype(np.float32) - median(low, disk(max(1, LOW // 5)))
+    noise = max(6.0, 4.5 * float(np.median(np.abs(residual))))
+    masses = []
+    for stands_out in (residual > noise, residual < -noise):
+        found, count = label(stands_out)
+        mass = np.bincount(found.ravel(), np.abs(residual).ravel(), count + 1)
+        mass[np.unique(border(found))] = 0
+        mass[0] = 0
+        masses.append(mass.sum())
+    return bool(masses[0] > masses[1])
+
+
+def _ground(level: np.ndarray) -> np.ndarray:
+    """The paper's brightness under the ink, reduced."""
+    from skimage.morphology import reconstruction
+
+    low = _low(level)
+    marker = np.full_like(low, low.max())
+    marker[0], marker[-1], marker[:, 0], marker[:, -1] = low[0], low[-1], low[:, 0], low[:, -1]
+    enclosed = reconstruction(marker, low, method="erosion")
+    return np.maximum(_closed(low, WIDEST), np.minimum(enclosed, _closed(low, WIDEST_ENCLOSED)))
+
+
+def _closed(low: np.ndarray, share: float) -> np.ndarray:
+    """Closing with a disc whose diameter is a share of the longer side; beyond the rim lies nothing."""
+    from skimage.morphology import closing, disk
+
+    radius = max(1, round(share * max(low.shape) / 2))
+    padded = np.pad(low, radius, mode="edge")
+    return closing(padded, disk(radius, decomposition="sequence"))[radius:-radius, radius:-radius]
+
+
+# --- paper ------------------------------------------------------------------------------------------------------------
+
+
+def _paper(ground: np.ndarray, ink: Picture) -> np.ndarray:
+    """Where the paper is, bool (H, W): the largest even part of the ground, and what may be its shadow.
+
+    Regions end where the ground's colour jumps. A region is in the paper's shadow if it differs from the paper by a
+    factor, not by its colour; a table, a finger and a cover have a colour or a pattern of their own.
+    """
+    from scipy.ndimage import label, maximum_filter, mean
+
+    jumps = np.max([maximum_range(np.log(ground[..., k] + 8)) for k in range(3)], axis=0) > JUMP
+    regions, count = label(~jumps)
+    if count < 2:
+        return np.ones(ink.shape, bool)
+    numbers = np.arange(1, count + 1)
+    down, right = (np.abs(np.linspace(-1, 1, n)) for n in regions.shape)
+    central = (1.2 - down[:, None]) * (1.2 - right)
+    main = numbers[np.argmax(np.bincount(regions.ravel(), central.ravel(), count + 1)[1:])]
+    colours = np.stack([mean(ground[..., k], regions, numbers) for k in range(3)], axis=1)
+    factors = (colours + 8) / (colours[main - 1] + 8)
+    patterned = mean(_low((ink > 0.06).astype(np.float32)), regions, numbers) > 0.5
+    other = (np.ptp(factors, axis=1) > COLOURED) | (factors.max(axis=1) < DARKEST) | patterned
+    other &= numbers != main
+    off = np.concatenate([[False], other])[regions]
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+    off &= np.concatenate([[False], sizes > 20])[regions]
+    return _high(maximum_filter(off.astype(np.float32), 7), ink.shape) < 0.5
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
+    """The ink without long straight lines and without boxes around other ink."""
+    mask = ink > max(FAINTEST, 0.1 * float(ink.max(initial=0)))
+    level, upright = _ruled(mask, paper), _ruled(mask.T, paper.T).T
+    lines = (level & ~_crossing(mask, level)) | (upright & ~_crossing(mask.T, upright.T).T)
+    if lines.any():
+        strength = float(np.median(ink[mask & lines]))
+        others = ink[mask & ~(level | upright)]
+        if others.size and (others**2).sum() > 2 * strength * others.sum():  # the pen is stronger than the lines
+            lines = (lines & (ink < 1.6 * strength)) | (ink < 1.3 * strength)
+        ink = np.where(lines, 0, ink)
+    return np.where(_boxes(mask & ~lines), 0, ink)
+
+
+def _crossing(mask: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """What of the mask is higher than the lines in the zone: strokes that cross them."""
+    from scipy.ndimage import binary_opening
+
+    edges = np.diff((mask & zone).astype(np.int8), axis=0, prepend=0, append=0).T
+    heights = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
+    if not heights.size:
+        return np.zeros_like(mask)
+    return binary_opening(mask, np.ones((int(1.7 * np.median(heights)) + 2, 1), bool))
+
+
+def _ruled(mask: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """Where lines through the whole paper lie that are level within `STEEPEST` degrees, bool (H, W)."""
+    from scipy.ndimage import binary_dilation, maximum_filter1d, uniform_filter1d
+
+    low, off = _low(mask.astype(np.float32)) > 0, _low((~paper).astype(np.float32)) > 0
+    height, width = low.shape
+    length = round(LONG * width)
+    columns, rows = np.arange(width), np.arange(height)[:, None]
+    zone = np.zeros(low.shape, bool)
+    for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
+        shift = np.round(np.tan(np.radians(degrees)) * (columns - width / 2)).astype(int)
+        places = (rows + shift).clip(0, height - 1), columns
+        inked = low[places]
+        filled = uniform_filter1d((inked | off[places]).astype(np.float32), length, axis=1, mode="constant")
+        drawn = uniform_filter1d(inked.astype(np.float32), length, axis=1, mode="constant")
+        lines = (filled >= 0.9) & (drawn >= 0.6)
+        if lines.any():
+            along = maximum_filter1d(lines.astype(np.uint8), 2 * length, axis=1).astype(bool) & inked
+            r, c = np.nonzero(along)
+            zone[(r + shift[c]).clip(0, height - 1), c] = True
+    if not zone.any():
+        return np.zeros_like(mask)
+    return _high(binary_dilation(zone, np.ones((3, 1), bool)).astype(np.float32), mask.shape) > 0.1
+
+
+def _boxes(mask: np.ndarray) -> np.ndarray:
+    """The pixels of boxes, turned by a few degrees at most, that have other ink inside."""
+    from scipy.ndimage import find_objects, label
+
+    found, _ = label(mask, np.ones((3, 3)))
+    boxes = np.zeros_like(mask)
+    for number, box in enumerate(find_objects(found), 1):
+        own = found[box] == number
+        height, width = own.shape
+        if min(height, width) < 0.1 * max(mask.shape):
+            continue
+        near = max(2, round(0.12 * min(height, width)))
+        sides = own[:near].any(0).mean(), own[-near:].any(0).mean()
+        sides += own[:, :near].any(1).mean(), own[:, -near:].any(1).mean()
+        inner = np.s_[near:-near, near:-near]
+        if min(sides) > 0.9 and own[inner].mean() < 0.02 and (found[box][inner] > 0).mean() > 0.01:
+            boxes[box] |= own
+    return boxes
+
+
+# --- threshold and strokes --------------------------------------------------------------------------------------------
+
+
+def _over_threshold(ink: Picture) -> Picture:
+    """The ink without noise, and without what is far weaker than the usual ink and not beside such."""
+    from scipy.ndimage import maximum_filter
+
+    noise = min(0.5, 6 * float(np.quantile(ink, 0.75)) / 0.67)  # of paper it is the deviation: half of it is clipped
+    strokes = ink[ink > max(noise, FAINTEST)]
+    if not strokes.size:
+        return np.zeros_like(ink)
+    usual = float((strokes**2).sum() / strokes.sum())  # weighted by its strength
+    if not noise:  # drawn on a screen
+        return ink
+    strong = ink > max(noise, FAINTEST, WEAKEST * usual)
+    return np.where((ink > noise / 2) & maximum_filter(strong, 5), ink, 0).clip(0, usual)
+
+
+def _strokes(ink: Picture) -> Picture:
+    """The ink without what is no stroke: specks, much smaller than the largest part, and what reaches in from the rim.
+
+    What reaches the rim stays if there is nothing else.
+    """
+    from scipy.ndimage import find_objects, label, maximum_filter
+
+    found, count = label(ink > 0, np.ones((3, 3)))
+    if count < 2:
+        return ink
+    extents = np.array([max(part.stop - part.start for part in box) for box in find_objects(found)])
+    at_rim = np.zeros(count, bool)
+    at_rim[np.setdiff1d(border(found), [0]) - 1] = True
+    if (extents[~at_rim] > 0.1 * max(ink.shape)).any():
+        from_rim = maximum_filter(np.concatenate([[False], at_rim])[found], 1 + round(0.03 * max(ink.shape)))
+        extents *= np.bincount(found[~from_rim], minlength=count + 1)[1:] > 0  # also the splinters beside it
+    dropped = extents < SMALLEST * extents.max()
+    return np.where(np.concatenate([[False], dropped])[found], 0, ink)
