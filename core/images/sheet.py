@@ -13,9 +13,11 @@ from PIL import Image
 
 from core.drawing import SHEET
 from core.drawing.picture import over_black
+from core.drawing.prepare import border
 from core.images import printed_sheet as printed
 from core.refusal import Refusal
 
+BLURRED = 0.12  # of a digit's size: what has wider edges is too blurred to be read
 DETAIL = 6.0  # px a mm of the printed sheet seen from straight above; a box has 86 x 108 px
 WIDEST_STROKE = 4.0  # mm, of the thickest pen
 FAINTEST = 0.2  # of the paper's brightness: the difference of the faintest stroke; the boxes' lines have 0.15
@@ -29,6 +31,7 @@ WIDEST_SHARE = 1 / 45  # of the picture's longer side: what is wider is no strok
 FAINTEST_STROKE = 0.06  # of the paper's brightness
 WEAKEST = 0.35  # of the usual stroke: what is fainter is none
 DARKEST_PAPER = 0.35  # of the brightest: what is darker is no paper, even in a shadow
+ROUGH = 0.04  # of the brightness: a ground with half of its pixels so much darker is no paper
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
 THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
 STEEPEST = 10  # degrees by which a printed line is turned
@@ -66,14 +69,21 @@ def read(rgba: np.ndarray) -> Sheet:
     """The digits on a picture uint8 (H, W, 4).
 
     Raises:
-        Refusal: it shows a part of the printable sheet, several of them, no digit, or more than `MOST_DIGITS`.
+        Refusal: it is blurred, shows a part of the printable sheet, several of them, no digit, or too many.
     """
     grey = np.asarray(over_black(rgba).convert("L"))
-    place = printed.find(grey)
-    sheet = in_boxes(grey, place) if place else Sheet(tuple(apart(ink(grey))), printed=False)
-    if not sheet.digits:
-        raise Refusal("sheet.boxes_empty" if place else "sheet.no_digit")
-    return sheet
+    if place := printed.find(grey):
+        sheet = in_boxes(grey, place)
+        if not sheet.digits:
+            raise Refusal("sheet.boxes_empty")
+        return sheet
+    strokes = ink(grey)
+    digits = apart(strokes)
+    if not digits:
+        raise Refusal("sheet.no_digit")
+    if edge_width(strokes) > BLURRED * np.median([np.ptp(one.corners, axis=0).max() for one in digits]):
+        raise Refusal("sheet.blurred")
+    return Sheet(tuple(digits), printed=False)
 
 
 def turned(rgba: np.ndarray, quarters: int) -> Sheet:
@@ -148,6 +158,16 @@ def _pixels(box: printed.Box) -> tuple[slice, slice]:
     return slice(max(0, top), top + height), slice(max(0, left), left + width)
 
 
+def edge_width(strokes: np.ndarray) -> float:
+    """The width of the edges of strokes, px: their usual strength over their usual steepest slope."""
+    from scipy import ndimage
+
+    level = ndimage.gaussian_filter(strokes.astype(np.float32), 0.7)
+    slope = ndimage.maximum_filter(ndimage.gaussian_gradient_magnitude(level, 0.5), 5)
+    inside = level > 2 * DARK
+    return float(np.median(level[inside] / np.maximum(slope[inside], 1))) if inside.any() else 0.0
+
+
 # --- ink --------------------------------------------------------------------------------------------------------------
 
 
@@ -159,14 +179,41 @@ def ink(grey: np.ndarray) -> np.ndarray:
     level = grey if _is_dark_ink(grey) else 255 - grey
     share, paper = _darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
     share[paper < DARKEST_PAPER * np.quantile(paper[::8, ::8], 0.9)] = 0  # it is the table
+    share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
-    strokes = share[share > least]
+    share[share < least] = 0
+    share[_at_edge(share > 0)] = 0
+    strokes = share[share > 0]
     if not strokes.size:
         return np.zeros(grey.shape, np.uint8)
     usual = float(np.quantile(strokes, 0.75))
-    share[share < max(least, WEAKEST * usual)] = 0
+    share[share < WEAKEST * usual] = 0
     share[_ruled(share > 0)] = 0
     return (share / usual * 255).clip(0, 255).astype(np.uint8)
+
+
+def _is_rough(share: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of a ground of which half is dark: strokes cover less of the paper around them."""
+    from scipy import ndimage
+
+    side = max(1, max(share.shape) // 60)
+    rows, columns = (-(-length // side) for length in share.shape)
+    padded = np.pad(share, ((0, rows * side - share.shape[0]), (0, columns * side - share.shape[1])), mode="edge")
+    middle = np.median(padded.reshape(rows, side, columns, side)[:, ::2, :, ::2], axis=(1, 3))
+    rough = ndimage.median_filter(middle, 3) > max(ROUGH, 4 * float(np.quantile(middle, 0.25)))
+    rough = ndimage.binary_dilation(ndimage.binary_opening(rough, np.ones((3, 3))))
+    return rough.repeat(side, axis=0).repeat(side, axis=1)[: share.shape[0], : share.shape[1]]
+
+
+def _at_edge(strokes: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) hang together with the picture's edge: a table, a finger, a digit that is cut off."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(strokes)
+    cut = np.zeros(count + 1, bool)
+    cut[border(parts)] = True
+    cut[0] = False
+    return cut[parts]
 
 
 def _is_dark_ink(grey: np.ndarray) -> bool:

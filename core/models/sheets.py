@@ -14,6 +14,7 @@ from core.models.model import Answer, Model
 from core.refusal import Refusal
 
 UPRIGHT = 0.6  # share of digits without doubt from which the picture need not be turned
+HARDLY = 0.25  # share of digits without doubt below which a picture hardly shows digits
 FEWEST = 3  # digits from which a picture may be turned
 
 
@@ -50,6 +51,11 @@ class ReadSheet:
 
     sheet: Sheet
     digits: tuple[ReadDigit, ...]
+
+    @property
+    def is_hardly_digits(self) -> bool:
+        """Whether the first model doubts nearly all that was found: the picture probably shows something else."""
+        return any(one.answers for one in self.digits) and _sure(self) < HARDLY
 
 
 def read_sheet(rgba: np.ndarray, models: Sequence[Model]) -> ReadSheet:
