@@ -241,11 +241,11 @@ def _predict_sheets(options: argparse.Namespace, model: Model) -> int:
             say(options, facts, own + t(refusal.key, **refusal.slots))
             continue
         digits, lines = [], [f"{file}: {t('sheet.found', count=len(read.digits))}"]
-        for number, one in enumerate(read.digits, 1):
+        for place, one in enumerate(read.digits, 1):
             answer = one.answers[0]
             label = int(answer.values.argmax())
             corners = one.found.corners.round(1).tolist()
-            facts = {"number": number, "corners": corners, "label": label, "class": names[label]}
+            facts = {"number": place, "corners": corners, "label": label, "class": names[label]}
             facts["probability"] = float(answer.values[label])
             facts["doubt"] = answer.doubt and answer.doubt.removeprefix("doubt.")
             facts["reason"] = answer.doubt and text(FALLBACK, answer.doubt)
@@ -253,7 +253,7 @@ def _predict_sheets(options: argparse.Namespace, model: Model) -> int:
             digits.append(facts)
             left, top = one.found.corners.min(axis=0).round().astype(int)
             right, down = one.found.corners.max(axis=0).round().astype(int)
-            line = f"  {number:3}  {left}, {top} – {right}, {down}  {shown(own_names[label])}"
+            line = f"  {place:3}  {left}, {top} – {right}, {down}  {shown(own_names[label])}"
             line += f" ({decimals(answer.values[label])})"
             if one.found.written is not None:
                 line += f"  {t('cli.row', row=one.found.written)}"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -103,7 +104,9 @@ def page(language: str) -> str:
         parts.append(f'<text x="{WIDTH / 2:g}" y="{y:g}" font-size="3.4" text-anchor="middle">{said(key)}</text>')
     drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}">{"".join(parts)}</svg>'
     head = f'<meta charset="utf-8"><title>{said("title")}</title><style>{STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}"><head>{head}</head><body>{drawing}</body></html>\n'
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}"><head>{head}</head><body>{drawing}</body></html>\n'
+    )
 
 
 # --- to read ----------------------------------------------------------------------------------------------------------
@@ -154,12 +157,14 @@ def find_marks(grey: np.ndarray) -> np.ndarray:
 
     level = grey.astype(np.float32)
     dark = level < 0.72 * ndimage.uniform_filter(level, max(15, max(grey.shape) // 14))
-    parts, count = ndimage.label(dark)
+    parts, count = connected(dark)
     boxes = ndimage.find_objects(parts)
     area = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    top, down, left, right = np.array(
-        [(one[0].start, one[0].stop, one[1].start, one[1].stop) for one in boxes], dtype=np.int64
-    ).reshape(-1, 4).T
+    top, down, left, right = (
+        np.array([(one[0].start, one[0].stop, one[1].start, one[1].stop) for one in boxes], dtype=np.int64)
+        .reshape(-1, 4)
+        .T
+    )
     height, width = down - top, right - left
     squarish = (np.minimum(height, width) >= 3) & (2.2 * np.minimum(height, width) >= np.maximum(height, width))
     fits = squarish & (np.maximum(height, width) < max(grey.shape) / 4)
@@ -173,8 +178,15 @@ def find_marks(grey: np.ndarray) -> np.ndarray:
         if len(inside) != 1:  # in a mark, nothing else is inside the ring
             continue
         if (centre := _mark(parts[boxes[ring]], int(ring) + 1, int(inside[0]) + 1)) is not None:
-            centres.append(centre + (left[ring], top[ring]))
+            centres.append(centre + np.array([left[ring], top[ring]]))
     return np.array(centres, dtype=np.float64).reshape(-1, 2)
+
+
+def connected(mask: np.ndarray, *, diagonally: bool = False) -> tuple[np.ndarray, int]:
+    """The number of the connected part at each pixel of a mask (H, W), from 1, 0 outside, and how many there are."""
+    from scipy import ndimage
+
+    return cast("tuple[np.ndarray, int]", ndimage.label(mask, np.ones((3, 3)) if diagonally else None))
 
 
 def _mark(parts: np.ndarray, ring: int, dot: int) -> np.ndarray | None:
@@ -231,7 +243,7 @@ def _layout(grey: np.ndarray, homography: np.ndarray) -> int | None:
     inner = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * CELL / 4
     centres = np.array([(CELLS_LEFT + place * PITCH + CELL / 2, CELL / 2) for place in range(len(code(0)))])
     seen = _levels(grey, through(homography, (centres[:, None] + inner).reshape(-1, 2)))
-    paper = _levels(grey, through(homography, centres + (0, 1.1 * CELL)))
+    paper = _levels(grey, through(homography, centres + np.array([0, 1.1 * CELL])))
     if seen is None or paper is None:
         return None
     bits = (seen.reshape(len(centres), -1).mean(axis=1) < 0.62 * np.median(paper)).astype(int).tolist()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -86,6 +87,11 @@ def read(rgba: np.ndarray) -> Sheet:
     return Sheet(tuple(digits), printed=False)
 
 
+def strokes_seen(rgba: np.ndarray) -> np.ndarray:
+    """What is taken for ink on a picture uint8 (H, W, 4): uint8 (H, W), 0 ground to 255 ink."""
+    return ink(np.asarray(over_black(rgba).convert("L")))
+
+
 def turned(rgba: np.ndarray, quarters: int) -> Sheet:
     """The digits of a picture whose digits stand upright when it is turned clockwise by so many quarters; see `read`.
 
@@ -127,7 +133,7 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
             at = _pixels((left - beside, top - above, width + 2 * beside, height + 2 * above))
             boxes[at] = row * printed.COLUMNS + column + 1
     share[lines & (share < FAINT_LINE)] = 0
-    parts, count = ndimage.label(share > FAINTEST, np.ones((3, 3)))
+    parts, count = printed.connected(share > FAINTEST, diagonally=True)
     # A stroke that reaches into the next box stays with its digit; touching digits are cut at the border.
     inside = np.bincount(parts.ravel() * np.int64(boxes.max() + 1) + boxes.ravel(), minlength=(count + 1) * 101)
     inside = inside.reshape(count + 1, -1)[:, : printed.ROWS * printed.COLUMNS + 1]
@@ -207,9 +213,7 @@ def _is_rough(share: np.ndarray) -> np.ndarray:
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
     """Which pixels (H, W) hang together with the picture's edge: a table, a finger, a digit that is cut off."""
-    from scipy import ndimage
-
-    parts, count = ndimage.label(strokes)
+    parts, count = printed.connected(strokes)
     cut = np.zeros(count + 1, bool)
     cut[border(parts)] = True
     cut[0] = False
@@ -247,8 +251,8 @@ def _level_lines(strokes: np.ndarray) -> np.ndarray:
 
     # In each column a line is a short run. All else, such as upright strokes, is left out, and so is not cut.
     edges = np.diff(np.pad(strokes, ((1, 1), (0, 0))).astype(np.int8), axis=0)
-    columns, starts = np.nonzero(edges.T == 1)
-    _, stops = np.nonzero(edges.T == -1)
+    columns, starts = cast("np.ndarray", np.argwhere(edges.T == 1).T)
+    stops = np.argwhere(edges.T == -1)[:, 1]
     thickness = stops - starts
     if not len(thickness):
         return np.zeros_like(strokes)
@@ -258,17 +262,17 @@ def _level_lines(strokes: np.ndarray) -> np.ndarray:
     step = 4  # px: a line is followed on a picture so much smaller
     low = np.zeros((height // step + 1, width // step + 1), bool)
     low[(starts + stops) // 2 // step, columns // step] = True
-    low = ndimage.binary_dilation(low, np.ones((3, 1)))
+    low: np.ndarray = ndimage.binary_dilation(low, np.ones((3, 1)))
     length = round(SHORTEST_LINE * low.shape[1])
     across, down = np.arange(low.shape[1]), np.arange(low.shape[0])[:, None]
     line = np.zeros_like(low)
     for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
         shift = np.round(np.tan(np.radians(degrees)) * (across - len(across) / 2)).astype(int)
-        places = (down + shift).clip(0, low.shape[0] - 1)
+        places: np.ndarray = (down + shift).clip(0, low.shape[0] - 1)
         sheared = low[places, across]
         filled = ndimage.uniform_filter1d(sheared.astype(np.float32), length, axis=1, mode="constant") > 0.9
         if filled.any():
-            wide = ndimage.maximum_filter1d(filled, length, axis=1) & sheared
+            wide = np.asarray(ndimage.maximum_filter1d(filled, length, axis=1)) & sheared
             line[places[wide], np.broadcast_to(across, wide.shape)[wide]] = True
     if not line.any():
         return np.zeros_like(strokes)
@@ -321,7 +325,7 @@ def apart(ink: np.ndarray) -> list[Found]:
     """
     from scipy import ndimage
 
-    parts, _ = ndimage.label(ink > DARK, np.ones((3, 3)))
+    parts, _ = printed.connected(ink > DARK, diagonally=True)
     area = np.bincount(parts.ravel())
     pieces = [
         _Digit((number,), at[1].start, at[0].start, at[1].stop, at[0].stop)
@@ -396,12 +400,12 @@ def _may_join(small: _Digit, large: _Digit) -> bool:
 
 def _distance(one: _Digit, other: _Digit, parts: np.ndarray) -> float:
     """The least distance between the ink of two digits, px."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     both = one.with_(other)
     seen = parts[both.top : both.down, both.left : both.right]
     these, those = (np.argwhere(np.isin(seen, some.parts)) for some in (one, other))
-    return float(cKDTree(those).query(these)[0].min())
+    return float(KDTree(those).query(these)[0].min())
 
 
 def rows_of(digits: Sequence[_Digit]) -> tuple[list[list[_Digit]], float]:

@@ -79,6 +79,11 @@ def read_sheet(rgba: np.ndarray, models: Sequence[Model]) -> ReadSheet:
     return found
 
 
+def again(read: ReadSheet, models: Sequence[Model]) -> ReadSheet:
+    """The same digits, answered by other models."""
+    return replace(read, digits=tuple(_answers(read.sheet.digits, models)))
+
+
 def _sure(read: ReadSheet) -> float:
     """The share of digits of which the first model is sure."""
     return float(np.mean([not one.answers[0].doubt for one in read.digits if one.answers] or [0]))
@@ -92,19 +97,15 @@ def _answered(sheet: Sheet, models: Sequence[Model]) -> ReadSheet:
         for place, one in enumerate(whole)
         if one.answers and one.label is None and one.found.halves
     }
-    read = [halves[place] if place in halves and _are_digits(halves[place]) else [one] for place, one in enumerate(whole)]
-    digits = tuple(one for some in read for one in some)
+    better = {place: some for place, some in halves.items() if all(half.label is not None for half in some)}
+    digits = tuple(one for place, own in enumerate(whole) for one in better.get(place, [own]))
     return ReadSheet(replace(sheet, digits=tuple(one.found for one in digits)), digits)
-
-
-def _are_digits(halves: Sequence[ReadDigit]) -> bool:
-    return all(half.label is not None for half in halves)
 
 
 def _answers(found: Sequence[Found], models: Sequence[Model]) -> list[ReadDigit]:
     drawings = [prepare(one.pixels) for one in found]
     of_models = [model.answers(drawings) for model in models]
     return [
-        ReadDigit(one, drawing, tuple(answers[place] for answers in of_models if answers[place]))  # none is empty
+        ReadDigit(one, drawing, tuple(answer for answers in of_models if (answer := answers[place])))  # none is empty
         for place, (one, drawing) in enumerate(zip(found, drawings, strict=True))
     ]
