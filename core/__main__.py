@@ -113,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     made = command("predict", runs.predict)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "images", slot="image", says=_help("images"), nargs="+")
+    made.add_argument("--sheet", action="store_true", help=_help("predict_sheet"))
+    made = command("sheet", runs.print_sheet)
+    _add(made, "html", slot="file", says=_help("sheet_html"), type=Path)
     return parser
 
 

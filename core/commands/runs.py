@@ -186,6 +186,8 @@ def predict(options: argparse.Namespace) -> int:
     from core.models.model import open_model
 
     model = open_model(find(options.run))
+    if options.sheet:
+        return _predict_sheets(options, model)
     names, own_names = model.class_names[FALLBACK], model.names(language())
     failed = False
     for file in options.images:
@@ -218,3 +220,58 @@ def _answer(model: Model, file: str) -> tuple[np.ndarray, str | None]:
     if image is None:
         raise Refusal("error.picture_empty", file=file)
     return model.probabilities(image[None])[0], None
+
+
+def _predict_sheets(options: argparse.Namespace, model: Model) -> int:
+    """What a digit model answers to the digits on pictures of sheets: a line a digit, in JSON an object a picture."""
+    from core.drawing.decoder import LONGEST_SHEET
+    from core.drawing.picture import open_picture
+    from core.models.sheets import read_sheet
+
+    if not model.digits:
+        raise Refusal("draw.not_offered", run=model.run)
+    names, own_names, failed = model.class_names[FALLBACK], model.names(language()), False
+    for file in options.images:
+        try:
+            read = read_sheet(open_picture(Path(file), file, longest=LONGEST_SHEET), [model])
+        except Refusal as refusal:
+            failed = True
+            own = "" if "file" in refusal.slots else f"{file}: "
+            facts = {"file": file, "error": own + text(FALLBACK, refusal.key, **refusal.slots)}
+            say(options, facts, own + t(refusal.key, **refusal.slots))
+            continue
+        digits, lines = [], [f"{file}: {t('sheet.found', count=len(read.digits))}"]
+        for place, one in enumerate(read.digits, 1):
+            answer = one.answers[0]
+            label = int(answer.values.argmax())
+            corners = one.found.corners.round(1).tolist()
+            facts = {"number": place, "corners": corners, "label": label, "class": names[label]}
+            facts["probability"] = float(answer.values[label])
+            facts["doubt"] = answer.doubt and answer.doubt.removeprefix("doubt.")
+            facts["reason"] = answer.doubt and text(FALLBACK, answer.doubt)
+            facts["row"] = one.found.written
+            digits.append(facts)
+            left, top = one.found.corners.min(axis=0).round().astype(int)
+            right, down = one.found.corners.max(axis=0).round().astype(int)
+            line = f"  {place:3}  {left}, {top} – {right}, {down}  {shown(own_names[label])}"
+            line += f" ({decimals(answer.values[label])})"
+            if one.found.written is not None:
+                line += f"  {t('cli.row', row=one.found.written)}"
+            lines.append(f"{line}  {t(answer.doubt)}" if answer.doubt else line)
+        if read.is_hardly_digits:
+            lines.append(t("sheet.hardly"))
+        facts = {"file": file, "printed": read.sheet.printed, "hardly_digits": read.is_hardly_digits, "digits": digits}
+        say(options, facts, "\n".join(lines))
+    return int(failed)
+
+
+def print_sheet(options: argparse.Namespace) -> int:
+    """Write the printable sheet in the terminal's language as a new HTML file."""
+    from core.images.printed_sheet import page
+
+    if options.html.exists():
+        raise Refusal("error.file_taken", file=str(options.html))
+    with writing(options.html.parent, "error.output_unwritable"), written_aside(options.html) as file:
+        file.write(page(language()).encode())
+    say(options, {"html": str(options.html)}, t("cli.sheet", file=options.html))
+    return 0

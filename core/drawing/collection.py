@@ -57,23 +57,37 @@ class LabelledDrawing:
 
 
 def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None = None) -> str:
-    """Save the ink uint8 (SHEET, SHEET) of a digit 0 to 9; returns the drawing's name.
+    """Save the ink uint8 (SHEET, SHEET) of a digit 0 to 9; returns the drawing's name. Raises: as `keep_all` does."""
+    return keep_all([(pixels, label, nickname)], store)[0]
+
+
+def keep_all(drawings: Sequence[tuple[np.ndarray, int, str]], store: Path | None = None) -> list[str]:
+    """Save drawings, each the ink uint8 (SHEET, SHEET) of a digit, the digit 0 to 9 and a nickname, or none of them.
+
+    Returns their names.
 
     Raises:
-        Refusal: nothing is drawn, `MOST` drawings are stored already, or the folder is not writable.
+        Refusal: nothing is drawn, there would be more than `MOST` drawings, or the folder is not writable.
     """
-    if prepare(pixels).image is None:
+    if any(prepare(pixels).image is None for pixels, _, _ in drawings):
         raise Refusal("error.drawing_empty")
-    if len(_names(store)) >= MOST:
+    if len(_names(store)) + len(drawings) > MOST:
         raise Refusal("error.drawings_full", most=MOST)
-    name = f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png"
-    text = PngImagePlugin.PngInfo()
-    text.add_itxt("nickname", printable(nickname))
-    with writing(_folder(store)):
-        _folder(store).mkdir(parents=True, exist_ok=True)
-        with written_aside(_folder(store) / name) as file:
-            Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
-    return name
+    names: list[str] = []
+    try:
+        with writing(_folder(store)):
+            _folder(store).mkdir(parents=True, exist_ok=True)
+            for pixels, label, nickname in drawings:
+                names.append(f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png")
+                text = PngImagePlugin.PngInfo()
+                text.add_itxt("nickname", printable(nickname))
+                with written_aside(_folder(store) / names[-1]) as file:
+                    Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
+    except Refusal:
+        with contextlib.suppress(Refusal):
+            delete(names, store)
+        raise
+    return names
 
 
 def kept(store: Path | None = None) -> list[LabelledDrawing]:

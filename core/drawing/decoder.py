@@ -24,9 +24,10 @@ from core.refusal import Refusal
 PLUGINS = (PngImagePlugin, JpegImagePlugin, WebPImagePlugin, BmpImagePlugin)  # imported while no picture waits
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MOST_SIDE = 8192  # px per side
-MOST_PIXELS = 6_000_000  # of a picture decoded in full: 23 MiB, enough for a screenshot of a laptop
+MOST_PIXELS = 9_000_000  # of a picture decoded in full: 35 MiB, enough for a page scanned at 300 dpi
 MOST_PHOTO_PIXELS = 2**25  # of a JPEG that can be decoded at an eighth of its size: enough for a phone's camera
 LONGEST_SIDE = 1024  # px of the returned picture; a digit of 20 px needs no more
+LONGEST_SHEET = 2000  # px of the picture of a whole sheet: 50 px for a digit of 8 mm
 MOST_FOR_WORDS, MOST_FOR_PIXELS = 64, 128  # MiB to read what a file says beside its pixels, and to decode these
 MOST_SECONDS = 3  # of processor time, for when the caller is gone; it waits for less
 
@@ -49,12 +50,12 @@ AT_START = memory()
 
 
 def main() -> None:
-    """Answer the pictures on standard input, each with a line of JSON before it: its name and number of bytes."""
+    """Answer the pictures on standard input, each with a line of JSON: its name, number of bytes and longest side."""
     while line := sys.stdin.buffer.readline():
-        file, length = json.loads(line)
+        file, length, longest = json.loads(line)
         answer, pixels = {}, b""
         try:
-            image = decoded(sys.stdin.buffer.read(length), file)
+            image = decoded(sys.stdin.buffer.read(length), file, longest)
             answer, pixels = {"size": image.size}, image.tobytes()
         except Refusal as refusal:
             answer = {"refusal": refusal.key, "slots": refusal.slots}
@@ -62,8 +63,8 @@ def main() -> None:
         sys.stdout.buffer.flush()
 
 
-def decoded(content: bytes, file: str) -> Image.Image:
-    """The picture as RGBA, upright, with sides of at most `LONGEST_SIDE` px; of an animation only the first frame.
+def decoded(content: bytes, file: str, longest: int) -> Image.Image:
+    """The picture as RGBA, upright, with sides of at most `longest` px; of an animation only the first frame.
 
     Raises:
         Refusal: the picture is too large, damaged or not in one of `FORMATS`, or takes too much memory; wherever the
@@ -72,9 +73,9 @@ def decoded(content: bytes, file: str) -> Image.Image:
     try:
         limit(MOST_FOR_WORDS)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            check_size(image, file)
+            check_size(image, file, longest)
             limit(MOST_FOR_PIXELS)
-            small = reduced(image)
+            small = reduced(image, longest)
         limit(MOST_FOR_WORDS)
         return ImageOps.exif_transpose(small)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as reason:
@@ -101,7 +102,7 @@ def limit(mebibytes: int) -> None:
             resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def check_size(image: Image.Image, file: str) -> None:
+def check_size(image: Image.Image, file: str, longest: int) -> None:
     """Refuse a picture of too many pixels before they are decoded; a large JPEG is set to be decoded smaller."""
     most = MOST_PIXELS
     if image.format == "JPEG" and not image.info.get("progressive"):  # a progressive JPEG is always decoded in full
@@ -110,19 +111,20 @@ def check_size(image: Image.Image, file: str) -> None:
         raise Refusal("error.picture_too_many_pixels", file=file, most=MOST_SIDE)
     if image.width * image.height > most:
         raise Refusal("error.picture_too_many_pixels", file=file, most=int(most**0.5))
-    image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+    scale = longest / max(*image.size, longest)
+    image.draft("RGB", (int(scale * image.width), int(scale * image.height)))
 
 
-def reduced(image: Image.Image) -> Image.Image:
-    """The picture as RGBA with sides of at most `LONGEST_SIDE` px."""
+def reduced(image: Image.Image, longest: int) -> Image.Image:
+    """The picture as RGBA with sides of at most `longest` px."""
     image.load()
     if image.mode.startswith("I"):
         image = in_eight_bits(image)
-    factor = max(1, max(image.size) // LONGEST_SIDE)
+    factor = max(1, max(image.size) // longest)
     if factor > 1 and image.mode not in ("1", "P", "PA"):
         image = image.reduce(factor)  # before the conversion, so that only one large copy exists
     small = image.convert("RGBA")
-    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    small.thumbnail((longest, longest))
     return small
 
 

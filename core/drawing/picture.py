@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from core import settings
+from core.drawing.decoder import LONGEST_SIDE
 from core.refusal import Refusal
 
 MOST_MIB = 10  # MiB per file
@@ -27,8 +28,8 @@ MOST_SECONDS = 1.8  # until a picture is decoded or given up
 _waiting: list[subprocess.Popen[bytes]] = []  # decoders; as many as there ever were pictures at the same time
 
 
-def open_picture(source: bytes | Path, name: str | None = None) -> np.ndarray:
-    """Read a user's picture as uint8 (H, W, 4) RGBA, upright, with sides of at most `decoder.LONGEST_SIDE` px.
+def open_picture(source: bytes | Path, name: str | None = None, *, longest: int = LONGEST_SIDE) -> np.ndarray:
+    """Read a user's picture as uint8 (H, W, 4) RGBA, upright, with sides of at most `longest` px.
 
     `name` is the picture's name in a Refusal, by default the file's name. Takes `MOST_SECONDS` at most, whatever the
     file holds.
@@ -42,7 +43,7 @@ def open_picture(source: bytes | Path, name: str | None = None) -> np.ndarray:
         content = _content(source, file) if isinstance(source, Path) else source
         if len(content) > MOST_MIB * 2**20:
             raise _too_heavy(file, len(content))
-        return _decoded(content, file)
+        return _decoded(content, file, longest)
     except OSError as reason:
         raise Refusal("error.file_unreadable", file=file, reason=reason.strerror or str(reason)) from reason
 
@@ -61,7 +62,7 @@ def _too_heavy(file: str, size: int) -> Refusal:
     return Refusal("error.picture_too_heavy", file=file, mebibytes=round(size / 2**20, 1), most=MOST_MIB)
 
 
-def _decoded(content: bytes, file: str) -> np.ndarray:
+def _decoded(content: bytes, file: str, longest: int) -> np.ndarray:
     """The picture, from a decoder that is ended after `MOST_SECONDS`. Raises: Refusal; OSError, without a decoder."""
     with _decoder() as process:
         assert process.stdin
@@ -71,7 +72,7 @@ def _decoded(content: bytes, file: str) -> np.ndarray:
         end.start()
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended, and gives no answer
-                process.stdin.write(json.dumps([file, len(content)]).encode() + b"\n" + content)
+                process.stdin.write(json.dumps([file, len(content), longest]).encode() + b"\n" + content)
                 process.stdin.flush()
             words = process.stdout.readline()
             answer = json.loads(words) if words.endswith(b"\n") else {}

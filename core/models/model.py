@@ -77,11 +77,21 @@ class Model:
 
     def answer(self, drawing: Prepared) -> Answer | None:
         """A digit model's answer to a drawing; None if nothing is drawn."""
-        image = self.seen(drawing)
-        if image is None:
-            return None
-        values = self.probabilities(image[None])[0]
-        return Answer(self, image, values, doubt(drawing, values, self.least_lead, knows_none=self.knows_none))
+        return self.answers([drawing])[0]
+
+    def answers(self, drawings: Sequence[Prepared]) -> list[Answer | None]:
+        """A digit model's answer to each drawing, all computed together; None where nothing is drawn."""
+        seen = [self.seen(drawing) for drawing in drawings]
+        images = [image for image in seen if image is not None]
+        values = iter(self.probabilities(np.stack(images)) if images else ())
+
+        def answer(drawing: Prepared, image: np.ndarray) -> Answer:
+            own = next(values)
+            return Answer(self, image, own, doubt(drawing, own, self.least_lead, knows_none=self.knows_none))
+
+        return [
+            None if image is None else answer(drawing, image) for drawing, image in zip(drawings, seen, strict=True)
+        ]
 
 
 @dataclass(frozen=True)

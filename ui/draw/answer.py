@@ -16,7 +16,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import row_of, short_label
-from ui.draw import agreement, keeping
+from ui.draw import agreement, keeping, sheet
 from ui.draw.live_answer import live_address
 from ui.draw.pad import PAD_LABELS, drawing_pad, drawn, show_answers
 from ui.gallery import gallery
@@ -27,7 +27,7 @@ CANVAS = 336  # px, side of the canvas: twelve to each pixel of the model's 28 x
 PICTURE = 308  # px, side of a test image: visible with its true class on a 1280 x 720 screen
 SEEN = 84  # px, side of the shown image: three to each pixel of the model's 28 x 28 image
 PAD = "pad"
-MODES = ("pad", "canvas", "image", "file")
+MODES = ("pad", "canvas", "image", "file", "sheet")
 NOTHING = Prepared(None, {})
 
 
@@ -46,6 +46,9 @@ def panel(runs: Sequence[Run], mode: str) -> None:
     def look() -> None:
         without = [name for name in STEPS if not st.session_state.get(f"step.{name}", True)]
         models = _open(runs)  # with the newest weights, also of a run that is still training
+        if mode == "sheet":
+            sheet.panel(list(models.values()))
+            return
         prepared = _without_pad(runs[0], models, without, mode)
         if mode == "pad":
             keeping.say_score(list(models.values()), without)

@@ -1,0 +1,522 @@
+"""Finds the digits on a picture of a sheet: those in the boxes of the printable sheet, or any that stand apart.
+
+Each found digit is cut out as a drawing like the pad's, so that it is prepared, read and kept like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from PIL import Image
+
+from core.drawing import SHEET
+from core.drawing.picture import over_black
+from core.drawing.prepare import border
+from core.images import printed_sheet as printed
+from core.refusal import Refusal
+
+BLURRED = 0.12  # of a digit's size: what has wider edges is too blurred to be read
+DETAIL = 6.0  # px a mm of the printed sheet seen from straight above; a box has 86 x 108 px
+WIDEST_STROKE = 4.0  # mm, of the thickest pen
+FAINTEST = 0.2  # of the paper's brightness: the difference of the faintest stroke; the boxes' lines have 0.15
+BESIDE_LINE = 0.8  # mm from a box's line in which faint ink counts as the line
+FAINT_LINE = 0.3  # ink stronger than this is none
+LEAST_DIGIT = 3.0  # mm, the longer side of a digit in a box; less is a speck
+DRAWN = 84  # px, the longer side of a digit on the drawing's `SHEET`
+MOST_DIGITS = 400  # on one picture
+
+WIDEST_SHARE = 1 / 45  # of the picture's longer side: what is wider is no stroke of one of many digits
+FAINTEST_STROKE = 0.06  # of the paper's brightness
+WEAKEST = 0.35  # of the usual stroke: what is fainter is none
+DARKEST_PAPER = 0.35  # of the brightest: what is darker is no paper, even in a shadow
+ROUGH = 0.04  # of the brightness: a ground with half of its pixels so much darker is no paper
+SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
+THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
+STEEPEST = 10  # degrees by which a printed line is turned
+
+DARK = 64  # grey levels of ink above which a pixel is part of a stroke
+SPECK = 0.25  # of the typical height: less is a speck, unless it belongs to a digit
+FRAGMENT = 0.6  # of the typical height: what is lower may be a part of the digit beside it
+GAP = 0.16  # of the typical height: the widest gap within a digit; of 1,249 digits of pens none has a wider one
+PALEST = 0.4  # of the usual strength of a digit: what is paler is none
+SPREAD = 0.12  # of the slopes between neighbours: more is no row
+LEAST_TURN = 3  # degrees by which a row is turned until its digits are turned back
+TOUCHING = 1.0  # width over height from which two touching digits are looked for
+
+
+@dataclass(frozen=True)
+class Found:
+    """A digit on a picture."""
+
+    corners: np.ndarray  # float64 (4, 2): x, y in px of the picture, clockwise from the upper left of the digit
+    pixels: np.ndarray  # uint8 (SHEET, SHEET): its ink, 0 ground to 255 ink
+    written: int | None = None  # the label of its row on the printed sheet
+    halves: tuple[Found, ...] = ()  # the two digits that it would be if two touch
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is on the picture of a sheet."""
+
+    digits: tuple[Found, ...]  # in reading order
+    printed: bool  # whether it is the printable sheet, whose rows tell the labels
+    nickname: np.ndarray | None = None  # uint8 (H, W): grey picture of the place for the nickname; None if left empty
+
+
+def read(rgba: np.ndarray) -> Sheet:
+    """The digits on a picture uint8 (H, W, 4).
+
+    Raises:
+        Refusal: it is blurred, shows a part of the printable sheet, several of them, no digit, or too many.
+    """
+    grey = np.asarray(over_black(rgba).convert("L"))
+    if place := printed.find(grey):
+        sheet = in_boxes(grey, place)
+        if not sheet.digits:
+            raise Refusal("sheet.boxes_empty")
+        return sheet
+    strokes = ink(grey)
+    digits = apart(strokes)
+    if not digits:
+        raise Refusal("sheet.no_digit")
+    if edge_width(strokes) > BLURRED * np.median([np.ptp(one.corners, axis=0).max() for one in digits]):
+        raise Refusal("sheet.blurred")
+    return Sheet(tuple(digits), printed=False)
+
+
+def strokes_seen(rgba: np.ndarray) -> np.ndarray:
+    """What is taken for ink on a picture uint8 (H, W, 4): uint8 (H, W), 0 ground to 255 ink."""
+    return ink(np.asarray(over_black(rgba).convert("L")))
+
+
+def turned(rgba: np.ndarray, quarters: int) -> Sheet:
+    """The digits of a picture whose digits stand upright when it is turned clockwise by so many quarters; see `read`.
+
+    Their corners are those on the picture as it is.
+    """
+    sheet = read(np.rot90(rgba, -quarters))
+    height, width = rgba.shape[:2]
+
+    def back(one: Found) -> Found:
+        x, y = one.corners.T
+        moved = [(x, y), (y, height - x), (width - x, height - y), (width - y, x)][quarters % 4]
+        return replace(one, corners=np.stack(moved, axis=1), halves=tuple(map(back, one.halves)))
+
+    return replace(sheet, digits=tuple(map(back, sheet.digits)))
+
+
+# --- the printable sheet ----------------------------------------------------------------------------------------------
+
+
+def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
+    """The digits in the boxes of a printed sheet on a picture, grey levels (H, W)."""
+    from scipy import ndimage
+
+    flat = printed.flattened(grey, place, DETAIL)
+    share, _ = _darkness(flat, round(WIDEST_STROKE * DETAIL))
+    boxes = np.zeros(flat.shape, dtype=np.int32)  # the number of the box at each pixel, from 1
+    lines = np.zeros(flat.shape, dtype=bool)
+    near = round(BESIDE_LINE * DETAIL)
+    for row in range(printed.ROWS):
+        for column in range(printed.COLUMNS):
+            rows, columns = _pixels(printed.box(row, column))
+            lines[rows.start - near : rows.stop + near, columns.start - near : columns.stop + near] = True
+            lines[rows.start + near : rows.stop - near, columns.start + near : columns.stop - near] = False
+    # Half of the way to the next box belongs to a box: people write over the lines.
+    for row in range(printed.ROWS):
+        for column in range(printed.COLUMNS):
+            left, top, width, height = printed.box(row, column)
+            beside, above = (printed.BOX_STEP - width) / 2, (printed.BOX_DOWN - height) / 2
+            at = _pixels((left - beside, top - above, width + 2 * beside, height + 2 * above))
+            boxes[at] = row * printed.COLUMNS + column + 1
+    share[lines & (share < FAINT_LINE)] = 0
+    parts, count = printed.connected(share > FAINTEST, diagonally=True)
+    # A stroke that reaches into the next box stays with its digit; touching digits are cut at the border.
+    inside = np.bincount(parts.ravel() * np.int64(boxes.max() + 1) + boxes.ravel(), minlength=(count + 1) * 101)
+    inside = inside.reshape(count + 1, -1)[:, : printed.ROWS * printed.COLUMNS + 1]
+    most = inside[:, 1:].argmax(axis=1) + 1
+    mostly = inside[np.arange(count + 1), most] >= 0.7 * inside.sum(axis=1)
+    owner = np.where(mostly, most, 0)[parts]
+    owner = np.where(mostly[parts], owner, boxes) * (parts > 0)
+    digits = []
+    for number, at in enumerate(ndimage.find_objects(owner, printed.ROWS * printed.COLUMNS)):
+        if at is None:
+            continue
+        own = (owner[at] == number + 1) * share[at]
+        rows, columns = at
+        if max(own.shape) < LEAST_DIGIT * DETAIL:
+            continue
+        ends = np.array([(columns.start, rows.start), (columns.stop, rows.stop)]) / DETAIL
+        corners = place.on_picture(_corners(*ends))
+        digits.append(Found(corners, drawing(own), number // printed.COLUMNS))
+    at = _pixels(printed.NICKNAME)
+    inner = np.s_[at[0].start + near : at[0].stop - near, at[1].start + near : at[1].stop - near]
+    is_named = (share[inner] > FAINTEST).sum() > (LEAST_DIGIT * DETAIL)
+    return Sheet(tuple(digits), printed=True, nickname=flat[at] if is_named else None)
+
+
+def _pixels(box: printed.Box) -> tuple[slice, slice]:
+    """The rows and columns of a box of the flattened sheet."""
+    left, top, width, height = (round(DETAIL * length) for length in box)
+    return slice(max(0, top), top + height), slice(max(0, left), left + width)
+
+
+def edge_width(strokes: np.ndarray) -> float:
+    """The width of the edges of strokes, px: their usual strength over their usual steepest slope."""
+    from scipy import ndimage
+
+    level = ndimage.gaussian_filter(strokes.astype(np.float32), 0.7)
+    slope = ndimage.maximum_filter(ndimage.gaussian_gradient_magnitude(level, 0.5), 5)
+    inside = level > 2 * DARK
+    return float(np.median(level[inside] / np.maximum(slope[inside], 1))) if inside.any() else 0.0
+
+
+# --- ink --------------------------------------------------------------------------------------------------------------
+
+
+def ink(grey: np.ndarray) -> np.ndarray:
+    """The strokes on a picture of many digits, grey levels (H, W), as uint8 (H, W), 0 ground to 255 ink.
+
+    `core/images/paper.py` does this for a picture of one digit, whose strokes may be as wide as a shadow.
+    """
+    level = grey if _is_dark_ink(grey) else 255 - grey
+    share, paper = _darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
+    share[paper < DARKEST_PAPER * np.quantile(paper[::8, ::8], 0.9)] = 0  # it is the table
+    share[_is_rough(share)] = 0  # it is a table of wood, or cloth
+    least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
+    share[share < least] = 0
+    share[_at_edge(share > 0)] = 0
+    strokes = share[share > 0]
+    if not strokes.size:
+        return np.zeros(grey.shape, np.uint8)
+    usual = float(np.quantile(strokes, 0.75))
+    share[share < WEAKEST * usual] = 0
+    share[_ruled(share > 0)] = 0
+    return (share / usual * 255).clip(0, 255).astype(np.uint8)
+
+
+def _is_rough(share: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of a ground of which half is dark: strokes cover less of the paper around them."""
+    from scipy import ndimage
+
+    side = max(1, max(share.shape) // 60)
+    rows, columns = (-(-length // side) for length in share.shape)
+    padded = np.pad(share, ((0, rows * side - share.shape[0]), (0, columns * side - share.shape[1])), mode="edge")
+    middle = np.median(padded.reshape(rows, side, columns, side)[:, ::2, :, ::2], axis=(1, 3))
+    rough = ndimage.median_filter(middle, 3) > max(ROUGH, 4 * float(np.quantile(middle, 0.25)))
+    rough = ndimage.binary_dilation(ndimage.binary_opening(rough, np.ones((3, 3))))
+    return rough.repeat(side, axis=0).repeat(side, axis=1)[: share.shape[0], : share.shape[1]]
+
+
+def _at_edge(strokes: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) hang together with the picture's edge: a table, a finger, a digit that is cut off."""
+    parts, count = printed.connected(strokes)
+    cut = np.zeros(count + 1, bool)
+    cut[border(parts)] = True
+    cut[0] = False
+    return cut[parts]
+
+
+def _is_dark_ink(grey: np.ndarray) -> bool:
+    """Whether more stands out darkly than brightly from the middle level around it."""
+    side = max(1, max(grey.shape) // 40)
+    rows, columns = (length // side * side for length in grey.shape)
+    blocks = grey[:rows, :columns].reshape(rows // side, side, columns // side, side).astype(np.int16)
+    away = blocks[:, ::2, :, ::2] - np.median(blocks[:, ::2, :, ::2], axis=(1, 3), keepdims=True)
+    return bool((away < -25).sum() >= (away > 25).sum())
+
+
+def _darkness(level: np.ndarray, widest: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much darker than the paper around it each pixel is, as a share of the paper's level, and that level.
+
+    What is darker and narrower than `widest` px is ink; a shadow is wider. Both are float32 (H, W).
+    """
+    from scipy import ndimage
+
+    level = ndimage.gaussian_filter(level.astype(np.float32), 0.7)
+    paper = ndimage.grey_closing(level, size=widest)
+    return (1 - level / np.maximum(paper, 1)).clip(0, 1), paper
+
+
+def _ruled(strokes: np.ndarray) -> np.ndarray:
+    """Which pixels are of printed lines: straight, thin and long, level or upright within `STEEPEST` degrees."""
+    return _level_lines(strokes) | _level_lines(strokes.T).T
+
+
+def _level_lines(strokes: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    # In each column a line is a short run. All else, such as upright strokes, is left out, and so is not cut.
+    edges = np.diff(np.pad(strokes, ((1, 1), (0, 0))).astype(np.int8), axis=0)
+    columns, starts = cast("np.ndarray", np.argwhere(edges.T == 1).T)
+    stops = np.argwhere(edges.T == -1)[:, 1]
+    thickness = stops - starts
+    if not len(thickness):
+        return np.zeros_like(strokes)
+    thin = thickness <= max(3, round(THINNEST_LINE * max(strokes.shape)))
+    columns, starts, stops = columns[thin], starts[thin], stops[thin]
+    height, width = strokes.shape
+    step = 4  # px: a line is followed on a picture so much smaller
+    low = np.zeros((height // step + 1, width // step + 1), bool)
+    low[(starts + stops) // 2 // step, columns // step] = True
+    low: np.ndarray = ndimage.binary_dilation(low, np.ones((3, 1)))
+    length = round(SHORTEST_LINE * low.shape[1])
+    across, down = np.arange(low.shape[1]), np.arange(low.shape[0])[:, None]
+    line = np.zeros_like(low)
+    for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
+        shift = np.round(np.tan(np.radians(degrees)) * (across - len(across) / 2)).astype(int)
+        places: np.ndarray = (down + shift).clip(0, low.shape[0] - 1)
+        sheared = low[places, across]
+        filled = ndimage.uniform_filter1d(sheared.astype(np.float32), length, axis=1, mode="constant") > 0.9
+        if filled.any():
+            wide = np.asarray(ndimage.maximum_filter1d(filled, length, axis=1)) & sheared
+            line[places[wide], np.broadcast_to(across, wide.shape)[wide]] = True
+    if not line.any():
+        return np.zeros_like(strokes)
+    own = line[(starts + stops) // 2 // step, columns // step]
+    marks = np.zeros((height + 1, width), np.int8)
+    marks[starts[own], columns[own]] = 1
+    marks[stops[own], columns[own]] -= 1
+    return marks[:-1].cumsum(axis=0, dtype=np.int8) > 0
+
+
+# --- digits that stand apart ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Digit:
+    """Some connected parts of the ink that are one digit; all numbers in px."""
+
+    parts: tuple[int, ...]
+    left: int
+    top: int
+    right: int
+    down: int
+
+    @property
+    def height(self) -> int:
+        return self.down - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def size(self) -> int:
+        return max(self.height, self.width)
+
+    def with_(self, other: _Digit) -> _Digit:
+        return _Digit(
+            self.parts + other.parts,
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.down, other.down),
+        )
+
+
+def apart(ink: np.ndarray) -> list[Found]:
+    """The digits on a picture's ink uint8 (H, W) in reading order: rows from above, in each from the left.
+
+    Raises: Refusal, if there are more than `MOST_DIGITS`.
+    """
+    from scipy import ndimage
+
+    parts, _ = printed.connected(ink > DARK, diagonally=True)
+    area = np.bincount(parts.ravel())
+    pieces = [
+        _Digit((number,), at[1].start, at[0].start, at[1].stop, at[0].stop)
+        for number, at in enumerate(ndimage.find_objects(parts), 1)
+        if at and max(at[0].stop - at[0].start, at[1].stop - at[1].start) >= 4
+    ]
+    pieces = [one for one in pieces if one.width < 0.5 * ink.shape[1] or one.height < 0.7 * ink.shape[0]]
+    typical = _typical([one.size for one in pieces], [int(area[one.parts[0]]) for one in pieces])
+    pieces = [one for one in pieces if 0.1 * typical <= one.size < 4 * typical]
+    if len(pieces) > 5 * MOST_DIGITS:
+        raise Refusal("sheet.too_many", most=MOST_DIGITS)
+    digits = [one for one in _joined(pieces, parts) if one.height >= SPECK * typical and one.size >= 0.4 * typical]
+    digits = [one for one in digits if not _is_cut(one, ink.shape)]
+    if len(digits) > MOST_DIGITS:
+        raise Refusal("sheet.too_many", most=MOST_DIGITS)
+    strength = {one: np.quantile(_own(one, ink, parts), 0.95) for one in digits}
+    usual = np.median(list(strength.values())) if strength else 0
+    digits = [one for one in digits if strength[one] >= PALEST * usual]
+    rows, slope = rows_of(digits)
+    return [_cut_out(one, ink, parts, slope) for row in rows for one in row]
+
+
+def _typical(sizes: Sequence[int], weights: Sequence[int]) -> float:
+    """The size that half of the ink has: many specks weigh little."""
+    if not sizes:
+        return 0.0
+    order = np.argsort(sizes)
+    total = np.cumsum(np.array(weights, dtype=np.float64)[order])
+    return float(np.array(sizes)[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _is_cut(one: _Digit, shape: tuple[int, ...]) -> bool:
+    """Whether the picture's edge cuts it off."""
+    return min(one.left, one.top) <= 0 or one.right >= shape[1] or one.down >= shape[0]
+
+
+def _joined(pieces: list[_Digit], parts: np.ndarray) -> list[_Digit]:
+    """The pieces of which several may be one digit, put together; the smallest finds its neighbour first."""
+    left = sorted(pieces, key=lambda one: one.size)
+    done: list[_Digit] = []
+    while left:
+        small = left.pop(0)
+        near = [(_distance(small, other, parts), place) for place, other in enumerate(left) if _may_join(small, other)]
+        near = [(gap, place) for gap, place in near if gap <= GAP * left[place].size]
+        if not near:
+            done.append(small)
+            continue
+        _, place = min(near)
+        left[place] = left[place].with_(small)
+        left.sort(key=lambda one: one.size)
+    return done
+
+
+def _may_join(small: _Digit, large: _Digit) -> bool:
+    """Whether a piece may belong to another, at least as large one, by where they are; `_distance` has to be small too.
+
+    A low one lies within the other's width and height, or a little beyond them, such as the bar of a 5. A high one
+    stands within the other's width, such as the second stroke of an open 4; a neighbour in its row does not.
+    """
+    reach = 0.3 * large.size
+    across = min(small.right, large.right) - max(small.left, large.left)
+    down = min(small.down, large.down) - max(small.top, large.top)
+    if across < -reach or down < -reach:
+        return False
+    both = small.with_(large)
+    if both.height > 1.5 * large.size or both.width > 1.6 * large.size:
+        return False
+    if small.height < FRAGMENT * large.height:
+        return across >= 0.3 * small.width or down >= 0.9 * small.height
+    return across >= 0.5 * min(small.width, large.width) and down >= 0.3 * small.height
+
+
+def _distance(one: _Digit, other: _Digit, parts: np.ndarray) -> float:
+    """The least distance between the ink of two digits, px."""
+    from scipy.spatial import KDTree
+
+    both = one.with_(other)
+    seen = parts[both.top : both.down, both.left : both.right]
+    these, those = (np.argwhere(np.isin(seen, some.parts)) for some in (one, other))
+    return float(KDTree(those).query(these)[0].min())
+
+
+def rows_of(digits: Sequence[_Digit]) -> tuple[list[list[_Digit]], float]:
+    """The digits in rows from above, each from the left, and how many px lower the rows get with each px to the right.
+
+    A row may rise or fall, and bend a little.
+
+    Two digits are neighbours in a row if the second is the nearest to the right that is less than half a digit higher
+    or lower, seen along the slope that most such neighbours have.
+    """
+    if not digits:
+        return [], 0.0
+    centres = np.array([((one.left + one.right) / 2, (one.top + one.down) / 2) for one in digits])
+    sizes = np.array([one.size for one in digits], dtype=np.float64)
+    slope = _slope(centres, sizes)
+    heights = centres[:, 1] - slope * centres[:, 0]
+    rows: list[list[int]] = []
+    for place in np.argsort(centres[:, 0] + slope * centres[:, 1], kind="stable").tolist():  # from the left
+        ends = [(abs(heights[place] - heights[row[-1]]), number) for number, row in enumerate(rows)]
+        ends = [(away, n) for away, n in ends if away < 0.5 * (sizes[place] + sizes[rows[n][-1]]) / 2]
+        if ends:
+            rows[min(ends)[1]].append(place)
+        else:
+            rows.append([place])
+    rows.sort(key=lambda row: float(np.mean(heights[row])))
+    return [[digits[place] for place in row] for row in rows], slope
+
+
+def _slope(centres: np.ndarray, sizes: np.ndarray) -> float:
+    """The middle slope from each digit to the nearest at its right; 0 where these differ, as among scattered digits."""
+    slopes = []
+    for centre, size in zip(centres, sizes, strict=True):
+        away = centres - centre
+        right = away[(away[:, 0] > 0.3 * size) & (np.abs(away[:, 1]) < 0.6 * away[:, 0]) & (away[:, 0] < 5 * size)]
+        if len(right):
+            nearest = right[np.hypot(right[:, 0], 2 * right[:, 1]).argmin()]
+            slopes.append(nearest[1] / nearest[0])
+    middle = float(np.median(slopes)) if slopes else 0.0
+    return middle if len(slopes) >= 4 and np.median(np.abs(np.array(slopes) - middle)) < SPREAD else 0.0
+
+
+def _own(one: _Digit, ink: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """The ink of a digit alone, uint8 (H, W)."""
+    at = np.s_[one.top : one.down, one.left : one.right]
+    return np.where(np.isin(parts[at], one.parts), ink[at], 0)
+
+
+def _cut_out(one: _Digit, ink: np.ndarray, parts: np.ndarray, slope: float) -> Found:
+    """A digit, turned by as much as its row is."""
+    own = _own(one, ink, parts)
+    low, high = np.array([(one.left, one.top), (one.right, one.down)])
+    halves = _halves(own) if one.width > TOUCHING * one.height else []
+    return Found(
+        _corners(low, high),
+        _level(own, slope),
+        halves=tuple(Found(_corners(*(ends + low)), _level(half, slope)) for half, ends in halves),
+    )
+
+
+def _level(own: np.ndarray, slope: float) -> np.ndarray:
+    """The ink uint8 (H, W) of a digit whose row falls by `slope` px each px, as a drawing on a level row."""
+    degrees = np.degrees(np.arctan(slope))
+    if abs(degrees) < LEAST_TURN:
+        return drawing(own)
+    turned = Image.fromarray(own).rotate(degrees, Image.Resampling.BILINEAR, expand=True)
+    return drawing(np.asarray(turned.crop(turned.getbbox())))
+
+
+def _halves(own: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The ink uint8 (H, W) of each of two touching digits, and its ends x, y (2, 2).
+
+    They are separated by the path from above to below that crosses the least ink, in the middle half.
+    """
+    height, width = own.shape
+    low, high = round(0.25 * width), round(0.75 * width)
+    cost = own[:, low:high] + 2.0
+    total = cost.copy()
+    for row in range(1, height):
+        before = np.pad(total[row - 1], 1, constant_values=np.inf)
+        total[row] += np.minimum.reduce([before[:-2], before[1:-1], before[2:]])
+    path = [int(total[-1].argmin())]
+    for row in range(height - 2, -1, -1):
+        around = range(max(0, path[-1] - 1), min(high - low, path[-1] + 2))
+        path.append(min(around, key=lambda column: total[row, column]))
+    border = np.array(path[::-1])[:, None] + low
+    is_left = np.arange(width) < border
+    found = []
+    for half in (own * is_left, own * ~is_left):
+        rows, columns = np.nonzero(half > DARK)
+        if not len(rows):
+            return []
+        ends = np.array([(columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)])
+        found.append((half[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1], ends))
+    return found
+
+
+# --- a digit ----------------------------------------------------------------------------------------------------------
+
+
+def _corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.array([low, (high[0], low[1]), high, (low[0], high[1])], dtype=np.float64)
+
+
+def drawing(own: np.ndarray) -> np.ndarray:
+    """The ink (H, W), from 0, of one digit as a drawing, uint8 (SHEET, SHEET), in the middle of the sheet."""
+    height, width = own.shape
+    factor = DRAWN / max(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    how = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    strongest = float(np.quantile(own[own > 0], 0.9)) if (own > 0).any() else 1.0
+    scaled = (own.astype(np.float32) / strongest * 255).clip(0, 255).astype(np.uint8)
+    sheet = Image.new("L", (SHEET, SHEET))
+    sheet.paste(Image.fromarray(scaled).resize(size, how), ((SHEET - size[0]) // 2, (SHEET - size[1]) // 2))
+    return np.asarray(sheet)
