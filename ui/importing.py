@@ -182,7 +182,7 @@ def _start_uploaded(files: Sequence[Any]) -> None:
         for number, file in enumerate(files):
             path = folder / str(number)
             path.write_bytes(file.getbuffer())
-            sources.append((file.name, path))
+            sources.append((file.name.replace("\\", "/").rpartition("/")[2], path))
     importer = _start(sources)
     weakref.finalize(importer, shutil.rmtree, folder, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -568,12 +569,13 @@ def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
 
 
 def _in_npz(entry: Entry) -> dict[str, Held]:
-    file: Any = entry.open()
-    archive = zipfile.ZipFile(file)  # stays open, for the arrays
-    return {
-        name: Held(entry.name, header, lambda name=name: npz.array_in(archive, name))
-        for name, header in npz.headers_in(archive).items()
-    }
+    def load(name: str) -> np.ndarray:
+        with entry.open() as file, zipfile.ZipFile(file) as archive:
+            return npz.array_in(archive, name)
+
+    with entry.open() as file, zipfile.ZipFile(file) as archive:
+        headers = npz.headers_in(archive)
+    return {name: Held(entry.name, header, partial(load, name)) for name, header in headers.items()}
 
 
 def _in_npy(entry: Entry) -> Held:
