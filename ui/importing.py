@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import shutil
 import tempfile
 import time
 import weakref
@@ -183,24 +182,22 @@ def _start_uploaded(files: Sequence[Any]) -> None:
             path = folder / str(number)
             path.write_bytes(file.getbuffer())
             sources.append((file.name.replace("\\", "/").rpartition("/")[2], path))
-    importer = _start(sources)
-    weakref.finalize(importer, shutil.rmtree, folder, ignore_errors=True)
+    _start(sources, folder)
 
 
-def _start(sources: Sequence[tuple[str, Path]]) -> Importer:
-    """Begin to look at named files. Raises: Refusal."""
+def _start(sources: Sequence[tuple[str, Path]], folder: Path | None = None) -> None:
+    """Begin to look at named files; `folder` is deleted in the end. Raises: Refusal."""
     waiting = sorted((one for one in _alive() if not one.is_busy()), key=lambda one: one.begun)
     for one in waiting[: max(0, len(_alive()) + 1 - MOST_AT_ONCE)]:
         one.close()
         _alive().discard(one)
     if len(_alive()) >= MOST_AT_ONCE:
         raise Refusal("import.busy", most=MOST_AT_ONCE)
-    importer = Importer(sources)
+    importer = Importer(sources, folder)
     _alive().add(importer)
     st.session_state[JOB] = _Job(importer, free_name(sources[0][0]))
     for key in ("import-name", "import-side", "import-colour", "import-digits", "import-seed"):
         st.session_state.pop(key, None)
-    return importer
 
 
 def _forget() -> None:
