@@ -239,10 +239,10 @@ class PictureSource(Source):
     def _check(self) -> None:
         used = sorted({int(label) for labels in self.labels.values() for label in labels})
         if len(used) < 2:
-            slots = {"names": ", ".join(self.names[k] for k in used)}
+            names = ", ".join(self.names[k] for k in used)
             if self.unread:
-                raise Refusal("import.one_class_read", file=next(iter(self.unread)), **slots)
-            raise Refusal("import.one_class", **slots)
+                raise Refusal("import.one_class_read", file=next(iter(self.unread)), names=names)
+            raise Refusal("import.one_class", names=names)
         if len(used) < len(self.names):  # all pictures of some class are damaged
             new = {old: k for k, old in enumerate(used)}
             self.labels = {
@@ -309,13 +309,13 @@ class PictureSource(Source):
             ("size", [size, colour], becomes),
         ]
         if self.counts["turned"]:
-            rows.append(("turned", [("import.pictures", {"count": self.counts["turned"]})], [("import.upright", {})]))
+            rows.append(("turned", [("import.size.pictures", {"count": self.counts["turned"]})], [("import.upright", {})]))
         if self.counts["deep"]:
             deep: Said = ("import.values.scaled", {"high": self.look.depth})
-            rows.append(("deep", [("import.pictures", {"count": self.counts["deep"]})], [deep]))
+            rows.append(("deep", [("import.size.pictures", {"count": self.counts["deep"]})], [deep]))
         if self.counts["clear"]:
             ground: Said = (f"import.ground.{'white' if self.look.ground else 'black'}", {})
-            rows.append(("clear", [("import.pictures", {"count": self.counts["clear"]})], [ground]))
+            rows.append(("clear", [("import.size.pictures", {"count": self.counts["clear"]})], [ground]))
         rows.append(("labels", [("import.labels.folders", {})], [_classes_said(self.names)]))
         return rows + _ground_rows(wishes, self.is_dark)
 
@@ -343,8 +343,8 @@ def _left_rows(left_out: Counter[str], examples: Sequence[str] = ()) -> list[Row
             is_picture = "." in why
             key = "import.left.unread" if is_picture else f"import.left.{why}"
             names = ", ".join(examples[:3]) + ("" if len(examples) <= 3 else " …")
-            found: Said = ("import.left_pictures", {"count": count, "names": names})
-            rows.append(("left", [found if is_picture else ("import.left_files", {"count": count})], [(key, {})]))
+            found: Said = ("import.left.pictures", {"count": count, "names": names})
+            rows.append(("left", [found if is_picture else ("import.left.files", {"count": count})], [(key, {})]))
     return rows
 
 
