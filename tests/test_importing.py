@@ -24,6 +24,7 @@ from core.datasets.entries import entries
 from core.datasets.importing import Importer, described, free_name, good_name, importable, write
 from core.datasets.sources import Wishes, look, scale
 from core.refusal import Refusal
+from tests.browser import CHROMIUM, ROOT, chromium, serve
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS = np.repeat(np.arange(10), 6)[np.random.default_rng(0).permutation(60)]
@@ -608,3 +609,22 @@ def test_the_command_says_what_becomes_of_the_files_and_writes_the_data_set(fold
     assert "(0)" in remark, "a class with a single picture"
     assert main(["data", "import", "nowhere"]) == 1
     assert "nowhere does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+def test_several_files_are_uploaded_at_once_and_become_a_data_set(folder):
+    files = {"train-images-idx3-ubyte": idx(IMAGES), "train-labels-idx1-ubyte": idx(DIGITS)}
+    put(folder / "mine", files)
+    environment = {"BANCADA_STORE": str(folder / "store")}
+    with serve("app.py", ROOT, environment) as address, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/data?lang=en")
+        page.locator(".st-key-import-open button").click()
+        uploader = page.locator(".st-key-import-files")
+        uploader.locator("input[type=file]").set_input_files([folder / "mine" / name for name in files])
+        for size in ("46.0KB", "68.0B"):
+            uploader.get_by_text(size).wait_for()
+        page.locator(".st-key-import-look button").click()
+        page.locator(".st-key-import-do button").click()
+        page.get_by_text("train-images-idx3-ubyte is written").wait_for()
+    assert dataset("train-images-idx3-ubyte").counts == {"train": 50, "val": 0, "test": 10}

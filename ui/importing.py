@@ -31,7 +31,6 @@ JOB = "import.job"
 PLACE = "import.place"
 WRITTEN = "import.written"  # the answer to the last import, until it has been shown
 REFUSED = "import.refused"
-MOST_MB = 200  # of an uploaded file
 MOST_AT_ONCE = 4  # processes on a server; the one that has waited longest for its visitor is ended for another
 SIDES = (28, 32, 48, 64, 96, 128, 224)  # px, that are offered
 POLL = 0.4  # seconds
@@ -122,9 +121,8 @@ def _bring() -> None:
     st.subheader(t("import.title"))
     st.markdown(t("import.help"))
     show_refusal(REFUSED)
-    files = st.file_uploader(
-        t("import.upload", most=MOST_MB), accept_multiple_files=True, max_upload_size=MOST_MB, key="import-files"
-    )
+    label = t("import.upload", most=int(st.get_option("server.maxUploadSize")))
+    files = st.file_uploader(label, accept_multiple_files=True, key="import-files")
     places = {str(path): path for path in importable()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         place = None

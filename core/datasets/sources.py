@@ -309,7 +309,8 @@ class PictureSource(Source):
             ("size", [size, colour], becomes),
         ]
         if self.counts["turned"]:
-            rows.append(("turned", [("import.size.pictures", {"count": self.counts["turned"]})], [("import.upright", {})]))
+            turned: Said = ("import.size.pictures", {"count": self.counts["turned"]})
+            rows.append(("turned", [turned], [("import.upright", {})]))
         if self.counts["deep"]:
             deep: Said = ("import.values.scaled", {"high": self.look.depth})
             rows.append(("deep", [("import.size.pictures", {"count": self.counts["deep"]})], [deep]))
