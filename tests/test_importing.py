@@ -622,7 +622,7 @@ def test_several_files_are_uploaded_at_once_and_become_a_data_set(folder):
         page.locator(".st-key-import-open button").click()
         uploader = page.locator(".st-key-import-files")
         uploader.locator("input[type=file]").set_input_files([folder / "mine" / name for name in files])
-        for size in ("46.0KB", "68.0B"):
+        for size in ("47.1KB", "68.0B"):
             uploader.get_by_text(size).wait_for()
         page.locator(".st-key-import-look button").click()
         page.locator(".st-key-import-do button").click()
