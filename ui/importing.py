@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -201,8 +202,8 @@ def _start(sources: Sequence[tuple[str, Path]], folder: Path | None = None) -> N
 def _forget() -> None:
     """End the import in progress, if there is one."""
     if job := st.session_state.pop(JOB, None):
-        job.importer.close()
         _alive().discard(job.importer)
+        threading.Thread(target=job.importer.close).start()  # it may take a second, which a click need not wait for
 
 
 def _close() -> None:

@@ -282,6 +282,7 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin.buffer:
         requests.put(json.loads(line))
     _thread.interrupt_main()
+    requests.put({})  # if it waits for a request, only that wakes it to hear of the interruption
 
 
 def _limit() -> None:

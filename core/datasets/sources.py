@@ -95,6 +95,11 @@ class Source(ABC):
         """Whether the classes are the digits, so that the images can be marked as handwritten ones."""
         return npz.are_digits((1, 1, 1), self.names)
 
+    @property
+    def looks_like_digits(self) -> bool:
+        """Whether the images are grey and each class is a digit, though perhaps not all ten are there."""
+        return not self.colour and (self.can_be_digits or set(self.names) <= set("0123456789"))
+
     def shape(self, wishes: Wishes) -> tuple[int, int, int]:
         """The (C, H, W) of the images with these wishes."""
         channels, height, width = self.natural(wishes)
@@ -255,11 +260,11 @@ class PictureSource(Source):
 
     def natural(self, wishes: Wishes) -> tuple[int, int, int]:
         colour = self.colour if wishes.colour is None else wishes.colour
-        return pictures.natural_shape(self.sizes, digits=self.can_be_digits, colour=colour and not wishes.digits)
+        return pictures.natural_shape(self.sizes, digits=self.looks_like_digits, colour=colour and not wishes.digits)
 
     def _whole(self, wishes: Wishes) -> bool:
         """Whether pictures get a margin rather than being cut: those of digits, whose ends matter."""
-        return wishes.digits or (self.can_be_digits and not self.colour)
+        return wishes.digits or self.looks_like_digits
 
     def images(
         self, part: str, places: np.ndarray, wishes: Wishes, tell: Callable[[str, int], None]
@@ -496,7 +501,7 @@ class ArraySource(Source):
                 picture = Image.fromarray(
                     np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
                 )
-                found[begin + row] = pictures.fitted(picture, shape, whole=self.can_be_digits)
+                found[begin + row] = pictures.fitted(picture, shape, whole=self.looks_like_digits)
         return (255 - found if wishes.digits and self.dark else found), np.ones(len(places), bool)
 
     def rows(self, wishes: Wishes) -> list[Row]:
