@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import gzip
 import io
@@ -190,6 +191,17 @@ def test_an_array_that_cannot_be_taken_is_named_with_the_line_that_mends_it(fold
     arrays, words_of_it = REFUSED_ARRAYS[kind]
     np.savez(folder / "own.npz", allow_pickle=True, **arrays)
     assert words_of_it in refused(folder / "own.npz")
+
+
+def test_a_name_of_a_stranger_cannot_add_to_the_line_that_mends(folder):
+    array = 'y"]); import os; os.abort(); d(["'
+    np.savez(folder / "own.npz", x_train=IMAGES, **{array.replace("y", "y_train"): DIGITS + 0.5})
+    said = refused(folder / "own.npz")
+    mending = ast.parse(said[said.index("d = dict(") :])
+    assert len(mending.body) == 2
+    put(folder / "own", {'x"); os.abort(); ("a.mat': b"x"})
+    said = refused(folder / "own")
+    assert len(ast.parse(said[said.index("d = scipy") :]).body) == 2
 
 
 def test_a_mark_of_digits_is_offered_for_the_classes_0_to_9_and_turns_strokes_to_light_on_dark(folder):

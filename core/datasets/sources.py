@@ -6,6 +6,7 @@ It is used in the process of `core/datasets/importing.py` only.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import re
 import struct
@@ -52,16 +53,16 @@ IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 ROWS = 1000  # images that are converted at a time
 NAMED = 5  # most names in a sentence
 # What is not read, with the line of Python that makes of it what is.
-SAVED = 'numpy.savez("{stem}.npz", images={images}, labels={labels})'
+SAVED = "numpy.savez({arrays}, images={images}, labels={labels})"
 FOREIGN = {
-    (".pkl", ".pickle"): ('d = pandas.read_pickle("{file}")', 'd["data"]', 'd["labels"]'),
-    (".pt", ".pth"): ('x, y = torch.load("{file}")[:2]', "x.numpy()", "y.numpy()"),
-    (".mat",): ('d = scipy.io.loadmat("{file}")', 'd["X"]', 'd["y"]'),
-    (".h5", ".hdf5"): ('d = h5py.File("{file}")', 'd["images"][:]', 'd["labels"][:]'),
-    (".parquet",): ('pandas.read_parquet("{file}").to_csv("{stem}.csv", index=False)',),
-    (".xlsx", ".xls"): ('pandas.read_excel("{file}").to_csv("{stem}.csv", index=False)',),
+    (".pkl", ".pickle"): ("d = pandas.read_pickle({file})", 'd["data"]', 'd["labels"]'),
+    (".pt", ".pth"): ("x, y = torch.load({file})[:2]", "x.numpy()", "y.numpy()"),
+    (".mat",): ("d = scipy.io.loadmat({file})", 'd["X"]', 'd["y"]'),
+    (".h5", ".hdf5"): ("d = h5py.File({file})", 'd["images"][:]', 'd["labels"][:]'),
+    (".parquet",): ("pandas.read_parquet({file}).to_csv({table}, index=False)",),
+    (".xlsx", ".xls"): ("pandas.read_excel({file}).to_csv({table}, index=False)",),
     (".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".heic", ".avif", ".tga"): (
-        'for f in pathlib.Path("FOLDER").rglob("*{suffix}"): PIL.Image.open(f).save(f.with_suffix(".png"))',
+        'for f in pathlib.Path("FOLDER").rglob({every}): PIL.Image.open(f).save(f.with_suffix(".png"))',
     ),
 }
 Tell = Callable[[str, int, int], None]
@@ -178,13 +179,14 @@ def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str) -> Refusal:
     for entry in kinds.get("other", ()):
         for suffixes, (first, *arrays) in FOREIGN.items():
             if entry.suffix in suffixes:
-                file = entry.path[-1]
-                line = f"{first}; {SAVED}" if arrays else first
-                slots = dict(zip(("images", "labels"), arrays, strict=False))
-                line = line.format(file=file, stem=file.partition(".")[0], suffix=entry.suffix, **slots)
+                stem = entry.path[-1].partition(".")[0]
+                slots = {"file": entry.path[-1], "arrays": f"{stem}.npz", "table": f"{stem}.csv"}
+                slots = {name: _quoted(one) for name, one in (slots | {"every": f"*{entry.suffix}"}).items()}
+                slots |= dict(zip(("images", "labels"), arrays, strict=False))
+                line = (f"{first}; {SAVED}" if arrays else first).format(**slots)
                 return Refusal("import.foreign", file=entry.name, line=line)
         if entry.path[-1].lower().endswith(ARCHIVES):
-            line = f'shutil.unpack_archive("{entry.path[-1]}", "FOLDER")'
+            line = f'shutil.unpack_archive({_quoted(entry.path[-1])}, "FOLDER")'
             return Refusal("import.foreign", file=entry.name, line=line)
     return Refusal("import.nothing", file=label)
 
@@ -764,6 +766,11 @@ def _range(arrays: Mapping[str, tuple[str, np.ndarray, Axes]]) -> tuple[float, f
     return low, high, whole
 
 
+def _quoted(name: str) -> str:
+    """A name from outside as Python's text, so that whoever runs a line with it runs no more than the line."""
+    return json.dumps(name, ensure_ascii=False)
+
+
 def _saved(arrays: str) -> str:
     return f'numpy.savez("new.npz", {arrays})'
 
@@ -777,25 +784,26 @@ def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refus
     images = next((name for name, (sides, _) in headers.items() if len(sides) > 1), "…")
     labels = next((name for name, (sides, _) in headers.items() if len(sides) == 1), "…")
     whole = ".argmax(axis=1)" if array in headers and len(headers[array][0]) > 1 else ".round().astype(int)"
+    q, q_one, q_other, q_images, q_labels = map(_quoted, (array, one, other, images, labels))
     lines = {
-        "arrays": _saved(f'images=d["{images}"], labels=d["{labels}"]'),
-        "axes": _saved(f'**{{**d, "{array}": d["{array}"].reshape(-1, 28, 28)}}'),
-        "labels": _saved(f'**{{**d, "{array}": d["{array}"]{whole}}}'),
+        "arrays": _saved(f"images=d[{q_images}], labels=d[{q_labels}]"),
+        "axes": _saved(f"**{{**d, {q}: d[{q}].reshape(-1, 28, 28)}}"),
+        "labels": _saved(f"**{{**d, {q}: d[{q}]{whole}}}"),
         "names": _saved('**{**d, "class_names": numpy.array(["a", "b", "c"])}'),
-        "objects": _saved(f'**{{**d, "{array}": numpy.array(d["{array}"].tolist())}}'),
-        "counts": f'n = min(len(d["{one}"]), len(d["{other}"])); '
-        + _saved(f'images=d["{one}"][:n], labels=d["{other}"][:n]'),
-        "values": _saved(f'**{{**d, "{array}": numpy.nan_to_num(d["{array}"])}}'),
-        "kind": _saved(f'**{{**d, "{array}": d["{array}"].astype("float32")}}'),
+        "objects": _saved(f"**{{**d, {q}: numpy.array(d[{q}].tolist())}}"),
+        "counts": f"n = min(len(d[{q_one}]), len(d[{q_other}])); "
+        + _saved(f"images=d[{q_one}][:n], labels=d[{q_other}][:n]"),
+        "values": _saved(f"**{{**d, {q}: numpy.nan_to_num(d[{q}])}}"),
+        "kind": _saved(f'**{{**d, {q}: d[{q}].astype("float32")}}'),
     }
     if error.why == "arrays" and not file.lower().endswith(".npz"):
         return Refusal("import.array.pair", file=file)
     if error.why not in lines:
         return Refusal("import.damaged", file=file, reason=array)
     pickled = ", allow_pickle=True" if error.why == "objects" else ""
-    load = f'd = dict(numpy.load("{file}"{pickled})); '
+    load = f"d = dict(numpy.load({_quoted(file)}{pickled})); "
     if file.lower().endswith(".npy"):
-        load = f'd = {{"{array}": numpy.load("{file}"{pickled})}}; '
+        load = f"d = {{{q}: numpy.load({_quoted(file)}{pickled})}}; "
     slots = {"file": file, "array": array, "shape": shape, "arrays": known, "line": load + lines[error.why]}
     return Refusal(f"import.array.{error.why}", **slots)
 
