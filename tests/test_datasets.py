@@ -1,5 +1,6 @@
 """Every data set says what it is, loads what its authors published, and nothing else."""
 
+import gzip
 import io
 import os
 import shutil
@@ -115,6 +116,36 @@ def test_real_data_keep_their_contract(name, cached):
     check_contract(one, splits)
     assert overlap(splits.train, splits.test) == 0
     check_contract(one, one.load())  # from the cache
+
+
+@pytest.mark.parametrize("place", ["MNIST/raw", "MNIST", "."])
+@pytest.mark.parametrize("packed", [True, False], ids=["gz", "unpacked"])
+@with_mnist
+def test_mnists_files_are_found_packed_or_beside_their_place_and_not_taken_for_fashion_mnist(folder, place, packed):
+    (folder / place).mkdir(parents=True, exist_ok=True)
+    for name in DATASETS["mnist"].files:
+        copy = folder / place / Path(name).name.replace("-idx", ".idx" if place == "MNIST" else "-idx")
+        content = real(name).read_bytes()
+        if packed:
+            Path(f"{copy}.gz").write_bytes(gzip.compress(content, 1))
+        else:
+            copy.write_bytes(content)
+    assert dataset("mnist").state()[0] == "ready"
+    assert dataset("fashion-mnist").state()[0] == "fetchable"
+    assert dataset("mnist").labels()["test"][:5].tolist() == [7, 2, 1, 0, 4]
+    assert all((folder / name).is_file() for name in DATASETS["mnist"].files)
+
+
+@with_mnist
+def test_a_damaged_copy_of_mnist_is_refused_by_name(folder):
+    (folder / "MNIST").mkdir()
+    for name in DATASETS["mnist"].files:
+        content = bytearray(gzip.compress(real(name).read_bytes(), 1))
+        content[len(content) // 2] ^= 255
+        (folder / "MNIST" / f"{Path(name).name}.gz").write_bytes(content)
+    with pytest.raises(Refusal, match=r"error\.data_rotten .*ubyte\.gz"):
+        dataset("mnist").load()
+    assert not (folder / DATASETS["mnist"].files[0]).exists()
 
 
 @with_mnist
@@ -283,6 +314,53 @@ def test_an_npz_in_the_data_folder_is_a_data_set(folder):
     assert splits.val is not None
     assert np.array_equal(splits.val.images, arrays["val_images"].transpose(0, 3, 1, 2))
     assert np.array_equal(splits.test.labels, arrays["test_labels"][:, 0])
+
+
+LAYOUTS = {
+    "Keras": lambda name, array: (name.replace("_images", "").replace("_labels", ""), array),
+    "one channel last": lambda name, array: (name, array[..., None] if "images" in name else array),
+    "one channel first": lambda name, array: (name, array[:, None] if "images" in name else array),
+    "flat": lambda name, array: (name, array.reshape(len(array), -1) if "images" in name else array),
+    "whole floats": lambda name, array: (name, array if "images" in name else array.astype(float)),
+    "from 1": lambda name, array: (name, array if "images" in name else array + 1),
+    "one-hot": lambda name, array: (name, array if "images" in name else np.eye(3)[array[:, 0]]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_needs_no_decision_is_read_as_it_is_found(folder, layout):
+    plain, changed = own_arrays(side=(12, 12)), {}
+    for name, array in plain.items():
+        key, found = LAYOUTS[layout](name, array)
+        changed[f"{'x' if 'images' in name else 'y'}_{key}" if layout == "Keras" else key] = found
+    np.savez(folder / "own.npz", **changed, class_names=np.array(["a", "b", "ç"]))
+    np.savez(folder / "bytes.npz", **changed, class_names=np.array([name.encode() for name in ("a", "b", "ç")]))
+    for name in ("own", "bytes"):
+        one = dataset(name)
+        assert one.class_names["en"] == ("a", "b", "ç")
+        splits = one.load()
+        check_contract(one, splits)
+        for part, split in splits.parts().items():
+            assert np.array_equal(split.images[:, 0], plain[f"{part}_images"])
+            assert np.array_equal(split.labels, plain[f"{part}_labels"][:, 0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "digits"),
+    [
+        ({"digits": np.array(True)}, True),
+        ({"digits": np.array(False)}, False),
+        ({}, False),
+        ({"drawings": np.zeros((1, 8, 8), np.uint8), "writers": np.zeros(1, int)}, True),  # as exported at first
+        ({"digits": np.array(True), "class_names": np.array([f"n{k}" for k in range(10)])}, False),
+        ({"digits": np.array(["yes"])}, False),
+    ],
+)
+def test_a_file_may_be_marked_as_handwritten_digits(folder, changes, digits):
+    np.savez(folder / "own.npz", **{**own_arrays(side=(12, 12), classes=10), **changes})
+    assert dataset("own").digits == digits
+    np.savez(folder / "colours.npz", **{**own_arrays(side=(12, 12, 3), classes=10), **changes})
+    assert not dataset("colours").digits
 
 
 @pytest.mark.parametrize("has_arrays", [True, False], ids=["empty", "absent"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
+import time
 
 import numpy as np
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from core import words
-from core.datasets import DATASETS
+from core.datasets import DATASETS, dataset
 from tests.browser import ROOT
 from tests.page import LANGUAGES, button, captions, control, texts
 from tests.real_data import REAL_DATA, with_mnist
@@ -163,3 +166,92 @@ def test_data_are_named_and_described_in_the_language(frame, name, language):
     facts = next(caption.value for caption in app.caption if one.source in caption.value)
     assert licence in facts
     assert "{" not in facts
+
+
+def found_by(app: AppTest) -> AppTest:
+    """The page once an import in progress has answered."""
+    if "import.job" in app.session_state:  # else the page has heard it already
+        app.session_state["import.job"].importer.wait(60)
+    return app.run()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_file_that_cannot_be_used_as_it_is_is_imported_with_one_click_and_one_to_write(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    labels = np.repeat(np.arange(10), 6)
+    images = np.full((60, 12, 12), 255, np.uint8)
+    images[np.arange(60), 3:6, labels] = 0
+    np.savez(tmp_path / "data" / "mine.npz", images=images / 255.0, labels=labels)
+    app = frame("data", language, data="mine")
+    assert app.error[0].value == words.text(language, "data.npz_arrays", name="mine")
+    button(app, words.text(language, "import.this", file="mine.npz")).click().run()
+    found_by(app)
+    assert not app.exception
+    table = "\n".join(map(str, app.table[0].value.to_numpy().ravel()))
+    for key, slots in (("import.values.unit", {}), ("import.split.none", {"count": 60}), ("import.order.hw", {})):
+        assert words.text(language, key, **slots) in table
+    assert "mine-2" in app.text_input(key="import-name").value
+    assert len(pictures(app)) == 50, "five train images of each class are left"
+    app.toggle(key="import-digits").set_value(True).run()
+    found_by(app)
+    assert words.text(language, "import.ink.turned") in str(app.table[0].value.to_numpy())
+    app.text_input(key="import-name").set_value("a/b").run()
+    app.button(key="import-do").click().run()
+    assert words.text(language, "import.bad_name", name="a/b", most=100) in texts(app)
+    app.text_input(key="import-name").set_value("ours").run()
+    app.button(key="import-do").click().run()
+    found_by(app)
+    assert not app.exception
+    assert app.success[0].value == words.text(language, "import.written", name="ours")
+    assert app.query_params["data"] == "ours"
+    assert len(pictures(app)) == 40, "the new data set's samples"
+    one = dataset("ours")
+    assert one.digits
+    assert one.load().train.images[0, 0, 0, 11] == 0
+
+
+def test_files_of_the_server_are_named_only_where_nobody_else_can_reach_it(frame, tmp_path):
+    app = frame("data")
+    app.button(key="import-open").click().run()
+    assert [one.key for one in app.text_input if one.key == "import-path"] == ["import-path"]
+    app.button(key="import-look").click().run()
+    assert words.text("en", "import.none_chosen") in texts(app)
+    app.text_input(key="import-path").set_value(str(tmp_path / "nothing")).run()
+    app.button(key="import-look").click().run()
+    assert "nothing does not exist" in texts(app)
+    (tmp_path / "x.mat").write_bytes(b"MATLAB")
+    app.text_input(key="import-path").set_value(str(tmp_path / "x.mat")).run()
+    app.button(key="import-look").click().run()
+    found_by(app)
+    assert "scipy.io.loadmat" in app.error[0].value
+    app.button(key="import-again").click().run()
+    config.set_option("server.address", "192.168.0.10")
+    try:
+        app.run()
+        assert not [one.key for one in app.text_input if one.key == "import-path"]
+    finally:
+        config.set_option("server.address", "127.0.0.1")
+    app.button(key="import-back").click().run()
+    assert control(app, "explore")
+
+
+def test_uploaded_files_lie_on_the_disk_only_as_long_as_the_import_lasts(frame, tmp_path):
+    app = frame("data")
+    app.button(key="import-open").click().run()
+    labels = np.repeat(np.arange(3), 4)
+    for name, array in (("../X.npy", np.zeros((12, 9, 9))), ("y.npy", labels)):
+        file = io.BytesIO()
+        np.save(file, array)
+        app.file_uploader(key="import-files").upload(name, file.getvalue(), "application/octet-stream")
+    app.run()
+    app.button(key="import-look").click().run()
+    found_by(app)
+    assert not app.exception
+    assert app.text_input(key="import-name").value == "X"
+    uploads = tmp_path / "cache" / "uploads"
+    assert len(list(uploads.rglob("*"))) == 3, "a folder with two files, by numbers"
+    app.button(key="import-back").click().run()
+    end = time.monotonic() + 10
+    while list(uploads.rglob("*")):
+        assert time.monotonic() < end
+        time.sleep(0.05)

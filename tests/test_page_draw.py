@@ -219,6 +219,21 @@ def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_
     assert not any("Draw for this model" in label for label in links)
 
 
+def test_a_model_of_ones_own_digits_is_drawn_for_also_when_its_data_are_gone(frame, trained, tmp_path):
+    (tmp_path / "data").mkdir()
+    file, splits = tmp_path / "data" / "ours.npz", dataset("mnist-5k").load()
+    arrays = {f"{part}_images": getattr(splits, part).images[::10, 0] for part in ("train", "test")}
+    arrays |= {f"{part}_labels": getattr(splits, part).labels[::10] for part in ("train", "test")}
+    np.savez(file, digits=np.array(True), class_names=np.array([str(k) for k in range(10)]), **arrays)
+    run = store.create(checked({"data": "ours", "architecture": "mlp", "epochs": 1}))
+    assert work(str(run.folder)) == "done"
+    file.unlink()
+    app = drawn(frame("draw", run=run.name))
+    assert not app.warning
+    assert told(app)["models"][0].endswith(run.name[-4:])
+    assert open_model(run).digits
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_drawing_is_kept_by_one_tap_only_once_and_can_be_taken_back(frame, trained, language):
     app = drawn(frame("draw", language, run=trained.name))

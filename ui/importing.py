@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import shutil
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,6 @@ JOB = "import.job"
 PLACE = "import.place"
 WRITTEN = "import.written"  # the answer to the last import, until it has been shown
 REFUSED = "import.refused"
-MOST_MB = 200  # of an uploaded file
 MOST_AT_ONCE = 4  # processes on a server; the one that has waited longest for its visitor is ended for another
 SIDES = (28, 32, 48, 64, 96, 128, 224)  # px, that are offered
 POLL = 0.4  # seconds
@@ -123,9 +122,8 @@ def _bring() -> None:
     st.subheader(t("import.title"))
     st.markdown(t("import.help"))
     show_refusal(REFUSED)
-    files = st.file_uploader(
-        t("import.upload", most=MOST_MB), accept_multiple_files=True, max_upload_size=MOST_MB, key="import-files"
-    )
+    label = t("import.upload", most=int(st.get_option("server.maxUploadSize")))
+    files = st.file_uploader(label, accept_multiple_files=True, key="import-files")
     places = {str(path): path for path in importable()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         place = None
@@ -182,32 +180,30 @@ def _start_uploaded(files: Sequence[Any]) -> None:
         for number, file in enumerate(files):
             path = folder / str(number)
             path.write_bytes(file.getbuffer())
-            sources.append((file.name, path))
-    importer = _start(sources)
-    weakref.finalize(importer, shutil.rmtree, folder, ignore_errors=True)
+            sources.append((file.name.replace("\\", "/").rpartition("/")[2], path))
+    _start(sources, folder)
 
 
-def _start(sources: Sequence[tuple[str, Path]]) -> Importer:
-    """Begin to look at named files. Raises: Refusal."""
+def _start(sources: Sequence[tuple[str, Path]], folder: Path | None = None) -> None:
+    """Begin to look at named files; `folder` is deleted in the end. Raises: Refusal."""
     waiting = sorted((one for one in _alive() if not one.is_busy()), key=lambda one: one.begun)
     for one in waiting[: max(0, len(_alive()) + 1 - MOST_AT_ONCE)]:
         one.close()
         _alive().discard(one)
     if len(_alive()) >= MOST_AT_ONCE:
         raise Refusal("import.busy", most=MOST_AT_ONCE)
-    importer = Importer(sources)
+    importer = Importer(sources, folder)
     _alive().add(importer)
     st.session_state[JOB] = _Job(importer, free_name(sources[0][0]))
     for key in ("import-name", "import-side", "import-colour", "import-digits", "import-seed"):
         st.session_state.pop(key, None)
-    return importer
 
 
 def _forget() -> None:
     """End the import in progress, if there is one."""
     if job := st.session_state.pop(JOB, None):
-        job.importer.close()
         _alive().discard(job.importer)
+        threading.Thread(target=job.importer.close).start()  # it may take a second, which a click need not wait for
 
 
 def _close() -> None:

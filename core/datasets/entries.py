@@ -48,9 +48,9 @@ class Entry:
     def unpacked(self) -> BinaryIO:
         """The opened file; if it is a `.gz`, what is in it. Reading goes on to at most `MOST_UNPACKED` bytes."""
         file = self.open()
-        if self.path[-1].lower().endswith(".gz"):
-            file = cast("BinaryIO", gzip.GzipFile(fileobj=file))
-        return cast("BinaryIO", io.BufferedReader(_Bounded(file, self.name)))
+        is_packed = self.path[-1].lower().endswith(".gz")
+        content = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_packed else file
+        return cast("BinaryIO", io.BufferedReader(_Bounded(content, file, self.name)))
 
     def content(self, most: int) -> bytes:
         """All of the file. Raises: Refusal, if it has more than `most` bytes."""
@@ -70,16 +70,16 @@ class Entries:
 
 
 class _Bounded(io.RawIOBase):
-    """A file from which no more than `MOST_UNPACKED` bytes can be read."""
+    """The content of a file, of which no more than `MOST_UNPACKED` bytes can be read."""
 
-    def __init__(self, file: BinaryIO, name: str):
-        self.file, self.name, self.left = file, name, MOST_UNPACKED
+    def __init__(self, content: BinaryIO, file: BinaryIO, name: str):
+        self.content, self.file, self.name, self.left = content, file, name, MOST_UNPACKED
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:
-        found = self.file.read(len(buffer))
+        found = self.content.read(len(buffer))
         self.left -= len(found)
         if self.left < 0:
             raise Refusal("import.file_large", file=self.name, most=MOST_UNPACKED // 2**20)
@@ -107,7 +107,7 @@ def entries(sources: Iterable[tuple[str, Path]]) -> Entries:
             elif name.lower().endswith(ARCHIVES):
                 _add(found, (_in_zip if zipfile.is_zipfile(path) else _in_tar)(path, name, found))
             else:
-                _add(found, [Entry((name,), path.stat().st_size, lambda path=path: opened(path.resolve()))])
+                found.files.append(Entry((name,), path.stat().st_size, lambda path=path: opened(path.resolve())))
         except Refusal:
             raise
         except (tarfile.TarError, *UNREADABLE) as error:

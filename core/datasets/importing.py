@@ -14,6 +14,7 @@ import contextlib
 import json
 import math
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -120,8 +121,8 @@ class Importer:
     What has been told so far can be read at any time; `close` ends the process, and so does forgetting this object.
     """
 
-    def __init__(self, sources: Sequence[tuple[str, Path]]):
-        """Start looking at named files and folders. Raises: Refusal, if there is no process."""
+    def __init__(self, sources: Sequence[tuple[str, Path]], folder: Path | None = None):
+        """Start looking at named files and folders; `folder` is deleted at the end. Raises: Refusal."""
         self.progress: tuple[str, int, int] = ("", 0, 0)  # what is being read, how much is done, how much there is
         self.begun = time.monotonic()
         self._refusal: Refusal | None = None
@@ -139,9 +140,10 @@ class Importer:
             )
         except OSError as error:
             raise Refusal("error.unexpected", reason=str(error)) from error
-        self._end = weakref.finalize(self, _end, self._process)
+        self._end = weakref.finalize(self, _end, self._process, folder)
         self._ask({"sources": [[name, str(path.absolute())] for name, path in sources]})
-        threading.Thread(target=_hear, args=(weakref.ref(self), self._process), daemon=True).start()
+        self._reader = threading.Thread(target=_hear, args=(weakref.ref(self), self._process), daemon=True)
+        self._reader.start()
 
     def show(self, wishes: Wishes) -> None:
         """Ask what would become of the files with other wishes."""
@@ -186,6 +188,7 @@ class Importer:
         """End the process; what it has not finished writing is gone."""
         self._busy = False
         self._end()
+        self._reader.join(1)
 
     def __enter__(self) -> Self:
         return self
@@ -223,17 +226,18 @@ class Importer:
 def _hear(importer: weakref.ref[Importer], process: subprocess.Popen[bytes]) -> None:
     """Hand an importer, as long as there is one, what its process answers."""
     assert process.stdout
-    for line in process.stdout:
-        if not (one := importer()):
-            return
-        one._told(json.loads(line) if line.endswith(b"\n") else None)
-        del one
+    with process.stdout:
+        for line in process.stdout:
+            if not (one := importer()):
+                return
+            one._told(json.loads(line) if line.endswith(b"\n") else None)
+            del one
     if one := importer():
         one._told(None)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process: it hears of it by its standard input, or is killed when it does not."""
+def _end(process: subprocess.Popen[bytes], folder: Path | None) -> None:
+    """End a process and delete its folder: it hears of it by its standard input, or is killed when it does not."""
     with contextlib.suppress(OSError, ValueError):
         assert process.stdin
         process.stdin.close()
@@ -242,8 +246,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout and threading.current_thread() is threading.main_thread():
-        process.stdout.close()
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- in the process ---------------------------------------------------------------------------------------------------
@@ -278,6 +282,7 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin.buffer:
         requests.put(json.loads(line))
     _thread.interrupt_main()
+    requests.put({})  # if it waits for a request, only that wakes it to hear of the interruption
 
 
 def _limit() -> None:

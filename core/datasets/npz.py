@@ -202,7 +202,7 @@ def _read_layout(archive: zipfile.ZipFile) -> _Layout:
             raise ArrayError("labels")
         labels[part] = plain_labels(array_in(archive, name))
     labels, names = _classes(archive, headers, roles.class_names, labels)
-    digits = "drawings" in headers and "writers" in headers  # exported by this app before it wrote `digits`
+    digits = "drawings" in headers and "writers" in headers  # what `collection.export` writes
     if "digits" in headers and headers["digits"][0] in ((), (1,)) and headers["digits"][1].kind in "bui":
         digits = bool(array_in(archive, "digits").any())
     return _Layout(meant, images, labels, names, digits and are_digits(shape, names), _source(archive, headers))

@@ -6,6 +6,7 @@ It is used in the process of `core/datasets/importing.py` only.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import re
 import struct
@@ -15,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,16 +53,16 @@ IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 ROWS = 1000  # images that are converted at a time
 NAMED = 5  # most names in a sentence
 # What is not read, with the line of Python that makes of it what is.
-SAVED = 'numpy.savez("{stem}.npz", images={images}, labels={labels})'
+SAVED = "numpy.savez({arrays}, images={images}, labels={labels})"
 FOREIGN = {
-    (".pkl", ".pickle"): ('d = pandas.read_pickle("{file}")', 'd["data"]', 'd["labels"]'),
-    (".pt", ".pth"): ('x, y = torch.load("{file}")[:2]', "x.numpy()", "y.numpy()"),
-    (".mat",): ('d = scipy.io.loadmat("{file}")', 'd["X"]', 'd["y"]'),
-    (".h5", ".hdf5"): ('d = h5py.File("{file}")', 'd["images"][:]', 'd["labels"][:]'),
-    (".parquet",): ('pandas.read_parquet("{file}").to_csv("{stem}.csv", index=False)',),
-    (".xlsx", ".xls"): ('pandas.read_excel("{file}").to_csv("{stem}.csv", index=False)',),
+    (".pkl", ".pickle"): ("d = pandas.read_pickle({file})", 'd["data"]', 'd["labels"]'),
+    (".pt", ".pth"): ("x, y = torch.load({file})[:2]", "x.numpy()", "y.numpy()"),
+    (".mat",): ("d = scipy.io.loadmat({file})", 'd["X"]', 'd["y"]'),
+    (".h5", ".hdf5"): ("d = h5py.File({file})", 'd["images"][:]', 'd["labels"][:]'),
+    (".parquet",): ("pandas.read_parquet({file}).to_csv({table}, index=False)",),
+    (".xlsx", ".xls"): ("pandas.read_excel({file}).to_csv({table}, index=False)",),
     (".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".heic", ".avif", ".tga"): (
-        'for f in pathlib.Path("FOLDER").rglob("*{suffix}"): PIL.Image.open(f).save(f.with_suffix(".png"))',
+        'for f in pathlib.Path("FOLDER").rglob({every}): PIL.Image.open(f).save(f.with_suffix(".png"))',
     ),
 }
 Tell = Callable[[str, int, int], None]
@@ -93,6 +95,11 @@ class Source(ABC):
     def can_be_digits(self) -> bool:
         """Whether the classes are the digits, so that the images can be marked as handwritten ones."""
         return npz.are_digits((1, 1, 1), self.names)
+
+    @property
+    def looks_like_digits(self) -> bool:
+        """Whether the images are grey and each class is a digit, though perhaps not all ten are there."""
+        return not self.colour and (self.can_be_digits or set(self.names) <= set("0123456789"))
 
     def shape(self, wishes: Wishes) -> tuple[int, int, int]:
         """The (C, H, W) of the images with these wishes."""
@@ -172,13 +179,14 @@ def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str) -> Refusal:
     for entry in kinds.get("other", ()):
         for suffixes, (first, *arrays) in FOREIGN.items():
             if entry.suffix in suffixes:
-                file = entry.path[-1]
-                line = f"{first}; {SAVED}" if arrays else first
-                slots = dict(zip(("images", "labels"), arrays, strict=False))
-                line = line.format(file=file, stem=file.partition(".")[0], suffix=entry.suffix, **slots)
+                stem = entry.path[-1].partition(".")[0]
+                slots = {"file": entry.path[-1], "arrays": f"{stem}.npz", "table": f"{stem}.csv"}
+                slots = {name: _quoted(one) for name, one in (slots | {"every": f"*{entry.suffix}"}).items()}
+                slots |= dict(zip(("images", "labels"), arrays, strict=False))
+                line = (f"{first}; {SAVED}" if arrays else first).format(**slots)
                 return Refusal("import.foreign", file=entry.name, line=line)
         if entry.path[-1].lower().endswith(ARCHIVES):
-            line = f'shutil.unpack_archive("{entry.path[-1]}", "FOLDER")'
+            line = f'shutil.unpack_archive({_quoted(entry.path[-1])}, "FOLDER")'
             return Refusal("import.foreign", file=entry.name, line=line)
     return Refusal("import.nothing", file=label)
 
@@ -238,10 +246,10 @@ class PictureSource(Source):
     def _check(self) -> None:
         used = sorted({int(label) for labels in self.labels.values() for label in labels})
         if len(used) < 2:
-            slots = {"names": ", ".join(self.names[k] for k in used)}
+            names = ", ".join(self.names[k] for k in used)
             if self.unread:
-                raise Refusal("import.one_class_read", file=next(iter(self.unread)), **slots)
-            raise Refusal("import.one_class", **slots)
+                raise Refusal("import.one_class_read", file=next(iter(self.unread)), names=names)
+            raise Refusal("import.one_class", names=names)
         if len(used) < len(self.names):  # all pictures of some class are damaged
             new = {old: k for k, old in enumerate(used)}
             self.labels = {
@@ -254,11 +262,11 @@ class PictureSource(Source):
 
     def natural(self, wishes: Wishes) -> tuple[int, int, int]:
         colour = self.colour if wishes.colour is None else wishes.colour
-        return pictures.natural_shape(self.sizes, digits=self.can_be_digits, colour=colour and not wishes.digits)
+        return pictures.natural_shape(self.sizes, digits=self.looks_like_digits, colour=colour and not wishes.digits)
 
     def _whole(self, wishes: Wishes) -> bool:
         """Whether pictures get a margin rather than being cut: those of digits, whose ends matter."""
-        return wishes.digits or (self.can_be_digits and not self.colour)
+        return wishes.digits or self.looks_like_digits
 
     def images(
         self, part: str, places: np.ndarray, wishes: Wishes, tell: Callable[[str, int], None]
@@ -308,13 +316,14 @@ class PictureSource(Source):
             ("size", [size, colour], becomes),
         ]
         if self.counts["turned"]:
-            rows.append(("turned", [("import.pictures", {"count": self.counts["turned"]})], [("import.upright", {})]))
+            turned: Said = ("import.size.pictures", {"count": self.counts["turned"]})
+            rows.append(("turned", [turned], [("import.upright", {})]))
         if self.counts["deep"]:
             deep: Said = ("import.values.scaled", {"high": self.look.depth})
-            rows.append(("deep", [("import.pictures", {"count": self.counts["deep"]})], [deep]))
+            rows.append(("deep", [("import.size.pictures", {"count": self.counts["deep"]})], [deep]))
         if self.counts["clear"]:
             ground: Said = (f"import.ground.{'white' if self.look.ground else 'black'}", {})
-            rows.append(("clear", [("import.pictures", {"count": self.counts["clear"]})], [ground]))
+            rows.append(("clear", [("import.size.pictures", {"count": self.counts["clear"]})], [ground]))
         rows.append(("labels", [("import.labels.folders", {})], [_classes_said(self.names)]))
         return rows + _ground_rows(wishes, self.is_dark)
 
@@ -342,8 +351,8 @@ def _left_rows(left_out: Counter[str], examples: Sequence[str] = ()) -> list[Row
             is_picture = "." in why
             key = "import.left.unread" if is_picture else f"import.left.{why}"
             names = ", ".join(examples[:3]) + ("" if len(examples) <= 3 else " …")
-            found: Said = ("import.left_pictures", {"count": count, "names": names})
-            rows.append(("left", [found if is_picture else ("import.left_files", {"count": count})], [(key, {})]))
+            found: Said = ("import.left.pictures", {"count": count, "names": names})
+            rows.append(("left", [found if is_picture else ("import.left.files", {"count": count})], [(key, {})]))
     return rows
 
 
@@ -494,7 +503,7 @@ class ArraySource(Source):
                 picture = Image.fromarray(
                     np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
                 )
-                found[begin + row] = pictures.fitted(picture, shape, whole=self.can_be_digits)
+                found[begin + row] = pictures.fitted(picture, shape, whole=self.looks_like_digits)
         return (255 - found if wishes.digits and self.dark else found), np.ones(len(places), bool)
 
     def rows(self, wishes: Wishes) -> list[Row]:
@@ -568,12 +577,13 @@ def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
 
 
 def _in_npz(entry: Entry) -> dict[str, Held]:
-    file: Any = entry.open()
-    archive = zipfile.ZipFile(file)  # stays open, for the arrays
-    return {
-        name: Held(entry.name, header, lambda name=name: npz.array_in(archive, name))
-        for name, header in npz.headers_in(archive).items()
-    }
+    def load(name: str) -> np.ndarray:
+        with entry.open() as file, zipfile.ZipFile(file) as archive:
+            return npz.array_in(archive, name)
+
+    with entry.open() as file, zipfile.ZipFile(file) as archive:
+        headers = npz.headers_in(archive)
+    return {name: Held(entry.name, header, partial(load, name)) for name, header in headers.items()}
 
 
 def _in_npy(entry: Entry) -> Held:
@@ -756,6 +766,11 @@ def _range(arrays: Mapping[str, tuple[str, np.ndarray, Axes]]) -> tuple[float, f
     return low, high, whole
 
 
+def _quoted(name: str) -> str:
+    """A name from outside as Python's text, so that whoever runs a line with it runs no more than the line."""
+    return json.dumps(name, ensure_ascii=False)
+
+
 def _saved(arrays: str) -> str:
     return f'numpy.savez("new.npz", {arrays})'
 
@@ -769,25 +784,26 @@ def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refus
     images = next((name for name, (sides, _) in headers.items() if len(sides) > 1), "…")
     labels = next((name for name, (sides, _) in headers.items() if len(sides) == 1), "…")
     whole = ".argmax(axis=1)" if array in headers and len(headers[array][0]) > 1 else ".round().astype(int)"
+    q, q_one, q_other, q_images, q_labels = map(_quoted, (array, one, other, images, labels))
     lines = {
-        "arrays": _saved(f'images=d["{images}"], labels=d["{labels}"]'),
-        "axes": _saved(f'**{{**d, "{array}": d["{array}"].reshape(-1, 28, 28)}}'),
-        "labels": _saved(f'**{{**d, "{array}": d["{array}"]{whole}}}'),
+        "arrays": _saved(f"images=d[{q_images}], labels=d[{q_labels}]"),
+        "axes": _saved(f"**{{**d, {q}: d[{q}].reshape(-1, 28, 28)}}"),
+        "labels": _saved(f"**{{**d, {q}: d[{q}]{whole}}}"),
         "names": _saved('**{**d, "class_names": numpy.array(["a", "b", "c"])}'),
-        "objects": _saved(f'**{{**d, "{array}": numpy.array(d["{array}"].tolist())}}'),
-        "counts": f'n = min(len(d["{one}"]), len(d["{other}"])); '
-        + _saved(f'images=d["{one}"][:n], labels=d["{other}"][:n]'),
-        "values": _saved(f'**{{**d, "{array}": numpy.nan_to_num(d["{array}"])}}'),
-        "kind": _saved(f'**{{**d, "{array}": d["{array}"].astype("float32")}}'),
+        "objects": _saved(f"**{{**d, {q}: numpy.array(d[{q}].tolist())}}"),
+        "counts": f"n = min(len(d[{q_one}]), len(d[{q_other}])); "
+        + _saved(f"images=d[{q_one}][:n], labels=d[{q_other}][:n]"),
+        "values": _saved(f"**{{**d, {q}: numpy.nan_to_num(d[{q}])}}"),
+        "kind": _saved(f'**{{**d, {q}: d[{q}].astype("float32")}}'),
     }
     if error.why == "arrays" and not file.lower().endswith(".npz"):
         return Refusal("import.array.pair", file=file)
     if error.why not in lines:
         return Refusal("import.damaged", file=file, reason=array)
     pickled = ", allow_pickle=True" if error.why == "objects" else ""
-    load = f'd = dict(numpy.load("{file}"{pickled})); '
+    load = f"d = dict(numpy.load({_quoted(file)}{pickled})); "
     if file.lower().endswith(".npy"):
-        load = f'd = {{"{array}": numpy.load("{file}"{pickled})}}; '
+        load = f"d = {{{q}: numpy.load({_quoted(file)}{pickled})}}; "
     slots = {"file": file, "array": array, "shape": shape, "arrays": known, "line": load + lines[error.why]}
     return Refusal(f"import.array.{error.why}", **slots)
 

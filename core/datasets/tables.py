@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -137,20 +137,21 @@ def _start(entry: Entry) -> list[str]:
 
 def _reader(
     entry: Entry, pd, separator: str, decimal: str, has_header: bool, types: dict[int, str], rows: int | None = None
-) -> Iterable[pd.DataFrame]:
-    file = io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace")
-    return pd.read_csv(
-        file,
-        sep=separator,
-        decimal=decimal,
-        header=None,
-        skiprows=int(has_header),
-        usecols=sorted(types),
-        dtype=types,
-        skipinitialspace=True,
-        chunksize=ROWS,
-        nrows=rows,
-    )
+) -> Iterator[pd.DataFrame]:
+    """The rows of a table, some at a time."""
+    with io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace") as file:
+        yield from pd.read_csv(
+            file,
+            sep=separator,
+            decimal=decimal,
+            header=None,
+            skiprows=int(has_header),
+            usecols=sorted(types),
+            dtype=types,
+            skipinitialspace=True,
+            chunksize=ROWS,
+            nrows=rows,
+        )
 
 
 def _is_number(cell: str, decimal: str) -> bool:

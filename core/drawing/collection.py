@@ -111,8 +111,8 @@ def export(drawings: Sequence[LabelledDrawing]) -> bytes:
     """The drawings as an .npz in MedMNIST's layout (`core/datasets/npz.py`), prepared like MNIST; val is empty.
 
     One person in `TEST_SHARE`, see `LabelledDrawing.writer`, goes into the test split, so that no person is in both
-    splits. The file is marked as `digits`. In addition to that layout, it holds `drawings`, uint8 (N, SHEET, SHEET),
-    with `labels`, `times` and `writers`, (N,); writers are numbers, without their nicknames.
+    splits. In addition to that layout, the file holds `drawings`, uint8 (N, SHEET, SHEET), with `labels`, `times` and
+    `writers`, (N,); writers are numbers, without their nicknames.
     """
     numbers: dict[str, int] = {}
     writers = np.array([numbers.setdefault(one.writer, len(numbers)) for one in drawings], dtype=np.int64)
@@ -125,8 +125,7 @@ def export(drawings: Sequence[LabelledDrawing]) -> bytes:
     for part, chosen in (("train", ~test), ("val", np.zeros_like(test)), ("test", test)):
         arrays |= {f"{part}_images": images[chosen], f"{part}_labels": labels[chosen]}
     file = io.BytesIO()
-    names = np.array([str(k) for k in range(CLASSES)])
-    np.savez_compressed(file, class_names=names, digits=np.array(True), **arrays)
+    np.savez_compressed(file, class_names=np.array([str(k) for k in range(CLASSES)]), **arrays)
     return file.getvalue()
 
 
