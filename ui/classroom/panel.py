@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -18,7 +18,7 @@ from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
-from ui.text import kept_refusal, language, show_refusal, t
+from ui.text import kept_refusal, language, plain, show_refusal, t
 
 MOST_MODELS = 3  # read the drawings: as many as a projector has room for
 # Keys in the session state.
@@ -72,14 +72,13 @@ def _closed() -> None:
     lessons = results.lessons()
     if lessons:
         with st.container(horizontal=True, vertical_alignment="bottom"):
+            say = {
+                one: plain("class.lesson", time=results.begun(one), count=len(drawn)) for one, drawn in lessons.items()
+            }
             lesson = st.selectbox(
-                t("class.lessons"),
-                list(lessons),
-                format_func=lambda one: t("class.lesson", time=results.begun(one), count=len(lessons[one])),
-                key="class-lesson",
-                width=360,
+                t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
             )
-            _offer_page(lesson, lessons[lesson])
+            _offer_page(lesson, lambda: lessons[lesson])
 
 
 def _open_class(runs: Sequence[Run]) -> None:
@@ -95,13 +94,13 @@ def _contestant(name: str) -> Contestant:
     return Contestant(name, short_label(name), data_name(data) if data else "", results.accuracy_on_test(name))
 
 
-def _offer_page(lesson: str, drawings: Sequence[LabelledDrawing]) -> None:
+def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]]) -> None:
     """Offer the results of a lesson, of at least one drawing, as a page to save."""
-    names = dict.fromkeys(answer.run for one in drawings if one.in_class for answer in one.in_class.answers)
+    names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
     models, said = [_contestant(name) for name in names], language()
     st.download_button(
         t("class.save"),
-        lambda: results.page(lesson, drawings, models, said),
+        lambda: results.page(lesson, drawn(), models, said),
         f"bancada-class-{lesson[:15]}.html",
         "text/html",
         on_click="ignore",
@@ -121,21 +120,23 @@ def _open(now: Opened) -> None:
         first = "wall" if len(classroom.rounds) > 1 else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
         with st.container(horizontal=True, width="content", key="class-settings"):
+            kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
+            kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
             st.selectbox(
                 t("class.kind.label"),
-                [*KINDS, *map(str, range(CLASSES))],
-                format_func=lambda one: (
-                    t(f"class.kind.{one}") if one in KINDS else t("class.kind.digit", digit=int(one))
-                ),
+                list(kinds),
+                format_func=kinds.__getitem__,
                 label_visibility="collapsed",
                 key=ASK,
                 width=230,
                 persist_state="session",
             )
+            times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
+            times[0] = plain("class.countdown.none")
             st.selectbox(
                 t("class.countdown.label"),
-                COUNTDOWNS,
-                format_func=lambda one: t("class.countdown.each", seconds=one) if one else t("class.countdown.none"),
+                list(times),
+                format_func=times.__getitem__,
                 label_visibility="collapsed",
                 key=SECONDS,
                 width=190,
@@ -155,8 +156,8 @@ def _open(now: Opened) -> None:
         with st.container(horizontal=True, width="content", key="class-rest"):
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
-            if drawings := [one.drawing for one in classroom.drawn()]:
-                _offer_page(classroom.lesson, drawings)
+            if classroom.drawn():
+                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()])
             st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
     show_wall(now, joining=view == "join", go_on=_next, take_off=lambda number: _take_off(now, number))
     if view == "join":

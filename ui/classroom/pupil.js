@@ -68,7 +68,7 @@ function connect() {
   own.binaryType = "arraybuffer";
   own.onopen = () => {
     wait = FIRST_WAIT;
-    pad.live.listen(address("/live"));
+    pad.live.listen(address("/answers"));
     if (pending) own.send(pending.content);
   };
   own.onmessage = (message) => own === socket && hear(JSON.parse(message.data));

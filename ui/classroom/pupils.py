@@ -1,8 +1,8 @@
 """What the pupils' server answers: one page, its script and style, and two WebSockets. Nothing else of this machine.
 
-A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes the drawings, `/live`
-answers while the pen is down. Each checks the address that was opened, the page that asks, and the cookie; each message
-has one exact size. A pupil has one connection of each: the newest.
+A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes the drawings;
+`/answers` answers while the pen is down. Each checks the address that was opened, the page that asks, and the cookie;
+each message has one exact size. A pupil has one connection of each: the newest.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Pupils:
             Route("/pupil.css", lambda _: Response(style(), media_type="text/css")),
             Route("/join", self._join, methods=["POST"]),
             WebSocketRoute("/class", self._class),
-            WebSocketRoute("/live", self._live),
+            WebSocketRoute("/answers", self._answers),
         ]
         middleware = [Middleware(SecurityHeaders, headers=headers), Middleware(OnlyHere, host=self.host)]
         return Starlette(routes=routes, middleware=middleware)
@@ -164,8 +164,8 @@ class Pupils:
     async def _class(self, socket: WebSocket) -> None:
         await self._served(socket, "class", self._tell)
 
-    async def _live(self, socket: WebSocket) -> None:
-        await self._served(socket, "live", self._answer)
+    async def _answers(self, socket: WebSocket) -> None:
+        await self._served(socket, "answers", self._answer)
 
     def _end(self, pupil: Pupil) -> int | None:
         """The code with which the pupil's connections end; None as long as they go on."""

@@ -93,7 +93,7 @@ function makeWall(root) {
     }
     arrange();
     find("models").replaceChildren(...message.models.map(bar));
-    count(message.matrix, message.models[0]?.name);
+    count(message.matrix);
     const hardest = message.hardest;
     find("hardest").replaceChildren();
     if (hardest) {
@@ -143,11 +143,11 @@ function makeWall(root) {
     return row;
   }
 
-  function count(matrix, name) {
+  function count(matrix) {
     const table = find("matrix");
     table.hidden = !matrix;
     if (!matrix) return;
-    table.caption.textContent = data.words.matrix_of.replace("{model}", name);
+    table.caption.textContent = data.words.matrix_of;
     const most = Math.max(1, ...matrix.flat());
     const head = element("tr", "");
     head.append(element("td", ""), ...matrix.map((_, k) => element("th", k, { scope: "col" })));

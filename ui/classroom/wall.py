@@ -70,7 +70,7 @@ def show_wall(
             "joining": joining,
             "address": url,
             "qr": segno.make(url, error="m").svg_inline(scale=1, border=2, dark="#000", light="#fff", omitsize=True),
-            "words": {name: plain(f"class.wall.{name}", model="{model}") for name in WORDS},
+            "words": {name: plain(f"class.wall.{name}") for name in WORDS},
         },
         on_next_change=go_on,
         on_off_change=take,
