@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 import streamlit as st
 from starlette.middleware import Middleware
 
+from ui.classroom import live_wall
 from ui.draw import live_answer
 from ui.headers import SecurityHeaders
 
@@ -41,7 +42,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         yield
     finally:
         warming.cancel()
+        from ui.classroom.opened import close_class
+
+        close_class()
         carriers.close()
 
 
-app = st.App("ui/frame.py", routes=[live_answer.route], lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])
+app = st.App(
+    "ui/frame.py",
+    routes=[live_answer.route, live_wall.route],
+    lifespan=lifespan,
+    middleware=[Middleware(SecurityHeaders)],
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +60,23 @@ def kernels() -> Literal["ready", "always", "never"]:
 def runs_at_once() -> int:
     """The number of runs that train at the same time on this machine (`BANCADA_RUNS`, by default 1); others queue."""
     return max(1, int(os.environ.get("BANCADA_RUNS", "1")))
+
+
+def class_port() -> int:
+    """The port of the pupils' page (`BANCADA_CLASS_PORT`, by default 8510); 0 lets the system choose one."""
+    return int(os.environ.get("BANCADA_CLASS_PORT", "8510"))
+
+
+def addresses() -> list[str]:
+    """The IPv4 addresses of this machine: first the one from which it reaches others, last the loopback."""
+    import psutil  # only the class needs it in the server
+
+    first = ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # an address of nobody's (RFC 5737); nothing is sent
+        first = probe.getsockname()[0]
+    found = {one.address for net in psutil.net_if_addrs().values() for one in net if one.family == socket.AF_INET}
+    return sorted(found, key=lambda one: (one.startswith("127."), one != first, one))
 
 
 def cores() -> int:

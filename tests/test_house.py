@@ -28,6 +28,7 @@ ROOMS: dict[str, int] = {
     "core.training": 7,
     "core.recipes": 6,
     "core.lessons": 6,
+    "core.classroom": 6,
     "core.charts": 6,
     "core.images": 6,
     "core.exports": 5,

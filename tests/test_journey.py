@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import time
 
 import pytest
 from PIL import Image, ImageDraw
 
 from core import store
+from core.drawing import collection
 from core.events import Checkpoint, Epoch, Started, Step
 from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
 from tests.conftest import wait_for
@@ -34,6 +36,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(folder):
     environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    environment["BANCADA_CLASS_PORT"] = "0"
     with serve("app.py", ROOT, environment) as at:
         yield at
 
@@ -271,3 +274,79 @@ def test_a_change_of_language_keeps_the_form(visit, back_to_none):
     page.get_by_text("The network: 108,874 parameters").wait_for()
     assert "architecture=cnn-strided" in page.url
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def finger(phone, *strokes) -> None:
+    """Draws with a finger through points that are shares of the sheet's side."""
+    touch, box = phone.context.new_cdp_session(phone), phone.locator("canvas.sheet").bounding_box()
+    for stroke in strokes:
+        for place, (x, y) in enumerate(stroke):
+            at = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+            kind = "touchMove" if place else "touchStart"
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, tmp_path):
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-f664" in run.name)
+    shutil.copytree(starter.folder, folder / "store" / starter.name)
+    teacher = visit(f"/classroom?run={starter.name}")
+    teacher.get_by_role("combobox", name="Address of this machine").click()
+    teacher.get_by_role("option", name="127.0.0.1").click()
+    teacher.get_by_role("button", name="Open to the class").click()
+    address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    phones, complaints = [], []
+    for name, locale in (("Ana", "en-US"), ("<b>Rui</b>", "pt-BR")):
+        size = {"width": 390, "height": 844}
+        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
+        phone.on("pageerror", lambda error: complaints.append(str(error)))
+        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        phone.goto(address)
+        phone.locator("#code").fill(code)
+        phone.locator("#nickname").fill(name)
+        phone.locator("#enter").click()
+        phone.locator("#ask").wait_for()
+        phones.append(phone)
+    ana, rui = phones
+    teacher.locator(".names li", has_text="<b>Rui</b>").wait_for()
+    teacher.get_by_role("combobox", name="What to ask").click()
+    teacher.get_by_role("option", name="Draw a 7").click()
+    teacher.get_by_role("button", name="Next round").click()
+    teacher.locator(".question", has_text="Draw a 7").wait_for()
+    rui.get_by_text("Desenhe um 7").wait_for()
+    for phone in phones:
+        finger(phone, *SEVEN)
+        phone.locator(".best").wait_for()  # answered while drawing
+        send = phone.locator("#send").bounding_box()
+        assert send["y"] + send["height"] <= 844, "in sight without scrolling"
+        phone.locator("#send").click()
+        phone.locator("#said", has_text="7").wait_for()
+    teacher.locator(".tile").nth(1).wait_for()
+    assert "n = 2" in teacher.locator(".model").inner_text()
+    assert teacher.locator(".matrix tbody tr").nth(8).locator("td").nth(7).inner_text() == "2"
+
+    teacher.locator(".question").click()  # goes on, as the space bar does
+    ana.get_by_text("Draw a 7").wait_for()
+    rui.locator("#send").wait_for()
+    finger(ana, *SEVEN)
+    ana.reload()  # the cookie keeps the place; what was not sent is gone
+    ana.get_by_text("Draw a 7").wait_for()
+    finger(ana, ((0.2, 0.2), (0.8, 0.8)), ((0.8, 0.2), (0.2, 0.8)))
+    ana.locator("#send").click()
+    teacher.locator(".tile", has_text="Ana").click()
+    teacher.get_by_role("button", name="Take it off the wall").click()
+    teacher.locator(".tile").wait_for(state="detached")
+    assert len(collection.kept(folder / "store")) == 2
+    with teacher.expect_download() as saving:
+        teacher.get_by_role("button", name="Save the results").click()
+    saved = tmp_path / "class.html"
+    saving.value.save_as(saved)
+    saved_page = ana.context.new_page()
+    saved_page.goto(saved.as_uri())
+    assert saved_page.locator("figure").count() == 2
+    assert "Rui" not in saved_page.content()
+    teacher.get_by_role("button", name="Close").click()
+    for phone, words_of_it in ((ana, "The class is closed"), (rui, "A aula foi fechada")):
+        phone.get_by_text(words_of_it).wait_for()
+        phone.context.close()
+    assert not complaints

@@ -20,7 +20,7 @@ from tests.browser import ROOT
 from tests.page import LANGUAGES, component, sentence, texts
 from ui import text
 
-PAGES = ["train", "lessons", "data", "recipes", "evaluate", "draw", "drawings", "check"]
+PAGES = ["train", "lessons", "data", "recipes", "evaluate", "draw", "drawings", "check", "classroom"]
 OVER_RUNS = ["evaluate", "draw", "drawings"]
 PAGES_OF_RUNS = ["train", "evaluate", "draw", "drawings"]
 

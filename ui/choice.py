@@ -94,8 +94,8 @@ def _reason(name: str, why_not: WhyNot | None) -> Refusal:
     return why_not(run) if why_not else Refusal("error.run_unknown", run=name[:80])
 
 
-def choose_runs(names: Sequence[str]) -> list[Run]:
-    """Let the reader choose one of `names`, the models `offered`, see `choose_run`, and up to `BESIDE` beside it.
+def choose_runs(names: Sequence[str], *, beside: int = BESIDE) -> list[Run]:
+    """Let the reader choose one of `names`, the models `offered`, see `choose_run`, and up to `beside` beside it.
 
     The choice opens from a button, so that it takes one row whatever is chosen.
     """
@@ -110,18 +110,18 @@ def choose_runs(names: Sequence[str]) -> list[Run]:
         for name in before:
             if name not in names:
                 refused(_reason(name, why_not_offered), messages.warning)
-        st.session_state[OTHERS] = [name for name in before if name in others]
+        st.session_state[OTHERS] = [name for name in before if name in others][:beside]
         labels = _labels(others)
-        beside = st.multiselect(
-            t("draw.others", count=BESIDE),
+        chosen = st.multiselect(
+            t("draw.others", count=beside),
             others,
             key=OTHERS,
             format_func=labels.__getitem__,
-            max_selections=BESIDE,
+            max_selections=beside,
             placeholder=t("draw.no_others"),
             persist_state="session",
         )
-    return [run, *filter(None, map(server.find, beside))] if run else []
+    return [run, *filter(None, map(server.find, chosen))] if run else []
 
 
 def _labels(names: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ GROUPS = {
     "learn": {"lessons": "school", "recipes": "menu_book"},
     "train": {"data": "grid_view", "train": "model_training"},
     "understand": {"evaluate": "analytics", "check": "fact_check"},
-    "draw": {"draw": "draw", "drawings": "collections_bookmark"},
+    "draw": {"draw": "draw", "drawings": "collections_bookmark", "classroom": "cast_for_education"},
 }
 FIRST = "train"  # the page at the address without a path
 

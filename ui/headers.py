@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -42,17 +43,18 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds `HEADERS` to every HTTP response; WebSockets pass untouched."""
+    """ASGI middleware that adds headers to every HTTP response, by default `HEADERS`; WebSockets pass untouched."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str] = HEADERS) -> None:
         self.app = app
+        self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        added = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         names = {name for name, _ in added}
 
         async def send_with_headers(message: Message) -> None:

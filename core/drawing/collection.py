@@ -1,8 +1,9 @@
 """Labelled drawings that users have saved, as an additional test set for every model.
 
 Each drawing is a PNG in a folder of the store, written atomically, so that several servers may save at the same time.
-The file name contains time and label; the nickname is PNG metadata. The stored pixels are the ink as the pad sends it,
-so that a changed preparation can be applied to the same strokes.
+The file name contains time and label; the nickname is PNG metadata, and so are the round and the models' answers, if it
+was drawn in a lesson with a class. The stored pixels are the ink as the pad sends it, so that a changed preparation can
+be applied to the same strokes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -41,6 +43,24 @@ _NAME = re.compile(r"(\d{8}-\d{6}-\d{6})-([0-9])-[0-9a-f]{8}\.png")
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a model answered to a drawing."""
+
+    run: str
+    predicted: int  # 0 to 9
+    of_label: float  # the probability, 0 to 1, that it gave to the label
+
+
+@dataclass(frozen=True)
+class InClass:
+    """The lesson with a class in which a drawing was handed in."""
+
+    lesson: str  # the time of its beginning, written as `TIME`
+    round: int  # from 1
+    answers: tuple[Reading, ...]  # of the models that the teacher had chosen, at that time
+
+
+@dataclass(frozen=True)
 class LabelledDrawing:
     """A drawing with the label that its author gave it."""
 
@@ -49,6 +69,7 @@ class LabelledDrawing:
     time: datetime  # local
     nickname: str  # after `printable`; "" if none was given
     pixels: np.ndarray  # uint8 (SHEET, SHEET), 0 background to 255 ink, read-only
+    in_class: InClass | None = None
 
     @property
     def writer(self) -> str:
@@ -56,12 +77,16 @@ class LabelledDrawing:
         return self.nickname or self.name
 
 
-def keep(pixels: np.ndarray, label: int, nickname: str = "", store: Path | None = None) -> str:
+def keep(
+    pixels: np.ndarray, label: int, nickname: str = "", store: Path | None = None, *, in_class: InClass | None = None
+) -> str:
     """Save the ink uint8 (SHEET, SHEET) of a digit 0 to 9; returns the drawing's name. Raises: as `keep_all` does."""
-    return keep_all([(pixels, label, nickname)], store)[0]
+    return keep_all([(pixels, label, nickname)], store, in_class=in_class)[0]
 
 
-def keep_all(drawings: Sequence[tuple[np.ndarray, int, str]], store: Path | None = None) -> list[str]:
+def keep_all(
+    drawings: Sequence[tuple[np.ndarray, int, str]], store: Path | None = None, *, in_class: InClass | None = None
+) -> list[str]:
     """Save drawings, each the ink uint8 (SHEET, SHEET) of a digit, the digit 0 to 9 and a nickname, or none of them.
 
     Returns their names.
@@ -78,16 +103,42 @@ def keep_all(drawings: Sequence[tuple[np.ndarray, int, str]], store: Path | None
         with writing(_folder(store)):
             _folder(store).mkdir(parents=True, exist_ok=True)
             for pixels, label, nickname in drawings:
-                names.append(f"{datetime.now().strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png")
-                text = PngImagePlugin.PngInfo()
-                text.add_itxt("nickname", printable(nickname))
-                with written_aside(_folder(store) / names[-1]) as file:
-                    Image.fromarray(pixels).save(file, "PNG", pnginfo=text)
+                now = datetime.now()
+                names.append(f"{now.strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png")
+                _write(LabelledDrawing(names[-1], label, now, printable(nickname), pixels, in_class), _folder(store))
     except Refusal:
         with contextlib.suppress(Refusal):
             delete(names, store)
         raise
     return names
+
+
+def find(name: str, store: Path | None = None) -> LabelledDrawing:
+    """The stored drawing of this name. Raises: Refusal, if there is none or its file is damaged."""
+    with contextlib.suppress(*DAMAGED):
+        if _NAME.fullmatch(name):
+            return _read(_folder(store) / name)
+    raise Refusal("error.drawing_gone")
+
+
+def _write(drawing: LabelledDrawing, folder: Path) -> None:
+    """Write, or replace, a drawing's file. Raises: OSError."""
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("nickname", drawing.nickname)
+    if drawing.in_class:
+        text.add_itxt("class", json.dumps(asdict(drawing.in_class)))
+    with written_aside(folder / drawing.name) as file:
+        Image.fromarray(drawing.pixels).save(file, "PNG", pnginfo=text)
+
+
+def rename(names: Iterable[str], nickname: str, store: Path | None = None) -> None:
+    """Give the drawings of these names another nickname. Raises: Refusal."""
+    wanted = set(names)
+    with writing(_folder(store)):
+        for one in kept(store):
+            if one.name in wanted:
+                _write(replace(one, nickname=printable(nickname)), _folder(store))
+    _read.cache_clear()
 
 
 def kept(store: Path | None = None) -> list[LabelledDrawing]:
@@ -146,7 +197,7 @@ def _names(store: Path | None) -> list[str]:
         return []
 
 
-@functools.lru_cache(maxsize=MOST)  # files never change, and pages read them at every rerun
+@functools.lru_cache(maxsize=MOST)  # files change only in `rename`, and pages read them at every rerun
 def _read(path: Path) -> LabelledDrawing:
     """The drawing in a file. Raises: as Pillow does, or ValueError, if `keep` cannot have written the file."""
     named = _NAME.fullmatch(path.name)
@@ -157,7 +208,20 @@ def _read(path: Path) -> LabelledDrawing:
         if image.size != (SHEET, SHEET) or image.mode != "L":
             raise ValueError(path)
         pixels, nickname = np.array(image), printable(str(image.info.get("nickname", "")))
+        in_class = _in_class(image.info.get("class"))
     if prepare(pixels).image is None:
         raise ValueError(path)
     pixels.flags.writeable = False
-    return LabelledDrawing(path.name, int(named[2]), datetime.strptime(named[1], TIME), nickname, pixels)
+    return LabelledDrawing(path.name, int(named[2]), datetime.strptime(named[1], TIME), nickname, pixels, in_class)
+
+
+def _in_class(text: object) -> InClass | None:
+    """What a file says of the lesson; None if it says nothing, or what `_write` cannot have written."""
+    try:
+        said = json.loads(str(text))
+        datetime.strptime(said["lesson"], TIME)
+        answers = [Reading(str(one["run"]), int(one["predicted"]), float(one["of_label"])) for one in said["answers"]]
+        found = InClass(said["lesson"], int(said["round"]), tuple(answers))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    return found if all(0 <= one.predicted < CLASSES and 0 <= one.of_label <= 1 for one in answers) else None

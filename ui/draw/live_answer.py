@@ -51,7 +51,7 @@ def live_address(runs: Sequence[Run], *, without: Collection[str], language: str
 
 async def live_answer(socket: WebSocket) -> None:
     """Answer one client's drawings, uint8 (SHEET, SHEET), 0 ground to 255 ink, until it leaves or sends other data."""
-    if not _comes_from_our_page(socket):
+    if not comes_from_our_page(socket):
         await socket.close(VIOLATION)
         return
     await socket.accept()
@@ -94,7 +94,7 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
             return VIOLATION
         _clients.move_to_end(task)
         begun = loop.time()
-        answer = await loop.run_in_executor(_pool, _answer, content, names, without, language)
+        answer = await loop.run_in_executor(_pool, answered, content, names, without, language)
         async with asyncio.timeout(SLOWEST):
             await socket.send_json(answer)
         if "rows" not in answer:  # it is a refusal
@@ -102,7 +102,7 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
         await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 
-def _answer(content: bytes, names: Sequence[str], without: Collection[str], language: str) -> dict[str, Any]:
+def answered(content: bytes, names: Sequence[str], without: Collection[str], language: str) -> dict[str, Any]:
     """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence."""
     import numpy as np
 
@@ -122,7 +122,7 @@ def _answer(content: bytes, names: Sequence[str], without: Collection[str], lang
     return agreement.message([answer for model in models if (answer := model.answer(drawing))], language)
 
 
-def _comes_from_our_page(socket: WebSocket) -> bool:
+def comes_from_our_page(socket: WebSocket) -> bool:
     """Whether the request comes from a page of this server: browsers send a page's origin, which it cannot forge."""
     host = socket.headers.get("host")
     return is_host_allowed(host) and socket.headers.get("origin") in (f"http://{host}", f"https://{host}")

@@ -54,7 +54,7 @@ function makePad(root, { side, most }) {
     answers.show(answer.rows?.length === 0 ? { ...answer, sentence: empty } : answer);
     if (isLatest && !current) answers.wait(false);
   });
-  const pad = { live };
+  const pad = { live, raster };
 
   // --- drawing ---
 

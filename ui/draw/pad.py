@@ -55,11 +55,21 @@ def _file(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
+def pad_script() -> str:
+    """The script of the pad and of the answers beside it, a module: the pupils' page is served the same."""
+    return _file("answers.js") + _file("pad.js")
+
+
+def pad_style() -> str:
+    """The style sheet of the pad and of the answers."""
+    return _file("pad.css")
+
+
 _pad = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.pad", html=PAD, css=_file("pad.css"), js=_file("answers.js") + _file("pad.js")
+    "bancada.pad", html=PAD, css=pad_style(), js=pad_script()
 )
 _answers = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.answers", html=f'<div class="room">{ANSWERS}</div>', css=_file("pad.css"), js=_file("answers.js") + SHOW
+    "bancada.answers", html=f'<div class="room">{ANSWERS}</div>', css=pad_style(), js=_file("answers.js") + SHOW
 )
 
 

@@ -1,0 +1,199 @@
+"""What a class has drawn and how its models read it: the figures of the wall, and the page of a lesson to save."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from core import store
+from core.drawing import collection
+from core.drawing.collection import CLASSES, LabelledDrawing
+from core.measures.answers import Measure, confusion_matrix
+from core.measures.measures import by_writer, most_confused, proportion
+from core.refusal import Refusal
+from core.words import interval, percent, text
+
+STYLE = """
+body { font: 16px/1.45 sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem; color: #000; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin: 1.5rem 0 0.3rem; }
+table { border-collapse: collapse; } th, td { padding: 0.2rem 0.6rem; text-align: left; }
+td { border: 1px solid #808080; } .counts td { text-align: right; } .counts .right { font-weight: bold; }
+.drawings { display: flex; flex-wrap: wrap; gap: 0.5rem; } figure { margin: 0; text-align: center; }
+figure.wrong img { outline: 3px dashed #000; outline-offset: 1px; } figcaption { margin-top: 0.2rem; }
+img { image-rendering: pixelated; background: #000; } section { break-inside: avoid; }
+"""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results on drawings, by run."""
+
+    accuracy: dict[str, Measure]  # the interval holds for other people's drawings, or for the only person's
+    matrix: dict[str, np.ndarray]  # counts of drawings, int64 (10, 10), `[true][predicted]`
+    hardest: int | None  # index of the drawing whose label the models gave the least probability, of those misread
+
+
+def results(drawings: Sequence[LabelledDrawing], writers: Sequence[int | str]) -> Results:
+    """The results on the drawings of a lesson; `writers` says who drew each."""
+    answers: dict[str, list[tuple[int, int]]] = {}  # run -> index of a drawing, predicted class
+    mean, misread = [], []
+    for i, one in enumerate(drawings):
+        read = one.in_class.answers if one.in_class else ()
+        for answer in read:
+            answers.setdefault(answer.run, []).append((i, answer.predicted))
+        mean.append(float(np.mean([answer.of_label for answer in read])) if read else 1.0)
+        misread += [i] * any(answer.predicted != one.label for answer in read)
+    labels, whose = np.array([one.label for one in drawings], dtype=np.int64), np.array(writers)
+    accuracy, matrix = {}, {}
+    for run, read in answers.items():
+        places, predicted = (np.array(part, dtype=np.int64) for part in zip(*read, strict=True))
+        right = labels[places] == predicted
+        several = len(set(whose[places].tolist())) > 1
+        accuracy[run] = (
+            by_writer(right, whose[places].tolist()) if several else proportion(int(right.sum()), len(right))
+        )
+        matrix[run] = confusion_matrix(labels[places], predicted, CLASSES)
+    return Results(accuracy, matrix, min(misread, key=mean.__getitem__, default=None))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model that reads the class's drawings."""
+
+    run: str
+    name: str  # in a table's row
+    data: str  # the title of its data set
+    test: Measure | None  # accuracy on its test split; None for an unfinished run
+
+
+def accuracy_on_test(run: str) -> Measure | None:
+    """A run's accuracy on its own test split; None if it has none, or there is no such run any more."""
+    try:
+        report = store.find(run).report()
+    except Refusal:
+        return None
+    return Measure(report.accuracy, *report.accuracy_interval, report.n) if report else None
+
+
+def confused(matrix: np.ndarray, most: int = 4) -> tuple[int, ...]:
+    """The digits of the most frequent confusions in counts (10, 10), at most `most`; none without errors."""
+    digits: dict[int, None] = {}
+    for one in most_confused(matrix):
+        for digit in (one.true, one.predicted[0]):
+            digits.setdefault(digit)
+    return tuple(digits)[:most]
+
+
+def lessons() -> dict[str, list[LabelledDrawing]]:
+    """The kept drawings of each lesson by the time of its beginning, the newest lesson first."""
+    found: dict[str, list[LabelledDrawing]] = {}
+    for one in collection.kept():
+        if one.in_class:
+            found.setdefault(one.in_class.lesson, []).append(one)
+    return dict(sorted(found.items(), reverse=True))
+
+
+def begun(lesson: str) -> str:
+    """When a lesson began: `2026-11-29 13:05`."""
+    return datetime.strptime(lesson, collection.TIME).strftime("%Y-%m-%d %H:%M")
+
+
+def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
+    """The results of a lesson, of at least one drawing, as one HTML page; without scripts and nicknames."""
+    said = functools.partial(_said, language)
+    found = results(drawings, [one.writer for one in drawings])
+    title = said("class.saved.title", time=begun(lesson))
+    people = len({one.writer for one in drawings})
+    shown = [model for model in models if model.run in found.accuracy]
+    parts = [
+        f"<h1>{title}</h1>\n<p>{said('class.saved.facts', count=len(drawings), people=people)}</p>",
+        f"<h2>{said('class.accuracy')}</h2>\n{_accuracies(shown, found, language)}",
+        f"<p>{said('class.saved.intervals' if people > 1 else 'drawings.one_writer')}</p>",
+    ]
+    for model in shown:
+        caption = said("class.matrix", model=model.name)
+        parts.append(f"<section><h2>{caption}</h2>\n{_counts(found.matrix[model.run], language)}</section>")
+    if found.hardest is not None:
+        hardest = [drawings[found.hardest]]
+        parts.append(f"<section><h2>{said('class.hardest')}</h2>\n{_pictures(hardest, shown, language)}</section>")
+    rounds = itertools.groupby(sorted(drawings, key=_round), _round)
+    for number, theirs in rounds:
+        title_of = said("class.saved.round", number=number)
+        parts.append(f"<section><h2>{title_of}</h2>\n{_pictures(list(theirs), shown, language)}</section>")
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
+    return "\n".join([begin, *parts, "</body></html>\n"])
+
+
+def accuracy_text(of: Measure, language: str, digits: int = 1) -> str:
+    """An accuracy in percent with its interval and its n."""
+    ends = interval(of.low, of.high, digits, language=language)
+    value = percent(of.value, digits, language=language)
+    return text(language, "class.figure", accuracy=value, interval=ends, n=of.n)
+
+
+def png(drawing: LabelledDrawing) -> str:
+    """The drawing as a PNG's address `data:`."""
+    file = io.BytesIO()
+    Image.fromarray(drawing.pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _said(language: str, key: str, **slots: object) -> str:
+    return escape(text(language, key, **slots))
+
+
+def _round(drawing: LabelledDrawing) -> int:
+    return drawing.in_class.round if drawing.in_class else 0
+
+
+def _accuracies(models: Sequence[Contestant], found: Results, language: str) -> str:
+    rows = []
+    for model in models:
+        test = ""
+        if model.test:
+            test = f"{model.data}: {accuracy_text(model.test, language, 2)}"
+        cells = (model.name, accuracy_text(found.accuracy[model.run], language), test)
+        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    names = ("draw.model", "class.on_drawings", "class.on_test")
+    head = "".join(f"<th>{_said(language, name)}</th>" for name in names)
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _counts(matrix: np.ndarray, language: str) -> str:
+    head = f"<th>{_said(language, 'matrix.axes')}</th>" + "".join(f"<th>{k}</th>" for k in range(CLASSES))
+    rows = []
+    for true, counts in enumerate(matrix.tolist()):
+        cells = [
+            f"<td{' class=right' if predicted == true else ''}>{count or ''}</td>"
+            for predicted, count in enumerate(counts)
+        ]
+        rows.append(f"<tr><th>{true}</th>{''.join(cells)}</tr>")
+    return f'<table class="counts"><tr>{head}</tr>{"".join(rows)}</table>'
+
+
+def _pictures(drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
+    """The drawings, each with its label and what the first model read."""
+    figures = []
+    for one in drawings:
+        read = {answer.run: answer for answer in one.in_class.answers} if one.in_class else {}
+        answer = read.get(models[0].run) if models else None
+        wrong = answer is not None and answer.predicted != one.label
+        caption = f"{one.label}"
+        if answer:
+            caption += f" → {answer.predicted} {'✗' if wrong else '✓'}"
+        alt = _said(language, "class.drawing_alt", label=one.label)
+        figures.append(
+            f'<figure{" class=wrong" if wrong else ""}><img src="{png(one)}" width="84" height="84" alt="{alt}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+    return f'<div class="drawings">{"".join(figures)}</div>'

@@ -1,0 +1,632 @@
+"""A lesson with a class: who gets in, what is kept and counted, and what the pupils' server lets nobody do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import inspect
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+from streamlit.web.server.starlette.starlette_app import create_streamlit_routes
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+import app
+from core import store, words
+from core.classroom import results
+from core.classroom.classroom import GRACE, HOUR, MOST_AN_HOUR, MOST_PUPILS, Classroom
+from core.classroom.door import Door
+from core.classroom.results import Contestant
+from core.drawing import SHEET, collection
+from core.drawing.collection import Reading
+from core.measures.measures import by_writer, proportion
+from core.refusal import Refusal
+from tests.browser import ROOT
+from tests.page import LANGUAGES, component
+from tests.test_live_answer import SHIPPED, seven
+from ui.classroom import live_wall, opened
+from ui.classroom.pupils import COOKIE, ENDED, HEAD, MOST_ANSWERS, MOST_BODY, OUTSIDE, page, script, style
+
+SEVEN = seven()
+MODEL = next(run for run in SHIPPED if "mlp" in run.name)
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def reads_one(pixels: np.ndarray, label: int) -> list[Reading]:
+    return [Reading("one", 1, 0.75 if label == 1 else 0.25)]
+
+
+@pytest.fixture
+def lesson(home) -> SimpleNamespace:
+    """A lesson without a server: its clock, its classroom with a model that always reads a one, and two pupils."""
+    clock = Clock()
+    classroom = Classroom(reads_one, clock)
+    ana, rui = (classroom.join(classroom.door.code, name, name) for name in ("Ana", "Rui"))
+    return SimpleNamespace(clock=clock, classroom=classroom, ana=ana, rui=rui)
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------
+
+
+def test_five_wrong_codes_from_an_address_cost_a_minute_then_longer_and_nobody_else():
+    clock = Clock()
+    door = Door(clock)
+    wrong = f"{(int(door.code) + 1) % 10_000:04d}"
+    for minutes in (1, 2, 4):
+        assert not any(door.admits(wrong, "10.0.0.9") for _ in range(5))
+        clock.now += 60 * minutes - 1
+        for code in (wrong, door.code):
+            with pytest.raises(Refusal, match=r"class.wait seconds=1$"):
+                door.admits(code, "10.0.0.9")
+        assert door.admits(door.code, "10.0.0.8")
+        clock.now += 1
+    assert door.admits(door.code, "10.0.0.9")
+
+
+def test_the_code_is_compared_in_constant_time_whatever_it_is():
+    source = inspect.getsource(Door.admits)
+    assert "secrets.compare_digest(" in source
+    assert not re.search(r"[!=]= self\.code|self\.code [!=]=", source)
+    assert not Door().admits("ação\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), "a")
+
+
+def test_each_lesson_has_a_code_of_its_own_and_a_changed_one_is_another(lesson):
+    assert len({Door().code for _ in range(4)}) > 1
+    assert all(re.fullmatch(r"\d{4}", Door().code) for _ in range(20))
+    before = lesson.classroom.door.code
+    lesson.classroom.change_code()
+    assert lesson.classroom.door.code != before
+    assert lesson.classroom.pupil(lesson.ana.token) is lesson.ana, "who has joined stays"
+
+
+def test_names_are_cleaned_and_told_apart_and_the_class_has_an_end(lesson):
+    join = lesson.classroom.join
+    code = lesson.classroom.door.code
+    assert join(code, "  Zoë\u202e\n<b>  ", "x").name == "Zoë <b>"
+    assert join(code, "Ana", "x").name == "Ana 2"
+    with pytest.raises(Refusal, match="no_name"):
+        join(code, "\u200b \n", "x")
+    for k in range(MOST_PUPILS - 4):
+        join(code, f"pupil {k}", "x")
+    with pytest.raises(Refusal, match="full"):
+        join(code, "one more", "x")
+
+
+# --- rounds and drawings ----------------------------------------------------------------------------------------------
+
+
+def test_a_round_takes_what_it_asks_once_from_each_and_late_only_within_the_grace(lesson):
+    classroom, ana, clock = lesson.classroom, lesson.ana, lesson.clock
+    classroom.begin([1, 7])
+    assert classroom.hand_in(ana, 2, 0, 1, SEVEN)
+    assert classroom.hand_in(ana, 2, 0, 1, SEVEN) is None, "sent again over a new connection"
+    with pytest.raises(Refusal, match="over"):
+        classroom.hand_in(ana, 2, 1, 3, SEVEN)
+    with pytest.raises(Refusal, match="drawing_empty"):
+        classroom.hand_in(ana, 2, 1, 7, np.zeros_like(SEVEN))
+    assert classroom.hand_in(ana, 2, 1, 7, SEVEN), "what was refused does not count"
+    with pytest.raises(Refusal, match="over"):
+        classroom.hand_in(ana, 2, 2, 7, SEVEN)
+    classroom.begin([3], 20)
+    assert classroom.left() == 20
+    clock.now += GRACE
+    assert classroom.hand_in(lesson.rui, 2, 0, 1, SEVEN), "drawn in time"
+    clock.now += 20.1
+    with pytest.raises(Refusal, match="over"):
+        classroom.hand_in(ana, 3, 0, 3, SEVEN)
+    assert [one.drawing.label for one in classroom.drawn()] == [1, 7, 1]
+
+
+def test_a_pupil_hands_in_no_more_than_so_many_an_hour_and_others_still_can(lesson, monkeypatch):
+    monkeypatch.setattr("core.classroom.classroom.MOST_AN_HOUR", 3)
+    classroom, ana = lesson.classroom, lesson.ana
+    for place in range(3):
+        assert classroom.hand_in(ana, 1, place, 7, SEVEN)
+    with pytest.raises(Refusal, match="too_many"):
+        classroom.hand_in(ana, 1, 3, 7, SEVEN)
+    assert classroom.hand_in(lesson.rui, 1, 0, 7, SEVEN)
+    lesson.clock.now += HOUR
+    assert classroom.hand_in(ana, 1, 3, 7, SEVEN)
+    assert MOST_AN_HOUR == 300
+
+
+def test_a_drawing_is_kept_with_its_round_and_the_answers(lesson):
+    classroom = lesson.classroom
+    classroom.begin([7])
+    classroom.hand_in(lesson.ana, 2, 0, 7, SEVEN)
+    (kept,) = collection.kept()
+    assert (kept.label, kept.nickname) == (7, "Ana")
+    assert kept.in_class == collection.InClass(classroom.lesson, 2, (Reading("one", 1, 0.25),))
+    assert results.lessons() == {classroom.lesson: [kept]}
+    collection.keep(SEVEN, 7)
+    assert len(results.lessons()[classroom.lesson]) == 1, "what was kept outside a lesson is none of it"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "[",
+        "[]",
+        "null",
+        '{"lesson": "../x", "round": 1, "answers": []}',
+        '{"lesson": "20261129-130500-000000", "round": 1e999, "answers": []}',
+        '{"lesson": "20261129-130500-000000", "round": 1, "answers": [{"run": "a", "predicted": 10, "of_label": 0}]}',
+        '{"lesson": "20261129-130500-000000", "round": 1, "answers": [{"run": "a", "predicted": 1, "of_label": NaN}]}',
+        '{"lesson": 7, "round": 1, "answers": []}',
+    ],
+)
+def test_what_a_stranger_writes_about_a_lesson_is_not_believed(home, said):
+    from PIL import Image, PngImagePlugin
+
+    name = collection.keep(SEVEN, 7, "Ana")
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("class", said)
+    Image.fromarray(SEVEN).save(home / collection.FOLDER / name, pnginfo=text)
+    (kept,) = collection.kept()
+    assert kept.in_class is None
+
+
+def test_renaming_hiding_and_sending_out_reach_what_is_kept_and_shown(lesson):
+    classroom = lesson.classroom
+    for pupil in (lesson.ana, lesson.rui):
+        classroom.hand_in(pupil, 1, 0, 7, SEVEN)
+    classroom.rename(lesson.ana.number, "Bea")
+    classroom.remove(lesson.rui.number)
+    assert sorted(one.nickname for one in collection.kept()) == ["", "Bea"]
+    assert classroom.names() == {lesson.ana.number: "Bea", lesson.rui.number: ""}
+    assert classroom.pupil(lesson.rui.token) is None
+    assert len(classroom.drawn()) == 2, "the drawings stay"
+    classroom.hide_names(True)
+    assert classroom.names() == {}
+
+
+def test_what_is_taken_off_the_wall_is_not_kept_until_it_is_put_back(lesson):
+    classroom = lesson.classroom
+    first, second = (classroom.hand_in(pupil, 1, 0, 7, SEVEN) for pupil in (lesson.ana, lesson.rui))
+    classroom.take_off(first.number)
+    assert [one.number for one in classroom.drawn()] == [second.number]
+    assert [one.nickname for one in collection.kept()] == ["Rui"]
+    assert classroom.results().accuracy["one"].n == 1
+    classroom.put_back()
+    assert [one.number for one in classroom.drawn()] == [first.number, second.number]
+    assert {one.nickname for one in collection.kept()} == {"Ana", "Rui"}
+    assert all(one.in_class for one in collection.kept())
+
+
+def test_a_frozen_wall_stays_as_it_is_while_drawings_are_kept(lesson):
+    classroom = lesson.classroom
+    classroom.hand_in(lesson.ana, 1, 0, 7, SEVEN)
+    classroom.freeze(True)
+    classroom.hand_in(lesson.rui, 1, 0, 1, SEVEN)
+    assert len(classroom.drawn()) == classroom.results().accuracy["one"].n == 1
+    assert len(collection.kept()) == 2
+    classroom.freeze(False)
+    assert len(classroom.drawn()) == classroom.results().accuracy["one"].n == 2
+
+
+def test_the_figures_are_those_of_other_people_and_the_hardest_is_the_least_likely_of_those_misread(lesson):
+    classroom = lesson.classroom
+    for place, label in enumerate((1, 1, 7)):
+        classroom.hand_in(lesson.ana, 1, place, label, SEVEN)
+    found = classroom.results()
+    assert found.accuracy["one"] == proportion(2, 3)
+    classroom.hand_in(lesson.rui, 1, 0, 1, SEVEN)
+    found = classroom.results()
+    assert found.accuracy["one"] == by_writer(np.array([True, True, False, True]), [1, 1, 1, 2])
+    assert found.matrix["one"][1, 1] == 3
+    assert found.matrix["one"][7, 1] == 1
+    assert found.matrix["one"].sum() == 4
+    assert found.hardest == 2
+    assert results.confused(found.matrix["one"]) == (7, 1)
+    assert results.confused(np.diag(np.arange(10))) == ()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_lesson_is_saved_as_one_page_without_nicknames(lesson, language):
+    classroom = lesson.classroom
+    classroom.rename(lesson.ana.number, "<b>Ana</b>")
+    classroom.hand_in(lesson.ana, 1, 0, 7, SEVEN)
+    classroom.begin([1])
+    classroom.hand_in(lesson.rui, 2, 0, 1, SEVEN)
+    models = [Contestant("one", "<i>model", "MNIST", proportion(990, 1000))]
+    saved = results.page(classroom.lesson, results.lessons()[classroom.lesson], models, language)
+    assert "Ana" not in saved
+    assert "Rui" not in saved
+    assert "<i>" not in saved
+    assert not re.search(r"<script|(?:src|href)=(?!\"data:)", saved)
+    of, test = classroom.results().accuracy["one"], models[0].test
+    assert results.accuracy_text(of, language) in saved
+    assert test
+    assert results.accuracy_text(test, language, 2) in saved
+    assert saved.count("<img") == 3, "two drawings, and the hardest again"
+    for number in (1, 2):
+        assert words.text(language, "class.saved.round", number=number) in saved
+
+
+# --- the pupils' server -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def room(home, monkeypatch) -> Iterator[opened.Opened]:
+    """An open class with a model that comes with the app."""
+    shutil.copytree(MODEL.folder, home / MODEL.name)
+    monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
+    now = opened.open_class([Contestant(MODEL.name, "MLP", "MNIST", results.accuracy_on_test(MODEL.name))], "127.0.0.1")
+    yield now
+    opened.close_class()
+
+
+def ask(host: str, method: str = "GET", path: str = "/", body: bytes | None = None, **headers: str):
+    """An HTTP answer: status, headers, content. `Host` and `Origin` are the page's unless given; "" leaves one out."""
+    address, port = host.split(":")
+    connection = http.client.HTTPConnection(address, int(port), timeout=10)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in {"Host": host, "Origin": f"http://{host}", **headers}.items():
+        if value:
+            connection.putheader(name.replace("_", "-"), value)
+    if body is not None and "Transfer_Encoding" not in headers:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, answer.headers, content
+
+
+def join(room: opened.Opened, name: str = "Ana", code: str | None = None, **headers: str):
+    body = json.dumps({"code": code or room.classroom.door.code, "name": name}).encode()
+    return ask(room.host, "POST", "/join", body, **headers)
+
+
+def cookie(room: opened.Opened, name: str = "Ana") -> str:
+    return join(room, name)[1]["set-cookie"].partition(";")[0]
+
+
+def client(
+    room: opened.Opened, path: str = "/class", said: str = "", host: str = "", origin: str = ""
+) -> ClientConnection:
+    tcp = socket.create_connection(room.host.split(":"))
+    headers = {"Cookie": said} if said else {}
+    url, page = f"ws://{host or room.host}{path}", origin or f"http://{room.host}"
+    return connect(url, sock=tcp, origin=page, additional_headers=headers, proxy=None, close_timeout=0.5)
+
+
+def hear(socket: ClientConnection) -> dict:
+    return json.loads(socket.recv(timeout=30))
+
+
+def closed_with(socket: ClientConnection) -> int | None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            socket.recv(timeout=30)
+    return socket.close_code
+
+
+def handed_in(state: dict, label: int, pixels: np.ndarray = SEVEN) -> bytes:
+    return bytes([state["round"], state["place"], label]) + pixels.tobytes()
+
+
+def test_a_pupil_joins_draws_and_is_answered_and_the_wall_shows_it(room):
+    said = cookie(room)
+    with client(room, "/answers?lang=pt-BR", said) as live:
+        live.send(SEVEN.tobytes())
+        assert hear(live)["rows"][0]["best"] == 7
+    with client(room, "/class?lang=pt-BR", said) as pupil:
+        state = hear(pupil)
+        assert (state["free"], state["ask"], state["name"]) == (True, None, "Ana")
+        room.classroom.begin([7], 30)
+        while not (state := hear(pupil))["ask"]:
+            pass
+        assert state["sentence"] == words.text("pt_BR", "class.ask_one", digit=7)
+        assert 29 < state["left"] <= 30
+        pupil.send(handed_in(state, 7))
+        while (state := hear(pupil))["said"] is None:
+            pass
+    assert state["said"] == words.text("pt_BR", "class.sent", digit=7, right=1, count=1, first=7)
+    assert (state["place"], state["ask"]) == (1, None)
+    (kept,) = collection.kept()
+    assert kept.in_class
+    assert kept.in_class.answers[0].run == MODEL.name
+    wall = live_wall.wall(room, "en")
+    (entry,) = wall["on"]
+    assert (entry["name"], entry["label"], entry["read"], entry["right"]) == ("Ana", 7, 7, True)
+    assert entry["picture"].startswith("data:image/png;base64,")
+    assert "picture" not in live_wall.wall(room, "en", frozenset({entry["number"]}))["on"][0], "sent once"
+    report = MODEL.report()
+    assert report
+    assert words.percent(report.accuracy, 1, language="en") in wall["models"][0]["test_text"]
+    assert wall["matrix"][7][7] == 1
+
+
+def test_the_page_is_light_in_the_browsers_language_and_without_what_is_not_its_own(room):
+    size = len(page("pt_BR", room.models, joined=False).encode()) + len(script().encode()) + len(style().encode())
+    print(f"{size:,} bytes")
+    assert size < 60_000
+    for tag, language in (("pt-PT,pt;q=0.9", "pt_BR"), ("fr,en;q=0.5", "en"), ("xx", "en")):
+        _, _, content = ask(room.host, Accept_Language=tag)
+        assert words.text(language, "class.pupil.title") in content.decode()
+    _, _, content = ask(room.host)
+    found = re.findall(r'(?:src|href)="([^"]*)"', content.decode())
+    assert {one for one in found if not one.startswith("data:")} == {"/pupil.css", "/pupil.js"}
+    assert not re.search(r"https?://", script() + style())
+
+
+def test_a_session_is_a_random_token_of_128_bits_that_no_script_can_read(room):
+    found = [join(room, name)[1]["set-cookie"] for name in ("Ana", "Rui")]
+    for one in found:
+        assert re.match(rf"{COOKIE}=[0-9a-f]{{32}};", one)
+        assert "httponly" in one.lower()
+        assert "samesite=strict" in one.lower()
+    assert found[0] != found[1]
+    with client(room, said=f"{COOKIE}={'0' * 32}") as other:
+        assert closed_with(other) == OUTSIDE
+
+
+def test_a_wrong_code_is_told_and_five_cost_a_wait(room):
+    wrong = f"{(int(room.classroom.door.code) + 1) % 10_000:04d}"
+    for _ in range(5):
+        status, headers, content = join(room, code=wrong, Accept_Language="pt-BR")
+        assert (status, "set-cookie" in headers) == (403, False)
+        assert json.loads(content)["sentence"] == words.text("pt_BR", "class.wrong_code")
+    status, headers, content = join(room)
+    assert (status, "set-cookie" in headers) == (403, False)
+    assert "wrong codes" in json.loads(content)["sentence"]
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1", "localhost", "127.0.0.1:1"])
+def test_another_host_is_refused(room, host):
+    said = cookie(room)
+    assert ask(room.host, Host=host)[0] in (400, 421)
+    assert join(room, Host=host)[0] in (400, 421)
+    if host:
+        for path in ("/class", "/answers"):
+            with pytest.raises(InvalidStatus) as refusal, client(room, path, said, host=host):
+                pass
+            assert refusal.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1"])
+def test_a_page_of_another_server_is_refused(room, origin):
+    assert join(room, Origin=origin)[0] == 403
+    assert not room.classroom.pupils
+    if origin:
+        said = cookie(room)
+        for path in ("/class", "/answers"):
+            with pytest.raises(InvalidStatus) as refusal, client(room, path, said, origin=origin):
+                pass
+            assert refusal.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"null", b"9" * MOST_BODY, b"[" * MOST_BODY, b"\xff", b" " * (MOST_BODY + 1)),
+        *(b'{"code": 1234, "name": "Ana"}', b'{"code": "1234"}', b'{"code": "1234", "name": "Ana", "more": ""}'),
+    ],
+    ids=lambda body: body[:40].decode(errors="replace"),
+)
+def test_whatever_is_no_code_and_name_is_refused(room, body):
+    assert ask(room.host, "POST", "/join", body)[0] == 400
+    assert not room.classroom.pupils
+
+
+def test_a_message_has_one_exact_size(room):
+    drawing = SEVEN.tobytes()
+    wrong = [
+        b"",
+        drawing[:-1],
+        drawing + b"0" * (HEAD - 1),
+        b"\x01\x00\x0a" + drawing,
+        "text",
+        "0" * (HEAD + SHEET * SHEET),
+    ]
+    said = cookie(room)
+    for message in [*wrong, drawing, bytes(1_000_000)]:
+        with client(room, said=said) as pupil:
+            hear(pupil)
+            pupil.send(message)
+            assert closed_with(pupil) in (1008, 1009)
+    for message in [*wrong, b"\x01\x00\x07" + drawing, bytes(1_000_000)]:
+        with client(room, "/answers", said) as live:
+            live.send(message)
+            assert closed_with(live) in (1008, 1009)
+    assert collection.kept() == []
+
+
+def test_no_route_of_the_app_and_no_file_of_the_machine_is_reached(room):
+    routes = [*create_streamlit_routes(MagicMock()), *app.app._user_routes]
+    paths = {re.sub(r"{[^}]*}", "x", getattr(route, "path", "")) or "/index.html" for route in routes}
+    assert {"/_stcore/health", "/_stcore/stream", "/wall", "/live"} <= paths
+    paths |= {"/app.py", "/pupil.html", "/../app.py", "/%2e%2e/app.py", "//etc/passwd", "/..%2f..%2fetc/passwd"}
+    paths |= {"/file:///etc/passwd", "/class", "/answers", "/join", "/static/index.html", "/_stcore/host-config"}
+    said = cookie(room)
+    for path in paths:
+        status, _, content = ask(room.host, path=path, Cookie=said)
+        assert status in (404, 405), path
+        assert len(content) < 100, path
+        if path not in ("/class", "/answers"):
+            with pytest.raises(InvalidStatus) as refusal, client(room, path, said):
+                pass
+            assert refusal.value.response.status_code in (403, 404), path
+
+
+def test_every_answer_has_the_headers_of_the_app_and_a_stricter_policy(room):
+    from ui.headers import HEADERS
+
+    answers = [ask(room.host, path=path) for path in ("/", "/pupil.js", "/pupil.css", "/nothing")]
+    for _, headers, _ in [*answers, ask(room.host, Host="evil.example"), join(room, code="x"), join(room)]:
+        for name, value in HEADERS.items():
+            if name != "Content-Security-Policy":
+                assert headers[name] == value
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert "default-src 'self'" in headers["Content-Security-Policy"]
+        assert f"ws://{room.host};" in headers["Content-Security-Policy"]
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_who_is_sent_out_is_out_and_a_newer_connection_ends_the_older(room):
+    said = cookie(room)
+    with client(room, said=said) as first:
+        hear(first)
+        with client(room, said=said) as second:
+            hear(second)
+            assert closed_with(first) == 4002
+            room.classroom.remove(1)
+            assert closed_with(second) == OUTSIDE
+    with client(room, "/answers", said) as live:
+        assert closed_with(live) == OUTSIDE
+
+
+def test_who_floods_is_answered_no_faster(room):
+    with client(room, "/answers", cookie(room)) as live:
+        live.send(SEVEN.tobytes())
+        hear(live)  # the model is open
+        begun = time.monotonic()
+        for _ in range(MOST_ANSWERS):
+            live.send(SEVEN.tobytes())
+        for _ in range(MOST_ANSWERS):
+            hear(live)
+        assert time.monotonic() - begun > (MOST_ANSWERS - 1) / MOST_ANSWERS
+
+
+def test_closing_ends_every_connection_within_a_second(room):
+    said = [cookie(room, name) for name in ("Ana", "Rui")]
+    address, port = room.host.split(":")
+    with contextlib.ExitStack() as stack:
+        pupils = [stack.enter_context(client(room, said=one)) for one in said]
+        live = stack.enter_context(client(room, "/answers", said[0]))
+        idle = stack.enter_context(socket.create_connection((address, int(port))))
+        half = stack.enter_context(socket.create_connection((address, int(port))))
+        half.sendall(b"POST /join HTTP/1.1\r\nHost: " + room.host.encode() + b"\r\nContent-Length: 9\r\n\r\n{")
+        for pupil in pupils:
+            hear(pupil)
+        begun = time.monotonic()
+        opened.close_class()
+        assert [closed_with(pupil) for pupil in pupils] == [ENDED] * 2
+        closed_with(live)
+        for one in (idle, half):
+            one.settimeout(1)
+            with contextlib.suppress(ConnectionError):
+                while one.recv(4096):
+                    pass
+        assert time.monotonic() - begun < 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, int(port)), timeout=1)
+    assert opened.current() is None
+
+
+CLASS = """
+import sys, time
+from core.classroom.results import Contestant
+from ui.classroom import opened
+now = opened.open_class([Contestant(sys.argv[1], "MLP", "MNIST", None)], "127.0.0.1")
+now.classroom.begin(range(10))
+print(now.host, now.classroom.door.code, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_that_is_killed_in_a_round_has_lost_nothing_that_it_said_it_had(home, monkeypatch):
+    shutil.copytree(MODEL.folder, home / MODEL.name)
+    command = [sys.executable, "-W", "ignore", "-c", CLASS, MODEL.name]
+    environment = {**os.environ, "BANCADA_CLASS_PORT": "0"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout
+        host, code = server.stdout.readline().split()
+        room = SimpleNamespace(host=host, classroom=SimpleNamespace(door=SimpleNamespace(code=code)))
+        with client(room, said=cookie(room)) as pupil:
+            state = hear(pupil)
+            for label in range(4):
+                pupil.send(handed_in(state, label))
+                while (state := hear(pupil))["place"] != label + 1:
+                    pass
+            pupil.send(handed_in(state, 4))  # on its way
+            server.send_signal(signal.SIGKILL)
+    kept = collection.kept()
+    assert [one.label for one in kept][:4] == [0, 1, 2, 3]
+    (found,) = results.lessons().values()
+    assert found == kept
+    assert all(one.in_class and one.in_class.round == 2 and one.in_class.answers for one in kept)
+
+
+# --- the teacher's page -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypatch, language):
+    monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
+    app = frame("classroom", language)
+    app.selectbox(key="class-address").set_value("127.0.0.1").run()
+    app.button(key="class-open").click().run()
+    try:
+        now = opened.current()
+        assert now
+        assert [one.run for one in now.models] == [trained.name]
+        wall = component(app, "bancada.wall")
+        assert wall["address"] == f"http://{now.host}/"
+        assert wall["joining"]
+        assert "<svg" in wall["qr"]
+        assert str(now.host.rpartition(":")[2]) in app.caption[0].value
+        app.selectbox(key="class-ask").set_value("7").run()
+        app.selectbox(key="class-seconds").set_value(20).run()
+        app.button(key="class-next").click().run()
+        assert now.classroom.round.asked == (7,)
+        assert 15 < (now.classroom.left() or 0) <= 20
+        assert not component(app, "bancada.wall")["joining"]
+        for kind, asked in (("each", 10), ("free", 0), ("another", 1), ("confused", 4)):
+            app.selectbox(key="class-ask").set_value(kind).run()
+            app.button(key="class-next").click().run()
+            assert len(set(now.classroom.round.asked)) == len(now.classroom.round.asked) == asked
+        app.button(key="class-freeze").click().run()
+        assert now.classroom.frozen
+        app.button(key="class-freeze").click().run()
+        assert not now.classroom.frozen
+        ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
+        drawn = now.classroom.hand_in(ana, now.classroom.round.number, 0, now.classroom.round.asked[0], SEVEN)
+        assert drawn
+        app.run()
+        now.classroom.take_off(drawn.number)
+        app.run()
+        app.button(key="class-back").click().run()
+        assert len(now.classroom.drawn()) == 1
+        app.selectbox(key="class-pupil").set_value(ana.number).run()
+        app.text_input(key=f"class-name-{ana.number}").set_value("Bea").run()
+        app.button(key="class-rename").click().run()
+        assert collection.kept()[0].nickname == "Bea"
+        app.button(key="class-close").click().run()
+        assert not app.exception
+        assert opened.current() is None
+        assert app.selectbox(key="class-lesson").value == now.classroom.lesson
+    finally:
+        opened.close_class()
+
+
+def test_an_address_that_this_machine_does_not_have_is_told(home):
+    with pytest.raises(Refusal, match="no_address"):
+        opened.open_class([], "192.0.2.77")
+    assert opened.current() is None
+    assert store.runs() == []

@@ -1,0 +1,163 @@
+"""Tells the teacher's pages what has changed on the wall, over a WebSocket of the app's own server.
+
+Each message says everything but the pictures, which are sent once. The launcher imports this file; the modules of the
+class are imported with the first page that asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from core import words
+from ui.draw.live_answer import LATER, NORMAL, SLOWEST, VIOLATION, comes_from_our_page
+
+if TYPE_CHECKING:
+    from ui.classroom.opened import Opened
+
+PATH = "/wall"
+MOST_WALLS = 16  # pages at the same time
+TICK = 0.1  # seconds between two looks at whether something has changed
+
+_walls: set[asyncio.Task] = set()
+
+
+def wall_address(language: str) -> str:
+    """The path and query of the wall in a language."""
+    return f"{PATH}?{urlencode({'lang': language})}"
+
+
+async def live_wall(socket: WebSocket) -> None:
+    """Tell one page of the open class until it leaves or the class ends."""
+    if not comes_from_our_page(socket):
+        await socket.close(VIOLATION)
+        return
+    await socket.accept()
+    task = asyncio.current_task()
+    assert task
+    code = LATER
+    if len(_walls) < MOST_WALLS:
+        _walls.add(task)
+        try:
+            code = await _tell(socket)
+        except (WebSocketDisconnect, TimeoutError, RuntimeError):  # it has left, or does not read
+            return
+        finally:
+            _walls.discard(task)
+    if socket.client_state is WebSocketState.CONNECTED:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(code)
+
+
+async def _tell(socket: WebSocket) -> int:
+    from ui.classroom import opened
+
+    language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
+    now = opened.current()
+    told, sent = -1, set()
+    leaving = asyncio.create_task(socket.receive())  # a wall sends nothing
+    try:
+        while now and now is opened.current():
+            if told != now.classroom.version:
+                told = now.classroom.version
+                message = await asyncio.to_thread(wall, now, language, frozenset(sent))
+                sent = {entry["number"] for entry in message["on"]}
+                async with asyncio.timeout(SLOWEST):
+                    await socket.send_json(message)
+            done, _ = await asyncio.wait({leaving}, timeout=TICK)
+            if done:
+                raise WebSocketDisconnect
+    finally:
+        leaving.cancel()
+    return NORMAL
+
+
+def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> dict[str, Any]:
+    """What `wall.js` shows; `sent`: the numbers of the drawings whose pictures it has."""
+    from core.classroom import results
+    from core.classroom.classroom import MOST_SHOWN
+
+    classroom = opened.classroom
+    current, drawn, found, names = classroom.round, classroom.drawn(), classroom.results(), classroom.names()
+    theirs = [one for one in drawn if one.in_class.round == current.number]
+    entries = []
+    for one in theirs[-MOST_SHOWN:]:
+        first = one.in_class.answers[0]
+        entry = {
+            "number": one.number,
+            "name": names.get(one.pupil, ""),
+            "label": one.drawing.label,
+            "read": first.predicted,
+            "right": first.predicted == one.drawing.label,
+        }
+        said = [
+            (model.name, answer)
+            for model in opened.models
+            for answer in one.in_class.answers
+            if answer.run == model.run
+        ]
+        entry["answers"] = [
+            words.text(language, "class.read", model=name, digit=answer.predicted) for name, answer in said
+        ]
+        if one.number not in sent:
+            entry["picture"] = results.png(one.drawing)
+        entries.append(entry)
+    people = len({one.pupil for one in theirs})
+    hardest = drawn[found.hardest] if found.hardest is not None else None
+    first = opened.models[0].run
+    return {
+        "round": current.number,
+        "question": _question(current.asked, language),
+        "left": classroom.left(),
+        "arrived": words.text(
+            language, "class.arrived", drawings=len(theirs), people=people, joined=len(classroom.pupils)
+        ),
+        "joined": words.text(language, "class.joined", count=len(classroom.pupils)),
+        "names": [names[number] for number in classroom.pupils if number in names],
+        "code": classroom.door.code,
+        "frozen": classroom.frozen,
+        "on": entries,
+        "models": [_model(model, found, language) for model in opened.models],
+        "matrix": found.matrix[first].tolist() if first in found.matrix else None,
+        "hardest": hardest
+        and {
+            "picture": results.png(hardest.drawing),
+            "label": hardest.drawing.label,
+            "read": hardest.in_class.answers[0].predicted,
+            "name": names.get(hardest.pupil, ""),
+        },
+    }
+
+
+def _question(asked: tuple[int, ...], language: str) -> str:
+    if not asked:
+        return words.text(language, "class.free")
+    if len(asked) == 1:
+        return words.text(language, "class.ask_one", digit=asked[0])
+    return words.text(language, "class.ask_these", digits=" ".join(map(str, asked)))
+
+
+def _model(model: Any, found: Any, language: str) -> dict[str, Any]:
+    from core.classroom.results import accuracy_text
+
+    of = found.accuracy.get(model.run)
+    test = model.test
+    return {
+        "name": model.name,
+        "value": of and of.value,
+        "low": of and of.low,
+        "high": of and of.high,
+        "text": accuracy_text(of, language) if of else "",
+        "test": test and test.value,
+        "test_text": words.text(language, "class.test", accuracy=words.percent(test.value, 1, language=language))
+        if test
+        else "",
+    }
+
+
+route = WebSocketRoute(PATH, live_wall)

@@ -1,0 +1,253 @@
+"""The panels of the page Class: opening it, what the class sees, and the teacher's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import streamlit as st
+
+from core import settings
+from core.classroom import results
+from core.classroom.results import Contestant
+from core.drawing import collection
+from core.drawing.collection import CLASSES, LabelledDrawing
+from core.store import Run
+from ui import present, server
+from ui.choice import choose_runs, data_name, row_of, short_label
+from ui.classroom import opened
+from ui.classroom.opened import Opened
+from ui.classroom.wall import show_wall
+from ui.text import kept_refusal, language, plain, show_refusal, t
+
+MOST_MODELS = 3  # read the drawings: as many as a projector has room for
+# Keys in the session state.
+REFUSED, ADDRESS, VIEW, ASK, SECONDS = "class.refused", "class-address", "class-view", "class-ask", "class-seconds"
+KINDS = ("another", "each", "confused", "free")  # of rounds, beside one for each digit
+COUNTDOWNS = (0, 10, 20, 30, 60)  # seconds for each digit that is asked; 0: none
+STYLE = """<style>
+.stMain { --class-height: max(26rem, calc(100vh - 190px)); }
+.st-key-class-controls { row-gap: 0.25rem; }
+</style>"""
+# The controls are below what the class looks at.
+PRESENTED = f"""<style>
+.stMain {{ --class-height: calc(100vh / {present.ZOOM} - 48px); }}
+div:has(> .st-key-class-controls) {{ order: 1; }}
+</style>"""
+
+
+def panel() -> None:
+    """Show the open class, or how to open one."""
+    st.html(PRESENTED if present.is_on() else STYLE)
+    show_refusal(REFUSED)
+    now = opened.current()
+    if now:
+        _open(now)
+    else:
+        _closed()
+
+
+# --- before and after a lesson ----------------------------------------------------------------------------------------
+
+
+def _closed() -> None:
+    st.markdown(t("class.about"))
+    names = server.offered()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        runs = choose_runs(names, beside=MOST_MODELS - 1)
+        addresses = settings.addresses()
+        st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
+        st.button(
+            t("class.open"),
+            type="primary",
+            icon=":material/qr_code_2:",
+            key="class-open",
+            disabled=not runs or not addresses,
+            on_click=_open_class,
+            args=(runs,),
+        )
+    if not names:
+        st.info(t("draw.none_yet"))
+    st.caption(t("class.trust"))
+    lessons = results.lessons()
+    if lessons:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            say = {
+                one: plain("class.lesson", time=results.begun(one), count=len(drawn)) for one, drawn in lessons.items()
+            }
+            lesson = st.selectbox(
+                t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
+            )
+            _offer_page(lesson, lambda: lessons[lesson])
+
+
+def _open_class(runs: Sequence[Run]) -> None:
+    with kept_refusal(REFUSED):
+        # The address as it is at the click, which may be newer than the page's last run.
+        opened.open_class([_contestant(run.name) for run in runs], st.session_state[ADDRESS])
+        st.session_state[VIEW] = "join"
+
+
+def _contestant(name: str) -> Contestant:
+    run = server.find(name)
+    data = server.facts(run.folder).data if run else None
+    return Contestant(name, short_label(name), data_name(data) if data else "", results.accuracy_on_test(name))
+
+
+def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]]) -> None:
+    """Offer the results of a lesson, of at least one drawing, as a page to save."""
+    names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
+    models, said = [_contestant(name) for name in names], language()
+    st.download_button(
+        t("class.save"),
+        lambda: results.page(lesson, drawn(), models, said),
+        f"bancada-class-{lesson[:15]}.html",
+        "text/html",
+        on_click="ignore",
+        icon=":material/download:",
+        key="class-save",
+        help=t("class.save_help"),
+    )
+
+
+# --- a lesson ---------------------------------------------------------------------------------------------------------
+
+
+def _open(now: Opened) -> None:
+    classroom = now.classroom
+    with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
+        views = {one: t(f"class.view.{one}") for one in ("join", "wall")}
+        first = "wall" if len(classroom.rounds) > 1 else "join"
+        view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
+        with st.container(horizontal=True, width="content", key="class-settings"):
+            kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
+            kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
+            st.selectbox(
+                t("class.kind.label"),
+                list(kinds),
+                format_func=kinds.__getitem__,
+                label_visibility="collapsed",
+                key=ASK,
+                width=230,
+                persist_state="session",
+            )
+            times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
+            times[0] = plain("class.countdown.none")
+            st.selectbox(
+                t("class.countdown.label"),
+                list(times),
+                format_func=times.__getitem__,
+                label_visibility="collapsed",
+                key=SECONDS,
+                width=190,
+                persist_state="session",
+            )
+        st.button(t("class.next"), type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+        frozen = classroom.frozen
+        st.button(
+            t("class.go_on" if frozen else "class.freeze"),
+            icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
+            key="class-freeze",
+            on_click=classroom.freeze,
+            args=(not frozen,),
+        )
+        if classroom.taken:
+            st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
+        with st.container(horizontal=True, width="content", key="class-rest"):
+            with st.popover(t("class.pupils"), icon=":material/group:"):
+                _pupils(now)
+            if classroom.drawn():
+                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()])
+            st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
+    show_wall(now, joining=view == "join", go_on=_next, take_off=lambda number: _take_off(now, number))
+    if view == "join":
+        st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+
+
+@st.fragment(run_every=2)
+def _pupils(now: Opened) -> None:
+    """The pupils by name: to hide, rename or send out."""
+    classroom = now.classroom
+    show_refusal(REFUSED)
+    st.toggle(
+        t("class.hide"),
+        value=classroom.names_hidden,
+        key="class-hide",
+        on_change=lambda: classroom.hide_names(st.session_state["class-hide"]),
+    )
+    pupils = {number: pupil.name for number, pupil in list(classroom.pupils.items())}
+    number = st.selectbox(
+        t("class.joined", count=len(pupils)),
+        list(pupils),
+        format_func=lambda one: pupils.get(one, ""),
+        index=None,
+        placeholder=t("class.choose_pupil"),
+        key="class-pupil",
+    )
+    if number in pupils:
+        name = st.text_input(
+            t("class.new_name"), pupils[number], max_chars=collection.LONGEST_NICKNAME, key=f"class-name-{number}"
+        )
+        with st.container(horizontal=True):
+            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number, name))
+            st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
+    st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
+
+
+def _next() -> None:
+    """Ask the next round, as the teacher has set it."""
+    now = opened.current()
+    if not now:
+        return
+    asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
+    seconds = st.session_state.get(SECONDS) or 0
+    now.classroom.begin(asked, seconds * len(asked) or None)
+    st.session_state[VIEW] = "wall"
+
+
+def _digits(now: Opened, kind: str) -> list[int]:
+    """The digits of the next round."""
+    chance = np.random.default_rng()
+    if kind == "free":
+        return []
+    if kind == "each":
+        return chance.permutation(CLASSES).tolist()
+    if kind == "confused":
+        return list(_confused(now)) or chance.permutation(CLASSES).tolist()
+    if kind == "another":
+        alone = [one.asked[0] for one in now.classroom.rounds if len(one.asked) == 1]
+        others = [digit for digit in range(CLASSES) if alone[-1:] != [digit]]
+        least = min(map(alone.count, others))
+        return [int(chance.choice([digit for digit in others if alone.count(digit) == least]))]
+    return [int(kind)]
+
+
+def _confused(now: Opened) -> tuple[int, ...]:
+    """The digits that the models confuse: in what this class has drawn, else in their test images."""
+    of_class = sum(now.classroom.results().matrix.values(), np.zeros((CLASSES, CLASSES), np.int64))
+    if digits := results.confused(of_class):
+        return digits
+    reports = [run.report() for one in now.models if (run := server.find(one.run))]
+    return results.confused(
+        sum((np.array(one.confusion_matrix) for one in reports if one), np.zeros((CLASSES, CLASSES)))
+    )
+
+
+def _take_off(now: Opened, number: int) -> None:
+    with kept_refusal(REFUSED):
+        now.classroom.take_off(number)
+
+
+def _put_back(now: Opened) -> None:
+    with kept_refusal(REFUSED):
+        now.classroom.put_back()
+
+
+def _rename(now: Opened, number: int, name: str) -> None:
+    with kept_refusal(REFUSED):
+        now.classroom.rename(number, name)
+
+
+def _remove(now: Opened, number: int) -> None:
+    with kept_refusal(REFUSED):
+        now.classroom.remove(number)

@@ -1,0 +1,151 @@
+
+// --- the pupils' page ---
+// Joins with the code and a name, shows what is asked, and hands drawings in. A drawing that was sent is sent again when
+// a lost connection is back, until the server says that it has it: the place of the next drawing is then another one.
+
+const told = JSON.parse(document.body.dataset.told);
+const at = (id) => document.getElementById(id);
+const ENDED = 4000, OUTSIDE = 4001, ELSEWHERE = 4002; // how the server closes, see ui/classroom/pupils.py
+const FIRST_WAIT = 500, LONGEST_WAIT = 5000; // ms until a lost connection is tried again
+
+const pad = makePad(at("board"), told);
+pad.label(told.labels);
+pad.answer({ ...told.answers, to: -1 });
+let sequence = 0;
+pad.send = (drawing) => {
+  sequence = drawing.seq;
+  offer();
+};
+
+let socket = null;
+let state = null; // the server's latest message
+let pending = null; // the drawing that was sent and of which the server has not said yet that it has it
+let ends = null; // when the round is over, on the clock of `performance.now()`
+let wait = FIRST_WAIT;
+
+function fill(text, slots) {
+  return text.replace(/{(\w+)[^}]*}/g, (_, name) => slots[name] ?? "");
+}
+
+function show(which) {
+  at("join").hidden = which !== "join";
+  at("drawing").hidden = which !== "drawing";
+}
+
+function outside(why = "") {
+  pad.live.listen(null);
+  socket = null;
+  at("why").textContent = why;
+  show("join");
+}
+
+at("join").onsubmit = async (event) => {
+  event.preventDefault();
+  at("enter").disabled = true;
+  try {
+    const answer = await fetch("/join", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ code: at("code").value, name: at("nickname").value }),
+    });
+    const said = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
+    if (answer.ok) {
+      document.activeElement?.blur(); // a phone's keyboard goes
+      connect();
+    } else outside(said.sentence ?? told.said.again);
+  } catch {
+    outside(told.said.lost);
+  }
+  at("enter").disabled = false;
+};
+
+function address(path) {
+  return `${path}?lang=${told.lang}`;
+}
+
+function connect() {
+  const own = (socket = new WebSocket(new URL(address("/class"), location.href.replace(/^http/, "ws"))));
+  own.binaryType = "arraybuffer";
+  own.onopen = () => {
+    wait = FIRST_WAIT;
+    pad.live.listen(address("/answers"));
+    if (pending) own.send(pending.content);
+  };
+  own.onmessage = (message) => own === socket && hear(JSON.parse(message.data));
+  own.onclose = ({ code }) => {
+    if (own !== socket) return;
+    if (code === OUTSIDE) return outside(state ? told.said.out : "");
+    if (code === ENDED || code === ELSEWHERE) {
+      pad.live.listen(null);
+      socket = null;
+      state = null;
+      say(code === ENDED ? told.said.closed : told.said.elsewhere);
+      return offer();
+    }
+    say(told.said.lost);
+    setTimeout(connect, wait);
+    wait = Math.min(LONGEST_WAIT, 2 * wait);
+  };
+}
+
+function say(sentence) {
+  at("said").textContent = sentence;
+}
+
+function hear(message) {
+  const before = state;
+  state = message;
+  show("drawing");
+  at("ask").textContent = state.sentence;
+  ends = state.left === null ? null : performance.now() + 1000 * state.left;
+  const goesOn = before && (before.round !== state.round || before.place !== state.place);
+  if (goesOn || state.said !== null) pending = null; // kept, refused, or of a round that is over
+  if (goesOn) pad.clear(sequence);
+  if (state.said !== null || before?.round !== state.round) say(state.said ?? "");
+  offer();
+}
+
+function isDrawn() {
+  return pad.raster().some((ink) => ink > 0);
+}
+
+// What can be handed in now: the digit that is asked, or whichever it is.
+function offer() {
+  const open = state && !pending && (ends === null || performance.now() < ends) && isDrawn();
+  at("send").hidden = !state || state.ask === null;
+  at("digits").hidden = !state?.free;
+  at("send").textContent = state ? fill(told.said.send, { digit: state.ask }) : "";
+  at("send").disabled = !open;
+  for (const button of at("digits").children) button.disabled = !open;
+}
+
+function send(label) {
+  if (!state || pending) return;
+  const content = new Uint8Array([state.round, state.place, label, ...pad.raster()]);
+  pending = { round: state.round, place: state.place, content };
+  if (socket?.readyState === WebSocket.OPEN) socket.send(content);
+  offer();
+}
+
+at("send").onclick = () => send(state.ask);
+at("digits").setAttribute("aria-label", told.said.what);
+for (let digit = 0; digit < 10; digit++) {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
+  button.onclick = () => send(digit);
+  at("digits").append(button);
+}
+
+// The countdown. What is drawn when the time is up is handed in as it is.
+setInterval(() => {
+  if (!state || ends === null) return (at("left").textContent = "");
+  const left = (ends - performance.now()) / 1000;
+  at("left").textContent = left > 0 ? fill(told.said.left, { seconds: Math.ceil(left) }) : "";
+  if (left > 0 || state.over) return;
+  state.over = true;
+  if (state.ask !== null && isDrawn()) send(state.ask);
+  else if (state.ask !== null) say(told.said.over);
+  offer();
+}, 200);
+
+if (told.joined) connect();
+else show("join");

@@ -1,0 +1,325 @@
+"""What the pupils' server answers: one page, its script and style, and two WebSockets. Nothing else of this machine.
+
+A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes the drawings;
+`/answers` answers while the pen is down. Each checks the address that was opened, the page that asks, and the cookie;
+each message has one exact size. A pupil has one connection of each: the newest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from core import words
+from core.classroom.classroom import Classroom, Pupil
+from core.classroom.results import Contestant
+from core.drawing import SHEET
+from core.drawing.collection import CLASSES, LONGEST_NICKNAME
+from core.refusal import Refusal
+from ui.draw import live_answer
+from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
+from ui.headers import HEADERS, SecurityHeaders
+
+COOKIE = "bancada_class"
+MOST_BODY = 400  # bytes of a message that joins
+HEAD = 3  # bytes before a drawing that is handed in: round, place and label
+MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
+TICK = 0.1  # seconds between two looks at whether there is something to tell
+SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
+
+# WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who has not
+# joined or was sent out, and for a pupil who has the page open elsewhere.
+VIOLATION, ENDED, OUTSIDE, ELSEWHERE = 1008, 4000, 4001, 4002
+
+# No inline style or script is allowed. Older Safari does not take a WebSocket of the same host for one of 'self'.
+POLICY = "default-src 'self'; connect-src 'self' ws://{host}; img-src data:; object-src 'none'; base-uri 'none'; "
+POLICY += "form-action 'none'; frame-ancestors 'none'"
+SAID = ("again", "closed", "elsewhere", "lost", "over", "out", "send", "what", "left")  # texts that the script needs
+
+
+class OnlyHere:
+    """ASGI middleware that refuses whatever was not sent to the address that was opened."""
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self.app = app
+        self.host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if HTTPConnection(scope).headers.get("host") == self.host:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).close(VIOLATION)
+        else:
+            await Response(status_code=421)(scope, receive, send)
+
+
+class Pupils:
+    """The pupils' server of one lesson."""
+
+    def __init__(self, classroom: Classroom, models: Sequence[Contestant], host: str) -> None:
+        self.classroom = classroom
+        self.models = models
+        self.host = host
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
+        self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        headers = {**HEADERS, "Content-Security-Policy": POLICY.format(host=self.host), "Cache-Control": "no-store"}
+        routes = [
+            Route("/", self._page),
+            Route("/pupil.js", lambda _: Response(script(), media_type="text/javascript")),
+            Route("/pupil.css", lambda _: Response(style(), media_type="text/css")),
+            Route("/join", self._join, methods=["POST"]),
+            WebSocketRoute("/class", self._class),
+            WebSocketRoute("/answers", self._answers),
+        ]
+        middleware = [Middleware(SecurityHeaders, headers=headers), Middleware(OnlyHere, host=self.host)]
+        return Starlette(routes=routes, middleware=middleware)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # --- the page ---
+
+    async def _page(self, request: Request) -> Response:
+        joined = self.classroom.pupil(request.cookies.get(COOKIE)) is not None
+        return Response(page(language_of(request), self.models, joined=joined), media_type="text/html")
+
+    async def _join(self, request: Request) -> Response:
+        if request.headers.get("origin") != f"http://{self.host}":
+            return Response(status_code=403)
+        try:
+            async with asyncio.timeout(SLOWEST):
+                code, name = await _asked(request)
+        except (ValueError, TypeError, TimeoutError, RecursionError):
+            return Response(status_code=400)
+        try:
+            pupil = self.classroom.join(code, name, request.client.host if request.client else "")
+        except Refusal as refusal:
+            sentence = words.text(language_of(request), refusal.key, **refusal.slots)
+            return JSONResponse({"sentence": sentence}, status_code=403)
+        answer = JSONResponse({"name": pupil.name})
+        answer.set_cookie(COOKIE, pupil.token, httponly=True, samesite="strict")
+        return answer
+
+    # --- the connections ---
+
+    async def _admitted(self, socket: WebSocket, kind: str) -> Pupil | None:
+        """The pupil who connects, whose older connection of this kind ends; None if the connection is closed."""
+        if socket.headers.get("origin") != f"http://{self.host}":
+            await socket.close(VIOLATION)
+            return None
+        await socket.accept()
+        pupil = self.classroom.pupil(socket.cookies.get(COOKIE))
+        if not pupil:
+            await socket.close(OUTSIDE)
+            return None
+        task = asyncio.current_task()
+        assert task
+        if older := self._connected.get((kind, pupil.number)):
+            older.cancel()
+        self._connected[kind, pupil.number] = task
+        return pupil
+
+    async def _served(self, socket: WebSocket, kind: str, serve: Callable) -> None:
+        """Serve one pupil's connection until it ends, and close it with the code that `serve` returns."""
+        pupil = await self._admitted(socket, kind)
+        if not pupil:
+            return
+        code = None
+        try:
+            code = await serve(socket, pupil)
+        except asyncio.CancelledError:  # a newer connection, or the server's end
+            code = ELSEWHERE
+        except (WebSocketDisconnect, TimeoutError, RuntimeError):  # it has left, or does not read
+            pass
+        finally:
+            if self._connected.get((kind, pupil.number)) is asyncio.current_task():
+                del self._connected[kind, pupil.number]
+        if code and socket.client_state is WebSocketState.CONNECTED:
+            with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+                async with asyncio.timeout(SLOWEST):
+                    await socket.close(code)
+
+    async def _class(self, socket: WebSocket) -> None:
+        await self._served(socket, "class", self._tell)
+
+    async def _answers(self, socket: WebSocket) -> None:
+        await self._served(socket, "answers", self._answer)
+
+    def _end(self, pupil: Pupil) -> int | None:
+        """The code with which the pupil's connections end; None as long as they go on."""
+        if self.classroom.closed.is_set():
+            return ENDED
+        return None if self.classroom.pupil(pupil.token) else OUTSIDE
+
+    async def _tell(self, socket: WebSocket, pupil: Pupil) -> int:
+        """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
+        language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
+        loop = asyncio.get_running_loop()
+        told, sentence = -1, None  # `sentence`: what came of a drawing, told once
+        receiving = asyncio.create_task(socket.receive())
+        try:
+            while True:
+                if (end := self._end(pupil)) is not None:
+                    return end
+                if told != self.classroom.version:
+                    told = self.classroom.version
+                    await _send(socket, {**self._state(pupil, language), "said": sentence})
+                    sentence = None
+                done, _ = await asyncio.wait({receiving}, timeout=TICK)
+                if not done:
+                    continue
+                message = receiving.result()
+                if message["type"] == "websocket.disconnect":
+                    raise WebSocketDisconnect(message.get("code", 1006))
+                content = message.get("bytes")
+                if content is None or len(content) != HEAD + SHEET * SHEET or content[2] >= CLASSES:
+                    return VIOLATION
+                sentence = await loop.run_in_executor(self._pool, self._hand_in, pupil, content, language)
+                told = -1
+                receiving = asyncio.create_task(socket.receive())
+        finally:
+            receiving.cancel()
+
+    def _hand_in(self, pupil: Pupil, content: bytes, language: str) -> str:
+        """Keep a drawing; returns what to say of it."""
+        number, place, label = content[:HEAD]
+        pixels = np.frombuffer(content, np.uint8, offset=HEAD).reshape(SHEET, SHEET)
+        try:
+            drawn = self.classroom.hand_in(pupil, number, place, label, pixels)
+        except Refusal as refusal:
+            return words.text(language, refusal.key, **refusal.slots)
+        if not drawn:
+            return ""
+        said = [answer.predicted for answer in drawn.in_class.answers]
+        right = sum(one == label for one in said)
+        return words.text(language, "class.sent", digit=label, right=right, count=len(said), first=said[0])
+
+    def _state(self, pupil: Pupil, language: str) -> dict[str, Any]:
+        """What the page shows: the round, how many drawings the pupil has handed in, and what is asked."""
+        current, place = self.classroom.round, self.classroom.place(pupil)
+        ask = current.asked[place] if place < len(current.asked) else None
+        key = "class.ask" if ask is not None else "class.all_done" if current.asked else "class.free"
+        slots = {"digit": ask, "place": place + 1, "count": len(current.asked)}
+        if ask is not None and len(current.asked) == 1:
+            key = "class.ask_one"
+        return {
+            "round": current.number % 256,
+            "place": place % 256,
+            "ask": ask,
+            "free": not current.asked,
+            "left": self.classroom.left(),
+            "sentence": words.text(language, key, **slots),
+            "name": pupil.name,
+        }
+
+    async def _answer(self, socket: WebSocket, pupil: Pupil) -> int:
+        """Answer drawings, uint8 (SHEET, SHEET); returns the code to close with."""
+        language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
+        names = [one.run for one in self.models]
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1006))
+            if (end := self._end(pupil)) is not None:
+                return end
+            content = message.get("bytes")
+            if content is None or len(content) != SHEET * SHEET:
+                return VIOLATION
+            begun = loop.time()
+            answer = await loop.run_in_executor(self._pool, live_answer.answered, content, names, (), language)
+            await _send(socket, answer)
+            await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+
+
+async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
+    async with asyncio.timeout(SLOWEST):
+        await socket.send_json(message)
+
+
+async def _asked(request: Request) -> tuple[str, str]:
+    """Code and name. Raises: ValueError or TypeError, if the message is too long or anything else."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY:
+            raise ValueError(len(body))
+    said = json.loads(bytes(body))
+    if (
+        not isinstance(said, dict)
+        or set(said) != {"code", "name"}
+        or not all(isinstance(x, str) for x in said.values())
+    ):
+        raise TypeError
+    return said["code"], said["name"]
+
+
+def language_of(request: HTTPConnection) -> str:
+    """The first language of the browser that we have; else English."""
+    tags = (part.partition(";")[0].strip() for part in request.headers.get("accept-language", "")[:200].split(","))
+    return next((code for tag in tags if (code := words.closest(tag))), words.FALLBACK)
+
+
+@cache
+def script() -> str:
+    """The page's one script: that of the pad, and our own."""
+    return pad_script() + _file("pupil.js")
+
+
+@cache
+def style() -> str:
+    """The page's one style sheet."""
+    return pad_style() + _file("pupil.css")
+
+
+def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
+    """The page in a language."""
+
+    def said(key: str) -> str:
+        return words.text(language, key)
+
+    told = {
+        "lang": language.replace("_", "-"),
+        "joined": joined,
+        "side": SHEET,
+        "most": MOST_CHARACTERS,
+        "labels": {name: said(f"pad.{name}") for name in PAD_LABELS},
+        "said": {name: words.words(language)[f"class.pupil.{name}"] for name in SAID},
+        "answers": {
+            "models": [one.name for one in models],
+            "classes": [str(digit) for digit in range(CLASSES)],
+            "legend": said("draw.table"),
+            "table": said("draw.table_alt"),
+            "empty": "",
+        },
+    }
+    slots = {name: said(f"class.pupil.{name}") for name in ("title", "code", "nickname", "join", "about")}
+    slots |= {"lang": told["lang"], "told": json.dumps(told), "longest": str(LONGEST_NICKNAME)}
+    template = Template(_file("pupil.html"))
+    return template.substitute({name: escape(value) for name, value in slots.items()}, pad=PAD)
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -1,0 +1,221 @@
+// The wall of a class. `ui/classroom/live_wall.py` says what a message holds, `wall.py` what `data` holds.
+
+const walls = new WeakMap(); // parentElement -> wall: Streamlit calls the function below at each change of data
+const RETRY = 1000; // ms until a lost connection is tried again
+const WIDEST = 120, NARROWEST = 40, NAMED = 56; // px of a drawing: at most, at least, and from which a name fits
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  let wall = walls.get(parentElement);
+  if (!wall) walls.set(parentElement, (wall = makeWall(parentElement)));
+  wall.set(data, setTriggerValue);
+  return () => {
+    wall.forget();
+    walls.delete(parentElement);
+  };
+}
+
+function element(tag, text, values = {}) {
+  return Object.assign(document.createElement(tag), { textContent: text, ...values });
+}
+
+function makeWall(root) {
+  const find = (name) => root.querySelector("." + name);
+  const tiles = new Map(); // number of a drawing -> its button
+  let data = null;
+  let trigger = () => {};
+  let socket = null;
+  let round = null;
+  let ends = null; // of the round, on the clock of `performance.now()`
+  let large = null; // the number of the drawing that is shown large
+  let latest = null; // message
+
+  function goOn() {
+    if (large === null) trigger("next", Date.now());
+    else enlarge(null);
+  }
+
+  function press(event) {
+    const target = event.composedPath()[0];
+    if (event.key === "Escape") enlarge(null);
+    if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (target.closest?.("button, input, textarea, select, a, [role=radio], [role=combobox], [contenteditable]")) return;
+    event.preventDefault();
+    goOn();
+  }
+
+  function connect() {
+    const own = (socket = new WebSocket(new URL(data.live, location.href.replace(/^http/, "ws"))));
+    own.onmessage = (message) => {
+      if (own !== socket) return;
+      find("lost").textContent = "";
+      hear(JSON.parse(message.data));
+    };
+    own.onclose = ({ code }) => {
+      if (own !== socket || code === 1000) return;
+      find("lost").textContent = data.words.lost;
+      setTimeout(() => own === socket && connect(), RETRY);
+    };
+  }
+
+  function hear(message) {
+    latest = message;
+    if (round !== message.round) {
+      round = message.round;
+      for (const tile of tiles.values()) tile.remove();
+      tiles.clear();
+      enlarge(null);
+    }
+    ends = message.left === null ? null : performance.now() + 1000 * message.left;
+    find("question").textContent = message.question;
+    find("arrived").textContent = message.frozen ? `${data.words.frozen} ${message.arrived}` : message.arrived;
+    find("joined").textContent = message.joined;
+    find("code").textContent = message.code;
+    find("names").replaceChildren(...message.names.map((name) => element("li", name)));
+    const on = new Set(message.on.map((one) => one.number));
+    for (const [number, tile] of tiles) if (!on.has(number)) tile.remove(), tiles.delete(number);
+    for (const one of message.on) {
+      if (!tiles.has(one.number)) {
+        const tile = element("button", "", { type: "button", className: "tile" });
+        tile.append(element("img", "", { src: one.picture, alt: "" }), element("b", ""), element("i", ""));
+        tile.querySelector("b").append(element("span", ""), element("span", ""));
+        tile.onclick = () => enlarge(one.number);
+        tiles.set(one.number, tile);
+        find("tiles").prepend(tile); // the newest first
+      }
+      const tile = tiles.get(one.number);
+      tile.classList.toggle("wrong", !one.right);
+      const said = `${one.label} → ${one.read} ${one.right ? "✓" : "✗"}`;
+      const [long, short] = tile.querySelectorAll("span"); // the short one where there is no room
+      long.textContent = said;
+      short.textContent = one.right ? "✓" : `✗ ${one.read}`;
+      tile.querySelector("i").textContent = one.name;
+      tile.setAttribute("aria-label", `${said} ${one.name}`);
+    }
+    arrange();
+    find("models").replaceChildren(...message.models.map(bar));
+    count(message.matrix);
+    const hardest = message.hardest;
+    find("hardest").replaceChildren();
+    if (hardest) {
+      const said = `${data.words.hardest} ${hardest.label} → ${hardest.read} ✗ ${hardest.name}`;
+      find("hardest").append(element("img", "", { src: hardest.picture, alt: "" }), element("figcaption", said));
+    }
+    if (large !== null && !tiles.has(large)) enlarge(null);
+  }
+
+  // The drawings are as large as they can be for all of them to be in sight.
+  function arrange() {
+    const box = find("tiles");
+    const [width, height] = [box.clientWidth, box.clientHeight];
+    if (!width || !tiles.size) return;
+    const text = parseFloat(getComputedStyle(box).fontSize) * 1.25;
+    const named = latest.on.some((one) => one.name);
+    let side = WIDEST;
+    for (; side > NARROWEST; side -= 2) {
+      const lines = 1 + (side >= NAMED && named);
+      const columns = Math.floor((width + 6) / (side + 12));
+      if (columns && Math.ceil(tiles.size / columns) * (side + lines * text + 14) <= height) break;
+    }
+    box.style.setProperty("--side", `${side}px`);
+    box.classList.toggle("small", side < NAMED);
+  }
+
+  function bar(model) {
+    const row = element("div", "", { className: "model" });
+    const track = element("div", "", { className: "track" });
+    const percent = (share) => `${100 * share}%`;
+    if (model.value !== null && model.low !== null) {
+      const range = element("span", "", { className: "range" });
+      range.style.left = percent(model.low);
+      range.style.width = percent(model.high - model.low);
+      const point = element("span", "", { className: "point" });
+      point.style.left = percent(model.value);
+      track.append(range, point);
+    }
+    if (model.test !== null) {
+      const test = element("span", "", { className: "test" });
+      test.style.left = percent(model.test);
+      track.append(test);
+    }
+    const figures = element("div", "", { className: "text" });
+    figures.append(element("b", model.text), element("span", model.test_text));
+    row.append(element("div", model.name, { className: "name" }), track, figures);
+    return row;
+  }
+
+  function count(matrix) {
+    const table = find("matrix");
+    table.hidden = !matrix;
+    if (!matrix) return;
+    table.caption.textContent = data.words.matrix_of;
+    const most = Math.max(1, ...matrix.flat());
+    const head = element("tr", "");
+    head.append(element("td", ""), ...matrix.map((_, k) => element("th", k, { scope: "col" })));
+    const rows = matrix.map((row, true_) => {
+      const line = element("tr", "");
+      line.append(element("th", true_, { scope: "row" }));
+      row.forEach((count_, predicted) => {
+        const cell = element("td", count_ || "");
+        cell.style.setProperty("--share", Math.sqrt(count_ / most));
+        cell.classList.toggle("right", true_ === predicted);
+        line.append(cell);
+      });
+      return line;
+    });
+    table.tBodies[0].replaceChildren(head, ...rows);
+  }
+
+  function enlarge(number) {
+    large = number;
+    const box = find("large");
+    box.hidden = number === null;
+    const one = latest?.on.find((each) => each.number === number);
+    if (!one) return;
+    const said = [`${one.label} · ${one.name}`, ...one.answers].map((line) => element("p", line));
+    const off = element("button", data.words.off, { type: "button", className: "off" });
+    off.onclick = () => {
+      trigger("off", number);
+      enlarge(null);
+    };
+    const back = element("button", data.words.back, { type: "button" });
+    back.onclick = () => enlarge(null);
+    box.replaceChildren(tiles.get(number).querySelector("img").cloneNode(), ...said, off, back);
+    back.focus();
+  }
+
+  const ticking = setInterval(() => {
+    const left = ends === null ? 0 : (ends - performance.now()) / 1000;
+    find("left").textContent = ends === null ? "" : `${Math.max(0, Math.ceil(left))} s`;
+  }, 200);
+  const resizing = new ResizeObserver(arrange);
+  resizing.observe(find("tiles"));
+  document.addEventListener("keydown", press);
+  find("question").onclick = goOn;
+  find("qr").onclick = goOn;
+
+  return {
+    set(to, setTrigger) {
+      trigger = setTrigger;
+      const before = data;
+      data = to;
+      find("joining").hidden = !data.joining;
+      find("showing").hidden = data.joining;
+      find("qr").innerHTML = data.qr; // drawn by the server
+      for (const name of ["go", "enter"]) find(name).textContent = data.words[name];
+      find("address").textContent = data.address;
+      if (before?.live !== data.live) {
+        socket?.close();
+        connect();
+      }
+      arrange();
+    },
+    forget() {
+      clearInterval(ticking);
+      resizing.disconnect();
+      document.removeEventListener("keydown", press);
+      const last = socket;
+      socket = null;
+      last?.close();
+    },
+  };
+}

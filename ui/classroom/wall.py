@@ -1,0 +1,77 @@
+"""What the projector shows: how to join, and the wall of drawings with its figures; `wall.js` draws both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import segno
+import streamlit as st
+
+from ui.classroom.live_wall import wall_address
+from ui.classroom.opened import Opened
+from ui.text import language, plain
+
+WORDS = ("go", "enter", "code", "off", "back", "hardest", "matrix_of", "frozen", "lost")
+HTML = """
+<div class="class">
+  <section class="joining">
+    <div class="qr"></div>
+    <div class="how"><p class="go"></p><p class="address"></p><p class="enter"></p><p class="code"></p></div>
+    <div class="who"><p class="joined"></p><ul class="names"></ul></div>
+  </section>
+  <section class="showing">
+    <header><p class="question" role="status"></p><p class="left"></p><p class="arrived"></p></header>
+    <div class="tiles"></div>
+    <div class="figures">
+      <div class="models"></div>
+      <table class="matrix"><caption></caption><tbody></tbody></table>
+      <figure class="hardest"></figure>
+    </div>
+  </section>
+  <div class="large" role="dialog" hidden></div>
+  <p class="lost" role="alert"></p>
+</div>
+"""
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+_wall = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
+    "bancada.wall", html=HTML, css=_file("wall.css"), js=_file("wall.js")
+)
+
+
+def show_wall(
+    opened: Opened, *, joining: bool, go_on: Callable[[], None], take_off: Callable[[int], None], key: str = "wall"
+) -> None:
+    """Show how to join, or the wall.
+
+    Args:
+        opened: the open class.
+        joining: whether to show how to join.
+        go_on: called when somebody presses space, or clicks on what is asked or on the code.
+        take_off: called with the number of a drawing that the teacher takes off the wall.
+        key: of the element.
+    """
+
+    def take() -> None:
+        number = st.session_state[key].get("off")
+        if type(number) is int:  # a client can send anything
+            take_off(number)
+
+    url = f"http://{opened.host}/"
+    _wall(
+        key=key,
+        data={
+            "live": wall_address(language()),
+            "joining": joining,
+            "address": url,
+            "qr": segno.make(url, error="m").svg_inline(scale=1, border=2, dark="#000", light="#fff", omitsize=True),
+            "words": {name: plain(f"class.wall.{name}") for name in WORDS},
+        },
+        on_next_change=go_on,
+        on_off_change=take,
+    )
