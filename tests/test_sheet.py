@@ -175,6 +175,9 @@ def test_the_page_to_print_has_all_marks_boxes_and_labels_and_needs_nothing_besi
     assert html.count("<rect") == len(list(printed_sheet.black())) + 100 + 1
     assert re.findall(r'text-anchor="middle">(\d)</text>', html) == [str(row) for row in range(10)]
     assert words.text(language, "sheet.print.nickname") in html
+    between_marks = printed_sheet.WIDTH - 2 * printed_sheet.MARK - 10
+    for key in ("how", "empty", "photograph"):
+        assert 3 * 0.65 * len(words.text(language, f"sheet.print.{key}")) < between_marks, "in the widest of fonts"
     assert not re.search(r"<script|<link|<img|@import|url\(", html)
     assert printed_sheet.WIDTH <= 210 - 20 <= 215.9 - 20
     assert printed_sheet.HEIGHT <= 279.4 - 20
