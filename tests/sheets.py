@@ -178,7 +178,7 @@ def photograph(paper: Paper, view: View, random: np.random.Generator) -> np.ndar
     light = 1 - view.fall_off * np.clip(0.5 + (across - 0.5) * np.cos(towards) + (down - 0.5) * np.sin(towards), 0, 1)
     if view.shadow:
         edge = random.uniform(0.3, 0.7) + 0.2 * np.sin(5 * across + random.uniform(0, 6)) - down
-        light = light * (1 - view.shadow / (1 + np.exp(-edge * 150)))
+        light = light * (1 - view.shadow * (1 + np.tanh(75 * edge)) / 2)
     picture = picture * light[..., None]
     if view.blur:
         from scipy.ndimage import gaussian_filter

@@ -45,6 +45,7 @@ def empty(runs: Sequence[Run]) -> None:
     st.html(STYLE)
     if st.button(t("drawings.begin"), type="primary", icon=":material/draw:", key="drawings-begin"):
         st.switch_page(server.PAGES / "draw.py", query_params={})
+    _offer_sheets()
     test = server.official(RunSpec(data=MNIST_5K.name)).test
     first = [int(np.flatnonzero(test.labels == digit)[0]) for digit in range(collection.CLASSES)]
     images, labels = test.images[first], test.labels[first]
@@ -65,6 +66,13 @@ def empty(runs: Sequence[Run]) -> None:
         refused(refusal)
     st.markdown(f"{t('drawings.example', data=t('dataset.mnist-5k'))} {said}")
     gallery(images, captions, side=SIDE)
+
+
+def _offer_sheets() -> None:
+    """Show a button that leads to the page Draw, where pictures of sheets are read."""
+    if st.button(t("drawings.sheet"), icon=":material/photo_camera:", key="drawings-sheet"):
+        st.session_state["mode"] = "sheet"
+        st.switch_page(server.PAGES / "draw.py", query_params={})
 
 
 def panel(runs: Sequence[Run], kept: list[LabelledDrawing]) -> None:
@@ -189,6 +197,7 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
             st.button(t("drawings.show_all"), on_click=_look_at, args=(None,))
         else:
             places = [i for i in places if digit in (None, kept[i].label) and nickname in (None, kept[i].nickname)]
+        _offer_sheets()
         st.download_button(
             t("drawings.export"),
             lambda: collection.export(kept),

@@ -23,7 +23,7 @@ from core.drawing.decoder import LONGEST_SIDE
 from core.refusal import Refusal
 
 MOST_MIB = 10  # MiB per file
-MOST_SECONDS = 1.8  # until a picture is decoded or given up
+MOST_SECONDS = 1.8  # until a picture of `LONGEST_SIDE` is decoded or given up; a larger one has more in proportion
 
 _waiting: list[subprocess.Popen[bytes]] = []  # decoders; as many as there ever were pictures at the same time
 
@@ -31,8 +31,8 @@ _waiting: list[subprocess.Popen[bytes]] = []  # decoders; as many as there ever 
 def open_picture(source: bytes | Path, name: str | None = None, *, longest: int = LONGEST_SIDE) -> np.ndarray:
     """Read a user's picture as uint8 (H, W, 4) RGBA, upright, with sides of at most `longest` px.
 
-    `name` is the picture's name in a Refusal, by default the file's name. Takes `MOST_SECONDS` at most, whatever the
-    file holds.
+    `name` is the picture's name in a Refusal, by default the file's name. Takes `MOST_SECONDS` at most, for a
+    sheet twice as long, whatever the file holds.
 
     Raises:
         Refusal: the file cannot be read, or the picture is too large, damaged, not of a known format, or takes too
@@ -63,12 +63,13 @@ def _too_heavy(file: str, size: int) -> Refusal:
 
 
 def _decoded(content: bytes, file: str, longest: int) -> np.ndarray:
-    """The picture, from a decoder that is ended after `MOST_SECONDS`. Raises: Refusal; OSError, without a decoder."""
+    """The picture, from a decoder that is ended in time. Raises: Refusal; OSError, without a decoder."""
     with _decoder() as process:
         assert process.stdin
         assert process.stdout
         begun = time.monotonic()
-        end = threading.Timer(MOST_SECONDS, process.kill)
+        patience = MOST_SECONDS * max(1, longest / LONGEST_SIDE)
+        end = threading.Timer(patience, process.kill)
         end.start()
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended, and gives no answer
@@ -81,7 +82,7 @@ def _decoded(content: bytes, file: str, longest: int) -> np.ndarray:
         finally:
             end.cancel()
         if not answer or len(pixels) < width * height * 4:  # it was killed, or has crashed
-            late = time.monotonic() - begun >= MOST_SECONDS
+            late = time.monotonic() - begun >= patience
             raise Refusal("error.picture_takes_too_much" if late else "error.picture_unreadable", file=file)
     if "refusal" in answer:
         raise Refusal(answer["refusal"], **answer["slots"])

@@ -99,9 +99,9 @@ def page(language: str) -> str:
         parts.append(
             f'<text x="{middle:g}" y="{top + 0.78 * height:g}" font-size="15" text-anchor="middle">{row}</text>'
         )
-    for place, key in enumerate(("how", "photograph")):
-        y = HEIGHT - 7 + 4.5 * place
-        parts.append(f'<text x="{WIDTH / 2:g}" y="{y:g}" font-size="3.4" text-anchor="middle">{said(key)}</text>')
+    for place, key in enumerate(("how", "empty", "photograph")):
+        y = HEIGHT - 8 + 3.7 * place
+        parts.append(f'<text x="{WIDTH / 2:g}" y="{y:g}" font-size="3" text-anchor="middle">{said(key)}</text>')
     drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}">{"".join(parts)}</svg>'
     head = f'<meta charset="utf-8"><title>{said("title")}</title><style>{STYLE}</style>'
     return (

@@ -33,6 +33,7 @@ FAINTEST_STROKE = 0.06  # of the paper's brightness
 WEAKEST = 0.35  # of the usual stroke: what is fainter is none
 DARKEST_PAPER = 0.35  # of the brightest: what is darker is no paper, even in a shadow
 ROUGH = 0.04  # of the brightness: a ground with half of its pixels so much darker is no paper
+STEP = 0.8  # of the level on the brighter side: what is darker on the other, 8 px on, is another ground
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
 THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
 STEEPEST = 10  # degrees by which a printed line is turned
@@ -41,6 +42,9 @@ DARK = 64  # grey levels of ink above which a pixel is part of a stroke
 SPECK = 0.25  # of the typical height: less is a speck, unless it belongs to a digit
 FRAGMENT = 0.6  # of the typical height: what is lower may be a part of the digit beside it
 GAP = 0.16  # of the typical height: the widest gap within a digit; of 1,249 digits of pens none has a wider one
+NARROW_GAP = 0.07  # the same between two high parts beside each other, such as those of an open 4
+SLIM = 0.9  # width over height of what two high parts beside each other may make
+WIDEST_DIGIT = 2.5  # width over height: what is wider is a stroke
 PALEST = 0.4  # of the usual strength of a digit: what is paler is none
 SPREAD = 0.12  # of the slopes between neighbours: more is no row
 LEAST_TURN = 3  # degrees by which a row is turned until its digits are turned back
@@ -186,6 +190,7 @@ def ink(grey: np.ndarray) -> np.ndarray:
     share, paper = _darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
     share[paper < DARKEST_PAPER * np.quantile(paper[::8, ::8], 0.9)] = 0  # it is the table
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
+    share[_is_step(paper)] = 0  # it is the paper's edge on a table
     least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
     share[share < least] = 0
     share[_at_edge(share > 0)] = 0
@@ -209,6 +214,16 @@ def _is_rough(share: np.ndarray) -> np.ndarray:
     rough = ndimage.median_filter(middle, 3) > max(ROUGH, 4 * float(np.quantile(middle, 0.25)))
     rough = ndimage.binary_dilation(ndimage.binary_opening(rough, np.ones((3, 3))))
     return rough.repeat(side, axis=0).repeat(side, axis=1)[: share.shape[0], : share.shape[1]]
+
+
+def _is_step(paper: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are near an edge at which the ground's level changes at once: that of a shadow is softer."""
+    from scipy import ndimage
+
+    low = paper[::2, ::2]
+    step = ndimage.minimum_filter(low, 5) < STEP * ndimage.maximum_filter(low, 5)
+    step = np.asarray(ndimage.binary_dilation(step, iterations=2))
+    return step.repeat(2, axis=0).repeat(2, axis=1)[: paper.shape[0], : paper.shape[1]]
 
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
@@ -338,7 +353,7 @@ def apart(ink: np.ndarray) -> list[Found]:
     if len(pieces) > 5 * MOST_DIGITS:
         raise Refusal("sheet.too_many", most=MOST_DIGITS)
     digits = [one for one in _joined(pieces, parts) if one.height >= SPECK * typical and one.size >= 0.4 * typical]
-    digits = [one for one in digits if not _is_cut(one, ink.shape)]
+    digits = [one for one in digits if not _is_cut(one, ink.shape) and one.width <= WIDEST_DIGIT * one.height]
     if len(digits) > MOST_DIGITS:
         raise Refusal("sheet.too_many", most=MOST_DIGITS)
     strength = {one: np.quantile(_own(one, ink, parts), 0.95) for one in digits}
@@ -369,7 +384,7 @@ def _joined(pieces: list[_Digit], parts: np.ndarray) -> list[_Digit]:
     while left:
         small = left.pop(0)
         near = [(_distance(small, other, parts), place) for place, other in enumerate(left) if _may_join(small, other)]
-        near = [(gap, place) for gap, place in near if gap <= GAP * left[place].size]
+        near = [(gap, place) for gap, place in near if gap <= _widest_gap(small, left[place])]
         if not near:
             done.append(small)
             continue
@@ -383,7 +398,7 @@ def _may_join(small: _Digit, large: _Digit) -> bool:
     """Whether a piece may belong to another, at least as large one, by where they are; `_distance` has to be small too.
 
     A low one lies within the other's width and height, or a little beyond them, such as the bar of a 5. A high one
-    stands within the other's width, such as the second stroke of an open 4; a neighbour in its row does not.
+    stands within the other's width, such as the second stroke of an open 4, or makes a slim digit with it.
     """
     reach = 0.3 * large.size
     across = min(small.right, large.right) - max(small.left, large.left)
@@ -395,7 +410,15 @@ def _may_join(small: _Digit, large: _Digit) -> bool:
         return False
     if small.height < FRAGMENT * large.height:
         return across >= 0.3 * small.width or down >= 0.9 * small.height
-    return across >= 0.5 * min(small.width, large.width) and down >= 0.3 * small.height
+    beside = across >= 0.5 * min(small.width, large.width) or both.width <= SLIM * both.height
+    return beside and down >= 0.3 * small.height
+
+
+def _widest_gap(small: _Digit, large: _Digit) -> float:
+    """The widest gap, px, between two parts of a digit: two high ones beside each other nearly touch."""
+    across = min(small.right, large.right) - max(small.left, large.left)
+    are_beside = small.height >= FRAGMENT * large.height and across < 0.5 * min(small.width, large.width)
+    return (NARROW_GAP if are_beside else GAP) * max(small.height, large.height)
 
 
 def _distance(one: _Digit, other: _Digit, parts: np.ndarray) -> float:

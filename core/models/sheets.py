@@ -13,7 +13,7 @@ from core.images.sheet import Found, Sheet
 from core.models.model import Answer, Model
 from core.refusal import Refusal
 
-UPRIGHT = 0.6  # share of digits without doubt from which the picture need not be turned
+UPRIGHT = 0.85  # share of digits without doubt from which the picture need not be turned
 HARDLY = 0.25  # share of digits without doubt below which a picture hardly shows digits
 FEWEST = 3  # digits from which a picture may be turned
 
