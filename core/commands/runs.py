@@ -211,10 +211,10 @@ def predict(options: argparse.Namespace) -> int:
 def _answer(model: Model, file: str) -> tuple[np.ndarray, str | None]:
     """The probabilities (K,) for a picture file, and of a digit model the doubt in words' key. Raises: Refusal."""
     from core.drawing.picture import open_picture
-    from core.drawing.prepare import prepare
+    from core.images.paper import prepared
 
     picture = open_picture(Path(file), file)
-    if model.digits and (answer := model.answer(prepare(picture))):
+    if model.digits and (answer := model.answer(prepared(picture))):
         return answer.values, answer.doubt
     image = None if model.digits else model.image(picture)
     if image is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from core.drawing.prepare import Picture, border, grey
+from core.drawing.prepare import Picture, Prepared, border, grey, prepare
 
 STEPS = ("light", "paper", "lines", "threshold", "strokes")
 
@@ -37,6 +37,18 @@ class Cleaned:
 
     ink: np.ndarray  # uint8 (H, W), 0 ground to 255 ink
     pictures: dict[str, Picture]  # by step, in order: float32 (H, W), 0 ground to 1 ink
+
+
+def prepared(picture: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
+    """A picture uint8 (H, W, 4), cleaned and prepared like MNIST's digits, with the results of all steps.
+
+    The steps' pictures are there also if no ink is found. A picture (H, W) is ink already.
+    """
+    if picture.ndim == 2:
+        return prepare(picture, without=without)
+    paper = cleaned(picture, without=without)
+    drawing = prepare(paper.ink, without=without)
+    return Prepared(drawing.image, {**paper.pictures, **drawing.pictures})
 
 
 def cleaned(rgba: np.ndarray, *, without: Collection[str] = ()) -> Cleaned:
@@ -243,6 +255,8 @@ def _paper(ground: np.ndarray, ink: Picture) -> np.ndarray:
 def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
     """The ink without long straight lines and without boxes around other ink."""
     mask = ink > max(FAINTEST, 0.1 * float(ink.max(initial=0)))
+    boxes = _boxes(mask)
+    ink, mask = np.where(boxes, 0, ink), mask & ~boxes
     level, upright = _ruled(mask, paper), _ruled(mask.T, paper.T).T
     lines = (level & ~_crossing(mask, level)) | (upright & ~_crossing(mask.T, upright.T).T)
     if lines.any():
@@ -251,7 +265,7 @@ def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
         if others.size and (others**2).sum() > 2 * strength * others.sum():  # the pen is stronger than the lines
             lines = (lines & (ink < 1.6 * strength)) | (ink < 1.3 * strength)
         ink = np.where(lines, 0, ink)
-    return np.where(_boxes(mask & ~lines), 0, ink)
+    return ink
 
 
 def _crossing(mask: np.ndarray, zone: np.ndarray) -> np.ndarray:

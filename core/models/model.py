@@ -17,7 +17,8 @@ from core.datasets import DATASETS
 from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
 from core.drawing.picture import fit_picture
-from core.drawing.prepare import Prepared, prepare
+from core.drawing.prepare import Prepared
+from core.images.paper import prepared
 from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
 from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt, lead
@@ -65,9 +66,9 @@ class Model:
     def image(self, rgba: np.ndarray, *, without: Collection[str] = ()) -> np.ndarray | None:
         """The model's input image uint8 (C, H, W) for a picture uint8 (H, W, 4); None if nothing is drawn.
 
-        `without` names steps to leave out of the preparation of a digit, see `prepare`.
+        `without` names steps to leave out of the preparation of a digit, see `prepared`.
         """
-        return self.seen(prepare(rgba, without=without)) if self.digits else fit_picture(rgba, self.shape)
+        return self.seen(prepared(rgba, without=without)) if self.digits else fit_picture(rgba, self.shape)
 
     def seen(self, drawing: Prepared) -> np.ndarray | None:
         """A digit model's input image uint8 (C, H, W) for a drawing; None if nothing is drawn."""

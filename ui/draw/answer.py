@@ -11,6 +11,7 @@ import streamlit as st
 from core.drawing.collection import CLASSES
 from core.drawing.picture import open_picture
 from core.drawing.prepare import STEPS, Prepared, prepare
+from core.images import paper
 from core.models.model import Model
 from core.refusal import Refusal
 from core.store import Run
@@ -44,7 +45,7 @@ def panel(runs: Sequence[Run], mode: str) -> None:
 
     @st.fragment
     def look() -> None:
-        without = [name for name in STEPS if not st.session_state.get(f"step.{name}", True)]
+        without = [name for name in (*paper.STEPS, *STEPS) if not st.session_state.get(f"step.{name}", True)]
         models = _open(runs)  # with the newest weights, also of a run that is still training
         if mode == "sheet":
             sheet.panel(list(models.values()))
@@ -59,7 +60,7 @@ def panel(runs: Sequence[Run], mode: str) -> None:
             answers = _answers(models, prepared, keeping.asks() or plain("draw.empty"))
             drawing_pad(PAD, labels=labels, answers=answers, live=live)
             keeping.offer(PAD, drawn=bool(drawing))
-        _show_steps(prepared.pictures, without)
+        _show_steps([*paper.STEPS, *STEPS] if mode == "file" else list(STEPS), prepared.pictures, without)
 
     look()
 
@@ -94,15 +95,16 @@ def _name(model: Model) -> str:
     return name if model.done else f"{name} · {plain('draw.not_finished', epoch=model.epoch)}"
 
 
-def _show_steps(pictures: Mapping[str, np.ndarray], without: Collection[str]) -> None:
+def _show_steps(steps: Sequence[str], pictures: Mapping[str, np.ndarray], without: Collection[str]) -> None:
     """Show the drawing after each step of its preparation, and a checkbox that switches the step off."""
     st.caption(t("draw.steps"))
-    for column, name in zip(st.columns(len(STEPS)), STEPS, strict=True):
-        column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
-    if pictures:
-        images = [(picture[None] * 255).round().astype(np.uint8) for picture in pictures.values()]
-        done = [t(f"step.{name}.off" if name in without else f"step.{name}.on") for name in pictures]
-        gallery(images, done, side=SEEN, columns=len(STEPS))  # one element of the page, which is faster
+    for row in (steps[: -len(STEPS)], steps[-len(STEPS) :]):  # those of a picture's paper, then a drawing's own
+        for column, name in zip(st.columns(len(STEPS)) if row else (), row, strict=True):
+            column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
+        if shown := {name: pictures[name] for name in row if name in pictures}:
+            images = [(picture[None] * 255).round().astype(np.uint8) for picture in shown.values()]
+            done = [t(f"step.{name}.off" if name in without else f"step.{name}.on") for name in shown]
+            gallery(images, done, side=SEEN, columns=len(STEPS))  # one element of the page, which is faster
 
 
 # --- the drawing ------------------------------------------------------------------------------------------------------
@@ -129,10 +131,12 @@ def _without_pad(run: Run, models: Mapping[Run, Model], without: Collection[str]
                 picture = _test_image(run)
             elif mode == "file":
                 picture = _file()
-        prepared = NOTHING if picture is None else prepare(picture, without=without)
+        prepared = NOTHING if picture is None else paper.prepared(picture, without=without)
         if mode != "pad":
             with right:
-                empty = plain("draw.no_file" if mode == "file" else "draw.empty")
+                empty = plain(
+                    "draw.empty" if mode != "file" else "draw.no_ink" if prepared.pictures else "draw.no_file"
+                )
                 show_answers("answers", _answers(models, prepared, empty))
     return prepared
 
