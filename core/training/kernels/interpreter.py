@@ -34,7 +34,8 @@ RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmo
 
 
 # A tile of R x C vectors needs R x C + C registers and one for a weight: with 32 registers at most 24 sums, with 16 at
-# most 12. Eight sums or more hide the time that an addition takes. Each further size costs 0.3 s to compile, so that
+# most 12. Eight sums or more hide the time that an addition takes. Eight filters are two tiles of four, since those of
+# one are slow. Each further size costs 0.3 s to compile, so that
 # there are few: without tiles of six filters, the products of LeNet, whose first layer has as many, took 0.81 and
 # 0.84 s of processor time for 60,000 images instead of 0.62 and 0.67 (16 lanes, a shared machine, n = 2).
 
@@ -99,7 +100,6 @@ def _tiled(tiled: Any, rows: int, columns: int):
 
 
 _wide = registers() >= 32
-_products_of_8 = _tiled(_products, 8, 2)
 _products_of_6 = _tiled(_products, 6, 4 if _wide else 2)
 _products_of_4 = _tiled(_products, 4, 4 if _wide else 2)
 _products_of_1 = _tiled(_products, 1, 8)
@@ -113,10 +113,7 @@ def _product(line, memory, tables, parameters):
     f = 0
     while f < line.filters:
         left = line.filters - f
-        if _wide and left >= 8:
-            _products_of_8(line, memory, tables, parameters, f)
-            f += 8
-        elif left >= 6:
+        if left >= 6 and left != 8:
             _products_of_6(line, memory, tables, parameters, f)
             f += 6
         elif left >= 4:
