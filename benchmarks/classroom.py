@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a lesson with a class.")
     parser.add_argument("--pupils", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--models", type=int, default=1, choices=(1, 2, 3), help="that answer each drawing")
+    parser.add_argument("--models", type=int, default=1, choices=(1, 2), help="that answer each drawing")
     parser.add_argument("--idle", action="store_true", help="no training runs")
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
     options = parser.parse_args()
@@ -128,9 +128,8 @@ def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], opti
         teacher.goto(f"{at}/classroom")
         if options.models > 1:
             teacher.get_by_role("button", name="Models").click()
-            for _ in range(options.models - 1):
-                teacher.get_by_role("combobox", name="Other models").click()
-                teacher.keyboard.press("Enter")
+            teacher.get_by_role("combobox", name="Other models").click()
+            teacher.keyboard.press("Enter")
             teacher.keyboard.press("Escape")
         teacher.get_by_role("combobox", name="Address of this machine").click()
         teacher.get_by_role("option", name="127.0.0.1").click()
