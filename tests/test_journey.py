@@ -276,6 +276,18 @@ def test_a_change_of_language_keeps_the_form(visit, back_to_none):
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+# The texts of the wall that are smaller than 24 px on the screen, or not in sight.
+SMALL_OR_CUT = """() => {
+  const host = [...document.querySelectorAll('*')].find(one => one.shadowRoot?.querySelector('.showing'));
+  return [...host.shadowRoot.querySelectorAll('.showing *, .tile')].filter(one => {
+    const text = [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    const { width, top, bottom } = one.getBoundingClientRect();
+    const size = parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom;
+    return text && width && (size < 24 || top < 0 || bottom > innerHeight);
+  }).map(one => one.textContent);
+}"""
+
+
 def finger(phone, *strokes) -> None:
     """Draws with a finger through points that are shares of the sheet's side."""
     touch, box = phone.context.new_cdp_session(phone), phone.locator("canvas.sheet").bounding_box()
@@ -294,6 +306,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
     teacher.get_by_role("button", name="Open to the class").click()
+    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     phones, complaints = [], []
     for name, locale in (("Ana", "en-US"), ("<b>Rui</b>", "pt-BR")):
@@ -325,6 +338,10 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     assert "n = 2" in teacher.locator(".model").inner_text()
     assert teacher.locator(".matrix tbody tr").nth(8).locator("td").nth(7).inner_text() == "2"
 
+    present = visit("/classroom?present=1")
+    present.locator(".tile").nth(1).wait_for()
+    assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
+    present.close()
     teacher.locator(".question").click()  # goes on, as the space bar does
     ana.get_by_text("Draw a 7").wait_for()
     rui.locator("#send").wait_for()

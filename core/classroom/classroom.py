@@ -158,10 +158,9 @@ class Classroom:
     def _call(self, number: int, name: str) -> None:
         self._names[number] = name
         self.version += 1
-        theirs = [one for one in self._drawn.values() if one.pupil == number]
-        collection.rename((one.drawing.name for one in theirs), name)
-        for one in theirs:
-            self._drawn[one.number] = replace(one, drawing=replace(one.drawing, nickname=name))
+        for one in [one for one in self._drawn.values() if one.pupil == number]:
+            drawing = collection.find(collection.rename(one.drawing.name, name))
+            self._drawn[one.number] = replace(one, drawing=drawing)
 
     # --- what is asked ---
 

@@ -114,17 +114,20 @@ def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Cont
     title = said("class.saved.title", time=begun(lesson))
     people = len({one.writer for one in drawings})
     shown = [model for model in models if model.run in found.accuracy]
+    facts = said("class.saved.facts", count=len(drawings), people=people)
+    holds = said("class.saved.intervals" if people > 1 else "drawings.one_writer")
+    accuracy, of_hardest = said("class.accuracy"), said("class.hardest")
     parts = [
-        f"<h1>{title}</h1>\n<p>{said('class.saved.facts', count=len(drawings), people=people)}</p>",
-        f"<h2>{said('class.accuracy')}</h2>\n{_accuracies(shown, found, language)}",
-        f"<p>{said('class.saved.intervals' if people > 1 else 'drawings.one_writer')}</p>",
+        f"<h1>{title}</h1>\n<p>{facts}</p>",
+        f"<h2>{accuracy}</h2>\n{_accuracies(shown, found, language)}",
+        f"<p>{holds}</p>",
     ]
     for model in shown:
         caption = said("class.matrix", model=model.name)
         parts.append(f"<section><h2>{caption}</h2>\n{_counts(found.matrix[model.run], language)}</section>")
     if found.hardest is not None:
         hardest = [drawings[found.hardest]]
-        parts.append(f"<section><h2>{said('class.hardest')}</h2>\n{_pictures(hardest, shown, language)}</section>")
+        parts.append(f"<section><h2>{of_hardest}</h2>\n{_pictures(hardest, shown, language)}</section>")
     rounds = itertools.groupby(sorted(drawings, key=_round), _round)
     for number, theirs in rounds:
         title_of = said("class.saved.round", number=number)

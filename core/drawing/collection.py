@@ -122,7 +122,7 @@ def find(name: str, store: Path | None = None) -> LabelledDrawing:
 
 
 def _write(drawing: LabelledDrawing, folder: Path) -> None:
-    """Write, or replace, a drawing's file. Raises: OSError."""
+    """Write a drawing's file. Raises: OSError."""
     text = PngImagePlugin.PngInfo()
     text.add_itxt("nickname", drawing.nickname)
     if drawing.in_class:
@@ -131,14 +131,14 @@ def _write(drawing: LabelledDrawing, folder: Path) -> None:
         Image.fromarray(drawing.pixels).save(file, "PNG", pnginfo=text)
 
 
-def rename(names: Iterable[str], nickname: str, store: Path | None = None) -> None:
-    """Give the drawings of these names another nickname. Raises: Refusal."""
-    wanted = set(names)
+def rename(name: str, nickname: str, store: Path | None = None) -> str:
+    """Give a drawing another nickname; returns its new name, since no file ever changes. Raises: Refusal."""
+    again = f"{name.rpartition('-')[0]}-{secrets.token_hex(4)}.png"
+    drawing = replace(find(name, store), name=again, nickname=printable(nickname))
     with writing(_folder(store)):
-        for one in kept(store):
-            if one.name in wanted:
-                _write(replace(one, nickname=printable(nickname)), _folder(store))
-    _read.cache_clear()
+        _write(drawing, _folder(store))
+    delete([name], store)
+    return again
 
 
 def kept(store: Path | None = None) -> list[LabelledDrawing]:
@@ -197,7 +197,7 @@ def _names(store: Path | None) -> list[str]:
         return []
 
 
-@functools.lru_cache(maxsize=MOST)  # files change only in `rename`, and pages read them at every rerun
+@functools.lru_cache(maxsize=MOST)  # files never change, and pages read them at every rerun
 def _read(path: Path) -> LabelledDrawing:
     """The drawing in a file. Raises: as Pillow does, or ValueError, if `keep` cannot have written the file."""
     named = _NAME.fullmatch(path.name)

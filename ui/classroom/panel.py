@@ -20,7 +20,7 @@ from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
 
-MOST_MODELS = 3  # read the drawings: as many as a projector has room for
+MOST_MODELS = 2  # read the drawings: as many as a projector has room for
 # Keys in the session state.
 REFUSED, ADDRESS, VIEW, ASK, SECONDS = "class.refused", "class-address", "class-view", "class-ask", "class-seconds"
 KINDS = ("another", "each", "confused", "free")  # of rounds, beside one for each digit

@@ -21,6 +21,7 @@ let socket = null;
 let state = null; // the server's latest message
 let pending = null; // the drawing that was sent and of which the server has not said yet that it has it
 let ends = null; // when the round is over, on the clock of `performance.now()`
+let over = null; // the round whose time is up
 let wait = FIRST_WAIT;
 
 function fill(text, slots) {
@@ -140,8 +141,8 @@ setInterval(() => {
   if (!state || ends === null) return (at("left").textContent = "");
   const left = (ends - performance.now()) / 1000;
   at("left").textContent = left > 0 ? fill(told.said.left, { seconds: Math.ceil(left) }) : "";
-  if (left > 0 || state.over) return;
-  state.over = true;
+  if (left > 0 || over === state.round) return;
+  over = state.round;
   if (state.ask !== null && isDrawn()) send(state.ask);
   else if (state.ask !== null) say(told.said.over);
   offer();

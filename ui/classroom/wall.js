@@ -106,8 +106,8 @@ function makeWall(root) {
   // The drawings are as large as they can be for all of them to be in sight.
   function arrange() {
     const box = find("tiles");
-    const [width, height] = [box.clientWidth, box.clientHeight];
-    if (!width || !tiles.size) return;
+    const [width, height] = [box.clientWidth - 1, box.clientHeight]; // which are rounded
+    if (height <= 0 || !tiles.size) return;
     const text = parseFloat(getComputedStyle(box).fontSize) * 1.25;
     const named = latest.on.some((one) => one.name);
     let side = WIDEST;

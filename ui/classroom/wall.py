@@ -21,12 +21,13 @@ HTML = """
     <div class="who"><p class="joined"></p><ul class="names"></ul></div>
   </section>
   <section class="showing">
-    <header><p class="question" role="status"></p><p class="left"></p><p class="arrived"></p></header>
+    <header>
+      <p class="question" role="status"></p><p class="left"></p><p class="arrived"></p><figure class="hardest"></figure>
+    </header>
     <div class="tiles"></div>
     <div class="figures">
       <div class="models"></div>
       <table class="matrix"><caption></caption><tbody></tbody></table>
-      <figure class="hardest"></figure>
     </div>
   </section>
   <div class="large" role="dialog" hidden></div>

@@ -1,0 +1,272 @@
+"""Measures a lesson with a class: `python benchmarks/classroom.py [--pupils N] [--rounds N] [--update]`.
+
+Starts the server that the README starts, with a store and a cache of its own, and opens a class by a click in headless
+Chromium. The pupils are WebSockets of this process, each with a cookie of its own; they draw the digits that the rounds
+ask as real people's strokes (Pen digits, in the folder that `BANCADA_DATA` names), at the speed of a hand, and send the
+sheet whenever the last answer has arrived, as the pad does. Three teacher's pages are open, and a training runs.
+
+Prints a section of Markdown; `--update` writes it into `RESULTS.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+from websockets.asyncio.client import ClientConnection, connect
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
+
+from benchmarks.results import machine, tell, update  # noqa: E402
+from core import settings  # noqa: E402
+from core.datasets.pen_digits import FILE, PenDigit, pen_digits  # noqa: E402
+from core.drawing import collection  # noqa: E402
+from core.drawing.strokes import PENS, inked  # noqa: E402
+from tests.browser import CHROMIUM, chromium, serve  # noqa: E402
+
+POINTS = 50  # points of a stroke a second: a digit takes about a second
+STEP = 5  # points between two sheets that are rendered beforehand
+WALLS = 3  # teacher's pages
+LATEST = 3.0  # seconds until the slowest pupil begins to draw
+PAUSE = 4.0  # seconds from then until the next round
+WATCH = """(tiles) => {
+  window.arrived = [];
+  new MutationObserver((changes) => {
+    for (const change of changes) for (const tile of change.addedNodes)
+      window.arrived.push([tile.getAttribute("aria-label"), Date.now() / 1000]);
+  }).observe(tiles, { childList: true });
+}"""
+
+
+@dataclass
+class Figures:
+    """What was measured."""
+
+    answers: list[float] = field(default_factory=list)  # seconds from a sheet to its answer, while the pen is down
+    kept: list[float] = field(default_factory=list)  # seconds from pen-up until the pupil is told that it is kept
+    sent: dict[tuple[int, str], float] = field(default_factory=dict)  # round, name -> time of pen-up
+    shown: list[float] = field(default_factory=list)  # seconds from pen-up until a wall shows the drawing
+    processor: float = 0.0  # processor seconds of the server a second
+    memory: float = 0.0  # MiB, the most
+
+
+def main() -> None:
+    """Measure, print, and write with `--update`."""
+    parser = argparse.ArgumentParser(description="Measure a lesson with a class.")
+    parser.add_argument("--pupils", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--models", type=int, default=1, choices=(1, 2), help="that answer each drawing")
+    parser.add_argument("--idle", action="store_true", help="no training runs")
+    parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
+    options = parser.parse_args()
+    if not CHROMIUM:
+        parser.exit(1, "There is no Chromium on this machine: apt install chromium\n")
+    strokes = next((folder / FILE for folder in settings.data_folders() if (folder / FILE).exists()), None)
+    if not strokes:
+        parser.exit(1, "The pen digits are in no folder that BANCADA_DATA names.\n")
+    tell("rendering the strokes")
+    sheets = rendered(pen_digits(strokes), options.pupils)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        figures = lesson(browser, Path(folder), sheets, options)
+        lost = len(figures.sent) - len(collection.kept(Path(folder) / "store"))
+        section = table(figures, lost, options)
+    print(section)
+    if options.update:
+        update("classroom.py", section)
+
+
+def rendered(digits: Sequence[PenDigit], pupils: int) -> list[dict[int, list[bytes]]]:
+    """For each pupil and digit, the sheet as it is while one writer draws it, every `STEP` points."""
+    by_writer: dict[int, dict[int, PenDigit]] = defaultdict(dict)
+    for one in digits:
+        by_writer[one.writer][one.digit] = one
+    writers = [theirs for theirs in by_writer.values() if len(theirs) == collection.CLASSES]
+    drawn = [{digit: list(_growing(one)) for digit, one in theirs.items()} for theirs in writers[:pupils]]
+    return [drawn[pupil % len(drawn)] for pupil in range(pupils)]
+
+
+def _growing(digit: PenDigit) -> Iterator[bytes]:
+    count = sum(map(len, digit.strokes))
+    for points in [*range(STEP, count, STEP), count]:
+        left, drawn = points, []
+        for stroke in digit.strokes:
+            if left > 0:
+                drawn.append(stroke[:left])
+            left -= len(stroke)
+        yield inked(drawn, PENS[2]).tobytes()
+
+
+def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], options) -> Figures:
+    """Hold the lesson; returns what was measured."""
+    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE")}
+    environment["BANCADA_CLASS_PORT"] = "0"
+    shutil.copytree(ROOT / "models_store", folder / "store")
+    figures = Figures()
+    with contextlib.ExitStack() as stack:
+        at = stack.enter_context(serve("app.py", ROOT, environment))
+        server = next(one for one in psutil.Process().children() if "streamlit" in " ".join(one.cmdline()))
+        teacher = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US").new_page()
+        teacher.goto(f"{at}/classroom")
+        if options.models > 1:
+            teacher.get_by_role("button", name="Models").click()
+            teacher.get_by_role("combobox", name="Other models").click()
+            teacher.keyboard.press("Enter")
+            teacher.keyboard.press("Escape")
+        teacher.get_by_role("combobox", name="Address of this machine").click()
+        teacher.get_by_role("option", name="127.0.0.1").click()
+        teacher.get_by_role("button", name="Open to the class").click()
+        teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
+        address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+        walls = [teacher]
+        for _ in range(WALLS - 1):
+            walls.append(teacher.context.new_page())
+            walls[-1].goto(f"{at}/classroom?present=1")
+            walls[-1].locator(".tiles").wait_for(state="attached")
+        for wall in walls:
+            wall.locator(".tiles").evaluate(WATCH)
+        if not options.idle:
+            training = ["-m", "core", "train", "--data", "mnist-5k", "--architecture", "lenet", "--epochs", "1000"]
+            run = subprocess.Popen([sys.executable, *training], cwd=ROOT, env={**os.environ, **environment})
+            stack.callback(run.wait)
+            stack.callback(run.terminate)
+        tell(f"{len(sheets)} pupils join")
+        pupils = [Pupil(f"p{k:02d}", address, code, mine, figures) for k, mine in enumerate(sheets)]
+
+        def go_on() -> None:
+            teacher.get_by_role("button", name="Next round").click()
+
+        hold(pupils, go_on, server, figures, options.rounds)
+        for wall in walls:
+            for label, when in wall.evaluate("window.arrived"):
+                name = label.split()[-1]
+                begun = [sent for (_, whose), sent in figures.sent.items() if whose == name and sent <= when]
+                figures.shown.append(when - max(begun))
+        assert len(figures.shown) == WALLS * len(figures.sent), "a wall did not show each drawing"
+    return figures
+
+
+class Pupil:
+    """One pupil: joins, and draws what is asked."""
+
+    def __init__(self, name: str, address: str, code: str, sheets: dict[int, list[bytes]], figures: Figures) -> None:
+        self.name = name
+        self.sheets = sheets
+        self.figures = figures
+        self.address = address.rstrip("/")
+        body = json.dumps({"code": code, "name": name}).encode()
+        asked = urllib.request.Request(f"{self.address}/join", body, {"Origin": self.address})  # noqa: S310
+        with urllib.request.urlopen(asked) as answer:  # noqa: S310  our own loopback address
+            self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
+
+    def _connect(self, path: str) -> connect:
+        url = self.address.replace("http", "ws", 1) + path
+        return connect(url, origin=self.address, additional_headers={"Cookie": self.cookie}, proxy=None)  # pyright: ignore[reportArgumentType]
+
+    async def attend(self, rounds: int) -> None:
+        """Draw what each of so many rounds asks."""
+        async with self._connect("/class?lang=en") as told, self._connect("/answers?lang=en") as live:
+            await live.send(self.sheets[0][0])
+            await live.recv()  # the models are open
+            done = 0
+            while done < rounds:
+                state = json.loads(await told.recv())
+                if state["ask"] is None:
+                    continue
+                await asyncio.sleep(random.uniform(0.3, LATEST))  # noqa: S311
+                sheet = await self.draw(live, self.sheets[state["ask"]])
+                begun = time.time()
+                self.figures.sent[state["round"], self.name] = begun
+                await told.send(bytes([state["round"], state["place"], state["ask"]]) + sheet)
+                while (state := json.loads(await told.recv()))["said"] is None:
+                    pass
+                assert state["place"] == 1, state["said"]
+                self.figures.kept.append(time.time() - begun)
+                done += 1
+
+    async def draw(self, live: ClientConnection, sheets: Sequence[bytes]) -> bytes:
+        """Draw one digit, asking as the pad does; returns the sheet at the end."""
+        begun, waiting, last = time.perf_counter(), None, -1
+        while True:
+            at = min(len(sheets) - 1, int((time.perf_counter() - begun) * POINTS / STEP))
+            if waiting is None and at > last:
+                last, waiting = at, (time.perf_counter(), asyncio.create_task(live.recv()))
+                await live.send(sheets[at])
+            if waiting and waiting[1].done():
+                assert "rows" in json.loads(waiting[1].result())
+                self.figures.answers.append(time.perf_counter() - waiting[0])
+                waiting = None
+                continue
+            if at == len(sheets) - 1:
+                if waiting:
+                    await waiting[1]
+                    self.figures.answers.append(time.perf_counter() - waiting[0])
+                return sheets[-1]
+            await (asyncio.wait({waiting[1]}, timeout=STEP / POINTS) if waiting else asyncio.sleep(STEP / POINTS))
+
+
+def hold(
+    pupils: Sequence[Pupil], go_on: Callable[[], None], server: psutil.Process, figures: Figures, rounds: int
+) -> None:
+    """Ask the rounds, and watch the server."""
+
+    async def attend() -> None:
+        await asyncio.wait_for(asyncio.gather(*(pupil.attend(rounds) for pupil in pupils)), 60 + 15 * rounds)
+
+    with ThreadPoolExecutor(1) as thread:  # playwright's own loop runs in this one
+        attending = thread.submit(asyncio.run, attend())
+        before, begun = server.cpu_times(), time.monotonic()
+        for number in range(rounds):
+            tell(f"round {number + 1} of {rounds}")
+            go_on()
+            end = time.monotonic() + LATEST + PAUSE
+            while time.monotonic() < end or (number == rounds - 1 and not attending.done()):
+                figures.memory = max(figures.memory, server.memory_info().rss / 2**20)
+                time.sleep(0.25)
+        attending.result()
+        after = server.cpu_times()
+        used = after.user + after.system - before.user - before.system
+        figures.processor = used / (time.monotonic() - begun)
+
+
+def table(figures: Figures, lost: int, options) -> str:
+    """The section."""
+    rows = {
+        "answer while the pen is down": (figures.answers, "150 ms"),
+        "pen-up until kept": (figures.kept, ""),
+        "pen-up until shown on a wall": (figures.shown, "1,000 ms"),
+    }
+    lines = ["| wait | n | median, ms | p95, ms | most, ms | target, p95 |", "|---|---:|---:|---:|---:|---:|"]
+    for name, (values, target) in rows.items():
+        median, high = (1000 * float(np.quantile(values, q)) for q in (0.5, 0.95))
+        lines.append(f"| {name} | {len(values):,} | {median:.0f} | {high:.0f} | {1000 * max(values):.0f} | {target} |")
+    training = "no training" if options.idle else "a training runs"
+    what = (
+        f"{options.pupils} pupils, {options.rounds} rounds, models that answer: {options.models}; {WALLS} teacher's "
+        f"pages in Chromium; {training}; all on this machine, the pupils too. Drawings handed in: "
+        f"{len(figures.sent):,}, lost: {lost}. Server: {figures.processor:.2f} processor seconds a second, "
+        f"{figures.memory:.0f} MiB at most."
+    )
+    return "\n\n".join([machine(), what, "\n".join(lines)])
+
+
+if __name__ == "__main__":
+    main()
