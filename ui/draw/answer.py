@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.drawing.collection import CLASSES
-from core.drawing.picture import open_picture
+from core.drawing.picture import MOST_MIB, open_picture
 from core.drawing.prepare import STEPS, Prepared, prepare
 from core.images import paper
 from core.models.model import Model
@@ -194,7 +194,8 @@ def _test_image(run: Run) -> np.ndarray | None:
 
 def _file() -> np.ndarray | None:
     """The picture in a file that the visitor uploads instead of drawing; dark on light or light on dark."""
-    file = st.file_uploader(t("draw.file_help"), type="image", key="file")  # a GIF is refused with a message
+    # A GIF is refused with a message.
+    file = st.file_uploader(t("draw.file_help"), type="image", key="file", max_upload_size=MOST_MIB)
     return _opened(file.getvalue(), file.name) if file else None
 
 

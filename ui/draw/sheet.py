@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitAPIException
 
 from core.drawing import collection
 from core.drawing.decoder import LONGEST_SHEET
-from core.drawing.picture import open_picture, over_black
+from core.drawing.picture import MOST_MIB, open_picture, over_black
 from core.images import printed_sheet
 from core.images.sheet import strokes_seen
 from core.models.model import Model
@@ -77,7 +77,11 @@ def panel(models: Sequence[Model]) -> None:
     left, right = st.columns([7, 5], gap="medium", vertical_alignment="bottom")
     with left:
         files = st.file_uploader(
-            t("sheet.files"), type="image", accept_multiple_files=True, key=f"sheet-files-{number}"
+            t("sheet.files"),
+            type="image",
+            accept_multiple_files=True,
+            key=f"sheet-files-{number}",
+            max_upload_size=MOST_MIB,
         )
     with right:
         code = language()
