@@ -219,12 +219,14 @@ def light(strokes: Strokes, random: Random) -> bytes:
 
 
 def in_shadow(strokes: Strokes, random: Random) -> bytes:
+    """A pen or a pencil, partly or wholly in a shadow."""
     side = size(random)
     picture = written(sheet(random, side), strokes, random, str(random.choice(["fineliner", "ballpoint", "pencil"])))
     return taken(picture * shadow(random, side), random)
 
 
 def on_ruled(strokes: Strokes, random: Random) -> bytes:
+    """Ruled paper."""
     side = size(random)
     paper = ruled(sheet(random, side), random)
     picture = written(paper, strokes, random, str(random.choice(["fineliner", "ballpoint"])))
@@ -232,6 +234,7 @@ def on_ruled(strokes: Strokes, random: Random) -> bytes:
 
 
 def on_squared(strokes: Strokes, random: Random) -> bytes:
+    """Squared paper."""
     side = size(random)
     paper = ruled(sheet(random, side), random, squared=True)
     picture = written(paper, strokes, random, str(random.choice(["fineliner", "ballpoint"])))
@@ -239,6 +242,7 @@ def on_squared(strokes: Strokes, random: Random) -> bytes:
 
 
 def in_box(strokes: Strokes, random: Random) -> bytes:
+    """A printed box around the digit."""
     side = size(random)
     picture = written(boxed(sheet(random, side), random), strokes, random, tallest=0.55)
     return taken(picture * fall_off(random, side, random.uniform(0, 0.15)), random)
@@ -256,6 +260,7 @@ def in_frame(strokes: Strokes, random: Random) -> bytes:
 
 
 def with_finger(strokes: Strokes, random: Random) -> bytes:
+    """A finger that holds the paper."""
     side = size(random)
     picture = written(sheet(random, side), strokes, random, tallest=0.5)
     picture = picture * fall_off(random, side, random.uniform(0, 0.15))
@@ -263,6 +268,7 @@ def with_finger(strokes: Strokes, random: Random) -> bytes:
 
 
 def on_table(strokes: Strokes, random: Random) -> bytes:
+    """The table shows at some sides."""
     side = size(random)
     picture = table(written(sheet(random, side), strokes, random, tallest=0.55), random)
     return taken(picture * fall_off(random, side, random.uniform(0, 0.15)), random)
@@ -290,6 +296,7 @@ def faint(strokes: Strokes, random: Random) -> bytes:
 
 
 def with_specks(strokes: Strokes, random: Random) -> bytes:
+    """Specks of dirt."""
     side = size(random)
     picture = written(sheet(random, side), strokes, random, tallest=0.55)
     x, y = grid(side)
@@ -336,6 +343,7 @@ def chalk(strokes: Strokes, random: Random) -> bytes:
 
 
 def poor_jpeg(strokes: Strokes, random: Random) -> bytes:
+    """A JPEG that was packed too much."""
     side = size(random)
     pen = str(random.choice(["fineliner", "ballpoint", "pencil"]))
     picture = written(sheet(random, side), strokes, random, pen) * fall_off(random, side, random.uniform(0, 0.3))
@@ -407,6 +415,7 @@ def blinds(strokes: Strokes, random: Random) -> bytes:
 
 
 def two_fingers(strokes: Strokes, random: Random) -> bytes:
+    """Two fingers, at two corners."""
     side = size(random)
     picture = written(sheet(random, side), strokes, random, tallest=0.45)
     corners = random.permutation(4)
@@ -415,6 +424,7 @@ def two_fingers(strokes: Strokes, random: Random) -> bytes:
 
 
 def coloured_paper(strokes: Strokes, random: Random) -> bytes:
+    """Paper in five colours."""
     side = size(random)
     colour = random.choice([(250, 226, 120), (160, 210, 240), (250, 180, 190), (180, 225, 170), (190, 160, 120)])
     picture = written(sheet(random, side, colour), strokes, random, str(random.choice(["fineliner", "felt pen"])))

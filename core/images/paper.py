@@ -147,7 +147,7 @@ def _darkness(rgba: np.ndarray) -> tuple[Picture, np.ndarray]:
     darkness, grounds = np.zeros(rgba.shape[:2], np.float32), []
     for level in levels:
         low = _ground(level)
-        uncertain = maximum_range(low) / 2
+        uncertain = _range(low) / 2
         ground = _high(gaussian_filter(low, 1), level.shape)
         darkness = np.maximum(darkness, (ground - level - _high(uncertain, level.shape)) / (ground + 8))
         grounds.append(low)
@@ -155,7 +155,7 @@ def _darkness(rgba: np.ndarray) -> tuple[Picture, np.ndarray]:
     return (darkness - usual).clip(0, 1), np.stack(grounds, axis=-1)
 
 
-def maximum_range(low: np.ndarray) -> np.ndarray:
+def _range(low: np.ndarray) -> np.ndarray:
     """The difference between the brightest and the darkest of each pixel's nine neighbours."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -230,7 +230,7 @@ def _paper(ground: np.ndarray, ink: Picture) -> np.ndarray:
     """
     from scipy.ndimage import label, maximum_filter, mean
 
-    jumps = np.max([maximum_range(np.log(ground[..., k] + 8)) for k in range(3)], axis=0) > JUMP
+    jumps = np.max([_range(np.log(ground[..., k] + 8)) for k in range(3)], axis=0) > JUMP
     regions, count = label(~jumps)
     if count < 2:
         return np.ones(ink.shape, bool)

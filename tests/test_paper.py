@@ -1,0 +1,45 @@
+"""Digits on paper: what lies about them is told from ink, in each of the scenes that people photograph."""
+
+import numpy as np
+import pytest
+
+from benchmarks.scenes import SCENES
+from core import store
+from core.drawing.picture import open_picture
+from core.images import paper
+from core.images.paper import cleaned, prepared
+from core.models.model import Answer, open_model
+from tests.browser import ROOT
+
+SEVEN = [np.array([(0.2, 0.2), (0.8, 0.2), (0.4, 0.9)], np.float32)]
+TROUBLES = [name for name in SCENES if name not in ("12 MP", "even light", "ballpoint", "poor JPEG")]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return open_model(next(run for run in store.runs(ROOT / "models_store") if "mnist-and-drawings" in run.name))
+
+
+def answer(model, scene: str, seed: int) -> Answer | None:
+    content = SCENES[scene](SEVEN, np.random.default_rng([7, seed]))
+    return model.answer(prepared(open_picture(content)))
+
+
+@pytest.mark.parametrize("scene", TROUBLES)
+def test_a_seven_on_paper_is_read_whatever_lies_about_it(model, scene):
+    found = [answer(model, scene, seed) for seed in range(2)]
+    assert [one and one.best for one in found] == [7, 7]
+
+
+def test_every_step_shows_its_picture_also_if_nothing_is_found_and_each_can_be_switched_off():
+    blank = np.full((90, 120, 4), 255, np.uint8)
+    blank[..., :3] -= np.linspace(0, 60, 120).astype(np.uint8)[:, None]
+    drawing = prepared(blank)
+    assert drawing.image is None
+    assert list(drawing.pictures) == list(paper.STEPS)
+    ruled = open_picture(SCENES["squared"](SEVEN, np.random.default_rng(1)))
+    everything = cleaned(ruled)
+    assert everything.ink.dtype == np.uint8
+    assert everything.ink.shape == ruled.shape[:2]
+    for name in ("light", "lines", "threshold", "strokes"):
+        assert not np.array_equal(cleaned(ruled, without=[name]).ink, everything.ink), name
