@@ -238,7 +238,9 @@ def hold(
             tell(f"round {number + 1} of {rounds}")
             go_on()
             end = time.monotonic() + LATEST + PAUSE
-            while time.monotonic() < end or (number == rounds - 1 and not attending.done()):
+            while not attending.done() and (
+                time.monotonic() < end or len(figures.kept) < len(pupils) * (number + 1)  # the slowest is waited for
+            ):
                 figures.memory = max(figures.memory, server.memory_info().rss / 2**20)
                 time.sleep(0.25)
         attending.result()
