@@ -142,7 +142,9 @@ def find(grey: np.ndarray) -> Place | None:
         if place := _sheet_of(grey, found[list(chosen)]):
             sheets.append((set(chosen), place))
     if not sheets:
-        raise Refusal("sheet.marks_missing" if len(found) < 4 else "sheet.marks_wrong", count=len(found))
+        if len(found) < 4:
+            raise Refusal("sheet.marks_missing", count=len(found))
+        raise Refusal("sheet.marks_wrong", count=len(found))
     first, place = sheets[0]
     if len(found) > 4 or any(other != first for other, _ in sheets):
         raise Refusal("sheet.several", count=len(found))
