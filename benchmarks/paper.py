@@ -116,7 +116,8 @@ def main() -> int:
         machine(),
         "",
         f"`{model.run}`, pen digits of the last ten writers, {options.n} files a scene; the scenes in italics were "
-        "written down beforehand and looked at once, here. In brackets: Wilson's 95 % intervals, of independent files.",
+        "written down beforehand, and nothing was adjusted to them. In brackets: Wilson's 95 % intervals, of "
+        "independent files.",
         *table(head, rows),
         "",
         f"A photograph of 12 MP, decoded and prepared: {spread(taken)} s, n = {len(taken)}.",

@@ -37,9 +37,9 @@ def test_every_step_shows_its_picture_also_if_nothing_is_found_and_each_can_be_s
     drawing = prepared(blank)
     assert drawing.image is None
     assert list(drawing.pictures) == list(paper.STEPS)
-    ruled = open_picture(SCENES["squared"](SEVEN, np.random.default_rng(1)))
-    everything = cleaned(ruled)
-    assert everything.ink.dtype == np.uint8
-    assert everything.ink.shape == ruled.shape[:2]
-    for name in ("light", "lines", "threshold", "strokes"):
-        assert not np.array_equal(cleaned(ruled, without=[name]).ink, everything.ink), name
+    for name, scene in (("light", "light"), ("lines", "squared"), ("threshold", "specks"), ("strokes", "specks")):
+        picture = open_picture(SCENES[scene](SEVEN, np.random.default_rng(1)))
+        everything = cleaned(picture).ink
+        assert everything.dtype == np.uint8
+        assert everything.shape == picture.shape[:2]
+        assert not np.array_equal(cleaned(picture, without=[name]).ink, everything), name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -91,6 +92,13 @@ def _shown(ink: Picture) -> Picture:
     return (ink / strongest if strongest > FAINTEST else np.zeros_like(ink)).astype(np.float32)
 
 
+def _parts(mask: np.ndarray, *, across: bool = True) -> tuple[np.ndarray, int]:
+    """The number of each pixel's connected part (H, W), 0 outside, and their count; `across`: also by corners."""
+    from scipy.ndimage import label
+
+    return cast("tuple[np.ndarray, int]", label(mask, np.ones((3, 3)) if across else None))
+
+
 # --- light ------------------------------------------------------------------------------------------------------------
 
 
@@ -110,7 +118,7 @@ def _on_paper(rgba: np.ndarray) -> np.ndarray:
         opaque[box].mean() < 0.6 or np.ptp(seen, axis=0).max() < 255 * FAINTEST
     ):
         return rgba[..., 3]
-    nearest = distance_transform_edt(~opaque, return_distances=False, return_indices=True)
+    nearest = cast("np.ndarray", distance_transform_edt(~opaque, return_distances=False, return_indices=True))
     return rgba[tuple(nearest)]
 
 
@@ -182,7 +190,6 @@ def _high(low: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _is_bright_ink(levels: list[np.ndarray]) -> bool:
     """Whether the ink is brighter than its ground: more stands out brightly than darkly from a wide median."""
-    from scipy.ndimage import label
     from skimage.filters.rank import median
     from skimage.morphology import disk
 
@@ -191,7 +198,7 @@ def _is_bright_ink(levels: list[np.ndarray]) -> bool:
     noise = max(6.0, 4.5 * float(np.median(np.abs(residual))))
     masses = []
     for stands_out in (residual > noise, residual < -noise):
-        found, count = label(stands_out)
+        found, count = _parts(stands_out, across=False)
         mass = np.bincount(found.ravel(), np.abs(residual).ravel(), count + 1)
         mass[np.unique(border(found))] = 0
         mass[0] = 0
@@ -228,10 +235,10 @@ def _paper(ground: np.ndarray, ink: Picture) -> np.ndarray:
     Regions end where the ground's colour jumps. A region is in the paper's shadow if it differs from the paper by a
     factor, not by its colour; a table, a finger and a cover have a colour or a pattern of their own.
     """
-    from scipy.ndimage import label, maximum_filter, mean
+    from scipy.ndimage import maximum_filter, mean
 
     jumps = np.max([_range(np.log(ground[..., k] + 8)) for k in range(3)], axis=0) > JUMP
-    regions, count = label(~jumps)
+    regions, count = _parts(~jumps, across=False)
     if count < 2:
         return np.ones(ink.shape, bool)
     numbers = np.arange(1, count + 1)
@@ -306,9 +313,9 @@ def _ruled(mask: np.ndarray, paper: np.ndarray) -> np.ndarray:
 
 def _boxes(mask: np.ndarray) -> np.ndarray:
     """The pixels of boxes, turned by a few degrees at most, that have other ink inside."""
-    from scipy.ndimage import find_objects, label
+    from scipy.ndimage import find_objects
 
-    found, _ = label(mask, np.ones((3, 3)))
+    found, _ = _parts(mask)
     boxes = np.zeros_like(mask)
     for number, box in enumerate(find_objects(found), 1):
         own = found[box] == number
@@ -339,7 +346,7 @@ def _over_threshold(ink: Picture) -> Picture:
     if not noise:  # drawn on a screen
         return ink
     strong = ink > max(noise, FAINTEST, WEAKEST * usual)
-    return np.where((ink > noise / 2) & maximum_filter(strong, 5), ink, 0).clip(0, usual)
+    return np.where((ink > noise / 2) & np.asarray(maximum_filter(strong, 5), dtype=bool), ink, 0).clip(0, usual)
 
 
 def _strokes(ink: Picture) -> Picture:
@@ -347,16 +354,17 @@ def _strokes(ink: Picture) -> Picture:
 
     What reaches the rim stays if there is nothing else.
     """
-    from scipy.ndimage import find_objects, label, maximum_filter
+    from scipy.ndimage import find_objects, maximum_filter
 
-    found, count = label(ink > 0, np.ones((3, 3)))
+    found, count = _parts(ink > 0)
     if count < 2:
         return ink
     extents = np.array([max(part.stop - part.start for part in box) for box in find_objects(found)])
     at_rim = np.zeros(count, bool)
     at_rim[np.setdiff1d(border(found), [0]) - 1] = True
     if (extents[~at_rim] > 0.1 * max(ink.shape)).any():
-        from_rim = maximum_filter(np.concatenate([[False], at_rim])[found], 1 + round(0.03 * max(ink.shape)))
+        reach = 1 + round(0.03 * max(ink.shape))
+        from_rim = np.asarray(maximum_filter(np.concatenate([[False], at_rim])[found], reach), dtype=bool)
         extents *= np.bincount(found[~from_rim], minlength=count + 1)[1:] > 0  # also the splinters beside it
     dropped = extents < SMALLEST * extents.max()
     return np.where(np.concatenate([[False], dropped])[found], 0, ink)
