@@ -249,12 +249,8 @@ def _is_table(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
     strokes, level = share[::4, ::4], paper[::4, ::4]
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
     levels = {one: float(np.median(level[grounds == one])) for one in large}
-    strong = {
-        one: float(np.quantile(own, 0.9))
-        if (own := strokes[(grounds == one) & (strokes > FAINTEST_STROKE)]).size
-        else 0
-        for one in large
-    }
+    seen = [strokes[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
+    strong = {one: float(np.quantile(own, 0.9)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
     table = np.zeros(count + 1, bool)
     for one in large:
         brightest = max(large, key=lambda other: levels[other])
