@@ -37,7 +37,7 @@ from core.models.sheets import ReadSheet, read_sheet  # noqa: E402
 from core.refusal import Refusal  # noqa: E402
 from tests import sheets  # noqa: E402
 
-MODEL = "20261122-092736-mnist-and-drawings-cnn-four-f664"
+MODEL = "20261129-135155-mnist-and-drawings-cnn-four-4072"
 KINDS = {"printed": 10, "rows": 6, "grid": 6, "scattered": 6}  # pictures of each kind
 INKS = ((35, 35, 60), (120, 120, 120), (30, 60, 160))  # black, pencil, ballpoint
 PIXELS = (4032, 3024)  # px of a photograph

@@ -34,6 +34,11 @@ WEAKEST = 0.35  # of the usual stroke: what is fainter is none
 DARKEST_PAPER = 0.35  # of the brightest: what is darker is no paper, even in a shadow
 ROUGH = 0.04  # of the brightness: a ground with half of its pixels so much darker is no paper
 STEP = 0.8  # of the level on the brighter side: what is darker on the other, 8 px on, is another ground
+SHORTEST_EDGE = 0.15  # of the picture's longer side: an edge of the paper is longer
+SMALLEST_GROUND = 0.03  # of the picture: less is no ground of its own
+DARKER = 0.85  # of the level of the brightest ground: less may be a table
+WEAKER = 0.6  # of the strength of the strokes on it: less is the grain of a table
+STANDS_OUT = 25  # grey levels by which ink differs at least from its ground
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
 THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
 STEEPEST = 10  # degrees by which a printed line is turned
@@ -190,7 +195,9 @@ def ink(grey: np.ndarray) -> np.ndarray:
     share, paper = _darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
     share[paper < DARKEST_PAPER * np.quantile(paper[::8, ::8], 0.9)] = 0  # it is the table
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
-    share[_is_step(paper)] = 0  # it is the paper's edge on a table
+    step = _is_step(paper)
+    share[step] = 0  # it is the paper's edge on a table
+    share[_is_table(share, paper, step)] = 0
     least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
     share[share < least] = 0
     share[_at_edge(share > 0)] = 0
@@ -217,13 +224,38 @@ def _is_rough(share: np.ndarray) -> np.ndarray:
 
 
 def _is_step(paper: np.ndarray) -> np.ndarray:
-    """Which pixels (H, W) are near an edge at which the ground's level changes at once: that of a shadow is softer."""
+    """Which pixels (H, W) are near an edge at which the ground's level changes at once: that of a shadow is softer.
+
+    The paper's edge is long; a short step is left where a stroke lies across the edge of a shadow.
+    """
     from scipy import ndimage
 
     low = paper[::2, ::2]
     step = ndimage.minimum_filter(low, 5) < STEP * ndimage.maximum_filter(low, 5)
-    step = np.asarray(ndimage.binary_dilation(step, iterations=2))
+    parts, count = printed.connected(step, diagonally=True)
+    is_long = np.zeros(count + 1, bool)
+    for number, at in enumerate(ndimage.find_objects(parts), 1):
+        is_long[number] = max(at[0].stop - at[0].start, at[1].stop - at[1].start) >= SHORTEST_EDGE * max(low.shape)
+    step = np.asarray(ndimage.binary_dilation(is_long[parts], iterations=2))
     return step.repeat(2, axis=0).repeat(2, axis=1)[: paper.shape[0], : paper.shape[1]]
+
+
+def _is_table(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of a ground that is darker than the brightest, and has fainter strokes.
+
+    The paper in a shadow with a sharp edge is darker too, but its strokes are as strong as the others.
+    """
+    grounds, count = printed.connected(~step[::4, ::4])
+    strokes, level = share[::4, ::4], paper[::4, ::4]
+    large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
+    levels = {one: float(np.median(level[grounds == one])) for one in large}
+    seen = [strokes[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
+    strong = {one: float(np.quantile(own, 0.9)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
+    table = np.zeros(count + 1, bool)
+    for one in large:
+        brightest = max(large, key=lambda other: levels[other])
+        table[one] = levels[one] < DARKER * levels[brightest] and strong[one] < WEAKER * strong[brightest]
+    return table[grounds].repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
 
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
@@ -236,12 +268,20 @@ def _at_edge(strokes: np.ndarray) -> np.ndarray:
 
 
 def _is_dark_ink(grey: np.ndarray) -> bool:
-    """Whether more stands out darkly than brightly from the middle level around it."""
+    """Whether more stands out darkly than brightly from the ground around it.
+
+    Only places count whose ground is even: the grain of a table, the paper's edge and that of a shadow are no ink.
+    """
+    from scipy import ndimage
+
     side = max(1, max(grey.shape) // 40)
     rows, columns = (length // side * side for length in grey.shape)
-    blocks = grey[:rows, :columns].reshape(rows // side, side, columns // side, side).astype(np.int16)
-    away = blocks[:, ::2, :, ::2] - np.median(blocks[:, ::2, :, ::2], axis=(1, 3), keepdims=True)
-    return bool((away < -25).sum() >= (away > 25).sum())
+    blocks = grey[:rows, :columns].reshape(rows // side, side, columns // side, side)[:, ::2, :, ::2]
+    low, middle, high = np.quantile(blocks, (0.25, 0.5, 0.75), axis=(1, 3))
+    even = ndimage.maximum_filter(middle, 3) - ndimage.minimum_filter(middle, 3) < 2 * STANDS_OUT
+    away = (blocks - middle[:, None, :, None]) * even[:, None, :, None]
+    least = np.maximum(STANDS_OUT, 4 * (high - low))[:, None, :, None]
+    return bool((away < -least).sum() >= (away > least).sum())
 
 
 def _darkness(level: np.ndarray, widest: int) -> tuple[np.ndarray, np.ndarray]:
