@@ -683,6 +683,7 @@ NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "label")
 COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict", "lessons")
 FLAGS = (
+    *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     "python -m core",
     "-h, --help",
     "[-h]",
@@ -696,7 +697,7 @@ FLAGS = (
     "--split",
     *NOTED,
 )
-ACTIONS = ("{list,get}", "{list,run,table}")
+ACTIONS = ("{list,get,import}", "{list,run,table}")
 
 
 @pytest.mark.parametrize(
@@ -763,7 +764,7 @@ def test_every_word_of_a_help_is_of_the_terminals_language(shell, command, langu
     ("arguments", "keys", "given"),
     [
         (["trane"], ["argument", "choice"], "“trane”"),
-        (["data", "put"], ["argument", "choice"], "{list,get}: "),
+        (["data", "put"], ["argument", "choice"], "{list,get,import}: "),
         (["train", "--epoch-count", "3"], ["unrecognized"], "--epoch-count 3"),
         (["runs", "one"], ["unrecognized"], "one"),
         (["train", "--epochs"], ["argument", "one_expected"], "--epochs"),
