@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import struct
 import tarfile
 import time
@@ -446,6 +447,50 @@ def test_pictures_of_all_kinds_become_one_shape_upright_and_on_a_ground_that_sho
 def test_the_folders_around_the_classes_may_be_splits_or_nothing(folder, names, counts):
     put(folder / "own", {name: picture(digit(n)) for n, name in enumerate(names)})
     assert described(look([("own", folder / "own")], lambda *_: None), Wishes()).counts == counts
+
+
+SPLIT = [f"{part}/{name}/{n}.png" for part in ("train", "test") for name in "ab" for n in "12"]
+BESIDE = {
+    "a picture": [*SPLIT, "sample.png"],
+    "a folder": [*SPLIT, "docs/x.png"],
+    "as Kaggle": [*(re.sub(r"^(\w+)", r"seg_\1/seg_\1", path) for path in SPLIT), "seg_pred/seg_pred/1.png"],
+    "with further words": [f"MNIST - JPG - {path.replace('/', 'ing/', 1)}" for path in SPLIT],
+    "a picture in the folder around them": [*(f"own/{path}" for path in SPLIT), "own/cover.png"],
+    "test pictures without a class": [*(f"x_{path}" for path in SPLIT), "x_test/9.png"],
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_lies_beside_the_splits_does_not_make_them_classes(folder, kind):
+    own = put(folder / "own", {name: picture(digit(n % 10)) for n, name in enumerate(BESIDE[kind])})
+    found = described(look([("own", own)], lambda *_: None), Wishes())
+    assert found.names == ("a", "b")
+    assert found.counts == {"train": [2, 2], "test": [2, 2]}
+    assert len(BESIDE[kind]) == len(SPLIT) or "in no folder of a class" in said(found)
+
+
+UNCLEAR = {
+    "two pairs": ([f"{k}_{path}" for path in SPLIT for k in "xy"], "'x_test', 'x_train', 'y_test', 'y_train'"),
+    "unlike names": ([path.replace("train", "train_old") for path in SPLIT], "'test', 'train_old'"),
+    "a single split": (["train/a/1.png", "train/b/1.png", "docs/1.png"], "'train'"),
+    "capitals": ([path.replace("train/a", "train/A") for path in SPLIT], "'A', 'a'"),
+    "zeros": ([path.replace("train/a", "train/01").replace("test/a", "test/1") for path in SPLIT], "'01', '1'"),
+}
+
+
+@pytest.mark.parametrize("kind", UNCLEAR)
+def test_folders_of_which_it_is_unclear_what_they_are_are_refused(folder, kind):
+    files, names = UNCLEAR[kind]
+    assert names in refused(put(folder / "own", {name: picture(digit(1)) for name in files}))
+
+
+def test_a_train_is_a_class_and_so_are_capitals_beside_small_letters(folder):
+    for names in (("car", "train"), ("A", "a")):
+        files = {f"{name}/{n}.png": picture(digit(n)) for name in names for n in range(3)}
+        own = put(folder / names[0], files | {"cover.png": picture(digit(1))})
+        assert set(described(look([("own", own)], lambda *_: None), Wishes()).names) == set(names)
+    unreadable = {f"{name}/1.png": b"x" for name in "ab"}
+    assert "None of the pictures" in refused(put(folder / "unreadable", unreadable))
 
 
 def test_names_of_classes_are_cleaned_shown_as_they_are_or_refused(folder):

@@ -11,7 +11,7 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,32 +62,71 @@ def arranged(files: Sequence[Entry]) -> tuple[dict[str, dict[str, list[Entry]]],
     """The pictures by split ("" if the folders name none) and class, and those that lie in no folder of a class.
 
     Folders around everything are passed over. A split's folder may be above or below those of the classes.
+    Raises: Refusal, if it is not clear which folders are splits and which are classes.
     """
-    paths = [entry.path for entry in files]
-    above = 0
-    while paths and all(len(path) > above + 2 for path in paths) and len({path[above] for path in paths}) == 1:
-        above += 1
-    inner = [path[above:-1] for path in paths]
-    splits = [{_split(path[k]) if len(path) > k else None for path in inner} for k in (0, 1)]
-    split_at = next((k for k in (0, 1) if splits[k] and None not in splits[k]), None)
+    inner = [entry.path[:-1] for entry in files]
+    while True:
+        deeper = sum(len(path) > 1 for path in inner)
+        if len({path[0] for path in inner if path}) != 1 or deeper <= sum(len(path) == 1 for path in inner):
+            break
+        inner = [path[1:] for path in inner]
+    split_at, splits = next(((k, found) for k in (0, 1) if (found := _splits(inner, k))), (None, {}))
     found: dict[str, dict[str, list[Entry]]] = {}
     loose = []
+    twice = {part for part in splits.values() if split_at == 0 and _is_twice(inner, splits, part)}
     for entry, path in zip(files, inner, strict=True):
-        part = _split(path[split_at]) if split_at is not None else ""
-        rest = path if split_at is None else (*path[:split_at], *path[split_at + 1 :])
+        part, rest = "", path
+        if split_at is not None:
+            part = splits.get(path[split_at], "") if len(path) > split_at else ""
+            rest = (*path[:split_at], *path[split_at + 1 :])[part in twice :] if part else ()
         if rest:
-            found.setdefault(part or "", {}).setdefault(unicodedata.normalize("NFC", rest[0]), []).append(entry)
+            found.setdefault(part, {}).setdefault(unicodedata.normalize("NFC", rest[0]), []).append(entry)
         else:
             loose.append(entry)
+    if split_at is None:
+        _check_no_splits(inner)
     return found, loose
 
 
-def _split(folder: str) -> str | None:
-    """The split that a folder's name says; None if it says none: `train`, `Train_images`, `test set`."""
+def _splits(paths: Sequence[tuple[str, ...]], k: int) -> dict[str, str]:
+    """The split that each folder at this depth says; {} if they say none.
+
+    Beside folders for training and another split, which are named alike, there may be others, which are left out.
+    """
+    said = {name: _split(name) for name in {path[k] for path in paths if len(path) > k}}
+    alike: dict[tuple[str, ...], dict[str, str]] = {}
+    for name, (part, rest) in said.items():
+        if part:
+            alike.setdefault(rest, {})[name] = part
+    complete = [some for some in alike.values() if {"train"} < set(some.values())]
+    if len(complete) == 1:
+        return complete[0]
+    is_all = list(alike) == [()] and len(alike[()]) == len(said) and all(len(path) > k for path in paths)
+    return alike[()] if is_all else {}
+
+
+def _split(folder: str) -> tuple[str, tuple[str, ...]]:
+    """The split that a folder's name says, "" if none, and what else it says: `Train_images`, `seg_train`."""
     words = words_in(folder)
     parts = {PART_WORDS[word] for word in words if word in PART_WORDS}
-    rest = {word for word in words if word not in PART_WORDS} - {"images", "image", "img", "set", "data", "split"}
-    return parts.pop() if len(parts) == 1 and not rest and not re.search(r"\d", folder) else None
+    plain = {*PART_WORDS, "images", "image", "img", "set", "data", "split"}
+    rest = [*(word for word in words if word not in plain), *re.findall(r"\d+", folder.replace("t10k", ""))]
+    return (parts.pop() if len(parts) == 1 else ""), tuple(sorted(rest))
+
+
+def _is_twice(paths: Sequence[tuple[str, ...]], splits: Mapping[str, str], part: str) -> bool:
+    """Whether everything in a split's folder lies in one more folder of that name, as `seg_train/seg_train`."""
+    below = {path[1:2] for path in paths if path and splits.get(path[0]) == part}
+    return len(below) == 1 and splits.get("".join(below.pop())) == part
+
+
+def _check_no_splits(paths: Sequence[tuple[str, ...]]) -> None:
+    """Refuse classes whose folders seem to be splits: for training and another, or one that holds several folders."""
+    said = {name: part for name in {path[0] for path in paths if path} if (part := _split(name)[0])}
+    below = {name: {path[1] if len(path) > 1 else "" for path in paths if path[:1] == (name,)} for name in said}
+    unclear = [name for name, inside in below.items() if len(inside) > 1 and "" not in inside]
+    if {"train"} < set(said.values()) or unclear:
+        raise Refusal("import.unclear_splits", names=", ".join(map(repr, sorted(said)[:5])))
 
 
 def facts(entry: Entry) -> Facts:

@@ -14,7 +14,7 @@ import unicodedata
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -214,6 +214,7 @@ class PictureSource(Source):
             by_class = {"": next(iter(by_class.values()))}
         if "train" not in by_class and "" not in by_class:
             raise Refusal("import.no_train", found=", ".join(by_class))
+        check_alike(by_class)
         raw = sorted({name for of_part in by_class.values() for name in of_part})
         self.names, order = classes(raw)
         self.files: dict[str, list[Entry]] = {}
@@ -247,6 +248,8 @@ class PictureSource(Source):
         used = sorted({int(label) for labels in self.labels.values() for label in labels})
         if len(used) < 2:
             names = ", ".join(self.names[k] for k in used)
+            if self.unread and not used:
+                raise Refusal("import.none_read", file=next(iter(self.unread)))
             if self.unread:
                 raise Refusal("import.one_class_read", file=next(iter(self.unread)), names=names)
             raise Refusal("import.one_class", names=names)
@@ -384,6 +387,16 @@ def classes(raw: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 
     ordered = sorted(raw, key=place)
     return tuple(clean[name] for name in ordered), {name: k for k, name in enumerate(ordered)}
+
+
+def check_alike(parts: Mapping[str, Iterable[str]]) -> None:
+    """Refuse classes that differ in capitals or leading zeros only, and of which no split has both: `Cat` and `cat`."""
+    alike: dict[str, set[str]] = {}
+    for name in {name for names in parts.values() for name in names}:
+        alike.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", _clean(name).casefold()), set()).add(name)
+    for same in alike.values():
+        if len(same) > 1 and not any(len(same & set(names)) > 1 for names in parts.values()):
+            raise Refusal("import.alike", names=", ".join(map(repr, sorted(same)[:NAMED])))
 
 
 def _clean(name: str) -> str:
