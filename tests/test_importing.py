@@ -105,6 +105,10 @@ def all_images(splits) -> set[bytes]:
     return {image.tobytes() for split in splits.parts().values() for image in split.images}
 
 
+def all_images_of(images: np.ndarray) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
 # ---- arrays
 
 ARRAYS = {
@@ -298,6 +302,9 @@ TABLES = {
     "named, last": ([*(f"f{k}" for k in range(784)), "class"], LAST, {}),
     "quoted": (HEADER, FIRST, {"quoting": csv.QUOTE_ALL}),
     "tabs": (None, FIRST, {"delimiter": "\t"}),
+    "columns that pandas has counted": ([str(k) for k in range(785)], FIRST, {}),
+    "empty lines before": (None, [[], [], HEADER, *FIRST], {}),
+    "ends of lines of old": (HEADER, FIRST, {"lineterminator": "\r"}),
     "numbered rows": (["", *HEADER], [[k, *row] for k, row in enumerate(FIRST)], {}),
     "1x1": (["label", *(f"{i}x{k}" for i in range(28) for k in range(28))], FIRST, {}),
     "a first row that pandas took for names": ([0, *(f"0.{k}" for k in range(784))], FIRST, {}),
@@ -344,6 +351,59 @@ def test_tables_side_by_side_are_splits_and_those_without_labels_are_left_out(fo
     usage = [[*row, ("Training", "PublicTest", "PrivateTest")[k % 3]] for k, row in enumerate(FIRST)]
     one, _, _ = taken(table(folder / "usage.csv", [*HEADER, "Usage"], usage), name="usage")
     assert one.counts == {"train": 20, "val": 20, "test": 20}
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_labels_of_a_sorted_table_are_found_in_all_of_its_rows(folder, is_last):
+    labels = np.repeat([0, 1, 2], 1100)
+    rows = np.zeros((len(labels), 17), int)
+    rows[:, 1:-1] = np.random.default_rng(0).integers(0, 255, (len(labels), 15))
+    rows[:, 0], rows[:, -1] = (0, labels) if is_last else (labels, 0)
+    rows[::50, 0 if is_last else -1] += 1 + np.arange(66) % 3  # a pixel that has few values
+    found = described(look([("own.csv", table(folder / "own.csv", None, rows))], lambda *_: None), Wishes())
+    assert found.counts == {"train": [880] * 3, "test": [220] * 3}
+    rows[:, 0], rows[:, -1] = labels, np.arange(len(labels)) % 4
+    assert "Add a first line" in refused(table(folder / "both.csv", None, rows))
+
+
+def test_a_class_may_be_called_na_and_a_label_may_not_be_missing(folder):
+    words_of = [["NA", "None"][k % 2] for k in range(60)]
+    rows = [[word, *row[1:]] for word, row in zip(words_of, FIRST, strict=True)]
+    _, _, found = taken(table(folder / "own.csv", HEADER, rows))
+    assert found.names == ("NA", "None")
+    rows[4][0] = ""
+    assert "Row 5 of own.csv" in refused(table(folder / "own.csv", HEADER, rows))
+
+
+def test_the_order_of_colours_is_found_said_and_can_be_changed(folder):
+    images = np.stack([IMAGES // 2, IMAGES, 255 - IMAGES // 3], axis=-1)
+    for name, flat in (("pixel", images), ("plane", np.moveaxis(images, -1, 1))):
+        rows = [[k, *one] for k, one in zip(DIGITS.tolist(), flat.reshape(60, -1).tolist(), strict=True)]
+        path = table(folder / f"{name}.csv", ["label", *(f"p{k}" for k in range(2352))], rows)
+        one, splits, found = taken(path, name=name)
+        assert found.choices["by_pixel"] is (name == "pixel")
+        assert ("pixel by pixel" in said(found)) is (name == "pixel")
+        assert all_images(splits) == {np.moveaxis(image, -1, 0).tobytes() for image in images}
+        assert one.shape == (3, 28, 28)
+        assert all_images(taken(path, name=f"other {name}", by_pixel=name != "pixel")[1]) != all_images(splits)
+
+
+def test_the_images_of_emnist_are_turned_and_others_if_it_is_wished(folder):
+    rows = [[int(k), *image.T.ravel().tolist()] for k, image in zip(DIGITS, IMAGES, strict=True)]
+    upright, lying = all_images_of(IMAGES), all_images_of(IMAGES.transpose(0, 2, 1))
+    path = table(folder / "emnist-digits-train.csv", None, rows)
+    _, splits, found = taken(path, name="csv")
+    assert all_images(splits) == upright
+    assert "EMNIST" in said(found)
+    _, splits, found = taken(path, name="kept", turned=False)
+    assert all_images(splits) == lying
+    assert "not turned" in said(found)
+    for name, array in (("emnist_x", IMAGES), ("y", DIGITS)):
+        (folder / "own").mkdir(exist_ok=True)
+        np.save(folder / "own" / f"{name}.npy", array)
+    _, splits, found = taken(folder / "own", name="npy")
+    assert all_images(splits) == upright
+    assert all_images(taken(folder / "own", name="turned", turned=True)[1]) == lying
 
 
 REFUSED_TABLES = {

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +195,8 @@ def _start(sources: Sequence[tuple[str, Path]], folder: Path | None = None) -> N
     importer = Importer(sources, folder)
     _alive().add(importer)
     st.session_state[JOB] = _Job(importer, free_name(sources[0][0]))
-    for key in ("import-name", "import-side", "import-colour", "import-digits", "import-seed"):
-        st.session_state.pop(key, None)
+    for name in ("name", *Wishes.__dataclass_fields__):
+        st.session_state.pop(f"import-{name}", None)
 
 
 def _forget() -> None:
@@ -249,9 +249,14 @@ def _decide(job: _Job, found: Found) -> None:
         digits = found.can_be_digits and st.toggle(
             t("import.digits_label"), key="import-digits", help=t("import.digits_help")
         )
+        choices = {
+            name: st.toggle(t(f"import.choice.{name}"), value=proposed, key=f"import-{name}")
+            for name, proposed in found.choices.items()
+        }
         st.session_state.setdefault("import-seed", 0)
         seed = whole_number(t("import.seed_label"), 0, 2**31 - 1, key="import-seed")
         wishes = Wishes(side=side, colour=colour, digits=bool(digits), seed=seed)
+        wishes = replace(wishes, **{name: one for name, one in choices.items() if one != found.choices[name]})
         if wishes != (job.wishes or Wishes()):
             job.wishes = wishes
             job.importer.show(wishes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from core import settings
@@ -86,6 +87,7 @@ def _import(options: argparse.Namespace) -> int:
         raise Refusal("import.nothing", file="")
     sources = [(path.name or str(path), path) for path in map(_found, options.names)]
     wishes = Wishes(side=options.side, colour=options.colour, digits=options.digits, seed=options.seed)
+    wishes = replace(wishes, turned=options.turned, by_pixel=options.by_pixel)
     name = options.name or free_name(sources[0][0])
     with Importer(sources) as importer:
         _follow(options, importer)

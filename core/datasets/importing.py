@@ -41,6 +41,7 @@ MOST_SECONDS = 3600  # of the process's processor time
 SILENCE = 120.0  # seconds without a word after which the process is given up
 TEST_SHARE = 0.2  # of each class, if nobody has set test images aside
 SAMPLED_CLASSES, SAMPLES = 20, 6  # pictures shown of a class, and classes of which some are shown
+FACTS = ("rows", "names", "counts", "shape", "can_be_digits", "colour", "choices")
 BAD_IN_NAMES = frozenset('/\\:*?"<>|')  # in the name of a file on any system
 
 
@@ -55,6 +56,7 @@ class Found:
     shape: tuple[int, int, int]  # (C, H, W) that the images will have
     can_be_digits: bool  # the classes are 0 to 9 and the images can be grey and square
     colour: bool  # the images have colours
+    choices: dict[str, bool]  # wishes that these files allow beside the others, and what is proposed
     samples: np.ndarray  # uint8 (n, C, H, W)
     sample_classes: tuple[int, ...]  # (n,)
 
@@ -308,7 +310,7 @@ def _tell(what: str, done: int, total: int) -> None:
 
 def _to_json(found: Found) -> dict[str, Any]:
     return {
-        **{name: getattr(found, name) for name in ("rows", "names", "counts", "shape", "can_be_digits", "colour")},
+        **{name: getattr(found, name) for name in FACTS},
         "samples": base64.b64encode(found.samples.tobytes()).decode(),
         "sample_classes": found.sample_classes,
     }
@@ -341,6 +343,7 @@ def described(source: Source, wishes: Wishes) -> Found:
         shape=shape,
         can_be_digits=source.can_be_digits,
         colour=source.colour,
+        choices=dict(source.choices),
         samples=images,
         sample_classes=tuple(source.labels[whose][chosen[good]].tolist()),
     )
