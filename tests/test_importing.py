@@ -23,7 +23,7 @@ from core import words
 from core.__main__ import main
 from core.datasets import dataset, datasets
 from core.datasets.entries import entries
-from core.datasets.importing import Importer, described, free_name, good_name, importable, write
+from core.datasets.importing import Importer, brought, described, free_name, good_name, importable, write
 from core.datasets.sources import Wishes, look, scale
 from core.refusal import Refusal
 from tests.browser import CHROMIUM, ROOT, chromium, serve
@@ -694,6 +694,35 @@ def test_the_import_happens_in_a_process_that_can_be_asked_again_and_stopped(fol
     big.close()
     assert time.monotonic() - begun < 5
     assert [path.name for path in (folder / "data").iterdir()] == ["new.npz"], "nothing half-written"
+
+
+def test_of_two_imports_under_one_name_the_second_is_refused_and_nothing_is_lost(folder):
+    for name, images in (("a", IMAGES), ("b", 255 - IMAGES)):
+        np.savez(folder / f"{name}.npz", x=images, y=DIGITS)
+    one, other = (look([(name, folder / name)], lambda *_: None) for name in ("a.npz", "b.npz"))
+    write(one, Wishes(), "same", lambda *_: None, ["a.npz"])
+    with pytest.raises(Refusal, match=r"import\.taken"):
+        write(other, Wishes(), "same", lambda *_: None, ["b.npz"])
+    assert all_images(dataset("same").load()) == all_images_of(IMAGES)
+    assert [path.name for path in (folder / "data").iterdir()] == ["same.npz"]
+
+
+def test_what_a_killed_import_left_is_deleted_at_the_next_one(folder):
+    put(folder, {"data/.x.npz.1.part": b"x", "data/.y.npz.2.part": b"x", "cache/uploads/a/0": b"x"})
+    for path in (folder / "data" / ".x.npz.1.part", folder / "cache" / "uploads" / "a"):
+        os.utime(path, (0, 0))
+    np.savez(folder / "own.npz", x=IMAGES, y=DIGITS)
+    with Importer([("own.npz", folder / "own.npz")]) as importer:
+        importer.wait(60)
+        assert importer.found()
+    assert [path.name for path in (folder / "data").iterdir()] == [".y.npz.2.part"], "another is writing it"
+    assert not list((folder / "cache" / "uploads").iterdir())
+
+
+@pytest.mark.parametrize("path", ["~nobody-here/x", "x" * 5000, "x\0y", "", "nowhere"])
+def test_a_path_that_is_none_costs_a_sentence(folder, path):
+    with pytest.raises(Refusal, match=r"import\.gone"):
+        brought(path)
 
 
 def test_a_process_that_dies_costs_a_sentence(folder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import tempfile
 import threading
 import time
@@ -18,7 +17,7 @@ import streamlit as st
 
 from core import settings
 from core.charts import bars
-from core.datasets.importing import SAMPLED_CLASSES, Found, Importer, free_name, importable
+from core.datasets.importing import SAMPLED_CLASSES, UPLOADS, Found, Importer, brought, free_name, importable
 from core.datasets.sources import Row, Wishes
 from core.refusal import Refusal, writing
 from ui import server
@@ -138,41 +137,21 @@ def _bring() -> None:
                 placeholder=t("import.choose"),
                 width=300,
             )
-        path = ""
-        if _only_this_machine():
-            path = st.text_input(t("import.path"), key="import-path", help=t("import.path_help"), width=380).strip()
     if st.button(t("import.look"), type="primary", icon=":material/search:", key="import-look"):
         with kept_refusal(REFUSED):
             if files:
                 _start_uploaded(files)
-            elif path or place:
-                chosen = Path(path).expanduser() if path else places[place or ""]
-                if not chosen.exists():
-                    raise Refusal("import.gone", path=path)
+            elif place:
+                chosen = brought(place)
                 _start([(chosen.name, chosen)])
             else:
                 raise Refusal("import.none_chosen")
         st.rerun()
 
 
-def _only_this_machine() -> bool:
-    """Whether nobody on another machine can reach the app, so that any of this machine's files may be named."""
-    headers = {name.lower() for name in st.context.headers}
-    hosts = [str(host) for host in st.get_option("server.allowedHosts") or ["*"]]
-    forwarded = {"forwarded", "x-forwarded-for", "x-forwarded-host"} & headers
-    return not forwarded and all(map(_is_loopback, [str(st.get_option("server.address") or ""), *hosts]))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _start_uploaded(files: Sequence[Any]) -> None:
     """Put uploaded files into a folder of their own, by numbers, and look at them. Raises: Refusal."""
-    above = settings.cache_folder() / "uploads"
+    above = settings.cache_folder() / UPLOADS
     with writing(above, "error.folder_unwritable"):
         above.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=above))
