@@ -177,6 +177,23 @@ def test_labels_with_gaps_text_and_bytes_become_classes_in_their_order(folder, l
         assert np.array_equal(image[0], digit(label))
 
 
+def test_names_of_classes_give_text_labels_their_order_and_are_said(folder):
+    given = ["three", "one", "unused", "two"]
+    np.savez(folder / "own.npz", x=IMAGES, y=np.array(["one", "two", "three"])[DIGITS % 3], class_names=given)
+    _, splits, found = taken(folder / "own.npz")
+    assert found.names == ("three", "one", "two")
+    assert "unused" in said(found)
+    for image, label in zip(splits.train.images, splits.train.labels, strict=True):
+        assert any(
+            np.array_equal(image[0], digit(k))
+            for k in range(10)
+            if ["one", "two", "three"][k % 3] == found.names[label]
+        )
+    np.savez(folder / "own.npz", x=IMAGES, y=DIGITS % 2 + 1, class_names=["a", "b", "c"])
+    found = described(look([("own.npz", folder / "own.npz")], lambda *_: None), Wishes())
+    assert "label 1 is called b" in said(found)
+
+
 REFUSED_ARRAYS = {
     "no labels": ({"x_train": IMAGES}, "x_train uint8 (60, 28, 28)"),
     "objects": ({"x": IMAGES[:2], "y": np.array([{}, 1], dtype=object)}, 'numpy.array(d["y"].tolist())'),
@@ -188,6 +205,20 @@ REFUSED_ARRAYS = {
     "names that do not fit": ({"x": IMAGES, "y": DIGITS, "class_names": np.array(["a", "b"])}, "class_names"),
     "one class": ({"x": IMAGES, "y": DIGITS * 0}, "only one class"),
     "numbers of images": ({"x": np.zeros((1200, 2, 2)), "y": np.arange(1200)}, "1,200 different labels"),
+}
+
+
+PARTS = {"x_train": IMAGES, "y_train": DIGITS, "x_test": IMAGES, "y_test": DIGITS}
+REFUSED_ARRAYS |= {
+    "test from 0 to 1": (PARTS | {"x_test": IMAGES / 255}, "with x for x_test: x = (x + 0.0) * 255"),
+    "train from -1 to 1": (PARTS | {"x_train": IMAGES / 127.5 - 1}, "with x for x_train: x = (x + 1.0) * 127.5"),
+    "a class from 0 to 1": ({"cats": IMAGES, "dogs": IMAGES / 255}, "with x for dogs"),
+    "train from 1, test from 0": (PARTS | {"y_train": DIGITS + 1}, "y = y - 1"),
+    "names of others": (PARTS | {"y_train": np.array([WORDS[k] for k in DIGITS]), "class_names": WORDS[1:]}, "fit"),
+    "zeros before": (
+        PARTS | {f"y_{p}": np.array([f"{k:0{n}}" for k in DIGITS]) for p, n in (("train", 2), ("test", 1))},
+        "'0', '00'",
+    ),
 }
 
 
@@ -272,7 +303,9 @@ def test_idx_files_become_train_and_test(folder, packed):
 
 def test_an_idx_file_that_claims_more_than_it_holds_or_comes_alone_is_refused(folder):
     files = {"train-images-idx3-ubyte": idx(IMAGES)[:-1], "train-labels-idx1-ubyte": idx(DIGITS)}
-    assert "damaged" in refused(put(folder / "short", files))
+    assert "train-images-idx3-ubyte is damaged" in refused(put(folder / "short", files))
+    uneven = files | {"train-images-idx3-ubyte": idx(IMAGES[1:])}
+    assert "Bring the files that belong together" in refused(put(folder / "uneven", uneven))
     huge = idx(IMAGES[:1])[:4] + b"\xff" * 4 + idx(IMAGES[:1])[8:]
     assert "more than 2,048 MiB" in refused(put(folder / "huge", files | {"train-images-idx3-ubyte": huge}))
     assert "Bring both files" in refused(put(folder / "alone", {"train-images-idx3-ubyte": idx(IMAGES)}))

@@ -395,7 +395,7 @@ def classes(raw: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 def check_alike(parts: Mapping[str, Iterable[str]]) -> None:
     """Refuse classes that differ in capitals or leading zeros only, and of which no split has both: `Cat` and `cat`."""
     alike: dict[str, set[str]] = {}
-    for name in {name for names in parts.values() for name in names}:
+    for name in sorted({name for names in parts.values() for name in names}):
         alike.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", _clean(name).casefold()), set()).add(name)
     for same in alike.values():
         if len(same) > 1 and not any(len(same & set(names)) > 1 for names in parts.values()):
@@ -689,7 +689,12 @@ def _loaded(held: Mapping[str, Held], roles: Named, tell: Tell) -> dict[str, np.
         tell(name, sum(bytes_of[done] for done in loaded), sum(bytes_of.values()))
         if held[name].header[1].kind not in "buifSU":
             raise ArrayError("kind", name)
-        loaded[name] = held[name].load()
+        try:
+            loaded[name] = held[name].load()
+        except UNREADABLE as error:
+            if isinstance(error, ArrayError) and error.why == "damaged":
+                raise Refusal("import.damaged", file=held[name].file, reason="") from error
+            raise
     return loaded
 
 
@@ -704,6 +709,7 @@ def _array_source(
         named_arrays = {part.removeprefix("class "): loaded[array] for part, (array, _) in roles.pairs.items()}
         if len({one.shape[1:] for one in named_arrays.values()}) > 1:
             raise ArrayError("axes", next(iter(named_arrays)))
+        _check_ranges({name: _range(name, values) for name, values in named_arrays.items() if values.size})
         images[""] = (", ".join(list(named_arrays)[:NAMED]), np.concatenate(list(named_arrays.values())))
         raw[""] = np.repeat(list(named_arrays), [len(one) for one in named_arrays.values()])
         said = [("import.labels.arrays", {})]
@@ -757,17 +763,27 @@ def _made(
         raise Refusal("import.many_images", most=MOST_IMAGES)
     if any(values.dtype.kind == "U" for values in raw.values()):
         raw = {part: values.astype(str) for part, values in raw.items()}
+        check_alike({part: np.unique(values).tolist() for part, values in raw.items()})
         with contextlib.suppress(ValueError):  # whole numbers as text
             numbers = {part: values.astype(np.float64) for part, values in raw.items()}
             raw = {part: plain_labels(values) for part, values in numbers.items()}
+    _check_first_labels({images[part][0]: values for part, values in raw.items()})
     known = np.unique(np.concatenate(list(raw.values())))
     if len(known) > MOST_CLASSES:
         raise Refusal("import.many_classes", names="", most=LONGEST_NAME, count=len(known))
     dropped: list[str] = []
     if known.dtype.kind == "U":
         names, order = classes(known.tolist())
+        if given_names:
+            if not set(names) <= set(given_names):
+                raise ArrayError("names")
+            dropped = [name for name in given_names if name not in names]
+            places = sorted(range(len(names)), key=lambda k: given_names.index(names[k]))
+            names, order = tuple(names[k] for k in places), {one: places.index(k) for one, k in order.items()}
     else:
         titles, dropped = _titles(known.tolist(), given_names)
+        if given_names:
+            said = [*said, ("import.labels.called", {"label": known.tolist()[0], "name": titles[0]})]
         names, order = tuple(titles), {value: k for k, value in enumerate(known.tolist())}
         if not good_names(names):
             names, _ = classes(titles)  # raises the reason, unless cleaning is enough
@@ -776,7 +792,10 @@ def _made(
         raise Refusal("import.one_class", names=", ".join(names))
     labels = {part: np.array([order[one] for one in values.tolist()], np.int64) for part, values in raw.items()}
     arrays = {part: (name, values, axes(values.shape, name)) for part, (name, values) in images.items()}
-    low, high, whole = _range(arrays)
+    ranges = {name: _range(name, values) for name, values, _ in arrays.values()}
+    _check_ranges(ranges)
+    low, high = min(one[0] for one in ranges.values()), max(one[1] for one in ranges.values())
+    whole = all(one[2] for one in ranges.values())
     return ArraySource(
         label, arrays, labels, names, scale(low, high, whole=whole), said, left_out, tuple(dropped), is_emnist
     )
@@ -798,18 +817,38 @@ def _titles(values: list[int], given: list[str] | None) -> tuple[list[str], list
     return [given[k] for k in used], [name for k, name in enumerate(given) if k not in set(used)]
 
 
-def _range(arrays: Mapping[str, tuple[str, np.ndarray, Axes]]) -> tuple[float, float, bool]:
+def _check_first_labels(labels: Mapping[str, np.ndarray]) -> None:
+    """Refuse splits, by the names of their arrays, of which one counts its classes from 1 and another from 0."""
+    ends = {name: (int(some.min()), int(some.max())) for name, some in labels.items() if some.dtype.kind == "i"}
+    for one, (low, high) in ends.items():
+        for other, lower in ends.items():
+            if low < high and (low, high) == (1, lower[1] + 1) and lower[0] == 0:
+                raise Refusal("import.first_labels", one=one, other=other, low=low, high=high, most=lower[1])
+
+
+def _check_ranges(ranges: Mapping[str, tuple[float, float, bool]]) -> None:
+    """Refuse arrays of which one has values of another kind than all together: 0 to 1 beside 0 to 255."""
+    low, high = min(one[0] for one in ranges.values()), max(one[1] for one in ranges.values())
+    together = scale(low, high, whole=all(one[2] for one in ranges.values()))
+    for name, (least, most, whole) in ranges.items():
+        own = scale(least, most, whole=whole)
+        if own.said not in (together.said, "kept") and least < most and 10 * (most - least) < high - low:
+            line = f"x = (x + {round(own.offset, 6)}) * {round(own.factor, 6)}"
+            slots = {"array": name, "least": round(least, 4), "most": round(most, 4), "low": round(low, 4)}
+            raise Refusal("import.ranges", **slots, high=round(high, 4), line=line)
+
+
+def _range(name: str, images: np.ndarray) -> tuple[float, float, bool]:
     """The least and greatest value, and whether all values are whole. Raises: ArrayError, for values that are none."""
     low, high, whole = np.inf, -np.inf, True
-    for name, images, _ in arrays.values():
-        for begin in range(0, len(images), ROWS):
-            some = images[begin : begin + ROWS]
-            least, most = float(some.min()), float(some.max())
-            if not (math.isfinite(least) and math.isfinite(most)):
-                raise ArrayError("values", name)
-            low, high = min(low, least), max(high, most)
-            if whole and some.dtype.kind == "f":
-                whole = bool((some == np.floor(some)).all())
+    for begin in range(0, len(images), ROWS):
+        some = images[begin : begin + ROWS]
+        least, most = float(some.min()), float(some.max())
+        if not (math.isfinite(least) and math.isfinite(most)):
+            raise ArrayError("values", name)
+        low, high = min(low, least), max(high, most)
+        if whole and some.dtype.kind == "f":
+            whole = bool((some == np.floor(some)).all())
     return low, high, whole
 
 
@@ -845,6 +884,8 @@ def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refus
     }
     if error.why == "arrays" and not file.lower().endswith(".npz"):
         return Refusal("import.array.pair", file=file)
+    if error.why == "counts" and not file.lower().endswith(".npz"):
+        return Refusal("import.array.uneven", array=array)
     if error.why not in lines:
         return Refusal("import.damaged", file=file, reason=array)
     pickled = ", allow_pickle=True" if error.why == "objects" else ""
