@@ -520,6 +520,13 @@ def test_pictures_of_all_kinds_become_one_shape_upright_and_on_a_ground_that_sho
     _, splits, found = taken(put(folder / "deep", files), name="deep")
     assert "0 to 4,095 become 0 to 255" in said(found)
     assert abs(int(splits.train.images.max()) - 254) <= 1
+    files = {
+        f"{k}/{n:03}.png": picture(digit(k, 8).astype(np.uint16) * (16 if n != 1 else 256))
+        for k in range(3)
+        for n in range(70)
+    }
+    found = described(look([("deep", put(folder / "deeper", files))], lambda *_: None), Wishes())
+    assert "0 to 65,535 become 0 to 255" in said(found), "one of 210 is deeper than the others"
 
 
 @pytest.mark.parametrize(

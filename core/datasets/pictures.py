@@ -227,7 +227,8 @@ def look_at(entries: Sequence[Entry], known: Sequence[Facts]) -> tuple[Look, boo
     """
     deepest, inks, colour = 0, [], False
     places = np.unique(np.linspace(0, len(entries) - 1, min(LOOKED_AT, len(entries))).astype(int))
-    for place in places.tolist():
+    deep = [place for place, fact in enumerate(known) if fact.deep]  # all: one scale must fit the deepest
+    for place in sorted({*places.tolist(), *deep}):
         entry, fact = entries[place], known[place]
         try:
             with Image.open(io.BytesIO(entry.content(MOST_MIB * 2**20)), formats=FORMATS) as image:
