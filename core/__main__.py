@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
             flag, dest="colour", action="store_const", const=flag == "--colour", help=_help(f"import_{key}")
         )
     made.add_argument("--digits", action="store_true", help=_help("import_digits"))
+    for flag, key in (("--turned", "turned"), ("--by-pixel", "by_pixel")):
+        made.add_argument(flag, action=argparse.BooleanOptionalAction, help=_help(f"import_{key}"))
     made.add_argument("--look", action="store_true", help=_help("import_look"))
     for made in (command("train", training.train), command("estimate", training.estimate)):
         for name in RunSpec.model_fields:

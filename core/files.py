@@ -40,16 +40,18 @@ def content(path: Path, most: int) -> bytes:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+def written_aside(path: Path, *, durable: bool = False, new: bool = False) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends normally and is deleted when it raises.
 
     The temporary name is unique: when two processes write the same `path` at once, the later replacement remains.
 
     Args:
         path: the file to write; its folder must exist.
+        new: there must be no such file yet, also when the block ends.
         durable: sync content and name to disk before the block ends, so that they survive a crash of the machine.
 
     Raises:
+        FileExistsError: `new` and there is such a file.
         OSError: the folder does not exist or is not writable, or the disk is full.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -59,7 +61,10 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        _replace(aside, path)
+        if new:
+            _put(aside, path)
+        else:
+            _replace(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
@@ -86,6 +91,20 @@ def sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _put(aside: Path, path: Path) -> None:
+    """Move a file to where there is none. Raises: FileExistsError."""
+    try:
+        path.hardlink_to(aside)  # in one step, also if another process does the same
+    except FileExistsError:
+        raise
+    except OSError as error:  # a file system without such links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        _replace(aside, path)
+    else:
+        aside.unlink()
 
 
 def _replace(aside: Path, path: Path) -> None:

@@ -684,6 +684,7 @@ COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "l
 COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict", "lessons")
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
+    *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
     "python -m core",
     "-h, --help",
     "[-h]",

@@ -23,7 +23,7 @@ from core import words
 from core.__main__ import main
 from core.datasets import dataset, datasets
 from core.datasets.entries import entries
-from core.datasets.importing import Importer, described, free_name, good_name, importable, write
+from core.datasets.importing import Importer, brought, described, free_name, good_name, importable, write
 from core.datasets.sources import Wishes, look, scale
 from core.refusal import Refusal
 from tests.browser import CHROMIUM, ROOT, chromium, serve
@@ -105,6 +105,10 @@ def all_images(splits) -> set[bytes]:
     return {image.tobytes() for split in splits.parts().values() for image in split.images}
 
 
+def all_images_of(images: np.ndarray) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
 # ---- arrays
 
 ARRAYS = {
@@ -173,6 +177,23 @@ def test_labels_with_gaps_text_and_bytes_become_classes_in_their_order(folder, l
         assert np.array_equal(image[0], digit(label))
 
 
+def test_names_of_classes_give_text_labels_their_order_and_are_said(folder):
+    given = ["three", "one", "unused", "two"]
+    np.savez(folder / "own.npz", x=IMAGES, y=np.array(["one", "two", "three"])[DIGITS % 3], class_names=given)
+    _, splits, found = taken(folder / "own.npz")
+    assert found.names == ("three", "one", "two")
+    assert "unused" in said(found)
+    for image, label in zip(splits.train.images, splits.train.labels, strict=True):
+        assert any(
+            np.array_equal(image[0], digit(k))
+            for k in range(10)
+            if ["one", "two", "three"][k % 3] == found.names[label]
+        )
+    np.savez(folder / "own.npz", x=IMAGES, y=DIGITS % 2 + 1, class_names=["a", "b", "c"])
+    found = described(look([("own.npz", folder / "own.npz")], lambda *_: None), Wishes())
+    assert "label 1 is called b" in said(found)
+
+
 REFUSED_ARRAYS = {
     "no labels": ({"x_train": IMAGES}, "x_train uint8 (60, 28, 28)"),
     "objects": ({"x": IMAGES[:2], "y": np.array([{}, 1], dtype=object)}, 'numpy.array(d["y"].tolist())'),
@@ -184,6 +205,20 @@ REFUSED_ARRAYS = {
     "names that do not fit": ({"x": IMAGES, "y": DIGITS, "class_names": np.array(["a", "b"])}, "class_names"),
     "one class": ({"x": IMAGES, "y": DIGITS * 0}, "only one class"),
     "numbers of images": ({"x": np.zeros((1200, 2, 2)), "y": np.arange(1200)}, "1,200 different labels"),
+}
+
+
+PARTS = {"x_train": IMAGES, "y_train": DIGITS, "x_test": IMAGES, "y_test": DIGITS}
+REFUSED_ARRAYS |= {
+    "test from 0 to 1": (PARTS | {"x_test": IMAGES / 255}, "with x for x_test: x = (x + 0.0) * 255"),
+    "train from -1 to 1": (PARTS | {"x_train": IMAGES / 127.5 - 1}, "with x for x_train: x = (x + 1.0) * 127.5"),
+    "a class from 0 to 1": ({"cats": IMAGES, "dogs": IMAGES / 255}, "with x for dogs"),
+    "train from 1, test from 0": (PARTS | {"y_train": DIGITS + 1}, "y = y - 1"),
+    "names of others": (PARTS | {"y_train": np.array([WORDS[k] for k in DIGITS]), "class_names": WORDS[1:]}, "fit"),
+    "zeros before": (
+        PARTS | {f"y_{p}": np.array([f"{k:0{n}}" for k in DIGITS]) for p, n in (("train", 2), ("test", 1))},
+        "'0', '00'",
+    ),
 }
 
 
@@ -268,7 +303,9 @@ def test_idx_files_become_train_and_test(folder, packed):
 
 def test_an_idx_file_that_claims_more_than_it_holds_or_comes_alone_is_refused(folder):
     files = {"train-images-idx3-ubyte": idx(IMAGES)[:-1], "train-labels-idx1-ubyte": idx(DIGITS)}
-    assert "damaged" in refused(put(folder / "short", files))
+    assert "train-images-idx3-ubyte is damaged" in refused(put(folder / "short", files))
+    uneven = files | {"train-images-idx3-ubyte": idx(IMAGES[1:])}
+    assert "Bring the files that belong together" in refused(put(folder / "uneven", uneven))
     huge = idx(IMAGES[:1])[:4] + b"\xff" * 4 + idx(IMAGES[:1])[8:]
     assert "more than 2,048 MiB" in refused(put(folder / "huge", files | {"train-images-idx3-ubyte": huge}))
     assert "Bring both files" in refused(put(folder / "alone", {"train-images-idx3-ubyte": idx(IMAGES)}))
@@ -298,6 +335,9 @@ TABLES = {
     "named, last": ([*(f"f{k}" for k in range(784)), "class"], LAST, {}),
     "quoted": (HEADER, FIRST, {"quoting": csv.QUOTE_ALL}),
     "tabs": (None, FIRST, {"delimiter": "\t"}),
+    "columns that pandas has counted": ([str(k) for k in range(785)], FIRST, {}),
+    "empty lines before": (None, [[], [], HEADER, *FIRST], {}),
+    "ends of lines of old": (HEADER, FIRST, {"lineterminator": "\r"}),
     "numbered rows": (["", *HEADER], [[k, *row] for k, row in enumerate(FIRST)], {}),
     "1x1": (["label", *(f"{i}x{k}" for i in range(28) for k in range(28))], FIRST, {}),
     "a first row that pandas took for names": ([0, *(f"0.{k}" for k in range(784))], FIRST, {}),
@@ -344,6 +384,59 @@ def test_tables_side_by_side_are_splits_and_those_without_labels_are_left_out(fo
     usage = [[*row, ("Training", "PublicTest", "PrivateTest")[k % 3]] for k, row in enumerate(FIRST)]
     one, _, _ = taken(table(folder / "usage.csv", [*HEADER, "Usage"], usage), name="usage")
     assert one.counts == {"train": 20, "val": 20, "test": 20}
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_labels_of_a_sorted_table_are_found_in_all_of_its_rows(folder, is_last):
+    labels = np.repeat([0, 1, 2], 1100)
+    rows = np.zeros((len(labels), 17), int)
+    rows[:, 1:-1] = np.random.default_rng(0).integers(0, 255, (len(labels), 15))
+    rows[:, 0], rows[:, -1] = (0, labels) if is_last else (labels, 0)
+    rows[::50, 0 if is_last else -1] += 1 + np.arange(66) % 3  # a pixel that has few values
+    found = described(look([("own.csv", table(folder / "own.csv", None, rows))], lambda *_: None), Wishes())
+    assert found.counts == {"train": [880] * 3, "test": [220] * 3}
+    rows[:, 0], rows[:, -1] = labels, np.arange(len(labels)) % 4
+    assert "Add a first line" in refused(table(folder / "both.csv", None, rows))
+
+
+def test_a_class_may_be_called_na_and_a_label_may_not_be_missing(folder):
+    words_of = [["NA", "None"][k % 2] for k in range(60)]
+    rows = [[word, *row[1:]] for word, row in zip(words_of, FIRST, strict=True)]
+    _, _, found = taken(table(folder / "own.csv", HEADER, rows))
+    assert found.names == ("NA", "None")
+    rows[4][0] = ""
+    assert "Row 5 of own.csv" in refused(table(folder / "own.csv", HEADER, rows))
+
+
+def test_the_order_of_colours_is_found_said_and_can_be_changed(folder):
+    images = np.stack([IMAGES // 2, IMAGES, 255 - IMAGES // 3], axis=-1)
+    for name, flat in (("pixel", images), ("plane", np.moveaxis(images, -1, 1))):
+        rows = [[k, *one] for k, one in zip(DIGITS.tolist(), flat.reshape(60, -1).tolist(), strict=True)]
+        path = table(folder / f"{name}.csv", ["label", *(f"p{k}" for k in range(2352))], rows)
+        one, splits, found = taken(path, name=name)
+        assert found.choices["by_pixel"] is (name == "pixel")
+        assert ("pixel by pixel" in said(found)) is (name == "pixel")
+        assert all_images(splits) == {np.moveaxis(image, -1, 0).tobytes() for image in images}
+        assert one.shape == (3, 28, 28)
+        assert all_images(taken(path, name=f"other {name}", by_pixel=name != "pixel")[1]) != all_images(splits)
+
+
+def test_the_images_of_emnist_are_turned_and_others_if_it_is_wished(folder):
+    rows = [[int(k), *image.T.ravel().tolist()] for k, image in zip(DIGITS, IMAGES, strict=True)]
+    upright, lying = all_images_of(IMAGES), all_images_of(IMAGES.transpose(0, 2, 1))
+    path = table(folder / "emnist-digits-train.csv", None, rows)
+    _, splits, found = taken(path, name="csv")
+    assert all_images(splits) == upright
+    assert "EMNIST" in said(found)
+    _, splits, found = taken(path, name="kept", turned=False)
+    assert all_images(splits) == lying
+    assert "not turned" in said(found)
+    for name, array in (("emnist_x", IMAGES), ("y", DIGITS)):
+        (folder / "own").mkdir(exist_ok=True)
+        np.save(folder / "own" / f"{name}.npy", array)
+    _, splits, found = taken(folder / "own", name="npy")
+    assert all_images(splits) == upright
+    assert all_images(taken(folder / "own", name="turned", turned=True)[1]) == lying
 
 
 REFUSED_TABLES = {
@@ -427,6 +520,13 @@ def test_pictures_of_all_kinds_become_one_shape_upright_and_on_a_ground_that_sho
     _, splits, found = taken(put(folder / "deep", files), name="deep")
     assert "0 to 4,095 become 0 to 255" in said(found)
     assert abs(int(splits.train.images.max()) - 254) <= 1
+    files = {
+        f"{k}/{n:03}.png": picture(digit(k, 8).astype(np.uint16) * (16 if n != 1 else 256))
+        for k in range(3)
+        for n in range(70)
+    }
+    found = described(look([("deep", put(folder / "deeper", files))], lambda *_: None), Wishes())
+    assert "0 to 65,535 become 0 to 255" in said(found), "one of 210 is deeper than the others"
 
 
 @pytest.mark.parametrize(
@@ -634,6 +734,35 @@ def test_the_import_happens_in_a_process_that_can_be_asked_again_and_stopped(fol
     big.close()
     assert time.monotonic() - begun < 5
     assert [path.name for path in (folder / "data").iterdir()] == ["new.npz"], "nothing half-written"
+
+
+def test_of_two_imports_under_one_name_the_second_is_refused_and_nothing_is_lost(folder):
+    for name, images in (("a", IMAGES), ("b", 255 - IMAGES)):
+        np.savez(folder / f"{name}.npz", x=images, y=DIGITS)
+    one, other = (look([(name, folder / name)], lambda *_: None) for name in ("a.npz", "b.npz"))
+    write(one, Wishes(), "same", lambda *_: None, ["a.npz"])
+    with pytest.raises(Refusal, match=r"import\.taken"):
+        write(other, Wishes(), "same", lambda *_: None, ["b.npz"])
+    assert all_images(dataset("same").load()) == all_images_of(IMAGES)
+    assert [path.name for path in (folder / "data").iterdir()] == ["same.npz"]
+
+
+def test_what_a_killed_import_left_is_deleted_at_the_next_one(folder):
+    put(folder, {"data/.x.npz.1.part": b"x", "data/.y.npz.2.part": b"x", "cache/uploads/a/0": b"x"})
+    for path in (folder / "data" / ".x.npz.1.part", folder / "cache" / "uploads" / "a"):
+        os.utime(path, (0, 0))
+    np.savez(folder / "own.npz", x=IMAGES, y=DIGITS)
+    with Importer([("own.npz", folder / "own.npz")]) as importer:
+        importer.wait(60)
+        assert importer.found()
+    assert [path.name for path in (folder / "data").iterdir()] == [".y.npz.2.part"], "another is writing it"
+    assert not list((folder / "cache" / "uploads").iterdir())
+
+
+@pytest.mark.parametrize("path", ["~nobody-here/x", "x" * 5000, "x\0y", "", "nowhere"])
+def test_a_path_that_is_none_costs_a_sentence(folder, path):
+    with pytest.raises(Refusal, match=r"import\.gone"):
+        brought(path)
 
 
 def test_a_process_that_dies_costs_a_sentence(folder):

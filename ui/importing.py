@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import streamlit as st
 
 from core import settings
 from core.charts import bars
-from core.datasets.importing import SAMPLED_CLASSES, Found, Importer, free_name, importable
+from core.datasets.importing import SAMPLED_CLASSES, UPLOADS, Found, Importer, brought, free_name, importable
 from core.datasets.sources import Row, Wishes
 from core.refusal import Refusal, writing
 from ui import server
@@ -138,41 +137,21 @@ def _bring() -> None:
                 placeholder=t("import.choose"),
                 width=300,
             )
-        path = ""
-        if _only_this_machine():
-            path = st.text_input(t("import.path"), key="import-path", help=t("import.path_help"), width=380).strip()
     if st.button(t("import.look"), type="primary", icon=":material/search:", key="import-look"):
         with kept_refusal(REFUSED):
             if files:
                 _start_uploaded(files)
-            elif path or place:
-                chosen = Path(path).expanduser() if path else places[place or ""]
-                if not chosen.exists():
-                    raise Refusal("import.gone", path=path)
+            elif place:
+                chosen = brought(place)
                 _start([(chosen.name, chosen)])
             else:
                 raise Refusal("import.none_chosen")
         st.rerun()
 
 
-def _only_this_machine() -> bool:
-    """Whether nobody on another machine can reach the app, so that any of this machine's files may be named."""
-    headers = {name.lower() for name in st.context.headers}
-    hosts = [str(host) for host in st.get_option("server.allowedHosts") or ["*"]]
-    forwarded = {"forwarded", "x-forwarded-for", "x-forwarded-host"} & headers
-    return not forwarded and all(map(_is_loopback, [str(st.get_option("server.address") or ""), *hosts]))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _start_uploaded(files: Sequence[Any]) -> None:
     """Put uploaded files into a folder of their own, by numbers, and look at them. Raises: Refusal."""
-    above = settings.cache_folder() / "uploads"
+    above = settings.cache_folder() / UPLOADS
     with writing(above, "error.folder_unwritable"):
         above.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=above))
@@ -195,8 +174,8 @@ def _start(sources: Sequence[tuple[str, Path]], folder: Path | None = None) -> N
     importer = Importer(sources, folder)
     _alive().add(importer)
     st.session_state[JOB] = _Job(importer, free_name(sources[0][0]))
-    for key in ("import-name", "import-side", "import-colour", "import-digits", "import-seed"):
-        st.session_state.pop(key, None)
+    for name in ("name", *Wishes.__dataclass_fields__):
+        st.session_state.pop(f"import-{name}", None)
 
 
 def _forget() -> None:
@@ -249,9 +228,14 @@ def _decide(job: _Job, found: Found) -> None:
         digits = found.can_be_digits and st.toggle(
             t("import.digits_label"), key="import-digits", help=t("import.digits_help")
         )
+        choices = {
+            name: st.toggle(t(f"import.choice.{name}"), value=proposed, key=f"import-{name}")
+            for name, proposed in found.choices.items()
+        }
         st.session_state.setdefault("import-seed", 0)
         seed = whole_number(t("import.seed_label"), 0, 2**31 - 1, key="import-seed")
         wishes = Wishes(side=side, colour=colour, digits=bool(digits), seed=seed)
+        wishes = replace(wishes, **{name: one for name, one in choices.items() if one != found.choices[name]})
         if wishes != (job.wishes or Wishes()):
             job.wishes = wishes
             job.importer.show(wishes)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from pathlib import Path
+from dataclasses import replace
 
-from core import settings
 from core.commands.terminal import language, number, say, shown, t
 from core.datasets import DATASETS, Dataset, dataset, datasets
-from core.datasets.importing import Found, Importer, free_name, importable
+from core.datasets.importing import Found, Importer, brought, free_name, importable
 from core.datasets.sources import Row, Wishes
 from core.images.splits import class_counts
 from core.refusal import Refusal
@@ -84,11 +83,13 @@ def _import(options: argparse.Namespace) -> int:
     """Say what the files hold and what becomes of them, then write the data set; with `--look`, only say it."""
     if not options.names:
         raise Refusal("import.nothing", file="")
-    sources = [(path.name or str(path), path) for path in map(_found, options.names)]
+    sources = [(path.name or str(path), path) for path in map(brought, options.names)]
     wishes = Wishes(side=options.side, colour=options.colour, digits=options.digits, seed=options.seed)
+    wishes = replace(wishes, turned=options.turned, by_pixel=options.by_pixel)
     name = options.name or free_name(sources[0][0])
     with Importer(sources) as importer:
         _follow(options, importer)
+        importer.found()  # raises why they cannot be read
         importer.show(wishes)
         _follow(options, importer)
         found = importer.found()
@@ -112,15 +113,6 @@ def _import(options: argparse.Namespace) -> int:
     lines = [f"{shown(one.name)}: {t('cli.state.ready')} ({shown(written['file'])})"]
     say(options, facts, "\n  ".join([*lines, *(t(key, **slots) for key, slots in said)]))
     return 0
-
-
-def _found(written: str) -> Path:
-    """The path as it is written, or what has this name in a data folder. Raises: Refusal, if there is neither."""
-    places = [Path(written).expanduser(), *(folder / written for folder in settings.data_folders())]
-    for path in places:
-        if path.exists():
-            return path
-    raise Refusal("import.gone", path=written)
 
 
 def _follow(options: argparse.Namespace, importer: Importer) -> None:

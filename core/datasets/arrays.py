@@ -49,13 +49,17 @@ class Axes:
     """What the axes of an array of images mean."""
 
     shape: tuple[int, int, int]  # (C, H, W) of an image; C is 1 or 3
-    order: str  # "hw", "hwc", "chw", "flat", or "hwa": channels last, the fourth of which is transparency
+    order: str
+    """"hw", "hwc", "chw", "flat", "flat-hwc", or "hwa": channels last, the fourth of which is transparency."""
 
     def arranged(self, images: np.ndarray) -> np.ndarray:
         """Images (N, ...) as (N, C, H, W), a view where that is possible."""
+        if self.order == "flat-hwc":
+            channels, height, width = self.shape
+            images = images.reshape(len(images), height, width, channels)
         if self.order == "hwa":
             images = images[..., :3]
-        if self.order in ("hwc", "hwa"):
+        if self.order in ("hwc", "hwa", "flat-hwc"):
             images = images.transpose(0, 3, 1, 2)
         return images.reshape(len(images), *self.shape)
 

@@ -41,6 +41,8 @@ MOST_SECONDS = 3600  # of the process's processor time
 SILENCE = 120.0  # seconds without a word after which the process is given up
 TEST_SHARE = 0.2  # of each class, if nobody has set test images aside
 SAMPLED_CLASSES, SAMPLES = 20, 6  # pictures shown of a class, and classes of which some are shown
+UPLOADS = "uploads"  # folder in the cache
+FACTS = ("rows", "names", "counts", "shape", "can_be_digits", "colour", "choices")
 BAD_IN_NAMES = frozenset('/\\:*?"<>|')  # in the name of a file on any system
 
 
@@ -55,6 +57,7 @@ class Found:
     shape: tuple[int, int, int]  # (C, H, W) that the images will have
     can_be_digits: bool  # the classes are 0 to 9 and the images can be grey and square
     colour: bool  # the images have colours
+    choices: dict[str, bool]  # wishes that these files allow beside the others, and what is proposed
     samples: np.ndarray  # uint8 (n, C, H, W)
     sample_classes: tuple[int, ...]  # (n,)
 
@@ -73,6 +76,15 @@ def good_name(name: str) -> str:
     if name.casefold() in taken | files:
         raise Refusal("import.taken", name=name)
     return name
+
+
+def brought(written: str) -> Path:
+    """The path as it is written, or what has this name in a data folder. Raises: Refusal, if there is neither."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # no name of a file, no such user, a closed folder
+        for path in (Path(written).expanduser(), *(folder / written for folder in settings.data_folders())):
+            if written and path.exists():
+                return path
+    raise Refusal("import.gone", path=written[:200])
 
 
 def free_name(path: str) -> str:
@@ -256,6 +268,7 @@ def _end(process: subprocess.Popen[bytes], folder: Path | None) -> None:
 def main() -> None:
     """Answer the requests on standard input, see the head of this file."""
     _limit()
+    _sweep()
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     source: Source | None = None
@@ -297,6 +310,16 @@ def _limit() -> None:
             resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
+def _sweep() -> None:
+    """Delete what imports have left behind that were killed: files half-written, and uploads a day ago."""
+    written = [path for folder in settings.data_folders() for path in folder.glob(".*.npz.*.part")]
+    uploads = (settings.cache_folder() / UPLOADS).glob("*")
+    for path, most in [*((path, MOST_SECONDS) for path in written), *((path, 86400) for path in uploads)]:
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime > most:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _say(answer: dict[str, Any]) -> None:
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
     sys.stdout.buffer.flush()
@@ -308,7 +331,7 @@ def _tell(what: str, done: int, total: int) -> None:
 
 def _to_json(found: Found) -> dict[str, Any]:
     return {
-        **{name: getattr(found, name) for name in ("rows", "names", "counts", "shape", "can_be_digits", "colour")},
+        **{name: getattr(found, name) for name in FACTS},
         "samples": base64.b64encode(found.samples.tobytes()).decode(),
         "sample_classes": found.sample_classes,
     }
@@ -341,6 +364,7 @@ def described(source: Source, wishes: Wishes) -> Found:
         shape=shape,
         can_be_digits=source.can_be_digits,
         colour=source.colour,
+        choices=dict(source.choices),
         samples=images,
         sample_classes=tuple(source.labels[whose][chosen[good]].tolist()),
     )
@@ -412,8 +436,11 @@ def write(source: Source, wishes: Wishes, name: str, tell: Tell, files: Sequence
     tell("", total, total)
     with writing(folder, "error.folder_unwritable"):
         folder.mkdir(parents=True, exist_ok=True)
-        with written_aside(folder / f"{name}.npz") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        try:
+            with written_aside(folder / f"{name}.npz", new=True) as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+        except FileExistsError as error:  # another visitor has written it meanwhile
+            raise Refusal("import.taken", name=name) from error
     assert len(source.names) <= MOST_CLASSES
     return {"name": name, "file": str(folder / f"{name}.npz"), "left_out": source.left_rows()}
 

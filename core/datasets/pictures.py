@@ -70,7 +70,9 @@ def arranged(files: Sequence[Entry]) -> tuple[dict[str, dict[str, list[Entry]]],
         if len({path[0] for path in inner if path}) != 1 or deeper <= sum(len(path) == 1 for path in inner):
             break
         inner = [path[1:] for path in inner]
-    split_at, splits = next(((k, found) for k in (0, 1) if (found := _splits(inner, k))), (None, {}))
+    said = [_splits(inner, k) for k in (0, 1)]
+    split_at = next((k for k in (0, 1) if said[k]), None)
+    splits = said[split_at] if split_at is not None else {}
     found: dict[str, dict[str, list[Entry]]] = {}
     loose = []
     twice = {part for part in splits.values() if split_at == 0 and _is_twice(inner, splits, part)}
@@ -225,7 +227,8 @@ def look_at(entries: Sequence[Entry], known: Sequence[Facts]) -> tuple[Look, boo
     """
     deepest, inks, colour = 0, [], False
     places = np.unique(np.linspace(0, len(entries) - 1, min(LOOKED_AT, len(entries))).astype(int))
-    for place in places.tolist():
+    deep = [place for place, fact in enumerate(known) if fact.deep]  # all: one scale must fit the deepest
+    for place in sorted({*places.tolist(), *deep}):
         entry, fact = entries[place], known[place]
         try:
             with Image.open(io.BytesIO(entry.content(MOST_MIB * 2**20)), formats=FORMATS) as image:

@@ -78,6 +78,8 @@ class Wishes:
     colour: bool | None = None  # None: as proposed
     digits: bool = False  # the images are handwritten digits
     seed: int = 0  # of the test images, if nobody has set any aside
+    turned: bool | None = None  # the rows of the images become their columns; None: as proposed
+    by_pixel: bool | None = None  # flat images have their colours pixel by pixel (RGBRGB); None: as proposed
 
     def __post_init__(self) -> None:
         if self.side is not None and not LEAST_SIDE <= self.side <= MOST_SIDE:
@@ -90,6 +92,7 @@ class Source(ABC):
     labels: dict[str, np.ndarray]  # int64 (N,), 0 to K - 1, by split
     names: tuple[str, ...]  # K
     colour: bool  # the images have colours
+    choices: Mapping[str, bool] = {}  # wishes that make a difference beside those of any source, and what is proposed
 
     @property
     def can_be_digits(self) -> bool:
@@ -392,7 +395,7 @@ def classes(raw: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 def check_alike(parts: Mapping[str, Iterable[str]]) -> None:
     """Refuse classes that differ in capitals or leading zeros only, and of which no split has both: `Cat` and `cat`."""
     alike: dict[str, set[str]] = {}
-    for name in {name for names in parts.values() for name in names}:
+    for name in sorted({name for names in parts.values() for name in names}):
         alike.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", _clean(name).casefold()), set()).add(name)
     for same in alike.values():
         if len(same) > 1 and not any(len(same & set(names)) > 1 for names in parts.values()):
@@ -474,11 +477,14 @@ class ArraySource(Source):
     said_labels: list[Said]
     left_out: Counter[str]
     dropped: tuple[str, ...] = ()  # names of classes without an image
-    transposed: bool = False
+    transposed: bool = False  # the images probably lie on their side, mirrored
     notes: list[Row] = field(default_factory=list)  # on the files, if there is more to say than what arrays they hold
 
     def __post_init__(self) -> None:
         self.shapes = Counter(meant.shape for _, _, meant in self.arrays.values())
+        self.choices = {"turned": self.transposed}
+        if any(meant.order == "flat" and meant.shape[0] == 3 for _, _, meant in self.arrays.values()):
+            self.choices["by_pixel"] = self._is_by_pixel()
         some = self._some()
         self.colour = some.shape[1] == 3 and bool((some != some[:, :1]).any())
         self.dark = pictures.is_dark_on_light(some)
@@ -487,11 +493,29 @@ class ArraySource(Source):
         """Some images of the first split, uint8 (n, C, H, W)."""
         _, images, meant = next(iter(self.arrays.values()))
         places = np.unique(np.linspace(0, len(images) - 1, min(256, len(images))).astype(int))
-        return self.scale(meant.arranged(images[places]))
+        return self.scale(self._meant(meant, Wishes()).arranged(images[places]))
+
+    def _is_by_pixel(self) -> bool:
+        """Whether neighbours in flat coloured images are more alike if each pixel's colours stand together."""
+        _, images, meant = next(one for one in self.arrays.values() if one[2].order == "flat")
+        some = images[np.unique(np.linspace(0, len(images) - 1, 64).astype(int))].astype(np.float32)
+        steps = [
+            sum(np.abs(np.diff(Axes(meant.shape, order).arranged(some), axis=axis)).mean() for axis in (2, 3))
+            for order in ("flat", "flat-hwc")
+        ]
+        return bool(steps[1] < steps[0])
+
+    def _meant(self, meant: Axes, wishes: Wishes) -> Axes:
+        is_by_pixel = meant.order == "flat" and meant.shape[0] == 3 and self._chosen("by_pixel", wishes)
+        return Axes(meant.shape, "flat-hwc") if is_by_pixel else meant
+
+    def _chosen(self, name: str, wishes: Wishes) -> bool:
+        wanted = getattr(wishes, name)
+        return self.choices[name] if wanted is None else wanted
 
     def natural(self, wishes: Wishes) -> tuple[int, int, int]:
         channels, height, width = self.shapes.most_common(1)[0][0]
-        if self.transposed:
+        if self._chosen("turned", wishes):
             height, width = width, height
         if not all(LEAST_SIDE <= side <= MOST_SIDE for side in (height, width)):
             side = LEAST_SIDE if max(height, width) < LEAST_SIDE else min(max(height, width), pictures.LARGEST_SIDE)
@@ -506,8 +530,8 @@ class ArraySource(Source):
         found = np.empty((len(places), *shape), np.uint8)
         for begin in range(0, len(places), ROWS):
             tell(name, begin)
-            some = self.scale(meant.arranged(images[places[begin : begin + ROWS]]))
-            if self.transposed:
+            some = self.scale(self._meant(meant, wishes).arranged(images[places[begin : begin + ROWS]]))
+            if self._chosen("turned", wishes):
                 some = some.transpose(0, 1, 3, 2)
             if some.shape[1:] == shape:
                 found[begin : begin + ROWS] = some
@@ -525,13 +549,17 @@ class ArraySource(Source):
         )
         channels, height, width = self.shape(wishes)
         _, high, wide = self.shapes.most_common(1)[0][0]
-        orders = {meant.order for _, _, meant in self.arrays.values()}
+        orders = {self._meant(meant, wishes).order for _, _, meant in self.arrays.values()}
+        if "by_pixel" in self.choices:
+            orders = {"flat-chw" if order == "flat" else order for order in orders}
         becomes: list[Said] = [("import.size.one", {"width": width, "height": height})]
         becomes.append((f"import.colour.{'rgb' if channels == 3 else 'grey'}", {}))
         if len(self.shapes) > 1 or (high, wide) != (height, width):
             becomes.append(("import.size.resized", {}))
-        if self.transposed:
-            becomes.append(("import.transposed", {}))
+        if self._chosen("turned", wishes):
+            becomes.append(("import.transposed" if self.transposed else "import.turned", {}))
+        elif self.transposed:
+            becomes.append(("import.not_turned", {}))
         found: list[Said] = [(f"import.order.{order}", {}) for order in sorted(orders)]
         found.append(("import.size.one", {"width": wide, "height": high}))
         low, top = (
@@ -577,16 +605,18 @@ def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
     try:
         roles = _roles(headers)
         loaded = _loaded(held, roles, tell)
-        source = _array_source(label, roles, loaded, left_out)
+        return _array_source(label, roles, loaded, left_out, is_emnist=_is_emnist(files))
     except ArrayError as error:
         raise mended(error, label, headers) from error
     except UNREADABLE as error:
         if isinstance(error, Refusal):
             raise
         raise Refusal("import.damaged", file=label, reason="") from error
-    # The authors of EMNIST stored its images so that each lies on its side, mirrored.
-    source.transposed = files[0].path[-1].lower().startswith("emnist") and files[0].suffix != ".npz"
-    return source
+
+
+def _is_emnist(files: Sequence[Entry]) -> bool:
+    """Whether files are those of EMNIST by their names; its authors stored each image on its side, mirrored."""
+    return any(one.path[-1].lower().startswith("emnist") and one.suffix not in (".npz", ".npy") for one in files)
 
 
 def _in_npz(entry: Entry) -> dict[str, Held]:
@@ -659,11 +689,18 @@ def _loaded(held: Mapping[str, Held], roles: Named, tell: Tell) -> dict[str, np.
         tell(name, sum(bytes_of[done] for done in loaded), sum(bytes_of.values()))
         if held[name].header[1].kind not in "buifSU":
             raise ArrayError("kind", name)
-        loaded[name] = held[name].load()
+        try:
+            loaded[name] = held[name].load()
+        except UNREADABLE as error:
+            if isinstance(error, ArrayError) and error.why == "damaged":
+                raise Refusal("import.damaged", file=held[name].file, reason="") from error
+            raise
     return loaded
 
 
-def _array_source(label: str, roles: Named, loaded: Mapping[str, np.ndarray], left_out: Counter[str]) -> ArraySource:
+def _array_source(
+    label: str, roles: Named, loaded: Mapping[str, np.ndarray], left_out: Counter[str], *, is_emnist: bool
+) -> ArraySource:
     """The source of loaded arrays. Raises: ArrayError, Refusal."""
     images: dict[str, tuple[str, np.ndarray]] = {}
     raw: dict[str, np.ndarray] = {}
@@ -672,6 +709,7 @@ def _array_source(label: str, roles: Named, loaded: Mapping[str, np.ndarray], le
         named_arrays = {part.removeprefix("class "): loaded[array] for part, (array, _) in roles.pairs.items()}
         if len({one.shape[1:] for one in named_arrays.values()}) > 1:
             raise ArrayError("axes", next(iter(named_arrays)))
+        _check_ranges({name: _range(name, values) for name, values in named_arrays.items() if values.size})
         images[""] = (", ".join(list(named_arrays)[:NAMED]), np.concatenate(list(named_arrays.values())))
         raw[""] = np.repeat(list(named_arrays), [len(one) for one in named_arrays.values()])
         said = [("import.labels.arrays", {})]
@@ -686,7 +724,7 @@ def _array_source(label: str, roles: Named, loaded: Mapping[str, np.ndarray], le
                 raise ArrayError("counts", f"{array}, {label_array}")
             images[part], raw[part] = (array, values), plain_labels(given, label_array)
             said.append(_labels_said(label_array, given, raw[part]))
-    return _made(label, images, raw, _texts_of(roles, loaded), said, left_out)
+    return _made(label, images, raw, _texts_of(roles, loaded), said, left_out, is_emnist=is_emnist)
 
 
 def _texts_of(roles: Named, loaded: Mapping[str, np.ndarray]) -> list[str] | None:
@@ -709,6 +747,8 @@ def _made(
     given_names: list[str] | None,
     said: list[Said],
     left_out: Counter[str],
+    *,
+    is_emnist: bool,
 ) -> ArraySource:
     """The source of images and labels (N,), int64 or text, by split. Raises: ArrayError, Refusal."""
     if not images:
@@ -723,17 +763,27 @@ def _made(
         raise Refusal("import.many_images", most=MOST_IMAGES)
     if any(values.dtype.kind == "U" for values in raw.values()):
         raw = {part: values.astype(str) for part, values in raw.items()}
+        check_alike({part: np.unique(values).tolist() for part, values in raw.items()})
         with contextlib.suppress(ValueError):  # whole numbers as text
             numbers = {part: values.astype(np.float64) for part, values in raw.items()}
             raw = {part: plain_labels(values) for part, values in numbers.items()}
+    _check_first_labels({images[part][0]: values for part, values in raw.items()})
     known = np.unique(np.concatenate(list(raw.values())))
     if len(known) > MOST_CLASSES:
         raise Refusal("import.many_classes", names="", most=LONGEST_NAME, count=len(known))
     dropped: list[str] = []
     if known.dtype.kind == "U":
         names, order = classes(known.tolist())
+        if given_names:
+            if not set(names) <= set(given_names):
+                raise ArrayError("names")
+            dropped = [name for name in given_names if name not in names]
+            places = sorted(range(len(names)), key=lambda k: given_names.index(names[k]))
+            names, order = tuple(names[k] for k in places), {one: places.index(k) for one, k in order.items()}
     else:
         titles, dropped = _titles(known.tolist(), given_names)
+        if given_names:
+            said = [*said, ("import.labels.called", {"label": known.tolist()[0], "name": titles[0]})]
         names, order = tuple(titles), {value: k for k, value in enumerate(known.tolist())}
         if not good_names(names):
             names, _ = classes(titles)  # raises the reason, unless cleaning is enough
@@ -742,9 +792,12 @@ def _made(
         raise Refusal("import.one_class", names=", ".join(names))
     labels = {part: np.array([order[one] for one in values.tolist()], np.int64) for part, values in raw.items()}
     arrays = {part: (name, values, axes(values.shape, name)) for part, (name, values) in images.items()}
-    low, high, whole = _range(arrays)
+    ranges = {name: _range(name, values) for name, values, _ in arrays.values()}
+    _check_ranges(ranges)
+    low, high = min(one[0] for one in ranges.values()), max(one[1] for one in ranges.values())
+    whole = all(one[2] for one in ranges.values())
     return ArraySource(
-        label, arrays, labels, names, scale(low, high, whole=whole), said, left_out, dropped=tuple(dropped)
+        label, arrays, labels, names, scale(low, high, whole=whole), said, left_out, tuple(dropped), is_emnist
     )
 
 
@@ -764,18 +817,38 @@ def _titles(values: list[int], given: list[str] | None) -> tuple[list[str], list
     return [given[k] for k in used], [name for k, name in enumerate(given) if k not in set(used)]
 
 
-def _range(arrays: Mapping[str, tuple[str, np.ndarray, Axes]]) -> tuple[float, float, bool]:
+def _check_first_labels(labels: Mapping[str, np.ndarray]) -> None:
+    """Refuse splits, by the names of their arrays, of which one counts its classes from 1 and another from 0."""
+    ends = {name: (int(some.min()), int(some.max())) for name, some in labels.items() if some.dtype.kind == "i"}
+    for one, (low, high) in ends.items():
+        for other, lower in ends.items():
+            if low < high and (low, high) == (1, lower[1] + 1) and lower[0] == 0:
+                raise Refusal("import.first_labels", one=one, other=other, low=low, high=high, most=lower[1])
+
+
+def _check_ranges(ranges: Mapping[str, tuple[float, float, bool]]) -> None:
+    """Refuse arrays of which one has values of another kind than all together: 0 to 1 beside 0 to 255."""
+    low, high = min(one[0] for one in ranges.values()), max(one[1] for one in ranges.values())
+    together = scale(low, high, whole=all(one[2] for one in ranges.values()))
+    for name, (least, most, whole) in ranges.items():
+        own = scale(least, most, whole=whole)
+        if own.said not in (together.said, "kept") and least < most and 10 * (most - least) < high - low:
+            line = f"x = (x + {round(own.offset, 6)}) * {round(own.factor, 6)}"
+            slots = {"array": name, "least": round(least, 4), "most": round(most, 4), "low": round(low, 4)}
+            raise Refusal("import.ranges", **slots, high=round(high, 4), line=line)
+
+
+def _range(name: str, images: np.ndarray) -> tuple[float, float, bool]:
     """The least and greatest value, and whether all values are whole. Raises: ArrayError, for values that are none."""
     low, high, whole = np.inf, -np.inf, True
-    for name, images, _ in arrays.values():
-        for begin in range(0, len(images), ROWS):
-            some = images[begin : begin + ROWS]
-            least, most = float(some.min()), float(some.max())
-            if not (math.isfinite(least) and math.isfinite(most)):
-                raise ArrayError("values", name)
-            low, high = min(low, least), max(high, most)
-            if whole and some.dtype.kind == "f":
-                whole = bool((some == np.floor(some)).all())
+    for begin in range(0, len(images), ROWS):
+        some = images[begin : begin + ROWS]
+        least, most = float(some.min()), float(some.max())
+        if not (math.isfinite(least) and math.isfinite(most)):
+            raise ArrayError("values", name)
+        low, high = min(low, least), max(high, most)
+        if whole and some.dtype.kind == "f":
+            whole = bool((some == np.floor(some)).all())
     return low, high, whole
 
 
@@ -811,6 +884,8 @@ def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refus
     }
     if error.why == "arrays" and not file.lower().endswith(".npz"):
         return Refusal("import.array.pair", file=file)
+    if error.why == "counts" and not file.lower().endswith(".npz"):
+        return Refusal("import.array.uneven", array=array)
     if error.why not in lines:
         return Refusal("import.damaged", file=file, reason=array)
     pickled = ", allow_pickle=True" if error.why == "objects" else ""
@@ -861,7 +936,7 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
     if not images:
         raise unlike or Refusal("import.no_labels", file=label)
     try:
-        source = _made(label, images, raw, None, said, left_out)
+        source = _made(label, images, raw, None, said, left_out, is_emnist=_is_emnist(files))
     except ArrayError as error:
         raise mended(error, label, {}) from error
     source.notes = notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import numpy as np
 
 from core.datasets.arrays import LABELS, PART_WORDS, words_in
 from core.datasets.entries import Entry
+from core.events import MOST_CLASSES
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     """
     import pandas as pd  # 0.3 s, which other formats do not need
 
-    start = _start(entry)
+    start, blank = _start(entry)
     separator = next((mark for mark in ";\t|," if mark in start[0]), " ")  # a comma may be a decimal mark
     try:
         first = [row for row in csv.reader(start, delimiter=separator, skipinitialspace=True) if row]
@@ -57,6 +59,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
         raise Refusal("import.table", file=entry.name, reason=str(error)) from error
     decimal = "," if separator == ";" and any("," in cell for cell in first[-1]) else "."
     has_header = _is_header(first, decimal)
+    skipped = blank + has_header  # rows
     header = [cell.strip() for cell in first[0]] if has_header else []
     width, body = len(first[0]), first[int(has_header) :]
     if not body:
@@ -69,7 +72,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
         if len(text) == 1:
             roles["label"] = text[0]
         elif not text and not _is_image(len(pixels)) and _is_image(len(pixels) - 1):
-            roles["label"] = _label_column(entry, pd, separator, decimal, has_header, pixels)
+            roles["label"] = _label_column(entry, pd, separator, decimal, skipped, pixels)
         elif text:
             raise Refusal("import.table", file=entry.name, reason=_cell(body[0][text[0]]))
         pixels = [k for k in pixels if k != roles.get("label")]
@@ -78,7 +81,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     kept = [listed] if listed is not None else pixels
     types = dict.fromkeys(kept, "str" if listed is not None else "float32")
     types |= {roles[name]: "str" for name in ("label", "part") if name in roles}
-    reader = _reader(entry, pd, separator, decimal, has_header, types)
+    reader = _reader(entry, pd, separator, decimal, skipped, types)
     found: list[np.ndarray] = []
     words: dict[str, list[np.ndarray]] = {"label": [], "part": []}
     rows = 0
@@ -88,6 +91,8 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
             for name in words:
                 if name in roles:
                     words[name].append(chunk[roles[name]].fillna("").astype(str).str.strip().to_numpy(dtype=str))
+                    if name == "label" and (empty := np.flatnonzero(words[name][-1] == "")).size:
+                        raise Refusal("import.table_row", file=entry.name, row=rows + int(empty[0]) + 1)
             rows += len(chunk)
             if sum(one.nbytes for one in found) > 2**31:
                 raise Refusal("import.large", mebibytes=2**11)
@@ -120,37 +125,39 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     )
 
 
-def _start(entry: Entry) -> list[str]:
-    """The first lines of a table, three at most. Raises: Refusal."""
-    lines = []
-    with entry.unpacked() as file:
-        for _ in range(3):
-            line = file.readline(LONGEST_LINE)
-            if len(line) == LONGEST_LINE or b"\0" in line:
-                raise Refusal("import.table", file=entry.name, reason=_cell(line[:40].decode("utf-8", "replace")))
+def _start(entry: Entry) -> tuple[list[str], int]:
+    """The first lines of a table, three at most, and how many empty ones lie before them. Raises: Refusal."""
+    lines, blank = [], 0
+    with io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace") as file:
+        while len(lines) < 3 and blank < ROWS and (line := file.readline(LONGEST_LINE)):
+            if len(line) == LONGEST_LINE or "\0" in line:
+                raise Refusal("import.table", file=entry.name, reason=_cell(line[:40]))
             if line.strip():
-                lines.append(line.decode("utf-8-sig" if not lines else "utf-8", "replace"))
+                lines.append(line)
+            elif not lines:
+                blank += 1
     if not lines:
         raise Refusal("import.table_empty", file=entry.name)
-    return lines
+    return lines, blank
 
 
 def _reader(
-    entry: Entry, pd, separator: str, decimal: str, has_header: bool, types: dict[int, str], rows: int | None = None
+    entry: Entry, pd, separator: str, decimal: str, skipped: int, types: dict[int, str]
 ) -> Iterator[pd.DataFrame]:
-    """The rows of a table, some at a time."""
+    """The rows of a table, some at a time. Words such as NA are names of classes, not missing values."""
     with io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace") as file:
         yield from pd.read_csv(
             file,
             sep=separator,
             decimal=decimal,
             header=None,
-            skiprows=int(has_header),
+            skiprows=skipped,
             usecols=sorted(types),
             dtype=types,
+            keep_default_na=False,
+            na_values={k: ["", "NA", "nan", "NaN", "null"] for k, kind in types.items() if kind != "str"},
             skipinitialspace=True,
             chunksize=ROWS,
-            nrows=rows,
         )
 
 
@@ -165,6 +172,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 def _is_header(rows: list[list[str]], decimal: str) -> bool:
     """Whether the first row is no image: it has words where the next has numbers, or fractions where it has none.
 
+    Or its numbers count, as those that pandas gives to columns without a name.
     A table without a header that was read as if it had one has such fractions: pandas numbers what is there twice.
     """
     if len(rows) < 2:
@@ -173,7 +181,14 @@ def _is_header(rows: list[list[str]], decimal: str) -> bool:
     words = sum(not _is_number(one, decimal) for one, _ in pairs)
     if any(not _is_number(one, decimal) and _is_number(other, decimal) for one, other in pairs) or words > 1:
         return True
+    if len(pairs) > 5 and _counts(rows[0][1:-1]) and not _counts(rows[1][1:-1]):
+        return True
     return any("." in one for one, _ in pairs[1:]) and not any("." in other for row in rows[1:] for other in row)
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether the cells are whole numbers one after the other."""
+    return all(cell.strip().isdecimal() for cell in cells) and (np.diff([int(cell[:20]) for cell in cells]) == 1).all()
 
 
 def _named_roles(header: list[str], row: list[str]) -> dict[str, int]:
@@ -200,18 +215,34 @@ def _is_image(pixels: int) -> bool:
     )
 
 
-def _label_column(entry: Entry, pd, separator: str, decimal: str, has_header: bool, columns: list[int]) -> int:
-    """Whether the first or the last column holds the labels: the one that takes few whole values, but not only one."""
+def _label_column(entry: Entry, pd, separator: str, decimal: str, skipped: int, columns: list[int]) -> int:
+    """Whether the first or the last column of a table holds the labels.
+
+    It is the one with few whole values, but not only one. If both are so, it is the one that has nearly every value
+    between its least and its greatest, and none of them nearly always, as a pixel near the rim has. All rows are read,
+    since the first thousand of sorted images may be of one class. Raises: Refusal, if both could be it or neither.
+    """
     ends = (columns[0], columns[-1])
-    some = next(iter(_reader(entry, pd, separator, decimal, has_header, dict.fromkeys(ends, "float32"), ROWS)))
-    scores = []
-    for place, k in enumerate(ends):
-        values = np.unique(some[k].to_numpy())
-        is_whole = bool(np.isfinite(values).all() and (values == np.floor(values)).all())
-        span = values[-1] - values[0] + 1 if is_whole else np.inf
-        # A label takes nearly every value between its least and its greatest; a pixel only a few of 256.
-        scores.append((not is_whole or len(values) < 2, -len(values) / span, place))
-    return ends[min(scores)[2]]
+    counts: dict[int, Counter[float]] = {k: Counter() for k in ends}
+    try:
+        for chunk in _reader(entry, pd, separator, decimal, skipped, dict.fromkeys(ends, "float32")):
+            for k in ends:
+                counts[k].update(chunk[k].tolist())
+    except (ValueError, pd.errors.ParserError) as error:
+        raise Refusal("import.table", file=entry.name, reason=_cell(str(error))) from error
+    possible = [k for k in ends if 1 < len(counts[k]) <= MOST_CLASSES and all(one.is_integer() for one in counts[k])]
+    likely = possible
+    if len(possible) > 1:
+        likely = [k for k in ends if _is_label(counts[k])]
+    if len(likely) != 1:
+        raise Refusal("import.label_unclear", file=entry.name)
+    return likely[0]
+
+
+def _is_label(counts: Counter[float]) -> bool:
+    span, rows = max(counts) - min(counts) + 1, counts.total()
+    is_dense = len(counts) <= 100 and len(counts) > 0.8 * span
+    return is_dense and max(counts.values()) < 0.9 * rows
 
 
 def _pixels(chunk: pd.DataFrame, rows: int, entry: Entry, *, is_listed: bool) -> np.ndarray:
