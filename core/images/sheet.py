@@ -54,6 +54,8 @@ PALEST = 0.4  # of the usual strength of a digit: what is paler is none
 SPREAD = 0.12  # of the slopes between neighbours: more is no row
 LEAST_TURN = 3  # degrees by which a row is turned until its digits are turned back
 TOUCHING = 1.0  # width over height from which two touching digits are looked for
+WIDE = 1.4  # width over height from which they are likely
+HIGH = 0.6  # of the height: each of two touching digits is higher
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Found:
     pixels: np.ndarray  # uint8 (SHEET, SHEET): its ink, 0 ground to 255 ink
     written: int | None = None  # the label of its row on the printed sheet
     halves: tuple[Found, ...] = ()  # the two digits that it would be if two touch
+    is_wide: bool = False  # whether it is so wide, and its halves so high, that it is two unless a model is sure of it
 
 
 @dataclass(frozen=True)
@@ -245,17 +248,21 @@ def _is_table(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
 
     The paper in a shadow with a sharp edge is darker too, but its strokes are as strong as the others.
     """
-    grounds, count = printed.connected(~step[::4, ::4])
+    from scipy import ndimage
+
+    grounds, count = printed.connected(~np.asarray(ndimage.binary_dilation(step[::4, ::4], iterations=4)))
     strokes, level = share[::4, ::4], paper[::4, ::4]
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
     levels = {one: float(np.median(level[grounds == one])) for one in large}
     seen = [strokes[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
-    strong = {one: float(np.quantile(own, 0.9)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
+    strong = {one: float(np.median(own)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
     table = np.zeros(count + 1, bool)
     for one in large:
         brightest = max(large, key=lambda other: levels[other])
         table[one] = levels[one] < DARKER * levels[brightest] and strong[one] < WEAKER * strong[brightest]
-    return table[grounds].repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
+    # The edges between the grounds were widened, to close their gaps.
+    is_table = np.asarray(ndimage.binary_dilation(table[grounds], iterations=4))
+    return is_table.repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
 
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
@@ -521,10 +528,12 @@ def _cut_out(one: _Digit, ink: np.ndarray, parts: np.ndarray, slope: float) -> F
     own = _own(one, ink, parts)
     low, high = np.array([(one.left, one.top), (one.right, one.down)])
     halves = _halves(own) if one.width > TOUCHING * one.height else []
+    are_high = bool(halves) and all(len(half) > HIGH * one.height for half, _ in halves)
     return Found(
         _corners(low, high),
         _level(own, slope),
         halves=tuple(Found(_corners(*(ends + low)), _level(half, slope)) for half, ends in halves),
+        is_wide=are_high and one.width > WIDE * one.height,
     )
 
 
