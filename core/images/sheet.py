@@ -35,9 +35,9 @@ DARKEST_PAPER = 0.35  # of the brightest: what is darker is no paper, even in a 
 ROUGH = 0.04  # of the brightness: a ground with half of its pixels so much darker is no paper
 STEP = 0.8  # of the level on the brighter side: what is darker on the other, 8 px on, is another ground
 SHORTEST_EDGE = 0.15  # of the picture's longer side: an edge of the paper is longer
+EDGE_GAP = 0.032  # of the picture's longer side: the paper's edge is not seen where a shadow's edge crosses it
 SMALLEST_GROUND = 0.03  # of the picture: less is no ground of its own
-DARKER = 0.85  # of the level of the brightest ground: less may be a table
-WEAKER = 0.6  # of the strength of the strokes on it: less is the grain of a table
+WEAKER = 0.45  # of the contrast of the strokes on another ground: less is the grain of a table
 STANDS_OUT = 25  # grey levels by which ink differs at least from its ground
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
 THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
@@ -200,7 +200,7 @@ def ink(grey: np.ndarray) -> np.ndarray:
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     step = _is_step(paper)
     share[step] = 0  # it is the paper's edge on a table
-    share[_is_table(share, paper, step)] = 0
+    share[~_is_paper(share, paper, step)] = 0
     least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
     share[share < least] = 0
     share[_at_edge(share > 0)] = 0
@@ -243,26 +243,29 @@ def _is_step(paper: np.ndarray) -> np.ndarray:
     return step.repeat(2, axis=0).repeat(2, axis=1)[: paper.shape[0], : paper.shape[1]]
 
 
-def _is_table(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Which pixels (H, W) are of a ground that is darker than the brightest, and has fainter strokes.
+def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of the ground that is the brightest somewhere, or of one whose strokes stand out as much.
 
-    The paper in a shadow with a sharp edge is darker too, but its strokes are as strong as the others.
+    The paper in a shadow with a sharp edge is such a one; the grain of a table stands out less than ink.
     """
     from scipy import ndimage
 
-    grounds, count = printed.connected(~np.asarray(ndimage.binary_dilation(step[::4, ::4], iterations=4)))
+    # The edges between the grounds are widened, to close their gaps where the edge of a shadow crosses them.
+    wider = max(1, round(EDGE_GAP * max(share.shape) / 8))
+    grounds, count = printed.connected(~np.asarray(ndimage.binary_dilation(step[::4, ::4], iterations=wider)))
     strokes, level = share[::4, ::4], paper[::4, ::4]
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
-    levels = {one: float(np.median(level[grounds == one])) for one in large}
-    seen = [strokes[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
+    if not large:
+        return np.ones(share.shape, bool)
+    brightest = max(large, key=lambda one: np.quantile(level[grounds == one], 0.95))
+    contrast = strokes * level
+    seen = [contrast[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
     strong = {one: float(np.median(own)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
-    table = np.zeros(count + 1, bool)
+    own = np.zeros(count + 1, bool)
     for one in large:
-        brightest = max(large, key=lambda other: levels[other])
-        table[one] = levels[one] < DARKER * levels[brightest] and strong[one] < WEAKER * strong[brightest]
-    # The edges between the grounds were widened, to close their gaps.
-    is_table = np.asarray(ndimage.binary_dilation(table[grounds], iterations=4))
-    return is_table.repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
+        own[one] = one == brightest or strong[one] >= WEAKER * max(strong.values())
+    is_paper = np.asarray(ndimage.binary_dilation(own[grounds], iterations=wider))
+    return is_paper.repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
 
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
