@@ -53,7 +53,7 @@ def written(kind: str, own: Sequence[PenDigit], random: np.random.Generator) -> 
         return sheets.filled_in(chosen, height=float(random.uniform(8, 14)), **pen)
     paper = sheets.Paper()
     for left, top, height in sheets.places(kind, int(random.integers(20, 70)), random):
-        one = own[random.integers(len(own))]
+        one = own[int(random.integers(len(own)))]
         paper.write(one.digit, one.strokes, left, top, height, **pen)
     return paper
 

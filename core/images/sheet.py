@@ -35,9 +35,9 @@ DARKEST_PAPER = 0.35  # of the brightest: what is darker is no paper, even in a 
 ROUGH = 0.04  # of the brightness: a ground with half of its pixels so much darker is no paper
 STEP = 0.8  # of the level on the brighter side: what is darker on the other, 8 px on, is another ground
 SHORTEST_EDGE = 0.15  # of the picture's longer side: an edge of the paper is longer
+EDGE_GAP = 0.032  # of the picture's longer side: the paper's edge is not seen where a shadow's edge crosses it
 SMALLEST_GROUND = 0.03  # of the picture: less is no ground of its own
-DARKER = 0.85  # of the level of the brightest ground: less may be a table
-WEAKER = 0.6  # of the strength of the strokes on it: less is the grain of a table
+WEAKER = 0.45  # of the contrast of the strokes on another ground: less is the grain of a table
 STANDS_OUT = 25  # grey levels by which ink differs at least from its ground
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
 THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
@@ -54,6 +54,8 @@ PALEST = 0.4  # of the usual strength of a digit: what is paler is none
 SPREAD = 0.12  # of the slopes between neighbours: more is no row
 LEAST_TURN = 3  # degrees by which a row is turned until its digits are turned back
 TOUCHING = 1.0  # width over height from which two touching digits are looked for
+WIDE = 1.4  # width over height from which they are likely
+HIGH = 0.6  # of the height: each of two touching digits is higher
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Found:
     pixels: np.ndarray  # uint8 (SHEET, SHEET): its ink, 0 ground to 255 ink
     written: int | None = None  # the label of its row on the printed sheet
     halves: tuple[Found, ...] = ()  # the two digits that it would be if two touch
+    is_wide: bool = False  # whether it is so wide, and its halves so high, that it is two unless a model is sure of it
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def ink(grey: np.ndarray) -> np.ndarray:
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     step = _is_step(paper)
     share[step] = 0  # it is the paper's edge on a table
-    share[_is_table(share, paper, step)] = 0
+    share[~_is_paper(share, paper, step)] = 0
     least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
     share[share < least] = 0
     share[_at_edge(share > 0)] = 0
@@ -240,22 +243,29 @@ def _is_step(paper: np.ndarray) -> np.ndarray:
     return step.repeat(2, axis=0).repeat(2, axis=1)[: paper.shape[0], : paper.shape[1]]
 
 
-def _is_table(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Which pixels (H, W) are of a ground that is darker than the brightest, and has fainter strokes.
+def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of the ground that is the brightest somewhere, or of one whose strokes stand out as much.
 
-    The paper in a shadow with a sharp edge is darker too, but its strokes are as strong as the others.
+    The paper in a shadow with a sharp edge is such a one; the grain of a table stands out less than ink.
     """
-    grounds, count = printed.connected(~step[::4, ::4])
+    from scipy import ndimage
+
+    # The edges between the grounds are widened, to close their gaps where the edge of a shadow crosses them.
+    wider = max(1, round(EDGE_GAP * max(share.shape) / 8))
+    grounds, count = printed.connected(~np.asarray(ndimage.binary_dilation(step[::4, ::4], iterations=wider)))
     strokes, level = share[::4, ::4], paper[::4, ::4]
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
-    levels = {one: float(np.median(level[grounds == one])) for one in large}
-    seen = [strokes[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
-    strong = {one: float(np.quantile(own, 0.9)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
-    table = np.zeros(count + 1, bool)
+    if not large:
+        return np.ones(share.shape, bool)
+    brightest = max(large, key=lambda one: np.quantile(level[grounds == one], 0.95))
+    contrast = strokes * level
+    seen = [contrast[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
+    strong = {one: float(np.median(own)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
+    own = np.zeros(count + 1, bool)
     for one in large:
-        brightest = max(large, key=lambda other: levels[other])
-        table[one] = levels[one] < DARKER * levels[brightest] and strong[one] < WEAKER * strong[brightest]
-    return table[grounds].repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
+        own[one] = one == brightest or strong[one] >= WEAKER * max(strong.values())
+    is_paper = np.asarray(ndimage.binary_dilation(own[grounds], iterations=wider))
+    return is_paper.repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
 
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
@@ -521,10 +531,12 @@ def _cut_out(one: _Digit, ink: np.ndarray, parts: np.ndarray, slope: float) -> F
     own = _own(one, ink, parts)
     low, high = np.array([(one.left, one.top), (one.right, one.down)])
     halves = _halves(own) if one.width > TOUCHING * one.height else []
+    are_high = bool(halves) and all(len(half) > HIGH * one.height for half, _ in halves)
     return Found(
         _corners(low, high),
         _level(own, slope),
         halves=tuple(Found(_corners(*(ends + low)), _level(half, slope)) for half, ends in halves),
+        is_wide=are_high and one.width > WIDE * one.height,
     )
 
 

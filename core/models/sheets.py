@@ -90,14 +90,21 @@ def _sure(read: ReadSheet) -> float:
 
 
 def _answered(sheet: Sheet, models: Sequence[Model]) -> ReadSheet:
-    """The digits with their answers; where the first model doubts one and neither half of it, the two halves."""
+    """The digits with their answers; where the first model doubts one, its two halves, if it doubts neither of them.
+
+    Two that touch are parted in doubt too, if what they make is too wide for one.
+    """
     whole = _answers(sheet.digits, models)
     halves = {
         place: _answers(one.found.halves, models)
         for place, one in enumerate(whole)
         if one.answers and one.label is None and one.found.halves
     }
-    better = {place: some for place, some in halves.items() if all(half.label is not None for half in some)}
+    better = {
+        place: some
+        for place, some in halves.items()
+        if whole[place].found.is_wide or all(half.label is not None for half in some)
+    }
     digits = tuple(one for place, own in enumerate(whole) for one in better.get(place, [own]))
     return ReadSheet(replace(sheet, digits=tuple(one.found for one in digits)), digits)
 
