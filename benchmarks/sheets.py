@@ -63,7 +63,7 @@ def view(kind: str, random: np.random.Generator) -> sheets.View:
     printed = kind == "printed"
     turn = random.choice([0, 90, 180, 270]) + random.uniform(-15, 15) if printed else random.uniform(-5, 5)
     return sheets.View(
-        size=PIXELS if random.random() < 0.5 else PIXELS[::-1],
+        size=PIXELS if random.random() < 0.5 else (PIXELS[1], PIXELS[0]),
         tilt=float(random.uniform(0, 25 if printed else 10)),
         tilt_towards=float(random.uniform(0, 360)),
         turn=float(turn),

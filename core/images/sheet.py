@@ -252,7 +252,8 @@ def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
 
     # The edges between the grounds are widened, to close their gaps where the edge of a shadow crosses them.
     wider = max(1, round(EDGE_GAP * max(share.shape) / 8))
-    grounds, count = printed.connected(~np.asarray(ndimage.binary_dilation(step[::4, ::4], iterations=wider)))
+    edges: np.ndarray = ndimage.binary_dilation(step[::4, ::4], iterations=wider)
+    grounds, count = printed.connected(~edges)
     strokes, level = share[::4, ::4], paper[::4, ::4]
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
     if not large:
