@@ -151,6 +151,20 @@ def test_a_pupil_hands_in_no_more_than_so_many_an_hour_and_others_still_can(less
     assert MOST_AN_HOUR == 300
 
 
+def test_a_drawing_that_a_model_failed_on_can_be_handed_in_again(lesson, monkeypatch):
+    classroom, ana = lesson.classroom, lesson.ana
+
+    def fails(pixels: np.ndarray, label: int) -> list[Reading]:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classroom, "_read", fails)
+        with pytest.raises(RuntimeError):
+            classroom.hand_in(ana, 1, 0, 7, SEVEN)
+    assert classroom.place(ana) == 0
+    assert classroom.hand_in(ana, 1, 0, 7, SEVEN)
+
+
 def test_a_drawing_is_kept_with_its_round_and_the_answers(lesson):
     classroom = lesson.classroom
     classroom.begin([7])
@@ -393,6 +407,18 @@ def test_a_wrong_code_is_told_and_five_cost_a_wait(room):
     status, headers, content = join(room)
     assert (status, "set-cookie" in headers) == (403, False)
     assert "wrong codes" in json.loads(content)["sentence"]
+
+
+def test_who_has_a_seat_takes_no_second_one(room):
+    said = cookie(room)
+    status, headers, content = join(room, "Rui", Cookie=said)
+    assert (status, "set-cookie" in headers) == (200, False)
+    assert json.loads(content) == {"name": "Ana"}
+    assert len(room.classroom.pupils) == 1
+
+
+def test_a_code_that_is_half_a_letter_is_a_wrong_one(room):
+    assert ask(room.host, "POST", "/join", rb'{"code": "\ud800", "name": "Ana"}')[0] == 403
 
 
 @pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1", "localhost", "127.0.0.1:1"])

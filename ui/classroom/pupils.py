@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -111,8 +111,10 @@ class Pupils:
         try:
             async with asyncio.timeout(SLOWEST):
                 code, name = await _asked(request)
-        except (ValueError, TypeError, TimeoutError, RecursionError):
+        except (ValueError, TypeError, TimeoutError, RecursionError, ClientDisconnect):
             return Response(status_code=400)
+        if pupil := self.classroom.pupil(request.cookies.get(COOKIE)):  # has a seat already
+            return JSONResponse({"name": pupil.name})
         try:
             pupil = self.classroom.join(code, name, request.client.host if request.client else "")
         except Refusal as refusal:
