@@ -300,7 +300,7 @@ def finger(phone, *strokes) -> None:
 
 
 def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, tmp_path):
-    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-f664" in run.name)
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
     shutil.copytree(starter.folder, folder / "store" / starter.name)
     teacher = visit(f"/classroom?run={starter.name}")
     teacher.get_by_role("combobox", name="Address of this machine").click()

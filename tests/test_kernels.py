@@ -417,19 +417,19 @@ def test_code_is_kept_for_each_source_processor_and_width_and_a_folder_that_cann
     for lanes, processor in ((16, "one"), (8, "one"), (8, "other")):
         monkeypatch.setattr(compiled, "lanes", lambda lanes=lanes: lanes)
         monkeypatch.setattr(compiled, "_processor", lambda processor=processor: (processor, ""))
-        compiled.folder.cache_clear()
+        compiled._version.cache_clear()
         names.add(compiled.folder().name)
     assert len(names) == 3
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "file"))
-    compiled.folder.cache_clear()
+    compiled._version.cache_clear()
     assert not compiled.use_folder()
-    compiled.folder.cache_clear()
+    compiled._version.cache_clear()
 
 
 def test_code_that_no_version_has_used_for_a_month_is_removed_and_no_other(monkeypatch, tmp_path):
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path))
-    compiled.folder.cache_clear()
+    compiled._version.cache_clear()
     month_ago = time.time() - compiled.UNUSED - 60
     places = [compiled.folder().parent / name for name in ("unused", "used-again", "new")] + [compiled.folder()]
     for place in places:
@@ -441,7 +441,7 @@ def test_code_that_no_version_has_used_for_a_month_is_removed_and_no_other(monke
     os.utime(places[1] / compiled.READY)
     compiled.tidy()
     assert [place.exists() for place in places] == [False, True, True, True]
-    compiled.folder.cache_clear()
+    compiled._version.cache_clear()
 
 
 def test_nothing_is_compiled_for_a_gpu(monkeypatch):

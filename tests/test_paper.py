@@ -43,3 +43,11 @@ def test_every_step_shows_its_picture_also_if_nothing_is_found_and_each_can_be_s
         assert everything.dtype == np.uint8
         assert everything.shape == picture.shape[:2]
         assert not np.array_equal(cleaned(picture, without=[name]).ink, everything), name
+
+
+def test_a_straight_one_alone_is_no_printed_line():
+    picture = np.full((200, 300, 4), 255, np.uint8)
+    picture[20:180, 139:161, :3] = 0
+    assert cleaned(picture).ink.any()
+    picture[::40, :, :3] = 0  # as on ruled paper, where other ink stands beside the lines
+    assert not cleaned(picture).ink[:, :100].any()

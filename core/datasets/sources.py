@@ -834,8 +834,8 @@ def _check_ranges(ranges: Mapping[str, tuple[float, float, bool]]) -> None:
         own = scale(least, most, whole=whole)
         if own.said not in (together.said, "kept") and least < most and 10 * (most - least) < high - low:
             line = f"x = (x + {round(own.offset, 6)}) * {round(own.factor, 6)}"
-            slots = {"array": name, "least": round(least, 4), "most": round(most, 4), "low": round(low, 4)}
-            raise Refusal("import.ranges", **slots, high=round(high, 4), line=line)
+            least, most, low, high = (round(value, 4) for value in (least, most, low, high))
+            raise Refusal("import.ranges", array=name, least=least, most=most, low=low, high=high, line=line)
 
 
 def _range(name: str, images: np.ndarray) -> tuple[float, float, bool]:

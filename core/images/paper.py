@@ -266,7 +266,8 @@ def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
     ink, mask = np.where(boxes, 0, ink), mask & ~boxes
     level, upright = _ruled(mask, paper), _ruled(mask.T, paper.T).T
     lines = (level & ~_crossing(mask, level)) | (upright & ~_crossing(mask.T, upright.T).T)
-    if lines.any():
+    is_all = (mask & ~lines).sum() < 0.05 * mask.sum()
+    if lines.any() and not (is_all and _parts(mask)[1] == 1):  # one stroke and nothing else is a one
         strength = float(np.median(ink[mask & lines]))
         others = ink[mask & ~(level | upright)]
         if others.size and (others**2).sum() > 2 * strength * others.sum():  # the pen is stronger than the lines

@@ -131,7 +131,8 @@ def _without_pad(run: Run, models: Mapping[Run, Model], without: Collection[str]
                 picture = _test_image(run)
             elif mode == "file":
                 picture = _file()
-        prepared = NOTHING if picture is None else paper.prepared(picture, without=without)
+        on_paper = paper.prepared if mode == "file" else prepare  # what is drawn in the browser has no paper
+        prepared = NOTHING if picture is None else on_paper(picture, without=without)
         if mode != "pad":
             with right:
                 empty = plain(

@@ -68,9 +68,14 @@ def registers() -> int:
     return 32 if lanes() == 16 or platform.machine().lower() in ("arm64", "aarch64") else 16
 
 
-@functools.cache
 def folder() -> Path:
     """The folder of the machine code: one for each version of the sources, of Python and Numba, and each processor."""
+    return settings.cache_folder() / "kernels" / f"{_version()}-{lanes()}"
+
+
+@functools.cache
+def _version() -> str:
+    """A name for all that the code depends on, but its vectors' width."""
     sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     # Numba keeps the code by the sources' path.
     versions = [
@@ -79,8 +84,7 @@ def folder() -> Path:
         *(importlib.metadata.version(package) for package in ("numba", "llvmlite", "numpy")),
     ]
     parts = [*sources, repr((versions, _processor())).encode()]
-    key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
-    return settings.cache_folder() / "kernels" / f"{key}-{lanes()}"
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
 
 def is_ready() -> bool:
