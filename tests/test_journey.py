@@ -127,7 +127,11 @@ def test_choose_train_watch_inspect_draw(visit, runs, tmp_path):
 
     page.locator(".st-key-matrix-data summary").click()
     page.locator(".st-key-matrix-data canvas").first.wait_for()  # until then what is below it may move
-    page.get_by_text("As a chart").click()
+    switch = page.locator(".st-key-matrix-data input[type=checkbox]")
+    for _ in range(3):  # beside other work one click of some thirty was lost
+        if not switch.is_checked():
+            page.get_by_text("As a chart").click()
+            page.wait_for_timeout(500)
     chart = page.locator("[data-testid=stVegaLiteChart]").first
     chart.hover()
     with page.expect_download() as saved:
