@@ -18,8 +18,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.drawing import percent, table  # noqa: E402  the path comes first
-from benchmarks.results import machine, spread, tell, update  # noqa: E402
+from benchmarks.drawing import percent, say, table  # noqa: E402  the path comes first
+from benchmarks.results import machine, spread, tell  # noqa: E402
 from benchmarks.scenes import SCENES, UNTRIED, without_digit  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
@@ -122,9 +122,7 @@ def main() -> int:
         "",
         f"A photograph of 12 MP, decoded and prepared: {spread(taken)} s, n = {len(taken)}.",
     ]
-    print("\n".join(text))
-    if options.update:
-        update("paper.py", "\n".join(text))
+    say("paper.py", text, options.update)
     return 0
 
 

@@ -25,8 +25,8 @@ from core.settings import wait_passively  # noqa: E402  the path comes first
 
 wait_passively()
 
-from benchmarks.drawing import percent, table  # noqa: E402
-from benchmarks.results import machine, update  # noqa: E402
+from benchmarks.drawing import percent, say, table  # noqa: E402
+from benchmarks.results import machine  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing.decoder import LONGEST_SHEET  # noqa: E402
@@ -187,9 +187,7 @@ def main() -> int:
         "that had other work.",
         *table(head, rows),
     ]
-    print("\n".join(text))
-    if options.update:
-        update("sheets.py", "\n".join(text))
+    say("sheets.py", text, options.update)
     return 0
 
 

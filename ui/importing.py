@@ -28,7 +28,6 @@ from ui.text import Markdown, kept_refusal, language, refused, show_refusal, t
 
 MODE = "import"  # in the session state: whether the page imports
 JOB = "import.job"
-PLACE = "import.place"
 WRITTEN = "import.written"  # the answer to the last import, until it has been shown
 REFUSED = "import.refused"
 MOST_AT_ONCE = 4  # processes on a server; the one that has waited longest for its visitor is ended for another

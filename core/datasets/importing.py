@@ -299,15 +299,10 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
 
 
 def _limit() -> None:
-    from core.drawing.decoder import memory
+    from core.drawing.decoder import bound, memory
 
     if (start := memory()) is not None:
-        import resource
-
-        most = {resource.RLIMIT_AS: start + MOST_GIBIBYTES * 2**30, resource.RLIMIT_CPU: MOST_SECONDS}
-        for kind, value in most.items():
-            _, hard = resource.getrlimit(kind)
-            resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+        bound(start + MOST_GIBIBYTES * 2**30, MOST_SECONDS)
 
 
 def _sweep() -> None:

@@ -91,12 +91,15 @@ def decoded(content: bytes, file: str, longest: int) -> Image.Image:
 def limit(mebibytes: int) -> None:
     """Let this process take that much more memory than at its start, and a few seconds more; only on Linux."""
     if AT_START is not None:
+        bound(AT_START + mebibytes * 2**20, int(time.process_time()) + MOST_SECONDS)
+
+
+def bound(size: int, seconds: int) -> None:
+    """Let this process take so many bytes of memory and so many seconds of processor time in all; only on Linux."""
+    if AT_START is not None:
         import resource
 
-        most = {
-            resource.RLIMIT_AS: AT_START + mebibytes * 2**20,
-            resource.RLIMIT_CPU: int(time.process_time()) + MOST_SECONDS,
-        }
+        most = {resource.RLIMIT_AS: size, resource.RLIMIT_CPU: seconds}
         for kind, value in most.items():
             _, hard = resource.getrlimit(kind)
             resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

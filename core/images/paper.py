@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from core.drawing.prepare import Picture, Prepared, border, grey, prepare
+from core.images.parts import connected
 
 STEPS = ("light", "paper", "lines", "threshold", "strokes")
 
@@ -90,13 +91,6 @@ def _shown(ink: Picture) -> Picture:
     """The ink relative to the strongest."""
     strongest = float(ink.max(initial=0))
     return (ink / strongest if strongest > FAINTEST else np.zeros_like(ink)).astype(np.float32)
-
-
-def _parts(mask: np.ndarray, *, across: bool = True) -> tuple[np.ndarray, int]:
-    """The number of each pixel's connected part (H, W), 0 outside, and their count; `across`: also by corners."""
-    from scipy.ndimage import label
-
-    return cast("tuple[np.ndarray, int]", label(mask, np.ones((3, 3)) if across else None))
 
 
 # --- light ------------------------------------------------------------------------------------------------------------
@@ -198,7 +192,7 @@ def _is_bright_ink(levels: list[np.ndarray]) -> bool:
     noise = max(6.0, 4.5 * float(np.median(np.abs(residual))))
     masses = []
     for stands_out in (residual > noise, residual < -noise):
-        found, count = _parts(stands_out, across=False)
+        found, count = connected(stands_out)
         mass = np.bincount(found.ravel(), np.abs(residual).ravel(), count + 1)
         mass[np.unique(border(found))] = 0
         mass[0] = 0
@@ -238,7 +232,7 @@ def _paper(ground: np.ndarray, ink: Picture) -> np.ndarray:
     from scipy.ndimage import maximum_filter, mean
 
     jumps = np.max([_range(np.log(ground[..., k] + 8)) for k in range(3)], axis=0) > JUMP
-    regions, count = _parts(~jumps, across=False)
+    regions, count = connected(~jumps)
     if count < 2:
         return np.ones(ink.shape, bool)
     numbers = np.arange(1, count + 1)
@@ -267,7 +261,8 @@ def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
     level, upright = _ruled(mask, paper), _ruled(mask.T, paper.T).T
     lines = (level & ~_crossing(mask, level)) | (upright & ~_crossing(mask.T, upright.T).T)
     is_all = (mask & ~lines).sum() < 0.05 * mask.sum()
-    if lines.any() and not (is_all and _parts(mask)[1] == 1):  # one stroke and nothing else is a one
+    is_one = is_all and connected(mask, diagonally=True)[1] == 1  # a stroke and nothing else is the digit
+    if lines.any() and not is_one:
         strength = float(np.median(ink[mask & lines]))
         others = ink[mask & ~(level | upright)]
         if others.size and (others**2).sum() > 2 * strength * others.sum():  # the pen is stronger than the lines
@@ -316,7 +311,7 @@ def _boxes(mask: np.ndarray) -> np.ndarray:
     """The pixels of boxes, turned by a few degrees at most, that have other ink inside."""
     from scipy.ndimage import find_objects
 
-    found, _ = _parts(mask)
+    found, _ = connected(mask, diagonally=True)
     boxes = np.zeros_like(mask)
     for number, box in enumerate(find_objects(found), 1):
         own = found[box] == number
@@ -357,7 +352,7 @@ def _strokes(ink: Picture) -> Picture:
     """
     from scipy.ndimage import find_objects, maximum_filter
 
-    found, count = _parts(ink > 0)
+    found, count = connected(ink > 0, diagonally=True)
     if count < 2:
         return ink
     extents = np.array([max(part.stop - part.start for part in box) for box in find_objects(found)])

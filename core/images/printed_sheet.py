@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations
-from typing import cast
 
 import numpy as np
 from PIL import Image
 
+from core.images.parts import connected
 from core.refusal import Refusal
 from core.words import text
 
@@ -182,13 +182,6 @@ def find_marks(grey: np.ndarray) -> np.ndarray:
         if (centre := _mark(parts[boxes[ring]], int(ring) + 1, int(inside[0]) + 1)) is not None:
             centres.append(centre + np.array([left[ring], top[ring]]))
     return np.array(centres, dtype=np.float64).reshape(-1, 2)
-
-
-def connected(mask: np.ndarray, *, diagonally: bool = False) -> tuple[np.ndarray, int]:
-    """The number of the connected part at each pixel of a mask (H, W), from 1, 0 outside, and how many there are."""
-    from scipy import ndimage
-
-    return cast("tuple[np.ndarray, int]", ndimage.label(mask, np.ones((3, 3)) if diagonally else None))
 
 
 def _mark(parts: np.ndarray, ring: int, dot: int) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from core.drawing import SHEET
 from core.drawing.picture import over_black
 from core.drawing.prepare import border
 from core.images import printed_sheet as printed
+from core.images.parts import connected
 from core.refusal import Refusal
 
 BLURRED = 0.12  # of a digit's size: what has wider edges is too blurred to be read
@@ -145,7 +146,7 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
             at = _pixels((left - beside, top - above, width + 2 * beside, height + 2 * above))
             boxes[at] = row * printed.COLUMNS + column + 1
     share[lines & (share < FAINT_LINE)] = 0
-    parts, count = printed.connected(share > FAINTEST, diagonally=True)
+    parts, count = connected(share > FAINTEST, diagonally=True)
     # A stroke that reaches into the next box stays with its digit; touching digits are cut at the border.
     inside = np.bincount(parts.ravel() * np.int64(boxes.max() + 1) + boxes.ravel(), minlength=(count + 1) * 101)
     inside = inside.reshape(count + 1, -1)[:, : printed.ROWS * printed.COLUMNS + 1]
@@ -223,7 +224,7 @@ def _is_rough(share: np.ndarray) -> np.ndarray:
     middle = np.median(padded.reshape(rows, side, columns, side)[:, ::2, :, ::2], axis=(1, 3))
     rough = ndimage.median_filter(middle, 3) > max(ROUGH, 4 * float(np.quantile(middle, 0.25)))
     rough = ndimage.binary_dilation(ndimage.binary_opening(rough, np.ones((3, 3))))
-    return rough.repeat(side, axis=0).repeat(side, axis=1)[: share.shape[0], : share.shape[1]]
+    return _enlarged(rough, side, share.shape)
 
 
 def _is_step(paper: np.ndarray) -> np.ndarray:
@@ -235,12 +236,12 @@ def _is_step(paper: np.ndarray) -> np.ndarray:
 
     low = paper[::2, ::2]
     step = ndimage.minimum_filter(low, 5) < STEP * ndimage.maximum_filter(low, 5)
-    parts, count = printed.connected(step, diagonally=True)
+    parts, count = connected(step, diagonally=True)
     is_long = np.zeros(count + 1, bool)
     for number, at in enumerate(ndimage.find_objects(parts), 1):
         is_long[number] = max(at[0].stop - at[0].start, at[1].stop - at[1].start) >= SHORTEST_EDGE * max(low.shape)
     step = np.asarray(ndimage.binary_dilation(is_long[parts], iterations=2))
-    return step.repeat(2, axis=0).repeat(2, axis=1)[: paper.shape[0], : paper.shape[1]]
+    return _enlarged(step, 2, paper.shape)
 
 
 def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -253,7 +254,7 @@ def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
     # The edges between the grounds are widened, to close their gaps where the edge of a shadow crosses them.
     wider = max(1, round(EDGE_GAP * max(share.shape) / 8))
     edges: np.ndarray = ndimage.binary_dilation(step[::4, ::4], iterations=wider)
-    grounds, count = printed.connected(~edges)
+    grounds, count = connected(~edges)
     strokes, level = share[::4, ::4], paper[::4, ::4]
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
     if not large:
@@ -266,12 +267,17 @@ def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
     for one in large:
         own[one] = one == brightest or strong[one] >= WEAKER * max(strong.values())
     is_paper = np.asarray(ndimage.binary_dilation(own[grounds], iterations=wider))
-    return is_paper.repeat(4, axis=0).repeat(4, axis=1)[: share.shape[0], : share.shape[1]]
+    return _enlarged(is_paper, 4, share.shape)
+
+
+def _enlarged(low: np.ndarray, times: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A picture made larger by repeating its pixels, cut to `shape`."""
+    return low.repeat(times, axis=0).repeat(times, axis=1)[: shape[0], : shape[1]]
 
 
 def _at_edge(strokes: np.ndarray) -> np.ndarray:
     """Which pixels (H, W) hang together with the picture's edge: a table, a finger, a digit that is cut off."""
-    parts, count = printed.connected(strokes)
+    parts, count = connected(strokes)
     cut = np.zeros(count + 1, bool)
     cut[border(parts)] = True
     cut[0] = False
@@ -391,7 +397,7 @@ def apart(ink: np.ndarray) -> list[Found]:
     """
     from scipy import ndimage
 
-    parts, _ = printed.connected(ink > DARK, diagonally=True)
+    parts, _ = connected(ink > DARK, diagonally=True)
     area = np.bincount(parts.ravel())
     pieces = [
         _Digit((number,), at[1].start, at[0].start, at[1].stop, at[0].stop)

@@ -7,15 +7,14 @@ class are imported with the first page that asks.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import words
-from ui.draw.live_answer import LATER, NORMAL, SLOWEST, VIOLATION, comes_from_our_page
+from ui.draw.live_answer import LATER, NORMAL, SLOWEST, VIOLATION, comes_from_our_page, farewell
 
 if TYPE_CHECKING:
     from ui.classroom.opened import Opened
@@ -49,9 +48,7 @@ async def live_wall(socket: WebSocket) -> None:
             return
         finally:
             _walls.discard(task)
-    if socket.client_state is WebSocketState.CONNECTED:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await socket.close(code)
+    await farewell(socket, code)
 
 
 async def _tell(socket: WebSocket) -> int:

@@ -122,26 +122,19 @@ def _open(now: Opened) -> None:
         with st.container(horizontal=True, width="content", key="class-settings"):
             kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
             kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
-            st.selectbox(
-                t("class.kind.label"),
-                list(kinds),
-                format_func=kinds.__getitem__,
-                label_visibility="collapsed",
-                key=ASK,
-                width=230,
-                persist_state="session",
-            )
             times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
             times[0] = plain("class.countdown.none")
-            st.selectbox(
-                t("class.countdown.label"),
-                list(times),
-                format_func=times.__getitem__,
-                label_visibility="collapsed",
-                key=SECONDS,
-                width=190,
-                persist_state="session",
-            )
+            choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
+            for label, says, key, width in choices:
+                st.selectbox(
+                    label,
+                    list(says),
+                    format_func=says.__getitem__,
+                    label_visibility="collapsed",
+                    key=key,
+                    width=width,
+                    persist_state="session",
+                )
         st.button(t("class.next"), type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
         frozen = classroom.frozen
         st.button(

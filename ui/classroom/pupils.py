@@ -8,7 +8,6 @@ each message has one exact size. A pupil has one connection of each: the newest.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import words
 from core.classroom.classroom import Classroom, Pupil
@@ -158,10 +157,7 @@ class Pupils:
         finally:
             if self._connected.get((kind, pupil.number)) is asyncio.current_task():
                 del self._connected[kind, pupil.number]
-        if code and socket.client_state is WebSocketState.CONNECTED:
-            with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-                async with asyncio.timeout(SLOWEST):
-                    await socket.close(code)
+        await live_answer.farewell(socket, code)
 
     async def _class(self, socket: WebSocket) -> None:
         await self._served(socket, "class", self._tell)

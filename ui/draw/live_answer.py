@@ -71,8 +71,13 @@ async def live_answer(socket: WebSocket) -> None:
         pass
     finally:
         _clients.pop(task, None)
+    await farewell(socket, code)
+
+
+async def farewell(socket: WebSocket, code: int | None) -> None:
+    """Close a connection with a code, unless there is none or the other side has left."""
     if code and socket.client_state is WebSocketState.CONNECTED:
-        with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+        with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
             async with asyncio.timeout(SLOWEST):
                 await socket.close(code)
 

@@ -294,14 +294,9 @@ def _hear(key: str, which: str, one: _Sheet) -> None:
 def _offer_keep(readable: Mapping[str, _Sheet]) -> None:
     for which, one in readable.items():
         _hear(f"sheet-digits-{which}", which, one)
-    labels = [one.label(place) for one in readable.values() if one.read for place in range(len(one.read.digits))]
-    undecided = sum(
-        one.label(place) is None and place not in one.labels
-        for one in readable.values()
-        if one.read
-        for place in range(len(one.read.digits))
-    )
-    count = sum(label is not None for label in labels)
+    places = [(one, place) for one in readable.values() if one.read for place in range(len(one.read.digits))]
+    count = sum(one.label(place) is not None for one, place in places)
+    undecided = sum(one.label(place) is None and place not in one.labels for one, place in places)
     st.button(
         t("sheet.keep", count=count) if count else t("sheet.nothing_to_keep"),
         key="sheet-keep",
