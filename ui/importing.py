@@ -121,31 +121,32 @@ def _bring() -> None:
     st.markdown(t("import.help"))
     show_refusal(REFUSED)
     label = t("import.upload", most=int(st.get_option("server.maxUploadSize")))
-    files = st.file_uploader(label, accept_multiple_files=True, key="import-files")
-    places = {str(path): path for path in importable()}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        place = None
-        if places:
-            names = {key: path.name for key, path in places.items()}
-            place = st.selectbox(
-                t("import.in_folder"),
-                list(places),
-                index=None,
-                format_func=names.__getitem__,
-                key="import-place",
-                placeholder=t("import.choose"),
-                width=300,
-            )
-    if st.button(t("import.look"), type="primary", icon=":material/search:", key="import-look"):
-        with kept_refusal(REFUSED):
-            if files:
-                _start_uploaded(files)
-            elif place:
-                chosen = brought(place)
-                _start([(chosen.name, chosen)])
-            else:
-                raise Refusal("import.none_chosen")
-        st.rerun()
+    st.file_uploader(label, accept_multiple_files=True, key="import-files")
+    if places := {str(path): path.name for path in importable()}:
+        st.selectbox(
+            t("import.in_folder"),
+            list(places),
+            index=None,
+            format_func=places.__getitem__,
+            key="import-place",
+            placeholder=t("import.choose"),
+            width=300,
+        )
+    # Called at the beginning of the next run: a later file, whose upload ends meanwhile, could break off this one.
+    st.button(t("import.look"), type="primary", icon=":material/search:", on_click=_look, key="import-look")
+
+
+def _look() -> None:
+    """Begin to look at what was uploaded, or else chosen."""
+    files, place = st.session_state["import-files"], st.session_state.get("import-place")
+    with kept_refusal(REFUSED):
+        if files:
+            _start_uploaded(files)
+        elif place:
+            chosen = brought(place)
+            _start([(chosen.name, chosen)])
+        else:
+            raise Refusal("import.none_chosen")
 
 
 def _start_uploaded(files: Sequence[Any]) -> None:
