@@ -183,21 +183,21 @@ def _high(low: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _is_bright_ink(levels: list[np.ndarray]) -> bool:
-    """Whether the ink is brighter than its ground: more stands out brightly than darkly from a wide median."""
+    """Whether the ink is brighter than its ground: more stands out brightly than darkly.
+
+    It has to stand out both from a wide median, as what lies between strokes does not, and from what is left when
+    everything is closed or opened that is narrower than `WIDEST`, as a shadow does not.
+    """
     from skimage.filters.rank import median
     from skimage.morphology import disk
 
     low = _low(np.mean(levels, axis=0), "mean").astype(np.uint8)
     residual = low.astype(np.float32) - median(low, disk(max(1, LOW // 5)))
     noise = max(6.0, 4.5 * float(np.median(np.abs(residual))))
-    masses = []
-    for stands_out in (residual > noise, residual < -noise):
-        found, count = connected(stands_out)
-        mass = np.bincount(found.ravel(), np.abs(residual).ravel(), count + 1)
-        mass[np.unique(border(found))] = 0
-        mass[0] = 0
-        masses.append(mass.sum())
-    return bool(masses[0] > masses[1])
+    below = _closed(low, WIDEST).astype(np.float32) - low
+    above = _closed(255 - low, WIDEST).astype(np.float32) - (255 - low)
+    brightly, darkly = np.minimum(residual, above), np.minimum(-residual, below)
+    return bool(brightly[brightly > noise].sum() > darkly[darkly > noise].sum())
 
 
 def _ground(level: np.ndarray) -> np.ndarray:
@@ -339,10 +339,9 @@ def _over_threshold(ink: Picture) -> Picture:
     if not strokes.size:
         return np.zeros_like(ink)
     usual = float((strokes**2).sum() / strokes.sum())  # weighted by its strength
-    if not noise:  # drawn on a screen
-        return ink
     strong = ink > max(noise, FAINTEST, WEAKEST * usual)
-    return np.where((ink > noise / 2) & np.asarray(maximum_filter(strong, 5), dtype=bool), ink, 0).clip(0, usual)
+    kept = np.where((ink > noise / 2) & np.asarray(maximum_filter(strong, 5), dtype=bool), ink, 0)
+    return kept.clip(0, usual) if noise else kept  # what is drawn on a screen has no noise
 
 
 def _strokes(ink: Picture) -> Picture:
