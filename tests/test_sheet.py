@@ -147,6 +147,17 @@ def test_digits_in_slanting_rows_are_found_in_reading_order_and_read(model):
     assert all(one.found.pixels.shape == (SHEET, SHEET) for one in read.digits)
 
 
+@pytest.mark.parametrize("squared", [False, True], ids=["ruled", "squared"])
+def test_digits_on_ruled_and_squared_paper_are_found_and_the_lines_are_not(squared, model):
+    chance, paper = random(), sheets.Paper()
+    paper.rule(5 if squared else 8, squared=squared)
+    for place, (left, top, height) in enumerate(sheets.places("rows", 30, chance)):
+        paper.write(place % 10, sheets.strokes(place % 10, chance), left, top, height, colour=(90, 90, 95))
+    read = read_sheet(photographed(paper, View(tilt=15, turn=14, fall_off=0.2, size=(2000, 1500))), [model])
+    assert len(read.digits) == 30
+    assert np.mean([one.guess == place % 10 for place, one in enumerate(read.digits)]) > 0.9
+
+
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_picture_that_lies_on_its_side_is_turned(quarters, model):
     chance, paper = random(), sheets.Paper()

@@ -137,7 +137,7 @@ def find(grey: np.ndarray) -> Place | None:
     Raises:
         Refusal: there are marks, but not the four of one sheet.
     """
-    black = darkness(grey, round(WIDEST_BLACK * max(grey.shape)))[0] > BLACK
+    black = darkness(grey, max(3, round(WIDEST_BLACK * max(grey.shape))))[0] > BLACK
     found = find_marks(black)
     if len(found) > MOST_MARKS:
         raise Refusal("sheet.several", count=len(found))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -17,6 +16,7 @@ from core.drawing import SHEET
 from core.drawing.picture import over_black
 from core.drawing.prepare import border
 from core.images import printed_sheet as printed
+from core.images.lines import straight, strength, without_lines
 from core.images.parts import connected, darkness
 from core.refusal import Refusal
 
@@ -40,11 +40,13 @@ STEP = 0.8  # of the level on the brighter side: what is darker on the other, 8 
 SHORTEST_EDGE = 0.15  # of the picture's longer side: an edge of the paper is longer
 EDGE_GAP = 0.032  # of the picture's longer side: the paper's edge is not seen where a shadow's edge crosses it
 SMALLEST_GROUND = 0.03  # of the picture: less is no ground of its own
+LEAST_CONTRAST = 0.1  # of the brightest ground: strokes on another one differ more from it
 WEAKER = 0.45  # of the contrast of the strokes on another ground: less is the grain of a table
 STANDS_OUT = 25  # grey levels by which ink differs at least from its ground
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
-THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
-STEEPEST = 10  # degrees by which a printed line is turned
+THICKEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
+LINE_STEP = 4  # px: lines are followed on a picture so much smaller
+STEEPEST = 20  # degrees by which a printed line is turned
 
 DARK = 64  # grey levels of ink above which a pixel is part of a stroke
 SPECK = 0.25  # of the typical height: less is a speck, unless it belongs to a digit
@@ -199,23 +201,34 @@ def ink(grey: np.ndarray) -> np.ndarray:
 
     `core/images/paper.py` does this for a picture of one digit, whose strokes may be as wide as a shadow.
     """
+    from scipy import ndimage
+
     level = grey if _is_dark_ink(grey) else 255 - grey
     share, paper = darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
-    share[paper < DARKEST_PAPER * np.quantile(paper[::8, ::8], 0.9)] = 0  # it is the table
+    share[_is_dark(paper)] = 0  # it is a dark table
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     step = _is_step(paper)
     share[step] = 0  # it is the paper's edge on a table
     share[~_is_paper(share, paper, step)] = 0
-    least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
-    share[share < least] = 0
+    share[share < max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))] = 0
     share[_at_edge(share > 0)] = 0
-    strokes = share[share > 0]
-    if not strokes.size:
+    mask = share > 0
+    thickest = max(3, round(THICKEST_LINE * max(grey.shape)))
+    thin = mask & (ndimage.grey_opening(mask.astype(np.uint8), size=thickest + 1) == 0)
+    share = without_lines(share, mask, _ruled(thin), _ruled(thin.T).T)
+    if not share.any():
         return np.zeros(grey.shape, np.uint8)
-    usual = float(np.quantile(strokes, 0.75))
+    usual = strength(share)
     share[share < WEAKEST * usual] = 0
-    share[_ruled(share > 0)] = 0
     return (share / usual * 255).clip(0, 255).astype(np.uint8)
+
+
+def _is_dark(paper: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of a ground too dark for paper, also between the bright stripes of a table's grain."""
+    from scipy import ndimage
+
+    low = ndimage.grey_opening(paper[::4, ::4], size=max(1, max(paper.shape) // 160))
+    return _enlarged(low < DARKEST_PAPER * np.quantile(low, 0.9), 4, paper.shape)
 
 
 def _is_rough(share: np.ndarray) -> np.ndarray:
@@ -263,13 +276,12 @@ def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
     if not large:
         return np.ones(share.shape, bool)
-    brightest = max(large, key=lambda one: np.quantile(level[grounds == one], 0.95))
-    contrast = strokes * level
-    seen = [contrast[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
-    strong = {one: float(np.median(own)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
+    bright = {one: float(np.quantile(level[grounds == one], 0.95)) for one in large}
+    brightest = max(bright, key=bright.__getitem__)
+    contrast = {one: strength(some) for one in large if (some := (strokes * level)[grounds == one]).any()}
+    least = max(LEAST_CONTRAST * bright[brightest], WEAKER * max(contrast.values(), default=0))
     own = np.zeros(count + 1, bool)
-    for one in large:
-        own[one] = one == brightest or strong[one] >= WEAKER * max(strong.values())
+    own[[brightest, *(one for one in contrast if contrast[one] >= least)]] = True
     is_paper = np.asarray(ndimage.binary_dilation(own[grounds], iterations=wider))
     return _enlarged(is_paper, 4, share.shape)
 
@@ -305,46 +317,15 @@ def _is_dark_ink(grey: np.ndarray) -> bool:
     return bool((away < -least).sum() >= (away > least).sum())
 
 
-def _ruled(strokes: np.ndarray) -> np.ndarray:
-    """Which pixels are of printed lines: straight, thin and long, level or upright within `STEEPEST` degrees."""
-    return _level_lines(strokes) | _level_lines(strokes.T).T
+def _ruled(thin: np.ndarray) -> np.ndarray:
+    """Where printed lines lie in a mask of thin strokes that are level within `STEEPEST` degrees, bool (H, W)."""
+    from scipy.ndimage import binary_dilation
 
-
-def _level_lines(strokes: np.ndarray) -> np.ndarray:
-    from scipy import ndimage
-
-    # In each column a line is a short run. All else, such as upright strokes, is left out, and so is not cut.
-    edges = np.diff(np.pad(strokes, ((1, 1), (0, 0))).astype(np.int8), axis=0)
-    columns, starts = cast("np.ndarray", np.argwhere(edges.T == 1).T)
-    stops = np.argwhere(edges.T == -1)[:, 1]
-    thickness = stops - starts
-    if not len(thickness):
-        return np.zeros_like(strokes)
-    thin = thickness <= max(3, round(THINNEST_LINE * max(strokes.shape)))
-    columns, starts, stops = columns[thin], starts[thin], stops[thin]
-    height, width = strokes.shape
-    step = 4  # px: a line is followed on a picture so much smaller
-    low = np.zeros((height // step + 1, width // step + 1), bool)
-    low[(starts + stops) // 2 // step, columns // step] = True
-    low: np.ndarray = ndimage.binary_dilation(low, np.ones((3, 1)))
-    length = round(SHORTEST_LINE * low.shape[1])
-    across, down = np.arange(low.shape[1]), np.arange(low.shape[0])[:, None]
-    line = np.zeros_like(low)
-    for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
-        shift = np.round(np.tan(np.radians(degrees)) * (across - len(across) / 2)).astype(int)
-        places: np.ndarray = (down + shift).clip(0, low.shape[0] - 1)
-        sheared = low[places, across]
-        filled = ndimage.uniform_filter1d(sheared.astype(np.float32), length, axis=1, mode="constant") > 0.9
-        if filled.any():
-            wide = np.asarray(ndimage.maximum_filter1d(filled, length, axis=1)) & sheared
-            line[places[wide], np.broadcast_to(across, wide.shape)[wide]] = True
-    if not line.any():
-        return np.zeros_like(strokes)
-    own = line[(starts + stops) // 2 // step, columns // step]
-    marks = np.zeros((height + 1, width), np.int8)
-    marks[starts[own], columns[own]] = 1
-    marks[stops[own], columns[own]] -= 1
-    return marks[:-1].cumsum(axis=0, dtype=np.int8) > 0
+    height, width = thin.shape
+    padded = np.pad(thin, ((0, -height % LINE_STEP), (0, -width % LINE_STEP)))
+    low = np.asarray(padded.reshape(len(padded) // LINE_STEP, LINE_STEP, -1, LINE_STEP).any(axis=(1, 3)))
+    lines = straight(low, max(1, round(SHORTEST_LINE * low.shape[1])), STEEPEST)
+    return _enlarged(binary_dilation(lines, np.ones((3, 1))), LINE_STEP, thin.shape)
 
 
 # --- digits that stand apart ------------------------------------------------------------------------------------------
@@ -405,9 +386,9 @@ def apart(ink: np.ndarray) -> list[Found]:
     digits = [one for one in digits if not _is_cut(one, ink.shape) and one.width <= WIDEST_DIGIT * one.height]
     if len(digits) > MOST_DIGITS:
         raise Refusal("sheet.too_many", most=MOST_DIGITS)
-    strength = {one: np.quantile(_own(one, ink, parts), 0.95) for one in digits}
-    usual = np.median(list(strength.values())) if strength else 0
-    digits = [one for one in digits if strength[one] >= PALEST * usual]
+    strongest = {one: np.quantile(_own(one, ink, parts), 0.95) for one in digits}
+    usual = np.median(list(strongest.values())) if strongest else 0
+    digits = [one for one in digits if strongest[one] >= PALEST * usual]
     rows, slope = rows_of(digits)
     return [_cut_out(one, ink, parts, slope) for row in rows for one in row]
 
