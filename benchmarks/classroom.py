@@ -133,7 +133,7 @@ def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], opti
             teacher.keyboard.press("Escape")
         teacher.get_by_role("combobox", name="Address of this machine").click()
         teacher.get_by_role("option", name="127.0.0.1").click()
-        teacher.get_by_role("button", name="Open to the class").click()
+        teacher.get_by_role("button", name="Open to the pupils").click()
         teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
         address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
         walls = [teacher]

@@ -309,7 +309,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher = visit(f"/classroom?run={starter.name}")
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     phones, complaints = [], []
@@ -327,10 +327,10 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     ana, rui = phones
     teacher.locator(".names li", has_text="<b>Rui</b>").wait_for()
     teacher.get_by_role("combobox", name="What to ask").click()
-    teacher.get_by_role("option", name="Draw a 7").click()
+    teacher.get_by_role("option", name="The digit 7").click()
     teacher.get_by_role("button", name="Next round").click()
-    teacher.locator(".question", has_text="Draw a 7").wait_for()
-    rui.get_by_text("Desenhe um 7").wait_for()
+    teacher.locator(".question", has_text="Draw the digit 7").wait_for()
+    rui.get_by_text("Desenhe o dígito 7").wait_for()
     for phone in phones:
         finger(phone, *SEVEN)
         phone.locator(".best").wait_for()  # answered while drawing
@@ -347,11 +347,11 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
     present.close()
     teacher.locator(".question").click()  # goes on, as the space bar does
-    ana.get_by_text("Draw a 7").wait_for()
+    ana.get_by_text("Draw the digit 7").wait_for()
     rui.locator("#send").wait_for()
     finger(ana, *SEVEN)
     ana.reload()  # the cookie keeps the place; what was not sent is gone
-    ana.get_by_text("Draw a 7").wait_for()
+    ana.get_by_text("Draw the digit 7").wait_for()
     finger(ana, ((0.2, 0.2), (0.8, 0.8)), ((0.8, 0.2), (0.2, 0.8)))
     ana.locator("#send").click()
     teacher.locator(".tile", has_text="Ana").click()
@@ -367,7 +367,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     assert saved_page.locator("figure").count() == 2
     assert "Rui" not in saved_page.content()
     teacher.get_by_role("button", name="Close").click()
-    for phone, words_of_it in ((ana, "The class is closed"), (rui, "A aula foi fechada")):
+    for phone, words_of_it in ((ana, "The session is over"), (rui, "A sessão terminou")):
         phone.get_by_text(words_of_it).wait_for()
         phone.context.close()
     assert not complaints

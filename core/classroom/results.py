@@ -110,9 +110,10 @@ def begun(lesson: str) -> str:
 def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
     """The results of a lesson, of at least one drawing, as one HTML page; without scripts and nicknames."""
     said = functools.partial(_said, language)
-    found = results(drawings, [one.writer for one in drawings])
+    whose = [_pupil(one) for one in drawings]
+    found = results(drawings, whose)
     title = said("class.saved.title", time=begun(lesson))
-    people = len({one.writer for one in drawings})
+    people = len(set(whose))
     shown = [model for model in models if model.run in found.accuracy]
     facts = said("class.saved.facts", count=len(drawings), people=people)
     holds = said("class.saved.intervals" if people > 1 else "drawings.one_writer")
@@ -153,6 +154,11 @@ def png(drawing: LabelledDrawing) -> str:
 
 def _said(language: str, key: str, **slots: object) -> str:
     return escape(text(language, key, **slots))
+
+
+def _pupil(drawing: LabelledDrawing) -> int | str:
+    """Who drew it, as on the wall: the pupil, whatever the name is by now."""
+    return (drawing.in_class.pupil if drawing.in_class else 0) or drawing.writer
 
 
 def _round(drawing: LabelledDrawing) -> int:

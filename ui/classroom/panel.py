@@ -50,7 +50,15 @@ def panel() -> None:
 # --- before and after a lesson ----------------------------------------------------------------------------------------
 
 
+@st.fragment(run_every=2)
+def _look() -> None:
+    """See whether the class has been opened in another tab."""
+    if opened.current():
+        st.rerun()
+
+
 def _closed() -> None:
+    _look()
     st.markdown(t("class.about"))
     names = server.offered()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -94,10 +102,11 @@ def _contestant(name: str) -> Contestant:
     return Contestant(name, short_label(name), data_name(data) if data else "", results.accuracy_on_test(name))
 
 
-def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]]) -> None:
-    """Offer the results of a lesson, of at least one drawing, as a page to save."""
+def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
+    """Offer the results of a lesson, of at least one drawing, as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
-    models, said = [_contestant(name) for name in names], language()
+    by_run, said = {one.run: one for one in known}, language()
+    models = [by_run.get(name) or _contestant(name) for name in names]
     st.download_button(
         t("class.save"),
         lambda: results.page(lesson, drawn(), models, said),
@@ -150,7 +159,7 @@ def _open(now: Opened) -> None:
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
             if classroom.drawn():
-                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()])
+                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
     show_wall(now, joining=view == "join", go_on=_next, take_off=lambda number: _take_off(now, number))
     if view == "join":

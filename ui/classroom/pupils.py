@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from string import Template
@@ -28,10 +28,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import words
 from core.classroom.classroom import Classroom, Pupil
+from core.classroom.door import LONGEST, SHORTEST
 from core.classroom.results import Contestant
 from core.drawing import SHEET
 from core.drawing.collection import CLASSES, LONGEST_NICKNAME
+from core.models.model import Model
 from core.refusal import Refusal
+from ui.classroom.strangers import Strangers
 from ui.draw import live_answer
 from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
 from ui.headers import HEADERS, SecurityHeaders
@@ -39,8 +42,11 @@ from ui.headers import HEADERS, SecurityHeaders
 COOKIE = "bancada_class"
 MOST_BODY = 400  # bytes of a message that joins
 HEAD = 3  # bytes before a drawing that is handed in: round, place and label
+KEPT_FOR = 12 * 3600  # seconds that the browser keeps the cookie: a phone that closed it has its seat still
 MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
+MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that are refused
 TICK = 0.1  # seconds between two looks at whether there is something to tell
+LAST = 5  # seconds after the end of a round in which a pupil may send what is finished; less than `GRACE`
 SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
 
 # WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who has not
@@ -50,7 +56,8 @@ VIOLATION, ENDED, OUTSIDE, ELSEWHERE = 1008, 4000, 4001, 4002
 # No inline style or script is allowed. Older Safari does not take a WebSocket of the same host for one of 'self'.
 POLICY = "default-src 'self'; connect-src 'self' ws://{host}; img-src data:; object-src 'none'; base-uri 'none'; "
 POLICY += "form-action 'none'; frame-ancestors 'none'"
-SAID = ("again", "closed", "elsewhere", "lost", "over", "out", "send", "what", "left")  # texts that the script needs
+# The texts that the script needs.
+SAID = ("again", "closed", "elsewhere", "lost", "over", "finished", "out", "send", "what", "left")
 
 
 class OnlyHere:
@@ -73,16 +80,26 @@ class OnlyHere:
 class Pupils:
     """The pupils' server of one lesson."""
 
-    def __init__(self, classroom: Classroom, models: Sequence[Contestant], host: str) -> None:
+    def __init__(
+        self,
+        classroom: Classroom,
+        models: Sequence[Contestant],
+        readers: Sequence[Model],  # the models themselves
+        host: str,
+        strangers: Strangers,
+    ) -> None:
         self.classroom = classroom
         self.models = models
+        self.readers = readers
         self.host = host
+        self.strangers = strangers
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
 
     def application(self) -> Starlette:
         """The ASGI application."""
         headers = {**HEADERS, "Content-Security-Policy": POLICY.format(host=self.host), "Cache-Control": "no-store"}
+        headers["Connection"] = "close"  # so that none stays open after its answer, see `strangers.py`
         routes = [
             Route("/", self._page),
             Route("/pupil.js", lambda _: Response(script(), media_type="text/javascript")),
@@ -120,7 +137,7 @@ class Pupils:
             sentence = words.text(language_of(request), refusal.key, **refusal.slots)
             return JSONResponse({"sentence": sentence}, status_code=403)
         answer = JSONResponse({"name": pupil.name})
-        answer.set_cookie(COOKIE, pupil.token, httponly=True, samesite="strict")
+        answer.set_cookie(COOKIE, pupil.token, max_age=KEPT_FOR, httponly=True, samesite="strict")
         return answer
 
     # --- the connections ---
@@ -148,6 +165,9 @@ class Pupils:
         if not pupil:
             return
         code = None
+        client = (socket.client.host, socket.client.port) if socket.client else ("", 0)
+        self.strangers.known(client)
+        self.classroom.connected(pupil, 1)
         try:
             code = await serve(socket, pupil)
         except asyncio.CancelledError:  # a newer connection, or the server's end
@@ -155,6 +175,8 @@ class Pupils:
         except (WebSocketDisconnect, TimeoutError, RuntimeError):  # it has left, or does not read
             pass
         finally:
+            self.strangers.unknown(client)
+            self.classroom.connected(pupil, -1)
             if self._connected.get((kind, pupil.number)) is asyncio.current_task():
                 del self._connected[kind, pupil.number]
         await live_answer.farewell(socket, code)
@@ -175,16 +197,18 @@ class Pupils:
         """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
         language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
         loop = asyncio.get_running_loop()
-        told, sentence = -1, None  # `sentence`: what came of a drawing, told once
+        version, told, sentence = -1, {}, None  # `sentence`: what came of a drawing, told once
         receiving = asyncio.create_task(socket.receive())
         try:
             while True:
                 if (end := self._end(pupil)) is not None:
                     return end
-                if told != self.classroom.version:
-                    told = self.classroom.version
-                    await _send(socket, {**self._state(pupil, language), "said": sentence})
-                    sentence = None
+                if version != self.classroom.version:
+                    version = self.classroom.version
+                    state, left = self._state(pupil, language)
+                    if state != told or sentence is not None:  # most changes are those of others
+                        await _send(socket, {**state, "left": left, "said": sentence})
+                        told, sentence = state, None
                 done, _ = await asyncio.wait({receiving}, timeout=TICK)
                 if not done:
                     continue
@@ -194,11 +218,17 @@ class Pupils:
                 content = message.get("bytes")
                 if content is None or len(content) != HEAD + SHEET * SHEET or content[2] >= CLASSES:
                     return VIOLATION
+                begun = loop.time()
                 sentence = await loop.run_in_executor(self._pool, self._hand_in, pupil, content, language)
-                told = -1
-                receiving = asyncio.create_task(socket.receive())
+                version = -1
+                receiving = asyncio.create_task(self._receive(socket, begun + 1 / MOST_TAKEN))
         finally:
             receiving.cancel()
+
+    async def _receive(self, socket: WebSocket, earliest: float) -> Any:
+        """The next message, not before that time of the loop: who sends faster is not answered faster."""
+        await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+        return await socket.receive()
 
     def _hand_in(self, pupil: Pupil, content: bytes, language: str) -> str:
         """Keep a drawing; returns what to say of it."""
@@ -211,31 +241,32 @@ class Pupils:
         if not drawn:
             return ""
         said = [answer.predicted for answer in drawn.in_class.answers]
+        if not said:
+            return words.text(language, "class.sent_unread", digit=label)
         right = sum(one == label for one in said)
         return words.text(language, "class.sent", digit=label, right=right, count=len(said), first=said[0])
 
-    def _state(self, pupil: Pupil, language: str) -> dict[str, Any]:
-        """What the page shows: the round, how many drawings the pupil has handed in, and what is asked."""
-        current, place = self.classroom.round, self.classroom.place(pupil)
+    def _state(self, pupil: Pupil, language: str) -> tuple[dict[str, Any], float | None]:
+        """What the page shows, and the seconds left: the round, how many drawings are handed in, what is asked."""
+        current, place, left = self.classroom.place(pupil)
         ask = current.asked[place] if place < len(current.asked) else None
         key = "class.ask" if ask is not None else "class.all_done" if current.asked else "class.free"
         slots = {"digit": ask, "place": place + 1, "count": len(current.asked)}
         if ask is not None and len(current.asked) == 1:
             key = "class.ask_one"
-        return {
+        state = {
             "round": current.number % 256,
             "place": place % 256,
             "ask": ask,
             "free": not current.asked,
-            "left": self.classroom.left(),
             "sentence": words.text(language, key, **slots),
             "name": pupil.name,
         }
+        return state, left
 
     async def _answer(self, socket: WebSocket, pupil: Pupil) -> int:
         """Answer drawings, uint8 (SHEET, SHEET); returns the code to close with."""
         language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
-        names = [one.run for one in self.models]
         loop = asyncio.get_running_loop()
         while True:
             message = await socket.receive()
@@ -247,8 +278,8 @@ class Pupils:
             if content is None or len(content) != SHEET * SHEET:
                 return VIOLATION
             begun = loop.time()
-            answer = await loop.run_in_executor(self._pool, live_answer.answered, content, names, (), language)
-            await _send(socket, answer)
+            read = partial(live_answer.answered_by, self.readers, content, (), language)
+            await _send(socket, await loop.run_in_executor(self._pool, read))
             await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 
@@ -302,6 +333,7 @@ def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
         "lang": language.replace("_", "-"),
         "joined": joined,
         "side": SHEET,
+        "last": LAST,
         "most": MOST_CHARACTERS,
         "labels": {name: said(f"pad.{name}") for name in PAD_LABELS},
         "said": {name: words.words(language)[f"class.pupil.{name}"] for name in SAID},
@@ -315,6 +347,7 @@ def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
     }
     slots = {name: said(f"class.pupil.{name}") for name in ("title", "code", "nickname", "join", "about")}
     slots |= {"lang": told["lang"], "told": json.dumps(told), "longest": str(LONGEST_NICKNAME)}
+    slots |= {"fewest": str(SHORTEST), "most": str(LONGEST)}
     template = Template(_file("pupil.html"))
     return template.substitute({name: escape(value) for name, value in slots.items()}, pad=PAD)
 
