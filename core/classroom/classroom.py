@@ -17,10 +17,13 @@ from datetime import datetime
 import numpy as np
 
 from core.classroom.door import Door, new_code
+from core.classroom.race import Race
 from core.classroom.results import Results, results
+from core.classroom.rules import Rules
 from core.drawing import collection
 from core.drawing.collection import InClass, LabelledDrawing, Reading
 from core.refusal import Refusal
+from core.workers import Workers
 
 MOST_PUPILS = 60
 MOST_AN_HOUR = 300  # drawings of one pupil
@@ -79,6 +82,8 @@ class Classroom:
         self.closed = threading.Event()
         self.names_hidden = False
         self.rounds = [Round(1)]
+        self.race: Race | None = None  # the latest
+        self.racing = False  # whether the pupils see the race, and not the round
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
@@ -122,6 +127,8 @@ class Classroom:
             if pupil := self.pupils.get(number):
                 pupil.name = name
                 self._call(number, name)
+        if pupil and self.race:  # outside the lock, which the race's thread takes while it holds its own
+            self.race.rename(number, name)
 
     def remove(self, number: int) -> None:
         """Send a pupil out, and take the name off the drawings kept so far. Raises: Refusal."""
@@ -129,6 +136,8 @@ class Classroom:
             if pupil := self.pupils.pop(number, None):
                 del self._by_token[pupil.token]
                 self._call(number, "")
+        if pupil and self.race:
+            self.race.remove(number)
 
     def change_code(self) -> None:
         """Have whoever joins from now on give another code."""
@@ -177,6 +186,7 @@ class Classroom:
             self.rounds[-1] = replace(last, ends=now if last.ends is None else min(now, last.ends))
             self.rounds.append(Round(last.number + 1, tuple(asked), None if seconds is None else now + seconds))
             self._frozen_at = None
+            self.racing = False  # those who wait for their turn need not watch
             self.version += 1
 
     def left(self) -> float | None:
@@ -186,6 +196,29 @@ class Classroom:
     def place(self, pupil: Pupil) -> int:
         """How many drawings of the round the pupil has handed in."""
         return pupil.done.get(self.round.number, 0)
+
+    # --- a race ---
+
+    def begin_race(self, rules: Rules, workers: Workers) -> Race:
+        """Begin a race; the one before, if there is one, ends. Raises: Refusal."""
+        if self.race:
+            self.race.close()
+        race = Race(rules, self.lesson, workers, self._change, self.clock)
+        race.start()
+        with self._lock:
+            self.race, self.racing = race, True
+            self.version += 1
+        return race
+
+    def watch_race(self) -> None:
+        """Have the pupils see the race again."""
+        with self._lock:
+            self.racing = self.race is not None
+            self.version += 1
+
+    def _change(self) -> None:
+        with self._lock:
+            self.version += 1
 
     # --- what is drawn ---
 
