@@ -20,25 +20,29 @@ from core.store import Run, find
 from core.words import duration, interval, number, percent, text
 
 _boards: WeakKeyDictionary[Race, tuple[int, list[Row]]] = WeakKeyDictionary()
+MOST_NAMED = 2  # attempts in a brief row
 MOST_TESTED = 3  # runs whose test split is read for a race
 
 STYLE = """
-.race { width: 100%; border-collapse: collapse; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.race { width: 100%; border-collapse: collapse; table-layout: fixed; line-height: 1.25;
+  font-variant-numeric: tabular-nums; }
 .race :is(th, td) { padding: 0.1rem 0.4rem; border: 0; text-align: left; vertical-align: middle; }
 .race thead th { font-weight: 400; }
-.race .who, .race .values { overflow-wrap: anywhere; }
-.race .who b, .race .place { font-weight: 700; }
-.race .place, .race .figure, .race .seconds { white-space: nowrap; }
+.race .place { width: 4rem; font-weight: 700; white-space: nowrap; } .race .figure { width: 11rem; }
+.race .seconds { width: 3.5rem; } .race .who { width: 30%; } .race .values { width: 25%; }
+.race.brief .figure { width: 3.5rem; }
+.race.brief td { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.race td:is(.figure, .seconds) { white-space: nowrap; }
 .race tbody tr { border-top: 1px solid color-mix(in srgb, currentcolor 25%, transparent); }
-.race .track { position: relative; min-width: 6rem; height: 1em; }
-.race .track i { position: absolute; }
+.race .track { position: relative; height: 1em; }
+.race .track i { position: absolute; font-style: normal; line-height: 1; }
 .race .range { top: calc(50% - 2px); height: 4px; background: currentcolor; }
 .race .range::before, .race .range::after
-  { content: ""; position: absolute; top: -0.3em; width: 2px; height: calc(0.6em + 4px); background: currentcolor; }
+  { content: ""; position: absolute; top: -6px; width: 2px; height: 16px; background: currentcolor; }
 .race .range::before { left: 0; } .race .range::after { right: 0; }
-.race .point { top: calc(50% - 0.4em); width: 0.8em; height: 0.8em; margin-left: -0.4em; border-radius: 50%;
+.race .point { top: calc(50% - 6px); width: 12px; height: 12px; margin-left: -6px; border-radius: 50%;
   border: 2px solid currentcolor; box-sizing: border-box; background: #ffb000; }
-.race .behind .point { border-radius: 0; background: transparent; }
+.race .behind .point { border-radius: 0; background: currentcolor; }
 .race .ends { display: flex; justify-content: space-between; }
 """
 
@@ -151,34 +155,42 @@ def values_text(record: Record, places: Sequence[int], language: str, *, named: 
 
 
 def how(board: Sequence[Row], language: str) -> str:
-    """What the places mean, and that the best of several is partly luck."""
-    if len(board) < 2:
-        return ""
-    return f"{text(language, 'race.tie')} {text(language, 'race.luck', count=len(board))}"
+    """What the places mean, and that the best of several is partly luck; "" for a single run."""
+    return text(language, "race.how", count=len(board)) if len(board) > 1 else ""
 
 
-def table(record: Record, board: Sequence[Row], language: str, *, nicknames: bool, titles: bool, most: int = 0) -> str:
-    """The board as a table of HTML; at most `most` rows, if that is not 0."""
+def tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
+    """The accuracy on test of those runs whose test split has been read; "" if there are none."""
+    said = []
+    for row in board:
+        if of := row.test:
+            first = row.attempts[0]
+            who = first.title if titles and first.title else f"#{first.number}"
+            said.append(f"{who}: {_figure(of, language)}, n = {number(of.n, language=language)}")
+    return text(language, "race.tested", figures="; ".join(said)) if said else ""
+
+
+def table(record: Record, board: Sequence[Row], language: str, *, nicknames: bool, titles: bool, brief: int = 0) -> str:
+    """The board as a table of HTML; if `brief` is not 0, with so many rows at most, each of a single line."""
     if not board:
         return f"<p>{escape(text(language, 'race.none_yet'))}</p>"
-    shown = list(board[:most] if most else board)
-    tested = any(row.test for row in board)
-    low, high = _domain(board)
-    head = [text(language, f"race.column.{name}") for name in ("place", "who")]
-    head.append(" · ".join(label(one.name).say(language) for one in record.rules.choices))
-    parts = "".join(f"<th>{escape(one)}</th>" for one in head)
-    ends = "".join(f"<span>{escape(percent(end, 0, language=language))}</span>" for end in (low, high))
-    parts += f'<th><div class="ends">{ends}</div></th>'
-    accuracy = text(language, "race.column.accuracy", n=board[0].accuracy.n)
-    parts += f"<th>{escape(accuracy)}</th><th>{escape(text(language, 'race.column.seconds'))}</th>"
-    if tested:
-        parts += f"<th>{escape(text(language, 'race.column.test'))}</th>"
-    body = [
-        _row(record, row, (low, high), language, nicknames=nicknames, titles=titles, tested=tested) for row in shown
-    ]
+    axis = _axis(board)
+    ends = "".join(f"<span>{escape(percent(end, 0, language=language))}</span>" for end in axis)
+    head = {
+        "place": escape(text(language, "race.column.place")),
+        "who": escape(text(language, "race.column.who")),
+        "values": escape(" · ".join(label(one.name).say(language) for one in record.rules.choices)),
+        "accuracy": f'<div class="ends">{ends}</div>',
+        "figure": escape(text(language, "race.column.accuracy", n=board[0].accuracy.n)),
+        "seconds": escape(text(language, "race.column.seconds")),
+    }
+    cells = "".join(f'<th class="{name}">{words}</th>' for name, words in head.items())
+    shown = board[:brief] if brief else board
+    said = [_row(record, row, axis, language, nicknames=nicknames, titles=titles, brief=bool(brief)) for row in shown]
     left = len(board) - len(shown)
     more = f"<p>{escape(text(language, 'race.more', count=left))}</p>" if left else ""
-    return f'<table class="race"><thead><tr>{parts}</tr></thead><tbody>{"".join(body)}</tbody></table>{more}'
+    named = "race brief" if brief else "race"
+    return f'<table class="{named}"><thead><tr>{cells}</tr></thead><tbody>{"".join(said)}</tbody></table>{more}'
 
 
 def section(record: Record, language: str) -> str:
@@ -186,56 +198,57 @@ def section(record: Record, language: str) -> str:
     board = rows(record)
     title = text(language, "race.saved", number=record.number)
     shown = table(record, board, language, nicknames=False, titles=True)
-    head = f"<h2>{escape(title)}</h2><style>{STYLE}</style>"
-    return f"<section>{head}\n{shown}<p>{escape(how(board, language))}</p></section>"
+    said = [how(board, language), tested(board, language, titles=True)]
+    below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
+    return f"<section><h2>{escape(title)}</h2><style>{STYLE}</style>\n{shown}{below}</section>"
 
 
 def _row(
     record: Record,
     row: Row,
-    domain: tuple[float, float],
+    axis: tuple[float, float],
     language: str,
     *,
     nicknames: bool,
     titles: bool,
-    tested: bool,
+    brief: bool,
 ) -> str:
     who = []
-    for one in row.attempts:
+    for one in row.attempts[: MOST_NAMED if brief else None]:
         names = [f"<b>{escape(one.title)}</b>"] * bool(titles and one.title)
         names += [escape(one.nickname)] * bool(nicknames and one.nickname)
         who.append(f"<bdi>{' '.join(names) or f'#{one.number}'}</bdi>")
+    others = len(row.attempts) - len(who)
     of = row.accuracy
-    low, width = domain[0], domain[1] - domain[0]
+    value = percent(of.value, 1, language=language)
+    cells = {
+        "place": place_text(row) + (" ★" if row.leads else ""),
+        "who": ", ".join(who) + (f" +{others}" if others else ""),
+        "values": escape(values_text(record, row.attempts[0].places, language, named=False)),
+        "accuracy": _track(of, axis),
+        "figure": escape(value if brief else _figure(of, language)),
+        "seconds": escape(duration(row.seconds, language=language)),
+    }
+    said = "".join(f'<td class="{name}">{words}</td>' for name, words in cells.items())
+    return f"<tr{'' if row.leads else ' class=behind'}>{said}</tr>"
 
-    def at(value: float) -> str:
-        return f"{min(100.0, max(0.0, 100 * (value - low) / width)):.2f}%"
 
-    span = f"{100 * (of.high - of.low) / width:.2f}%"
-    track = f'<div class="track"><i class="range" style="left:{at(of.low)};width:{span}"></i>'
-    track += f'<i class="point" style="left:{at(of.value)}"></i></div>'
-    values = values_text(record, row.attempts[0].places, language, named=False)
-    seconds = duration(row.seconds, language=language)
-    cells = [
-        f'<td class="place">{place_text(row)}{" ★" if row.leads else ""}</td>',
-        f'<td class="who">{", ".join(who)}</td>',
-        f'<td class="values">{escape(values)}</td>',
-        f"<td>{track}</td>",
-        f'<td class="figure">{escape(_figure(of, language))}</td>',
-        f'<td class="seconds">{escape(seconds)}</td>',
-    ]
-    if tested:
-        test = row.test
-        said = f"{_figure(test, language)}, n = {number(test.n, language=language)}" if test else ""
-        cells.append(f'<td class="figure">{escape(said)}</td>')
-    return f"<tr{'' if row.leads else ' class=behind'}>{''.join(cells)}</tr>"
+def _track(of: Measure, axis: tuple[float, float]) -> str:
+    """The accuracy as a point on its interval; an arrow for one that lies left of the axis."""
+    low, width = axis[0], axis[1] - axis[0]
+    if of.value < low:
+        return '<div class="track"><i>◀</i></div>'
+    left, at, right = (100 * max(0.0, value - low) / width for value in (of.low, of.value, of.high))
+    span = f'<i class="range" style="left:{left:.2f}%;width:{right - left:.2f}%"></i>'
+    return f'<div class="track">{span}<i class="point" style="left:{at:.2f}%"></i></div>'
 
 
 def _figure(of: Measure, language: str) -> str:
     return f"{percent(of.value, 1, language=language)} ({interval(of.low, of.high, 1, language=language)})"
 
 
-def _domain(board: Sequence[Row]) -> tuple[float, float]:
-    """The ends of the axis, in tenths: all intervals fit."""
-    low, high = min(row.accuracy.low for row in board), max(row.accuracy.high for row in board)
-    return math.floor(10 * low) / 10, math.ceil(10 * high) / 10
+def _axis(board: Sequence[Row]) -> tuple[float, float]:
+    """The ends of the axis, in twentieths: the intervals of the better half fit, where ties have to be seen."""
+    better = board[: max(3, math.ceil(len(board) / 2))]
+    low, high = min(row.accuracy.low for row in better), max(row.accuracy.high for row in board)
+    return math.floor(20 * low) / 20, math.ceil(20 * high) / 20

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from core.datasets import dataset
 from core.networks.layers import Conv, Dense, Dropout, Layers
 from core.refusal import Refusal
-from core.spec import RunSpec, checked, default, is_number, is_used, read_field, value_text, write_number
+from core.spec import RunSpec, checked, default, is_number, is_used, read_field, unit, value_text, write_number
 from core.words import InWords, read_number, text
 
 MOST_CHOICES = 3  # hyperparameters: as many as a phone shows at once and a class can talk about
@@ -190,16 +190,19 @@ def applied(spec: RunSpec, values: Mapping[str, Value]) -> RunSpec:
 
 
 def label(name: str) -> InWords:
-    """What a choice is called; as a `str` its name."""
+    """What a choice is called, with its unit; as a `str` its name."""
     key = f"race.of_layers.{name}" if name in OF_LAYERS else f"spec.{name}.label"
-    return InWords(name, lambda language: text(language, key))
+    of = "" if name in OF_LAYERS else unit(name)
+
+    def say(language: str) -> str:
+        return text(language, key) + (f" ({text(language, f'unit.{of}')})" if of else "")
+
+    return InWords(name, say)
 
 
 def written(name: str, value: Value, language: str) -> str:
-    """A value as the language writes it."""
-    if name in OF_LAYERS:
-        return write_number(value, language)  # pyright: ignore[reportArgumentType]
-    return value_text(name, value, language)
+    """A value as the language writes it, without its unit, which the label has."""
+    return value_text(name, value, language) if isinstance(value, str) else write_number(value, language)
 
 
 def read(name: str, words: str, language: str) -> Value:

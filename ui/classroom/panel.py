@@ -118,7 +118,7 @@ def _open(now: Opened) -> None:
     classroom = now.classroom
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
-        first = "wall" if len(classroom.rounds) > 1 else "join"
+        first = "race" if classroom.racing else "wall" if len(classroom.rounds) > 1 else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
         if view == "race":
             race.controls(classroom)

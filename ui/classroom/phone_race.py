@@ -59,7 +59,7 @@ def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | No
     if now == "training":
         so_far = progress(one.run)
         said |= {"share": so_far.share, "curve": list(so_far.curve)}
-        slots = {"share": so_far.share, "seconds": round(so_far.left or 0)}
+        slots = {"share": words.percent(so_far.share, 0, language=language), "seconds": round(so_far.left or 0)}
         key += "" if so_far.left is not None else "_begins"
     if now == "trained" and row:
         accuracy = words.percent(row.accuracy.value, 1, language=language)

@@ -30,21 +30,20 @@ from core.datasets import dataset, datasets
 from core.networks.architectures import ARCHITECTURES
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
-from core.spec import RunSpec, checked
+from core.spec import RunSpec, checked, default
 from core.training.ready import ready
 from ui import estimate, present, server
 from ui.choice import data_name
-from ui.text import kept_refusal, language, plain, refused, show_refusal, t
+from ui.text import kept_refusal, language, percent, plain, refused, show_refusal, t
 
 REFUSED, ASKED = "race.refused", "race.estimate"  # keys in the session state
 FIRST = ("learning_rate", "batch_size", "optimizer")  # choices that are offered first
 ATTEMPTS = (1, 2, 3, 5)
 SECONDS = (5, 10, 20, 30, 60, MOST_SECONDS)
 EPOCHS = (1, 2, 3, 5, 10, 20, MOST_EPOCHS)
-MOST_ROWS = {True: 11, False: 40}  # on the board, in presenter view and otherwise
+MOST_ROWS = 11  # on a projector
 STYLE = f"""<style>{board.STYLE}
-.st-key-race-board {{ --bancada-gap: 0.25rem; }}
-.st-key-race-board .race, .st-key-race-board p {{ font-size: var(--bancada-text, 1rem); }}
+.stHtml:has(.race) p {{ margin: 0.25rem 0; line-height: 1.25; }}
 </style>"""
 
 
@@ -86,13 +85,13 @@ def panel(classroom: Classroom) -> None:
 
 
 def _board(classroom: Classroom, race: Race) -> None:
-    rows = board.of(race)
-    shows = not classroom.names_hidden
+    rows, shows = board.of(race), not classroom.names_hidden
+    brief = MOST_ROWS if present.is_on() else 0
     with st.container(key="race-board"):
-        shown = board.table(
-            race.record, rows, language(), nicknames=shows, titles=shows, most=MOST_ROWS[present.is_on()]
-        )
-        st.html(f"<p>{_at_work(race, titled=shows)}</p>{shown}<p>{board.how(rows, language())}</p>")
+        shown = board.table(race.record, rows, language(), nicknames=shows, titles=shows, brief=brief)
+        said = [board.tested(rows, language(), titles=shows), board.how(rows, language())]
+        below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
+        st.html(f"<p>{_at_work(race, titled=shows)}</p>{shown}{below}")
     if race.record.attempts and not present.is_on():
         _take_off(race)
 
@@ -107,7 +106,7 @@ def _at_work(race: Race, *, titled: bool) -> str:
         for one in race.record.attempts
         if one.run in running and one.took_turn
     ]
-    share = max(progress(name).share for name in running)
+    share = percent(max(progress(name).share for name in running), 0)
     seconds = race.seconds_to(len(waiting) + 1)
     said = plain("race.at_work", title=", ".join(titles), share=share, waiting=len(waiting), seconds=round(seconds))
     return escape(said)
@@ -139,46 +138,49 @@ def _take_off(race: Race) -> None:
 
 def _set_up(classroom: Classroom) -> None:
     st.caption(t("race.about"))
+    found, begin = None, None
     try:
         spec = _spec()
         source = dataset(spec.data)
         if source.state()[0] != "ready":
             raise Refusal("race.no_data")
         names = can_choose(spec)
+        says = {name: label(name).say(language()) for name in names}
         left, right = st.columns([2, 1], gap="large")
         with left:
             chosen = st.multiselect(
                 t("race.choose", most=MOST_CHOICES),
                 names,
                 default=[name for name in FIRST if name in names],
-                format_func=lambda name: label(name).say(language()),
+                format_func=says.__getitem__,
                 max_selections=MOST_CHOICES,
                 key="race-choose",
                 persist_state="session",
             )
             lists = {name: _values(name) for name in chosen}
         with right:
-            says = {one: plain("race.each_seconds", seconds=one) for one in SECONDS}
+            times = {one: plain("race.each_seconds", seconds=one) for one in SECONDS}
             seconds = st.selectbox(
                 t("race.seconds"),
                 SECONDS,
                 index=2,
-                format_func=says.__getitem__,
+                format_func=times.__getitem__,
                 key="race-seconds",
                 persist_state="session",
             )
             attempts = st.selectbox(t("race.attempts"), ATTEMPTS, index=2, key="race-attempts", persist_state="session")
+            begin = st.container()  # filled once all is known to be possible
         found = rules(spec, lists, float(seconds), attempts)
         ready(found.slowest(), language())
         _worst(found, max(1, len(classroom.pupils)))
     except Refusal as refusal:
         refused(refusal, st.warning)
-        found = None
-    st.button(
+    (begin or st).button(
         t("race.start"),
         type="primary",
         icon=":material/flag:",
         key="race-start",
+        width="stretch",
         disabled=found is None,
         on_click=_start,
         args=(classroom, found),
@@ -188,7 +190,7 @@ def _set_up(classroom: Classroom) -> None:
 def _spec() -> RunSpec:
     """The spec from which all runs of the race start. Raises: Refusal."""
     ours = [name for name in RECIPES if name not in PUBLISHED]
-    says = {"": t("race.defaults")} | {name: t(f"recipe.{name}.title") for name in ours}
+    says = {"": t("recipe.none")} | {name: t(f"recipe.{name}.title") for name in ours}
     columns = st.columns(4)
     name = columns[0].selectbox(
         t("race.data"), list(says), format_func=says.__getitem__, key="race-recipe", persist_state="session"
@@ -204,10 +206,12 @@ def _spec() -> RunSpec:
         key="race-data",
         persist_state="session",
     )
+    networks = {one: t(f"architecture.{one}") for one in ARCHITECTURES}
     architecture = columns[2].selectbox(
         t("spec.architecture.label"),
-        list(ARCHITECTURES),
-        format_func=lambda one: t(f"architecture.{one}"),
+        list(networks),
+        index=list(networks).index(default("architecture")),
+        format_func=networks.__getitem__,
         key="race-architecture",
         persist_state="session",
     )
@@ -294,10 +298,9 @@ def old_races() -> None:
         )
         record = stored[name]
         rows = board.rows(record)
-        st.html(STYLE)
-        st.html(
-            board.table(record, rows, language(), nicknames=True, titles=True) + f"<p>{board.how(rows, language())}</p>"
-        )
+        said = [board.tested(rows, language(), titles=True), board.how(rows, language())]
+        below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
+        st.html(STYLE + board.table(record, rows, language(), nicknames=True, titles=True) + below)
         st.button(
             t("race.delete"),
             icon=":material/delete:",
