@@ -17,10 +17,13 @@ from datetime import datetime
 import numpy as np
 
 from core.classroom.door import Door
+from core.classroom.race import Race
 from core.classroom.results import Results, results
+from core.classroom.rules import Rules
 from core.drawing import collection
 from core.drawing.collection import InClass, LabelledDrawing, Reading
 from core.refusal import Refusal
+from core.workers import Workers
 
 MOST_PUPILS = 120
 MOST_FROM = 60  # pupils from one address: a whole class, if the school's network has one address for all
@@ -90,6 +93,8 @@ class Classroom:
         self.closed = threading.Event()
         self.names_hidden = False
         self.rounds = [Round(1)]
+        self.race: Race | None = None  # the latest
+        self.racing = False  # whether the pupils see the race, and not the round
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
@@ -158,6 +163,8 @@ class Classroom:
             if name != pupil.name:
                 self._names[number] = pupil.name = self._unused(name)
             self.version += 1
+        if self.race:  # outside the lock, which the race's thread takes while it holds its own
+            self.race.rename(number, pupil.name)
         self._sign(pupil)
 
     def remove(self, number: int) -> None:
@@ -172,6 +179,8 @@ class Classroom:
             self._by_token.pop(pupil.token, None)
             self._names[number] = ""
             self.version += 1
+        if self.race:
+            self.race.remove(number)
         self._sign(pupil)
         with self._lock:
             self.pupils.pop(number, None)
@@ -242,6 +251,7 @@ class Classroom:
             self.rounds[-1] = replace(last, ends=now if last.ends is None else min(now, last.ends))
             self.rounds.append(Round(last.number + 1, tuple(asked), None if seconds is None else now + seconds))
             self._frozen_at = None
+            self.racing = False  # those who wait for their turn need not watch
             self.version += 1
 
     def left(self) -> float | None:
@@ -255,6 +265,29 @@ class Classroom:
         """The round, how many drawings of it the pupil has handed in, and the seconds left, which belong together."""
         current = self.round  # read once: the next one may begin meanwhile
         return current, pupil.done.get(current.number, 0), self._left(current)
+
+    # --- a race ---
+
+    def begin_race(self, rules: Rules, workers: Workers) -> Race:
+        """Begin a race; the one before, if there is one, ends. Raises: Refusal."""
+        if self.race:
+            self.race.close()
+        race = Race(rules, self.lesson, workers, self._change, self.clock)
+        race.start()
+        with self._lock:
+            self.race, self.racing = race, True
+            self.version += 1
+        return race
+
+    def watch_race(self) -> None:
+        """Have the pupils see the race again."""
+        with self._lock:
+            self.racing = self.race is not None
+            self.version += 1
+
+    def _change(self) -> None:
+        with self._lock:
+            self.version += 1
 
     # --- what is drawn ---
 

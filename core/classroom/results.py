@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image
 
 from core import store
+from core.classroom import board
+from core.classroom import race as races
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
 from core.measures.answers import Measure, confusion_matrix
@@ -94,11 +96,13 @@ def confused(matrix: np.ndarray, most: int = 4) -> tuple[int, ...]:
 
 
 def lessons() -> dict[str, list[LabelledDrawing]]:
-    """The kept drawings of each lesson by the time of its beginning, the newest lesson first."""
+    """The kept drawings, perhaps none, of each lesson by the time of its beginning, the newest lesson first."""
     found: dict[str, list[LabelledDrawing]] = {}
     for one in collection.kept():
         if one.in_class:
             found.setdefault(one.in_class.lesson, []).append(one)
+    for one in races.records():
+        found.setdefault(one.lesson, [])
     return dict(sorted(found.items(), reverse=True))
 
 
@@ -108,7 +112,7 @@ def begun(lesson: str) -> str:
 
 
 def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
-    """The results of a lesson, of at least one drawing, as one HTML page; without scripts and nicknames."""
+    """The results of a lesson as one HTML page; without scripts and nicknames."""
     said = functools.partial(_said, language)
     whose = [_pupil(one) for one in drawings]
     found = results(drawings, whose)
@@ -118,11 +122,9 @@ def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Cont
     facts = said("class.saved.facts", count=len(drawings), people=people)
     holds = said("class.saved.intervals" if people > 1 else "drawings.one_writer")
     accuracy, of_hardest = said("class.accuracy"), said("class.hardest")
-    parts = [
-        f"<h1>{title}</h1>\n<p>{facts}</p>",
-        f"<h2>{accuracy}</h2>\n{_accuracies(shown, found, language)}",
-        f"<p>{holds}</p>",
-    ]
+    parts = [f"<h1>{title}</h1>\n<p>{facts}</p>"]
+    if drawings:
+        parts += [f"<h2>{accuracy}</h2>\n{_accuracies(shown, found, language)}", f"<p>{holds}</p>"]
     for model in shown:
         caption = said("class.matrix", model=model.name)
         parts.append(f"<section><h2>{caption}</h2>\n{_counts(found.matrix[model.run], language)}</section>")
@@ -133,6 +135,7 @@ def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Cont
     for number, theirs in rounds:
         title_of = said("class.saved.round", number=number)
         parts.append(f"<section><h2>{title_of}</h2>\n{_pictures(list(theirs), shown, language)}</section>")
+    parts += [board.section(record, language) for record in races.records(lesson)]
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
     return "\n".join([begin, *parts, "</body></html>\n"])

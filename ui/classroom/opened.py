@@ -110,6 +110,8 @@ def close_class() -> None:
         if not opened:
             return
         opened.classroom.closed.set()
+        if opened.classroom.race:
+            opened.classroom.race.close()
         end = time.monotonic() + FAREWELL
         while opened.server.server_state.connections and time.monotonic() < end:
             time.sleep(0.02)

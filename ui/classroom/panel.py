@@ -15,7 +15,7 @@ from core.drawing.collection import CLASSES, LabelledDrawing
 from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
-from ui.classroom import opened
+from ui.classroom import opened, race
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -87,6 +87,7 @@ def _closed() -> None:
                 t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
             )
             _offer_page(lesson, lambda: lessons[lesson])
+    race.old_races()
 
 
 def _open_class(runs: Sequence[Run]) -> None:
@@ -103,7 +104,7 @@ def _contestant(name: str) -> Contestant:
 
 
 def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
-    """Offer the results of a lesson, of at least one drawing, as a page to save; `known`: those of its models."""
+    """Offer the results of a lesson as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
     by_run, said = {one.run: one for one in known}, language()
     models = [by_run.get(name) or _contestant(name) for name in names]
@@ -125,45 +126,57 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 def _open(now: Opened) -> None:
     classroom = now.classroom
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
-        views = {one: t(f"class.view.{one}") for one in ("join", "wall")}
-        first = "wall" if len(classroom.rounds) > 1 else "join"
+        views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
+        first = "race" if classroom.racing else "wall" if len(classroom.rounds) > 1 else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
-        with st.container(horizontal=True, width="content", key="class-settings"):
-            kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
-            kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
-            times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
-            times[0] = plain("class.countdown.none")
-            choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
-            for label, says, key, width in choices:
-                st.selectbox(
-                    label,
-                    list(says),
-                    format_func=says.__getitem__,
-                    label_visibility="collapsed",
-                    key=key,
-                    width=width,
-                    persist_state="session",
-                )
-        st.button(t("class.next"), type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
-        frozen = classroom.frozen
-        st.button(
-            t("class.go_on" if frozen else "class.freeze"),
-            icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
-            key="class-freeze",
-            on_click=classroom.freeze,
-            args=(not frozen,),
-        )
-        if classroom.taken:
-            st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
+        if view == "race":
+            race.controls(classroom)
+        else:
+            _round(now)
         with st.container(horizontal=True, width="content", key="class-rest"):
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
-            if classroom.drawn():
+            if classroom.drawn() or classroom.race:
                 _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
+    if view == "race":
+        race.panel(classroom)
+        return
     show_wall(now, joining=view == "join", go_on=_next, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+
+
+def _round(now: Opened) -> None:
+    """What to ask next, and the wall."""
+    classroom = now.classroom
+    with st.container(horizontal=True, width="content", key="class-settings"):
+        kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
+        kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
+        times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
+        times[0] = plain("class.countdown.none")
+        choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
+        for label, says, key, width in choices:
+            st.selectbox(
+                label,
+                list(says),
+                format_func=says.__getitem__,
+                label_visibility="collapsed",
+                key=key,
+                width=width,
+                persist_state="session",
+            )
+    st.button(t("class.next"), type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    frozen = classroom.frozen
+    st.button(
+        t("class.go_on" if frozen else "class.freeze"),
+        icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
+        key="class-freeze",
+        on_click=classroom.freeze,
+        args=(not frozen,),
+    )
+    if classroom.taken:
+        st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 
 
 @st.fragment(run_every=2)

@@ -31,6 +31,7 @@ function fill(text, slots) {
 function show(which) {
   at("join").hidden = which !== "join";
   at("drawing").hidden = which !== "drawing";
+  at("race").hidden = which !== "race";
 }
 
 function outside(why = "") {
@@ -96,7 +97,8 @@ function say(sentence) {
 function hear(message) {
   const before = state;
   state = message;
-  show("drawing");
+  show(state.race ? "race" : "drawing");
+  if (state.race) showRace(at("race"), state.race);
   at("ask").textContent = state.sentence;
   ends = state.left === null ? null : performance.now() + 1000 * state.left;
   const goesOn = before && (before.round !== state.round || before.place !== state.place);

@@ -1,8 +1,9 @@
 """What the pupils' server answers: one page, its script and style, and two WebSockets. Nothing else of this machine.
 
 A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes the drawings;
-`/answers` answers while the pen is down. Each checks the address that was opened, the page that asks, and the cookie;
-each message has one exact size. A pupil has one connection of each: the newest.
+`/answers` answers while the pen is down; `/race` takes what a pupil wants to train. Each checks the address that was
+opened, the page that asks, and the cookie; each drawing has one exact size. A pupil has one connection of each: the
+newest.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from core.drawing import SHEET
 from core.drawing.collection import CLASSES, LONGEST_NICKNAME
 from core.models.model import Model
 from core.refusal import Refusal
+from ui.classroom import phone_race
 from ui.classroom.strangers import Strangers
 from ui.draw import live_answer
 from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
@@ -105,6 +107,7 @@ class Pupils:
             Route("/pupil.js", lambda _: Response(script(), media_type="text/javascript")),
             Route("/pupil.css", lambda _: Response(style(), media_type="text/css")),
             Route("/join", self._join, methods=["POST"]),
+            Route("/race", self._race, methods=["POST"]),
             WebSocketRoute("/class", self._class),
             WebSocketRoute("/answers", self._answers),
         ]
@@ -139,6 +142,23 @@ class Pupils:
         answer = JSONResponse({"name": pupil.name})
         answer.set_cookie(COOKIE, pupil.token, max_age=KEPT_FOR, httponly=True, samesite="strict")
         return answer
+
+    async def _race(self, request: Request) -> Response:
+        """What a pupil sends to the race, or takes back: one message, see `phone_race.take`."""
+        pupil = self.classroom.pupil(request.cookies.get(COOKIE))
+        if request.headers.get("origin") != f"http://{self.host}" or not pupil:
+            return Response(status_code=403)
+        try:
+            async with asyncio.timeout(SLOWEST):
+                said = json.loads(await _body(request))
+            take = partial(phone_race.take, self.classroom, pupil, said)
+            await asyncio.get_running_loop().run_in_executor(self._pool, take)
+        except Refusal as refusal:
+            sentence = words.text(language_of(request), refusal.key, **refusal.slots)
+            return JSONResponse({"sentence": sentence}, status_code=403)
+        except (ValueError, TypeError, TimeoutError, RecursionError, ClientDisconnect):
+            return Response(status_code=400)
+        return JSONResponse({"sentence": ""})
 
     # --- the connections ---
 
@@ -261,6 +281,7 @@ class Pupils:
             "free": not current.asked,
             "sentence": words.text(language, key, **slots),
             "name": pupil.name,
+            "race": phone_race.state(self.classroom, pupil, language),
         }
         return state, left
 
@@ -288,14 +309,19 @@ async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
         await socket.send_json(message)
 
 
-async def _asked(request: Request) -> tuple[str, str]:
-    """Code and name. Raises: ValueError or TypeError, if the message is too long or anything else."""
+async def _body(request: Request) -> bytes:
+    """The request's content. Raises: ValueError, if it is too long."""
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MOST_BODY:
             raise ValueError(len(body))
-    said = json.loads(bytes(body))
+    return bytes(body)
+
+
+async def _asked(request: Request) -> tuple[str, str]:
+    """Code and name. Raises: ValueError or TypeError, if the message is too long or anything else."""
+    said = json.loads(await _body(request))
     if (
         not isinstance(said, dict)
         or set(said) != {"code", "name"}
@@ -314,13 +340,13 @@ def language_of(request: HTTPConnection) -> str:
 @cache
 def script() -> str:
     """The page's one script: that of the pad, and our own."""
-    return pad_script() + _file("pupil.js")
+    return pad_script() + _file("phone_race.js") + _file("pupil.js")
 
 
 @cache
 def style() -> str:
     """The page's one style sheet."""
-    return pad_style() + _file("pupil.css")
+    return pad_style() + _file("pupil.css") + _file("phone_race.css")
 
 
 def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
