@@ -13,10 +13,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
 from core.classroom.door import Door, new_code
+from core.classroom.quiz import Asked, Quiz
 from core.classroom.results import Results, results
 from core.drawing import collection
 from core.drawing.collection import InClass, LabelledDrawing, Reading
@@ -51,6 +53,14 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """What everybody looks at: the class's own results, or the curves or the confusion matrix of a run."""
+
+    kind: Literal["results", "curves", "matrix"]
+    run: str = ""
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A drawing that was handed in."""
 
@@ -79,6 +89,9 @@ class Classroom:
         self.closed = threading.Event()
         self.names_hidden = False
         self.rounds = [Round(1)]
+        self.quiz: Quiz | None = None  # of now; None while it is a round's time
+        self.quizzes = 0  # of the lesson so far
+        self.showing: Chart | None = None  # what everybody looks at instead of drawing
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
@@ -176,7 +189,31 @@ class Classroom:
             last = self.round
             self.rounds[-1] = replace(last, ends=now if last.ends is None else min(now, last.ends))
             self.rounds.append(Round(last.number + 1, tuple(asked), None if seconds is None else now + seconds))
+            self.quiz = self.showing = None
             self._frozen_at = None
+            self.version += 1
+
+    def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
+        """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
+        with self._lock:
+            self.quiz = Quiz(what, seconds, self._change, self.clock)
+            self.quizzes, self.showing = max(self.quizzes, what.number), None
+            self.version += 1
+            return self.quiz
+
+    def show(self, chart: Chart) -> None:
+        """Have everybody look at a chart until the next round or quiz."""
+        with self._lock:
+            self.quiz, self.showing = None, chart
+            self.version += 1
+
+    @property
+    def moment(self) -> tuple[int, str]:
+        """A value that is another one after each change, also after those that time alone brings."""
+        return self.version, self.quiz.stage if self.quiz else ""
+
+    def _change(self) -> None:
+        with self._lock:
             self.version += 1
 
     def left(self) -> float | None:

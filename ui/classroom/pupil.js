@@ -23,6 +23,7 @@ let pending = null; // the drawing that was sent and of which the server has not
 let ends = null; // when the round is over, on the clock of `performance.now()`
 let over = null; // the round whose time is up
 let wait = FIRST_WAIT;
+let answer = null; // to the image of now, of which the server has not said yet that it has it
 
 function fill(text, slots) {
   return text.replace(/{(\w+)[^}]*}/g, (_, name) => slots[name] ?? "");
@@ -31,6 +32,9 @@ function fill(text, slots) {
 function show(which) {
   at("join").hidden = which !== "join";
   at("drawing").hidden = which !== "drawing";
+  at("quiz").hidden = which !== "quiz";
+  at("look").hidden = which === "join" || !state?.looking;
+  at("board").hidden = Boolean(state?.looking);
 }
 
 function outside(why = "") {
@@ -71,6 +75,7 @@ function connect() {
     wait = FIRST_WAIT;
     pad.live.listen(address("/answers"));
     if (pending) own.send(pending.content);
+    if (answer) own.send(answer.content);
   };
   own.onmessage = (message) => own === socket && hear(JSON.parse(message.data));
   own.onclose = ({ code }) => {
@@ -96,7 +101,9 @@ function say(sentence) {
 function hear(message) {
   const before = state;
   state = message;
-  show("drawing");
+  if (state.said) answer = null; // refused
+  if (state.look) fillLook(at("look"), state.look);
+  show(state.quiz ? "quiz" : "drawing");
   at("ask").textContent = state.sentence;
   ends = state.left === null ? null : performance.now() + 1000 * state.left;
   const goesOn = before && (before.round !== state.round || before.place !== state.place);
@@ -104,6 +111,34 @@ function hear(message) {
   if (goesOn) pad.clear(sequence);
   if (state.said !== null || before?.round !== state.round) say(state.said ?? "");
   offer();
+  if (state.quiz) quiz(state.quiz);
+}
+
+// An image that is in sight for three seconds, then the classes as buttons, then the truth.
+function quiz({ number, place, stage, picture, classes, given, sentence, of }) {
+  if (given !== null || stage === "told" || answer?.number !== number || answer.place !== place) answer = null;
+  at("question").textContent = sentence;
+  at("of").textContent = stage === "end" ? "" : of;
+  at("refused").textContent = state.said ?? "";
+  at("picture").hidden = !picture;
+  if (picture) at("picture").src = picture;
+  const chosen = given ?? answer?.chosen ?? null;
+  const group = at("classes");
+  group.hidden = stage === "look" || stage === "told" || stage === "end";
+  const key = JSON.stringify(classes);
+  if (group.dataset.key !== key) {
+    group.dataset.key = key;
+    group.replaceChildren(...classes.map((name) => element("button", name, { type: "button" })));
+  }
+  [...group.children].forEach((button, k) => {
+    button.disabled = stage !== "answer" || chosen !== null;
+    button.setAttribute("aria-pressed", chosen === k);
+    button.onclick = () => {
+      answer = { number, place, chosen: k, content: new Uint8Array([number, place, k]) };
+      if (socket?.readyState === WebSocket.OPEN) socket.send(answer.content);
+      quiz(state.quiz);
+    };
+  });
 }
 
 function isDrawn() {
@@ -138,9 +173,11 @@ for (let digit = 0; digit < 10; digit++) {
 
 // The countdown. What is drawn when the time is up is handed in as it is.
 setInterval(() => {
-  if (!state || ends === null) return (at("left").textContent = "");
+  if (!state || ends === null) return (at("left").textContent = at("seconds").textContent = "");
   const left = (ends - performance.now()) / 1000;
   at("left").textContent = left > 0 ? fill(told.said.left, { seconds: Math.ceil(left) }) : "";
+  at("seconds").textContent = at("left").textContent;
+  if (state.quiz) return left <= 0 && (at("picture").hidden = true); // also if the connection is lost
   if (left > 0 || over === state.round) return;
   over = state.round;
   if (state.ask !== null && isDrawn()) send(state.ask);

@@ -1,8 +1,8 @@
 """What the pupils' server answers: one page, its script and style, and two WebSockets. Nothing else of this machine.
 
-A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes the drawings;
+A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes drawings and answers;
 `/answers` answers while the pen is down. Each checks the address that was opened, the page that asks, and the cookie;
-each message has one exact size. A pupil has one connection of each: the newest.
+each message has an exact size. A pupil has one connection of each: the newest.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import words
 from core.classroom.classroom import Classroom, Pupil
+from core.classroom.quiz import MOST_CLASSES, MOST_IMAGES
 from core.classroom.results import Contestant
 from core.drawing import SHEET
 from core.drawing.collection import CLASSES, LONGEST_NICKNAME
 from core.refusal import Refusal
+from ui.classroom.look import Look, look_script, look_style
+from ui.classroom.quiz_words import for_phone
 from ui.draw import live_answer
 from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
 from ui.headers import HEADERS, SecurityHeaders
 
 COOKIE = "bancada_class"
 MOST_BODY = 400  # bytes of a message that joins
-HEAD = 3  # bytes before a drawing that is handed in: round, place and label
+HEAD = 3  # bytes before a drawing that is handed in, round, place and label; or of an answer: quiz, place and class
 MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
 TICK = 0.1  # seconds between two looks at whether there is something to tell
 SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
@@ -78,6 +81,7 @@ class Pupils:
         self.models = models
         self.host = host
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
+        self._look = Look(classroom, models)
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
 
     def application(self) -> Starlette:
@@ -175,16 +179,20 @@ class Pupils:
         """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
         language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
         loop = asyncio.get_running_loop()
-        told, sentence = -1, None  # `sentence`: what came of a drawing, told once
+        told, sentence = None, None  # `sentence`: what came of a drawing, told once
+        look = seen = None  # what the page shows of the projector, and what it has
         receiving = asyncio.create_task(socket.receive())
         try:
             while True:
                 if (end := self._end(pupil)) is not None:
                     return end
-                if told != self.classroom.version:
-                    told = self.classroom.version
-                    await _send(socket, {**self._state(pupil, language), "said": sentence})
-                    sentence = None
+                if self._is_looking(pupil) and (look := self._look.fresh(language)) is None:
+                    look = await loop.run_in_executor(self._pool, self._look.now, language)
+                if told != self.classroom.moment or look is not seen:
+                    told = self.classroom.moment
+                    new = {} if look is seen else {"look": look}
+                    await _send(socket, {**self._state(pupil, language), **new, "said": sentence})
+                    sentence, seen = None, look
                 done, _ = await asyncio.wait({receiving}, timeout=TICK)
                 if not done:
                     continue
@@ -192,10 +200,11 @@ class Pupils:
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect(message.get("code", 1006))
                 content = message.get("bytes")
-                if content is None or len(content) != HEAD + SHEET * SHEET or content[2] >= CLASSES:
+                if content is None or not _is_possible(content):
                     return VIOLATION
-                sentence = await loop.run_in_executor(self._pool, self._hand_in, pupil, content, language)
-                told = -1
+                take = self._hand_in if len(content) > HEAD else self._take_answer
+                sentence = await loop.run_in_executor(self._pool, take, pupil, content, language)
+                told = None
                 receiving = asyncio.create_task(socket.receive())
         finally:
             receiving.cancel()
@@ -214,15 +223,27 @@ class Pupils:
         right = sum(one == label for one in said)
         return words.text(language, "class.sent", digit=label, right=right, count=len(said), first=said[0])
 
+    def _take_answer(self, pupil: Pupil, content: bytes, language: str) -> str:
+        """Keep an answer of a quiz; returns what to say of it, if anything."""
+        number, place, answer = content
+        quiz = self.classroom.quiz
+        try:
+            if not quiz or quiz.asked.number % 256 != number:
+                raise Refusal("class.quiz.over")
+            quiz.answer(pupil.number, place, answer)
+        except Refusal as refusal:
+            return words.text(language, refusal.key, **refusal.slots)
+        return ""
+
     def _state(self, pupil: Pupil, language: str) -> dict[str, Any]:
         """What the page shows: the round, how many drawings the pupil has handed in, and what is asked."""
-        current, place = self.classroom.round, self.classroom.place(pupil)
+        current, place, quiz = self.classroom.round, self.classroom.place(pupil), self.classroom.quiz
         ask = current.asked[place] if place < len(current.asked) else None
         key = "class.ask" if ask is not None else "class.all_done" if current.asked else "class.free"
         slots = {"digit": ask, "place": place + 1, "count": len(current.asked)}
         if ask is not None and len(current.asked) == 1:
             key = "class.ask_one"
-        return {
+        said: dict[str, Any] = {
             "round": current.number % 256,
             "place": place % 256,
             "ask": ask,
@@ -230,7 +251,21 @@ class Pupils:
             "left": self.classroom.left(),
             "sentence": words.text(language, key, **slots),
             "name": pupil.name,
+            "quiz": quiz and for_phone(quiz, pupil.number, language),
+            "looking": self._is_looking(pupil),
         }
+        if quiz or self.classroom.showing:
+            said |= {"ask": None, "free": False, "left": quiz and quiz.left()}
+        if self.classroom.showing:
+            said["sentence"] = words.text(language, "class.look.now")
+        return said
+
+    def _is_looking(self, pupil: Pupil) -> bool:
+        """Whether the pupil sees what the projector shows: where the teacher says so, or nothing is left to do."""
+        quiz, current = self.classroom.quiz, self.classroom.round
+        if quiz or self.classroom.showing:
+            return not quiz or quiz.stage in ("told", "end")
+        return bool(current.asked) and self.classroom.place(pupil) >= len(current.asked)
 
     async def _answer(self, socket: WebSocket, pupil: Pupil) -> int:
         """Answer drawings, uint8 (SHEET, SHEET); returns the code to close with."""
@@ -250,6 +285,12 @@ class Pupils:
             answer = await loop.run_in_executor(self._pool, live_answer.answered, content, names, (), language)
             await _send(socket, answer)
             await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+
+
+def _is_possible(content: bytes) -> bool:
+    """Whether a pupil's message is a drawing with what it is of, or an answer: quiz, place and class."""
+    drawing = len(content) == HEAD + SHEET * SHEET and content[2] < CLASSES
+    return drawing or (len(content) == HEAD and content[1] < MOST_IMAGES and content[2] < MOST_CLASSES)
 
 
 async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
@@ -282,14 +323,14 @@ def language_of(request: HTTPConnection) -> str:
 
 @cache
 def script() -> str:
-    """The page's one script: that of the pad, and our own."""
-    return pad_script() + _file("pupil.js")
+    """The page's one script: that of the pad, that of the charts, and our own."""
+    return pad_script() + look_script() + _file("pupil.js")
 
 
 @cache
 def style() -> str:
     """The page's one style sheet."""
-    return pad_style() + _file("pupil.css")
+    return pad_style() + look_style() + _file("pupil.css")
 
 
 def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
