@@ -13,10 +13,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
 from core.classroom.door import Door
+from core.classroom.quiz import Asked, Quiz
 from core.classroom.race import Race
 from core.classroom.results import Results, results
 from core.classroom.rules import Rules
@@ -61,6 +63,14 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """What everybody looks at: the class's own results, or the curves or the confusion matrix of a run."""
+
+    kind: Literal["results", "curves", "matrix"]
+    run: str = ""
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A drawing that was handed in."""
 
@@ -95,6 +105,9 @@ class Classroom:
         self.rounds = [Round(1)]
         self.race: Race | None = None  # the latest
         self.racing = False  # whether the pupils see the race, and not the round
+        self.quiz: Quiz | None = None  # of now; None while it is a round's time
+        self.quizzes = 0  # of the lesson so far
+        self.showing: Chart | None = None  # what everybody looks at instead of drawing
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
@@ -250,9 +263,29 @@ class Classroom:
             last = self.round
             self.rounds[-1] = replace(last, ends=now if last.ends is None else min(now, last.ends))
             self.rounds.append(Round(last.number + 1, tuple(asked), None if seconds is None else now + seconds))
+            self.quiz = self.showing = None
             self._frozen_at = None
             self.racing = False  # those who wait for their turn need not watch
             self.version += 1
+
+    def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
+        """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
+        with self._lock:
+            self.quiz = Quiz(what, seconds, self._change, self.clock)
+            self.quizzes, self.showing, self.racing = max(self.quizzes, what.number), None, False
+            self.version += 1
+            return self.quiz
+
+    def show(self, chart: Chart) -> None:
+        """Have everybody look at a chart until the next round or quiz."""
+        with self._lock:
+            self.quiz, self.showing, self.racing = None, chart, False
+            self.version += 1
+
+    @property
+    def moment(self) -> tuple[int, str]:
+        """A value that is another one after each change, also after those that time alone brings."""
+        return self.version, self.quiz.stage if self.quiz else ""
 
     def left(self) -> float | None:
         """The seconds until the round ends; None if nothing ends it."""
@@ -276,6 +309,7 @@ class Classroom:
         race.start()
         with self._lock:
             self.race, self.racing = race, True
+            self.quiz = self.showing = None
             self.version += 1
         return race
 
@@ -283,6 +317,7 @@ class Classroom:
         """Have the pupils see the race again."""
         with self._lock:
             self.racing = self.race is not None
+            self.quiz = self.showing = None
             self.version += 1
 
     def _change(self) -> None:

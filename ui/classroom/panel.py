@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core import settings
-from core.classroom import results
+from core.classroom import quiz, results
 from core.classroom.results import Contestant
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
@@ -16,6 +16,7 @@ from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
+from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -77,8 +78,7 @@ def _closed() -> None:
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
-    lessons = results.lessons()
-    if lessons:
+    if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             say = {
                 one: plain("class.lesson", time=results.begun(one), count=len(drawn)) for one, drawn in lessons.items()
@@ -87,7 +87,21 @@ def _closed() -> None:
                 t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
             )
             _offer_page(lesson, lambda: lessons[lesson])
+            if quiz.kept(lesson):
+                st.button(
+                    t("class.quiz.delete"),
+                    icon=":material/delete:",
+                    key="class-quiz-delete",
+                    on_click=_delete_answers,
+                    args=(lesson,),
+                    help=t("class.quiz.delete_help"),
+                )
     race.old_races()
+
+
+def _delete_answers(lesson: str) -> None:
+    with kept_refusal(REFUSED):
+        quiz.delete(lesson)
 
 
 def _open_class(runs: Sequence[Run]) -> None:
@@ -125,6 +139,8 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
+    if VIEW_NEXT in st.session_state:
+        st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
         first = "race" if classroom.racing else "wall" if len(classroom.rounds) > 1 else "join"
@@ -134,15 +150,17 @@ def _open(now: Opened) -> None:
         else:
             _round(now)
         with st.container(horizontal=True, width="content", key="class-rest"):
+            quiz_popover(now)
+            look_popover(now)
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
-            if classroom.drawn() or classroom.race:
+            if classroom.drawn() or classroom.quizzes or classroom.race:
                 _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
     if view == "race":
         race.panel(classroom)
         return
-    show_wall(now, joining=view == "join", go_on=_next, take_off=lambda number: _take_off(now, number))
+    show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
 
@@ -166,7 +184,12 @@ def _round(now: Opened) -> None:
                 width=width,
                 persist_state="session",
             )
-    st.button(t("class.next"), type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    asked = classroom.quiz
+    asking = asked is not None and asked.stage != "end"
+    words_of_it = t("class.quiz.go_on" if asking else "class.next")
+    st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    if asked and asking:
+        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
     frozen = classroom.frozen
     st.button(
         t("class.go_on" if frozen else "class.freeze"),
@@ -209,10 +232,21 @@ def _pupils(now: Opened) -> None:
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
 
 
+def _go_on() -> None:
+    """Go on as the button does, but leave what everybody looks at in sight."""
+    now = opened.current()
+    if now and not now.classroom.showing and not (now.classroom.quiz and now.classroom.quiz.stage == "end"):
+        _next()
+
+
 def _next() -> None:
-    """Ask the next round, as the teacher has set it."""
+    """Go on in the quiz, or ask the next round, as the teacher has set it."""
     now = opened.current()
     if not now:
+        return
+    if (asked := now.classroom.quiz) and asked.stage != "end":
+        asked.go_on()
+        st.session_state[VIEW] = "wall"
         return
     asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
     seconds = st.session_state.get(SECONDS) or 0

@@ -1,9 +1,9 @@
 """What the pupils' server answers: one page, its script and style, and two WebSockets. Nothing else of this machine.
 
-A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes the drawings;
+A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes drawings and answers;
 `/answers` answers while the pen is down; `/race` takes what a pupil wants to train. Each checks the address that was
-opened, the page that asks, and the cookie; each drawing has one exact size. A pupil has one connection of each: the
-newest.
+opened, the page that asks, and the cookie; each message of the first two has an exact size. A pupil has one connection
+of each: the newest.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from core import words
 from core.classroom.classroom import Classroom, Pupil
 from core.classroom.door import LONGEST, SHORTEST
+from core.classroom.quiz import MOST_CLASSES, MOST_IMAGES
 from core.classroom.results import Contestant
 from core.drawing import SHEET
 from core.drawing.collection import CLASSES, LONGEST_NICKNAME
 from core.models.model import Model
 from core.refusal import Refusal
 from ui.classroom import phone_race
+from ui.classroom.look import Look, look_script, look_style
+from ui.classroom.quiz_words import for_phone
 from ui.classroom.strangers import Strangers
 from ui.draw import live_answer
 from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
@@ -43,7 +46,7 @@ from ui.headers import HEADERS, SecurityHeaders
 
 COOKIE = "bancada_class"
 MOST_BODY = 400  # bytes of a message that joins
-HEAD = 3  # bytes before a drawing that is handed in: round, place and label
+HEAD = 3  # bytes before a drawing that is handed in, round, place and label; or of an answer: quiz, place and class
 KEPT_FOR = 12 * 3600  # seconds that the browser keeps the cookie: a phone that closed it has its seat still
 MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
 MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that are refused
@@ -96,6 +99,7 @@ class Pupils:
         self.host = host
         self.strangers = strangers
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
+        self._look = Look(classroom, models)
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
 
     def application(self) -> Starlette:
@@ -217,18 +221,22 @@ class Pupils:
         """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
         language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
         loop = asyncio.get_running_loop()
-        version, told, sentence = -1, {}, None  # `sentence`: what came of a drawing, told once
+        moment, told, sentence = None, {}, None  # `sentence`: what came of a drawing or an answer, told once
+        look = seen = None  # what the page shows of the projector, and what it has
         receiving = asyncio.create_task(socket.receive())
         try:
             while True:
                 if (end := self._end(pupil)) is not None:
                     return end
-                if version != self.classroom.version:
-                    version = self.classroom.version
+                if self._is_looking(pupil) and (look := self._look.fresh(language)) is None:
+                    look = await loop.run_in_executor(self._pool, self._look.now, language)
+                if moment != self.classroom.moment or look is not seen:
+                    moment = self.classroom.moment
                     state, left = self._state(pupil, language)
-                    if state != told or sentence is not None:  # most changes are those of others
-                        await _send(socket, {**state, "left": left, "said": sentence})
-                        told, sentence = state, None
+                    new = {} if look is seen else {"look": look}
+                    if new or state != told or sentence is not None:  # most changes are those of others
+                        await _send(socket, {**state, **new, "left": left, "said": sentence})
+                        told, sentence, seen = state, None, look
                 done, _ = await asyncio.wait({receiving}, timeout=TICK)
                 if not done:
                     continue
@@ -236,11 +244,12 @@ class Pupils:
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect(message.get("code", 1006))
                 content = message.get("bytes")
-                if content is None or len(content) != HEAD + SHEET * SHEET or content[2] >= CLASSES:
+                if content is None or not _is_possible(content):
                     return VIOLATION
                 begun = loop.time()
-                sentence = await loop.run_in_executor(self._pool, self._hand_in, pupil, content, language)
-                version = -1
+                take = self._hand_in if len(content) > HEAD else self._take_answer
+                sentence = await loop.run_in_executor(self._pool, take, pupil, content, language)
+                moment = None
                 receiving = asyncio.create_task(self._receive(socket, begun + 1 / MOST_TAKEN))
         finally:
             receiving.cancel()
@@ -266,15 +275,27 @@ class Pupils:
         right = sum(one == label for one in said)
         return words.text(language, "class.sent", digit=label, right=right, count=len(said), first=said[0])
 
+    def _take_answer(self, pupil: Pupil, content: bytes, language: str) -> str:
+        """Keep an answer of a quiz; returns what to say of it, if anything."""
+        number, place, answer = content
+        quiz = self.classroom.quiz
+        try:
+            if not quiz or quiz.asked.number % 256 != number:
+                raise Refusal("class.quiz.over")
+            quiz.answer(pupil.number, place, answer)
+        except Refusal as refusal:
+            return words.text(language, refusal.key, **refusal.slots)
+        return ""
+
     def _state(self, pupil: Pupil, language: str) -> tuple[dict[str, Any], float | None]:
         """What the page shows, and the seconds left: the round, how many drawings are handed in, what is asked."""
-        current, place, left = self.classroom.place(pupil)
+        (current, place, left), quiz = self.classroom.place(pupil), self.classroom.quiz
         ask = current.asked[place] if place < len(current.asked) else None
         key = "class.ask" if ask is not None else "class.all_done" if current.asked else "class.free"
         slots = {"digit": ask, "place": place + 1, "count": len(current.asked)}
         if ask is not None and len(current.asked) == 1:
             key = "class.ask_one"
-        state = {
+        state: dict[str, Any] = {
             "round": current.number % 256,
             "place": place % 256,
             "ask": ask,
@@ -282,8 +303,25 @@ class Pupils:
             "sentence": words.text(language, key, **slots),
             "name": pupil.name,
             "race": phone_race.state(self.classroom, pupil, language),
+            "quiz": quiz and for_phone(quiz, pupil.number, language),
+            "looking": self._is_looking(pupil),
         }
+        if quiz or self.classroom.showing:
+            state |= {"ask": None, "free": False}
+            left = quiz.left() if quiz else None
+        if self.classroom.showing:
+            state["sentence"] = words.text(language, "class.look.now")
         return state, left
+
+    def _is_looking(self, pupil: Pupil) -> bool:
+        """Whether the pupil sees what the projector shows: where the teacher says so, or nothing is left to do."""
+        quiz = self.classroom.quiz
+        if self.classroom.racing:
+            return False
+        if quiz or self.classroom.showing:
+            return not quiz or quiz.stage in ("told", "end")
+        current, place, _ = self.classroom.place(pupil)
+        return bool(current.asked) and place >= len(current.asked)
 
     async def _answer(self, socket: WebSocket, pupil: Pupil) -> int:
         """Answer drawings, uint8 (SHEET, SHEET); returns the code to close with."""
@@ -302,6 +340,12 @@ class Pupils:
             read = partial(live_answer.answered_by, self.readers, content, (), language)
             await _send(socket, await loop.run_in_executor(self._pool, read))
             await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+
+
+def _is_possible(content: bytes) -> bool:
+    """Whether a pupil's message is a drawing with what it is of, or an answer: quiz, place and class."""
+    drawing = len(content) == HEAD + SHEET * SHEET and content[2] < CLASSES
+    return drawing or (len(content) == HEAD and content[1] < MOST_IMAGES and content[2] < MOST_CLASSES)
 
 
 async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
@@ -339,14 +383,14 @@ def language_of(request: HTTPConnection) -> str:
 
 @cache
 def script() -> str:
-    """The page's one script: that of the pad, and our own."""
-    return pad_script() + _file("phone_race.js") + _file("pupil.js")
+    """The page's one script: that of the pad, those of charts and races, and our own."""
+    return pad_script() + look_script() + _file("phone_race.js") + _file("pupil.js")
 
 
 @cache
 def style() -> str:
     """The page's one style sheet."""
-    return pad_style() + _file("pupil.css") + _file("phone_race.css")
+    return pad_style() + look_style() + _file("pupil.css") + _file("phone_race.css")
 
 
 def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
