@@ -109,14 +109,14 @@ def close_class() -> None:
         if not opened:
             return
         opened.classroom.closed.set()
-        if opened.classroom.race:
-            opened.classroom.race.close()
         end = time.monotonic() + FAREWELL
         while opened.server.server_state.connections and time.monotonic() < end:
             time.sleep(0.02)
         opened.server.should_exit = True
         opened.thread.join(FAREWELL)
         opened.pupils.close()
+        if opened.classroom.race:
+            opened.classroom.race.close()
 
 
 def _listener(address: str) -> socket.socket:
