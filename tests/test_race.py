@@ -37,6 +37,7 @@ from tests.test_classroom import Clock, ask, client, cookie, hear, reads_one
 from tests.test_classroom import room as room  # the fixture
 from ui import server
 from ui.classroom import opened, phone_race
+from ui.classroom.pupils import MOST_A_MINUTE
 
 LESSON = "20261129-130500-000000"
 TINY = {"data": "tiny", "split": "official", "architecture": "mlp", "batch_size": 16, "epochs": 1}
@@ -419,7 +420,7 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         )
         assert why in app.warning[0].value
         app.multiselect(key=f"race-values-filters-{language}").set_value(["4", "8"]).run()
-        one_person = {"runs": 3, "seconds": 20.0, "total": 69, "people": 1}
+        one_person = {"runs": 3, "seconds": 20.0, "total": 69, "count": 1}
         assert app.info[0].value == words.text(language, "race.worst", **one_person)
         app.button(key="race-start").click().run()
         race = now.classroom.race
@@ -486,6 +487,8 @@ def test_a_phone_sends_sees_and_stops_its_own_and_nothing_else(room, queue):
     assert len(race.record.attempts) == 1
     assert post(room, said, {"race": 1, "stop": 1}) == (200, "")
     assert store.find(race.record.attempts[0].run).control().wanted == "stop"
+    answers = [post(room, other, {"race": 1, "stop": 1}) for _ in range(MOST_A_MINUTE)]
+    assert answers[-1] == (403, words.text("en", "race.too_often", most=MOST_A_MINUTE))
     room.classroom.begin([7])
     with client(room, said=said) as pupil:
         assert hear(pupil)["race"] is None

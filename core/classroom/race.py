@@ -138,19 +138,16 @@ class Race:
         self._last = 0
         self.version = 0  # grows when the board may be another one
         self._keep(self.record)
-        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Give turns, in a thread, until the race is closed."""
-        self._thread = threading.Thread(target=self._serve, name="race", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._serve, name="race", daemon=True).start()
 
     def close(self) -> None:
         """Give no more turns; what the queue has is trained, what waits is forgotten."""
-        self.end()
+        with contextlib.suppress(Refusal):  # on a full disk, it is stored as it was
+            self.end()
         self._closed.set()
-        if self._thread:
-            self._thread.join(1)
 
     # --- what pupils do ---
 

@@ -110,8 +110,6 @@ def close_class() -> None:
         if not opened:
             return
         opened.classroom.closed.set()
-        if opened.classroom.race:
-            opened.classroom.race.close()
         end = time.monotonic() + FAREWELL
         while opened.server.server_state.connections and time.monotonic() < end:
             time.sleep(0.02)
@@ -119,6 +117,8 @@ def close_class() -> None:
         opened.thread.join(FAREWELL)
         opened.server.force_exit = True  # does not wait for whoever is being answered still
         opened.pupils.close()
+        if opened.classroom.race:
+            opened.classroom.race.close()
 
 
 def _listener(address: str) -> socket.socket:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -50,6 +51,7 @@ HEAD = 3  # bytes before a drawing that is handed in, round, place and label; or
 KEPT_FOR = 12 * 3600  # seconds that the browser keeps the cookie: a phone that closed it has its seat still
 MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
 MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that are refused
+MOST_A_MINUTE = 30  # messages of one pupil to a race
 TICK = 0.1  # seconds between two looks at whether there is something to tell
 LAST = 5  # seconds after the end of a round in which a pupil may send what is finished; less than `GRACE`
 SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
@@ -100,6 +102,7 @@ class Pupils:
         self.strangers = strangers
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
         self._look = Look(classroom, models)
+        self._sent: dict[int, deque[float]] = {}  # pupil -> times of the latest messages to a race
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
 
     def application(self) -> Starlette:
@@ -153,6 +156,7 @@ class Pupils:
         if request.headers.get("origin") != f"http://{self.host}" or not pupil:
             return Response(status_code=403)
         try:
+            self._count(pupil)
             async with asyncio.timeout(SLOWEST):
                 said = json.loads(await _body(request))
             take = partial(phone_race.take, self.classroom, pupil, said)
@@ -163,6 +167,14 @@ class Pupils:
         except (ValueError, TypeError, TimeoutError, RecursionError, ClientDisconnect):
             return Response(status_code=400)
         return JSONResponse({"sentence": ""})
+
+    def _count(self, pupil: Pupil) -> None:
+        """Count a message to a race, each of which is written to disk. Raises: Refusal, for too many in a minute."""
+        now = self.classroom.clock()
+        times = self._sent.setdefault(pupil.number, deque(maxlen=MOST_A_MINUTE))
+        if len(times) == MOST_A_MINUTE and times[0] > now - 60:
+            raise Refusal("race.too_often", most=MOST_A_MINUTE)
+        times.append(now)
 
     # --- the connections ---
 

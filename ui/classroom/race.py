@@ -238,7 +238,7 @@ def _worst(found: Rules, people: int) -> None:
     """Say how long the class may wait for all its trainings."""
     at_once = settings.runs_at_once()
     runs, total = found.worst(people, at_once, found.seconds + START)
-    st.info(t("race.worst", runs=runs, seconds=found.seconds, total=round(total), people=people))
+    st.info(t("race.worst", runs=runs, seconds=found.seconds, total=round(total), count=people))
     slowest = found.slowest()
     lasting = estimate.is_lasting(slowest, ASKED)
 
@@ -301,14 +301,10 @@ def old_races() -> None:
         said = [board.tested(rows, language(), titles=True), board.how(rows, language())]
         below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
         st.html(STYLE + board.table(record, rows, language(), nicknames=True, titles=True) + below)
-        st.button(
-            t("race.delete"),
-            icon=":material/delete:",
-            key="race-delete",
-            on_click=_delete,
-            args=(record,),
-            help=t("race.delete_help"),
-        )
+        with st.popover(t("race.delete"), icon=":material/delete:"):
+            count = len({one.run for one in record.attempts if one.run})
+            really = t("race.delete_really", count=count)
+            st.button(really, key="race-delete", on_click=_delete, args=(record,))
 
 
 def _delete(record: Record) -> None:
