@@ -43,6 +43,7 @@ SECONDS = (5, 10, 20, 30, 60, MOST_SECONDS)
 EPOCHS = (1, 2, 3, 5, 10, 20, MOST_EPOCHS)
 MOST_ROWS = 11  # on a projector
 STYLE = f"""<style>{board.STYLE}
+.stHtml:has(.race) {{ overflow-x: auto; }}
 .stHtml:has(.race) p {{ margin: 0.25rem 0; line-height: 1.25; }}
 </style>"""
 
@@ -171,8 +172,9 @@ def _set_up(classroom: Classroom) -> None:
             attempts = st.selectbox(t("race.attempts"), ATTEMPTS, index=2, key="race-attempts", persist_state="session")
             begin = st.container()  # filled once all is known to be possible
         found = rules(spec, lists, float(seconds), attempts)
-        ready(found.slowest(), language())
-        _worst(found, max(1, len(classroom.pupils)))
+        slowest = found.slowest()
+        ready(slowest, language())
+        _worst(found, slowest, max(1, len(classroom.pupils)))
     except Refusal as refusal:
         refused(refusal, st.warning)
     (begin or st).button(
@@ -234,12 +236,11 @@ def _values(name: str) -> list[Any]:
     return [read(name, one, language()) for one in words]
 
 
-def _worst(found: Rules, people: int) -> None:
-    """Say how long the class may wait for all its trainings."""
+def _worst(found: Rules, slowest: RunSpec, people: int) -> None:
+    """Say how long the class may wait for all its trainings, `slowest` being that which takes longest."""
     at_once = settings.runs_at_once()
     runs, total = found.worst(people, at_once, found.seconds + START)
     st.info(t("race.worst", runs=runs, seconds=found.seconds, total=round(total), count=people))
-    slowest = found.slowest()
     lasting = estimate.is_lasting(slowest, ASKED)
 
     def say(measured: Mapping[str, Any]) -> str:
