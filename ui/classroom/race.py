@@ -99,14 +99,11 @@ def _board(classroom: Classroom, race: Race) -> None:
 
 def _at_work(race: Race, *, titled: bool) -> str:
     """What trains now, and how many wait."""
-    running, waiting = race.at_work(), race.waiting()
+    handed, waiting = race.at_work(), race.waiting()
+    running = {one.run: one for one in reversed(race.record.attempts) if one.run in handed}
     if not running:
-        return plain("race.at_rest" if not race.record.ended else "race.over")
-    titles = [
-        one.title if titled else f"#{one.number}"
-        for one in race.record.attempts
-        if one.run in running and one.took_turn
-    ]
+        return plain("race.over" if race.record.ended else "race.at_rest")
+    titles = [one.title if titled and one.title else f"#{one.number}" for one in running.values()]
     share = percent(max(progress(name).share for name in running), 0)
     seconds = race.seconds_to(len(waiting) + 1)
     said = plain("race.at_work", title=", ".join(titles), share=share, waiting=len(waiting), seconds=round(seconds))
