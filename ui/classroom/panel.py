@@ -1,4 +1,4 @@
-"""The panels of the page Class: opening it, what the class sees, and the teacher's controls."""
+"""The panels of the page Classroom: opening it, what the class sees, and the teacher's controls."""
 
 from __future__ import annotations
 
