@@ -322,7 +322,8 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
         assert room.classroom.quiz.counts().tolist() == [1, 0, 0]
         wall = live_wall.wall(room, "en")["quiz"]
         assert wall["answered"] == words.text("en", "class.quiz.answered", count=1, joined=1)
-        assert "bars" not in wall
+        assert "bars" not in wall, "nothing of the truth before it is told"
+        assert wall["counts"] is None
         room.classroom.quiz.go_on()
         state = until(pupil, "told")
         assert state["quiz"]["sentence"] == words.text("pt_BR", "class.quiz.phone.told_right", label="gato")
@@ -335,8 +336,14 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
     ]
     assert wall["counts"] == [["gato", 1, True]]
     assert "✗" in wall["says"]
-    assert words.text("pt_BR", "class.quiz.verdict.few", p="") == wall["verdict"]
-    assert results.accuracy_text(TEST, "pt_BR", 2) in wall["chosen"]
+    assert wall["bars"][1]["test"] == TEST.value
+    assert "n = 100" in wall["bars"][1]["test_text"]
+    assert wall["notes"] == [], "a test that is looked at after each image finds too many differences"
+    room.classroom.quiz.end()
+    verdict, where, why = live_wall.wall(room, "pt_BR")["quiz"]["notes"]
+    assert verdict == words.text("pt_BR", "class.quiz.verdict.few", p="")
+    assert results.accuracy_text(proportion(1, 1), "pt_BR") in where
+    assert results.accuracy_text(TEST, "pt_BR", 2) in why
     assert json.dumps(live_wall.wall(room, "en"), allow_nan=False)
 
 

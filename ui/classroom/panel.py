@@ -17,6 +17,7 @@ from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened
 from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
+from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -70,6 +71,7 @@ def _closed() -> None:
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
+    show_plan()
     lessons = results.lessons()
     for one in quiz.lessons():
         lessons.setdefault(one, [])
@@ -136,7 +138,7 @@ def _open(now: Opened) -> None:
         st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall")}
-        first = "wall" if len(classroom.rounds) > 1 else "join"
+        first = "wall" if len(classroom.rounds) > 1 or classroom.quizzes or classroom.showing else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
         with st.container(horizontal=True, width="content", key="class-settings"):
             kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
