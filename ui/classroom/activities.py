@@ -116,7 +116,7 @@ def look_popover(now: Opened) -> None:
 
 def _show(now: Opened, kind: str, name: str | None) -> None:
     if kind in ("results", "curves", "matrix"):
-        now.classroom.show(Chart(kind, name or ""))
+        now.classroom.show(Chart(kind, name or "", short_label(name) if name else ""))
         _see_wall()
 
 

@@ -93,9 +93,11 @@ def of_run(chart: Chart, language: str) -> dict[str, Any]:
     try:
         if not run:
             raise Refusal("error.run_unknown", run=chart.run[:80])
-        return _curves(run, language) if chart.kind == "curves" else _matrix(run, language)
+        found = _curves(run, language) if chart.kind == "curves" else _matrix(run, language)
     except Refusal as refusal:
         return _view(notes=[words.text(language, refusal.key, **refusal.slots)])
+    found["notes"].append(chart.name)
+    return found
 
 
 def of_model(model: Contestant, found: Results, language: str) -> dict[str, Any]:

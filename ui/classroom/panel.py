@@ -73,12 +73,14 @@ def _closed() -> None:
     st.caption(t("class.trust"))
     show_plan()
     lessons = results.lessons()
-    for one in quiz.lessons():
+    quizzes = quiz.lessons()
+    for one in quizzes:
         lessons.setdefault(one, [])
     if lessons := dict(sorted(lessons.items(), reverse=True)):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             say = {
-                one: plain("class.lesson", time=results.begun(one), count=len(drawn)) for one, drawn in lessons.items()
+                one: plain("class.lesson", time=results.begun(one), count=len(drawn), quizzes=quizzes.get(one, 0))
+                for one, drawn in lessons.items()
             }
             lesson = st.selectbox(
                 t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
