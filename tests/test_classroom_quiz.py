@@ -215,13 +215,14 @@ def test_answers_are_kept_without_names_and_saved_in_the_lessons_page_and_delete
     for of in (found.pupils, found.model):
         assert results.accuracy_text(of, language) in saved
     assert results.accuracy_text(TEST, language, 2) in saved, "what the model's accuracy on its test images is"
-    assert quiz.lessons() == [lesson.classroom.lesson]
+    assert quiz.lessons() == {lesson.classroom.lesson: 1}
     quiz.delete(lesson.classroom.lesson)
-    assert quiz.lessons() == quiz.kept(lesson.classroom.lesson) == []
+    assert not quiz.lessons()
+    assert not quiz.kept(lesson.classroom.lesson)
 
 
 def test_a_quiz_without_answers_is_not_kept_and_a_full_store_is_told(lesson, monkeypatch):
-    assert quiz.lessons() == []
+    assert not quiz.lessons()
     monkeypatch.setattr(quiz, "MOST", 0)
     with pytest.raises(Refusal, match="store_full"):
         lesson.classroom.begin_quiz(asked(number=2))
@@ -322,7 +323,8 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
         assert room.classroom.quiz.counts().tolist() == [1, 0, 0]
         wall = live_wall.wall(room, "en")["quiz"]
         assert wall["answered"] == words.text("en", "class.quiz.answered", count=1, joined=1)
-        assert "bars" not in wall
+        assert "bars" not in wall, "nothing of the truth before it is told"
+        assert wall["counts"] is None
         room.classroom.quiz.go_on()
         state = until(pupil, "told")
         assert state["quiz"]["sentence"] == words.text("pt_BR", "class.quiz.phone.told_right", label="gato")
@@ -335,8 +337,14 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
     ]
     assert wall["counts"] == [["gato", 1, True]]
     assert "✗" in wall["says"]
-    assert words.text("pt_BR", "class.quiz.verdict.few", p="") == wall["verdict"]
-    assert results.accuracy_text(TEST, "pt_BR", 2) in wall["chosen"]
+    assert wall["bars"][1]["test"] == TEST.value
+    assert "n = 100" in wall["bars"][1]["test_text"]
+    assert wall["notes"] == [], "a test that is looked at after each image finds too many differences"
+    room.classroom.quiz.end()
+    verdict, where, why = live_wall.wall(room, "pt_BR")["quiz"]["notes"]
+    assert verdict == words.text("pt_BR", "class.quiz.verdict.few", p="")
+    assert results.accuracy_text(proportion(1, 1), "pt_BR") in where
+    assert results.accuracy_text(TEST, "pt_BR", 2) in why
     assert json.dumps(live_wall.wall(room, "en"), allow_nan=False)
 
 
@@ -368,11 +376,12 @@ def test_phones_look_at_what_the_teacher_shows_and_at_the_wall_when_they_have_se
     with client(room, said=cookie(room)) as pupil:
         assert not hear(pupil)["looking"]
         for kind in ("curves", "matrix", "results"):
-            room.classroom.show(Chart(kind, run.name))
+            room.classroom.show(Chart(kind, run.name, "the <i>run"))
             while not (state := hear(pupil)).get("look") or bool(state["look"]["curves"]) != (kind == "curves"):
                 pass
             assert state["look"] == json.loads(json.dumps(live_wall.wall(room, "en")["look"]))
             assert state["ask"] is None
+            assert kind == "results" or state["look"]["notes"][-1] == "the <i>run"
             if kind == "curves":
                 assert [len(one["values"]) for one in state["look"]["curves"]["series"]] == [2, 2]
             if kind == "matrix":
@@ -469,12 +478,12 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert game.stage == "end"
         app.selectbox(key="class-look-kind").set_value("curves").run()
         app.button(key="class-look-show").click().run()
-        assert now.classroom.showing == Chart("curves", trained.name)
+        assert (now.classroom.showing.kind, now.classroom.showing.run) == ("curves", trained.name)
         assert not app.exception
         app.button(key="class-close").click().run()
         assert app.selectbox(key="class-lesson").value == now.classroom.lesson
         app.button(key="class-quiz-delete").click().run()
-        assert quiz.lessons() == []
+        assert not quiz.lessons()
         assert not app.exception
     finally:
         opened.close_class()

@@ -436,3 +436,79 @@ def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
     for phone in phones:
         phone.context.close()
     assert not complaints
+
+
+def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projector_shows(
+    visit, browser, folder, trained_store, tmp_path
+):
+    (run,) = store.runs(trained_store)
+    shutil.copytree(run.folder, folder / "store" / run.name, dirs_exist_ok=True)
+    teacher = visit(f"/classroom?run={run.name}")
+    teacher.get_by_role("combobox", name="Address of this machine").click()
+    teacher.get_by_role("option", name="127.0.0.1").click()
+    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
+    address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    phones, complaints = [], []
+    for name, locale in (("Ana", "en-US"), ("Rui", "pt-BR")):
+        size = {"width": 390, "height": 844}
+        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
+        phone.on("pageerror", lambda error: complaints.append(str(error)))
+        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        phone.goto(address)
+        phone.locator("#code").fill(code)
+        phone.locator("#nickname").fill(name)
+        phone.locator("#enter").click()
+        phone.locator("#ask").wait_for()
+        phones.append(phone)
+    ana, rui = phones
+    teacher.get_by_role("button", name="Quiz").click()
+    teacher.get_by_role("combobox", name="Run").click()
+    teacher.get_by_role("option", name=re.compile(run.name[-4:])).click()
+    teacher.get_by_role("button", name="Begin the quiz").click()
+    for page, picture in ((ana, "#picture"), (rui, "#picture"), (teacher, ".quiz .picture")):
+        page.locator(picture).wait_for()
+        drawn = page.locator(picture).evaluate(
+            "one => [one.naturalWidth, getComputedStyle(one).imageRendering, one.clientWidth]"
+        )
+        assert drawn[:2] == [28, "pixelated"]
+        assert drawn[2] > 250
+    assert not teacher.get_by_role("button", name="Begin the quiz").is_visible(), "nothing lies over the image"
+    present = visit("/classroom?present=1")
+    for phone in phones:
+        phone.locator("#classes button:enabled").nth(7).tap()
+        phone.locator("#classes [aria-pressed=true]", has_text="Se").wait_for()  # Seven, Sete
+        assert phone.locator("#picture").is_hidden()
+        assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    rui.get_by_text("Enviado").wait_for()
+    assert rui.locator("#classes button:enabled").count() == 0, "nobody answers twice"
+    present.locator(".arrived", has_text="Answered: 2 of 2").wait_for()
+    assert not present.evaluate(SMALL_OR_CUT)
+    present.keyboard.press(" ")
+    present.locator(".says", has_text="The model says").wait_for()
+    assert not present.evaluate(SMALL_OR_CUT)
+    for phone in phones:
+        phone.locator("#look .model").nth(1).wait_for()
+    teacher.get_by_role("button", name="End the quiz").click()
+    present.locator(".verdict").wait_for()
+    assert not present.evaluate(SMALL_OR_CUT)
+    assert present.locator(".verdict").inner_text() == ana.locator("#look p").first.inner_text()
+    with teacher.expect_download() as saving:
+        teacher.get_by_role("button", name="Save the results").click()
+    saved = tmp_path / "class.html"
+    saving.value.save_as(saved)
+    assert "You or the model" in saved.read_text(encoding="utf-8")
+    teacher.get_by_role("button", name="Look").click()
+    teacher.get_by_role("combobox", name="What to look at").click()
+    teacher.get_by_role("option", name="Learning curves of a run").click()
+    teacher.get_by_role("combobox", name="Run").click()
+    teacher.get_by_role("option", name=re.compile(run.name[-4:])).click()
+    teacher.get_by_role("button", name="Show to all").click()
+    present.locator(".look polyline").nth(1).wait_for()
+    assert not present.evaluate(SMALL_OR_CUT)
+    rui.locator("#look polyline").nth(1).wait_for()
+    assert "validação" in rui.locator("#look").inner_text()
+    teacher.get_by_role("button", name="Close").click()
+    for phone in phones:
+        phone.context.close()
+    assert not complaints

@@ -18,6 +18,7 @@ from core.events import Epoch
 from core.lessons.checks import CHECKS, Evidence, look, options
 from core.lessons.glossary import matching, term_of, terms
 from core.lessons.lesson import KEY, NAMES, TERM, filled, lesson, lessons
+from core.lessons.plan import SAYS, plan, plan_page
 from core.lessons.sheet import sheet
 from core.models.model import answers_to, open_model
 from core.refusal import Refusal
@@ -223,3 +224,15 @@ def test_the_command_lists_the_lessons_prints_one_and_writes_its_sheet_once(tmp_
     assert main(["lessons", "wider", "--html", str(file)]) == 1
     assert "already exists" in capsys.readouterr().err
     assert main(["lessons", "nothing"]) == 1
+
+
+def test_the_plan_of_a_lesson_with_a_class_fills_its_minutes_and_speaks_each_language():
+    now, codes = plan(), {*LANGUAGES}
+    assert now.parts[-1].ends == now.minutes == 50
+    assert all(tuple(part.says) == SAYS for part in now.parts[1:])
+    assert all({*said} == codes for part in now.parts for said in (part.title, *part.says.values()))
+    for first in LANGUAGES:
+        page = plan_page(first).partition("</style>")[2]
+        assert all(escape(now.title[code]) in page for code in codes)
+        assert all(words.text(code, "class.quiz.begin") in page for code in codes)
+        assert not re.search(r"[{}*]|<script|src=", page), "each text of the screen is filled in"

@@ -68,6 +68,7 @@ class Chart:
 
     kind: Literal["results", "curves", "matrix"]
     run: str = ""
+    name: str = ""  # how the run is called on the screen
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import functools
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -349,9 +350,9 @@ class Kept:
         return outcome(self.asked, self.given)
 
 
-def lessons(store: Path | None = None) -> list[str]:
-    """The lessons, by the time of their beginning, with a stored quiz, oldest first."""
-    return list(dict.fromkeys(name[: name.rindex("-")] for name in _names(store)))
+def lessons(store: Path | None = None) -> dict[str, int]:
+    """How many quizzes are stored of each lesson, by the time of its beginning, the oldest lesson first."""
+    return dict(Counter(name[: name.rindex("-")] for name in _names(store)))
 
 
 def kept(lesson: str, store: Path | None = None) -> list[Kept]:

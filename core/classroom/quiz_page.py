@@ -24,7 +24,9 @@ def verdict(found: Outcome, language: str) -> str:
     """What the test says of the difference between class and model."""
     key = "few" if found.people < 2 else found.verdict
     sign, p = ("<", LEAST_P) if found.p < LEAST_P else ("=", found.p)
-    return text(language, f"class.quiz.verdict.{key}", p=f"p {sign} {number(p, 3, language=language)}")
+    return text(
+        language, f"class.quiz.verdict.{key}", p=f"p\u00a0{sign}\u00a0{number(p, 3, language=language)}"
+    )  # on one line
 
 
 def chosen(quiz: Asked, language: str) -> str:

@@ -41,7 +41,7 @@ def _article(lesson: Lesson, language: str) -> str:
     steps = [_step(lesson, step, number, language) for number, step in enumerate(lesson.steps, 1)]
     return (
         f'<article lang="{language.replace("_", "-")}">\n<h1>{escape(lesson.title[language])}</h1>\n'
-        + _list({said(f"lessons.{key}"): value for key, value in facts.items()})
+        + definitions({said(f"lessons.{key}"): value for key, value in facts.items()})
         + "\n".join(steps)
         + "\n</article>"
     )
@@ -63,7 +63,7 @@ def _step(lesson: Lesson, step: Step, number: int, language: str) -> str:
         said("lessons.answer"): words(step.answer),
     }
     title = said("lessons.step", number=number, count=len(lesson.steps))
-    return f"<section><h2>{title}</h2>\n{_list({key: value for key, value in rows.items() if value})}</section>"
+    return f"<section><h2>{title}</h2>\n{definitions({key: value for key, value in rows.items() if value})}</section>"
 
 
 def _checked(step: Step) -> str:
@@ -86,5 +86,6 @@ def _form(spec: RunSpec, seed: int | None, language: str) -> str:
     return escape("; ".join(f"{text(language, f'spec.{name}.label')}: {value}" for name, value in shown.items()))
 
 
-def _list(rows: dict[str, str]) -> str:
+def definitions(rows: dict[str, str]) -> str:
+    """Terms and what they say, both HTML, as a list."""
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items()) + "</dl>\n"

@@ -20,8 +20,8 @@ from ui.classroom.opened import Opened
 from ui.numbers import whole_number
 from ui.text import kept_refusal, plain, show_refusal, t
 
-# Keys in the session state: what was refused, and what the class is to see from the next run of the page on.
-REFUSED, VIEW_NEXT = "class-quiz.refused", "class-view.next"
+# Keys in the session state: what was refused, what the class sees from the next run on, and how much has begun.
+REFUSED, VIEW_NEXT, BEGUN = "class-quiz.refused", "class-view.next", "class-quiz.begun"
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
 WIDTH = 420  # px
@@ -29,7 +29,7 @@ WIDTH = 420  # px
 
 def quiz_popover(now: Opened) -> None:
     """Let the teacher begin a quiz."""
-    popover = st.popover(t("class.quiz.begun"), icon=":material/psychology_alt:", key="class-quiz")
+    popover = st.popover(t("class.quiz.begun"), icon=":material/psychology_alt:", key=_key("class-quiz"))
     with popover.container(width=WIDTH):
         show_refusal(REFUSED)
         names = [name for name in server.done() if server.has_data(name)]
@@ -51,7 +51,7 @@ def quiz_popover(now: Opened) -> None:
         if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin"):
             with st.spinner(t("class.quiz.reading")), kept_refusal(REFUSED):
                 now.classroom.begin_quiz(prepared(now, run, count, seed), seconds or None)
-                st.session_state[VIEW_NEXT] = "wall"
+                _see_wall()
             st.rerun()
 
 
@@ -97,7 +97,7 @@ def images_of(run: Run, answers: Answers) -> Split:
 
 def look_popover(now: Opened) -> None:
     """Let the teacher show a chart to all."""
-    popover = st.popover(t("class.look.title"), icon=":material/visibility:", key="class-look")
+    popover = st.popover(t("class.look.title"), icon=":material/visibility:", key=_key("class-look"))
     with popover.container(width=WIDTH):
         st.markdown(t("class.look.about"))
         kinds = {"results": plain("class.look.results")}
@@ -116,5 +116,16 @@ def look_popover(now: Opened) -> None:
 
 def _show(now: Opened, kind: str, name: str | None) -> None:
     if kind in ("results", "curves", "matrix"):
-        now.classroom.show(Chart(kind, name or ""))
-        st.session_state[VIEW_NEXT] = "wall"
+        now.classroom.show(Chart(kind, name or "", short_label(name) if name else ""))
+        _see_wall()
+
+
+def _see_wall() -> None:
+    """Show the wall, and close what has been opened: it would lie over an image that is in sight for seconds."""
+    st.session_state[VIEW_NEXT] = "wall"
+    st.session_state[BEGUN] = st.session_state.get(BEGUN, 0) + 1
+
+
+def _key(name: str) -> str:
+    """The key of a popover, which is another one, and closed, once something has begun."""
+    return f"{name}-{st.session_state.get(BEGUN, 0)}"

@@ -11,7 +11,7 @@ from typing import Any
 from core import words
 from core.classroom.classroom import Chart, Classroom
 from core.classroom.quiz import MOST_CLASSES
-from core.classroom.quiz_page import accuracy_text, chosen
+from core.classroom.quiz_page import accuracy_text
 from core.classroom.results import Contestant, Results
 from core.drawing.collection import CLASSES
 from core.events import Epoch
@@ -75,7 +75,7 @@ def seen(classroom: Classroom, models: Sequence[Contestant], language: str) -> d
     quiz, chart = classroom.quiz, classroom.showing
     if quiz:
         of = of_outcome(quiz, language)
-        return _view(bars=of["bars"], notes=[of["verdict"], chosen(quiz.asked, language)])
+        return _view(bars=of["bars"], notes=of["notes"])
     if chart and chart.kind != "results":
         return of_run(chart, language)
     found = classroom.results()
@@ -93,9 +93,11 @@ def of_run(chart: Chart, language: str) -> dict[str, Any]:
     try:
         if not run:
             raise Refusal("error.run_unknown", run=chart.run[:80])
-        return _curves(run, language) if chart.kind == "curves" else _matrix(run, language)
+        found = _curves(run, language) if chart.kind == "curves" else _matrix(run, language)
     except Refusal as refusal:
         return _view(notes=[words.text(language, refusal.key, **refusal.slots)])
+    found["notes"].append(chart.name)
+    return found
 
 
 def of_model(model: Contestant, found: Results, language: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
 from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
+from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -78,10 +79,13 @@ def _closed() -> None:
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
+    show_plan()
+    quizzes = quiz.lessons()
     if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             say = {
-                one: plain("class.lesson", time=results.begun(one), count=len(drawn)) for one, drawn in lessons.items()
+                one: plain("class.lesson", time=results.begun(one), count=len(drawn), quizzes=quizzes.get(one, 0))
+                for one, drawn in lessons.items()
             }
             lesson = st.selectbox(
                 t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
@@ -143,7 +147,8 @@ def _open(now: Opened) -> None:
         st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
-        first = "race" if classroom.racing else "wall" if len(classroom.rounds) > 1 else "join"
+        begun = len(classroom.rounds) > 1 or classroom.quizzes or classroom.showing
+        first = "race" if classroom.racing else "wall" if begun else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
         if view == "race":
             race.controls(classroom)

@@ -39,13 +39,14 @@ def for_wall(quiz: Quiz, joined: int, language: str) -> dict[str, Any]:
         "key": f"{what.number}-{quiz.place}",
         "stage": stage,
         "left": quiz.left(),
-        "of": _of(quiz, language),
+        "of": "" if stage == "end" else _of(quiz, language),
         "question": words.text(language, f"class.quiz.wall.{stage}", label=names[now.label]),
-        "answered": words.text(language, "class.quiz.answered", count=quiz.answered(), joined=joined),
+        "answered": ""
+        if stage == "end"
+        else words.text(language, "class.quiz.answered", count=quiz.answered(), joined=joined),
         "picture": now.picture if stage in ("look", "told") else None,
         "says": None,
         "counts": None,
-        "chosen": chosen(what, language),
     }
     if stage == "told":
         right = now.predicted == now.label
@@ -54,18 +55,31 @@ def for_wall(quiz: Quiz, joined: int, language: str) -> dict[str, Any]:
         )
         counts = quiz.counts().tolist()
         shown = sorted((k for k, count in enumerate(counts) if count), key=lambda k: -counts[k])
-        said["counts"] = [[names[k], counts[k], k == now.label] for k in shown[:6]]
+        said["counts"] = [[names[k], counts[k], k == now.label] for k in shown[:5]]
     if stage in ("told", "end"):
         said |= of_outcome(quiz, language)
     return said
 
 
 def of_outcome(quiz: Quiz, language: str) -> dict[str, Any]:
-    """The two bars, and in words what a test says of them."""
-    found = quiz.outcome()
-    bars = [bar(words.text(language, "class.quiz.pupils", count=found.people), found.pupils, language)]
-    bars.append(bar(words.text(language, "class.quiz.model", model=quiz.asked.model), found.model, language))
-    return {"bars": bars, "verdict": verdict(found, language)}
+    """The two bars; at the end also sentences, the first of which says what a test says.
+
+    Not before, since a test that is looked at after each image finds a difference more often than it should.
+    """
+    found, test = quiz.outcome(), quiz.asked.test
+    said = words.percent(test.value, 1, language=language)
+    bars = [
+        bar(words.text(language, "class.quiz.pupils", count=found.people), found.pupils, language),
+        bar(words.text(language, "class.quiz.model", model=quiz.asked.model), found.model, language)
+        | {"test": test.value, "test_text": words.text(language, "class.quiz.test", accuracy=said, n=test.n)},
+    ]
+    notes = []
+    if quiz.stage == "end":
+        on = {"wrong": found.of_wrong, "right": found.of_right}
+        figures = {name: accuracy_text(of, language) if of.n else "–" for name, of in on.items()}
+        notes = [verdict(found, language), words.text(language, "class.quiz.where", **figures)]
+        notes.append(chosen(quiz.asked, language))
+    return {"bars": bars, "notes": notes}
 
 
 def bar(name: str, of: Measure, language: str) -> dict[str, Any]:

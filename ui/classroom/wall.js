@@ -136,7 +136,7 @@ function makeWall(root) {
   function ask(quiz) {
     ends = quiz.left === null ? null : performance.now() + 1000 * quiz.left;
     find("question").textContent = quiz.question;
-    find("arrived").textContent = `${quiz.of} · ${quiz.answered}`;
+    find("arrived").textContent = [quiz.of, quiz.answered].filter(Boolean).join(" · ");
     const picture = find("picture");
     picture.hidden = !quiz.picture;
     if (quiz.picture) picture.src = quiz.picture;
@@ -154,8 +154,7 @@ function makeWall(root) {
     );
     find("outcome").replaceChildren(
       ...(quiz.bars ?? []).map(makeBar),
-      ...(quiz.verdict ? [element("p", quiz.verdict, { className: "verdict" })] : []),
-      ...(quiz.bars ? [element("p", quiz.chosen)] : []),
+      ...(quiz.notes ?? []).map((note, k) => element("p", note, { className: k ? "" : "verdict" })),
     );
     find("quiz").classList.toggle("ended", quiz.stage === "end");
   }
