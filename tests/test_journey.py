@@ -281,6 +281,12 @@ def test_a_change_of_language_keeps_the_form(visit, back_to_none):
 
 
 # The texts of the wall that are smaller than 24 px on the screen, or not in sight.
+# What a race shows on a projector that is smaller than 24 px, or out of sight.
+SMALL_OR_CUT_IN_RACE = """() => [...document.querySelectorAll('.race :is(td, th), :has(> .race) p')].filter(one => {
+  const { width, top, bottom } = one.getBoundingClientRect();
+  const size = parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom;
+  return one.textContent && width && (size < 24 || top < 0 || bottom > innerHeight);
+}).map(one => one.textContent)"""
 SMALL_OR_CUT = """() => {
   const host = [...document.querySelectorAll('*')].find(one => one.shadowRoot?.querySelector('.showing'));
   return [...host.shadowRoot.querySelectorAll('.showing *, .tile')].filter(one => {
@@ -375,4 +381,58 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     present.locator(".question", has_text="Draw any digit").wait_for()
     teacher.get_by_role("button", name="Close").click()
     present.get_by_role("button", name="Open to the pupils").wait_for()
+    assert not complaints
+
+
+def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
+    shutil.copytree(starter.folder, folder / "store" / starter.name, dirs_exist_ok=True)
+    teacher = visit(f"/classroom?run={starter.name}")
+    teacher.get_by_role("combobox", name="Address of this machine").click()
+    teacher.get_by_role("option", name="127.0.0.1").click()
+    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
+    address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    teacher.get_by_role("radio", name="Race").click()
+    teacher.get_by_role("button", name="Start the race").click()
+    teacher.get_by_text("No training has ended yet").wait_for()
+    phones, complaints = [], []
+    for name, locale, go in (("Ana", "en-US", "Train"), ("<b>Rui</b>", "pt-BR", "Treinar")):
+        size = {"width": 390, "height": 844}
+        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
+        phone.on("pageerror", lambda error: complaints.append(str(error)))
+        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        phone.goto(address)
+        phone.locator("#code").fill(code)
+        phone.locator("#nickname").fill(name)
+        phone.locator("#enter").click()
+        for group, place in ((0, 2), (1, 2), (2, 1)):  # a large learning rate, a large batch, Adam
+            phone.locator(".options").nth(group).locator("label").nth(place - len(phones) * (group == 0)).tap()
+        phone.locator("[name=title]").fill(f"<i>{name}")
+        button = phone.get_by_role("button", name=go)
+        box = button.bounding_box()
+        assert box["y"] + box["height"] <= 844, "in sight without scrolling"
+        button.tap()
+        phone.locator("article").wait_for()
+        phones.append(phone)
+    ana, rui = phones
+    assert ana.locator("article").count() == 1, "another's attempt is not to be seen"
+    rui.get_by_role("button", name="Parar").wait_for()
+    for phone in phones:
+        phone.locator("article.trained .state", has_text="✓").wait_for(timeout=MINUTE)
+        assert not phone.locator(".stop").is_visible()
+    teacher.locator(".race tbody tr").nth(1).wait_for()
+    assert "<i><b>Rui</b>" in teacher.locator(".race").inner_text()
+    present = visit("/classroom?present=1")
+    present.locator(".race tbody tr").nth(1).wait_for()
+    assert not present.evaluate(SMALL_OR_CUT_IN_RACE)
+    present.close()
+    teacher.get_by_role("button", name="End the race").click()
+    ana.get_by_text("The race is over").wait_for()
+    assert ana.get_by_role("button", name="Train").is_disabled()
+    teacher.get_by_role("button", name="Read the test split").click()
+    teacher.get_by_text("Test split, read once: <i>").wait_for(timeout=MINUTE)
+    teacher.get_by_role("button", name="Close").click()
+    for phone in phones:
+        phone.context.close()
     assert not complaints

@@ -13,14 +13,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
 from core.classroom.door import Door
+from core.classroom.quiz import Asked, Quiz
+from core.classroom.race import Race
 from core.classroom.results import Results, results
+from core.classroom.rules import Rules
 from core.drawing import collection
 from core.drawing.collection import InClass, LabelledDrawing, Reading
 from core.refusal import Refusal
+from core.workers import Workers
 
 MOST_PUPILS = 120
 MOST_FROM = 60  # pupils from one address: a whole class, if the school's network has one address for all
@@ -58,6 +63,14 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """What everybody looks at: the class's own results, or the curves or the confusion matrix of a run."""
+
+    kind: Literal["results", "curves", "matrix"]
+    run: str = ""
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A drawing that was handed in."""
 
@@ -90,6 +103,11 @@ class Classroom:
         self.closed = threading.Event()
         self.names_hidden = False
         self.rounds = [Round(1)]
+        self.race: Race | None = None  # the latest
+        self.racing = False  # whether the pupils see the race, and not the round
+        self.quiz: Quiz | None = None  # of now; None while it is a round's time
+        self.quizzes = 0  # of the lesson so far
+        self.showing: Chart | None = None  # what everybody looks at instead of drawing
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
@@ -158,6 +176,8 @@ class Classroom:
             if name != pupil.name:
                 self._names[number] = pupil.name = self._unused(name)
             self.version += 1
+        if self.race:  # outside the lock, which the race's thread takes while it holds its own
+            self.race.rename(number, pupil.name)
         self._sign(pupil)
 
     def remove(self, number: int) -> None:
@@ -172,6 +192,8 @@ class Classroom:
             self._by_token.pop(pupil.token, None)
             self._names[number] = ""
             self.version += 1
+        if self.race:
+            self.race.remove(number)
         self._sign(pupil)
         with self._lock:
             self.pupils.pop(number, None)
@@ -241,8 +263,29 @@ class Classroom:
             last = self.round
             self.rounds[-1] = replace(last, ends=now if last.ends is None else min(now, last.ends))
             self.rounds.append(Round(last.number + 1, tuple(asked), None if seconds is None else now + seconds))
+            self.quiz = self.showing = None
             self._frozen_at = None
+            self.racing = False  # those who wait for their turn need not watch
             self.version += 1
+
+    def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
+        """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
+        with self._lock:
+            self.quiz = Quiz(what, seconds, self._change, self.clock)
+            self.quizzes, self.showing, self.racing = max(self.quizzes, what.number), None, False
+            self.version += 1
+            return self.quiz
+
+    def show(self, chart: Chart) -> None:
+        """Have everybody look at a chart until the next round or quiz."""
+        with self._lock:
+            self.quiz, self.showing, self.racing = None, chart, False
+            self.version += 1
+
+    @property
+    def moment(self) -> tuple[int, str]:
+        """A value that is another one after each change, also after those that time alone brings."""
+        return self.version, self.quiz.stage if self.quiz else ""
 
     def left(self) -> float | None:
         """The seconds until the round ends; None if nothing ends it."""
@@ -255,6 +298,31 @@ class Classroom:
         """The round, how many drawings of it the pupil has handed in, and the seconds left, which belong together."""
         current = self.round  # read once: the next one may begin meanwhile
         return current, pupil.done.get(current.number, 0), self._left(current)
+
+    # --- a race ---
+
+    def begin_race(self, rules: Rules, workers: Workers) -> Race:
+        """Begin a race; the one before, if there is one, ends. Raises: Refusal."""
+        if self.race:
+            self.race.close()
+        race = Race(rules, self.lesson, workers, self._change, self.clock)
+        race.start()
+        with self._lock:
+            self.race, self.racing = race, True
+            self.quiz = self.showing = None
+            self.version += 1
+        return race
+
+    def watch_race(self) -> None:
+        """Have the pupils see the race again."""
+        with self._lock:
+            self.racing = self.race is not None
+            self.quiz = self.showing = None
+            self.version += 1
+
+    def _change(self) -> None:
+        with self._lock:
+            self.version += 1
 
     # --- what is drawn ---
 

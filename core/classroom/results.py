@@ -15,12 +15,15 @@ import numpy as np
 from PIL import Image
 
 from core import store
+from core.classroom import board, quiz
+from core.classroom import race as races
+from core.classroom.quiz_page import accuracy_text, quiz_section
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
 from core.measures.answers import Measure, confusion_matrix
 from core.measures.measures import by_writer, most_confused, proportion
 from core.refusal import Refusal
-from core.words import interval, percent, text
+from core.words import text
 
 STYLE = """
 body { font: 16px/1.45 sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem; color: #000; }
@@ -94,11 +97,13 @@ def confused(matrix: np.ndarray, most: int = 4) -> tuple[int, ...]:
 
 
 def lessons() -> dict[str, list[LabelledDrawing]]:
-    """The kept drawings of each lesson by the time of its beginning, the newest lesson first."""
+    """The kept drawings, perhaps none, of each lesson by the time of its beginning, the newest lesson first."""
     found: dict[str, list[LabelledDrawing]] = {}
     for one in collection.kept():
         if one.in_class:
             found.setdefault(one.in_class.lesson, []).append(one)
+    for lesson in (*quiz.lessons(), *(one.lesson for one in races.records())):
+        found.setdefault(lesson, [])
     return dict(sorted(found.items(), reverse=True))
 
 
@@ -108,18 +113,27 @@ def begun(lesson: str) -> str:
 
 
 def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
-    """The results of a lesson, of at least one drawing, as one HTML page; without scripts and nicknames."""
+    """The results of a lesson, of its drawings, quizzes and races, as one HTML page; without scripts and nicknames."""
+    title = _said(language, "class.saved.title", time=begun(lesson))
+    parts = [f"<h1>{title}</h1>", *(_of_drawings(drawings, models, language) if drawings else ())]
+    parts += [quiz_section(one, language) for one in quiz.kept(lesson)]
+    parts += [board.section(record, language) for record in races.records(lesson)]
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
+    return "\n".join([begin, *parts, "</body></html>\n"])
+
+
+def _of_drawings(drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> list[str]:
     said = functools.partial(_said, language)
     whose = [_pupil(one) for one in drawings]
     found = results(drawings, whose)
-    title = said("class.saved.title", time=begun(lesson))
     people = len(set(whose))
     shown = [model for model in models if model.run in found.accuracy]
     facts = said("class.saved.facts", count=len(drawings), people=people)
     holds = said("class.saved.intervals" if people > 1 else "drawings.one_writer")
     accuracy, of_hardest = said("class.accuracy"), said("class.hardest")
     parts = [
-        f"<h1>{title}</h1>\n<p>{facts}</p>",
+        f"<p>{facts}</p>",
         f"<h2>{accuracy}</h2>\n{_accuracies(shown, found, language)}",
         f"<p>{holds}</p>",
     ]
@@ -133,16 +147,7 @@ def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Cont
     for number, theirs in rounds:
         title_of = said("class.saved.round", number=number)
         parts.append(f"<section><h2>{title_of}</h2>\n{_pictures(list(theirs), shown, language)}</section>")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
-    return "\n".join([begin, *parts, "</body></html>\n"])
-
-
-def accuracy_text(of: Measure, language: str, digits: int = 1) -> str:
-    """An accuracy in percent with its interval and its n."""
-    ends = interval(of.low, of.high, digits, language=language)
-    value = percent(of.value, digits, language=language)
-    return text(language, "class.figure", accuracy=value, interval=ends, n=of.n)
+    return parts
 
 
 def png(drawing: LabelledDrawing) -> str:

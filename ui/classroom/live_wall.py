@@ -56,12 +56,12 @@ async def _tell(socket: WebSocket) -> int:
 
     language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
     now = opened.current()
-    told, sent = -1, set()
+    told, sent = None, set()
     leaving = asyncio.create_task(socket.receive())  # a wall sends nothing
     try:
         while now and now is opened.current() and now.classroom.lesson == socket.query_params.get("lesson"):
-            if told != now.classroom.version:
-                told = now.classroom.version
+            if told != now.classroom.moment:
+                told = now.classroom.moment
                 message = await asyncio.to_thread(wall, now, language, frozenset(sent))
                 sent = {entry["number"] for entry in message["on"]}
                 async with asyncio.timeout(SLOWEST):
@@ -78,6 +78,8 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
     """What `wall.js` shows; `sent`: the numbers of the drawings whose pictures it has."""
     from core.classroom import results
     from core.classroom.classroom import MOST_SHOWN
+    from ui.classroom.look import of_model, seen
+    from ui.classroom.quiz_words import for_wall
 
     classroom = opened.classroom
     current, names, (drawn, found) = classroom.round, classroom.names(), classroom.shown()
@@ -121,7 +123,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
         "frozen": classroom.frozen,
         "failed": words.text(language, "class.failed", models=", ".join(failed)) if failed else "",
         "on": entries,
-        "models": [_model(model, found, language) for model in opened.models],
+        "models": [of_model(model, found, language) for model in opened.models],
         "matrix": found.matrix[first].tolist() if first in found.matrix else None,
         "hardest": hardest
         and {
@@ -130,6 +132,8 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
             "read": hardest.in_class.answers[0].predicted,
             "name": names.get(hardest.pupil, ""),
         },
+        "look": seen(classroom, opened.models, language) if classroom.showing else None,
+        "quiz": classroom.quiz and for_wall(classroom.quiz, len(classroom.pupils), language),
     }
 
 
@@ -139,24 +143,6 @@ def _question(asked: tuple[int, ...], language: str) -> str:
     if len(asked) == 1:
         return words.text(language, "class.ask_one", digit=asked[0])
     return words.text(language, "class.ask_these", digits=" ".join(map(str, asked)))
-
-
-def _model(model: Any, found: Any, language: str) -> dict[str, Any]:
-    from core.classroom.results import accuracy_text
-
-    of = found.accuracy.get(model.run)
-    test = model.test
-    return {
-        "name": model.name,
-        "value": of and of.value,
-        "low": of and of.low,
-        "high": of and of.high,
-        "text": accuracy_text(of, language) if of else "",
-        "test": test and test.value,
-        "test_text": words.text(language, "class.test", accuracy=words.percent(test.value, 1, language=language))
-        if test
-        else "",
-    }
 
 
 route = WebSocketRoute(PATH, live_wall)

@@ -117,6 +117,8 @@ def close_class() -> None:
         opened.thread.join(FAREWELL)
         opened.server.force_exit = True  # does not wait for whoever is being answered still
         opened.pupils.close()
+        if opened.classroom.race:
+            opened.classroom.race.close()
 
 
 def _listener(address: str) -> socket.socket:

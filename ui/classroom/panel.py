@@ -8,14 +8,15 @@ import numpy as np
 import streamlit as st
 
 from core import settings
-from core.classroom import results
+from core.classroom import quiz, results
 from core.classroom.results import Contestant
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
 from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
-from ui.classroom import opened
+from ui.classroom import opened, race
+from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -77,8 +78,7 @@ def _closed() -> None:
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
-    lessons = results.lessons()
-    if lessons:
+    if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             say = {
                 one: plain("class.lesson", time=results.begun(one), count=len(drawn)) for one, drawn in lessons.items()
@@ -87,6 +87,21 @@ def _closed() -> None:
                 t("class.lessons"), list(say), format_func=say.__getitem__, key="class-lesson", width=360
             )
             _offer_page(lesson, lambda: lessons[lesson])
+            if quiz.kept(lesson):
+                st.button(
+                    t("class.quiz.delete"),
+                    icon=":material/delete:",
+                    key="class-quiz-delete",
+                    on_click=_delete_answers,
+                    args=(lesson,),
+                    help=t("class.quiz.delete_help"),
+                )
+    race.old_races()
+
+
+def _delete_answers(lesson: str) -> None:
+    with kept_refusal(REFUSED):
+        quiz.delete(lesson)
 
 
 def _open_class(runs: Sequence[Run]) -> None:
@@ -103,7 +118,7 @@ def _contestant(name: str) -> Contestant:
 
 
 def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
-    """Offer the results of a lesson, of at least one drawing, as a page to save; `known`: those of its models."""
+    """Offer the results of a lesson as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
     by_run, said = {one.run: one for one in known}, language()
     models = [by_run.get(name) or _contestant(name) for name in names]
@@ -124,46 +139,67 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
+    if VIEW_NEXT in st.session_state:
+        st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
-        views = {one: t(f"class.view.{one}") for one in ("join", "wall")}
-        first = "wall" if len(classroom.rounds) > 1 else "join"
+        views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
+        first = "race" if classroom.racing else "wall" if len(classroom.rounds) > 1 else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
-        with st.container(horizontal=True, width="content", key="class-settings"):
-            kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
-            kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
-            times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
-            times[0] = plain("class.countdown.none")
-            choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
-            for label, says, key, width in choices:
-                st.selectbox(
-                    label,
-                    list(says),
-                    format_func=says.__getitem__,
-                    label_visibility="collapsed",
-                    key=key,
-                    width=width,
-                    persist_state="session",
-                )
-        st.button(t("class.next"), type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
-        frozen = classroom.frozen
-        st.button(
-            t("class.go_on" if frozen else "class.freeze"),
-            icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
-            key="class-freeze",
-            on_click=classroom.freeze,
-            args=(not frozen,),
-        )
-        if classroom.taken:
-            st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
+        if view == "race":
+            race.controls(classroom)
+        else:
+            _round(now)
         with st.container(horizontal=True, width="content", key="class-rest"):
+            quiz_popover(now)
+            look_popover(now)
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
-            if classroom.drawn():
+            if classroom.drawn() or classroom.quizzes or classroom.race:
                 _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
-    show_wall(now, joining=view == "join", go_on=_next, take_off=lambda number: _take_off(now, number))
+    if view == "race":
+        race.panel(classroom)
+        return
+    show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+
+
+def _round(now: Opened) -> None:
+    """What to ask next, and the wall."""
+    classroom = now.classroom
+    with st.container(horizontal=True, width="content", key="class-settings"):
+        kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
+        kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
+        times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
+        times[0] = plain("class.countdown.none")
+        choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
+        for label, says, key, width in choices:
+            st.selectbox(
+                label,
+                list(says),
+                format_func=says.__getitem__,
+                label_visibility="collapsed",
+                key=key,
+                width=width,
+                persist_state="session",
+            )
+    asked = classroom.quiz
+    asking = asked is not None and asked.stage != "end"
+    words_of_it = t("class.quiz.go_on" if asking else "class.next")
+    st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    if asked and asking:
+        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
+    frozen = classroom.frozen
+    st.button(
+        t("class.go_on" if frozen else "class.freeze"),
+        icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
+        key="class-freeze",
+        on_click=classroom.freeze,
+        args=(not frozen,),
+    )
+    if classroom.taken:
+        st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 
 
 @st.fragment(run_every=2)
@@ -196,10 +232,21 @@ def _pupils(now: Opened) -> None:
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
 
 
+def _go_on() -> None:
+    """Go on as the button does, but leave what everybody looks at in sight."""
+    now = opened.current()
+    if now and not now.classroom.showing and not (now.classroom.quiz and now.classroom.quiz.stage == "end"):
+        _next()
+
+
 def _next() -> None:
-    """Ask the next round, as the teacher has set it."""
+    """Go on in the quiz, or ask the next round, as the teacher has set it."""
     now = opened.current()
     if not now:
+        return
+    if (asked := now.classroom.quiz) and asked.stage != "end":
+        asked.go_on()
+        st.session_state[VIEW] = "wall"
         return
     asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
     seconds = st.session_state.get(SECONDS) or 0

@@ -23,6 +23,7 @@ let pending = null; // the drawing that was sent and of which the server has not
 let ends = null; // when the round is over, on the clock of `performance.now()`
 let stage = 0; // of a round with an end: 0 there is time, 1 what is finished may be sent, 2 over
 let wait = FIRST_WAIT;
+let answer = null; // to the image of now, of which the server has not said yet that it has it
 
 function fill(text, slots) {
   return text.replace(/{(\w+)[^}]*}/g, (_, name) => slots[name] ?? "");
@@ -31,6 +32,10 @@ function fill(text, slots) {
 function show(which) {
   at("join").hidden = which !== "join";
   at("drawing").hidden = which !== "drawing";
+  at("race").hidden = which !== "race";
+  at("quiz").hidden = which !== "quiz";
+  at("look").hidden = which === "join" || !state?.looking;
+  at("board").hidden = Boolean(state?.looking);
 }
 
 function outside(why = "") {
@@ -71,6 +76,7 @@ function connect() {
     wait = FIRST_WAIT;
     pad.live.listen(address("/answers"));
     if (pending) own.send(pending.content);
+    if (answer) own.send(answer.content);
   };
   own.onmessage = (message) => own === socket && hear(JSON.parse(message.data));
   own.onclose = ({ code }) => {
@@ -96,7 +102,10 @@ function say(sentence) {
 function hear(message) {
   const before = state;
   state = message;
-  show("drawing");
+  if (state.said) answer = null; // refused
+  if (state.look) fillLook(at("look"), state.look);
+  if (state.race) showRace(at("race"), state.race);
+  show(state.race ? "race" : state.quiz ? "quiz" : "drawing");
   at("ask").textContent = state.sentence;
   ends = state.left === null ? null : performance.now() + 1000 * state.left;
   const goesOn = before && (before.round !== state.round || before.place !== state.place);
@@ -105,6 +114,34 @@ function hear(message) {
   if (state.said !== null || before?.round !== state.round) say(state.said ?? "");
   tick();
   offer();
+  if (state.quiz) quiz(state.quiz);
+}
+
+// An image that is in sight for three seconds, then the classes as buttons, then the truth.
+function quiz({ number, place, stage, picture, classes, given, sentence, of }) {
+  if (given !== null || stage === "told" || answer?.number !== number || answer.place !== place) answer = null;
+  at("question").textContent = sentence;
+  at("of").textContent = stage === "end" ? "" : of;
+  at("refused").textContent = state.said ?? "";
+  at("picture").hidden = !picture;
+  if (picture) at("picture").src = picture;
+  const chosen = given ?? answer?.chosen ?? null;
+  const group = at("classes");
+  group.hidden = stage === "look" || stage === "told" || stage === "end";
+  const key = JSON.stringify(classes);
+  if (group.dataset.key !== key) {
+    group.dataset.key = key;
+    group.replaceChildren(...classes.map((name) => element("button", name, { type: "button" })));
+  }
+  [...group.children].forEach((button, k) => {
+    button.disabled = stage !== "answer" || chosen !== null;
+    button.setAttribute("aria-pressed", chosen === k);
+    button.onclick = () => {
+      answer = { number, place, chosen: k, content: new Uint8Array([number, place, k]) };
+      if (socket?.readyState === WebSocket.OPEN) socket.send(answer.content);
+      quiz(state.quiz);
+    };
+  });
 }
 
 function isDrawn() {
@@ -144,7 +181,12 @@ function tick() {
   const before = stage;
   stage = left > 0 ? 0 : left > -told.last ? 1 : 2;
   at("left").textContent = left > 0 && left < Infinity ? fill(told.said.left, { seconds: Math.ceil(left) }) : "";
+  at("seconds").textContent = at("left").textContent;
   at("board").inert = stage > 0;
+  if (state?.quiz) {
+    if (stage) at("picture").hidden = true; // also if the connection is lost
+    return;
+  }
   if (stage === before) return;
   if (stage && state.ask !== null && !pending)
     say(stage === 1 && isDrawn() ? fill(told.said.finished, { digit: state.ask }) : told.said.over);

@@ -14,10 +14,6 @@ export default function ({ parentElement, data, setTriggerValue }) {
   };
 }
 
-function element(tag, text, values = {}) {
-  return Object.assign(document.createElement(tag), { textContent: text, ...values });
-}
-
 function makeWall(root) {
   const find = (name) => root.querySelector("." + name);
   const tiles = new Map(); // number of a drawing -> its button
@@ -94,8 +90,12 @@ function makeWall(root) {
       tile.setAttribute("aria-label", `${said} ${one.name}`);
     }
     arrange();
-    find("models").replaceChildren(...message.models.map(bar));
-    count(message.matrix);
+    find("models").replaceChildren(...message.models.map(makeBar));
+    find("matrix").hidden = !message.matrix;
+    if (message.matrix) {
+      const names = message.matrix.map((_, k) => String(k));
+      fillMatrix(find("matrix"), { counts: message.matrix, names, caption: data.words.matrix_of });
+    }
     const hardest = message.hardest;
     find("hardest").replaceChildren();
     if (hardest) {
@@ -103,6 +103,16 @@ function makeWall(root) {
       find("hardest").append(element("img", "", { src: hardest.picture, alt: "" }), element("figcaption", said));
     }
     if (large !== null && !tiles.has(large)) enlarge(null);
+    const kind = message.quiz ? "quiz" : message.look ? "look" : "tiles";
+    find("showing").dataset.kind = kind;
+    if (message.quiz) ask(message.quiz);
+    if (message.look) {
+      find("question").textContent = message.look.title;
+      find("arrived").textContent = "";
+      ends = null;
+      fillLook(find("look"), { ...message.look, title: "" });
+    }
+    if (kind !== "tiles") enlarge(null);
   }
 
   // The drawings are as large as they can be for all of them to be in sight.
@@ -122,49 +132,32 @@ function makeWall(root) {
     box.classList.toggle("small", side < NAMED);
   }
 
-  function bar(model) {
-    const row = element("div", "", { className: "model" });
-    const track = element("div", "", { className: "track" });
-    const percent = (share) => `${100 * share}%`;
-    if (model.value !== null && model.low !== null) {
-      const range = element("span", "", { className: "range" });
-      range.style.left = percent(model.low);
-      range.style.width = percent(model.high - model.low);
-      const point = element("span", "", { className: "point" });
-      point.style.left = percent(model.value);
-      track.append(range, point);
-    }
-    if (model.test !== null) {
-      const test = element("span", "", { className: "test" });
-      test.style.left = percent(model.test);
-      track.append(test);
-    }
-    const figures = element("div", "", { className: "text" });
-    figures.append(element("b", model.text), element("span", model.test_text));
-    row.append(element("div", model.name, { className: "name" }), track, figures);
-    return row;
-  }
-
-  function count(matrix) {
-    const table = find("matrix");
-    table.hidden = !matrix;
-    if (!matrix) return;
-    table.caption.textContent = data.words.matrix_of;
-    const most = Math.max(1, ...matrix.flat());
-    const head = element("tr", "");
-    head.append(element("td", ""), ...matrix.map((_, k) => element("th", k, { scope: "col" })));
-    const rows = matrix.map((row, true_) => {
-      const line = element("tr", "");
-      line.append(element("th", true_, { scope: "row" }));
-      row.forEach((count_, predicted) => {
-        const cell = element("td", count_ || "");
-        cell.style.setProperty("--share", Math.sqrt(count_ / most));
-        cell.classList.toggle("right", true_ === predicted);
-        line.append(cell);
-      });
-      return line;
-    });
-    table.tBodies[0].replaceChildren(head, ...rows);
+  // You or the model: the image and what was answered on the left, the two bars on the right.
+  function ask(quiz) {
+    ends = quiz.left === null ? null : performance.now() + 1000 * quiz.left;
+    find("question").textContent = quiz.question;
+    find("arrived").textContent = `${quiz.of} · ${quiz.answered}`;
+    const picture = find("picture");
+    picture.hidden = !quiz.picture;
+    if (quiz.picture) picture.src = quiz.picture;
+    find("covered").hidden = Boolean(quiz.picture) || quiz.stage === "end";
+    find("says").textContent = quiz.says ?? "";
+    const most = Math.max(1, ...(quiz.counts ?? []).map(([, count]) => count));
+    find("counts").replaceChildren(
+      ...(quiz.counts ?? []).map(([name, count, right]) => {
+        const line = element("li", "");
+        const length = element("span", "");
+        length.style.width = `${(60 * count) / most}%`;
+        line.append(element("b", `${right ? "✓" : "✗"} ${name}`), length, element("i", count));
+        return line;
+      }),
+    );
+    find("outcome").replaceChildren(
+      ...(quiz.bars ?? []).map(makeBar),
+      ...(quiz.verdict ? [element("p", quiz.verdict, { className: "verdict" })] : []),
+      ...(quiz.bars ? [element("p", quiz.chosen)] : []),
+    );
+    find("quiz").classList.toggle("ended", quiz.stage === "end");
   }
 
   function enlarge(number) {

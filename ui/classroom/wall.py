@@ -9,6 +9,7 @@ import segno
 import streamlit as st
 
 from ui.classroom.live_wall import wall_address
+from ui.classroom.look import look_script, look_style
 from ui.classroom.opened import Opened
 from ui.text import language, plain
 
@@ -27,8 +28,13 @@ HTML = """
     <div class="tiles"></div>
     <div class="figures">
       <div class="models"></div>
-      <table class="matrix"><caption></caption><tbody></tbody></table>
+      <table class="matrix"></table>
     </div>
+    <div class="quiz">
+      <div><img class="picture" alt="" hidden><p class="covered" aria-hidden="true">?</p></div>
+      <div class="told"><p class="says"></p><ul class="counts"></ul><div class="outcome"></div></div>
+    </div>
+    <div class="look"></div>
   </section>
   <div class="large" role="dialog" hidden></div>
   <p class="lost" role="alert"></p>
@@ -41,7 +47,7 @@ def _file(name: str) -> str:
 
 
 _wall = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.wall", html=HTML, css=_file("wall.css"), js=_file("wall.js")
+    "bancada.wall", html=HTML, css=look_style() + _file("wall.css"), js=look_script() + _file("wall.js")
 )
 
 

@@ -1,0 +1,120 @@
+"""What a class does beside drawing: a quiz against a model, and looking at a chart. The teacher begins each here."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from core import words
+from core.charts.pictures import enlarge
+from core.classroom import quiz
+from core.classroom.classroom import Chart
+from core.classroom.results import accuracy_on_test
+from core.datasets import Split, dataset
+from core.measures.answers import Answers
+from core.refusal import Refusal
+from core.store import Run
+from ui import server
+from ui.choice import data_name, run_label, short_label
+from ui.classroom.opened import Opened
+from ui.numbers import whole_number
+from ui.text import kept_refusal, plain, show_refusal, t
+
+# Keys in the session state: what was refused, and what the class is to see from the next run of the page on.
+REFUSED, VIEW_NEXT = "class-quiz.refused", "class-view.next"
+COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
+TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
+WIDTH = 420  # px
+
+
+def quiz_popover(now: Opened) -> None:
+    """Let the teacher begin a quiz."""
+    popover = st.popover(t("class.quiz.begun"), icon=":material/psychology_alt:", key="class-quiz")
+    with popover.container(width=WIDTH):
+        show_refusal(REFUSED)
+        names = [name for name in server.done() if server.has_data(name)]
+        if not names:
+            st.info(t("class.quiz.no_runs"))
+            return
+        st.markdown(t("class.quiz.about"))
+        labels = {name: run_label(name) for name in names}
+        run = st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-quiz-run")
+        with st.container(horizontal=True):
+            count = st.selectbox(t("class.quiz.count"), COUNTS, index=COUNTS.index(10), key="class-quiz-count")
+            times = {one: plain("class.quiz.within", seconds=one) for one in TIMES}
+            times[0] = plain("class.quiz.no_limit")
+            seconds = st.selectbox(
+                t("class.quiz.seconds"), TIMES, format_func=times.__getitem__, key="class-quiz-seconds"
+            )
+        st.session_state.setdefault("class-quiz-seed", int(np.random.default_rng().integers(1000)))
+        seed = whole_number(t("class.quiz.seed"), 0, 999_999, key="class-quiz-seed")
+        if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin"):
+            with st.spinner(t("class.quiz.reading")), kept_refusal(REFUSED):
+                now.classroom.begin_quiz(prepared(now, run, count, seed), seconds or None)
+                st.session_state[VIEW_NEXT] = "wall"
+            st.rerun()
+
+
+def prepared(now: Opened, name: str, count: int, seed: int) -> quiz.Asked:
+    """What a quiz about a finished run asks. Raises: Refusal."""
+    run = server.find(name)
+    if not run:
+        raise Refusal("error.run_unknown", run=name[:80])
+    answers, test = server.answers(run, "test"), accuracy_on_test(name)
+    assert answers
+    assert test
+    images = images_of(run, answers).images
+    places = quiz.chosen(answers, count, seed, dataset(run.spec.data).label_errors)
+    if not places:
+        raise Refusal("class.quiz.no_images")
+    return quiz.asked(
+        lesson=now.classroom.lesson,
+        number=now.classroom.quizzes + 1,
+        run=name,
+        model=short_label(name),
+        data=data_name(run.spec.data),
+        test=test,
+        seed=seed,
+        classes={code: server.class_names(run, code) for code in words.languages()},
+        answers=answers,
+        places=places,
+        pictures=[enlarge(images[place], 1) for place in places],
+    )
+
+
+def images_of(run: Run, answers: Answers) -> Split:
+    """The test images to which the run has answered, in the size of the data set's files.
+
+    Raises: Refusal, if the data are not on this machine or have changed since.
+    """
+    spec = run.spec.model_copy(update={"image_size": None})  # no scaling, which would have to import torch
+    test = server.splits(spec).test
+    same = run.spec.image_size or not answers.images or server.images(spec) == answers.images
+    if not same or not np.array_equal(test.labels, answers.labels):
+        raise Refusal("error.other_data", data=data_name(run.spec.data))
+    return test
+
+
+def look_popover(now: Opened) -> None:
+    """Let the teacher show a chart to all."""
+    popover = st.popover(t("class.look.title"), icon=":material/visibility:", key="class-look")
+    with popover.container(width=WIDTH):
+        st.markdown(t("class.look.about"))
+        kinds = {"results": plain("class.look.results")}
+        names = [run.name for run in server.handles()]
+        if names:
+            kinds |= {"curves": plain("class.look.curves_of"), "matrix": plain("class.look.matrix_of")}
+        kind = st.selectbox(t("class.look.what"), list(kinds), format_func=kinds.__getitem__, key="class-look-kind")
+        name = ""
+        if kind != "results":
+            if kind == "matrix":
+                names = server.done()
+            labels = {one: run_label(one) for one in names}
+            name = st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-look-run")
+        st.button(t("class.look.show"), type="primary", key="class-look-show", on_click=_show, args=(now, kind, name))
+
+
+def _show(now: Opened, kind: str, name: str | None) -> None:
+    if kind in ("results", "curves", "matrix"):
+        now.classroom.show(Chart(kind, name or ""))
+        st.session_state[VIEW_NEXT] = "wall"
