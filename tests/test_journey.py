@@ -390,7 +390,7 @@ def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
     teacher = visit(f"/classroom?run={starter.name}")
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     teacher.get_by_role("radio", name="Race").click()
