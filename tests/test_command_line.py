@@ -420,9 +420,15 @@ def pictures(tmp_path_factory):
     return {name: str(folder / f"{name}.png") for name in ("one", "empty", "notes", "missing")}
 
 
+def test_an_import_of_nothing_says_how_it_is_written(shell):
+    code, _, error = shell.run_apart("data", "import")
+    assert code == 1
+    assert "data import PATH" in error
+
+
 def test_predict_answers_a_picture_of_a_digit(shell, trained, pictures):
     (line,) = shell.json("predict", trained[-1]["run"], pictures["one"])
-    assert set(line) == {"file", "label", "class", "probabilities", "doubt", "reason"}
+    assert set(line) == {"file", "label", "class", "probabilities", "doubt", "reason", "polarity"}
     assert (line["file"], line["label"], line["class"]) == (pictures["one"], 1, "One")
     assert len(line["probabilities"]) == 10
     assert sum(line["probabilities"]) == pytest.approx(1, abs=1e-5)

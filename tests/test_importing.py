@@ -444,6 +444,7 @@ REFUSED_TABLES = {
     "a missing pixel": (None, [*FIRST[:5], [1, "", *FIRST[0][2:]]], "Row 6 of own.csv"),
     "a short row": (None, [*FIRST[:5], FIRST[0][:9]], "Row 6 of own.csv"),
     "a word": (None, [*FIRST[:5], [1, "x", *FIRST[0][2:]]], "no table of numbers"),
+    "more cells than the header": (HEADER, [[row[0], *np.repeat(row[1:], 2)] for row in FIRST], "Row 1 of own.csv"),
     "no image": (None, [row[:500] for row in FIRST], "no square image"),
     "nothing": (None, [], "has no rows"),
 }

@@ -82,7 +82,7 @@ def _fetch(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     """Say what the files hold and what becomes of them, then write the data set; with `--look`, only say it."""
     if not options.names:
-        raise Refusal("import.nothing", file="")
+        raise Refusal("import.no_path")
     sources = [(path.name or str(path), path) for path in map(brought, options.names)]
     wishes = Wishes(side=options.side, colour=options.colour, digits=options.digits, seed=options.seed)
     wishes = replace(wishes, turned=options.turned, by_pixel=options.by_pixel)

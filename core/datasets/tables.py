@@ -64,6 +64,9 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     width, body = len(first[0]), first[int(has_header) :]
     if not body:
         raise Refusal("import.table_empty", file=entry.name)
+    for row, cells in enumerate(body):
+        if any(cell.strip() for cell in cells[width:]):  # as if commas part both the numbers and their digits
+            raise Refusal("import.table_row", file=entry.name, row=row + 1)
     roles = _named_roles(header, body[0])
     pixels = [k for k in range(width) if k not in roles.values()]
     listed = roles.get("pixels")
