@@ -27,6 +27,7 @@ WIDEST = 0.12  # of the longer side: wider strokes are told from shadows by bein
 WIDEST_ENCLOSED = 0.25  # the same for enclosed strokes
 LONG = 0.85  # of the picture's side: from which a straight stroke is a printed line
 STEEPEST = 8  # degrees by which a printed line may be turned
+ALIKE = 0.2  # of what is around a stroke: no more is as bright, or as dark
 WEAKEST = 0.3  # of the usual ink: weaker ink is no stroke
 JUMP = 0.12  # of the ground's logarithm between neighbours: an edge of the paper, or of a hard shadow
 COLOURED = 0.12  # by which the factors of red, green and blue differ: not a shadow
@@ -184,7 +185,11 @@ def _high(low: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _is_bright_ink(levels: list[np.ndarray]) -> bool:
-    """Whether the ink is brighter than its ground: more stands out brightly than darkly from a wide median."""
+    """Whether the ink is brighter than its ground: more stands out brightly than darkly from a wide median.
+
+    A stroke differs from all that is around it: the corners of a small paper on a table do not from its middle.
+    """
+    from scipy.ndimage import binary_dilation, find_objects
     from skimage.filters.rank import median
     from skimage.morphology import disk
 
@@ -192,11 +197,21 @@ def _is_bright_ink(levels: list[np.ndarray]) -> bool:
     residual = low.astype(np.float32) - median(low, disk(max(1, LOW // 5)))
     noise = max(6.0, 4.5 * float(np.median(np.abs(residual))))
     masses = []
-    for stands_out in (residual > noise, residual < -noise):
+    for sign, stands_out in ((1, residual > noise), (-1, residual < -noise)):
         found, count = connected(stands_out)
         mass = np.bincount(found.ravel(), np.abs(residual).ravel(), count + 1)
         mass[np.unique(border(found))] = 0
         mass[0] = 0
+        least = 0.01 * mass.sum()
+        for number, box in enumerate(find_objects(found), 1):
+            if mass[number] <= least:
+                continue
+            near = tuple(slice(max(0, side.start - 3), side.stop + 3) for side in box)
+            own, level = found[near] == number, sign * low[near].astype(np.float32)
+            nearer, farther = (np.asarray(binary_dilation(own, iterations=times), bool) for times in (2, 3))
+            around = level[farther & ~nearer]
+            alike = around > np.median(level[own]) - 0.3 * mass[number] / own.sum()
+            mass[number] *= alike.mean() < ALIKE
         masses.append(mass.sum())
     return bool(masses[0] > masses[1])
 
