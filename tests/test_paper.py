@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.scenes import SCENES
+from benchmarks.scenes import SCENES, UNTRIED
 from core import store
 from core.drawing.picture import open_picture
 from core.images import paper
@@ -51,3 +51,9 @@ def test_a_straight_one_alone_is_no_printed_line():
     assert cleaned(picture).ink.any()
     picture[::40, :, :3] = 0  # as on ruled paper, where other ink stands beside the lines
     assert not cleaned(picture).ink[:, :100].any()
+
+
+def test_a_small_paper_on_a_table_is_not_taken_for_bright_ink():
+    for seed in range(4):
+        picture = open_picture(UNTRIED["sheet on a table"](SEVEN, np.random.default_rng(seed)))
+        assert 0.001 < (cleaned(picture).ink > 128).mean() < 0.04
