@@ -1,9 +1,16 @@
-"""Measures a lesson with a class: `python benchmarks/classroom.py [--pupils N] [--rounds N] [--update]`.
+"""Measures a class: `python benchmarks/classroom.py [--pupils N] [--rounds N] [--times N] [--update]`.
 
-Starts the server that the README starts, with a store and a cache of its own, and opens a class by a click in headless
+Starts the server that the README starts, with a store of its own, and opens a class by a click in headless
 Chromium. The pupils are WebSockets of this process, each with a cookie of its own; they draw the digits that the rounds
 ask as real people's strokes (Pen digits, in the folder that `BANCADA_DATA` names), at the speed of a hand, and send the
 sheet whenever the last answer has arrived, as the pad does. Three teacher's pages are open, and a training runs.
+
+Then as many people open the app itself at the same moment, on a server of its own without a training: each is a
+WebSocket that speaks Streamlit's protocol, so that the time is the server's, not that of forty browsers on its
+machine. Each is timed from the moment at which all begin until its page is complete. A click is one on the other
+language, at the same moment too, which draws the whole page again.
+
+Before that one training is waited for, so that the kernels are compiled. All takes about six minutes.
 
 Prints a section of Markdown; `--update` writes it into `RESULTS.md`.
 """
@@ -36,6 +43,9 @@ from websockets.asyncio.client import ClientConnection, connect
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
+from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402, TID251  its protocol alone, for visitors
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402, TID251
+
 from benchmarks.results import machine, tell, update  # noqa: E402
 from core import settings  # noqa: E402
 from core.datasets.pen_digits import FILE, PenDigit, pen_digits  # noqa: E402
@@ -47,7 +57,12 @@ POINTS = 50  # points of a stroke a second: a digit takes about a second
 STEP = 5  # points between two sheets that are rendered beforehand
 WALLS = 3  # teacher's pages
 LATEST = 3.0  # seconds until the slowest pupil begins to draw
+UNSEEN = 20.0  # seconds after the last drawing, after which one that no wall has shown is not waited for
 PAUSE = 4.0  # seconds from then until the next round
+# To be followed by the epochs.
+TRAINING = [sys.executable, "-m", "core", "train", "--data", "mnist-5k", "--architecture", "lenet", "--epochs"]
+VISITED = ("draw", "evaluate", "train")  # pages that all open at the same moment
+WARM = 8.0  # seconds until a server has imported what it imports after its start
 WATCH = """(tiles) => {
   window.arrived = [];
   new MutationObserver((changes) => {
@@ -74,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a lesson with a class.")
     parser.add_argument("--pupils", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--times", type=int, default=5, help="that all open each page")
     parser.add_argument("--models", type=int, default=1, choices=(1, 2), help="that answer each drawing")
     parser.add_argument("--idle", action="store_true", help="no training runs")
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
@@ -83,12 +99,17 @@ def main() -> None:
     strokes = next((folder / FILE for folder in settings.data_folders() if (folder / FILE).exists()), None)
     if not strokes:
         parser.exit(1, "The pen digits are in no folder that BANCADA_DATA names.\n")
+    with tempfile.TemporaryDirectory() as folder:
+        tell("training once, so that the kernels are compiled")
+        waits = {**os.environ, **own(Path(folder)), "BANCADA_KERNELS": "1"}
+        subprocess.run([*TRAINING, "1"], cwd=ROOT, env=waits, check=True, stdout=subprocess.DEVNULL)
     tell("rendering the strokes")
     sheets = rendered(pen_digits(strokes), options.pupils)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         figures = lesson(browser, Path(folder), sheets, options)
         lost = len(figures.sent) - len(collection.kept(Path(folder) / "store"))
-        section = table(figures, lost, options)
+    with tempfile.TemporaryDirectory() as folder:
+        section = "\n\n".join([table(figures, lost, options), visits_table(visits(Path(folder), options), options)])
     print(section)
     if options.update:
         update("classroom.py", section)
@@ -117,13 +138,11 @@ def _growing(digit: PenDigit) -> Iterator[bytes]:
 
 def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], options) -> Figures:
     """Hold the lesson; returns what was measured."""
-    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE")}
-    environment["BANCADA_CLASS_PORT"] = "0"
-    shutil.copytree(ROOT / "models_store", folder / "store")
+    environment = own(folder)
     figures = Figures()
     with contextlib.ExitStack() as stack:
         at = stack.enter_context(serve("app.py", ROOT, environment))
-        server = next(one for one in psutil.Process().children() if "streamlit" in " ".join(one.cmdline()))
+        server = streamlit()
         teacher = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US").new_page()
         teacher.goto(f"{at}/classroom")
         if options.models > 1:
@@ -133,7 +152,7 @@ def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], opti
             teacher.keyboard.press("Escape")
         teacher.get_by_role("combobox", name="Address of this machine").click()
         teacher.get_by_role("option", name="127.0.0.1").click()
-        teacher.get_by_role("button", name="Open to the class").click()
+        teacher.get_by_role("button", name="Open to the pupils").click()
         teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
         address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
         walls = [teacher]
@@ -144,8 +163,7 @@ def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], opti
         for wall in walls:
             wall.locator(".tiles").evaluate(WATCH)
         if not options.idle:
-            training = ["-m", "core", "train", "--data", "mnist-5k", "--architecture", "lenet", "--epochs", "1000"]
-            run = subprocess.Popen([sys.executable, *training], cwd=ROOT, env={**os.environ, **environment})
+            run = subprocess.Popen([*TRAINING, "1000"], cwd=ROOT, env={**os.environ, **environment})
             stack.callback(run.wait)
             stack.callback(run.terminate)
         tell(f"{len(sheets)} pupils join")
@@ -155,6 +173,11 @@ def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], opti
             teacher.get_by_role("button", name="Next round").click()
 
         hold(pupils, go_on, server, figures, options.rounds)
+        end = time.monotonic() + UNSEEN
+        while time.monotonic() < end and any(
+            wall.evaluate("window.arrived.length") < len(figures.sent) for wall in walls
+        ):
+            time.sleep(0.1)
         for wall in walls:
             for label, when in wall.evaluate("window.arrived"):
                 name = label.split()[-1]
@@ -162,6 +185,17 @@ def lesson(browser, folder: Path, sheets: Sequence[dict[int, list[bytes]]], opti
                 figures.shown.append(when - max(begun))
         assert len(figures.shown) == WALLS * len(figures.sent), "a wall did not show each drawing"
     return figures
+
+
+def own(folder: Path) -> dict[str, str]:
+    """The environment of a server with a store of its own, in which are the models that come with the app."""
+    shutil.copytree(ROOT / "models_store", folder / "store")
+    return {"BANCADA_STORE": str(folder / "store"), "BANCADA_CLASS_PORT": "0"}
+
+
+def streamlit() -> psutil.Process:
+    """The server's process."""
+    return next(one for one in psutil.Process().children() if "streamlit" in " ".join(one.cmdline()))
 
 
 class Pupil:
@@ -247,6 +281,111 @@ def hold(
         after = server.cpu_times()
         used = after.user + after.system - before.user - before.system
         figures.processor = used / (time.monotonic() - begun)
+
+
+@dataclass
+class Visits:
+    """What was measured of all who open one page at the same moment."""
+
+    first: list[float] = field(default_factory=list)  # seconds until the page is complete
+    click: list[float] = field(default_factory=list)  # seconds until it is drawn again
+    processor: list[float] = field(default_factory=list)  # processor seconds of the server for one visit and its click
+
+
+class Visitor:
+    """Somebody who opens a page of the app."""
+
+    def __init__(self, at: str, page: str) -> None:
+        self.at = at
+        self.page = page
+        self.languages: tuple[str, list[str]] = "", []  # the control, and its options
+
+    async def opened(self) -> float:
+        """Open the page; returns the seconds until it is complete."""
+        begun = time.perf_counter()
+        url = f"{self.at.replace('http', 'ws', 1)}/_stcore/stream"
+        self.socket = await connect(  # pyright: ignore[reportCallIssue]
+            url,
+            origin=self.at,  # pyright: ignore[reportArgumentType]
+            subprotocols=["streamlit"],  # pyright: ignore[reportArgumentType]
+            proxy=None,
+            max_size=None,
+        )
+        await self.drawn()
+        return time.perf_counter() - begun
+
+    async def drawn(self, language: int | None = None) -> float:
+        """Have the page drawn, in one of its languages if one is chosen; returns the seconds until it is complete."""
+        message = BackMsg()
+        asked = message.rerun_script
+        asked.page_name, asked.context_info.locale, asked.context_info.timezone = self.page, "en-US", "UTC"
+        asked.context_info.url = f"{self.at}/{self.page}"
+        if language is not None:
+            control, options = self.languages
+            chosen = asked.widget_states.widgets.add()
+            chosen.id = control
+            chosen.string_array_value.data.append(options[language])
+        begun = time.perf_counter()
+        await self.socket.send(message.SerializeToString())
+        while True:
+            told = ForwardMsg.FromString(bytes(await self.socket.recv()))  # pyright: ignore[reportArgumentType]
+            kind = told.WhichOneof("type")
+            if kind == "delta" and told.delta.new_element.WhichOneof("type") == "button_group":
+                group = told.delta.new_element.button_group
+                if group.id.endswith("-lang"):
+                    self.languages = group.id, [one.content for one in group.options]
+            assert kind != "delta" or told.delta.new_element.WhichOneof("type") != "exception", told
+            if kind == "script_finished" and told.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                return time.perf_counter() - begun
+
+
+def visits(folder: Path, options) -> dict[str, Visits]:
+    """Have all open each page at the same moment, and click; returns what was measured by page."""
+    found = {page: Visits() for page in VISITED}
+
+    async def visit(at: str, page: str, people: int, measured: Visits, server: psutil.Process) -> None:
+        those = [Visitor(at, page) for _ in range(people)]
+        before = server.cpu_times()
+        first = await asyncio.gather(*(one.opened() for one in those))
+        await asyncio.sleep(1)
+        click = await asyncio.gather(*(one.drawn(1) for one in those))
+        after = server.cpu_times()
+        measured.first += first
+        measured.click += click
+        measured.processor.append((after.user + after.system - before.user - before.system) / people)
+        for one in those:
+            await one.socket.close()
+
+    with serve("app.py", ROOT, own(folder)) as at:
+        server = streamlit()
+        time.sleep(WARM)
+        for page in VISITED:
+            asyncio.run(visit(at, page, 1, Visits(), server))  # its modules are imported
+        for time_ in range(options.times):
+            tell(f"{options.pupils} people open the app at the same moment, {time_ + 1} of {options.times}")
+            for page, measured in found.items():
+                asyncio.run(visit(at, page, options.pupils, measured, server))
+                time.sleep(1)
+    return found
+
+
+def visits_table(found: dict[str, Visits], options) -> str:
+    """The part of the section about those who open the app itself."""
+    lines = [
+        "| page | n | open: median, s | p95, s | most, s | click: median, s | p95, s | most, s | processor, ms |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for page, one in found.items():
+        cells = [page, f"{len(one.first):,}"]
+        for values in (one.first, one.click):
+            cells += [f"{float(value):.2f}" for value in (*np.quantile(values, (0.5, 0.95)), max(values))]
+        lines.append(f"| {' | '.join(cells)} | {1000 * float(np.median(one.processor)):.0f} |")
+    what = (
+        f"{options.pupils} people open a page of the app itself at the same moment and, a second later, click at the "
+        f"same moment on the other language, {options.times} times; no training. Targets, p95: 2 s and 0.5 s. The "
+        "processor time is that of the visit with its click."
+    )
+    return "\n\n".join([what, "\n".join(lines)])
 
 
 def table(figures: Figures, lost: int, options) -> str:

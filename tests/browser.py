@@ -26,12 +26,12 @@ OPTIONS = (
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator:
+def chromium(*options: str) -> Iterator:
     """A headless Chromium, driven by playwright."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
         try:
             yield browser
         finally:

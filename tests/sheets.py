@@ -87,6 +87,20 @@ class Paper:
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
         self.ends.append((digit, np.array([(left, top), (high - low) * factor + (left, top)])))
 
+    def scribble(self, left: float, top: float, width: float, height: float, random: np.random.Generator) -> None:
+        """Scribble over a place."""
+        across = np.tile([0.0, 1.0], 6) + random.normal(0, 0.08, 12)
+        points = np.stack([left + width * across, top + height * np.linspace(0, 1, 12)], axis=1) * SCALE
+        ImageDraw.Draw(self.pixels).line([tuple(point) for point in points], (35, 35, 60), round(0.8 * SCALE), "curve")
+
+    def rule(self, step: float, *, squared: bool = False) -> None:
+        """Print thin blue lines, so far apart."""
+        draw, (width, height) = ImageDraw.Draw(self.pixels), self.pixels.size
+        for at in np.arange(step, self.size[1], step) * SCALE:
+            draw.line((0, at, width, at), fill=(170, 190, 225), width=round(0.2 * SCALE))
+        for at in np.arange(step, self.size[0], step) * SCALE if squared else ():
+            draw.line((at, 0, at, height), fill=(170, 190, 225), width=round(0.2 * SCALE))
+
     def print_sheet(self) -> None:
         """Print the marks, the code, the labels and the boxes of the printable sheet."""
         draw = ImageDraw.Draw(self.pixels)
@@ -129,6 +143,7 @@ class View:
     shift: tuple[float, float] = (0.0, 0.0)  # of the sheet, as a fraction of the picture
     fall_off: float = 0.0  # by which the light is less at one end
     shadow: float = 0.0  # by which it is less in the shadow of a hand
+    creases: int = 0  # folds of the paper, each with a light of its own on either side
     noise: float = 2.0  # standard deviation, grey levels
     blur: float = 0.0  # px
     table: tuple[int, int, int] | None = (110, 80, 60)
@@ -179,6 +194,11 @@ def photograph(paper: Paper, view: View, random: np.random.Generator) -> np.ndar
     if view.shadow:
         edge = random.uniform(0.3, 0.7) + 0.2 * np.sin(5 * across + random.uniform(0, 6)) - down
         light = light * (1 - view.shadow * (1 + np.tanh(75 * edge)) / 2)
+    for _ in range(view.creases):
+        angle = random.uniform(0, np.pi)
+        away = np.cos(angle) * (across - random.uniform(0.2, 0.8)) + np.sin(angle) * (down - random.uniform(0.2, 0.8))
+        near = np.exp(-np.abs(away) / 0.05)
+        light = light * (1 + 0.12 * np.sign(away) * near - 0.2 * np.exp(-((away / 0.0012) ** 2)))
     picture = picture * light[..., None]
     if view.blur:
         from scipy.ndimage import gaussian_filter

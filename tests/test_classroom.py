@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import inspect
 import json
@@ -13,13 +14,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import numpy as np
+import psutil
 import pytest
+import streamlit as st
 from streamlit.web.server.starlette.starlette_app import create_streamlit_routes
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -27,7 +33,7 @@ from websockets.sync.client import ClientConnection, connect
 import app
 from core import store, words
 from core.classroom import results
-from core.classroom.classroom import GRACE, HOUR, MOST_AN_HOUR, MOST_PUPILS, Classroom
+from core.classroom.classroom import GRACE, HOUR, MOST_AN_HOUR, MOST_FROM, MOST_PUPILS, UNUSED, Classroom
 from core.classroom.door import Door
 from core.classroom.results import Contestant
 from core.drawing import SHEET, collection
@@ -35,10 +41,25 @@ from core.drawing.collection import Reading
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
 from tests.browser import ROOT
+from tests.conftest import wait_for
+from tests.disk import CannotMountError, read_only
 from tests.page import LANGUAGES, component
 from tests.test_live_answer import SHIPPED, seven
 from ui.classroom import live_wall, opened
-from ui.classroom.pupils import COOKIE, ENDED, HEAD, MOST_ANSWERS, MOST_BODY, OUTSIDE, page, script, style
+from ui.classroom.pupils import (
+    COOKIE,
+    ENDED,
+    HEAD,
+    KEPT_FOR,
+    MOST_ANSWERS,
+    MOST_BODY,
+    MOST_TAKEN,
+    OUTSIDE,
+    page,
+    script,
+    style,
+)
+from ui.classroom.strangers import MOST_STRANGERS
 
 SEVEN = seven()
 MODEL = next(run for run in SHIPPED if "mlp" in run.name)
@@ -84,6 +105,46 @@ def test_five_wrong_codes_from_an_address_cost_a_minute_then_longer_and_nobody_e
     assert door.admits(door.code, "10.0.0.9")
 
 
+def test_guesses_from_many_addresses_meet_a_longer_code_that_the_class_can_read_and_enter(lesson):
+    classroom, door = lesson.classroom, lesson.classroom.door
+
+    def guess(count: int) -> None:
+        for k in range(count):
+            with pytest.raises(Refusal, match="wrong_code"):
+                classroom.join("guess", "x", f"10.0.{k // 5}")
+
+    for digits, codes in ((4, 10**4), (6, 10**6)):
+        assert len(door.code) == digits
+        seen = classroom.version
+        guess(codes // 200 - 1)
+        with pytest.raises(Refusal, match="wait"):
+            classroom.join(door.code, "Eva", "10.0.0")
+        guess_by_one_more = f"10.9.{digits}"
+        with pytest.raises(Refusal, match="wrong_code"):
+            classroom.join("guess", "x", guess_by_one_more)
+        assert classroom.version > seen, "the wall shows the code of now"
+        assert classroom.join(door.code, "Eva", "10.0.0"), "where somebody guessed, an honest one gets in"
+    assert len(door.code) == 8
+    guess(400)
+    assert len(door.code) == 8
+
+
+def test_one_address_of_many_pupils_may_mistype_more_often_and_a_new_code_ends_every_wait():
+    clock = Clock()
+    door = Door(clock)
+    for _ in range(3):
+        assert door.admits(door.code, "school")
+    for _ in range(14):
+        assert not door.admits("wrong", "school")
+    assert door.admits(door.code, "school")
+    for _ in range(4 * 5):
+        door.admits("wrong", "school")
+    with pytest.raises(Refusal, match="wait"):
+        door.admits(door.code, "school")
+    door.change()
+    assert door.admits(door.code, "school")
+
+
 def test_the_code_is_compared_in_constant_time_whatever_it_is():
     source = inspect.getsource(Door.admits)
     assert "secrets.compare_digest(" in source
@@ -107,10 +168,26 @@ def test_names_are_cleaned_and_told_apart_and_the_class_has_an_end(lesson):
     assert join(code, "Ana", "x").name == "Ana 2"
     with pytest.raises(Refusal, match="no_name"):
         join(code, "\u200b \n", "x")
-    for k in range(MOST_PUPILS - 4):
-        join(code, f"pupil {k}", "x")
-    with pytest.raises(Refusal, match="full"):
-        join(code, "one more", "x")
+
+
+def test_a_class_behind_one_address_gets_in_and_cannot_keep_out_those_of_others(lesson):
+    classroom, clock, code = lesson.classroom, lesson.clock, lesson.classroom.door.code
+    there = [classroom.join(code, "pupil", "school") for _ in range(MOST_FROM)]
+    assert len({one.name for one in there}) == MOST_FROM
+    with pytest.raises(Refusal, match=f"full_here most={MOST_FROM}"):
+        classroom.join(code, "one more", "school")
+    for k in range(MOST_PUPILS - MOST_FROM - 2):
+        classroom.join(code, "pupil", f"10.0.0.{k}")
+    with pytest.raises(Refusal, match=f"full most={MOST_PUPILS}"):
+        classroom.join(code, "one more", "10.0.0.200")
+    classroom.connected(there[0], 1)
+    classroom.hand_in(there[1], 1, 0, 1, SEVEN)
+    clock.now += UNUSED
+    for one in (lesson.ana, lesson.rui):
+        classroom.connected(one, 1)
+    assert classroom.join(code, "one more", "school")
+    assert classroom.pupil(there[2].token) is None, "a seat that nobody uses"
+    assert all(classroom.pupil(one.token) for one in (*there[:2], *there[3:]))
 
 
 # --- rounds and drawings ----------------------------------------------------------------------------------------------
@@ -151,6 +228,45 @@ def test_a_pupil_hands_in_no_more_than_so_many_an_hour_and_others_still_can(less
     assert MOST_AN_HOUR == 300
 
 
+def test_many_seats_fill_no_disk_and_who_has_drawn_little_goes_on(lesson, monkeypatch):
+    monkeypatch.setattr("core.classroom.classroom.MOST_OF_CLASS", 6)
+    monkeypatch.setattr("core.classroom.classroom.MOST_PUPILS", 3)
+    classroom, ana, rui = lesson.classroom, lesson.ana, lesson.rui
+    for place in range(6):
+        assert classroom.hand_in(ana, 1, place, 7, SEVEN)
+    with pytest.raises(Refusal, match="too_many_of_all most=6"):
+        classroom.hand_in(ana, 1, 6, 7, SEVEN)
+    for place in range(2):
+        assert classroom.hand_in(rui, 1, place, 7, SEVEN)
+    with pytest.raises(Refusal, match="too_many_of_all"):
+        classroom.hand_in(rui, 1, 2, 7, SEVEN)
+    lesson.clock.now += HOUR
+    assert classroom.hand_in(ana, 1, 6, 7, SEVEN)
+
+
+def test_a_drawing_sent_again_waits_for_what_becomes_of_the_first(lesson, monkeypatch):
+    classroom, ana, reading, fail = lesson.classroom, lesson.ana, threading.Event(), threading.Event()
+
+    def reads_once_too_late(pixels: np.ndarray, label: int) -> list[Reading]:
+        if not reading.is_set():
+            reading.set()
+            fail.wait(30)
+            raise RuntimeError
+        return reads_one(pixels, label)
+
+    monkeypatch.setattr(classroom, "_read", reads_once_too_late)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(classroom.hand_in, ana, 1, 0, 7, SEVEN)
+        reading.wait(30)
+        assert classroom.place(ana)[1] == 0, "not kept yet"
+        again = threads.submit(classroom.hand_in, ana, 1, 0, 7, SEVEN)
+        time.sleep(0.05)
+        fail.set()
+        assert isinstance(first.exception(), RuntimeError)
+        assert again.result()
+    assert len(collection.kept()) == 1
+
+
 def test_a_drawing_that_a_model_failed_on_can_be_handed_in_again(lesson, monkeypatch):
     classroom, ana = lesson.classroom, lesson.ana
 
@@ -161,7 +277,7 @@ def test_a_drawing_that_a_model_failed_on_can_be_handed_in_again(lesson, monkeyp
         patch.setattr(classroom, "_read", fails)
         with pytest.raises(RuntimeError):
             classroom.hand_in(ana, 1, 0, 7, SEVEN)
-    assert classroom.place(ana) == 0
+    assert classroom.place(ana)[1] == 0
     assert classroom.hand_in(ana, 1, 0, 7, SEVEN)
 
 
@@ -171,7 +287,7 @@ def test_a_drawing_is_kept_with_its_round_and_the_answers(lesson):
     classroom.hand_in(lesson.ana, 2, 0, 7, SEVEN)
     (kept,) = collection.kept()
     assert (kept.label, kept.nickname) == (7, "Ana")
-    assert kept.in_class == collection.InClass(classroom.lesson, 2, (Reading("one", 1, 0.25),))
+    assert kept.in_class == collection.InClass(classroom.lesson, 2, (Reading("one", 1, 0.25),), lesson.ana.number)
     assert results.lessons() == {classroom.lesson: [kept]}
     collection.keep(SEVEN, 7)
     assert len(results.lessons()[classroom.lesson]) == 1, "what was kept outside a lesson is none of it"
@@ -214,6 +330,110 @@ def test_renaming_hiding_and_sending_out_reach_what_is_kept_and_shown(lesson):
     assert len(classroom.drawn()) == 2, "the drawings stay"
     classroom.hide_names(True)
     assert classroom.names() == {}
+
+
+def test_no_name_stays_on_a_drawing_of_whoever_was_sent_out(lesson, monkeypatch):
+    classroom, ana = lesson.classroom, lesson.ana
+    drawn = [classroom.hand_in(ana, 1, place, 7, SEVEN) for place in range(3)]
+    collection.delete([drawn[0].drawing.name])  # among *Our drawings*
+    classroom.take_off(drawn[1].number)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def reads_late(pixels: np.ndarray, label: int) -> list[Reading]:
+        reading.set()
+        go_on.wait(30)
+        return []
+
+    monkeypatch.setattr(classroom, "_read", reads_late)
+    with ThreadPoolExecutor(2) as threads:
+        late = threads.submit(classroom.hand_in, ana, 1, 3, 7, SEVEN)
+        reading.wait(30)
+        removed = threads.submit(classroom.remove, ana.number)
+        wait_for(lambda: classroom.pupil(ana.token) is None)
+        go_on.set()
+        removed.result()
+        assert late.result()
+    classroom.put_back()
+    assert [one.nickname for one in collection.kept()] == [""] * 3
+    assert ana.number not in classroom.pupils
+    with pytest.raises(Refusal, match="out"):
+        classroom.hand_in(ana, 1, 4, 7, SEVEN)
+
+
+def test_a_name_that_cannot_be_taken_off_is_said_and_can_be_tried_again(home):
+    with contextlib.ExitStack() as stack:
+        try:
+            (home / collection.FOLDER).mkdir(parents=True)
+            classroom = Classroom(reads_one, Clock())
+            ana = classroom.join(classroom.door.code, "Ana", "x")
+            classroom.hand_in(ana, 1, 0, 7, SEVEN)
+            stack.enter_context(read_only(home / collection.FOLDER))
+        except CannotMountError as error:
+            pytest.skip(str(error))
+        with pytest.raises(Refusal, match="store_write"):
+            classroom.remove(ana.number)
+        assert classroom.pupil(ana.token) is None, "out all the same"
+        assert ana.number in classroom.pupils
+        stack.close()
+        classroom.remove(ana.number)
+        assert ana.number not in classroom.pupils
+        assert [one.nickname for one in collection.kept()] == [""]
+
+
+def test_a_pupil_is_called_as_no_other_is(lesson):
+    lesson.classroom.rename(lesson.rui.number, "Ana")
+    assert lesson.rui.name == "Ana 2"
+    lesson.classroom.rename(lesson.rui.number, "Ana 2")
+    assert lesson.rui.name == "Ana 2"
+
+
+def test_the_page_counts_people_as_the_wall_does_whatever_their_names_are_by_now(lesson):
+    classroom = lesson.classroom
+    for place in range(5):
+        classroom.hand_in(lesson.ana, 1, place, 1, SEVEN)
+        classroom.hand_in(lesson.rui, 1, place, place, SEVEN)
+    classroom.remove(lesson.ana.number)
+    (kept,) = results.lessons().values()
+    saved = results.page(classroom.lesson, kept, [Contestant("one", "one", "MNIST", None)], "en")
+    assert words.text("en", "class.saved.facts", count=10, people=2) in saved
+    assert results.accuracy_text(classroom.results().accuracy["one"], "en") in saved
+    assert len({one.writer for one in kept}) == 2, "also among *Our drawings*"
+
+
+def test_figures_and_drawings_of_the_wall_belong_together_while_drawings_come_and_go(lesson):
+    classroom, ana = lesson.classroom, lesson.ana
+
+    def come_and_go() -> None:
+        for place in range(150):
+            drawn = classroom.hand_in(ana, 1, place, 7, SEVEN)
+            if drawn and place % 3:
+                classroom.take_off(drawn.number)
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(come_and_go)
+        while not coming.done():
+            drawn, found = classroom.shown()
+            assert sum(matrix.sum() for matrix in found.matrix.values()) == len(drawn)
+            assert found.hardest is None or found.hardest < len(drawn)
+        coming.result()
+
+
+def test_nobody_waits_at_the_door_while_names_are_written(lesson):
+    classroom, ana = lesson.classroom, lesson.ana
+    for place in range(120):
+        classroom.hand_in(ana, 1, place, 7, SEVEN)
+    waits = []
+    with ThreadPoolExecutor(1) as thread:
+        begun = time.monotonic()
+        renaming = thread.submit(classroom.rename, ana.number, "Bea")
+        while not renaming.done():
+            asked = time.monotonic()
+            with pytest.raises(Refusal, match="no_name"):
+                classroom.join(classroom.door.code, "", "x")
+            waits.append(time.monotonic() - asked)
+        whole = time.monotonic() - begun
+    print(f"{max(waits):.4f} of {whole:.4f} s")
+    assert max(waits) < whole / 2
 
 
 def test_what_is_taken_off_the_wall_is_not_kept_until_it_is_put_back(lesson):
@@ -338,6 +558,11 @@ def closed_with(socket: ClientConnection) -> int | None:
     return socket.close_code
 
 
+def room_state(room: opened.Opened) -> dict:
+    """The round of now, for somebody who has handed in nothing."""
+    return {"round": room.classroom.round.number, "place": 0}
+
+
 def handed_in(state: dict, label: int, pixels: np.ndarray = SEVEN) -> bytes:
     return bytes([state["round"], state["place"], label]) + pixels.tobytes()
 
@@ -407,6 +632,10 @@ def test_a_wrong_code_is_told_and_five_cost_a_wait(room):
     status, headers, content = join(room)
     assert (status, "set-cookie" in headers) == (403, False)
     assert "wrong codes" in json.loads(content)["sentence"]
+
+
+def test_a_phone_that_closed_its_browser_has_its_seat_still(room):
+    assert f"Max-Age={KEPT_FOR}" in join(room)[1]["set-cookie"]
 
 
 def test_who_has_a_seat_takes_no_second_one(room):
@@ -561,6 +790,123 @@ def test_closing_ends_every_connection_within_a_second(room):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address, int(port)), timeout=1)
     assert opened.current() is None
+
+
+def idle(room: opened.Opened, count: int, stack: contextlib.ExitStack) -> list[socket.socket]:
+    """So many connections that say nothing, and then some that never end their request."""
+    found = []
+    for k in range(count):
+        found.append(stack.enter_context(socket.create_connection(room.host.split(":"), timeout=30)))
+        if k % 2:
+            found[-1].sendall(b"GET / HTTP/1.1\r\nHost: ")
+    return found
+
+
+def test_a_phone_joins_and_draws_beside_hundreds_of_idle_connections(room):
+    with contextlib.ExitStack() as stack:
+        said = cookie(room, "Rui")
+        with client(room, said=said) as before:  # nobody who is in is sent out for them
+            hear(before)
+            descriptors = psutil.Process().num_fds() if os.name == "posix" else 0
+            idle(room, 450, stack)
+            wait_for(lambda: len(room.server.server_state.connections) <= MOST_STRANGERS + 2)
+            begun = time.monotonic()
+            assert ask(room.host)[0] == 200
+            with client(room, said=cookie(room)) as pupil:
+                pupil.send(handed_in(hear(pupil), 7))
+                while hear(pupil)["said"] is None:
+                    pass
+            print(f"{time.monotonic() - begun:.2f} s")
+            assert time.monotonic() - begun < 2
+            before.send(handed_in(room_state(room), 1))
+            while hear(before)["said"] is None:
+                pass
+            if os.name == "posix":  # our ends are in this process too
+                assert psutil.Process().num_fds() - descriptors < 450 + MOST_STRANGERS + 20
+    assert len(collection.kept()) == 2
+
+
+def test_who_does_not_say_in_time_what_it_wants_is_left(room, monkeypatch):
+    monkeypatch.setattr("ui.classroom.strangers.PATIENCE", 0.5)
+    with contextlib.ExitStack() as stack:
+        those = idle(room, 2, stack)
+        stack.enter_context(client(room))  # a WebSocket of nobody's
+        with client(room, said=cookie(room)) as pupil:
+            hear(pupil)
+            begun = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                while time.monotonic() - begun < 10:  # never silent, and never done
+                    those[1].sendall(b"x")
+                    time.sleep(0.05)
+            assert 0.3 < time.monotonic() - begun < 5
+            with contextlib.suppress(ConnectionError):
+                assert those[0].recv(1) == b""
+            wait_for(lambda: len(room.server.server_state.connections) == 1)
+            pupil.send(handed_in(room_state(room), 7))
+            assert hear(pupil)["said"]
+        wait_for(lambda: not room.server.server_state.connections)
+
+
+def test_who_hands_in_blank_sheets_is_answered_no_faster(room):
+    with client(room, said=cookie(room)) as pupil:
+        state = hear(pupil)
+        begun = time.monotonic()
+        for _ in range(MOST_TAKEN):
+            pupil.send(handed_in(state, 7, np.zeros_like(SEVEN)))
+        for _ in range(MOST_TAKEN):
+            while (state := hear(pupil))["said"] is None:
+                pass
+            assert state["said"] == words.text("en", "error.drawing_empty")
+        assert time.monotonic() - begun > (MOST_TAKEN - 1) / MOST_TAKEN
+
+
+def test_a_lesson_goes_on_with_its_models_when_their_runs_are_deleted(room, home):
+    shutil.rmtree(home / MODEL.name)
+    with client(room, "/answers", said := cookie(room)) as live:
+        live.send(SEVEN.tobytes())
+        assert hear(live)["rows"][0]["best"] == 7
+    with client(room, said=said) as pupil:
+        pupil.send(handed_in(hear(pupil), 7))
+        assert hear(pupil)["said"] == words.text("en", "class.sent", digit=7, right=1, count=1, first=7)
+    assert live_wall.wall(room, "en")["on"][0]["read"] == 7
+    opened.close_class()
+    with pytest.raises(Refusal, match="run_unknown"):
+        opened.open_class(room.models, "127.0.0.1")
+    assert opened.current() is None
+
+
+def test_where_a_model_fails_the_others_go_on_the_drawing_is_kept_and_the_wall_says_so(room, monkeypatch):
+    import torch
+
+    good = room.pupils.readers[0]
+    bad = replace(good, run="bad", module=torch.nn.Linear(1, 1))
+    read = functools.partial(opened._read, [bad, good], room.failed)
+    assert [one.run for one in read(SEVEN, 7)] == [MODEL.name]
+    monkeypatch.setattr(room, "models", [Contestant("bad", "A bad one", "MNIST", None), *room.models])
+    monkeypatch.setattr(room.classroom, "_read", functools.partial(opened._read, [bad], room.failed))
+    with client(room, said=cookie(room)) as pupil:
+        pupil.send(handed_in(hear(pupil), 7))
+        assert hear(pupil)["said"] == words.text("en", "class.sent_unread", digit=7)
+    wall = live_wall.wall(room, "en")
+    assert wall["failed"] == words.text("en", "class.failed", models="A bad one")
+    assert (wall["on"][0]["read"], wall["on"][0]["right"]) == ("?", None)
+    (kept,) = collection.kept()
+    assert results.page(room.classroom.lesson, [kept], room.models, "en")
+
+
+def test_clear_cache_forgets_no_open_class(room):
+    st.cache_resource.clear()
+    assert opened.current() is room
+    assert join(room)[0] == 200
+    opened.close_class()
+    assert opened.current() is None
+
+
+def test_the_walls_of_two_lessons_have_two_addresses(room):
+    before = live_wall.wall_address(room.classroom.lesson, "en")
+    opened.close_class()
+    again = opened.open_class(room.models, "127.0.0.1")
+    assert live_wall.wall_address(again.classroom.lesson, "en") != before
 
 
 CLASS = """

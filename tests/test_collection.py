@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -242,3 +243,50 @@ def test_what_is_exported_is_a_data_set_in_which_nobody_is_in_two_splits(home, t
         np.testing.assert_array_equal(arrays["train_images"], prepared[~test])
         np.testing.assert_array_equal(arrays["train_labels"], arrays["labels"][~test])
         assert [name for name in arrays.files if arrays[name].dtype.kind == "U"] == ["class_names"], "no nickname"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from core.drawing import SHEET, collection
+pixels = np.zeros((SHEET, SHEET), np.uint8)
+pixels[20:90, 50:60] = 255
+for k in range(1, 40):
+    folder = Path(sys.argv[1]) / str(k)
+    name = collection.keep(pixels, 7, "Ana", folder)
+    child = os.fork()
+    if not child:
+        left = k
+        def count(event, arguments):
+            global left
+            left -= event in ("open", "os.rename", "os.remove")
+            if left == 0:
+                os._exit(9)  # before the call
+        sys.addaudithook(count)
+        collection.rename(name, "Bea", folder)
+        os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(ended, *(one.nickname for one in collection.kept(folder)))
+    if not ended:
+        break
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_whoever_is_killed_while_a_name_is_changed_leaves_one_drawing(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    assert len(said) > 3
+    assert set(said[:-1]) <= {"9 Ana", "9 Bea"}
+    assert said[-1] == "0 Bea"
+
+
+def test_a_drawing_that_was_deleted_is_gone_also_for_whoever_has_read_it(home):
+    name = collection.keep(SEVEN, 7, "Ana")
+    collection.find(name)
+    collection.delete([name])
+    for forget in (collection.find, lambda one: collection.rename(one, "Bea")):
+        with pytest.raises(Refusal, match="drawing_gone"):
+            forget(name)
+    assert collection.kept() == []

@@ -281,6 +281,12 @@ def test_a_change_of_language_keeps_the_form(visit, back_to_none):
 
 
 # The texts of the wall that are smaller than 24 px on the screen, or not in sight.
+# What a race shows on a projector that is smaller than 24 px, or out of sight.
+SMALL_OR_CUT_IN_RACE = """() => [...document.querySelectorAll('.race :is(td, th), :has(> .race) p')].filter(one => {
+  const { width, top, bottom } = one.getBoundingClientRect();
+  const size = parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom;
+  return one.textContent && width && (size < 24 || top < 0 || bottom > innerHeight);
+}).map(one => one.textContent)"""
 SMALL_OR_CUT = """() => {
   const host = [...document.querySelectorAll('*')].find(one => one.shadowRoot?.querySelector('.showing'));
   return [...host.shadowRoot.querySelectorAll('.showing *, .tile')].filter(one => {
@@ -309,7 +315,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher = visit(f"/classroom?run={starter.name}")
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     phones, complaints = [], []
@@ -327,10 +333,10 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     ana, rui = phones
     teacher.locator(".names li", has_text="<b>Rui</b>").wait_for()
     teacher.get_by_role("combobox", name="What to ask").click()
-    teacher.get_by_role("option", name="Draw a 7").click()
+    teacher.get_by_role("option", name="The digit 7").click()
     teacher.get_by_role("button", name="Next round").click()
-    teacher.locator(".question", has_text="Draw a 7").wait_for()
-    rui.get_by_text("Desenhe um 7").wait_for()
+    teacher.locator(".question", has_text="Draw the digit 7").wait_for()
+    rui.get_by_text("Desenhe o dígito 7").wait_for()
     for phone in phones:
         finger(phone, *SEVEN)
         phone.locator(".best").wait_for()  # answered while drawing
@@ -347,11 +353,11 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
     present.close()
     teacher.locator(".question").click()  # goes on, as the space bar does
-    ana.get_by_text("Draw a 7").wait_for()
+    ana.get_by_text("Draw the digit 7").wait_for()
     rui.locator("#send").wait_for()
     finger(ana, *SEVEN)
     ana.reload()  # the cookie keeps the place; what was not sent is gone
-    ana.get_by_text("Draw a 7").wait_for()
+    ana.get_by_text("Draw the digit 7").wait_for()
     finger(ana, ((0.2, 0.2), (0.8, 0.8)), ((0.8, 0.2), (0.2, 0.8)))
     ana.locator("#send").click()
     teacher.locator(".tile", has_text="Ana").click()
@@ -367,8 +373,62 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     assert saved_page.locator("figure").count() == 2
     assert "Rui" not in saved_page.content()
     teacher.get_by_role("button", name="Close").click()
-    for phone, words_of_it in ((ana, "The class is closed"), (rui, "A aula foi fechada")):
+    for phone, words_of_it in ((ana, "The session is over"), (rui, "A sessão terminou")):
         phone.get_by_text(words_of_it).wait_for()
+        phone.context.close()
+    assert not complaints
+
+
+def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
+    shutil.copytree(starter.folder, folder / "store" / starter.name, dirs_exist_ok=True)
+    teacher = visit(f"/classroom?run={starter.name}")
+    teacher.get_by_role("combobox", name="Address of this machine").click()
+    teacher.get_by_role("option", name="127.0.0.1").click()
+    teacher.get_by_role("button", name="Open to the pupils").click()
+    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
+    address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    teacher.get_by_role("radio", name="Race").click()
+    teacher.get_by_role("button", name="Start the race").click()
+    teacher.get_by_text("No training has ended yet").wait_for()
+    phones, complaints = [], []
+    for name, locale, go in (("Ana", "en-US", "Train"), ("<b>Rui</b>", "pt-BR", "Treinar")):
+        size = {"width": 390, "height": 844}
+        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
+        phone.on("pageerror", lambda error: complaints.append(str(error)))
+        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        phone.goto(address)
+        phone.locator("#code").fill(code)
+        phone.locator("#nickname").fill(name)
+        phone.locator("#enter").click()
+        for group, place in ((0, 2), (1, 2), (2, 1)):  # a large learning rate, a large batch, Adam
+            phone.locator(".options").nth(group).locator("label").nth(place - len(phones) * (group == 0)).tap()
+        phone.locator("[name=title]").fill(f"<i>{name}")
+        button = phone.get_by_role("button", name=go)
+        box = button.bounding_box()
+        assert box["y"] + box["height"] <= 844, "in sight without scrolling"
+        button.tap()
+        phone.locator("article").wait_for()
+        phones.append(phone)
+    ana, rui = phones
+    assert ana.locator("article").count() == 1, "another's attempt is not to be seen"
+    rui.get_by_role("button", name="Parar").wait_for()
+    for phone in phones:
+        phone.locator("article.trained .state", has_text="✓").wait_for(timeout=MINUTE)
+        assert not phone.locator(".stop").is_visible()
+    teacher.locator(".race tbody tr").nth(1).wait_for()
+    assert "<i><b>Rui</b>" in teacher.locator(".race").inner_text()
+    present = visit("/classroom?present=1")
+    present.locator(".race tbody tr").nth(1).wait_for()
+    assert not present.evaluate(SMALL_OR_CUT_IN_RACE)
+    present.close()
+    teacher.get_by_role("button", name="End the race").click()
+    ana.get_by_text("The race is over").wait_for()
+    assert ana.get_by_role("button", name="Train").is_disabled()
+    teacher.get_by_role("button", name="Read the test split").click()
+    teacher.get_by_text("Test split, read once: <i>").wait_for(timeout=MINUTE)
+    teacher.get_by_role("button", name="Close").click()
+    for phone in phones:
         phone.context.close()
     assert not complaints
 
@@ -381,7 +441,7 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
     teacher = visit(f"/classroom?run={run.name}")
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     phones, complaints = [], []

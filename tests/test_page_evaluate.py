@@ -277,7 +277,7 @@ def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(fram
     assert words.text(language, "encoder.of_image", **slots) in texts(app)
     assert captions(app)[1:] == ["1", "2", "3", "4", "5"]
     assert words.text(language, "encoder.other_val") not in texts(app)
-    before = len(app.table)  # the hyperparameters below the view
+    before = len(app.table)
     found = {label[-4:] for label in app.selectbox(key="encoder-other").options}
     assert found == {other.name[-4:], drawn.name[-4:]}, "a run with other val images is left out"
     app.selectbox(key="encoder-other").select(drawn.name).run()
@@ -474,6 +474,9 @@ def test_where_people_drew_the_test_images_the_page_says_what_its_intervals_assu
 def test_the_hyperparameters_of_a_run_are_shown_and_put_into_the_form_of_train(frame, trained, language):
     app = frame("evaluate", language, run=trained.name)
     labels = [words.text(language, f"spec.{name}.label") for name in ("architecture", "batch_size", "epochs")]
+    assert len(app.table) == 0, "not made until asked for"
+    app.session_state["hyper"] = True
+    app.run()
     assert labels in [list(table.value.iloc[:, 0]) for table in app.table]
     button(app, words.text(language, "recipes.open_in_train")).click().run()
     assert not app.exception

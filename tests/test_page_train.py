@@ -283,6 +283,8 @@ def test_a_run_shows_all_its_hyperparameters_beside_a_form_that_has_others_and_f
     differ = ["architecture", "layers", "defaults", "optimizer", "momentum", "epochs", "seed", "time_limit"]
     assert words.text(language, "hyper.form", count=len(differ)) in texts(app)
     assert words.text(language, "hyper.form_differs", names=", ".join(labels[name] for name in differ)) in texts(app)
+    app.session_state["hyper"] = True
+    app.run()
     changed, constants, rest = (table.value for table in app.table)
     assert list(changed.iloc[:, 0]) == [labels[name] for name in differ if name != "epochs"]
     shown = dict(zip(changed.iloc[:, 0], changed.iloc[:, 1:].values.tolist(), strict=True))

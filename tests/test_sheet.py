@@ -112,6 +112,29 @@ def test_two_sheets_in_a_picture_an_empty_one_and_an_empty_picture_are_refused()
             sheet.read(picture)
 
 
+def test_a_shadow_s_edge_through_the_code_and_a_qr_code_beside_the_digits_do_not_matter():
+    paper, written = pupils_sheet()
+    view = View(size=(900, 1200))
+    picture = photographed(paper, view)
+    code = np.array([(printed_sheet.CELLS_LEFT + 2.5 * printed_sheet.PITCH, 0)]) + sheets.FRAME
+    x = int(printed_sheet.through(sheets.homography(paper.size, view), code)[0, 0])
+    picture[:, x:, :3] = picture[:, x:, :3] * 0.5
+    assert len(sheet.read(picture).digits) == len(written)
+    free = sheets.Paper()
+    for place in range(6):
+        free.write(place, sheets.strokes(place, random()), 30 + 25 * place, 60, 14)
+    mark = np.array(qr_mark()).repeat(3, axis=0).repeat(3, axis=1)
+    picture = photographed(free, view)
+    for top, left in ((700, 300), (700, 342), (742, 300)):  # of a code of 21 modules
+        picture[top : top + 21, left : left + 21, :3] = 250 - 220 * mark[..., None]
+    assert not sheet.read(picture).printed
+
+
+def qr_mark() -> list[list[int]]:
+    """The modules of one of a QR code's three marks: 1 is black."""
+    return [[int(max(abs(x), abs(y)) != 2) for x in range(-3, 4)] for y in range(-3, 4)]
+
+
 def test_digits_in_slanting_rows_are_found_in_reading_order_and_read(model):
     chance, paper = random(), sheets.Paper()
     for place, (left, top, height) in enumerate(sheets.places("rows", 36, chance)):
@@ -122,6 +145,17 @@ def test_digits_in_slanting_rows_are_found_in_reading_order_and_read(model):
     assert len(answers) == 36
     assert np.mean(np.array(answers) == [place % 10 for place in range(36)]) > 0.9
     assert all(one.found.pixels.shape == (SHEET, SHEET) for one in read.digits)
+
+
+@pytest.mark.parametrize("squared", [False, True], ids=["ruled", "squared"])
+def test_digits_on_ruled_and_squared_paper_are_found_and_the_lines_are_not(squared, model):
+    chance, paper = random(), sheets.Paper()
+    paper.rule(5 if squared else 8, squared=squared)
+    for place, (left, top, height) in enumerate(sheets.places("rows", 30, chance)):
+        paper.write(place % 10, sheets.strokes(place % 10, chance), left, top, height, colour=(90, 90, 95))
+    read = read_sheet(photographed(paper, View(tilt=15, turn=14, fall_off=0.2, size=(2000, 1500))), [model])
+    assert len(read.digits) == 30
+    assert np.mean([one.guess == place % 10 for place, one in enumerate(read.digits)]) > 0.9
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

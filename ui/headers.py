@@ -26,6 +26,7 @@ POLICY = {
     "script-src": f"'self' blob: {inline_scripts()}",  # blob: the script of a component, such as the drawing pad
     "style-src": "'self' 'unsafe-inline'",  # Streamlit's script creates style sheets at run time
     "img-src": "'self' data: blob:",
+    "connect-src": "'self' data:",  # data: the photograph of `st.camera_input`, which Streamlit's script fetches
     "font-src": "'self' data:",  # data: a font embedded in Streamlit's script
     "object-src": "'none'",
     "base-uri": "'none'",

@@ -23,7 +23,11 @@ def panel(spec: RunSpec, *, on_train: bool = False) -> None:
     """
     given = hyperparameters(spec)
     changed, rest = [one for one in given if one.differs], [one for one in given if not one.differs]
-    with st.expander(t("hyper.title", count=len(changed)), icon=":material/tune:"):
+    title = t("hyper.title", count=len(changed))
+    folded = st.expander(title, icon=":material/tune:", key="hyper", on_change="rerun")
+    if not folded.open:  # most visitors leave it so, and the tables take longer than most of the page
+        return
+    with folded:
         left, right = st.columns([1, 1], gap="large")
         with left:
             st.markdown(f"**{t('hyper.changed')}**")

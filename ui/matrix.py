@@ -63,17 +63,17 @@ def matrix_table(
     if len(names) > MOST_CLASSES:
         st.caption(t("matrix.large", classes=len(names)))
         return
-    places = range(len(names) if len(names) <= LABELLED_CLASSES else 0)
+    code, places = language(), range(len(names) if len(names) <= LABELLED_CLASSES else 0)
     data = {
         "names": list(names),
         "texts": [
-            [cell_label(float(values[i, j]), share, language()) if shown[i, j] else "" for j in places] for i in places
+            [cell_label(float(values[i, j]), share, code) if shown[i, j] else "" for j in places] for i in places
         ],
         # A square-root scale shows small values: 5 errors must be visible next to 1,000 correct predictions.
         "shares": np.where(shown, np.sqrt(values / top), 0).round(3).tolist(),
         "counts": matrix.tolist(),
         "said": plain("matrix.cell", true="{true}", predicted="{predicted}", count="{count}"),
-        "locale": language().replace("_", "-"),
+        "locale": code.replace("_", "-"),
         "chosen": list(chosen),
         "clickable": on_click is not None,
         "narrow": NARROW,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from core.charts import bars, matrices
@@ -15,7 +16,7 @@ from core.measures.answers import LEAST_ERRORS, Measure
 from core.measures.measures import ADDED, ClassMeasures, Measures, most_confused
 from ui.choice import one_of
 from ui.matrix import Cell, matrix_table
-from ui.tables import folded_table, offer_csv
+from ui.tables import offer_csv
 from ui.terms import terms_of
 from ui.text import Markdown, interval, language, literal, number, plain, t
 
@@ -57,13 +58,14 @@ def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy:
 def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> None:
     """Show precision, recall and F1 of each class, with their intervals."""
     table = {
-        t("chart.class"): names,
+        t("chart.class"): list(names),
         t("measure.precision"): [_with_interval(row.precision) for row in rows],
         t("measure.recall"): [_with_interval(row.recall) for row in rows],
         t("measure.f1"): [_with_interval(row.f1) for row in rows],
         t("measure.support"): [number(row.support) for row in rows],
     }
-    st.dataframe(table, hide_index=True, width="stretch", height=35 * (len(rows) + 1) + 3)
+    # By way of pandas this would take ten times as long.
+    st.dataframe(pa.table(table), hide_index=True, width="stretch", height=35 * (len(rows) + 1) + 3)
     terms_of([f"measure.{name}" for name in ("precision", "recall", "f1")])
     st.caption(t("evaluate.classes_help"))
     measured = {
@@ -109,8 +111,13 @@ def matrix_panel(
     matrix_table(matrix, names, key=key, share=share, diagonal=diagonal, chosen=chosen, on_click=on_click)
     said = ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
     words = {name: t(f"chart.{name}") for name in said}
-    table = matrices.confusion_table(matrix, names, words=words)
-    with st.container(key=f"{key}-data"), folded_table(table, index=True):
+    with st.container(key=f"{key}-data"):
+        folded = st.expander(t("chart.as_table"), key=f"{key}-table", on_change="rerun")
+    if not folded.open:
+        return
+    with folded:
+        table = matrices.confusion_table(matrix, names, words=words)
+        st.dataframe(table, width="stretch")
         offer_csv(table.reset_index(allow_duplicates=True), "confusion-matrix")
         if st.toggle(t("evaluate.as_chart"), key=f"{key}-chart"):  # which can be saved as a picture
             chart = matrices.confusion_matrix(
@@ -135,9 +142,9 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
     for k in others:
         slots = {"true": _bold(names[k]), "count": int(support[k])}
         said.append(t("evaluate.never_confused", **slots) if support[k] else t("evaluate.no_images", **slots))
-    left, right = st.columns(2, gap="large")
-    for place, sentence in enumerate(said):
-        (right if place % 2 else left).markdown(sentence)
+    for first, column in enumerate(st.columns(2, gap="large")):
+        if sentences := said[first::2]:
+            column.markdown("\n\n".join(sentences))
 
 
 def measured_number(value: float) -> str:

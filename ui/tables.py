@@ -32,7 +32,7 @@ def offer_csv(table: pd.DataFrame, name: str) -> None:
     """Show a button that saves the table as `name`.csv, with unformatted numbers and a decimal point."""
     st.download_button(
         t("evaluate.download"),
-        table.to_csv(index=False),
+        lambda: table.to_csv(index=False),  # when it is clicked
         f"{name}.csv",
         "text/csv",
         on_click="ignore",

@@ -41,17 +41,18 @@ class Markdown(str):
 
 def t(key: str, /, **slots: object) -> str:
     """The text of a key in the reader's language as Markdown, its slots escaped; a missing key is shown as itself."""
-    ours = (Real, Markdown)
-    said = {name: words.said(value, language()) for name, value in slots.items()}
+    ours, code = (Real, Markdown), language()
+    said = {name: words.said(value, code) for name, value in slots.items()}
     escaped = {name: value if isinstance(value, ours) else literal(str(value)) for name, value in said.items()}
-    return Markdown(_text(key, escaped) or literal(key))
+    return Markdown(_text(code, key, escaped) or literal(key))
 
 
 def plain(key: str, /, **slots: object) -> str:
     """The text of a key, for a place that takes text as it is: a chart, a table's cell, an option, HTML, `alt`."""
-    said = {name: words.said(value, language()) for name, value in slots.items()}
+    code = language()
+    said = {name: words.said(value, code) for name, value in slots.items()}
     isolated = {name: value if isinstance(value, Real) else _isolated(str(value)) for name, value in said.items()}
-    return _text(key, isolated) or key
+    return _text(code, key, isolated) or key
 
 
 def literal(words: str) -> str:
@@ -73,10 +74,10 @@ def _isolated(words: str) -> str:
     return ISOLATE * (1 + ends) + words + END_ISOLATE * (1 + ends + begins)
 
 
-def _text(key: str, slots: Mapping[str, object]) -> str:
-    """The text of a key with its slots filled; "" if the key or a slot is missing."""
+def _text(code: str, key: str, slots: Mapping[str, object]) -> str:
+    """The text of a key in a language with its slots filled; "" if the key or a slot is missing."""
     try:
-        return words.text(language(), key, **slots)
+        return words.text(code, key, **slots)
     except KeyError:
         missing.add(key)
         return ""
@@ -84,8 +85,10 @@ def _text(key: str, slots: Mapping[str, object]) -> str:
 
 def language() -> str:
     """The reader's language, as its file is named: the chosen one or the link's, else the browser's, else English."""
-    wanted = (st.session_state.get("lang"), st.query_params.get("lang"))
-    return next((code for tag in wanted if (code := words.closest(tag))), None) or browsers_language()
+    # In this order, and no more than is needed: a page asks some hundred times.
+    return (
+        words.closest(st.session_state.get("lang")) or words.closest(st.query_params.get("lang")) or browsers_language()
+    )
 
 
 def browsers_language() -> str:

@@ -17,17 +17,23 @@ from typing import Literal
 
 import numpy as np
 
-from core.classroom.door import Door, new_code
+from core.classroom.door import Door
 from core.classroom.quiz import Asked, Quiz
+from core.classroom.race import Race
 from core.classroom.results import Results, results
+from core.classroom.rules import Rules
 from core.drawing import collection
 from core.drawing.collection import InClass, LabelledDrawing, Reading
 from core.refusal import Refusal
+from core.workers import Workers
 
-MOST_PUPILS = 60
+MOST_PUPILS = 120
+MOST_FROM = 60  # pupils from one address: a whole class, if the school's network has one address for all
+UNUSED = 60  # seconds after which a seat that nobody uses may be given to somebody else
 MOST_AN_HOUR = 300  # drawings of one pupil
+MOST_OF_CLASS = 4000  # drawings an hour, after which only those go on who have drawn less than their equal part
 HOUR = 3600  # seconds
-GRACE = 3  # seconds after the end of a round in which what was drawn in time may arrive
+GRACE = 8  # seconds after the end of a round in which what was drawn in time may arrive
 MOST_SHOWN = 60  # newest drawings on the wall
 TOKEN = 16  # bytes: 128 bits
 
@@ -39,8 +45,12 @@ class Pupil:
     number: int  # from 1
     name: str  # after `collection.printable`
     token: str  # the secret of the pupil's browser
+    address: str  # from which the pupil has joined
+    since: float  # when, seconds of the clock
+    here: int = 0  # connections that are open
     times: deque[float] = field(default_factory=deque)  # of the hour's drawings, seconds of the clock
     done: dict[int, int] = field(default_factory=dict)  # round -> drawings handed in
+    handing_in: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,11 @@ Read = Callable[[np.ndarray, int], Sequence[Reading]]  # pixels and label -> wha
 
 
 class Classroom:
-    """One lesson. `version` grows with each change; `closed` is set at its end."""
+    """One lesson. `version` grows with each change; `closed` is set at its end.
+
+    Nothing waits for `_lock` while a file is written, since the pupils' server asks under it what to tell. `_files` is
+    held while files that are there already are changed.
+    """
 
     def __init__(self, read: Read, clock: Callable[[], float] = time.monotonic) -> None:
         self.lesson = datetime.now().strftime(collection.TIME)
@@ -90,6 +104,8 @@ class Classroom:
         self.closed = threading.Event()
         self.names_hidden = False
         self.rounds = [Round(1)]
+        self.race: Race | None = None  # the latest
+        self.racing = False  # whether the pupils see the race, and not the round
         self.quiz: Quiz | None = None  # of now; None while it is a round's time
         self.quizzes = 0  # of the lesson so far
         self.showing: Chart | None = None  # what everybody looks at instead of drawing
@@ -98,11 +114,14 @@ class Classroom:
         self._by_token: dict[str, Pupil] = {}
         self._drawn: dict[int, Drawn] = {}
         self._names: dict[int, str] = {}  # of all pupils, also of removed ones
+        self._times: deque[float] = deque()  # of the hour's drawings of all, seconds of the clock
         self._last = 0  # number of the latest drawing
         self._frozen_at: int | None = None  # number of the latest drawing on a frozen wall
         self._taken: Drawn | None = None  # the latest drawing that was taken off the wall
-        self._results: tuple[int, Results] | None = None  # of a version
+        self._results: tuple[list[str], Results] | None = None  # of the drawings of these names
         self._lock = threading.RLock()
+        self._files = threading.Lock()
+        self._counting = threading.Lock()  # one thread counts, the others wait for it
 
     # --- who is there ---
 
@@ -110,22 +129,41 @@ class Classroom:
         """Let somebody in. Raises: Refusal, for a wrong code, an empty name, a full class, or during a wait."""
         name = collection.printable(name)
         with self._lock:
-            if not self.door.admits(code, address):
+            before = self.door.code
+            admitted = self.door.admits(code, address)
+            self.version += before != self.door.code
+            if not admitted:
                 raise Refusal("class.wrong_code")
             if not name:
                 raise Refusal("class.no_name")
-            if len(self.pupils) >= MOST_PUPILS:
-                raise Refusal("class.full", most=MOST_PUPILS)
+            self._make_room(address)
             number = len(self._names) + 1
-            pupil = Pupil(number, self._unused(name), secrets.token_hex(TOKEN))
+            pupil = Pupil(number, self._unused(name), secrets.token_hex(TOKEN), address, self.clock())
             self.pupils[number] = self._by_token[pupil.token] = pupil
             self._names[number] = pupil.name
             self.version += 1
         return pupil
 
+    def _make_room(self, address: str) -> None:
+        """See that there is a seat for somebody from this address. Raises: Refusal."""
+        now = self.clock()
+        for most, key, of in ((MOST_FROM, "class.full_here", address), (MOST_PUPILS, "class.full", None)):
+            those = [one for one in self.pupils.values() if of in (None, one.address)]
+            unused = (one for one in those if not one.here and not one.done and now - one.since >= UNUSED)
+            if len(those) >= most:
+                if not (oldest := next(unused, None)):
+                    raise Refusal(key, most=most)
+                self._by_token.pop(oldest.token, None)
+                del self.pupils[oldest.number]
+
     def pupil(self, token: str | None) -> Pupil | None:
         """The pupil with this token; None if nobody has it, or the pupil was removed."""
         return self._by_token.get(token or "")
+
+    def connected(self, pupil: Pupil, by: int) -> None:
+        """Note that the pupil has one connection more (1) or less (-1)."""
+        with self._lock:
+            pupil.here += by
 
     def rename(self, number: int, name: str) -> None:
         """Give a pupil another name, also in the drawings kept so far. Raises: Refusal."""
@@ -133,23 +171,39 @@ class Classroom:
         if not name:
             raise Refusal("class.no_name")
         with self._lock:
-            if pupil := self.pupils.get(number):
-                pupil.name = name
-                self._call(number, name)
+            pupil = self.pupils.get(number)
+            if not pupil:
+                return
+            if name != pupil.name:
+                self._names[number] = pupil.name = self._unused(name)
+            self.version += 1
+        if self.race:  # outside the lock, which the race's thread takes while it holds its own
+            self.race.rename(number, pupil.name)
+        self._sign(pupil)
 
     def remove(self, number: int) -> None:
-        """Send a pupil out, and take the name off the drawings kept so far. Raises: Refusal."""
+        """Send a pupil out, and take the name off the drawings kept so far.
+
+        Raises: Refusal, if the name is still on some of them. The pupil is out, and stays in `pupils` for another try.
+        """
         with self._lock:
-            if pupil := self.pupils.pop(number, None):
-                del self._by_token[pupil.token]
-                self._call(number, "")
+            pupil = self.pupils.get(number)
+            if not pupil:
+                return
+            self._by_token.pop(pupil.token, None)
+            self._names[number] = ""
+            self.version += 1
+        if self.race:
+            self.race.remove(number)
+        self._sign(pupil)
+        with self._lock:
+            self.pupils.pop(number, None)
+            self.version += 1
 
     def change_code(self) -> None:
-        """Have whoever joins from now on give another code."""
+        """Have whoever joins from now on give another code; nobody has to wait any more."""
         with self._lock:
-            before = self.door.code
-            while self.door.code == before:
-                self.door.code = new_code()
+            self.door.change()
             self.version += 1
 
     def hide_names(self, hidden: bool) -> None:
@@ -166,15 +220,35 @@ class Classroom:
     def _unused(self, name: str) -> str:
         """The name, or the name and the least number that nobody has."""
         taken = {pupil.name for pupil in self.pupils.values()}
-        more = (f"{name[: collection.LONGEST_NICKNAME - 3]} {k}" for k in range(2, MOST_PUPILS + 2))
+        more = (f"{name[: collection.LONGEST_NICKNAME - 4]} {k}" for k in range(2, MOST_PUPILS + 2))
         return name if name not in taken else next(one for one in more if one not in taken)
 
-    def _call(self, number: int, name: str) -> None:
-        self._names[number] = name
-        self.version += 1
-        for one in [one for one in self._drawn.values() if one.pupil == number]:
-            drawing = collection.find(collection.rename(one.drawing.name, name))
-            self._drawn[one.number] = replace(one, drawing=drawing)
+    def _sign(self, pupil: Pupil) -> None:
+        """Write the name of now into all drawings of the pupil. Raises: Refusal, after it has tried each."""
+        failed = None
+        with pupil.handing_in, self._files:
+            name = self._names[pupil.number]
+            with self._lock:
+                theirs = [one for one in self._drawn.values() if one.pupil == pupil.number]
+            for one in theirs:
+                if one.drawing.nickname != name:
+                    try:
+                        drawing = collection.find(collection.rename(one.drawing.name, name))
+                    except Refusal as refusal:
+                        if refusal.key == "error.drawing_gone":  # deleted among *Our drawings*, the name with it
+                            self._forget(one.number)
+                        else:
+                            failed = refusal
+                    else:
+                        with self._lock:
+                            self._drawn[one.number] = replace(one, drawing=drawing)
+        if failed:
+            raise failed
+
+    def _forget(self, number: int) -> Drawn | None:
+        with self._lock:
+            self.version += 1
+            return self._drawn.pop(number, None)
 
     # --- what is asked ---
 
@@ -192,20 +266,21 @@ class Classroom:
             self.rounds.append(Round(last.number + 1, tuple(asked), None if seconds is None else now + seconds))
             self.quiz = self.showing = None
             self._frozen_at = None
+            self.racing = False  # those who wait for their turn need not watch
             self.version += 1
 
     def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
         """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
         with self._lock:
             self.quiz = Quiz(what, seconds, self._change, self.clock)
-            self.quizzes, self.showing = max(self.quizzes, what.number), None
+            self.quizzes, self.showing, self.racing = max(self.quizzes, what.number), None, False
             self.version += 1
             return self.quiz
 
     def show(self, chart: Chart) -> None:
         """Have everybody look at a chart until the next round or quiz."""
         with self._lock:
-            self.quiz, self.showing = None, chart
+            self.quiz, self.showing, self.racing = None, chart, False
             self.version += 1
 
     @property
@@ -213,17 +288,42 @@ class Classroom:
         """A value that is another one after each change, also after those that time alone brings."""
         return self.version, self.quiz.stage if self.quiz else ""
 
+    def left(self) -> float | None:
+        """The seconds until the round ends; None if nothing ends it."""
+        return self._left(self.round)
+
+    def _left(self, current: Round) -> float | None:
+        return None if current.ends is None else max(0.0, current.ends - self.clock())
+
+    def place(self, pupil: Pupil) -> tuple[Round, int, float | None]:
+        """The round, how many drawings of it the pupil has handed in, and the seconds left, which belong together."""
+        current = self.round  # read once: the next one may begin meanwhile
+        return current, pupil.done.get(current.number, 0), self._left(current)
+
+    # --- a race ---
+
+    def begin_race(self, rules: Rules, workers: Workers) -> Race:
+        """Begin a race; the one before, if there is one, ends. Raises: Refusal."""
+        if self.race:
+            self.race.close()
+        race = Race(rules, self.lesson, workers, self._change, self.clock)
+        race.start()
+        with self._lock:
+            self.race, self.racing = race, True
+            self.quiz = self.showing = None
+            self.version += 1
+        return race
+
+    def watch_race(self) -> None:
+        """Have the pupils see the race again."""
+        with self._lock:
+            self.racing = self.race is not None
+            self.quiz = self.showing = None
+            self.version += 1
+
     def _change(self) -> None:
         with self._lock:
             self.version += 1
-
-    def left(self) -> float | None:
-        """The seconds until the round ends; None if nothing ends it."""
-        return None if self.round.ends is None else max(0.0, self.round.ends - self.clock())
-
-    def place(self, pupil: Pupil) -> int:
-        """How many drawings of the round the pupil has handed in."""
-        return pupil.done.get(self.round.number, 0)
 
     # --- what is drawn ---
 
@@ -234,38 +334,47 @@ class Classroom:
         modulo 256.
 
         Raises:
-            Refusal: the round is over or asks for another digit, the pupil has drawn `MOST_AN_HOUR` in an hour, nothing
-                is drawn, or it cannot be kept.
+            Refusal: the pupil was removed, the round is over or asks for another digit, the pupil has drawn
+                `MOST_AN_HOUR` or all of them `MOST_OF_CLASS` in an hour, nothing is drawn, or it cannot be kept.
         """
+        with pupil.handing_in:  # sent again over a new connection, it waits for what becomes of the first
+            current, done = self._taking(pupil, number, place, label)
+            if done % 256 != place:
+                return None
+            read = tuple(self._read(pixels, label))
+            in_class = InClass(self.lesson, current.number, read, pupil.number)
+            drawing = collection.find(collection.keep(pixels, label, pupil.name, in_class=in_class))
+            with self._lock:
+                now = self.clock()
+                pupil.times.append(now)
+                self._times.append(now)
+                pupil.done[current.number] = done + 1  # from now on it is not sent again
+                self._last += 1
+                self.version += 1
+                self._drawn[self._last] = found = Drawn(self._last, pupil.number, drawing)
+        return found
+
+    def _taking(self, pupil: Pupil, number: int, place: int, label: int) -> tuple[Round, int]:
+        """The round that a drawing belongs to, and how many of it the pupil has handed in. Raises: Refusal."""
         with self._lock:
+            if pupil.token not in self._by_token:
+                raise Refusal("class.pupil.out")
             now = self.clock()
             current = next((one for one in self.rounds[-2:] if one.number % 256 == number), None)
             if not current or (current.ends is not None and now > current.ends + GRACE):
                 raise Refusal("class.over")
             done = pupil.done.get(current.number, 0)
-            if done % 256 != place:
-                return None
-            if current.asked and (done >= len(current.asked) or current.asked[done] != label):
-                raise Refusal("class.over")
-            while pupil.times and pupil.times[0] <= now - HOUR:
-                pupil.times.popleft()
-            if len(pupil.times) >= MOST_AN_HOUR:
-                raise Refusal("class.too_many", most=MOST_AN_HOUR)
-            pupil.times.append(now)
-            pupil.done[current.number] = done + 1
-        try:
-            in_class = InClass(self.lesson, current.number, tuple(self._read(pixels, label)))
-            drawing = collection.find(collection.keep(pixels, label, pupil.name, in_class=in_class))
-        except BaseException:  # whatever the reason is, the pupil may hand it in again
-            with self._lock:
-                pupil.times.pop()
-                pupil.done[current.number] = done
-            raise
-        with self._lock:
-            self._last += 1
-            self.version += 1
-            self._drawn[self._last] = found = Drawn(self._last, pupil.number, drawing)
-        return found
+            if done % 256 == place:
+                if current.asked and (done >= len(current.asked) or current.asked[done] != label):
+                    raise Refusal("class.over")
+                for times in (pupil.times, self._times):
+                    while times and times[0] <= now - HOUR:
+                        times.popleft()
+                if len(pupil.times) >= MOST_AN_HOUR:
+                    raise Refusal("class.too_many", most=MOST_AN_HOUR)
+                if len(self._times) >= MOST_OF_CLASS and len(pupil.times) >= MOST_OF_CLASS // MOST_PUPILS:
+                    raise Refusal("class.too_many_of_all", most=MOST_OF_CLASS)
+            return current, done
 
     # --- the wall ---
 
@@ -288,32 +397,37 @@ class Classroom:
 
     def take_off(self, number: int) -> None:
         """Take a drawing off the wall and out of the test set. Raises: Refusal."""
-        with self._lock:
+        with self._files:
             if one := self._drawn.get(number):
                 collection.delete([one.drawing.name])
-                self._taken = self._drawn.pop(number)
-                self.version += 1
+                self._taken = self._forget(number)
 
     def put_back(self) -> None:
         """Show and keep again what was taken off last. Raises: Refusal."""
-        with self._lock:
+        with self._files:
             if one := self._taken:
                 drawing = one.drawing
-                name = collection.keep(drawing.pixels, drawing.label, drawing.nickname, in_class=drawing.in_class)
-                self._drawn[one.number] = replace(one, drawing=collection.find(name))
-                self._drawn = dict(sorted(self._drawn.items()))
-                self._taken = None
-                self.version += 1
+                name = collection.keep(drawing.pixels, drawing.label, self._names[one.pupil], in_class=drawing.in_class)
+                again = replace(one, drawing=collection.find(name))
+                with self._lock:
+                    self._drawn = dict(sorted({**self._drawn, one.number: again}.items()))
+                    self._taken = None
+                    self.version += 1
 
     @property
     def taken(self) -> bool:
         """Whether a drawing was taken off that can be put back."""
         return self._taken is not None
 
+    def shown(self) -> tuple[list[Drawn], Results]:
+        """All drawings of the lesson that may be shown, oldest first, and their results."""
+        with self._counting:
+            drawn = self.drawn()
+            names = [one.drawing.name for one in drawn]
+            if not self._results or self._results[0] != names:
+                self._results = names, results([one.drawing for one in drawn], [one.pupil for one in drawn])
+            return drawn, self._results[1]
+
     def results(self) -> Results:
         """The results of what may be shown."""
-        with self._lock:
-            if not self._results or self._results[0] != self.version:
-                drawn = self.drawn()
-                self._results = self.version, results([one.drawing for one in drawn], [one.pupil for one in drawn])
-            return self._results[1]
+        return self.shown()[1]

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from core import store
-from core.classroom.quiz import Kept
+from core.classroom import board, quiz
+from core.classroom import race as races
 from core.classroom.quiz_page import accuracy_text, quiz_section
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
@@ -96,11 +97,13 @@ def confused(matrix: np.ndarray, most: int = 4) -> tuple[int, ...]:
 
 
 def lessons() -> dict[str, list[LabelledDrawing]]:
-    """The kept drawings of each lesson by the time of its beginning, the newest lesson first."""
+    """The kept drawings, perhaps none, of each lesson by the time of its beginning, the newest lesson first."""
     found: dict[str, list[LabelledDrawing]] = {}
     for one in collection.kept():
         if one.in_class:
             found.setdefault(one.in_class.lesson, []).append(one)
+    for lesson in (*quiz.lessons(), *(one.lesson for one in races.records())):
+        found.setdefault(lesson, [])
     return dict(sorted(found.items(), reverse=True))
 
 
@@ -109,17 +112,12 @@ def begun(lesson: str) -> str:
     return datetime.strptime(lesson, collection.TIME).strftime("%Y-%m-%d %H:%M")
 
 
-def page(
-    lesson: str,
-    drawings: Sequence[LabelledDrawing],
-    models: Sequence[Contestant],
-    language: str,
-    quizzes: Sequence[Kept] = (),
-) -> str:
-    """The results of a lesson, of its drawings and quizzes, as one HTML page; without scripts and nicknames."""
+def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
+    """The results of a lesson, of its drawings, quizzes and races, as one HTML page; without scripts and nicknames."""
     title = _said(language, "class.saved.title", time=begun(lesson))
     parts = [f"<h1>{title}</h1>", *(_of_drawings(drawings, models, language) if drawings else ())]
-    parts += [quiz_section(one, language) for one in quizzes]
+    parts += [quiz_section(one, language) for one in quiz.kept(lesson)]
+    parts += [board.section(record, language) for record in races.records(lesson)]
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
     return "\n".join([begin, *parts, "</body></html>\n"])
@@ -127,8 +125,9 @@ def page(
 
 def _of_drawings(drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> list[str]:
     said = functools.partial(_said, language)
-    found = results(drawings, [one.writer for one in drawings])
-    people = len({one.writer for one in drawings})
+    whose = [_pupil(one) for one in drawings]
+    found = results(drawings, whose)
+    people = len(set(whose))
     shown = [model for model in models if model.run in found.accuracy]
     facts = said("class.saved.facts", count=len(drawings), people=people)
     holds = said("class.saved.intervals" if people > 1 else "drawings.one_writer")
@@ -160,6 +159,11 @@ def png(drawing: LabelledDrawing) -> str:
 
 def _said(language: str, key: str, **slots: object) -> str:
     return escape(text(language, key, **slots))
+
+
+def _pupil(drawing: LabelledDrawing) -> int | str:
+    """Who drew it, as on the wall: the pupil, whatever the name is by now."""
+    return (drawing.in_class.pupil if drawing.in_class else 0) or drawing.writer
 
 
 def _round(drawing: LabelledDrawing) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tarfile
 from collections.abc import Callable, Mapping
@@ -58,16 +59,25 @@ def idx_copies(crc: Mapping[str, int]) -> Callable[[Path], dict[str, Path]]:
     """What `Dataset.copies` needs: the files, packed or not, in their folder, the one above it or the data folder."""
 
     def copies(folder: Path) -> dict[str, Path]:
-        found = {}
+        found, listed = {}, functools.cache(_listed)
         for file, known in crc.items():
             raw, name = (folder / file).parent, Path(file).name
             names = [f"{base}{end}" for base in (name, name.replace("-idx", ".idx")) for end in (".gz", "")]
-            places = [place / one for place in (raw, raw.parent, folder) for one in names if place / one != raw / name]
+            places = [place / one for place in (raw, raw.parent, folder) for one in names if one in listed(place)]
+            places = [place for place in places if place != raw / name]
             if copy := next((place for place in places if is_file(place) and checksum(place) == known), None):
                 found[file] = copy
         return found
 
     return copies
+
+
+def _listed(folder: Path) -> frozenset[str]:
+    """The names in a folder; none if there is none. A page asks at each visit, and mostly there is nothing."""
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _read_idx(name: str) -> Callable[[Path], Splits]:

@@ -58,6 +58,7 @@ class InClass:
     lesson: str  # the time of its beginning, written as `TIME`
     round: int  # from 1
     answers: tuple[Reading, ...]  # of the models that the teacher had chosen, at that time
+    pupil: int = 0  # who drew it, from 1, whatever the name; 0: not known
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ class LabelledDrawing:
 
     @property
     def writer(self) -> str:
-        """The nickname; a drawing without one counts as a person of its own."""
-        return self.nickname or self.name
+        """The nickname; without one the pupil of the lesson; without both the drawing is a person of its own."""
+        pupil = f"{self.in_class.lesson}-{self.in_class.pupil}" if self.in_class and self.in_class.pupil else ""
+        return self.nickname or pupil or self.name
 
 
 def keep(
@@ -116,7 +118,7 @@ def keep_all(
 def find(name: str, store: Path | None = None) -> LabelledDrawing:
     """The stored drawing of this name. Raises: Refusal, if there is none or its file is damaged."""
     with contextlib.suppress(*DAMAGED):
-        if _NAME.fullmatch(name):
+        if _NAME.fullmatch(name) and (_folder(store) / name).is_file():  # what was read may be deleted since
             return _read(_folder(store) / name)
     raise Refusal("error.drawing_gone")
 
@@ -132,12 +134,12 @@ def _write(drawing: LabelledDrawing, folder: Path) -> None:
 
 
 def rename(name: str, nickname: str, store: Path | None = None) -> str:
-    """Give a drawing another nickname; returns its new name, since no file ever changes. Raises: Refusal."""
+    """Give a drawing another nickname; returns its new name, by which a reader knows a change. Raises: Refusal."""
     again = f"{name.rpartition('-')[0]}-{secrets.token_hex(4)}.png"
-    drawing = replace(find(name, store), name=again, nickname=printable(nickname))
+    drawing = replace(find(name, store), nickname=printable(nickname))
     with writing(_folder(store)):
-        _write(drawing, _folder(store))
-    delete([name], store)
+        _write(drawing, _folder(store))  # over the file itself, so that there is one drawing at every moment
+        (_folder(store) / name).rename(_folder(store) / again)
     return again
 
 
@@ -221,7 +223,7 @@ def _in_class(text: object) -> InClass | None:
         said = json.loads(str(text))
         datetime.strptime(said["lesson"], TIME)
         answers = [Reading(str(one["run"]), int(one["predicted"]), float(one["of_label"])) for one in said["answers"]]
-        found = InClass(said["lesson"], int(said["round"]), tuple(answers))
+        found = InClass(said["lesson"], int(said["round"]), tuple(answers), max(0, int(said.get("pupil", 0))))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return found if all(0 <= one.predicted < CLASSES and 0 <= one.of_label <= 1 for one in answers) else None

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from core.drawing.prepare import Picture, Prepared, border, grey, prepare
+from core.images.lines import straight, without_lines
 from core.images.parts import connected
 
 STEPS = ("light", "paper", "lines", "threshold", "strokes")
@@ -183,21 +184,21 @@ def _high(low: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _is_bright_ink(levels: list[np.ndarray]) -> bool:
-    """Whether the ink is brighter than its ground: more stands out brightly than darkly from a wide median."""
+    """Whether the ink is brighter than its ground: more stands out brightly than darkly.
+
+    It has to stand out both from a wide median, as what lies between strokes does not, and from what is left when
+    everything is closed or opened that is narrower than `WIDEST`, as a shadow does not.
+    """
     from skimage.filters.rank import median
     from skimage.morphology import disk
 
     low = _low(np.mean(levels, axis=0), "mean").astype(np.uint8)
     residual = low.astype(np.float32) - median(low, disk(max(1, LOW // 5)))
     noise = max(6.0, 4.5 * float(np.median(np.abs(residual))))
-    masses = []
-    for stands_out in (residual > noise, residual < -noise):
-        found, count = connected(stands_out)
-        mass = np.bincount(found.ravel(), np.abs(residual).ravel(), count + 1)
-        mass[np.unique(border(found))] = 0
-        mass[0] = 0
-        masses.append(mass.sum())
-    return bool(masses[0] > masses[1])
+    below = _closed(low, WIDEST).astype(np.float32) - low
+    above = _closed(255 - low, WIDEST).astype(np.float32) - (255 - low)
+    brightly, darkly = np.minimum(residual, above), np.minimum(-residual, below)
+    return bool(brightly[brightly > noise].sum() > darkly[darkly > noise].sum())
 
 
 def _ground(level: np.ndarray) -> np.ndarray:
@@ -259,49 +260,15 @@ def _without_lines(ink: Picture, paper: np.ndarray) -> Picture:
     boxes = _boxes(mask)
     ink, mask = np.where(boxes, 0, ink), mask & ~boxes
     level, upright = _ruled(mask, paper), _ruled(mask.T, paper.T).T
-    lines = (level & ~_crossing(mask, level)) | (upright & ~_crossing(mask.T, upright.T).T)
-    is_all = (mask & ~lines).sum() < 0.05 * mask.sum()
-    is_one = is_all and connected(mask, diagonally=True)[1] == 1  # a stroke and nothing else is the digit
-    if lines.any() and not is_one:
-        strength = float(np.median(ink[mask & lines]))
-        others = ink[mask & ~(level | upright)]
-        if others.size and (others**2).sum() > 2 * strength * others.sum():  # the pen is stronger than the lines
-            lines = (lines & (ink < 1.6 * strength)) | (ink < 1.3 * strength)
-        ink = np.where(lines, 0, ink)
-    return ink
-
-
-def _crossing(mask: np.ndarray, zone: np.ndarray) -> np.ndarray:
-    """What of the mask is higher than the lines in the zone: strokes that cross them."""
-    from scipy.ndimage import binary_opening
-
-    edges = np.diff((mask & zone).astype(np.int8), axis=0, prepend=0, append=0).T
-    heights = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
-    if not heights.size:
-        return np.zeros_like(mask)
-    return binary_opening(mask, np.ones((int(1.7 * np.median(heights)) + 2, 1), bool))
+    return without_lines(ink, mask, level, upright)
 
 
 def _ruled(mask: np.ndarray, paper: np.ndarray) -> np.ndarray:
     """Where lines through the whole paper lie that are level within `STEEPEST` degrees, bool (H, W)."""
-    from scipy.ndimage import binary_dilation, maximum_filter1d, uniform_filter1d
+    from scipy.ndimage import binary_dilation
 
     low, off = _low(mask.astype(np.float32)) > 0, _low((~paper).astype(np.float32)) > 0
-    height, width = low.shape
-    length = round(LONG * width)
-    columns, rows = np.arange(width), np.arange(height)[:, None]
-    zone = np.zeros(low.shape, bool)
-    for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
-        shift = np.round(np.tan(np.radians(degrees)) * (columns - width / 2)).astype(int)
-        places = (rows + shift).clip(0, height - 1), columns
-        inked = low[places]
-        filled = uniform_filter1d((inked | off[places]).astype(np.float32), length, axis=1, mode="constant")
-        drawn = uniform_filter1d(inked.astype(np.float32), length, axis=1, mode="constant")
-        lines = (filled >= 0.9) & (drawn >= 0.6)
-        if lines.any():
-            along = maximum_filter1d(lines.astype(np.uint8), 2 * length, axis=1).astype(bool) & inked
-            r, c = np.nonzero(along)
-            zone[(r + shift[c]).clip(0, height - 1), c] = True
+    zone = straight(low, round(LONG * low.shape[1]), STEEPEST, off)
     if not zone.any():
         return np.zeros_like(mask)
     return _high(binary_dilation(zone, np.ones((3, 1), bool)).astype(np.float32), mask.shape) > 0.1
@@ -339,10 +306,9 @@ def _over_threshold(ink: Picture) -> Picture:
     if not strokes.size:
         return np.zeros_like(ink)
     usual = float((strokes**2).sum() / strokes.sum())  # weighted by its strength
-    if not noise:  # drawn on a screen
-        return ink
     strong = ink > max(noise, FAINTEST, WEAKEST * usual)
-    return np.where((ink > noise / 2) & np.asarray(maximum_filter(strong, 5), dtype=bool), ink, 0).clip(0, usual)
+    kept = np.where((ink > noise / 2) & np.asarray(maximum_filter(strong, 5), dtype=bool), ink, 0)
+    return kept.clip(0, usual) if noise else kept  # what is drawn on a screen has no noise
 
 
 def _strokes(ink: Picture) -> Picture:

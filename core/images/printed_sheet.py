@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-from core.images.parts import connected
+from core.images.parts import connected, darkness
 from core.refusal import Refusal
 from core.words import text
 
@@ -33,6 +33,11 @@ NICKNAME = (16.4, 12.5, 147.2, 12.5)  # left, top, width, height of the place fo
 LINE = 0.25  # width of the boxes' lines
 LINE_GREY = 0xD8  # of the lines: light enough to vanish, dark enough to write by
 MOST_MARKS = 12  # on one picture; more are a pattern and no sheets
+MOST_RINGS = 100  # of which it is looked whether they are marks
+MARK_SIZE = 1.4  # by which a mark may be larger or smaller than its sheet
+QR_CODE = 85  # modules: three marks that are nearer to each other are those of a QR code; a sheet's are 105 and more
+BLACK = 0.35  # of the paper's brightness: what is so much darker is printed black
+WIDEST_BLACK = 1 / 30  # of the picture's longer side: a code's square, or a mark's, is no wider
 
 Box = tuple[float, float, float, float]  # left, top, width, height, mm
 
@@ -132,34 +137,31 @@ def find(grey: np.ndarray) -> Place | None:
     Raises:
         Refusal: there are marks, but not the four of one sheet.
     """
-    found = find_marks(grey)
-    if not len(found):
-        return None
+    black = darkness(grey, max(3, round(WIDEST_BLACK * max(grey.shape))))[0] > BLACK
+    found = find_marks(black)
     if len(found) > MOST_MARKS:
         raise Refusal("sheet.several", count=len(found))
-    sheets: list[tuple[set[int], Place]] = []
-    for chosen in combinations(range(len(found)), 4):
-        if place := _sheet_of(grey, found[list(chosen)]):
-            sheets.append((set(chosen), place))
+    away = np.hypot(*(found[:, None, :2] - found[:, :2]).transpose(2, 0, 1))
+    found = found[(away < QR_CODE * found[:, 2:]).sum(axis=1) <= 2]  # two of our sheets may lie side by side
+    sheets = [place for four in combinations(found, 4) if (place := _sheet_of(black, np.array(four)))]
     if not sheets:
+        if not len(found):
+            return None
         if len(found) < 4:
             raise Refusal("sheet.marks_missing", count=len(found))
         raise Refusal("sheet.marks_wrong", count=len(found))
-    first, place = sheets[0]
-    if len(found) > 4 or any(other != first for other, _ in sheets):
+    if len(sheets) > 1:
         raise Refusal("sheet.several", count=len(found))
-    if place.layout != LAYOUT:
-        raise Refusal("sheet.layout", layout=place.layout)
-    return place
+    if sheets[0].layout != LAYOUT:
+        raise Refusal("sheet.layout", layout=sheets[0].layout)
+    return sheets[0]
 
 
-def find_marks(grey: np.ndarray) -> np.ndarray:
-    """The centres of the corner marks on a picture, grey levels (H, W), as x, y in px, float64 (N, 2)."""
+def find_marks(black: np.ndarray) -> np.ndarray:
+    """The corner marks on a picture, of which bool (H, W) is black: centre x, y and side of a module, px (N, 3)."""
     from scipy import ndimage
 
-    level = grey.astype(np.float32)
-    dark = level < 0.72 * ndimage.uniform_filter(level, max(15, max(grey.shape) // 14))
-    parts, count = connected(dark)
+    parts, count = connected(black)
     boxes = ndimage.find_objects(parts)
     area = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     top, down, left, right = (
@@ -168,24 +170,24 @@ def find_marks(grey: np.ndarray) -> np.ndarray:
         .T
     )
     height, width = down - top, right - left
-    squarish = (np.minimum(height, width) >= 3) & (2.2 * np.minimum(height, width) >= np.maximum(height, width))
-    fits = squarish & (np.maximum(height, width) < max(grey.shape) / 4)
-    rings = np.flatnonzero(fits & (np.minimum(height, width) >= 9) & (area < 0.8 * height * width))
-    dots = np.flatnonzero(fits & (area > 0.42 * height * width))
-    centres = []
-    for ring in rings:
-        inside = dots[(top[dots] > top[ring]) & (down[dots] < down[ring])]
-        inside = inside[(left[inside] > left[ring]) & (right[inside] < right[ring])]
-        inside = inside[area[inside] > 0.15 * area[ring]]
-        if len(inside) != 1:  # in a mark, nothing else is inside the ring
-            continue
-        if (centre := _mark(parts[boxes[ring]], int(ring) + 1, int(inside[0]) + 1)) is not None:
-            centres.append(centre + np.array([left[ring], top[ring]]))
-    return np.array(centres, dtype=np.float64).reshape(-1, 2)
+    smaller, larger = np.minimum(height, width), np.maximum(height, width)
+    fits = (smaller >= 3) & (2.2 * smaller >= larger) & (larger < max(black.shape) / 4)
+    dot = parts[(top + down) // 2, (left + right) // 2] - 1  # what lies in the middle of each
+    is_dot = np.append(fits & (area > 0.42 * height * width), False)
+    rings = fits & (smaller >= 9) & (area < 0.8 * height * width) & is_dot[dot] & (dot != np.arange(count))
+    rings &= (top[dot] > top) & (down[dot] < down) & (left[dot] > left) & (right[dot] < right)
+    rings &= area[dot] > 0.15 * area
+    largest = np.flatnonzero(rings)[np.argsort(-area[rings], kind="stable")][:MOST_RINGS]
+    marks = [
+        (left[ring] + mark[0], top[ring] + mark[1], mark[2] / 7)
+        for ring in largest.tolist()
+        if (mark := _mark(parts[boxes[ring]], ring + 1, int(dot[ring]) + 1))
+    ]
+    return np.array(marks, dtype=np.float64).reshape(-1, 3)
 
 
-def _mark(parts: np.ndarray, ring: int, dot: int) -> np.ndarray | None:
-    """The centre x, y of a mark among numbered parts (H, W); None if the two parts do not have its proportions.
+def _mark(parts: np.ndarray, ring: int, dot: int) -> tuple[float, float, float] | None:
+    """The centre x, y and the side of a mark among numbered parts (H, W); None if two parts have not its proportions.
 
     The proportions of areas stay the same in perspective, apart from a few per cent.
     """
@@ -204,21 +206,30 @@ def _mark(parts: np.ndarray, ring: int, dot: int) -> np.ndarray | None:
     spread = np.cov(np.stack([columns, rows]))
     if not 0.9 < whole / (12 * np.sqrt(max(float(np.linalg.det(spread)), 1e-9))) < 1.1:
         return None
-    return inner if of_dot > 30 else (outer + inner) / 2
+    x, y = inner if of_dot > 30 else (outer + inner) / 2
+    return float(x), float(y), float(side)
 
 
-def _sheet_of(grey: np.ndarray, centres: np.ndarray) -> Place | None:
-    """The sheet with these four marks, x, y (4, 2), in any order; None if its code is not where it belongs."""
-    around = centres - centres.mean(axis=0)
-    ordered = centres[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]  # clockwise, as y goes down
-    if not _is_convex(ordered):
+def _sheet_of(black: np.ndarray, found: np.ndarray) -> Place | None:
+    """The sheet with these four marks, (4, 3) as from `find_marks`, in any order; None if they do not make one.
+
+    Its code has to be where it belongs, and each mark has to be as large as the distance of the others says: those of
+    two sheets, one above the other, may also have a code between them.
+    """
+    around = found[:, :2] - found[:, :2].mean(axis=0)
+    ordered = found[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]  # clockwise, as y goes down
+    if not _is_convex(ordered[:, :2]):
         return None
     own = np.array(marks()) + MARK / 2
     for mirrored in (False, True):
         for turn in range(4):
             corners = np.roll(ordered[::-1] if mirrored else ordered, turn, axis=0)
-            homography = through_four(own, corners)
-            if (layout := _layout(grey, homography)) is not None:
+            homography = through_four(own, corners[:, :2])
+            if (layout := _layout(black, homography)) is None:
+                continue
+            ends = through(homography, np.concatenate([own + MODULE / 2, own - MODULE / 2])).reshape(2, 4, 2)
+            across = np.hypot(*(ends[0] - ends[1]).T) / np.sqrt(2)
+            if (np.abs(np.log(across / corners[:, 2])) < np.log(MARK_SIZE)).all():
                 return Place(homography, layout)
     return None
 
@@ -229,29 +240,17 @@ def _is_convex(corners: np.ndarray) -> bool:
     return bool((sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0] > 0).all())
 
 
-def _layout(grey: np.ndarray, homography: np.ndarray) -> int | None:
-    """The layout's number in the code; None if there is no code.
-
-    A cell is black if it is darker than half of the white between the cells and below them.
-    """
+def _layout(black: np.ndarray, homography: np.ndarray) -> int | None:
+    """The layout's number in the code; None if there is no code. A square is black if more than half of it is."""
     steps = np.linspace(-1, 1, 5)
     inner = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * CELL / 4
     centres = np.array([(CELLS_LEFT + place * PITCH + CELL / 2, CELL / 2) for place in range(len(code(0)))])
-    seen = _levels(grey, through(homography, (centres[:, None] + inner).reshape(-1, 2)))
-    paper = _levels(grey, through(homography, centres + np.array([0, 1.1 * CELL])))
-    if seen is None or paper is None:
+    columns, rows = np.rint(through(homography, (centres[:, None] + inner).reshape(-1, 2))).astype(int).T
+    if min(rows.min(), columns.min()) < 0 or rows.max() >= black.shape[0] or columns.max() >= black.shape[1]:
         return None
-    bits = (seen.reshape(len(centres), -1).mean(axis=1) < 0.62 * np.median(paper)).astype(int).tolist()
+    bits = (black[rows, columns].reshape(len(centres), -1).mean(axis=1) > 0.5).astype(int).tolist()
     layout = int("".join(map(str, bits[4:7])), 2)
     return layout if tuple(bits) == code(layout) else None
-
-
-def _levels(grey: np.ndarray, points: np.ndarray) -> np.ndarray | None:
-    """The grey levels at points (N, 2), px; None if one is not on the picture."""
-    columns, rows = np.rint(points).astype(int).T
-    if min(rows.min(), columns.min()) < 0 or rows.max() >= grey.shape[0] or columns.max() >= grey.shape[1]:
-        return None
-    return grey[rows, columns].astype(np.float64)
 
 
 def through(homography: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ Each found digit is cut out as a drawing like the pad's, so that it is prepared,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,8 @@ from core.drawing import SHEET
 from core.drawing.picture import over_black
 from core.drawing.prepare import border
 from core.images import printed_sheet as printed
-from core.images.parts import connected
+from core.images.lines import straight, strength, without_lines
+from core.images.parts import connected, darkness
 from core.refusal import Refusal
 
 BLURRED = 0.12  # of a digit's size: what has wider edges is too blurred to be read
@@ -25,6 +26,7 @@ WIDEST_STROKE = 4.0  # mm, of the thickest pen
 FAINTEST = 0.2  # of the paper's brightness: the difference of the faintest stroke; the boxes' lines have 0.15
 BESIDE_LINE = 0.8  # mm from a box's line in which faint ink counts as the line
 FAINT_LINE = 0.3  # ink stronger than this is none
+MOSTLY = 0.7  # of a stroke: what has so much of it in one box is that box's, wherever the rest is
 LEAST_DIGIT = 3.0  # mm, the longer side of a digit in a box; less is a speck
 DRAWN = 84  # px, the longer side of a digit on the drawing's `SHEET`
 MOST_DIGITS = 400  # on one picture
@@ -38,15 +40,18 @@ STEP = 0.8  # of the level on the brighter side: what is darker on the other, 8 
 SHORTEST_EDGE = 0.15  # of the picture's longer side: an edge of the paper is longer
 EDGE_GAP = 0.032  # of the picture's longer side: the paper's edge is not seen where a shadow's edge crosses it
 SMALLEST_GROUND = 0.03  # of the picture: less is no ground of its own
+LEAST_CONTRAST = 0.1  # of the brightest ground: strokes on another one differ more from it
 WEAKER = 0.45  # of the contrast of the strokes on another ground: less is the grain of a table
 STANDS_OUT = 25  # grey levels by which ink differs at least from its ground
 SHORTEST_LINE = 0.25  # of the picture's side: a printed line is longer
-THINNEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
-STEEPEST = 10  # degrees by which a printed line is turned
+THICKEST_LINE = 1 / 220  # of the picture's side: a printed line is no thicker
+LINE_STEP = 4  # px: lines are followed on a picture so much smaller
+STEEPEST = 20  # degrees by which a printed line is turned
 
 DARK = 64  # grey levels of ink above which a pixel is part of a stroke
 SPECK = 0.25  # of the typical height: less is a speck, unless it belongs to a digit
 FRAGMENT = 0.6  # of the typical height: what is lower may be a part of the digit beside it
+REACH = 0.3  # of a digit's size: a part of it lies no farther beyond it
 GAP = 0.16  # of the typical height: the widest gap within a digit; of 1,249 digits of pens none has a wider one
 NARROW_GAP = 0.07  # the same between two high parts beside each other, such as those of an open 4
 SLIM = 0.9  # width over height of what two high parts beside each other may make
@@ -79,8 +84,13 @@ class Sheet:
     nickname: np.ndarray | None = None  # uint8 (H, W): grey picture of the place for the nickname; None if left empty
 
 
-def read(rgba: np.ndarray) -> Sheet:
+def read(rgba: np.ndarray, quarters: Callable[[Sequence[Found]], int] | None = None) -> Sheet:
     """The digits on a picture uint8 (H, W, 4).
+
+    Args:
+        rgba: the picture.
+        quarters: says of digits by how many quarters clockwise they have to be turned to stand upright; they are then
+            looked for once more on the turned picture. Without it they stand upright. The printable sheet shows it.
 
     Raises:
         Refusal: it is blurred, shows a part of the printable sheet, several of them, no digit, or too many.
@@ -97,28 +107,23 @@ def read(rgba: np.ndarray) -> Sheet:
         raise Refusal("sheet.no_digit")
     if edge_width(strokes) > BLURRED * np.median([np.ptp(one.corners, axis=0).max() for one in digits]):
         raise Refusal("sheet.blurred")
+    if quarters and (turn := quarters(digits)):
+        digits = [_turned_back(one, turn, grey.shape) for one in apart(np.rot90(strokes, -turn))]
     return Sheet(tuple(digits), printed=False)
+
+
+def _turned_back(one: Found, quarters: int, shape: tuple[int, ...]) -> Found:
+    """A digit found on a picture of `shape` turned clockwise by so many quarters, with its corners on that picture."""
+    height, width = shape
+    x, y = one.corners.T
+    moved = [(x, y), (y, height - x), (width - x, height - y), (width - y, x)][quarters]
+    halves = tuple(_turned_back(half, quarters, shape) for half in one.halves)
+    return replace(one, corners=np.stack(moved, axis=1), halves=halves)
 
 
 def strokes_seen(rgba: np.ndarray) -> np.ndarray:
     """What is taken for ink on a picture uint8 (H, W, 4): uint8 (H, W), 0 ground to 255 ink."""
     return ink(np.asarray(over_black(rgba).convert("L")))
-
-
-def turned(rgba: np.ndarray, quarters: int) -> Sheet:
-    """The digits of a picture whose digits stand upright when it is turned clockwise by so many quarters; see `read`.
-
-    Their corners are those on the picture as it is.
-    """
-    sheet = read(np.rot90(rgba, -quarters))
-    height, width = rgba.shape[:2]
-
-    def back(one: Found) -> Found:
-        x, y = one.corners.T
-        moved = [(x, y), (y, height - x), (width - x, height - y), (width - y, x)][quarters % 4]
-        return replace(one, corners=np.stack(moved, axis=1), halves=tuple(map(back, one.halves)))
-
-    return replace(sheet, digits=tuple(map(back, sheet.digits)))
 
 
 # --- the printable sheet ----------------------------------------------------------------------------------------------
@@ -129,7 +134,7 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
     from scipy import ndimage
 
     flat = printed.flattened(grey, place, DETAIL)
-    share, _ = _darkness(flat, round(WIDEST_STROKE * DETAIL))
+    share, _ = darkness(flat, round(WIDEST_STROKE * DETAIL))
     boxes = np.zeros(flat.shape, dtype=np.int32)  # the number of the box at each pixel, from 1
     lines = np.zeros(flat.shape, dtype=bool)
     near = round(BESIDE_LINE * DETAIL)
@@ -148,12 +153,13 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
     share[lines & (share < FAINT_LINE)] = 0
     parts, count = connected(share > FAINTEST, diagonally=True)
     # A stroke that reaches into the next box stays with its digit; touching digits are cut at the border.
-    inside = np.bincount(parts.ravel() * np.int64(boxes.max() + 1) + boxes.ravel(), minlength=(count + 1) * 101)
-    inside = inside.reshape(count + 1, -1)[:, : printed.ROWS * printed.COLUMNS + 1]
-    most = inside[:, 1:].argmax(axis=1) + 1
-    mostly = inside[np.arange(count + 1), most] >= 0.7 * inside.sum(axis=1)
-    owner = np.where(mostly, most, 0)[parts]
-    owner = np.where(mostly[parts], owner, boxes) * (parts > 0)
+    pairs, sizes = np.unique(parts[parts > 0] * np.int64(boxes.max() + 1) + boxes[parts > 0], return_counts=True)
+    part, own_box = np.divmod(pairs, boxes.max() + 1)
+    whole = np.bincount(part, sizes, count + 1)
+    mostly = (own_box > 0) & (sizes >= MOSTLY * whole[part])
+    owner_of = np.full(count + 1, -1)
+    owner_of[part[mostly]] = own_box[mostly]
+    owner = np.where(owner_of[parts] > 0, owner_of[parts], boxes) * (parts > 0)
     digits = []
     for number, at in enumerate(ndimage.find_objects(owner, printed.ROWS * printed.COLUMNS)):
         if at is None:
@@ -195,23 +201,34 @@ def ink(grey: np.ndarray) -> np.ndarray:
 
     `core/images/paper.py` does this for a picture of one digit, whose strokes may be as wide as a shadow.
     """
+    from scipy import ndimage
+
     level = grey if _is_dark_ink(grey) else 255 - grey
-    share, paper = _darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
-    share[paper < DARKEST_PAPER * np.quantile(paper[::8, ::8], 0.9)] = 0  # it is the table
+    share, paper = darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
+    share[_is_dark(paper)] = 0  # it is a dark table
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     step = _is_step(paper)
     share[step] = 0  # it is the paper's edge on a table
     share[~_is_paper(share, paper, step)] = 0
-    least = max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))
-    share[share < least] = 0
+    share[share < max(FAINTEST_STROKE, 6 * float(np.median(share[::4, ::4])))] = 0
     share[_at_edge(share > 0)] = 0
-    strokes = share[share > 0]
-    if not strokes.size:
+    mask = share > 0
+    thickest = max(3, round(THICKEST_LINE * max(grey.shape)))
+    thin = mask & (ndimage.grey_opening(mask.astype(np.uint8), size=thickest + 1) == 0)
+    share = without_lines(share, mask, _ruled(thin), _ruled(thin.T).T)
+    if not share.any():
         return np.zeros(grey.shape, np.uint8)
-    usual = float(np.quantile(strokes, 0.75))
+    usual = strength(share)
     share[share < WEAKEST * usual] = 0
-    share[_ruled(share > 0)] = 0
     return (share / usual * 255).clip(0, 255).astype(np.uint8)
+
+
+def _is_dark(paper: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W) are of a ground too dark for paper, also between the bright stripes of a table's grain."""
+    from scipy import ndimage
+
+    low = ndimage.grey_opening(paper[::4, ::4], size=max(1, max(paper.shape) // 160))
+    return _enlarged(low < DARKEST_PAPER * np.quantile(low, 0.9), 4, paper.shape)
 
 
 def _is_rough(share: np.ndarray) -> np.ndarray:
@@ -259,13 +276,12 @@ def _is_paper(share: np.ndarray, paper: np.ndarray, step: np.ndarray) -> np.ndar
     large = [one for one in range(1, count + 1) if (grounds == one).mean() >= SMALLEST_GROUND]
     if not large:
         return np.ones(share.shape, bool)
-    brightest = max(large, key=lambda one: np.quantile(level[grounds == one], 0.95))
-    contrast = strokes * level
-    seen = [contrast[(grounds == one) & (strokes > FAINTEST_STROKE)] for one in large]
-    strong = {one: float(np.median(own)) if own.size else 0.0 for one, own in zip(large, seen, strict=True)}
+    bright = {one: float(np.quantile(level[grounds == one], 0.95)) for one in large}
+    brightest = max(bright, key=bright.__getitem__)
+    contrast = {one: strength(some) for one in large if (some := (strokes * level)[grounds == one]).any()}
+    least = max(LEAST_CONTRAST * bright[brightest], WEAKER * max(contrast.values(), default=0))
     own = np.zeros(count + 1, bool)
-    for one in large:
-        own[one] = one == brightest or strong[one] >= WEAKER * max(strong.values())
+    own[[brightest, *(one for one in contrast if contrast[one] >= least)]] = True
     is_paper = np.asarray(ndimage.binary_dilation(own[grounds], iterations=wider))
     return _enlarged(is_paper, 4, share.shape)
 
@@ -301,58 +317,15 @@ def _is_dark_ink(grey: np.ndarray) -> bool:
     return bool((away < -least).sum() >= (away > least).sum())
 
 
-def _darkness(level: np.ndarray, widest: int) -> tuple[np.ndarray, np.ndarray]:
-    """How much darker than the paper around it each pixel is, as a share of the paper's level, and that level.
+def _ruled(thin: np.ndarray) -> np.ndarray:
+    """Where printed lines lie in a mask of thin strokes that are level within `STEEPEST` degrees, bool (H, W)."""
+    from scipy.ndimage import binary_dilation
 
-    What is darker and narrower than `widest` px is ink; a shadow is wider. Both are float32 (H, W).
-    """
-    from scipy import ndimage
-
-    level = ndimage.gaussian_filter(level.astype(np.float32), 0.7)
-    paper = ndimage.grey_closing(level, size=widest)
-    return (1 - level / np.maximum(paper, 1)).clip(0, 1), paper
-
-
-def _ruled(strokes: np.ndarray) -> np.ndarray:
-    """Which pixels are of printed lines: straight, thin and long, level or upright within `STEEPEST` degrees."""
-    return _level_lines(strokes) | _level_lines(strokes.T).T
-
-
-def _level_lines(strokes: np.ndarray) -> np.ndarray:
-    from scipy import ndimage
-
-    # In each column a line is a short run. All else, such as upright strokes, is left out, and so is not cut.
-    edges = np.diff(np.pad(strokes, ((1, 1), (0, 0))).astype(np.int8), axis=0)
-    columns, starts = cast("np.ndarray", np.argwhere(edges.T == 1).T)
-    stops = np.argwhere(edges.T == -1)[:, 1]
-    thickness = stops - starts
-    if not len(thickness):
-        return np.zeros_like(strokes)
-    thin = thickness <= max(3, round(THINNEST_LINE * max(strokes.shape)))
-    columns, starts, stops = columns[thin], starts[thin], stops[thin]
-    height, width = strokes.shape
-    step = 4  # px: a line is followed on a picture so much smaller
-    low = np.zeros((height // step + 1, width // step + 1), bool)
-    low[(starts + stops) // 2 // step, columns // step] = True
-    low: np.ndarray = ndimage.binary_dilation(low, np.ones((3, 1)))
-    length = round(SHORTEST_LINE * low.shape[1])
-    across, down = np.arange(low.shape[1]), np.arange(low.shape[0])[:, None]
-    line = np.zeros_like(low)
-    for degrees in np.arange(-STEEPEST, STEEPEST + 0.1, 0.5):
-        shift = np.round(np.tan(np.radians(degrees)) * (across - len(across) / 2)).astype(int)
-        places: np.ndarray = (down + shift).clip(0, low.shape[0] - 1)
-        sheared = low[places, across]
-        filled = ndimage.uniform_filter1d(sheared.astype(np.float32), length, axis=1, mode="constant") > 0.9
-        if filled.any():
-            wide = np.asarray(ndimage.maximum_filter1d(filled, length, axis=1)) & sheared
-            line[places[wide], np.broadcast_to(across, wide.shape)[wide]] = True
-    if not line.any():
-        return np.zeros_like(strokes)
-    own = line[(starts + stops) // 2 // step, columns // step]
-    marks = np.zeros((height + 1, width), np.int8)
-    marks[starts[own], columns[own]] = 1
-    marks[stops[own], columns[own]] -= 1
-    return marks[:-1].cumsum(axis=0, dtype=np.int8) > 0
+    height, width = thin.shape
+    padded = np.pad(thin, ((0, -height % LINE_STEP), (0, -width % LINE_STEP)))
+    low = np.asarray(padded.reshape(len(padded) // LINE_STEP, LINE_STEP, -1, LINE_STEP).any(axis=(1, 3)))
+    lines = straight(low, max(1, round(SHORTEST_LINE * low.shape[1])), STEEPEST)
+    return _enlarged(binary_dilation(lines, np.ones((3, 1))), LINE_STEP, thin.shape)
 
 
 # --- digits that stand apart ------------------------------------------------------------------------------------------
@@ -398,35 +371,35 @@ def apart(ink: np.ndarray) -> list[Found]:
     from scipy import ndimage
 
     parts, _ = connected(ink > DARK, diagonally=True)
-    area = np.bincount(parts.ravel())
-    pieces = [
-        _Digit((number,), at[1].start, at[0].start, at[1].stop, at[0].stop)
-        for number, at in enumerate(ndimage.find_objects(parts), 1)
-        if at and max(at[0].stop - at[0].start, at[1].stop - at[1].start) >= 4
-    ]
-    pieces = [one for one in pieces if one.width < 0.5 * ink.shape[1] or one.height < 0.7 * ink.shape[0]]
-    typical = _typical([one.size for one in pieces], [int(area[one.parts[0]]) for one in pieces])
-    pieces = [one for one in pieces if 0.1 * typical <= one.size < 4 * typical]
-    if len(pieces) > 5 * MOST_DIGITS:
+    area = np.bincount(parts.ravel())[1:]
+    ends = np.array([(at[1].start, at[0].start, at[1].stop, at[0].stop) for at in ndimage.find_objects(parts)])
+    ends = ends.reshape(-1, 4)
+    width, height = (ends[:, 2:] - ends[:, :2]).T
+    size = np.maximum(width, height)
+    fits = (size >= 4) & ((width < 0.5 * ink.shape[1]) | (height < 0.7 * ink.shape[0]))
+    typical = _typical(size[fits], area[fits])
+    fits &= (size >= 0.1 * typical) & (size < 4 * typical)
+    if fits.sum() > 5 * MOST_DIGITS:
         raise Refusal("sheet.too_many", most=MOST_DIGITS)
+    pieces = [_Digit((number + 1,), *ends[number].tolist()) for number in np.flatnonzero(fits).tolist()]
     digits = [one for one in _joined(pieces, parts) if one.height >= SPECK * typical and one.size >= 0.4 * typical]
     digits = [one for one in digits if not _is_cut(one, ink.shape) and one.width <= WIDEST_DIGIT * one.height]
     if len(digits) > MOST_DIGITS:
         raise Refusal("sheet.too_many", most=MOST_DIGITS)
-    strength = {one: np.quantile(_own(one, ink, parts), 0.95) for one in digits}
-    usual = np.median(list(strength.values())) if strength else 0
-    digits = [one for one in digits if strength[one] >= PALEST * usual]
+    strongest = {one: np.quantile(_own(one, ink, parts), 0.95) for one in digits}
+    usual = np.median(list(strongest.values())) if strongest else 0
+    digits = [one for one in digits if strongest[one] >= PALEST * usual]
     rows, slope = rows_of(digits)
     return [_cut_out(one, ink, parts, slope) for row in rows for one in row]
 
 
-def _typical(sizes: Sequence[int], weights: Sequence[int]) -> float:
+def _typical(sizes: np.ndarray, weights: np.ndarray) -> float:
     """The size that half of the ink has: many specks weigh little."""
-    if not sizes:
+    if not len(sizes):
         return 0.0
     order = np.argsort(sizes)
-    total = np.cumsum(np.array(weights, dtype=np.float64)[order])
-    return float(np.array(sizes)[order][np.searchsorted(total, total[-1] / 2)])
+    total = np.cumsum(weights[order], dtype=np.float64)
+    return float(sizes[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def _is_cut(one: _Digit, shape: tuple[int, ...]) -> bool:
@@ -434,20 +407,32 @@ def _is_cut(one: _Digit, shape: tuple[int, ...]) -> bool:
     return min(one.left, one.top) <= 0 or one.right >= shape[1] or one.down >= shape[0]
 
 
-def _joined(pieces: list[_Digit], parts: np.ndarray) -> list[_Digit]:
+def _joined(pieces: Sequence[_Digit], parts: np.ndarray) -> list[_Digit]:
     """The pieces of which several may be one digit, put together; the smallest finds its neighbour first."""
-    left = sorted(pieces, key=lambda one: one.size)
+    left = dict(enumerate(pieces))
+    ends = np.array([(one.left, one.top, one.right, one.down) for one in pieces]).reshape(-1, 4)
+    queue = [(one.size, place) for place, one in left.items()]
+    heapify(queue)
     done: list[_Digit] = []
-    while left:
-        small = left.pop(0)
-        near = [(_distance(small, other, parts), place) for place, other in enumerate(left) if _may_join(small, other)]
-        near = [(gap, place) for gap, place in near if gap <= _widest_gap(small, left[place])]
-        if not near:
+    while queue:
+        size, place = heappop(queue)
+        if place not in left or left[place].size != size:  # it has been put to another, or another to it
+            continue
+        small = left.pop(place)
+        ends[place] = -(10**9)
+        beyond = np.maximum(ends[:, :2] - (small.right, small.down), (small.left, small.top) - ends[:, 2:])
+        near = np.flatnonzero(
+            (beyond <= REACH * np.ptp(ends.reshape(-1, 2, 2), axis=1).max(axis=1)[:, None]).all(axis=1)
+        )
+        gaps = [(_distance(small, left[n], parts), n) for n in near.tolist() if _may_join(small, left[n])]
+        gaps = [(gap, n) for gap, n in gaps if gap <= _widest_gap(small, left[n])]
+        if not gaps:
             done.append(small)
             continue
-        _, place = min(near)
-        left[place] = left[place].with_(small)
-        left.sort(key=lambda one: one.size)
+        n = min(gaps)[1]
+        large = left[n] = left[n].with_(small)
+        ends[n] = large.left, large.top, large.right, large.down
+        heappush(queue, (large.size, n))
     return done
 
 
@@ -457,7 +442,7 @@ def _may_join(small: _Digit, large: _Digit) -> bool:
     A low one lies within the other's width and height, or a little beyond them, such as the bar of a 5. A high one
     stands within the other's width, such as the second stroke of an open 4, or makes a slim digit with it.
     """
-    reach = 0.3 * large.size
+    reach = REACH * large.size
     across = min(small.right, large.right) - max(small.left, large.left)
     down = min(small.down, large.down) - max(small.top, large.top)
     if across < -reach or down < -reach:

@@ -32,7 +32,7 @@ class Answers:
         """Counts of images, int64 (K, K), `[true][predicted]`."""
         return confusion_matrix(self.labels, self.predicted, self.probabilities.shape[1])
 
-    @property
+    @cached_property
     def confidence(self) -> np.ndarray:
         """The probability of the predicted class, float32 (N,)."""
         return self.probabilities.max(axis=1)

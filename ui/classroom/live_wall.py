@@ -26,9 +26,9 @@ TICK = 0.1  # seconds between two looks at whether something has changed
 _walls: set[asyncio.Task] = set()
 
 
-def wall_address(language: str) -> str:
-    """The path and query of the wall in a language."""
-    return f"{PATH}?{urlencode({'lang': language})}"
+def wall_address(lesson: str, language: str) -> str:
+    """The path and query of the wall of a lesson in a language; of the next one it is another."""
+    return f"{PATH}?{urlencode({'lesson': lesson, 'lang': language})}"
 
 
 async def live_wall(socket: WebSocket) -> None:
@@ -59,7 +59,7 @@ async def _tell(socket: WebSocket) -> int:
     told, sent = None, set()
     leaving = asyncio.create_task(socket.receive())  # a wall sends nothing
     try:
-        while now and now is opened.current():
+        while now and now is opened.current() and now.classroom.lesson == socket.query_params.get("lesson"):
             if told != now.classroom.moment:
                 told = now.classroom.moment
                 message = await asyncio.to_thread(wall, now, language, frozenset(sent))
@@ -82,17 +82,17 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
     from ui.classroom.quiz_words import for_wall
 
     classroom = opened.classroom
-    current, drawn, found, names = classroom.round, classroom.drawn(), classroom.results(), classroom.names()
+    current, names, (drawn, found) = classroom.round, classroom.names(), classroom.shown()
     theirs = [one for one in drawn if one.in_class.round == current.number]
     entries = []
     for one in theirs[-MOST_SHOWN:]:
-        first = one.in_class.answers[0]
+        answers = one.in_class.answers
         entry = {
             "number": one.number,
             "name": names.get(one.pupil, ""),
             "label": one.drawing.label,
-            "read": first.predicted,
-            "right": first.predicted == one.drawing.label,
+            "read": answers[0].predicted if answers else "?",
+            "right": answers[0].predicted == one.drawing.label if answers else None,
         }
         said = [
             (model.name, answer)
@@ -109,6 +109,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
     people = len({one.pupil for one in theirs})
     hardest = drawn[found.hardest] if found.hardest is not None else None
     first = opened.models[0].run
+    failed = [one.name for one in opened.models if one.run in opened.failed]
     return {
         "round": current.number,
         "question": _question(current.asked, language),
@@ -117,9 +118,10 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
             language, "class.arrived", drawings=len(theirs), people=people, joined=len(classroom.pupils)
         ),
         "joined": words.text(language, "class.joined", count=len(classroom.pupils)),
-        "names": [names[number] for number in classroom.pupils if number in names],
+        "names": [name for number in list(classroom.pupils) if (name := names.get(number))],
         "code": classroom.door.code,
         "frozen": classroom.frozen,
+        "failed": words.text(language, "class.failed", models=", ".join(failed)) if failed else "",
         "on": entries,
         "models": [of_model(model, found, language) for model in opened.models],
         "matrix": found.matrix[first].tolist() if first in found.matrix else None,

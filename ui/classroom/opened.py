@@ -6,8 +6,9 @@ It runs in a thread of the app's process and ends with it. Nothing of Streamlit 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
+import functools
+import os
 import socket
 import threading
 import time
@@ -15,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import streamlit as st
 import uvicorn
 
 from core import settings, store
@@ -24,12 +24,14 @@ from core.classroom.results import Contestant
 from core.drawing import SHEET
 from core.drawing.collection import Reading
 from core.drawing.prepare import prepare
+from core.models.model import Model
 from core.refusal import Refusal
 from ui import server
+from ui.classroom import strangers
 from ui.classroom.pupils import HEAD, Pupils
 
 PORTS = 10  # ports that are tried, one after the other
-MOST_CONNECTIONS = 400  # at the same time; more are told to come later
+THREAD = "class"  # name of the server's thread
 FAREWELL = 0.5  # seconds in which the pupils' pages are told of the end
 
 
@@ -51,61 +53,60 @@ class Opened:
     host: str  # address and port, as a browser sends it
     server: uvicorn.Server
     pupils: Pupils
-    thread: threading.Thread = field(init=False)
+    failed: set[str]  # runs whose models could not read a drawing
+    thread: _Thread = field(init=False)
 
 
-@dataclass
-class _Holder:
-    opened: Opened | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+class _Thread(threading.Thread):
+    opened: Opened
 
 
-@st.cache_resource(show_spinner=False)
-def _holder() -> _Holder:
-    return _Holder()  # not a global: a hot reload must not forget an open class
+_lock = threading.Lock()
 
 
 def current() -> Opened | None:
-    """The class that is open now."""
-    return _holder().opened
+    """The class that is open now: the one whose thread runs, which no hot reload and no *Clear cache* forgets."""
+    running = (getattr(one, "opened", None) for one in threading.enumerate() if one.name == THREAD)
+    return next((one for one in running if one and not one.classroom.closed.is_set()), None)
 
 
 def open_class(models: Sequence[Contestant], address: str) -> Opened:
-    """Open a class at an IPv4 address of this machine, unless one is open. Raises: Refusal."""
-    holder = _holder()
-    with holder.lock:
-        if holder.opened:
-            return holder.opened
+    """Open a class at an IPv4 address of this machine, unless one is open.
+
+    The models are opened once, and stay as they are whatever becomes of their runs. Raises: Refusal, also if one of
+    them cannot be opened.
+    """
+    with _lock:
+        if opened := current():
+            return opened
+        readers = [server.model(store.find(one.run)) for one in models]
         listener = _listener(address)
         host = f"{address}:{listener.getsockname()[1]}"
-        names = [one.run for one in models]
-        classroom = Classroom(lambda pixels, label: _read(names, pixels, label))
-        pupils = Pupils(classroom, models, host)
+        failed: set[str] = set()
+        classroom = Classroom(functools.partial(_read, readers, failed))
+        known = strangers.Strangers()
+        pupils = Pupils(classroom, models, readers, host, known)
         config = uvicorn.Config(
             pupils.application(),
+            http=functools.partial(strangers.Http, known),  # pyright: ignore[reportArgumentType]
+            ws=functools.partial(strangers.WebSocket, known),  # pyright: ignore[reportArgumentType]
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            ws="websockets-sansio",  # the other one uses a part of its package that is on its way out
             ws_max_size=HEAD + SHEET * SHEET,
-            limit_concurrency=MOST_CONNECTIONS,
         )
-        opened = Opened(classroom, models, host, _Server(config), pupils)
-        opened.thread = threading.Thread(
-            target=opened.server.run, kwargs={"sockets": [listener]}, name="class", daemon=True
-        )
+        opened = Opened(classroom, models, host, _Server(config), pupils, failed)
+        opened.thread = _Thread(target=opened.server.run, kwargs={"sockets": [listener]}, name=THREAD, daemon=True)
+        opened.thread.opened = opened
         opened.thread.start()
-        threading.Thread(target=_warm, args=(names,), name="class models", daemon=True).start()
-        holder.opened = opened
         return opened
 
 
 def close_class() -> None:
     """Close the class, if one is open: every connection ends within a second."""
-    holder = _holder()
-    with holder.lock:
-        opened, holder.opened = holder.opened, None
+    with _lock:
+        opened = current()
         if not opened:
             return
         opened.classroom.closed.set()
@@ -114,7 +115,10 @@ def close_class() -> None:
             time.sleep(0.02)
         opened.server.should_exit = True
         opened.thread.join(FAREWELL)
+        opened.server.force_exit = True  # does not wait for whoever is being answered still
         opened.pupils.close()
+        if opened.classroom.race:
+            opened.classroom.race.close()
 
 
 def _listener(address: str) -> socket.socket:
@@ -123,30 +127,35 @@ def _listener(address: str) -> socket.socket:
     for port in range(first, first + PORTS):
         # With its protocol named: else asyncio does not know that it is TCP, and each answer waits 40 ms for the next.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows the option of the usual name lets two servers listen on one port.
+        alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        listener.setsockopt(socket.SOL_SOCKET, alone, 1)
         try:
             listener.bind((address, port))
             listener.listen(128)
         except OSError as error:
             listener.close()
-            if error.errno != errno.EADDRINUSE:
+            if error.errno not in (errno.EADDRINUSE, *([errno.EACCES] if os.name == "nt" else [])):
                 raise Refusal("class.no_address", address=address, reason=error.strerror) from error
         else:
             return listener
     raise Refusal("class.no_port", first=first, last=first + PORTS - 1)
 
 
-def _warm(names: Sequence[str]) -> None:
-    """Open the models before the first drawing arrives; what is wrong with one is said where it is asked."""
-    for name in names:
-        with contextlib.suppress(Refusal):
-            server.model(store.find(name))
+def _read(models: Sequence[Model], failed: set[str], pixels: np.ndarray, label: int) -> list[Reading]:
+    """What the models answer to a drawing; those that fail are added to `failed`, and the others go on.
 
-
-def _read(names: Sequence[str], pixels: np.ndarray, label: int) -> list[Reading]:
-    """What the models of these runs answer to a drawing. Raises: Refusal."""
-    drawing = prepare(pixels)
-    answers = [server.model(store.find(name)).answer(drawing) for name in names]
-    if not all(answers):
+    Raises: Refusal, if nothing is drawn.
+    """
+    drawing, found = prepare(pixels), []
+    if drawing.image is None:
         raise Refusal("error.drawing_empty")
-    return [Reading(one.model.run, int(one.values.argmax()), float(one.values[label])) for one in answers if one]
+    for model in models:
+        try:
+            answer = model.answer(drawing)
+        except RuntimeError:  # as PyTorch says that memory is short
+            failed.add(model.run)
+            continue
+        if answer:
+            found.append(Reading(model.run, int(answer.values.argmax()), float(answer.values[label])))
+    return found

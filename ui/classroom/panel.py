@@ -15,7 +15,7 @@ from core.drawing.collection import CLASSES, LabelledDrawing
 from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
-from ui.classroom import opened
+from ui.classroom import opened, race
 from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
 from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
@@ -52,7 +52,15 @@ def panel() -> None:
 # --- before and after a lesson ----------------------------------------------------------------------------------------
 
 
+@st.fragment(run_every=2)
+def _look() -> None:
+    """See whether the class has been opened in another tab."""
+    if opened.current():
+        st.rerun()
+
+
 def _closed() -> None:
+    _look()
     st.markdown(t("class.about"))
     names = server.offered()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -95,6 +103,7 @@ def _closed() -> None:
                     args=(lesson,),
                     help=t("class.quiz.delete_help"),
                 )
+    race.old_races()
 
 
 def _delete_answers(lesson: str) -> None:
@@ -115,13 +124,14 @@ def _contestant(name: str) -> Contestant:
     return Contestant(name, short_label(name), data_name(data) if data else "", results.accuracy_on_test(name))
 
 
-def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]]) -> None:
-    """Offer the results of a lesson, of its drawings and quizzes, as a page to save."""
+def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
+    """Offer the results of a lesson as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
-    models, said = [_contestant(name) for name in names], language()
+    by_run, said = {one.run: one for one in known}, language()
+    models = [by_run.get(name) or _contestant(name) for name in names]
     st.download_button(
         t("class.save"),
-        lambda: results.page(lesson, drawn(), models, said, quiz.kept(lesson)),
+        lambda: results.page(lesson, drawn(), models, said),
         f"bancada-class-{lesson[:15]}.html",
         "text/html",
         on_click="ignore",
@@ -139,52 +149,65 @@ def _open(now: Opened) -> None:
     if VIEW_NEXT in st.session_state:
         st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
-        views = {one: t(f"class.view.{one}") for one in ("join", "wall")}
-        first = "wall" if len(classroom.rounds) > 1 or classroom.quizzes or classroom.showing else "join"
+        views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
+        begun = len(classroom.rounds) > 1 or classroom.quizzes or classroom.showing
+        first = "race" if classroom.racing else "wall" if begun else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
-        with st.container(horizontal=True, width="content", key="class-settings"):
-            kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
-            kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
-            times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
-            times[0] = plain("class.countdown.none")
-            choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
-            for label, says, key, width in choices:
-                st.selectbox(
-                    label,
-                    list(says),
-                    format_func=says.__getitem__,
-                    label_visibility="collapsed",
-                    key=key,
-                    width=width,
-                    persist_state="session",
-                )
-        asked = classroom.quiz
-        asking = asked is not None and asked.stage != "end"
-        words_of_it = t("class.quiz.go_on" if asking else "class.next")
-        st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
-        if asked and asking:
-            st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
-        frozen = classroom.frozen
-        st.button(
-            t("class.go_on" if frozen else "class.freeze"),
-            icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
-            key="class-freeze",
-            on_click=classroom.freeze,
-            args=(not frozen,),
-        )
-        if classroom.taken:
-            st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
+        if view == "race":
+            race.controls(classroom)
+        else:
+            _round(now)
         with st.container(horizontal=True, width="content", key="class-rest"):
             quiz_popover(now)
             look_popover(now)
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
-            if classroom.drawn() or classroom.quizzes:
-                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()])
+            if classroom.drawn() or classroom.quizzes or classroom.race:
+                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
+    if view == "race":
+        race.panel(classroom)
+        return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+
+
+def _round(now: Opened) -> None:
+    """What to ask next, and the wall."""
+    classroom = now.classroom
+    with st.container(horizontal=True, width="content", key="class-settings"):
+        kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
+        kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
+        times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
+        times[0] = plain("class.countdown.none")
+        choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
+        for label, says, key, width in choices:
+            st.selectbox(
+                label,
+                list(says),
+                format_func=says.__getitem__,
+                label_visibility="collapsed",
+                key=key,
+                width=width,
+                persist_state="session",
+            )
+    asked = classroom.quiz
+    asking = asked is not None and asked.stage != "end"
+    words_of_it = t("class.quiz.go_on" if asking else "class.next")
+    st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    if asked and asking:
+        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
+    frozen = classroom.frozen
+    st.button(
+        t("class.go_on" if frozen else "class.freeze"),
+        icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
+        key="class-freeze",
+        on_click=classroom.freeze,
+        args=(not frozen,),
+    )
+    if classroom.taken:
+        st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 
 
 @st.fragment(run_every=2)
@@ -229,8 +252,8 @@ def _next() -> None:
     now = opened.current()
     if not now:
         return
-    if (asked := now.classroom.quiz) and asked.stage != "end":
-        asked.go_on()
+    if (game := now.classroom.quiz) and game.stage != "end":
+        game.go_on()
         st.session_state[VIEW] = "wall"
         return
     asked = _digits(now, st.session_state.get(ASK) or KINDS[0])

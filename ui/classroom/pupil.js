@@ -21,7 +21,7 @@ let socket = null;
 let state = null; // the server's latest message
 let pending = null; // the drawing that was sent and of which the server has not said yet that it has it
 let ends = null; // when the round is over, on the clock of `performance.now()`
-let over = null; // the round whose time is up
+let stage = 0; // of a round with an end: 0 there is time, 1 what is finished may be sent, 2 over
 let wait = FIRST_WAIT;
 let answer = null; // to the image of now, of which the server has not said yet that it has it
 
@@ -32,6 +32,7 @@ function fill(text, slots) {
 function show(which) {
   at("join").hidden = which !== "join";
   at("drawing").hidden = which !== "drawing";
+  at("race").hidden = which !== "race";
   at("quiz").hidden = which !== "quiz";
   at("look").hidden = which === "join" || !state?.looking;
   at("board").hidden = Boolean(state?.looking);
@@ -103,7 +104,8 @@ function hear(message) {
   state = message;
   if (state.said) answer = null; // refused
   if (state.look) fillLook(at("look"), state.look);
-  show(state.quiz ? "quiz" : "drawing");
+  if (state.race) showRace(at("race"), state.race);
+  show(state.race ? "race" : state.quiz ? "quiz" : "drawing");
   at("ask").textContent = state.sentence;
   ends = state.left === null ? null : performance.now() + 1000 * state.left;
   const goesOn = before && (before.round !== state.round || before.place !== state.place);
@@ -147,7 +149,7 @@ function isDrawn() {
 
 // What can be handed in now: the digit that is asked, or whichever it is.
 function offer() {
-  const open = state && !pending && (ends === null || performance.now() < ends) && isDrawn();
+  const open = state && !pending && (ends === null || performance.now() < ends + 1000 * told.last) && isDrawn();
   at("send").hidden = !state || state.ask === null;
   at("digits").hidden = !state?.free;
   at("send").textContent = state ? fill(told.said.send, { digit: state.ask }) : "";
@@ -171,17 +173,22 @@ for (let digit = 0; digit < 10; digit++) {
   at("digits").append(button);
 }
 
-// The countdown. What is drawn when the time is up is handed in as it is.
+// The countdown. When the time is up nobody draws on, and who has finished may still send it: only the pupil knows
+// whether it is a digit yet.
 setInterval(() => {
-  if (!state || ends === null) return (at("left").textContent = at("seconds").textContent = "");
-  const left = (ends - performance.now()) / 1000;
-  at("left").textContent = left > 0 ? fill(told.said.left, { seconds: Math.ceil(left) }) : "";
+  const left = state && ends !== null ? (ends - performance.now()) / 1000 : Infinity;
+  const before = stage;
+  stage = left > 0 ? 0 : left > -told.last ? 1 : 2;
+  at("left").textContent = left > 0 && left < Infinity ? fill(told.said.left, { seconds: Math.ceil(left) }) : "";
   at("seconds").textContent = at("left").textContent;
-  if (state.quiz) return left <= 0 && (at("picture").hidden = true); // also if the connection is lost
-  if (left > 0 || over === state.round) return;
-  over = state.round;
-  if (state.ask !== null && isDrawn()) send(state.ask);
-  else if (state.ask !== null) say(told.said.over);
+  at("board").inert = stage > 0;
+  if (state?.quiz) {
+    if (stage) at("picture").hidden = true; // also if the connection is lost
+    return;
+  }
+  if (stage === before) return;
+  if (stage && state.ask !== null && !pending)
+    say(stage === 1 && isDrawn() ? fill(told.said.finished, { digit: state.ask }) : told.said.over);
   offer();
 }, 200);
 

@@ -1,17 +1,19 @@
 """What the pupils' server answers: one page, its script and style, and two WebSockets. Nothing else of this machine.
 
 A pupil joins with the code and a name and gets a cookie. `/class` tells what is asked and takes drawings and answers;
-`/answers` answers while the pen is down. Each checks the address that was opened, the page that asks, and the cookie;
-each message has an exact size. A pupil has one connection of each: the newest.
+`/answers` answers while the pen is down; `/race` takes what a pupil wants to train. Each checks the address that was
+opened, the page that asks, and the cookie; each message of the first two has an exact size. A pupil has one connection
+of each: the newest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from string import Template
@@ -28,13 +30,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import words
 from core.classroom.classroom import Classroom, Pupil
+from core.classroom.door import LONGEST, SHORTEST
 from core.classroom.quiz import MOST_CLASSES, MOST_IMAGES
 from core.classroom.results import Contestant
 from core.drawing import SHEET
 from core.drawing.collection import CLASSES, LONGEST_NICKNAME
+from core.models.model import Model
 from core.refusal import Refusal
+from ui.classroom import phone_race
 from ui.classroom.look import Look, look_script, look_style
 from ui.classroom.quiz_words import for_phone
+from ui.classroom.strangers import Strangers
 from ui.draw import live_answer
 from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
 from ui.headers import HEADERS, SecurityHeaders
@@ -42,8 +48,12 @@ from ui.headers import HEADERS, SecurityHeaders
 COOKIE = "bancada_class"
 MOST_BODY = 400  # bytes of a message that joins
 HEAD = 3  # bytes before a drawing that is handed in, round, place and label; or of an answer: quiz, place and class
+KEPT_FOR = 12 * 3600  # seconds that the browser keeps the cookie: a phone that closed it has its seat still
 MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
+MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that are refused
+MOST_A_MINUTE = 30  # messages of one pupil to a race
 TICK = 0.1  # seconds between two looks at whether there is something to tell
+LAST = 5  # seconds after the end of a round in which a pupil may send what is finished; less than `GRACE`
 SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
 
 # WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who has not
@@ -53,7 +63,8 @@ VIOLATION, ENDED, OUTSIDE, ELSEWHERE = 1008, 4000, 4001, 4002
 # No inline style or script is allowed. Older Safari does not take a WebSocket of the same host for one of 'self'.
 POLICY = "default-src 'self'; connect-src 'self' ws://{host}; img-src data:; object-src 'none'; base-uri 'none'; "
 POLICY += "form-action 'none'; frame-ancestors 'none'"
-SAID = ("again", "closed", "elsewhere", "lost", "over", "out", "send", "what", "left")  # texts that the script needs
+# The texts that the script needs.
+SAID = ("again", "closed", "elsewhere", "lost", "over", "finished", "out", "send", "what", "left")
 
 
 class OnlyHere:
@@ -76,22 +87,34 @@ class OnlyHere:
 class Pupils:
     """The pupils' server of one lesson."""
 
-    def __init__(self, classroom: Classroom, models: Sequence[Contestant], host: str) -> None:
+    def __init__(
+        self,
+        classroom: Classroom,
+        models: Sequence[Contestant],
+        readers: Sequence[Model],  # the models themselves
+        host: str,
+        strangers: Strangers,
+    ) -> None:
         self.classroom = classroom
         self.models = models
+        self.readers = readers
         self.host = host
+        self.strangers = strangers
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
         self._look = Look(classroom, models)
+        self._sent: dict[int, deque[float]] = {}  # pupil -> times of the latest messages to a race
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
 
     def application(self) -> Starlette:
         """The ASGI application."""
         headers = {**HEADERS, "Content-Security-Policy": POLICY.format(host=self.host), "Cache-Control": "no-store"}
+        headers["Connection"] = "close"  # so that none stays open after its answer, see `strangers.py`
         routes = [
             Route("/", self._page),
             Route("/pupil.js", lambda _: Response(script(), media_type="text/javascript")),
             Route("/pupil.css", lambda _: Response(style(), media_type="text/css")),
             Route("/join", self._join, methods=["POST"]),
+            Route("/race", self._race, methods=["POST"]),
             WebSocketRoute("/class", self._class),
             WebSocketRoute("/answers", self._answers),
         ]
@@ -124,8 +147,34 @@ class Pupils:
             sentence = words.text(language_of(request), refusal.key, **refusal.slots)
             return JSONResponse({"sentence": sentence}, status_code=403)
         answer = JSONResponse({"name": pupil.name})
-        answer.set_cookie(COOKIE, pupil.token, httponly=True, samesite="strict")
+        answer.set_cookie(COOKIE, pupil.token, max_age=KEPT_FOR, httponly=True, samesite="strict")
         return answer
+
+    async def _race(self, request: Request) -> Response:
+        """What a pupil sends to the race, or takes back: one message, see `phone_race.take`."""
+        pupil = self.classroom.pupil(request.cookies.get(COOKIE))
+        if request.headers.get("origin") != f"http://{self.host}" or not pupil:
+            return Response(status_code=403)
+        try:
+            self._count(pupil)
+            async with asyncio.timeout(SLOWEST):
+                said = json.loads(await _body(request))
+            take = partial(phone_race.take, self.classroom, pupil, said)
+            await asyncio.get_running_loop().run_in_executor(self._pool, take)
+        except Refusal as refusal:
+            sentence = words.text(language_of(request), refusal.key, **refusal.slots)
+            return JSONResponse({"sentence": sentence}, status_code=403)
+        except (ValueError, TypeError, TimeoutError, RecursionError, ClientDisconnect):
+            return Response(status_code=400)
+        return JSONResponse({"sentence": ""})
+
+    def _count(self, pupil: Pupil) -> None:
+        """Count a message to a race, each of which is written to disk. Raises: Refusal, for too many in a minute."""
+        now = self.classroom.clock()
+        times = self._sent.setdefault(pupil.number, deque(maxlen=MOST_A_MINUTE))
+        if len(times) == MOST_A_MINUTE and times[0] > now - 60:
+            raise Refusal("race.too_often", most=MOST_A_MINUTE)
+        times.append(now)
 
     # --- the connections ---
 
@@ -152,6 +201,9 @@ class Pupils:
         if not pupil:
             return
         code = None
+        client = (socket.client.host, socket.client.port) if socket.client else ("", 0)
+        self.strangers.known(client)
+        self.classroom.connected(pupil, 1)
         try:
             code = await serve(socket, pupil)
         except asyncio.CancelledError:  # a newer connection, or the server's end
@@ -159,6 +211,8 @@ class Pupils:
         except (WebSocketDisconnect, TimeoutError, RuntimeError):  # it has left, or does not read
             pass
         finally:
+            self.strangers.unknown(client)
+            self.classroom.connected(pupil, -1)
             if self._connected.get((kind, pupil.number)) is asyncio.current_task():
                 del self._connected[kind, pupil.number]
         await live_answer.farewell(socket, code)
@@ -179,7 +233,7 @@ class Pupils:
         """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
         language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
         loop = asyncio.get_running_loop()
-        told, sentence = None, None  # `sentence`: what came of a drawing, told once
+        moment, told, sentence = None, {}, None  # `sentence`: what came of a drawing or an answer, told once
         look = seen = None  # what the page shows of the projector, and what it has
         receiving = asyncio.create_task(socket.receive())
         try:
@@ -188,11 +242,13 @@ class Pupils:
                     return end
                 if self._is_looking(pupil) and (look := self._look.fresh(language)) is None:
                     look = await loop.run_in_executor(self._pool, self._look.now, language)
-                if told != self.classroom.moment or look is not seen:
-                    told = self.classroom.moment
+                if moment != self.classroom.moment or look is not seen:
+                    moment = self.classroom.moment
+                    state, left = self._state(pupil, language)
                     new = {} if look is seen else {"look": look}
-                    await _send(socket, {**self._state(pupil, language), **new, "said": sentence})
-                    sentence, seen = None, look
+                    if new or state != told or sentence is not None:  # most changes are those of others
+                        await _send(socket, {**state, **new, "left": left, "said": sentence})
+                        told, sentence, seen = state, None, look
                 done, _ = await asyncio.wait({receiving}, timeout=TICK)
                 if not done:
                     continue
@@ -202,12 +258,18 @@ class Pupils:
                 content = message.get("bytes")
                 if content is None or not _is_possible(content):
                     return VIOLATION
+                begun = loop.time()
                 take = self._hand_in if len(content) > HEAD else self._take_answer
                 sentence = await loop.run_in_executor(self._pool, take, pupil, content, language)
-                told = None
-                receiving = asyncio.create_task(socket.receive())
+                moment = None
+                receiving = asyncio.create_task(self._receive(socket, begun + 1 / MOST_TAKEN))
         finally:
             receiving.cancel()
+
+    async def _receive(self, socket: WebSocket, earliest: float) -> Any:
+        """The next message, not before that time of the loop: who sends faster is not answered faster."""
+        await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+        return await socket.receive()
 
     def _hand_in(self, pupil: Pupil, content: bytes, language: str) -> str:
         """Keep a drawing; returns what to say of it."""
@@ -220,6 +282,8 @@ class Pupils:
         if not drawn:
             return ""
         said = [answer.predicted for answer in drawn.in_class.answers]
+        if not said:
+            return words.text(language, "class.sent_unread", digit=label)
         right = sum(one == label for one in said)
         return words.text(language, "class.sent", digit=label, right=right, count=len(said), first=said[0])
 
@@ -235,42 +299,45 @@ class Pupils:
             return words.text(language, refusal.key, **refusal.slots)
         return ""
 
-    def _state(self, pupil: Pupil, language: str) -> dict[str, Any]:
-        """What the page shows: the round, how many drawings the pupil has handed in, and what is asked."""
-        current, place, quiz = self.classroom.round, self.classroom.place(pupil), self.classroom.quiz
+    def _state(self, pupil: Pupil, language: str) -> tuple[dict[str, Any], float | None]:
+        """What the page shows, and the seconds left: the round, how many drawings are handed in, what is asked."""
+        (current, place, left), quiz = self.classroom.place(pupil), self.classroom.quiz
         ask = current.asked[place] if place < len(current.asked) else None
         key = "class.ask" if ask is not None else "class.all_done" if current.asked else "class.free"
         slots = {"digit": ask, "place": place + 1, "count": len(current.asked)}
         if ask is not None and len(current.asked) == 1:
             key = "class.ask_one"
-        said: dict[str, Any] = {
+        state: dict[str, Any] = {
             "round": current.number % 256,
             "place": place % 256,
             "ask": ask,
             "free": not current.asked,
-            "left": self.classroom.left(),
             "sentence": words.text(language, key, **slots),
             "name": pupil.name,
+            "race": phone_race.state(self.classroom, pupil, language),
             "quiz": quiz and for_phone(quiz, pupil.number, language),
             "looking": self._is_looking(pupil),
         }
         if quiz or self.classroom.showing:
-            said |= {"ask": None, "free": False, "left": quiz and quiz.left()}
+            state |= {"ask": None, "free": False}
+            left = quiz.left() if quiz else None
         if self.classroom.showing:
-            said["sentence"] = words.text(language, "class.look.now")
-        return said
+            state["sentence"] = words.text(language, "class.look.now")
+        return state, left
 
     def _is_looking(self, pupil: Pupil) -> bool:
         """Whether the pupil sees what the projector shows: where the teacher says so, or nothing is left to do."""
-        quiz, current = self.classroom.quiz, self.classroom.round
+        quiz = self.classroom.quiz
+        if self.classroom.racing:
+            return False
         if quiz or self.classroom.showing:
             return not quiz or quiz.stage in ("told", "end")
-        return bool(current.asked) and self.classroom.place(pupil) >= len(current.asked)
+        current, place, _ = self.classroom.place(pupil)
+        return bool(current.asked) and place >= len(current.asked)
 
     async def _answer(self, socket: WebSocket, pupil: Pupil) -> int:
         """Answer drawings, uint8 (SHEET, SHEET); returns the code to close with."""
         language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
-        names = [one.run for one in self.models]
         loop = asyncio.get_running_loop()
         while True:
             message = await socket.receive()
@@ -282,8 +349,8 @@ class Pupils:
             if content is None or len(content) != SHEET * SHEET:
                 return VIOLATION
             begun = loop.time()
-            answer = await loop.run_in_executor(self._pool, live_answer.answered, content, names, (), language)
-            await _send(socket, answer)
+            read = partial(live_answer.answered_by, self.readers, content, (), language)
+            await _send(socket, await loop.run_in_executor(self._pool, read))
             await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 
@@ -298,14 +365,19 @@ async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
         await socket.send_json(message)
 
 
-async def _asked(request: Request) -> tuple[str, str]:
-    """Code and name. Raises: ValueError or TypeError, if the message is too long or anything else."""
+async def _body(request: Request) -> bytes:
+    """The request's content. Raises: ValueError, if it is too long."""
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MOST_BODY:
             raise ValueError(len(body))
-    said = json.loads(bytes(body))
+    return bytes(body)
+
+
+async def _asked(request: Request) -> tuple[str, str]:
+    """Code and name. Raises: ValueError or TypeError, if the message is too long or anything else."""
+    said = json.loads(await _body(request))
     if (
         not isinstance(said, dict)
         or set(said) != {"code", "name"}
@@ -323,14 +395,14 @@ def language_of(request: HTTPConnection) -> str:
 
 @cache
 def script() -> str:
-    """The page's one script: that of the pad, that of the charts, and our own."""
-    return pad_script() + look_script() + _file("pupil.js")
+    """The page's one script: that of the pad, those of charts and races, and our own."""
+    return pad_script() + look_script() + _file("phone_race.js") + _file("pupil.js")
 
 
 @cache
 def style() -> str:
     """The page's one style sheet."""
-    return pad_style() + look_style() + _file("pupil.css")
+    return pad_style() + look_style() + _file("pupil.css") + _file("phone_race.css")
 
 
 def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
@@ -343,6 +415,7 @@ def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
         "lang": language.replace("_", "-"),
         "joined": joined,
         "side": SHEET,
+        "last": LAST,
         "most": MOST_CHARACTERS,
         "labels": {name: said(f"pad.{name}") for name in PAD_LABELS},
         "said": {name: words.words(language)[f"class.pupil.{name}"] for name in SAID},
@@ -356,6 +429,7 @@ def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
     }
     slots = {name: said(f"class.pupil.{name}") for name in ("title", "code", "nickname", "join", "about")}
     slots |= {"lang": told["lang"], "told": json.dumps(told), "longest": str(LONGEST_NICKNAME)}
+    slots |= {"fewest": str(SHORTEST), "most": str(LONGEST)}
     template = Template(_file("pupil.html"))
     return template.substitute({name: escape(value) for name, value in slots.items()}, pad=PAD)
 

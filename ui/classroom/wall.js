@@ -43,11 +43,11 @@ function makeWall(root) {
     const own = (socket = new WebSocket(new URL(data.live, location.href.replace(/^http/, "ws"))));
     own.onmessage = (message) => {
       if (own !== socket) return;
-      find("lost").textContent = "";
       hear(JSON.parse(message.data));
     };
     own.onclose = ({ code }) => {
-      if (own !== socket || code === 1000) return;
+      if (own !== socket) return;
+      if (code === 1000) return trigger("ended", Date.now()); // the class, perhaps from another tab
       find("lost").textContent = data.words.lost;
       setTimeout(() => own === socket && connect(), RETRY);
     };
@@ -55,6 +55,7 @@ function makeWall(root) {
 
   function hear(message) {
     latest = message;
+    find("lost").textContent = message.failed;
     if (round !== message.round) {
       round = message.round;
       for (const tile of tiles.values()) tile.remove();
@@ -79,11 +80,12 @@ function makeWall(root) {
         find("tiles").prepend(tile); // the newest first
       }
       const tile = tiles.get(one.number);
-      tile.classList.toggle("wrong", !one.right);
-      const said = `${one.label} → ${one.read} ${one.right ? "✓" : "✗"}`;
+      tile.classList.toggle("wrong", one.right === false);
+      const sign = one.right === null ? "" : one.right ? "✓" : "✗"; // none where no model could read it
+      const said = `${one.label} → ${one.read} ${sign}`;
       const [long, short] = tile.querySelectorAll("span"); // the short one where there is no room
       long.textContent = said;
-      short.textContent = one.right ? "✓" : `✗ ${one.read}`;
+      short.textContent = one.right ? sign : `${sign} ${one.read}`;
       tile.querySelector("i").textContent = one.name;
       tile.setAttribute("aria-label", `${said} ${one.name}`);
     }

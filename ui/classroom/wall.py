@@ -73,7 +73,7 @@ def show_wall(
     _wall(
         key=key,
         data={
-            "live": wall_address(language()),
+            "live": wall_address(opened.classroom.lesson, language()),
             "joining": joining,
             "address": url,
             "qr": segno.make(url, error="m").svg_inline(scale=1, border=2, dark="#000", light="#fff", omitsize=True),
@@ -81,4 +81,5 @@ def show_wall(
         },
         on_next_change=go_on,
         on_off_change=take,
+        on_ended_change=lambda: None,  # in another tab: the page runs again, and shows what is open now
     )

@@ -27,6 +27,7 @@ from core import words
 from core.drawing import SHEET
 
 if TYPE_CHECKING:
+    from core.models.model import Model
     from core.store import Run
 
 PATH = "/live"
@@ -109,21 +110,27 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
 
 def answered(content: bytes, names: Sequence[str], without: Collection[str], language: str) -> dict[str, Any]:
     """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence."""
-    import numpy as np
-
     from core import store
-    from core.drawing.prepare import prepare
     from core.refusal import Refusal
     from ui import server
-    from ui.draw import agreement
 
     try:
         models = [server.model(store.find(name)) for name in names]
         if other := next((model for model in models if not model.digits), None):
             raise Refusal("draw.not_offered", run=other.run)
-        drawing = prepare(np.frombuffer(content, np.uint8).reshape(SHEET, SHEET), without=without)
+        return answered_by(models, content, without, language)
     except Refusal as refusal:
         return {"sentence": words.text(language, refusal.key, **refusal.slots)}
+
+
+def answered_by(models: Sequence[Model], content: bytes, without: Collection[str], language: str) -> dict[str, Any]:
+    """The message for `answers.js` of digit models that are open."""
+    import numpy as np
+
+    from core.drawing.prepare import prepare
+    from ui.draw import agreement
+
+    drawing = prepare(np.frombuffer(content, np.uint8).reshape(SHEET, SHEET), without=without)
     return agreement.message([answer for model in models if (answer := model.answer(drawing))], language)
 
 

@@ -29,6 +29,7 @@ from ui.text import Markdown, kept_refusal, language, plain, show_refusal, t
 
 SHEETS, KEPT, REFUSED, STOPPED, ROUND = "sheets", "sheets.kept", "sheets.refused", "sheets.stopped", "sheets.round"
 MOST_FILES = 60  # at a time: a class, and some who wrote two; a megabyte of memory each
+CAMERA = 640  # px, width of the camera's picture on the page: its button is in sight too
 SHOWN = 1200  # px, longest side of the shown picture
 
 HTML = """
@@ -98,7 +99,8 @@ def panel(models: Sequence[Model]) -> None:
         with_camera = st.toggle(t("sheet.camera"), key="sheet-camera", help=t("sheet.camera_help"))
     photograph = None
     if with_camera:
-        photograph = st.camera_input(t("sheet.take"), key=f"sheet-photograph-{number}", resolution="1080p")
+        key = f"sheet-photograph-{number}"
+        photograph = st.camera_input(t("sheet.take"), key=key, resolution="1080p", width=CAMERA)
     given = {one.file_id: (one.name, one) for one in [*(files or []), *([photograph] if photograph else [])]}
     show_refusal(REFUSED)
     if not given:

@@ -39,7 +39,6 @@ def panel(run: Run, done: Sequence[str]) -> None:
     matrix = np.array(report.confusion_matrix)
     measured, answers = server.measured(run), server.answers(run, "test")
     assert answers
-    loss = replace(answers.loss(), value=report.loss)
     views = [view for view in VIEWS if view != "report" or beside.repeats_a_report(run)]
     if st.session_state.get("view") not in (None, *views):  # chosen for another run
         del st.session_state["view"]
@@ -66,7 +65,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     elif view == "report":
         beside.run_panel(run, names)
     else:
-        measures_table(measured, loss)
+        measures_table(measured, replace(answers.loss(), value=report.loss))
         training.ends_table(run, report)
         _downloads(run)
     _said(run, report)
@@ -104,10 +103,11 @@ def summary(run: Run) -> None:
     """Show one line: the test accuracy, large, its interval, the errors among n images, and misuse of the test."""
     report = run.report()
     assert report
-    accuracy = server.measured(run).accuracy
+    measured = server.measured(run)
+    accuracy = measured.accuracy
     facts = [
         plain("evaluate.interval", interval=interval(accuracy.low, accuracy.high, 2)),
-        plain("evaluate.errors", count=server.measured(run).errors, n=report.n),
+        plain("evaluate.errors", count=measured.errors, n=report.n),
         *([plain(f"test_use.{report.test_use}")] if report.test_use != "once" else []),
     ]
     words = " · ".join(map(html.escape, facts))
