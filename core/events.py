@@ -84,6 +84,7 @@ class Started(_Event):
     shape: tuple[Side, Side, Side]  # (C, H, W) of the network's input images
     class_names: Annotated[dict[Word, Names], Field(max_length=20), AfterValidator(_class_names)]  # by language
     digits: bool = False  # the images are handwritten digits, see `Dataset.digits`; False in logs of earlier versions
+    ground: Literal["dark", "light", ""] = ""  # of the train images; "" if neither, and in logs of earlier versions
     counts: Annotated[dict[Word, Images], Field(max_length=20)]  # number of images in train, val and test
     parameters: Count  # number of parameters, frozen ones included
     frozen: Count = 0  # number of frozen parameters

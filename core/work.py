@@ -29,6 +29,7 @@ import torch
 
 from core import settings, store, words
 from core.datasets import Dataset, Split, Splits, dataset
+from core.drawing.picture import ground
 from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
 from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
@@ -121,7 +122,7 @@ class _Worker:
             self._restore(state)
         else:
             self.start_sha256 = self._take_over(state)
-        event = _started(run, source, counts, state, threads, self.start_sha256)
+        event = _started(run, source, splits, state, threads, self.start_sha256)
         # A run that began with PyTorch stays with it, for the reason that it had then.
         reason = state.engine.slower_because or (started.slower_because if started else "")
         self._say(event.model_copy(update={"died_at": died_at(latest), "slower_because": reason}))
@@ -333,10 +334,9 @@ class _Worker:
             raise OvertakenError
 
 
-def _started(
-    run: Run, source: Dataset, counts: dict[str, int], state: State, threads: int, start_sha256: str
-) -> Started:
-    device, spec = state.sums.device, run.spec
+def _started(run: Run, source: Dataset, splits: Splits, state: State, threads: int, start_sha256: str) -> Started:
+    device, spec, images = state.sums.device, run.spec, splits.train.images
+    counts = {name: len(split.labels) for name, split in splits.parts().items()}
     return Started(
         run=run.name,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -352,6 +352,7 @@ def _started(
         shape=spec.input_shape(source.shape),
         class_names={language: tuple(names) for language, names in source.class_names.items()},
         digits=source.digits,
+        ground=ground(images[:: math.ceil(len(images) / 1000)]),
         counts=counts,
         parameters=sum(parameter.numel() for parameter in state.model.parameters()),
         frozen=sum(parameter.numel() for parameter in state.engine.frozen.parameters()),

@@ -1,4 +1,4 @@
-"""The page Class: opens a lesson to pupils' phones, asks them to draw, and shows what the models make of it."""
+"""The page Classroom: opens a lesson to pupils' phones, asks them to draw, and shows what the models make of it."""
 
 from ui.classroom import panel
 

@@ -40,7 +40,8 @@ from core.drawing import SHEET, collection
 from core.drawing.collection import Reading
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
-from tests.browser import ROOT
+from tests.browser import CHROMIUM, ROOT, draw
+from tests.browser import SEVEN as STROKES
 from tests.conftest import wait_for
 from tests.disk import CannotMountError, read_only
 from tests.page import LANGUAGES, component
@@ -1002,3 +1003,32 @@ def test_an_address_that_this_machine_does_not_have_is_told(home):
         opened.open_class([], "192.0.2.77")
     assert opened.current() is None
     assert store.runs() == []
+
+
+# --- in a browser: last, since playwright's loop stays in this thread ---
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+def test_when_the_time_is_up_a_drawing_is_sent_only_by_whoever_says_that_it_is_finished(room, browser, monkeypatch):
+    monkeypatch.setattr("ui.classroom.pupils.LAST", 2)
+    page = browser.new_context(locale="en-US").new_page()
+    page.goto(f"http://{room.host}/")
+    page.locator("#code").fill(room.classroom.door.code)
+    page.locator("#nickname").fill("Ana")
+    page.locator("#enter").click()
+    page.locator("#ask").wait_for()
+    for finished in (True, False):
+        room.classroom.begin([7], 4)
+        page.locator("#send", has_text="7").wait_for()
+        draw(page, *STROKES)
+        page.get_by_text("If your 7 is finished, send it now").wait_for()
+        assert len(collection.kept()) == (not finished), "nothing is sent by itself"
+        assert page.locator("#board").evaluate("board => board.inert"), "nobody draws on"
+        if finished:
+            page.locator("#send").click()
+            page.locator("#said", has_text="Sent!").wait_for()
+        else:
+            page.get_by_text("Time is up!", exact=True).wait_for()
+            assert page.locator("#send").is_disabled()
+    page.context.close()
+    assert [one.label for one in collection.kept()] == [7]

@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.no_digits import KINDS
 from core import store
-from core.drawing.prepare import prepare
+from core.drawing import SHEET
+from core.drawing.prepare import prepare, stands_apart
 from core.drawing.strokes import PENS, inked
 from core.models.model import Model, open_model
 from tests.browser import ROOT
@@ -35,3 +36,19 @@ def test_it_holds_back_what_is_no_digit_of_kinds_that_it_has_not_learned(model, 
     assert len(doubts) == FEW
     assert sum(doubt is not None for doubt in doubts) >= 0.9 * FEW
     assert "doubt.no_digit" in doubts
+
+
+def test_an_open_four_is_one_digit_and_two_digits_as_near_to_each_other_are_two(model):
+    hook, pen = np.array([(0.4, 0.15), (0.2, 0.5), (0.45, 0.5)]), 8 / SHEET
+    for gap in (0.02, 0.04, 0.06):
+        right = hook[:, 0].max() + pen + gap
+        drawing = prepare(inked([hook, np.array([(right, 0.15), (right, 0.85)])], 8))
+        assert stands_apart(drawing.pictures["ink"])
+        assert (answer := model.answer(drawing))
+        assert answer.best == 4
+        for k in DIGITS:
+            one, other = np.array(DIGITS[k][0]), np.array(DIGITS[(k + 1) % 10][0])
+            shift = one[:, 0].max() - other[:, 0].min() + pen + gap
+            two = (one, other + np.array([shift, 0]))
+            assert (answer := model.answer(prepare(inked([stroke - (0.2, 0) for stroke in two], 8))))
+            assert answer.doubt

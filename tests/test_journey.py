@@ -319,7 +319,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     phones, complaints = [], []
-    for name, locale in (("Ana", "en-US"), ("<b>Rui</b>", "pt-BR")):
+    for name, locale in (("Ana", "en-US"), ("<b>Rui</b>", "pt-BR"), ("Eva", "en-US")):
         size = {"width": 390, "height": 844}
         phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
         phone.on("pageerror", lambda error: complaints.append(str(error)))
@@ -330,7 +330,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
         phone.locator("#enter").click()
         phone.locator("#ask").wait_for()
         phones.append(phone)
-    ana, rui = phones
+    ana, rui, eva = phones
     teacher.locator(".names li", has_text="<b>Rui</b>").wait_for()
     teacher.get_by_role("combobox", name="What to ask").click()
     teacher.get_by_role("option", name="The digit 7").click()
@@ -344,14 +344,13 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
         assert send["y"] + send["height"] <= 844, "in sight without scrolling"
         phone.locator("#send").click()
         phone.locator("#said", has_text="7").wait_for()
-    teacher.locator(".tile").nth(1).wait_for()
-    assert "n = 2" in teacher.locator(".model").inner_text()
-    assert teacher.locator(".matrix tbody tr").nth(8).locator("td").nth(7).inner_text() == "2"
+    teacher.locator(".tile").nth(2).wait_for()
+    assert "n = 3" in teacher.locator(".model").inner_text()
+    assert teacher.locator(".matrix tbody tr").nth(8).locator("td").nth(7).inner_text() == "3"
 
     present = visit("/classroom?present=1")
-    present.locator(".tile").nth(1).wait_for()
+    present.locator(".tile").nth(2).wait_for()
     assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
-    present.close()
     teacher.locator(".question").click()  # goes on, as the space bar does
     ana.get_by_text("Draw the digit 7").wait_for()
     rui.locator("#send").wait_for()
@@ -363,19 +362,25 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.locator(".tile", has_text="Ana").click()
     teacher.get_by_role("button", name="Take it off the wall").click()
     teacher.locator(".tile").wait_for(state="detached")
-    assert len(collection.kept(folder / "store")) == 2
+    assert len(collection.kept(folder / "store")) == 3
     with teacher.expect_download() as saving:
         teacher.get_by_role("button", name="Save the results").click()
     saved = tmp_path / "class.html"
     saving.value.save_as(saved)
     saved_page = ana.context.new_page()
     saved_page.goto(saved.as_uri())
-    assert saved_page.locator("figure").count() == 2
+    assert saved_page.locator("figure").count() == 3
     assert "Rui" not in saved_page.content()
     teacher.get_by_role("button", name="Close").click()
-    for phone, words_of_it in ((ana, "The session is over"), (rui, "A sessão terminou")):
+    for phone, words_of_it in ((ana, "The session is over"), (rui, "A sessão terminou"), (eva, "The session is over")):
         phone.get_by_text(words_of_it).wait_for()
         phone.context.close()
+    present.get_by_role("button", name="Open to the pupils").wait_for()  # the other tab has heard of it
+    teacher.get_by_role("button", name="Open to the pupils").click()
+    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
+    present.locator(".question", has_text="Draw any digit").wait_for()
+    teacher.get_by_role("button", name="Close").click()
+    present.get_by_role("button", name="Open to the pupils").wait_for()
     assert not complaints
 
 

@@ -18,7 +18,7 @@ from core.events import Report
 from core.images.splits import choose
 from core.measures.answers import confusion_matrix, stored_answers
 from core.models.doubt import FAMILIAR, SURE, SURE_KNOWING_NONE, doubt, lead
-from core.models.model import can_be_drawn_for, open_model, reads_digits
+from core.models.model import POLARITY, can_be_drawn_for, open_model, reads_digits
 from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run, create
@@ -213,6 +213,39 @@ def test_a_model_of_other_images_sees_the_middle_of_a_picture_in_its_colours(hom
     assert seen is not None
     assert np.array_equal(seen, fit_picture(picture, (3, 16, 16)))
     assert model.probabilities(seen[None]).shape == (1, 3)
+
+
+@pytest.mark.parametrize("is_light", [False, True])
+def test_a_picture_is_turned_to_the_ground_of_the_training_images(home, tmp_path, monkeypatch, is_light):
+    random, own = np.random.default_rng(0), tmp_path / "own"
+    own.mkdir()
+    images = random.integers(60, 256, (100, 28, 28), dtype=np.uint8)
+    images[:, [0, -1]] = images[:, :, [0, -1]] = 0  # the ground
+    part: Any = 255 - images if is_light else images
+    arrays: Any = {f"{name}_images": part for name in ("train", "val", "test")}
+    arrays |= {f"{name}_labels": (np.arange(100) % 10).astype(np.uint8) for name in ("train", "val", "test")}
+    for name in ("digits", "signs"):
+        np.savez(own / f"{name}.npz", **arrays, digits=np.array(name == "digits"))
+    monkeypatch.setenv("BANCADA_DATA", str(own))
+    digits, signs = (
+        open_model(done(data=name, layers="flatten, dense(classes)", epochs=1)) for name in ("digits", "signs")
+    )
+    drawn, as_drawn = prepare(drawing()), prepare(drawing(), without=[POLARITY])
+    assert drawn.image is not None
+    seen, unturned = digits.seen(drawn), digits.seen(as_drawn)
+    assert seen is not None
+    assert unturned is not None
+    assert np.array_equal(seen[0], 255 - drawn.image if is_light else drawn.image)
+    assert np.array_equal(unturned[0], drawn.image)
+    alike, other = part[:1], 255 - part[:1]
+
+    def opaque(grey: np.ndarray) -> np.ndarray:
+        return np.concatenate([grey, grey, grey, np.full_like(grey, 255)]).transpose(1, 2, 0)
+
+    for rgba, without, wanted in ((alike, (), alike), (other, (), alike), (other, [POLARITY], other)):
+        assert (image := signs.image(opaque(rgba), without=without)) is not None
+        assert np.array_equal(image, wanted)
+    assert [signs.polarity(one) for one in (alike, other, np.full_like(alike, 128))] == ["", "turned", "unclear"]
 
 
 def test_whether_a_run_can_be_drawn_for_is_known_without_opening_its_model(home):

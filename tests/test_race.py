@@ -134,6 +134,7 @@ def test_the_app_has_one_run_of_the_race_at_a_time_and_equal_choices_share_it(qu
     assert race.send(4, "p4", "x", [0, 0]).run == run.name, "it is at work"
     idle.end()  # its worker has died
     assert race.send(5, "p5", "x", [0, 0]).run == ""
+    race.step()
     assert race.state(race.record.attempts[0]) == "lost"
 
 
@@ -430,7 +431,7 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         assert race.record.rules.spec.architecture == "cnn-small"
         ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
         race.send(ana.number, "Ana", "<b>fast", [0, 0])
-        wait_for(race.at_work)
+        wait_for(lambda: race.record.attempts[0].run)
         app.run()
         said = "".join(one.proto.body for one in app.main.get("html"))
         assert "&lt;b&gt;fast" in said

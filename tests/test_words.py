@@ -93,6 +93,11 @@ def test_every_text_is_used():
     assert not unused
 
 
+def test_no_english_text_puts_an_article_before_a_digit():
+    """It would be `a 7`, but `an 8`."""
+    assert not [key for key, text in words.words("en").items() if re.search(r"\ban? \{(digit|label|first)\b", text)]
+
+
 def test_a_missing_key_or_slot_is_an_error_in_tests():
     with pytest.raises(KeyError):
         words.text("en", "no.such.key")

@@ -24,7 +24,7 @@ MOST_NAMED = 2  # attempts in a brief row
 MOST_TESTED = 3  # runs whose test split is read for a race
 
 STYLE = """
-.race { width: 100%; border-collapse: collapse; table-layout: fixed; line-height: 1.25;
+.race { width: 100%; min-width: 44rem; border-collapse: collapse; table-layout: fixed; line-height: 1.25;
   font-variant-numeric: tabular-nums; }
 .race :is(th, td) { padding: 0.1rem 0.4rem; border: 0; text-align: left; vertical-align: middle; }
 .race thead th { font-weight: 400; }

@@ -256,7 +256,9 @@ class Race:
             return "waiting"
         run = _run(attempt.run)
         place = None if run.is_trained() else self._workers.place(run)
-        return state_of(run) if place is None else "next" if place else "training"
+        if place is None:  # also in the moment before the queue has the run
+            return "next" if attempt.run in self._handed and not run.is_trained() else state_of(run)
+        return "next" if place else "training"
 
     def waiting(self) -> list[Attempt]:
         """The attempts that wait, in the order of their turns."""

@@ -192,7 +192,7 @@ def predict(options: argparse.Namespace) -> int:
     failed = False
     for file in options.images:
         try:
-            values, doubt = _answer(model, file)
+            values, doubt, polarity = _answer(model, file)
         except Refusal as refusal:
             failed = True
             facts = {"file": file, "error": text(FALLBACK, refusal.key, **refusal.slots)}
@@ -203,23 +203,27 @@ def predict(options: argparse.Namespace) -> int:
         if model.digits:
             facts["doubt"] = doubt and doubt.removeprefix("doubt.")
             facts["reason"] = doubt and text(FALLBACK, doubt)
+        facts["polarity"] = polarity or None
         line = f"{file}: {shown(own_names[label])} ({decimals(values[label])})"
-        say(options, facts, f"{line} {t(doubt)}" if doubt else line)
+        notes = [*([t(doubt)] if doubt else ()), *([t(f"cli.polarity.{polarity}_{model.ground}")] if polarity else ())]
+        say(options, facts, " ".join([line, *notes]))
     return int(failed)
 
 
-def _answer(model: Model, file: str) -> tuple[np.ndarray, str | None]:
-    """The probabilities (K,) for a picture file, and of a digit model the doubt in words' key. Raises: Refusal."""
-    from core.drawing.picture import open_picture
+def _answer(model: Model, file: str) -> tuple[np.ndarray, str | None, str]:
+    """The probabilities (K,) for a picture file, of a digit model the doubt in words' key, and what became of its
+    ground, see `Model.polarity`. Raises: Refusal.
+    """
+    from core.drawing.picture import fit_picture, open_picture
     from core.images.paper import prepared
 
     picture = open_picture(Path(file), file)
     if model.digits and (answer := model.answer(prepared(picture))):
-        return answer.values, answer.doubt
+        return answer.values, answer.doubt, "turned" if model.ground == "light" else ""
     image = None if model.digits else model.image(picture)
     if image is None:
         raise Refusal("error.picture_empty", file=file)
-    return model.probabilities(image[None])[0], None
+    return model.probabilities(image[None])[0], None, model.polarity(fit_picture(picture, model.shape))
 
 
 def _predict_sheets(options: argparse.Namespace, model: Model) -> int:

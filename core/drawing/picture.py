@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -24,6 +25,9 @@ from core.refusal import Refusal
 
 MOST_MIB = 10  # MiB per file
 MOST_SECONDS = 1.8  # until a picture of `LONGEST_SIDE` is decoded or given up; a larger one has more in proportion
+
+DARK, LIGHT = 96, 159  # grey levels: a darker ground is dark, a brighter one is light
+MOST_ALIKE = 0.8  # share of a set's images whose ground is so, from which the set's is
 
 _waiting: list[subprocess.Popen[bytes]] = []  # decoders; as many as there ever were pictures at the same time
 
@@ -130,6 +134,19 @@ def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     channels, height, width = shape
     image = ImageOps.fit(over_black(rgba), (width, height), Image.Resampling.BICUBIC)
     return np.asarray(image).transpose(2, 0, 1).copy() if channels == 3 else np.asarray(image.convert("L"))[None].copy()
+
+
+def ground(images: np.ndarray) -> Literal["dark", "light", ""]:
+    """Whether most images uint8 (N, C, H, W) have a dark or a light ground; "" where neither, as with photographs.
+
+    An image's ground is the median of its rim: a figure that reaches the rim here and there does not change it.
+    """
+    grey = images.mean(axis=1)
+    rim = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
+    levels = np.median(rim, axis=1)
+    if (levels < DARK).mean() >= MOST_ALIKE:
+        return "dark"
+    return "light" if (levels > LIGHT).mean() >= MOST_ALIKE else ""
 
 
 def over_black(rgba: np.ndarray) -> Image.Image:

@@ -19,6 +19,8 @@ CENTRE = 14  # row and column of the centre of mass of every MNIST test image, w
 WIDTHS = (2.0, 2.8)  # px of the stroke width within that box: the middle half of MNIST's 60,000 training images
 FINE = 60  # px of the longer side at which the stroke width is changed: three per pixel of the box
 FAINTEST = 0.08  # fraction of the strongest ink below which ink counts as JPEG noise
+NARROW = 0.12  # of the height: a wider gap is none within a digit
+OVERLAP = 0.13  # of the height, by which parts overlap that are moved together; chosen by the train and val writers
 OUTLINE = 0.25  # fraction of the strongest ink from which ink counts for the crop; fainter ink is blur at the edges
 
 
@@ -177,6 +179,7 @@ class Prepared:
 
     image: np.ndarray | None  # uint8 (28, 28), 0 background to 255 ink; None if nothing is drawn
     pictures: dict[str, Picture]  # by step, in order: float32 (H, W), 0 background to 1 ink
+    without: frozenset[str] = frozenset()  # names of the steps that are left out
 
 
 def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
@@ -193,12 +196,41 @@ def prepare(rgba: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
     pictures = {"ink": picture}
     for name in list(STEPS)[1:]:
         picture = pictures[name] = (INSTEAD if name in without else STEPS)[name](picture)
-    return Prepared((picture * 255).round().astype(np.uint8), pictures)
+    return Prepared((picture * 255).round().astype(np.uint8), pictures, frozenset(without))
 
 
 def stands_apart(picture: Picture) -> bool:
     """Whether an empty column separates two parts of the ink, each more than half as high as the whole: two digits."""
     inked = crop(picture > FAINTEST, 0)
+    return 2 * _lower(inked).max(initial=0) > inked.shape[0]
+
+
+def closed(drawing: Prepared) -> Prepared | None:
+    """The drawing with its two parts moved together that stand side by side, as those of an open 4 do.
+
+    None if they do not, or too far from each other for one digit.
+    """
+    if drawing.image is None:
+        return None
+    picture = crop(drawing.pictures["ink"], FAINTEST)
+    inked = picture > FAINTEST
+    height, lower = inked.shape[0], _lower(inked)
+    if not lower.any():
+        return None
+    gap = int(lower.argmax())
+    filled = np.flatnonzero(inked.any(axis=0))
+    left, right = int(filled[filled < gap][-1]) + 1, int(filled[filled > gap][0])
+    if right - left > NARROW * height:
+        return None
+    moved = np.zeros_like(picture)
+    by = right - left + max(1, round(OVERLAP * height))
+    moved[:, max(0, right - by) : -by] = picture[:, max(right, by) :]
+    moved[:, :left] = np.maximum(moved[:, :left], picture[:, :left])
+    return prepare((moved * 255).round().astype(np.uint8), without=drawing.without)
+
+
+def _lower(inked: np.ndarray) -> np.ndarray:
+    """The height of the lower of both parts of the ink at each column's sides, px (W,); 0 in a column with ink."""
     height, filled = inked.shape[0], inked.any(axis=0)
     tops = np.where(filled, inked.argmax(axis=0), height)
     bottoms = np.where(filled, height - inked[::-1].argmax(axis=0), 0)
@@ -207,8 +239,7 @@ def stands_apart(picture: Picture) -> bool:
         """The height of the ink from one end up to each column."""
         return (np.maximum.accumulate(bottoms[along]) - np.minimum.accumulate(tops[along]))[along]
 
-    lower = np.minimum(heights(np.s_[:]), heights(np.s_[::-1]))
-    return 2 * lower[~filled].max(initial=0) > height
+    return np.where(filled, 0, np.minimum(heights(np.s_[:]), heights(np.s_[::-1])))
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:

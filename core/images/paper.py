@@ -51,7 +51,7 @@ def prepared(picture: np.ndarray, *, without: Collection[str] = ()) -> Prepared:
         return prepare(picture, without=without)
     paper = cleaned(picture, without=without)
     drawing = prepare(paper.ink, without=without)
-    return Prepared(drawing.image, {**paper.pictures, **drawing.pictures})
+    return Prepared(drawing.image, {**paper.pictures, **drawing.pictures}, frozenset(without))
 
 
 def cleaned(rgba: np.ndarray, *, without: Collection[str] = ()) -> Cleaned:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from core.datasets import DATASETS
 from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
-from core.drawing.picture import fit_picture
-from core.drawing.prepare import Prepared
+from core.drawing.picture import fit_picture, ground
+from core.drawing.prepare import Prepared, closed
 from core.images.paper import prepared
 from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
@@ -28,6 +28,8 @@ from core.store import Run, no_model
 if TYPE_CHECKING:
     from torch import nn
 
+OPEN = 4  # the only digit of two parts side by side, each more than half as high as the whole
+POLARITY = "polarity"  # the step that turns a picture to the brightness of the ground that a model has learned from
 DRAWN = (MNIST_AND_DRAWINGS.name, PEN_DIGITS.name)  # the data sets that contain pen drawings
 
 
@@ -44,6 +46,7 @@ class Model:
     done: bool  # False if the run is not finished
     least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 if the run is not done or has no stored predictions on val
     knows_none: bool = False  # has learned from drawings that are no digit, too
+    ground: Literal["dark", "light", ""] = ""  # of the images it has learned from; "" if that is neither or not known
 
     @property
     def sure(self) -> float:
@@ -66,22 +69,54 @@ class Model:
     def image(self, rgba: np.ndarray, *, without: Collection[str] = ()) -> np.ndarray | None:
         """The model's input image uint8 (C, H, W) for a picture uint8 (H, W, 4); None if nothing is drawn.
 
-        `without` names steps to leave out of the preparation of a digit, see `prepared`.
+        `without` names steps to leave out: `POLARITY`, and those of the preparation of a digit, see `prepared`.
         """
-        return self.seen(prepared(rgba, without=without)) if self.digits else fit_picture(rgba, self.shape)
+        if self.digits:
+            return self.seen(prepared(rgba, without=without))
+        image = fit_picture(rgba, self.shape)
+        return 255 - image if POLARITY not in without and self.polarity(image) == "turned" else image
+
+    def polarity(self, image: np.ndarray) -> Literal["turned", "unclear", ""]:
+        """What becomes of an image (C, H, W) that is not turned yet: it is `turned` if its ground is light and that of
+        the training images dark, or the reverse; `unclear` if its ground is neither though theirs is; else "".
+
+        A prepared digit has a dark ground.
+        """
+        own = ground(image[None])
+        if not self.ground or own == self.ground:
+            return ""
+        return "turned" if own else "unclear"
 
     def seen(self, drawing: Prepared) -> np.ndarray | None:
         """A digit model's input image uint8 (C, H, W) for a drawing; None if nothing is drawn."""
         if drawing.image is None:
             return None
-        return resized(drawing.image[None, None], self.shape[1])[0]
+        image = resized(drawing.image[None, None], self.shape[1])[0]
+        return 255 - image if self.ground == "light" and POLARITY not in drawing.without else image
 
     def answer(self, drawing: Prepared) -> Answer | None:
         """A digit model's answer to a drawing; None if nothing is drawn."""
         return self.answers([drawing])[0]
 
     def answers(self, drawings: Sequence[Prepared]) -> list[Answer | None]:
-        """A digit model's answer to each drawing, all computed together; None where nothing is drawn."""
+        """A digit model's answer to each drawing, all computed together; None where nothing is drawn.
+
+        Where a model that knows what is no digit doubts two parts side by side, and reads a 4 without doubt when they
+        are moved together, it is an open 4.
+        """
+        answers = self._answers(drawings)
+        if not self.knows_none:
+            return answers
+        parted = {
+            k: one for k, answer in enumerate(answers) if answer and answer.doubt and (one := closed(drawings[k]))
+        }
+        for k, answer in zip(parted, self._answers(list(parted.values())), strict=True):
+            if answer and answer.best == OPEN:
+                answers[k] = answer
+        return answers
+
+    def _answers(self, drawings: Sequence[Prepared]) -> list[Answer | None]:
+        """The answers to the drawings as they are."""
         seen = [self.seen(drawing) for drawing in drawings]
         images = [image for image in seen if image is not None]
         values = iter(self.probabilities(np.stack(images)) if images else ())
@@ -187,4 +222,5 @@ def open_model(run: Run) -> Model:
         done=bool(report),
         least_lead=least_lead,
         knows_none=_knows_none(run),
+        ground=started.ground,
     )

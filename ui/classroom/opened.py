@@ -1,4 +1,4 @@
-"""The class that is open: a second server, on an address of its own, which the page *Class* opens and closes.
+"""The class that is open: a second server, on an address of its own, which the page *Classroom* opens and closes.
 
 It runs in a thread of the app's process and ends with it. Nothing of Streamlit can be reached through it.
 """

@@ -1,4 +1,4 @@
-"""The panels of the page Class: opening it, what the class sees, and the teacher's controls."""
+"""The panels of the page Classroom: opening it, what the class sees, and the teacher's controls."""
 
 from __future__ import annotations
 
@@ -80,11 +80,8 @@ def _closed() -> None:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
     show_plan()
-    lessons = results.lessons()
     quizzes = quiz.lessons()
-    for one in quizzes:
-        lessons.setdefault(one, [])
-    if lessons := dict(sorted(lessons.items(), reverse=True)):
+    if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             say = {
                 one: plain("class.lesson", time=results.begun(one), count=len(drawn), quizzes=quizzes.get(one, 0))
@@ -252,8 +249,8 @@ def _next() -> None:
     now = opened.current()
     if not now:
         return
-    if (game := now.classroom.quiz) and game.stage != "end":
-        game.go_on()
+    if (asked := now.classroom.quiz) and asked.stage != "end":
+        asked.go_on()
         st.session_state[VIEW] = "wall"
         return
     asked = _digits(now, st.session_state.get(ASK) or KINDS[0])

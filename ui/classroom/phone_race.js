@@ -100,7 +100,7 @@ function makeAttempt(one) {
 
 function fillAttempt(card, one, race) {
   card.className = one.state;
-  card.querySelector("b").textContent = one.title;
+  card.querySelector("b").textContent = `#${one.number} ${one.title}`; // also where the board hides the names
   card.querySelector(".values").textContent = one.values;
   const words = card.querySelector(".state");
   if (words.textContent !== one.sentence) words.textContent = one.sentence;

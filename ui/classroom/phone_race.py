@@ -42,7 +42,7 @@ def state(classroom: Classroom, pupil: Pupil, language: str) -> dict[str, Any] |
 
 def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | None, language: str) -> dict[str, Any]:
     """What has become of an attempt: `share` and `curve` while it is trained, 0 to 1."""
-    now = race.state(one)
+    now = "trained" if row and not one.stopped else race.state(one)  # which reads a file: each phone asks every second
     said: dict[str, Any] = {
         "number": one.number,
         "title": one.title,

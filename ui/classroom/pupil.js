@@ -112,6 +112,7 @@ function hear(message) {
   if (goesOn || state.said !== null) pending = null; // kept, refused, or of a round that is over
   if (goesOn) pad.clear(sequence);
   if (state.said !== null || before?.round !== state.round) say(state.said ?? "");
+  tick();
   offer();
   if (state.quiz) quiz(state.quiz);
 }
@@ -175,7 +176,7 @@ for (let digit = 0; digit < 10; digit++) {
 
 // The countdown. When the time is up nobody draws on, and who has finished may still send it: only the pupil knows
 // whether it is a digit yet.
-setInterval(() => {
+function tick() {
   const left = state && ends !== null ? (ends - performance.now()) / 1000 : Infinity;
   const before = stage;
   stage = left > 0 ? 0 : left > -told.last ? 1 : 2;
@@ -190,7 +191,8 @@ setInterval(() => {
   if (stage && state.ask !== null && !pending)
     say(stage === 1 && isDrawn() ? fill(told.said.finished, { digit: state.ask }) : told.said.over);
   offer();
-}, 200);
+}
+setInterval(tick, 200);
 
 if (told.joined) connect();
 else show("join");

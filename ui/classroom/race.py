@@ -43,6 +43,7 @@ SECONDS = (5, 10, 20, 30, 60, MOST_SECONDS)
 EPOCHS = (1, 2, 3, 5, 10, 20, MOST_EPOCHS)
 MOST_ROWS = 11  # on a projector
 STYLE = f"""<style>{board.STYLE}
+.stHtml:has(.race) {{ overflow-x: auto; }}
 .stHtml:has(.race) p {{ margin: 0.25rem 0; line-height: 1.25; }}
 </style>"""
 
@@ -98,14 +99,11 @@ def _board(classroom: Classroom, race: Race) -> None:
 
 def _at_work(race: Race, *, titled: bool) -> str:
     """What trains now, and how many wait."""
-    running, waiting = race.at_work(), race.waiting()
+    handed, waiting = race.at_work(), race.waiting()
+    running = {one.run: one for one in reversed(race.record.attempts) if one.run in handed}
     if not running:
-        return plain("race.at_rest" if not race.record.ended else "race.over")
-    titles = [
-        one.title if titled else f"#{one.number}"
-        for one in race.record.attempts
-        if one.run in running and one.took_turn
-    ]
+        return plain("race.over" if race.record.ended else "race.at_rest")
+    titles = [one.title if titled and one.title else f"#{one.number}" for one in running.values()]
     share = percent(max(progress(name).share for name in running), 0)
     seconds = race.seconds_to(len(waiting) + 1)
     said = plain("race.at_work", title=", ".join(titles), share=share, waiting=len(waiting), seconds=round(seconds))
@@ -171,8 +169,9 @@ def _set_up(classroom: Classroom) -> None:
             attempts = st.selectbox(t("race.attempts"), ATTEMPTS, index=2, key="race-attempts", persist_state="session")
             begin = st.container()  # filled once all is known to be possible
         found = rules(spec, lists, float(seconds), attempts)
-        ready(found.slowest(), language())
-        _worst(found, max(1, len(classroom.pupils)))
+        slowest = found.slowest()
+        ready(slowest, language())
+        _worst(found, slowest, max(1, len(classroom.pupils)))
     except Refusal as refusal:
         refused(refusal, st.warning)
     (begin or st).button(
@@ -234,12 +233,11 @@ def _values(name: str) -> list[Any]:
     return [read(name, one, language()) for one in words]
 
 
-def _worst(found: Rules, people: int) -> None:
-    """Say how long the class may wait for all its trainings."""
+def _worst(found: Rules, slowest: RunSpec, people: int) -> None:
+    """Say how long the class may wait for all its trainings, `slowest` being that which takes longest."""
     at_once = settings.runs_at_once()
     runs, total = found.worst(people, at_once, found.seconds + START)
     st.info(t("race.worst", runs=runs, seconds=found.seconds, total=round(total), count=people))
-    slowest = found.slowest()
     lasting = estimate.is_lasting(slowest, ASKED)
 
     def say(measured: Mapping[str, Any]) -> str:

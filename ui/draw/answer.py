@@ -12,7 +12,7 @@ from core.drawing.collection import CLASSES
 from core.drawing.picture import MOST_MIB, open_picture
 from core.drawing.prepare import STEPS, Prepared, prepare
 from core.images import paper
-from core.models.model import Model
+from core.models.model import POLARITY, Model
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
@@ -45,7 +45,7 @@ def panel(runs: Sequence[Run], mode: str) -> None:
 
     @st.fragment
     def look() -> None:
-        without = [name for name in (*paper.STEPS, *STEPS) if not st.session_state.get(f"step.{name}", True)]
+        without = [name for name in (*paper.STEPS, *STEPS, POLARITY) if not st.session_state.get(f"step.{name}", True)]
         models = _open(runs)  # with the newest weights, also of a run that is still training
         if mode == "sheet":
             sheet.panel(list(models.values()))
@@ -60,7 +60,9 @@ def panel(runs: Sequence[Run], mode: str) -> None:
             answers = _answers(models, prepared, keeping.asks() or plain("draw.empty"))
             drawing_pad(PAD, labels=labels, answers=answers, live=live)
             keeping.offer(PAD, drawn=bool(drawing))
-        _show_steps([*paper.STEPS, *STEPS] if mode == "file" else list(STEPS), prepared.pictures, without)
+        turned = any(model.ground == "light" for model in models.values())
+        rows = [paper.STEPS] * (mode == "file") + [tuple(STEPS)] + [(POLARITY,)] * turned
+        _show_steps(rows, prepared.pictures, without)
 
     look()
 
@@ -95,11 +97,14 @@ def _name(model: Model) -> str:
     return name if model.done else f"{name} · {plain('draw.not_finished', epoch=model.epoch)}"
 
 
-def _show_steps(steps: Sequence[str], pictures: Mapping[str, np.ndarray], without: Collection[str]) -> None:
+def _show_steps(rows: Sequence[Sequence[str]], pictures: Mapping[str, np.ndarray], without: Collection[str]) -> None:
     """Show the drawing after each step of its preparation, and a checkbox that switches the step off."""
     st.caption(t("draw.steps"))
-    for row in (steps[: -len(STEPS)], steps[-len(STEPS) :]):  # those of a picture's paper, then a drawing's own
-        for column, name in zip(st.columns(len(STEPS)) if row else (), row, strict=True):
+    if "centre" in pictures:
+        last = pictures["centre"]
+        pictures = {**pictures, POLARITY: last if POLARITY in without else 1 - last}
+    for row in rows:
+        for column, name in zip(st.columns(len(STEPS)), row, strict=False):
             column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
         if shown := {name: pictures[name] for name in row if name in pictures}:
             images = [(picture[None] * 255).round().astype(np.uint8) for picture in shown.values()]
