@@ -446,7 +446,7 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
     teacher = visit(f"/classroom?run={run.name}")
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the class").click()
+    teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     phones, complaints = [], []
