@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import settings
-from core.commands import data, lessons, recipes, runs, training
+from core.commands import data, inside, lessons, recipes, runs, training
 from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
@@ -116,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "images", slot="image", says=_help("images"), nargs="+")
     made.add_argument("--sheet", action="store_true", help=_help("predict_sheet"))
+    made, folder = command("inside", inside.inside), Path("inside")
+    _add(made, "run", slot="run", says=_help("run"))
+    _add(made, "image", slot="image", says=_help("inside_image"))
+    _add(made, "--layer", slot="count", says=_help("inside_layer"), type=int)
+    _add(made, "--class", slot="count", says=_help("inside_class"), type=int, dest="k")
+    _add(made, "--out", slot="folder", says=_help("inside_out", folder=folder), type=Path, default=folder)
     made = command("sheet", runs.print_sheet)
     _add(made, "html", slot="file", says=_help("sheet_html"), type=Path)
     return parser

@@ -683,12 +683,69 @@ def test_a_network_that_the_kernels_do_not_cover_has_no_program(shell):
     assert one_sentence(error) == text("en", "error.not_covered")
 
 
+# --- inside -----------------------------------------------------------------------------------------------------------
+
+
+def test_inside_writes_the_maps_of_an_image_as_arrays_and_as_pictures(shell, trained, pictures, tmp_path):
+    name, out = trained[-1]["run"], tmp_path / "new" / "folder"
+    model = open_model(Run(shell.store / name))
+    (line,) = shell.json("inside", name, "test:17", "--class", "3", "--out", str(out))
+    assert {path.name for path in out.iterdir()} == set(line["files"])
+    assert (line["label"], line["class"], line["epoch"]) == (3, "Three", model.epoch)
+    with np.load(out / "inside.npz") as found:
+        arrays = dict(found)
+    image = arrays["image"]
+    assert np.allclose(model.probabilities(image[None])[0], arrays["probabilities"], atol=1e-6)
+    assert np.allclose(np.exp(arrays["layer_5"]) / np.exp(arrays["layer_5"]).sum(), arrays["probabilities"], atol=1e-5)
+    assert [layer["shape"] for layer in line["layers"]] == [list(arrays[f"layer_{n}"].shape) for n in range(1, 6)]
+    for reason in line["reasons"]:
+        assert arrays[reason["name"]].shape == (28, 28)
+        assert not np.array_equal(arrays[reason["name"]], arrays[f"{reason['name']}_untrained"])
+        assert -1 <= reason["similarity_to_untrained"] < 1
+    saliency = np.asarray(Image.open(out / "saliency.png"))
+    assert saliency.shape == (560, 560, 3)
+    assert np.array_equal(saliency[::20, ::20].repeat(20, 0).repeat(20, 1), saliency), "hard pixels"
+    white = (saliency[::20, ::20] == 255).all(axis=2)
+    assert white[arrays["saliency"] == 0].all()
+    assert not white[arrays["saliency"] == arrays["saliency"].max()].any()
+    (line,) = shell.json("inside", name, pictures["one"], "--layer", "1", "--out", str(tmp_path / "one"))
+    assert (line["label"], [layer["number"] for layer in line["layers"]]) == (1, [1])
+    assert (tmp_path / "one" / "layer-1-conv-filters.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["test:17", "--layer", "6"], ["layer 6", "1 to 5"]),
+        (["test:17", "--layer", "0"], ["layer 0"]),
+        (["test:17", "--class", "10"], ["class 10", "0 to 9"]),
+        (["test:99999"], ["99999", "test"]),
+        (["val:99999"], ["99999", "val"]),
+        (["missing.png"], ["missing.png"]),
+    ],
+    ids=" ".join,
+)
+def test_inside_says_what_is_not_there_and_writes_nothing(shell, trained, tmp_path, arguments, said):
+    out = tmp_path / "out"
+    code, output, error = shell.run("inside", trained[-1]["run"], *arguments, "--out", str(out))
+    assert (code, output) == (1, "")
+    assert all(words in one_sentence(error) for words in said), error
+    assert not out.exists()
+
+
+def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, error = shell.run("inside", trained[-1]["run"], "test:0", "--out", str(tmp_path / "file"), LC_ALL="pt_BR")
+    assert code == 1
+    assert "Não é possível gravar" in one_sentence(error)
+
+
 # --- the language of the terminal -------------------------------------------------------------------------------------
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "label")
-COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict", "sheet", "lessons")
+COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict", "inside", "sheet", "lessons")
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
@@ -704,6 +761,7 @@ FLAGS = (
     "--store-results",
     "--out",
     "--split",
+    *("--layer", "--class", "test:17", "val:17", "train:17"),
     *NOTED,
 )
 ACTIONS = ("{list,get,import}", "{list,run,table}")

@@ -25,6 +25,7 @@ ROOMS: dict[str, int] = {
     "core.commands": 9,
     "core.work": 8,
     "core.models": 8,
+    "core.inside": 8,
     "core.training": 7,
     "core.recipes": 6,
     "core.lessons": 6,
