@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import shutil
 import signal
@@ -116,7 +117,8 @@ def test_the_bars_are_the_pupils_accuracy_by_pupil_and_the_models_on_the_images_
     found = outcome(what, [*given, *again])
     assert found.people == 2
     assert found.pupils == by_writer(np.array([1, 1, 1, 1, 0, 1], bool), [1, 1, 1, 2, 2, 2])
-    assert found.model == proportion(1, 3)
+    assert (found.model.value, found.model.n) == (1 / 3, 3)
+    assert math.isnan(found.model.low), "the choice of the images fixes it"
     assert (found.of_wrong.value, found.of_wrong.n) == (1, 4)
     assert (found.of_right.value, found.of_right.n) == (0.5, 2)
     assert found.verdict == "none", "two people show nothing"
@@ -125,6 +127,21 @@ def test_the_bars_are_the_pupils_accuracy_by_pupil_and_the_models_on_the_images_
     assert alone.p == 1
     empty = outcome(what, [])
     assert (empty.people, empty.pupils.n, empty.model.n, empty.p) == (0, 0, 0, 1)
+
+
+def test_a_file_whose_name_is_no_time_is_no_quiz(lesson):
+    folder = store.settings.store_folder() / quiz.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "99999999-999999-000000-1.jsonl").write_text("{}", encoding="utf-8")
+    assert "99999999-999999-000000" not in results.lessons()
+
+
+def test_an_image_that_a_pupil_leaves_out_counts_as_wrong_and_those_before_the_first_answer_do_not_count():
+    what = asked(4)
+    found = outcome(what, [Given(pupil=1, place=0, answer=0), Given(pupil=2, place=2, answer=0)], told=4)
+    assert (found.pupils.value, found.pupils.n) == (2 / 6, 6)
+    easy = [Given(pupil=p, place=k, answer=0) for p in range(1, 20) for k in (1, 3)]  # only what the model knows, too
+    assert outcome(what, easy, told=4).verdict != "better"
 
 
 def test_a_sign_flip_test_is_exact_and_calls_no_more_than_one_in_twenty_equal_classes_different():
@@ -332,9 +349,8 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
         bars = state["look"]["bars"]
     wall = live_wall.wall(room, "pt_BR")["quiz"]
     assert bars == wall["bars"], "the phone shows what the projector shows"
-    assert [bar["text"] for bar in bars] == [
-        results.accuracy_text(one, "pt_BR") for one in (proportion(1, 1), proportion(0, 1))
-    ]
+    assert [bar["text"] for bar in bars] == [results.accuracy_text(proportion(1, 1), "pt_BR"), "0,0%, n = 1"]
+    assert (bars[1]["low"], bars[1]["high"]) == (None, None)
     assert wall["counts"] == [["gato", 1, True]]
     assert "✗" in wall["says"]
     assert wall["bars"][1]["test"] == TEST.value

@@ -346,6 +346,31 @@ def test_a_sent_out_pupil_leaves_no_name_and_no_training(queue):
     assert [one.number for one in races.records()[0].attempts] == [1]
 
 
+def test_names_go_from_the_earlier_races_of_the_session_too(queue):
+    classroom = Classroom(reads_one)
+    ana = classroom.join(classroom.door.code, "Ana", "Ana")
+    first = classroom.begin_race(offered(), queue)
+    first._closed.set()
+    first.send(ana.number, "Ana", "Ana's", [0, 0])
+    first.step()  # it has had its turn
+    classroom.begin_race(offered(), queue)._closed.set()
+    classroom.rename(ana.number, "Eva")
+    assert [one.nickname for one in races.records()[0].attempts] == ["Eva"]
+    classroom.remove(ana.number)
+    assert [(one.nickname, one.title) for one in races.records()[0].attempts] == [("", "")]
+
+
+def test_deleting_a_race_deletes_no_run_that_is_none_of_its_own(queue):
+    race = raced(queue)
+    race.send(1, "Ana", "mine", [0, 0])
+    race.step()
+    race.end()
+    other = store.create(checked({"data": "tiny", "split": "official"}))
+    (attempt,) = race.record.attempts
+    races.delete(race.record.model_copy(update={"attempts": (attempt.model_copy(update={"run": other.name}),)}))
+    assert store.find(other.name).name == other.name
+
+
 def test_places_of_runs_that_overlap_are_shared(home, monkeypatch):
     given = {"a": proportion(90, 100), "b": proportion(85, 100), "c": proportion(75, 100), "d": proportion(10, 100)}
     monkeypatch.setattr(board, "_outcome_of", lambda name: board._Outcome(given[name], 1, 1.0))

@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from core.classroom import race as races
 from core.classroom.door import Door
 from core.classroom.quiz import Asked, Quiz
 from core.classroom.race import Race
@@ -179,6 +180,7 @@ class Classroom:
             self.version += 1
         if self.race:  # outside the lock, which the race's thread takes while it holds its own
             self.race.rename(number, pupil.name)
+        self._rename_in_earlier_races(number, pupil.name)
         self._sign(pupil)
 
     def remove(self, number: int) -> None:
@@ -195,6 +197,7 @@ class Classroom:
             self.version += 1
         if self.race:
             self.race.remove(number)
+        self._rename_in_earlier_races(number, "")
         self._sign(pupil)
         with self._lock:
             self.pupils.pop(number, None)
@@ -304,15 +307,20 @@ class Classroom:
 
     def begin_race(self, rules: Rules, workers: Workers) -> Race:
         """Begin a race; the one before, if there is one, ends. Raises: Refusal."""
-        if self.race:
-            self.race.close()
-        race = Race(rules, self.lesson, workers, self._change, self.clock)
+        race, before = Race(rules, self.lesson, workers, self._change, self.clock), self.race
+        if before:
+            before.close()
         race.start()
         with self._lock:
             self.race, self.racing = race, True
             self.quiz = self.showing = None
             self.version += 1
         return race
+
+    def _rename_in_earlier_races(self, number: int, name: str) -> None:
+        for record in races.records(self.lesson):
+            if not self.race or record.number != self.race.record.number:
+                races.rename(record, number, name)
 
     def watch_race(self) -> None:
         """Have the pupils see the race again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import math
 import re
 import threading
 import time
@@ -118,8 +119,8 @@ class Outcome:
     """The accuracy of a class beside a model's on the same images: those that somebody has answered."""
 
     people: int
-    pupils: Measure  # n: answers. The interval holds for other pupils and the same images, or for the only pupil
-    model: Measure  # n: images. The interval holds for as many other images that are chosen in the same way
+    pupils: Measure  # see `outcome`. The interval holds for other pupils and these images, or for the only pupil
+    model: Measure  # n: images. Without an interval: the choice of the images has fixed the share of errors
     of_wrong: Measure  # the pupils' accuracy on the images that the model gets wrong; all NaN without such answers
     of_right: Measure  # ... and on those that it gets right
     p: float  # of `sign_flip`; 1 for one pupil
@@ -287,24 +288,34 @@ class Quiz:
     def outcome(self) -> Outcome:
         """The outcome on the images whose truth has been told."""
         told = self.place + (self.stage in ("told", "end"))
-        return outcome(self.asked, [one for one in list(self._given.values()) if one.place < told])
+        return outcome(self.asked, [one for one in list(self._given.values()) if one.place < told], told)
 
 
-def outcome(what: Asked, given: Sequence[Given]) -> Outcome:
-    """The outcome of a quiz by the answers that were given; each pupil counts once for an image, by the first."""
-    first = {(one.pupil, one.place): one for one in reversed(given)}
-    answers = [one for one in first.values() if one.place < len(what.images) and one.answer < what.class_count]
-    of = [what.images[one.place] for one in answers]
-    right = np.array([one.answer == image.label for one, image in zip(answers, of, strict=True)], dtype=bool)
+def outcome(what: Asked, given: Sequence[Given], told: int | None = None) -> Outcome:
+    """The outcome of a quiz on its first `told` images, by the answers that were given; the first of each pupil counts.
+
+    Whoever has answered an image has seen the next ones: those that such a pupil leaves out count as not right, since
+    a pupil who answers only what is easy would otherwise be better than an equal model. None: up to the last answered.
+    """
+    first = {
+        (one.pupil, one.place): one.answer
+        for one in reversed(given)
+        if one.place < len(what.images) and one.answer < what.class_count
+    }
+    end = max((place + 1 for _, place in first), default=0) if told is None else min(told, len(what.images))
+    begun = {pupil: min(place for other, place in first if other == pupil) for pupil in {pupil for pupil, _ in first}}
+    seen = [(pupil, place) for pupil in sorted(begun) for place in range(begun[pupil], end)]
+    of = [what.images[place] for _, place in seen]
+    right = np.array([first.get(one) == image.label for one, image in zip(seen, of, strict=True)], dtype=bool)
     models = np.array([image.predicted == image.label for image in of], dtype=bool)
-    whose = np.array([one.pupil for one in answers], dtype=np.int64)
+    whose = np.array([pupil for pupil, _ in seen], dtype=np.int64)
     people, pupil = np.unique(whose, return_inverse=True)
     ahead = right.astype(np.int64) - models
-    images = {one.place: bool(model) for one, model in zip(answers, models, strict=True)}
+    images = {place: bool(model) for (_, place), model in zip(seen, models, strict=True)}
     return Outcome(
         people=len(people),
         pupils=_share(right, whose),
-        model=proportion(sum(images.values()), len(images)),
+        model=Measure(sum(images.values()) / len(images) if images else math.nan, math.nan, math.nan, len(images)),
         of_wrong=_share(right[~models], whose[~models]),
         of_right=_share(right[models], whose[models]),
         p=sign_flip(np.bincount(pupil, weights=ahead, minlength=len(people)).astype(np.int64)),
@@ -395,10 +406,18 @@ def _folder(store: Path | None) -> Path:
 
 def _names(store: Path | None) -> list[str]:
     try:
-        found = [path.name for path in _folder(store).iterdir() if _NAME.fullmatch(path.name)]
+        found = [
+            path.name for path in _folder(store).iterdir() if _NAME.fullmatch(path.name) and _is_time(path.name[:22])
+        ]
     except OSError:  # the folder does not exist yet
         return []
     return sorted(found, key=lambda name: (name[:22], int(name[23 : -len(".jsonl")])))
+
+
+def _is_time(lesson: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(datetime.strptime(lesson, TIME))
+    return False
 
 
 @functools.lru_cache(maxsize=32)

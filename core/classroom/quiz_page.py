@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 import numpy as np
@@ -14,7 +15,9 @@ LEAST_P = 0.001  # a lower p value is said to be below it
 
 
 def accuracy_text(of: Measure, language: str, digits: int = 1) -> str:
-    """An accuracy in percent with its interval and its n."""
+    """An accuracy in percent with its interval, if there is one, and its n."""
+    if not math.isfinite(of.low):
+        return text(language, "class.figure_alone", accuracy=percent(of.value, digits, language=language), n=of.n)
     ends = interval(of.low, of.high, digits, language=language)
     value = percent(of.value, digits, language=language)
     return text(language, "class.figure", accuracy=value, interval=ends, n=of.n)
