@@ -16,7 +16,7 @@ CURVES = 235  # px, height of the curves of a training, before the zoom: their a
 # The pages' links are in their menus, as on a narrow window. What is small otherwise becomes as large as the rest, and
 # what a class does not look at is left out: the form beside a run, the boxes that a cell stands for, tables below.
 STYLE = f"""<style>
-.stMain {{ zoom: {ZOOM}; }}
+.stMain {{ zoom: {ZOOM}; height: calc(100dvh / {ZOOM}); }}
 [data-testid="stPopoverBody"] > *, [role="listbox"], [data-testid="stTooltipContent"] {{ zoom: {ZOOM}; }}
 .stMainBlockContainer {{ padding: 0 1rem 1rem; }}
 .stMainBlockContainer :is(small, .group-name, figcaption, label, button, td, th, input, p, li, code)

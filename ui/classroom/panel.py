@@ -238,9 +238,14 @@ def _pupils(now: Opened) -> None:
 
 
 def _go_on() -> None:
-    """Go on as the button does, but leave what everybody looks at in sight."""
+    """Go on as the button does, but leave what everybody looks at in sight, and a race alone."""
     now = opened.current()
-    if now and not now.classroom.showing and not (now.classroom.quiz and now.classroom.quiz.stage == "end"):
+    if (
+        now
+        and not now.classroom.showing
+        and not now.classroom.racing
+        and not (now.classroom.quiz and now.classroom.quiz.stage == "end")
+    ):
         _next()
 
 

@@ -12,7 +12,7 @@ function make(tag, text = "", values = {}) {
 }
 
 function showRace(root, race) {
-  const isNew = raceNow?.number !== race.number;
+  const isNew = raceNow?.number !== race.number; // `raceNow` is forgotten with its session
   raceNow = race;
   if (isNew) {
     raceForm = makeRaceForm(race);

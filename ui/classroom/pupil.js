@@ -41,8 +41,14 @@ function show(which) {
 function outside(why = "") {
   pad.live.listen(null);
   socket = null;
+  forget();
   at("why").textContent = why;
   show("join");
+}
+
+// Of another session nothing of this one may be shown or sent.
+function forget() {
+  state = pending = answer = raceNow = null;
 }
 
 at("join").onsubmit = async (event) => {
@@ -85,7 +91,10 @@ function connect() {
     if (code === ENDED || code === ELSEWHERE) {
       pad.live.listen(null);
       socket = null;
-      state = null;
+      forget();
+      show("drawing");
+      at("ask").textContent = "";
+      at("board").inert = true;
       say(code === ENDED ? told.said.closed : told.said.elsewhere);
       return offer();
     }
@@ -96,7 +105,9 @@ function connect() {
 }
 
 function say(sentence) {
-  at("said").textContent = sentence;
+  at("said").textContent = at("refused").textContent = sentence;
+  const ofRace = document.querySelector("#race .left");
+  if (ofRace && sentence) ofRace.textContent = sentence;
 }
 
 function hear(message) {
