@@ -14,6 +14,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ import torch
 
 from core import settings, store, words
 from core.datasets import Dataset, Split, Splits, dataset
-from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Snapshot, Started, died_at
 from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
@@ -39,12 +40,15 @@ from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
 from core.training.kernels.compiled import prepare
 from core.training.ready import check
-from core.training.train import Data, State, below, quality, sums_of, train
+from core.training.snapshots import arrays_of, dropped, precision_of, size_of
+from core.training.train import Data, State, ValAnswers, below, quality, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
 
 # On a CPU, an error of torch, of its library oneDNN or of Python's threads has no type of its own.
 NO_MEMORY = ("memory", "could not create a primitive", "can't start new thread")
+# A snapshot leaves this many bytes a parameter of the disk free: three checkpoints of weights with two moments each.
+ROOM = 3 * 3 * 4
 PAUSE_LOOKS = 0.05  # seconds between two checks of `control` while paused
 
 
@@ -88,6 +92,8 @@ class _Worker:
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
         self.start_sha256 = ""  # of the file with the first layers that were taken over or stay frozen
         self.log_length = run.log_length()  # as this worker has left it
+        self.keeps_snapshots = run.control().snapshots
+        self.snapshots: dict[int, Snapshot] = {}  # that are kept, by epoch
 
     def work(self) -> None:
         """Load the data, train and report; returns early on a request to stop or when the worker has to leave.
@@ -128,10 +134,14 @@ class _Worker:
         if not self._may_go_on(state):
             return
         data = Data.of(splits, device)
+        self.snapshots = {one.epoch: one for one in run.snapshots()}
+        if not state.step:
+            self._snapshot_at_start(state, data)
         try:
             for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
                     self._say(watch(state, data.val_images, event))
+                    self._snapshot(state, data, event)
                     name, sha256 = self._save(state)
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
@@ -150,7 +160,7 @@ class _Worker:
             return
         if report := self._report(splits, state, by_hand=by_hand):
             self._say(report)
-            run.tidy(keep=set())
+            run.tidy(keep=self._snapshot_files())
 
     def _take_over(self, state: State) -> str:
         """Copy the layers taken over from another run into the model.
@@ -226,7 +236,57 @@ class _Worker:
         """Remove all checkpoints but the newest two and the best epoch's."""
         saved = self.run.checkpoints()
         best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
-        self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
+        self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best} | self._snapshot_files())
+
+    def _snapshot_at_start(self, state: State, data: Data) -> None:
+        """Keep the initial weights, with what they answer; not if the worker has to leave meanwhile."""
+        kept = self.snapshots.get(0)
+        if not self.keeps_snapshots or (kept and (self.run.folder / kept.file).exists()):
+            return
+        parts = []
+        for logits in state.engine.evaluated(data.val_images):
+            if parts:
+                self._look(state)
+                if self.leaving() or self.wanted == "stop":
+                    return
+            parts.append(logits)
+        loss, right = (value / len(data.val_labels) for value in sums_of(torch.cat(parts), data.val_labels).tolist())
+        state.answers = ValAnswers.of(parts)
+        if math.isfinite(loss):
+            self._snapshot(state, data, Snapshot(epoch=0, step=0, val_loss=loss, val_accuracy=right))
+
+    def _snapshot(self, state: State, data: Data, at: Epoch | Snapshot) -> None:
+        """Keep the weights and the answers on val at an epoch's end, where there is room for them.
+
+        The training goes on without: a full disk has to hold its checkpoints.
+        """
+        if not self.keeps_snapshots or not state.answers:
+            return
+        arrays = arrays_of(state.model, data, state.answers, state.engine.images_at_once)
+        size, name, sha256 = size_of(arrays), store.snapshot_name(at.epoch), ""
+        gone = dropped({one.epoch: one.size for one in self.snapshots.values()} | {at.epoch: size}, state.best_epoch)
+        parameters = sum(parameter.numel() for parameter in state.model.parameters())
+        if at.epoch not in gone and shutil.disk_usage(self.run.folder).free > size + ROOM * parameters:
+            with contextlib.suppress(OSError):
+                sha256 = self._write(name, arrays)
+        snapshot = Snapshot(
+            epoch=at.epoch,
+            step=at.step,
+            val_loss=at.val_loss,
+            val_accuracy=at.val_accuracy,
+            precision=precision_of(arrays),
+            file=name if sha256 else "",
+            sha256=sha256,
+            size=size,
+            dropped=tuple(gone) if sha256 else (),
+        )
+        self._say(snapshot)
+        if sha256:
+            self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in gone}
+            self.snapshots[at.epoch] = snapshot
+
+    def _snapshot_files(self) -> set[str]:
+        return {one.file for one in self.snapshots.values()}
 
     def _report(self, splits: Splits, state: State, *, by_hand: bool) -> Report | None:
         """Evaluate the best weights on the test split; None if the worker has to leave.

@@ -1,0 +1,84 @@
+"""What a run keeps of each epoch, to be looked into later: the weights and the answers on val, and of which epochs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.training.engine import logits_in_parts
+from core.training.train import Data, ValAnswers
+
+FIRST = 10  # the epochs in which the most changes: all of them are kept, and epoch 0, the initial weights
+MOST = 50  # snapshots of a run ...
+MOST_BYTES = 1 << 26  # ... and bytes of them: 64 MiB
+# Whether float16 changes an answer is computed for the val images that are nearest to another answer, one in `NEAR`
+# but at least `LEAST_NEAR`; of the others it is concluded from `SAFE` times the largest change of a lead among these.
+# All val images would take 3 to 5 % of a training. `tests/test_snapshots.py` looks at all of them.
+NEAR, LEAST_NEAR, SAFE = 40, 20, 10
+
+
+def arrays_of(model: nn.Sequential, data: Data, answers: ValAnswers, part: int) -> dict[str, Tensor]:
+    """The arrays of a snapshot: `model.` and a weight's name, `val.predicted` and `val.labels` (N,).
+
+    The weights are in float16 if that changes none of the `answers`, else in float32; what is no parameter, such as a
+    batch norm's statistics, is as it was. `part`: images to evaluate at once. The model stays as it is.
+    """
+    weights = model.state_dict()
+    halves = {name: value.to(torch.float16) for name, value in model.named_parameters()}
+    if _keep_answers(halves, model, data.val_images, answers, part):
+        weights = weights | halves
+    kind = torch.uint8 if max(data.val_labels.max(), answers.predicted.max()) < 256 else torch.int16
+    on_val = {"val.predicted": answers.predicted.to(kind), "val.labels": data.val_labels.to(kind)}
+    return {f"model.{name}": value for name, value in weights.items()} | on_val
+
+
+def precision_of(arrays: Mapping[str, Tensor]) -> Literal["float16", "float32"]:
+    """The precision of the weights in `arrays_of`."""
+    return "float16" if any(value.dtype == torch.float16 for value in arrays.values()) else "float32"
+
+
+def size_of(arrays: Mapping[str, Tensor]) -> int:
+    """The bytes that arrays take."""
+    return sum(value.nbytes for value in arrays.values())
+
+
+def dropped(sizes: Mapping[int, int], best: int) -> list[int]:
+    """The epochs that cannot be kept any more: at most `MOST` are, of at most `MOST_BYTES` together.
+
+    `sizes`: the bytes of each epoch kept so far. The newest, epoch 0 and the best one go last; before them, if at least
+    twice as many fit, the first ten. Of the others the one goes that the fewest powers of two divide, of several the
+    oldest. So the epochs left are evenly spaced, up to a factor of two, whenever the training ends, and none goes
+    before its place is needed.
+    """
+    newest = max(sizes)
+    firsts = FIRST if 2 * FIRST * max(sizes.values()) <= MOST_BYTES else 0
+
+    def rank(epoch: int) -> tuple[int, int, int]:
+        kept_longest = {best: 2, 0: 3, newest: 4}
+        return kept_longest.get(epoch, int(epoch <= firsts)), epoch & -epoch, epoch
+
+    gone: list[int] = []
+    left = sorted(sizes, key=rank)
+    while len(left) > MOST or sum(sizes[epoch] for epoch in left) > MOST_BYTES:
+        gone.append(left.pop(0))
+    return gone
+
+
+def _keep_answers(
+    halves: Mapping[str, Tensor], model: nn.Sequential, images: Tensor, answers: ValAnswers, part: int
+) -> bool:
+    """Whether the model with these parameters gives the same `answers` to the val images, see `NEAR`."""
+    order = answers.lead.argsort()
+    near, far = order.split([count := min(len(order), max(LEAST_NEAR, len(order) // NEAR)), len(order) - count])
+    twin = copy.deepcopy(model)
+    twin.load_state_dict(halves, strict=False)  # as float32 again
+    logits = torch.cat(list(logits_in_parts(twin, images[near], part)))
+    changed = ValAnswers.of([logits])
+    if not torch.equal(changed.predicted, answers.predicted[near]):
+        return False
+    change = (changed.lead - answers.lead[near]).abs().max()
+    return bool((answers.lead[far] > SAFE * change).all())
