@@ -338,17 +338,20 @@ def kept_snapshots(events: Iterable[Event]) -> list[Snapshot]:
 
     `continued` events would not do: the files that a superseded event has dropped are gone.
     """
-    kept: dict[int, Snapshot] = {}
+    kept: dict[int, Snapshot] = {}  # in the order of the log
     latest: Snapshot | None = None  # not committed yet
     for event in events:
         if isinstance(event, Started):
-            kept = {epoch: one for epoch, one in kept.items() if epoch <= event.epoch}
             latest = None
+            while kept and next(reversed(kept)) > event.epoch:
+                kept.popitem()
         elif isinstance(event, Snapshot):
             latest = event
-        if latest and (isinstance(event, Epoch) or not latest.epoch) and event.epoch == latest.epoch:
-            kept = {epoch: one for epoch, one in kept.items() if epoch not in (latest.epoch, *latest.dropped)}
-            kept |= {latest.epoch: latest} if latest.file else {}
+        if latest and (not latest.epoch or (isinstance(event, Epoch) and event.epoch == latest.epoch)):
+            for epoch in (latest.epoch, *latest.dropped):
+                kept.pop(epoch, None)
+            if latest.file:
+                kept[latest.epoch] = latest
             latest = None
     return sorted(kept.values(), key=lambda one: one.epoch)
 

@@ -40,7 +40,7 @@ def content(path: Path, most: int) -> bytes:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path, *, durable: bool = False, named: bool = True, new: bool = False) -> Iterator[BinaryIO]:
+def written_aside(path: Path, *, durable: bool = False, new: bool = False) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends normally and is deleted when it raises.
 
     The temporary name is unique: when two processes write the same `path` at once, the later replacement remains.
@@ -49,7 +49,6 @@ def written_aside(path: Path, *, durable: bool = False, named: bool = True, new:
         path: the file to write; its folder must exist.
         new: there must be no such file yet, also when the block ends.
         durable: sync content and name to disk before the block ends, so that they survive a crash of the machine.
-        named: sync the name too; without it the caller's next durable file of this folder does.
 
     Raises:
         FileExistsError: `new` and there is such a file.
@@ -69,7 +68,7 @@ def written_aside(path: Path, *, durable: bool = False, named: bool = True, new:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    if durable and named:
+    if durable:
         sync(path.parent)
 
 

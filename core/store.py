@@ -501,13 +501,9 @@ class Run:
     # --- arrays -------------------------------------------------------------------------------------------------
 
     def save(self, name: str, tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> str:
-        """Write arrays and numbers to the file `name`; returns its sha256. Valid only once an event names both.
-
-        The content is on disk when this returns, and so is the name, except that of a snapshot: the checkpoint that
-        follows it brings both names there.
-        """
+        """Write arrays and numbers to the file `name`; returns its sha256. Valid only once an event names both."""
         data = _packed(tensors, numbers)
-        with written_aside(self.folder / name, durable=True, named=not name.startswith(SNAPSHOT)) as file:
+        with written_aside(self.folder / name, durable=True) as file:
             file.write(data)
         return hashlib.sha256(data).hexdigest()
 

@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
 from core.training.kernels.compiled import prepare
 from core.training.ready import check
-from core.training.snapshots import arrays_of, dropped, precision_of, size_of
+from core.training.snapshots import Twin, dropped, precision_of, size_of
 from core.training.train import Data, State, ValAnswers, below, quality, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
@@ -94,6 +95,9 @@ class _Worker:
         self.log_length = run.log_length()  # as this worker has left it
         self.keeps_snapshots = run.control().snapshots
         self.snapshots: dict[int, Snapshot] = {}  # that are kept, by epoch
+        self.twin: Twin | None = None
+        self.writer = ThreadPoolExecutor(1)
+        self.begun: tuple[Snapshot, str, Future[str] | None] | None = None  # not in the log yet; with its file's name
 
     def work(self) -> None:
         """Load the data, train and report; returns early on a request to stop or when the worker has to leave.
@@ -141,8 +145,9 @@ class _Worker:
             for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
                     self._say(watch(state, data.val_images, event))
-                    self._snapshot(state, data, event)
+                    self._begin_snapshot(state, data, event)
                     name, sha256 = self._save(state)
+                    self._commit_snapshot()
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
                 elif event:
@@ -191,6 +196,7 @@ class _Worker:
 
         Returns whether to continue training; False means that the worker has to leave the run.
         """
+        self._commit_snapshot(wait=False)
         self._look(state)
         self._check()
         while not self.leaving() and self.wanted != "stop":
@@ -222,6 +228,7 @@ class _Worker:
     def _checkpoint(self, state: State) -> None:
         """Save the state in the middle of an epoch, unless that state is saved already."""
         if self.saved != (state.epoch, state.step):
+            self._commit_snapshot()
             name, sha256 = self._save(state)
             self._say(Checkpoint(epoch=state.epoch, step=state.step, checkpoint=name, sha256=sha256))
             self._tidy(state.best_epoch)
@@ -253,37 +260,54 @@ class _Worker:
         loss, right = (value / len(data.val_labels) for value in sums_of(torch.cat(parts), data.val_labels).tolist())
         state.answers = ValAnswers.of(parts)
         if math.isfinite(loss):
-            self._snapshot(state, data, Snapshot(epoch=0, step=0, val_loss=loss, val_accuracy=right))
+            self._begin_snapshot(state, data, Snapshot(epoch=0, step=0, val_loss=loss, val_accuracy=right))
 
-    def _snapshot(self, state: State, data: Data, at: Epoch | Snapshot) -> None:
-        """Keep the weights and the answers on val at an epoch's end, where there is room for them.
+    def _begin_snapshot(self, state: State, data: Data, at: Epoch | Snapshot) -> None:
+        """Begin to write the weights and the answers on val at an epoch's end, in a thread, if there is room for them.
 
-        The training goes on without: a full disk has to hold its checkpoints.
+        A thread, since a file is on the disk only after some milliseconds, in which a small network makes ten steps.
         """
         if not self.keeps_snapshots or not state.answers:
             return
-        arrays = arrays_of(state.model, data, state.answers, state.engine.images_at_once)
-        size, name, sha256 = size_of(arrays), store.snapshot_name(at.epoch), ""
+        self._commit_snapshot()  # of epoch 0, if the first epoch was as short as that
+        self.twin = self.twin or Twin(state.model)
+        arrays = self.twin.arrays_of(state.model, data, state.answers)
+        size, name = size_of(arrays), store.snapshot_name(at.epoch)
         gone = dropped({one.epoch: one.size for one in self.snapshots.values()} | {at.epoch: size}, state.best_epoch)
+        writing = None
         parameters = sum(parameter.numel() for parameter in state.model.parameters())
         if at.epoch not in gone and shutil.disk_usage(self.run.folder).free > size + ROOM * parameters:
-            with contextlib.suppress(OSError):
-                sha256 = self._write(name, arrays)
+            self._check()
+            writing = self.writer.submit(self.run.save, name, arrays)
         snapshot = Snapshot(
             epoch=at.epoch,
             step=at.step,
             val_loss=at.val_loss,
             val_accuracy=at.val_accuracy,
             precision=precision_of(arrays),
-            file=name if sha256 else "",
-            sha256=sha256,
             size=size,
-            dropped=tuple(gone) if sha256 else (),
+            dropped=tuple(gone),
         )
+        self.begun = snapshot, name, writing
+
+    def _commit_snapshot(self, *, wait: bool = True) -> None:
+        """Name the snapshot begun last in the log, once it is on disk.
+
+        If the disk is full the training goes on without: its room is for checkpoints.
+        """
+        if not self.begun or not (wait or not self.begun[2] or self.begun[2].done()):
+            return
+        (snapshot, name, writing), self.begun = self.begun, None
+        sha256 = ""
+        with contextlib.suppress(OSError):
+            sha256 = writing.result() if writing else ""
+        if not sha256:
+            self._say(snapshot.model_copy(update={"dropped": ()}))
+            return
+        snapshot = snapshot.model_copy(update={"file": name, "sha256": sha256})
         self._say(snapshot)
-        if sha256:
-            self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in gone}
-            self.snapshots[at.epoch] = snapshot
+        self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in snapshot.dropped}
+        self.snapshots[snapshot.epoch] = snapshot
 
     def _snapshot_files(self) -> set[str]:
         return {one.file for one in self.snapshots.values()}

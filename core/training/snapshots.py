@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from core.training.engine import logits_in_parts
+from core.training.engine import in_quick_order, logits_in_parts
 from core.training.train import Data, ValAnswers
 
 FIRST = 10  # the epochs in which the most changes: all of them are kept, and epoch 0, the initial weights
@@ -21,19 +21,39 @@ MOST_BYTES = 1 << 26  # ... and bytes of them: 64 MiB
 NEAR, LEAST_NEAR, SAFE = 40, 20, 10
 
 
-def arrays_of(model: nn.Sequential, data: Data, answers: ValAnswers, part: int) -> dict[str, Tensor]:
-    """The arrays of a snapshot: `model.` and a weight's name, `val.predicted` and `val.labels` (N,).
+class Twin:
+    """A copy of a run's model, which answers as the model would with other weights; the model stays as it is."""
 
-    The weights are in float16 if that changes none of the `answers`, else in float32; what is no parameter, such as a
-    batch norm's statistics, is as it was. `part`: images to evaluate at once. The model stays as it is.
-    """
-    weights = model.state_dict()
-    halves = {name: value.to(torch.float16) for name, value in model.named_parameters()}
-    if _keep_answers(halves, model, data.val_images, answers, part):
-        weights = weights | halves
-    kind = torch.uint8 if max(data.val_labels.max(), answers.predicted.max()) < 256 else torch.int16
-    on_val = {"val.predicted": answers.predicted.to(kind), "val.labels": data.val_labels.to(kind)}
-    return {f"model.{name}": value for name, value in weights.items()} | on_val
+    def __init__(self, model: nn.Sequential):
+        self._model = copy.deepcopy(model)
+        self._quick = in_quick_order(self._model).eval()
+
+    def arrays_of(self, model: nn.Sequential, data: Data, answers: ValAnswers) -> dict[str, Tensor]:
+        """The arrays of a snapshot: `model.` and a weight's name, `val.predicted` and `val.labels` (N,).
+
+        The weights are in float16 if that changes none of the `answers`, else in float32; what is no parameter, such as
+        a batch norm's statistics, is as it was.
+        """
+        # Copies, since the next step may be made before they are written.
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        halves = {name: value.detach().to(torch.float16) for name, value in model.named_parameters()}
+        if self._keeps_answers(weights | halves, data.val_images, answers):
+            weights |= halves
+        kind = torch.uint8 if answers.classes <= 256 else torch.int16
+        on_val = {"val.predicted": answers.predicted.to(kind), "val.labels": data.val_labels.to(kind)}
+        return {f"model.{name}": value for name, value in weights.items()} | on_val
+
+    def _keeps_answers(self, weights: Mapping[str, Tensor], images: Tensor, answers: ValAnswers) -> bool:
+        """Whether these weights give the same `answers` to the val images, see `NEAR`."""
+        order = answers.lead.argsort()
+        count = min(len(order), max(LEAST_NEAR, len(order) // NEAR))
+        near, far = order[:count], order[count:]
+        self._model.load_state_dict(weights)  # as float32 again
+        changed = ValAnswers.of(list(logits_in_parts(self._quick, images[near], LEAST_NEAR)))
+        if not torch.equal(changed.predicted, answers.predicted[near]):
+            return False
+        change = (changed.lead - answers.lead[near]).abs().max()
+        return bool((answers.lead[far] > SAFE * change).all())
 
 
 def precision_of(arrays: Mapping[str, Tensor]) -> Literal["float16", "float32"]:
@@ -66,19 +86,3 @@ def dropped(sizes: Mapping[int, int], best: int) -> list[int]:
     while len(left) > MOST or sum(sizes[epoch] for epoch in left) > MOST_BYTES:
         gone.append(left.pop(0))
     return gone
-
-
-def _keep_answers(
-    halves: Mapping[str, Tensor], model: nn.Sequential, images: Tensor, answers: ValAnswers, part: int
-) -> bool:
-    """Whether the model with these parameters gives the same `answers` to the val images, see `NEAR`."""
-    order = answers.lead.argsort()
-    near, far = order.split([count := min(len(order), max(LEAST_NEAR, len(order) // NEAR)), len(order) - count])
-    twin = copy.deepcopy(model)
-    twin.load_state_dict(halves, strict=False)  # as float32 again
-    logits = torch.cat(list(logits_in_parts(twin, images[near], part)))
-    changed = ValAnswers.of([logits])
-    if not torch.equal(changed.predicted, answers.predicted[near]):
-        return False
-    change = (changed.lead - answers.lead[near]).abs().max()
-    return bool((answers.lead[far] > SAFE * change).all())

@@ -46,12 +46,14 @@ class ValAnswers:
 
     predicted: Tensor
     lead: Tensor
+    classes: int  # K
 
     @classmethod
     def of(cls, parts: Sequence[Tensor]) -> ValAnswers:
         """The answers that these logits (B, K), part after part, give."""
-        two = torch.cat([logits.topk(2, dim=1).values for logits in parts])
-        return cls(torch.cat([logits.argmax(dim=1) for logits in parts]), two[:, 0] - two[:, 1])
+        logits = torch.cat(list(parts))
+        first, second = logits.topk(2, dim=1).values.unbind(dim=1)
+        return cls(logits.argmax(dim=1), first - second, logits.shape[1])
 
 
 @dataclass
