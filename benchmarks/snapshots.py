@@ -2,7 +2,9 @@
 
 Trains LeNet and `cnn-four` for ten epochs on MNIST-5k, whose epochs are the shortest and whose share of snapshots is
 therefore the largest, alternately with snapshots and without, in this process. Timed is all from the run's `Started` to
-its last `Epoch`, with everything that is written to the disk. `--update` writes the table into RESULTS.md.
+its last `Epoch`, with everything that is written to the disk; and, since two trainings differ by more than snapshots
+cost as soon as other programs run, also the share of one training's seconds that the worker spends on them.
+`--update` writes the table into RESULTS.md.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import itertools
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.results import machine, ratio, spread, tell, update
@@ -36,16 +39,21 @@ def main() -> None:
     for architecture in ("lenet", "cnn-four"):
         spec = checked({"data": DATA, "architecture": architecture, "epochs": EPOCHS})
         rows.append(row(architecture, *measured(spec, options.rounds)))
-    head = ["| network | without, s | with, s | with / without | processor s, with / without | n |"]
-    section = "\n".join([where, "", *head, "|---|---:|---:|---:|---:|---:|", *rows])
+    head = (
+        "| network | without, s | with, s | with / without | processor s, with / without | share of the seconds | n |"
+    )
+    section = "\n".join([where, "", head, "|---|---:|---:|---:|---:|---:|---:|", *rows])
     print(section)
     if options.update:
         update("snapshots.py", section)
 
 
-def measured(spec: RunSpec, rounds: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Seconds and processor seconds of the training without snapshots, and of that with them, round by round."""
-    turns: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+Turn = tuple[float, float, float]
+
+
+def measured(spec: RunSpec, rounds: int) -> tuple[list[Turn], list[Turn]]:
+    """What `training` measures of the training without snapshots, and of that with them, round by round."""
+    turns: tuple[list[Turn], list[Turn]] = ([], [])
     with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
         training(spec, Path(folder), snapshots=True)  # first uses: caches, imports
         for number, place in itertools.product(range(rounds), (0, 1)):
@@ -55,27 +63,54 @@ def measured(spec: RunSpec, rounds: int) -> tuple[list[tuple[float, float]], lis
     return turns
 
 
-def training(spec: RunSpec, folder: Path, *, snapshots: bool) -> tuple[float, float]:
-    """Seconds and processor seconds from a run's `Started` to its last `Epoch`."""
-    from core.work import work
+def training(spec: RunSpec, folder: Path, *, snapshots: bool) -> Turn:
+    """Seconds and processor seconds from a run's `Started` to its last `Epoch`, and the share of its snapshots."""
+    from core import work as worker
 
     moments: dict[str, tuple[float, float]] = {}
+    spent = [0.0]
+    steps = {
+        name: getattr(worker._Worker, name) for name in ("_snapshot_at_start", "_begin_snapshot", "_commit_snapshot")
+    }
+    inside = [False]
+
+    def timed(step: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
+            if inside[0]:
+                return step(*given, **named)
+            begun, inside[0] = time.perf_counter(), True
+            try:
+                return step(*given, **named)
+            finally:
+                inside[0] = False
+                spent[0] += time.perf_counter() - begun
+
+        return call
 
     def tell_moment(event: Event) -> None:
         moments["end" if isinstance(event, Epoch) else event.event] = time.perf_counter(), time.process_time()
 
     run = store.create(spec, folder, snapshots=snapshots)
-    assert work(str(run.folder), tell=tell_moment) == "done"
+    for name, step in steps.items():
+        setattr(worker._Worker, name, timed(step))
+    try:
+        assert worker.work(str(run.folder), tell=tell_moment) == "done"
+    finally:
+        for name, step in steps.items():
+            setattr(worker._Worker, name, step)
     assert bool(run.snapshots()) == snapshots
     run.delete()
     (wall, processor), (wall_end, processor_end) = moments["started"], moments["end"]
-    return wall_end - wall, processor_end - processor
+    return wall_end - wall, processor_end - processor, spent[0] / (wall_end - wall)
 
 
-def row(name: str, without: list[tuple[float, float]], with_them: list[tuple[float, float]]) -> str:
+def row(name: str, without: list[Turn], with_them: list[Turn]) -> str:
     """A row of the table."""
-    (wall, processor), (wall_with, processor_with) = (tuple(zip(*turns, strict=True)) for turns in (without, with_them))
+    (wall, processor, _), (wall_with, processor_with, share) = (
+        zip(*turns, strict=True) for turns in (without, with_them)
+    )
     cells = [name, spread(wall), spread(wall_with), ratio(wall_with, wall, 3), ratio(processor_with, processor, 3)]
+    cells.append(spread(share, 4))
     return f"| {' | '.join(cells)} | {len(wall)} |"
 
 

@@ -97,7 +97,7 @@ class _Worker:
         self.snapshots: dict[int, Snapshot] = {}  # that are kept, by epoch
         self.twin: Twin | None = None
         self.writer = ThreadPoolExecutor(1)
-        self.begun: tuple[Snapshot, str, Future[str] | None] | None = None  # not in the log yet; with its file's name
+        self.begun: Future[Snapshot] | None = None  # the snapshot that is not in the log yet
 
     def work(self) -> None:
         """Load the data, train and report; returns early on a request to stop or when the worker has to leave.
@@ -144,8 +144,8 @@ class _Worker:
         try:
             for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
-                    self._say(watch(state, data.val_images, event))
                     self._begin_snapshot(state, data, event)
+                    self._say(watch(state, data.val_images, event))
                     name, sha256 = self._save(state)
                     self._commit_snapshot()
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
@@ -261,53 +261,62 @@ class _Worker:
         state.answers = ValAnswers.of(parts)
         if math.isfinite(loss):
             self._begin_snapshot(state, data, Snapshot(epoch=0, step=0, val_loss=loss, val_accuracy=right))
+            self._commit_snapshot(wait=state.sums.is_cuda)  # no other thread may compute while a step is captured
 
     def _begin_snapshot(self, state: State, data: Data, at: Epoch | Snapshot) -> None:
-        """Begin to write the weights and the answers on val at an epoch's end, in a thread, if there is room for them.
+        """Begin to keep the weights and the answers on val at an epoch's end, in a thread.
 
-        A thread, since a file is on the disk only after some milliseconds, in which a small network makes ten steps.
+        A file is on the disk only after some milliseconds, in which a small network makes ten steps; the histograms and
+        the checkpoint are made meanwhile.
         """
         if not self.keeps_snapshots or not state.answers:
             return
         self._commit_snapshot()  # of epoch 0, if the first epoch was as short as that
+        self._check()
         self.twin = self.twin or Twin(state.model)
-        arrays = self.twin.arrays_of(state.model, data, state.answers)
-        size, name = size_of(arrays), store.snapshot_name(at.epoch)
-        gone = dropped({one.epoch: one.size for one in self.snapshots.values()} | {at.epoch: size}, state.best_epoch)
-        writing = None
-        parameters = sum(parameter.numel() for parameter in state.model.parameters())
+        weights = {
+            name: value.clone() for name, value in state.model.state_dict().items()
+        }  # the next step changes them
+        answers, best = state.answers, state.best_epoch
+        self.begun = self.writer.submit(self._write_snapshot, self.twin, weights, data, answers, at, best)
+
+    def _write_snapshot(
+        self,
+        twin: Twin,
+        weights: dict[str, torch.Tensor],
+        data: Data,
+        answers: ValAnswers,
+        at: Epoch | Snapshot,
+        best_epoch: int,
+    ) -> Snapshot:
+        """Write a snapshot; returns its event, without a file if there is no room: that is for checkpoints."""
+        arrays = twin.arrays_of(weights, data, answers)
+        size, name, sha256 = size_of(arrays), store.snapshot_name(at.epoch), ""
+        gone = dropped({one.epoch: one.size for one in self.snapshots.values()} | {at.epoch: size}, best_epoch)
+        parameters = sum(value.numel() for value in weights.values())
         if at.epoch not in gone and shutil.disk_usage(self.run.folder).free > size + ROOM * parameters:
-            self._check()
-            writing = self.writer.submit(self.run.save, name, arrays)
-        snapshot = Snapshot(
+            with contextlib.suppress(OSError):
+                sha256 = self.run.save(name, arrays)
+        return Snapshot(
             epoch=at.epoch,
             step=at.step,
             val_loss=at.val_loss,
             val_accuracy=at.val_accuracy,
             precision=precision_of(arrays),
+            file=name if sha256 else "",
+            sha256=sha256,
             size=size,
-            dropped=tuple(gone),
+            dropped=tuple(gone) if sha256 else (),
         )
-        self.begun = snapshot, name, writing
 
     def _commit_snapshot(self, *, wait: bool = True) -> None:
-        """Name the snapshot begun last in the log, once it is on disk.
-
-        If the disk is full the training goes on without: its room is for checkpoints.
-        """
-        if not self.begun or not (wait or not self.begun[2] or self.begun[2].done()):
-            return
-        (snapshot, name, writing), self.begun = self.begun, None
-        sha256 = ""
-        with contextlib.suppress(OSError):
-            sha256 = writing.result() if writing else ""
-        if not sha256:
-            self._say(snapshot.model_copy(update={"dropped": ()}))
-            return
-        snapshot = snapshot.model_copy(update={"file": name, "sha256": sha256})
-        self._say(snapshot)
-        self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in snapshot.dropped}
-        self.snapshots[snapshot.epoch] = snapshot
+        """Name the snapshot begun last in the log, once it is on disk."""
+        if self.begun and (wait or self.begun.done()):
+            snapshot, self.begun = self.begun.result(), None
+            self._say(snapshot)
+            if snapshot.file:
+                self.snapshots[snapshot.epoch] = snapshot
+                self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in snapshot.dropped}
 
     def _snapshot_files(self) -> set[str]:
         return {one.file for one in self.snapshots.values()}

@@ -139,7 +139,7 @@ def test_weights_are_halved_where_that_changes_no_answer_on_val_and_only_there(h
     images, labels = torch.randint(0, 256, (500, 1, 28, 28), dtype=torch.uint8), torch.zeros(500, dtype=torch.int64)
     with torch.inference_mode():
         answers = ValAnswers.of([model(images)])
-    arrays = Twin(model).arrays_of(model, Data(images, labels, images, labels), answers)
+    arrays = Twin(model).arrays_of(weights, Data(images, labels, images, labels), answers)
     assert precision_of(arrays) == "float32"
     assert all(torch.equal(arrays[f"model.{name}"], value) for name, value in weights.items())
 

@@ -18,27 +18,26 @@ MOST_BYTES = 1 << 26  # ... and bytes of them: 64 MiB
 # Whether float16 changes an answer is computed for the val images that are nearest to another answer, one in `NEAR`
 # but at least `LEAST_NEAR`; of the others it is concluded from `SAFE` times the largest change of a lead among these.
 # All val images would take 3 to 5 % of a training. `tests/test_snapshots.py` looks at all of them.
-NEAR, LEAST_NEAR, SAFE = 40, 20, 10
+NEAR, LEAST_NEAR, SAFE = 50, 10, 10
 
 
 class Twin:
-    """A copy of a run's model, which answers as the model would with other weights; the model stays as it is."""
+    """A copy of a run's model, which answers as it would with other weights, while the model itself is trained on."""
 
     def __init__(self, model: nn.Sequential):
         self._model = copy.deepcopy(model)
         self._quick = in_quick_order(self._model).eval()
 
-    def arrays_of(self, model: nn.Sequential, data: Data, answers: ValAnswers) -> dict[str, Tensor]:
+    def arrays_of(self, weights: dict[str, Tensor], data: Data, answers: ValAnswers) -> dict[str, Tensor]:
         """The arrays of a snapshot: `model.` and a weight's name, `val.predicted` and `val.labels` (N,).
 
-        The weights are in float16 if that changes none of the `answers`, else in float32; what is no parameter, such as
-        a batch norm's statistics, is as it was.
+        The parameters among the weights are in float16 if that changes none of the `answers`, else in float32; a batch
+        norm's statistics and the like are as they were.
         """
-        # Copies, since the next step may be made before they are written.
-        weights = {name: value.clone() for name, value in model.state_dict().items()}
-        halves = {name: value.detach().to(torch.float16) for name, value in model.named_parameters()}
+        parameters = dict(self._model.named_parameters())
+        halves = {name: weights[name].to(torch.float16) for name in parameters}
         if self._keeps_answers(weights | halves, data.val_images, answers):
-            weights |= halves
+            weights = weights | halves
         kind = torch.uint8 if answers.classes <= 256 else torch.int16
         on_val = {"val.predicted": answers.predicted.to(kind), "val.labels": data.val_labels.to(kind)}
         return {f"model.{name}": value for name, value in weights.items()} | on_val
@@ -49,7 +48,7 @@ class Twin:
         count = min(len(order), max(LEAST_NEAR, len(order) // NEAR))
         near, far = order[:count], order[count:]
         self._model.load_state_dict(weights)  # as float32 again
-        changed = ValAnswers.of(list(logits_in_parts(self._quick, images[near], LEAST_NEAR)))
+        changed = ValAnswers.of(list(logits_in_parts(self._quick, images[near], 100)))
         if not torch.equal(changed.predicted, answers.predicted[near]):
             return False
         change = (changed.lead - answers.lead[near]).abs().max()
