@@ -129,6 +129,17 @@ def test_the_bars_are_the_pupils_accuracy_by_pupil_and_the_models_on_the_images_
     assert (empty.people, empty.pupils.n, empty.model.n, empty.p) == (0, 0, 0, 1)
 
 
+def test_a_line_that_a_full_disk_has_cut_off_spoils_no_later_answer(lesson):
+    lesson.clock.now += LOOK
+    lesson.quiz.answer(lesson.ana, 0, 0)
+    (path,) = (store.settings.store_folder() / quiz.FOLDER).iterdir()
+    with path.open("ab") as file:
+        file.write(b'{"pupil":7,"pla')
+    lesson.quiz.answer(lesson.rui, 0, 1)
+    (kept,) = quiz.kept(lesson.classroom.lesson)
+    assert [(one.pupil, one.answer) for one in kept.given] == [(1, 0), (2, 1)]
+
+
 def test_a_file_whose_name_is_no_time_is_no_quiz(lesson):
     folder = store.settings.store_folder() / quiz.FOLDER
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import functools
 import math
+import os
 import re
 import threading
 import time
@@ -396,7 +397,10 @@ def _append(what: Asked, given: Given, *, is_first: bool) -> None:
             with written_aside(path, new=True) as file:
                 file.write(what.model_dump_json().encode() + b"\n" + line)
         else:
-            with opened(path, "ab") as file:
+            with opened(path, "a+b") as file:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a full disk has cut off the last line: end it, so that it spoils no other
+                    line = b"\n" + line
                 file.write(line)
 
 
