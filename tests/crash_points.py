@@ -112,26 +112,14 @@ def spec() -> RunSpec:
 
 
 def commit(run: store.Run, epoch: int) -> None:
-    """Save a checkpoint and a snapshot and commit them, as a worker does at an epoch's end; keep two of each."""
-    name, snapshot = store.file_name(epoch, epoch * 5), store.snapshot_name(epoch)
-    run.append(
-        events.Snapshot(
-            epoch=epoch,
-            step=epoch * 5,
-            val_loss=0.5,
-            val_accuracy=0.5,
-            file=snapshot,
-            sha256=run.save(snapshot, CHECKPOINT),
-            dropped=(epoch - 2,) if epoch > 2 else (),
-        )
-    )
+    """Save a checkpoint and commit it, as a worker does at an epoch's end."""
+    name = store.file_name(epoch, epoch * 5)
     sha256 = run.save(name, CHECKPOINT, {"epoch": epoch})
     numbers = dict.fromkeys(
         ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"), 0.5
     )
     run.append(events.Epoch(epoch=epoch, step=epoch * 5, best_epoch=1, checkpoint=name, sha256=sha256, **numbers))
-    files = {event.checkpoint for event in run.checkpoints()[-2:]} | {one.file for one in run.snapshots()}
-    run.tidy(keep=files)
+    run.tidy(keep={event.checkpoint for event in run.checkpoints()[-2:]})
 
 
 def started(step: int) -> events.Started:
@@ -175,7 +163,7 @@ def report(run: store.Run) -> None:
             predictions_sha256=run.save(store.PREDICTIONS, CHECKPOINT),
         )
     )
-    run.tidy(keep={one.file for one in run.snapshots()})
+    run.tidy(keep=set())
 
 
 def do(scenario: str, folder: Path) -> None:

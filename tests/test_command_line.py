@@ -483,7 +483,7 @@ def test_a_model_of_other_images_has_no_doubt_to_say(shell, pictures):
     fields = flags(data="tiny", split="official", architecture="mlp", epochs=1)
     run = shell.json("train", *fields)[-1]["run"]
     (line,) = shell.json("predict", run, pictures["one"])
-    assert set(line) == {"file", "label", "class", "probabilities"}
+    assert set(line) == {"file", "label", "class", "probabilities", "polarity"}
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

@@ -24,9 +24,7 @@ from core.training.transfer import fits
 def train(options: argparse.Namespace) -> int:
     """Make a run of the fields given and work at it, or say how the kernels would compute its steps."""
     spec = _spec(options)
-    if options.explain:
-        return explain(spec, options)
-    return work_at(new_run(spec, snapshots=not options.no_snapshots), options)
+    return explain(spec, options) if options.explain else work_at(new_run(spec), options)
 
 
 def explain(spec: RunSpec, options: argparse.Namespace) -> int:
@@ -66,11 +64,11 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     return given | ({"weights_from": find(given["weights_from"]).name} if given.get("weights_from") else {})
 
 
-def new_run(spec: RunSpec, *, snapshots: bool = True) -> Run:
+def new_run(spec: RunSpec) -> Run:
     """A run of the spec, which can be trained here; says first what its splits lack. Raises: Refusal."""
     for key, slots in ready(spec, language()):
         print(t(key, **slots), file=sys.stderr)  # standard output is for the events
-    return store.create(spec, snapshots=snapshots)
+    return store.create(spec)
 
 
 def estimate(options: argparse.Namespace) -> int:

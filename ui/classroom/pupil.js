@@ -105,7 +105,7 @@ function connect() {
 }
 
 function say(sentence) {
-  at("said").textContent = at("refused").textContent = sentence;
+  at(at("quiz").hidden ? "said" : "refused").textContent = sentence;
   const ofRace = document.querySelector("#race .left");
   if (ofRace && sentence) ofRace.textContent = sentence;
 }
