@@ -202,6 +202,11 @@ def test_pages_in_a_browser_load_nothing_link_nothing_and_show_all_names(runs, e
                 page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
                 page.wait_for_timeout(300)  # until the browser has drawn what it got
                 main = page.get_by_test_id("stMain")
+                for folded in main.locator(".st-key-matrix-table summary").all():  # made when it is unfolded
+                    folded.click()
+                    table = page.locator(".st-key-matrix-table table")
+                    table.wait_for(state="attached")  # its text, of which the page shows a drawing
+                    seen.append(table.text_content() or "")
                 assert main.locator(MARKUP).count() == 0, (path, view)
                 seen.append(main.inner_text())
 
