@@ -17,7 +17,7 @@ MOST = 50  # snapshots of a run ...
 MOST_BYTES = 1 << 26  # ... and bytes of them: 64 MiB
 # Whether float16 changes an answer is computed for the val images that are nearest to another answer, one in `NEAR`
 # but at least `LEAST_NEAR`; of the others it is concluded from `SAFE` times the largest change of a lead among these.
-# All val images would take 3 to 5 % of a training. `tests/test_snapshots.py` looks at all of them.
+# To answer all val images again would take as long as the evaluation itself. `tests/test_snapshots.py` does.
 NEAR, LEAST_NEAR, SAFE = 50, 10, 10
 
 
