@@ -20,12 +20,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
 import psutil
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 from streamlit.web.server.starlette.starlette_app import create_streamlit_routes
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -35,6 +37,7 @@ from core import store, words
 from core.classroom import results
 from core.classroom.classroom import GRACE, HOUR, MOST_AN_HOUR, MOST_FROM, MOST_PUPILS, UNUSED, Classroom
 from core.classroom.door import Door
+from core.classroom.figures import accuracy_on_test, accuracy_text
 from core.classroom.results import Contestant
 from core.drawing import SHEET, collection
 from core.drawing.collection import Reading
@@ -397,7 +400,7 @@ def test_the_page_counts_people_as_the_wall_does_whatever_their_names_are_by_now
     (kept,) = results.lessons().values()
     saved = results.page(classroom.lesson, kept, [Contestant("one", "one", "MNIST", None)], "en")
     assert words.text("en", "class.saved.facts", count=10, people=2) in saved
-    assert results.accuracy_text(classroom.results().accuracy["one"], "en") in saved
+    assert accuracy_text(classroom.results().accuracy["one"], "en") in saved
     assert len({one.writer for one in kept}) == 2, "also among *Our drawings*"
 
 
@@ -492,9 +495,9 @@ def test_a_lesson_is_saved_as_one_page_without_nicknames(lesson, language):
     assert "<i>" not in saved
     assert not re.search(r"<script|(?:src|href)=(?!\"data:)", saved)
     of, test = classroom.results().accuracy["one"], models[0].test
-    assert results.accuracy_text(of, language) in saved
+    assert accuracy_text(of, language) in saved
     assert test
-    assert results.accuracy_text(test, language, 2) in saved
+    assert accuracy_text(test, language, 2) in saved
     assert saved.count("<img") == 3, "two drawings, and the hardest again"
     for number in (1, 2):
         assert words.text(language, "class.saved.round", number=number) in saved
@@ -508,7 +511,7 @@ def room(home, monkeypatch) -> Iterator[opened.Opened]:
     """An open class with a model that comes with the app."""
     shutil.copytree(MODEL.folder, home / MODEL.name)
     monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
-    now = opened.open_class([Contestant(MODEL.name, "MLP", "MNIST", results.accuracy_on_test(MODEL.name))], "127.0.0.1")
+    now = opened.open_class([Contestant(MODEL.name, "MLP", "MNIST", accuracy_on_test(MODEL.name))], "127.0.0.1")
     yield now
     opened.close_class()
 
@@ -921,24 +924,29 @@ time.sleep(600)
 """
 
 
-def test_a_server_that_is_killed_in_a_round_has_lost_nothing_that_it_said_it_had(home, monkeypatch):
-    shutil.copytree(MODEL.folder, home / MODEL.name)
-    command = [sys.executable, "-W", "ignore", "-c", CLASS, MODEL.name]
+@contextlib.contextmanager
+def opened_aside(code: str, *arguments: str) -> Iterator[tuple[subprocess.Popen, Any]]:
+    """A process that opens a class and prints its address and code, and what `client` and `cookie` ask of a room."""
+    command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
     environment = {**os.environ, "BANCADA_CLASS_PORT": "0"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         assert server.stdout
-        host, code = server.stdout.readline().split()
-        room = SimpleNamespace(host=host, classroom=SimpleNamespace(door=SimpleNamespace(code=code)))
-        with client(room, said=cookie(room)) as pupil:
-            state = hear(pupil)
-            for label in range(4):
-                pupil.send(handed_in(state, label))
-                while (state := hear(pupil))["place"] != label + 1:
-                    pass
-            pupil.send(handed_in(state, 4))  # on its way
-            server.send_signal(signal.SIGKILL)
+        host, digits = server.stdout.readline().split()
+        yield server, SimpleNamespace(host=host, classroom=SimpleNamespace(door=SimpleNamespace(code=digits)))
+
+
+def test_a_server_that_is_killed_in_a_round_has_lost_nothing_that_it_said_it_had(home, monkeypatch):
+    shutil.copytree(MODEL.folder, home / MODEL.name)
+    with opened_aside(CLASS, MODEL.name) as (server, room), client(room, said=cookie(room)) as pupil:
+        state = hear(pupil)
+        for label in range(4):
+            pupil.send(handed_in(state, label))
+            while (state := hear(pupil))["place"] != label + 1:
+                pass
+        pupil.send(handed_in(state, 4))  # on its way
+        server.send_signal(signal.SIGKILL)
     kept = collection.kept()
     assert [one.label for one in kept][:4] == [0, 1, 2, 3]
     (found,) = results.lessons().values()
@@ -949,15 +957,21 @@ def test_a_server_that_is_killed_in_a_round_has_lost_nothing_that_it_said_it_had
 # --- the teacher's page -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypatch, language):
+def opened_by_teacher(frame, monkeypatch, language: str) -> tuple[AppTest, opened.Opened]:
+    """The page *Classroom* after the click that opens a class, and the class, which the caller has to close."""
     monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
     app = frame("classroom", language)
     app.selectbox(key="class-address").set_value("127.0.0.1").run()
     app.button(key="class-open").click().run()
+    now = opened.current()
+    assert now
+    return app, now
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypatch, language):
+    app, now = opened_by_teacher(frame, monkeypatch, language)
     try:
-        now = opened.current()
-        assert now
         assert [one.run for one in now.models] == [trained.name]
         wall = component(app, "bancada.wall")
         assert wall["address"] == f"http://{now.host}/"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -20,17 +17,27 @@ from core import store, words
 from core.charts.pictures import enlarge
 from core.classroom import quiz, results
 from core.classroom.classroom import Chart, Classroom
+from core.classroom.figures import accuracy_on_test, accuracy_text
 from core.classroom.quiz import LATE, LOOK, MOST_IMAGES, Given, chosen, outcome, sign_flip
 from core.classroom.results import Contestant
 from core.measures.answers import Answers, stored_answers
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
-from tests.browser import ROOT
 from tests.page import LANGUAGES, component
-from tests.test_classroom import SEVEN, Clock, client, closed_with, cookie, hear, reads_one
+from tests.test_classroom import (
+    SEVEN,
+    Clock,
+    client,
+    closed_with,
+    cookie,
+    hear,
+    opened_aside,
+    opened_by_teacher,
+    reads_one,
+)
 from ui.classroom import live_wall, opened
-from ui.classroom.activities import images_of
 from ui.classroom.pupils import HEAD
+from ui.data_card import answered_images
 
 CLASSES = ("cat", "<b>dog</b>", "owl")
 TEST = proportion(90, 100)
@@ -241,8 +248,8 @@ def test_answers_are_kept_without_names_and_saved_in_the_lessons_page_and_delete
     assert saved.count("<img") == 4
     found = kept.outcome()
     for of in (found.pupils, found.model):
-        assert results.accuracy_text(of, language) in saved
-    assert results.accuracy_text(TEST, language, 2) in saved, "what the model's accuracy on its test images is"
+        assert accuracy_text(of, language) in saved
+    assert accuracy_text(TEST, language, 2) in saved, "what the model's accuracy on its test images is"
     assert quiz.lessons() == {lesson.classroom.lesson: 1}
     quiz.delete(lesson.classroom.lesson)
     assert not quiz.lessons()
@@ -307,7 +314,7 @@ def room(home, trained_store, monkeypatch) -> Iterator[opened.Opened]:
     shutil.copytree(trained_store, home)
     monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
     (run,) = store.runs()
-    now = opened.open_class([Contestant(run.name, "MLP", "MNIST-5k", results.accuracy_on_test(run.name))], "127.0.0.1")
+    now = opened.open_class([Contestant(run.name, "MLP", "MNIST-5k", accuracy_on_test(run.name))], "127.0.0.1")
     yield now
     opened.close_class()
 
@@ -360,7 +367,7 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
         bars = state["look"]["bars"]
     wall = live_wall.wall(room, "pt_BR")["quiz"]
     assert bars == wall["bars"], "the phone shows what the projector shows"
-    assert [bar["text"] for bar in bars] == [results.accuracy_text(proportion(1, 1), "pt_BR"), "0,0%, n = 1"]
+    assert [bar["text"] for bar in bars] == [accuracy_text(proportion(1, 1), "pt_BR"), "0,0%, n = 1"]
     assert (bars[1]["low"], bars[1]["high"]) == (None, None)
     assert wall["counts"] == [["gato", 1, True]]
     assert "✗" in wall["says"]
@@ -370,8 +377,8 @@ def test_a_pupil_looks_answers_once_and_hears_the_truth_and_the_wall_says_how_ma
     room.classroom.quiz.end()
     verdict, where, why = live_wall.wall(room, "pt_BR")["quiz"]["notes"]
     assert verdict == words.text("pt_BR", "class.quiz.verdict.few", p="")
-    assert results.accuracy_text(proportion(1, 1), "pt_BR") in where
-    assert results.accuracy_text(TEST, "pt_BR", 2) in why
+    assert accuracy_text(proportion(1, 1), "pt_BR") in where
+    assert accuracy_text(TEST, "pt_BR", 2) in why
     assert json.dumps(live_wall.wall(room, "en"), allow_nan=False)
 
 
@@ -449,14 +456,7 @@ time.sleep(600)
 
 def test_a_server_that_is_killed_has_lost_no_answer_that_it_said_it_had(home, trained_store):
     shutil.copytree(trained_store, home)
-    command = [sys.executable, "-W", "ignore", "-c", QUIZ, store.runs()[0].name]
-    environment = {**os.environ, "BANCADA_CLASS_PORT": "0"}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdout
-        host, code = server.stdout.readline().split()
-        room = SimpleNamespace(host=host, classroom=SimpleNamespace(door=SimpleNamespace(code=code)))
+    with opened_aside(QUIZ, store.runs()[0].name) as (server, room):
         for name, k in (("Ana", 0), ("Rui", 2)):
             with client(room, said=cookie(room, name)) as pupil:
                 state = until(pupil, "answer")
@@ -475,14 +475,9 @@ def test_a_server_that_is_killed_has_lost_no_answer_that_it_said_it_had(home, tr
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(frame, trained, monkeypatch, language):
-    monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
     monkeypatch.setattr(quiz, "LOOK", 0.0)
-    app = frame("classroom", language)
-    app.selectbox(key="class-address").set_value("127.0.0.1").run()
-    app.button(key="class-open").click().run()
+    app, now = opened_by_teacher(frame, monkeypatch, language)
     try:
-        now = opened.current()
-        assert now
         app.selectbox(key="class-quiz-count").set_value(6).run()
         app.text_input(key="class-quiz-seed.written").set_value("12").run()
         app.button(key="class-quiz-begin").click().run()
@@ -523,12 +518,13 @@ def stored(run: store.Run) -> Answers:
 
 
 def picture_of(run: store.Run, answers: Answers, index: int) -> str:
-    return f"data:image/png;base64,{base64.b64encode(enlarge(images_of(run, answers).images[index], 1)).decode()}"
+    image = answered_images(run, answers, scaled=False).images[index]
+    return f"data:image/png;base64,{base64.b64encode(enlarge(image, 1)).decode()}"
 
 
 def test_data_that_have_changed_since_are_not_asked_about(trained):
     answers = stored(trained)
     with pytest.raises(Refusal, match="other_data"):
-        images_of(trained, Answers(answers.labels[::-1], answers.probabilities))
+        answered_images(trained, Answers(answers.labels[::-1], answers.probabilities), scaled=False)
     with pytest.raises(Refusal, match="other_data"):
-        images_of(trained, Answers(answers.labels, answers.probabilities, "0" * 64))
+        answered_images(trained, Answers(answers.labels, answers.probabilities, "0" * 64), scaled=False)

@@ -309,25 +309,37 @@ def finger(phone, *strokes) -> None:
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, tmp_path):
-    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
-    shutil.copytree(starter.folder, folder / "store" / starter.name)
-    teacher = visit(f"/classroom?run={starter.name}")
+def opened_to_pupils(teacher) -> tuple[str, str]:
+    """Open a class on the teacher's page; returns the address for the pupils, and the code."""
     teacher.get_by_role("combobox", name="Address of this machine").click()
     teacher.get_by_role("option", name="127.0.0.1").click()
     teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    return address, code
+
+
+def joined_phone(browser, address: str, code: str, name: str, locale: str, complaints: list[str]):
+    """The page of a phone that has joined; errors of its scripts, and what its console complains of, are noted."""
+    size = {"width": 390, "height": 844}
+    phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
+    phone.on("pageerror", lambda error: complaints.append(str(error)))
+    phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+    phone.goto(address)
+    phone.locator("#code").fill(code)
+    phone.locator("#nickname").fill(name)
+    phone.locator("#enter").click()
+    return phone
+
+
+def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, tmp_path):
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
+    shutil.copytree(starter.folder, folder / "store" / starter.name)
+    teacher = visit(f"/classroom?run={starter.name}")
+    address, code = opened_to_pupils(teacher)
     phones, complaints = [], []
     for name, locale in (("Ana", "en-US"), ("<b>Rui</b>", "pt-BR"), ("Eva", "en-US")):
-        size = {"width": 390, "height": 844}
-        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
-        phone.on("pageerror", lambda error: complaints.append(str(error)))
-        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
-        phone.goto(address)
-        phone.locator("#code").fill(code)
-        phone.locator("#nickname").fill(name)
-        phone.locator("#enter").click()
+        phone = joined_phone(browser, address, code, name, locale, complaints)
         phone.locator("#ask").wait_for()
         phones.append(phone)
     ana, rui, eva = phones
@@ -388,24 +400,13 @@ def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
     starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
     shutil.copytree(starter.folder, folder / "store" / starter.name, dirs_exist_ok=True)
     teacher = visit(f"/classroom?run={starter.name}")
-    teacher.get_by_role("combobox", name="Address of this machine").click()
-    teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the pupils").click()
-    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
-    address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    address, code = opened_to_pupils(teacher)
     teacher.get_by_role("radio", name="Race").click()
     teacher.get_by_role("button", name="Start the race").click()
     teacher.get_by_text("No training has ended yet").wait_for()
     phones, complaints = [], []
     for name, locale, go in (("Ana", "en-US", "Train"), ("<b>Rui</b>", "pt-BR", "Treinar")):
-        size = {"width": 390, "height": 844}
-        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
-        phone.on("pageerror", lambda error: complaints.append(str(error)))
-        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
-        phone.goto(address)
-        phone.locator("#code").fill(code)
-        phone.locator("#nickname").fill(name)
-        phone.locator("#enter").click()
+        phone = joined_phone(browser, address, code, name, locale, complaints)
         for group, place in ((0, 2), (1, 2), (2, 1)):  # a large learning rate, a large batch, Adam
             phone.locator(".options").nth(group).locator("label").nth(place - len(phones) * (group == 0)).tap()
         phone.locator("[name=title]").fill(f"<i>{name}")
@@ -444,21 +445,10 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
     (run,) = store.runs(trained_store)
     shutil.copytree(run.folder, folder / "store" / run.name, dirs_exist_ok=True)
     teacher = visit(f"/classroom?run={run.name}")
-    teacher.get_by_role("combobox", name="Address of this machine").click()
-    teacher.get_by_role("option", name="127.0.0.1").click()
-    teacher.get_by_role("button", name="Open to the pupils").click()
-    teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
-    address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
+    address, code = opened_to_pupils(teacher)
     phones, complaints = [], []
     for name, locale in (("Ana", "en-US"), ("Rui", "pt-BR")):
-        size = {"width": 390, "height": 844}
-        phone = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale=locale).new_page()
-        phone.on("pageerror", lambda error: complaints.append(str(error)))
-        phone.on("console", lambda line: line.type == "error" and complaints.append(line.text))
-        phone.goto(address)
-        phone.locator("#code").fill(code)
-        phone.locator("#nickname").fill(name)
-        phone.locator("#enter").click()
+        phone = joined_phone(browser, address, code, name, locale, complaints)
         phone.locator("#ask").wait_for()
         phones.append(phone)
     ana, rui = phones

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,10 +26,9 @@ from core.refusal import Refusal
 from core.spec import checked
 from core.work import work
 from core.workers import Workers
-from tests.browser import ROOT
 from tests.conftest import wait_for
 from tests.page import LANGUAGES, control
-from tests.test_classroom import Clock, ask, client, cookie, hear, reads_one
+from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
 from tests.test_classroom import room as room  # the fixture
 from ui import server
 from ui.classroom import opened, phone_race
@@ -428,14 +423,9 @@ def test_a_file_that_no_race_has_written_is_no_race(queue, home, damage):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained, monkeypatch, language):
-    monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
     monkeypatch.setattr(server, "workers", lambda: Workers(Idle()))
-    app = frame("classroom", language)
-    app.selectbox(key="class-address").set_value("127.0.0.1").run()
-    app.button(key="class-open").click().run()
+    app, now = opened_by_teacher(frame, monkeypatch, language)
     try:
-        now = opened.current()
-        assert now
         control(app, "class-view").set_value("race").run()
         app.selectbox(key="race-architecture").set_value("cnn-small").run()
         app.multiselect(key="race-choose").set_value(["learning_rate", "filters"]).run()
@@ -537,14 +527,7 @@ if __name__ == "__main__":
 
 
 def test_a_server_that_is_killed_in_a_race_has_lost_no_training_that_had_ended(home):
-    command = [sys.executable, "-W", "ignore", "-c", CLASS]
-    environment = {**os.environ, "BANCADA_CLASS_PORT": "0"}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdout
-        host, code = server.stdout.readline().split()
-        room: Any = SimpleNamespace(host=host, classroom=SimpleNamespace(door=SimpleNamespace(code=code)))
+    with opened_aside(CLASS) as (server, room):
         ana, rui = cookie(room), cookie(room, "Rui")
         assert post(room, ana, {"race": 1, "title": "one", "places": [0, 0]})[0] == 200
         assert post(room, rui, {"race": 1, "title": "two", "places": [1, 1]})[0] == 200

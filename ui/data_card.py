@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
-from core.datasets import DATASETS, Dataset
+from core.datasets import DATASETS, Dataset, Split
+from core.measures.answers import Answers
 from core.refusal import Refusal
 from core.spec import RunSpec
+from core.store import Run
 from core.training.ready import Remark, remarks
 from ui import importing, server
 from ui.choice import data_name
@@ -29,6 +32,19 @@ def data_are_here(source: Dataset, key: str | None = None) -> bool:
     if state == "fetchable" and st.button(words, icon=icon, type="primary", width="stretch", key=key):
         _fetch(source)
     return state == "ready"
+
+
+def answered_images(run: Run, answers: Answers, *, scaled: bool = True) -> Split:
+    """The test images to which a run has answered; not `scaled`, in the size of the data set's files, without torch.
+
+    Raises: Refusal, if the data are not on this machine or have changed since.
+    """
+    spec = run.spec if scaled else run.spec.model_copy(update={"image_size": None})
+    test = server.splits(spec).test
+    same = spec.image_size != run.spec.image_size or not answers.images or server.images(spec) == answers.images
+    if not same or not np.array_equal(test.labels, answers.labels):
+        raise Refusal("error.other_data", data=data_name(run.spec.data))
+    return test
 
 
 def data_facts(source: Dataset) -> None:

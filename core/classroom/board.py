@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from html import escape
 from weakref import WeakKeyDictionary
 
+from core.classroom.figures import accuracy_on_test, accuracy_text
 from core.classroom.race import TAG, Attempt, Race, Record
 from core.classroom.rules import label, written
-from core.events import Report
 from core.measures.answers import Measure
 from core.measures.measures import proportion
 from core.refusal import Refusal
 from core.search import trained_epochs
 from core.store import Run, find
-from core.words import duration, interval, number, percent, text
+from core.words import duration, interval, percent, text
 
 _boards: WeakKeyDictionary[Race, tuple[int, list[Row]]] = WeakKeyDictionary()
 MOST_NAMED = 2  # attempts in a brief row
@@ -96,7 +96,7 @@ def rows(record: Record) -> list[Row]:
             seconds=one.seconds,
             first=1 + sum(low > one.accuracy.high for low in lows),
             last=len(found) - sum(high < one.accuracy.low for high in highs),
-            test=_test(name) if record.ended else None,
+            test=accuracy_on_test(name) if record.ended else None,
         )
         for name, one in found.items()
     ]
@@ -137,11 +137,6 @@ def _outcome(run: Run, length: int) -> _Outcome | None:
     return _Outcome(proportion(round(of_kept * n), n), len(epochs), epochs[-1].seconds)
 
 
-def _test(name: str) -> Measure | None:
-    report: Report | None = find(name).report()
-    return Measure(report.accuracy, *report.accuracy_interval, report.n) if report else None
-
-
 def place_text(row: Row) -> str:
     """The places that a run can have: `1`, or `1–3`."""
     return f"{row.first}" if row.first == row.last else f"{row.first}–{row.last}"
@@ -166,7 +161,7 @@ def tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
         if of := row.test:
             first = row.attempts[0]
             who = first.title if titles and first.title else f"#{first.number}"
-            said.append(f"{who}: {_figure(of, language)}, n = {number(of.n, language=language)}")
+            said.append(f"{who}: {accuracy_text(of, language)}")
     return text(language, "race.tested", figures="; ".join(said)) if said else ""
 
 

@@ -40,7 +40,6 @@ MOST_IMAGES = 30  # of a quiz
 MOST_CLASSES = 20  # as many buttons as a phone has room for
 LOOK = 3.0  # seconds in which the image is in sight
 LATE = 1.0  # seconds after the end of the time in which an answer may arrive
-WRONG = 0.5  # share of the images that the model gets wrong
 
 _NAME = re.compile(r"(\d{8}-\d{6}-\d{6})-(\d{1,5})\.jsonl")
 _PNG = "data:image/png;base64,"
@@ -72,6 +71,11 @@ class Test(_Line):
     low: Annotated[float, Field(ge=0, le=1)]
     high: Annotated[float, Field(ge=0, le=1)]
     n: Annotated[int, Field(ge=1)]
+
+    @property
+    def measure(self) -> Measure:
+        """The same, as what is measured here."""
+        return Measure(self.value, self.low, self.high, self.n)
 
 
 class Asked(_Line):
@@ -139,7 +143,7 @@ class Outcome:
 def chosen(answers: Answers, count: int, seed: int, without: Collection[int] = ()) -> list[int]:
     """The places of `count` test images in the order in which they are asked, drawn with a seed.
 
-    `WRONG` of them, rounded up, are images that the model gets wrong, or all of those if there are fewer. `without`:
+    Half of them, rounded up, are images that the model gets wrong, or all of those if there are fewer. `without`:
     places that are not drawn, such as those of images with a wrong label.
     """
     chance = np.random.default_rng(seed)

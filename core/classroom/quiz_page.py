@@ -1,26 +1,16 @@
-"""The part of a lesson's saved page that tells what came of a quiz, and figures in words."""
+"""The part of a lesson's saved page that tells what came of a quiz."""
 
 from __future__ import annotations
 
-import math
 from html import escape
 
 import numpy as np
 
+from core.classroom.figures import accuracy_text
 from core.classroom.quiz import Asked, Kept, Outcome
-from core.measures.answers import Measure
-from core.words import interval, number, percent, text
+from core.words import number, text
 
 LEAST_P = 0.001  # a lower p value is said to be below it
-
-
-def accuracy_text(of: Measure, language: str, digits: int = 1) -> str:
-    """An accuracy in percent with its interval, if there is one, and its n."""
-    if not math.isfinite(of.low):
-        return text(language, "class.figure_alone", accuracy=percent(of.value, digits, language=language), n=of.n)
-    ends = interval(of.low, of.high, digits, language=language)
-    value = percent(of.value, digits, language=language)
-    return text(language, "class.figure", accuracy=value, interval=ends, n=of.n)
 
 
 def verdict(found: Outcome, language: str) -> str:
@@ -34,8 +24,8 @@ def verdict(found: Outcome, language: str) -> str:
 
 def chosen(quiz: Asked, language: str) -> str:
     """How the images were chosen, and the model's accuracy on all its test images."""
-    wrong, test = sum(one.predicted != one.label for one in quiz.images), quiz.test
-    accuracy = accuracy_text(Measure(test.value, test.low, test.high, test.n), language, 2)
+    wrong = sum(one.predicted != one.label for one in quiz.images)
+    accuracy = accuracy_text(quiz.test.measure, language, 2)
     return text(language, "class.quiz.chosen", wrong=wrong, count=len(quiz.images), accuracy=accuracy)
 
 
@@ -46,13 +36,12 @@ def quiz_section(quiz: Kept, language: str) -> str:
         return escape(text(language, f"class.quiz.{key}", **slots))
 
     what, found = quiz.asked, quiz.outcome()
-    test = Measure(what.test.value, what.test.low, what.test.high, what.test.n)
     rows = {
         said("pupils", count=found.people): accuracy_text(found.pupils, language),
         said("model", model=what.model): accuracy_text(found.model, language),
         said("saved.on_wrong"): accuracy_text(found.of_wrong, language) if found.of_wrong.n else "–",
         said("saved.on_right"): accuracy_text(found.of_right, language) if found.of_right.n else "–",
-        said("saved.all_tests"): accuracy_text(test, language, 2),
+        said("saved.all_tests"): accuracy_text(what.test.measure, language, 2),
     }
     table = "".join(f"<tr><td>{name}</td><td>{escape(value)}</td></tr>" for name, value in rows.items())
     title = said("saved.title", number=what.number, model=what.model, data=what.data)

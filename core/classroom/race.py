@@ -64,9 +64,7 @@ class Attempt(BaseModel):
     nickname: Annotated[str, Field(max_length=collection.LONGEST_NICKNAME)]  # "" of somebody who was sent out
     title: Annotated[str, Field(max_length=LONGEST_TITLE)]
     places: Annotated[tuple[int, ...], Field(max_length=MOST_CHOICES)]  # of the values in the lists of the rules
-    run: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,150})?$")] = (
-        ""  # its name; "" while the attempt waits
-    )
+    run: RunName = ""  # "" while the attempt waits
     took_turn: bool = False  # the run began at this attempt's turn; others share it
     stopped: bool = False
 
@@ -87,6 +85,11 @@ class Record(BaseModel):
         for one in self.attempts:
             self.rules.chosen(one.places)
         return self
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.lesson}-{self.number}.json"
 
 
 def in_turn(attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -196,10 +199,7 @@ class Race:
     def rename(self, pupil: int, nickname: str) -> None:
         """Give a pupil's attempts another nickname. Raises: Refusal."""
         with self._lock:
-            self._keep_attempts(
-                one.model_copy(update={"nickname": nickname}) if one.pupil == pupil else one
-                for one in self.record.attempts
-            )
+            self._keep(_renamed(self.record, pupil, nickname))
 
     def remove(self, pupil: int) -> None:
         """Stop what a pupil who is sent out has sent, and take the names off what was trained. Raises: Refusal."""
@@ -207,10 +207,7 @@ class Race:
             for one in [one for one in self.record.attempts if one.pupil == pupil]:
                 if self.state(one) in ("waiting", "next", "training"):
                     self._leave(one)
-            self._keep_attempts(
-                one.model_copy(update={"nickname": "", "title": ""}) if one.pupil == pupil else one
-                for one in self.record.attempts
-            )
+            self._keep(_renamed(self.record, pupil, ""))
 
     # --- what the teacher does ---
 
@@ -370,7 +367,7 @@ def _write(record: Record) -> None:
     folder = _folder()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with written_aside(folder / f"{record.lesson}-{record.number}.json", durable=True) as file:
+        with written_aside(folder / record.file, durable=True) as file:
             file.write(record.model_dump_json().encode())
 
 
@@ -380,19 +377,21 @@ def records(lesson: str | None = None) -> list[Record]:
     for name in _names():
         with contextlib.suppress(OSError, ValueError, ValidationError, RecursionError):
             record = Record.model_validate_json(content(_folder() / name, MOST_BYTES))
-            if name == f"{record.lesson}-{record.number}.json" and lesson in (None, record.lesson):
+            if name == record.file and lesson in (None, record.lesson):
                 found.append(record)
     return sorted(found, key=lambda one: (one.lesson, one.number))
 
 
 def rename(record: Record, pupil: int, nickname: str) -> None:
-    """Give a pupil's attempts in a race that is over another nickname; without one, the titles go too.
+    """Give a pupil's attempts in a race that is over another nickname, or none. Raises: Refusal."""
+    _write(_renamed(record, pupil, nickname))
 
-    Raises: Refusal.
-    """
+
+def _renamed(record: Record, pupil: int, nickname: str) -> Record:
+    """The race with another nickname on a pupil's attempts; without one, their titles go too."""
     names = {"nickname": nickname} if nickname else {"nickname": "", "title": ""}
     attempts = (one.model_copy(update=names) if one.pupil == pupil else one for one in record.attempts)
-    _write(record.model_copy(update={"attempts": tuple(attempts)}))
+    return record.model_copy(update={"attempts": tuple(attempts)})
 
 
 def delete(record: Record) -> None:
@@ -406,7 +405,7 @@ def delete(record: Record) -> None:
     for run in deleted:
         run.delete()
     with writing(_folder()):
-        (_folder() / f"{record.lesson}-{record.number}.json").unlink(missing_ok=True)
+        (_folder() / record.file).unlink(missing_ok=True)
 
 
 def state_of(run: Run) -> State:

@@ -14,15 +14,14 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from core import store
 from core.classroom import board, quiz
 from core.classroom import race as races
-from core.classroom.quiz_page import accuracy_text, quiz_section
+from core.classroom.figures import accuracy_text
+from core.classroom.quiz_page import quiz_section
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
 from core.measures.answers import Measure, confusion_matrix
 from core.measures.measures import by_writer, most_confused, proportion
-from core.refusal import Refusal
 from core.words import text
 
 STYLE = """
@@ -76,15 +75,6 @@ class Contestant:
     name: str  # in a table's row
     data: str  # the title of its data set
     test: Measure | None  # accuracy on its test split; None for an unfinished run
-
-
-def accuracy_on_test(run: str) -> Measure | None:
-    """A run's accuracy on its own test split; None if it has none, or there is no such run any more."""
-    try:
-        report = store.find(run).report()
-    except Refusal:
-        return None
-    return Measure(report.accuracy, *report.accuracy_interval, report.n) if report else None
 
 
 def confused(matrix: np.ndarray, most: int = 4) -> tuple[int, ...]:

@@ -9,14 +9,13 @@ from core import words
 from core.charts.pictures import enlarge
 from core.classroom import quiz
 from core.classroom.classroom import Chart
-from core.classroom.results import accuracy_on_test
-from core.datasets import Split, dataset
-from core.measures.answers import Answers
+from core.classroom.figures import accuracy_on_test
+from core.datasets import dataset
 from core.refusal import Refusal
-from core.store import Run
 from ui import server
 from ui.choice import data_name, run_label, short_label
 from ui.classroom.opened import Opened
+from ui.data_card import answered_images
 from ui.numbers import whole_number
 from ui.text import kept_refusal, plain, show_refusal, t
 
@@ -63,7 +62,7 @@ def prepared(now: Opened, name: str, count: int, seed: int) -> quiz.Asked:
     answers, test = server.answers(run, "test"), accuracy_on_test(name)
     assert answers
     assert test
-    images = images_of(run, answers).images
+    images = answered_images(run, answers, scaled=False).images
     places = quiz.chosen(answers, count, seed, dataset(run.spec.data).label_errors)
     if not places:
         raise Refusal("class.quiz.no_images")
@@ -80,19 +79,6 @@ def prepared(now: Opened, name: str, count: int, seed: int) -> quiz.Asked:
         places=places,
         pictures=[enlarge(images[place], 1) for place in places],
     )
-
-
-def images_of(run: Run, answers: Answers) -> Split:
-    """The test images to which the run has answered, in the size of the data set's files.
-
-    Raises: Refusal, if the data are not on this machine or have changed since.
-    """
-    spec = run.spec.model_copy(update={"image_size": None})  # no scaling, which would have to import torch
-    test = server.splits(spec).test
-    same = run.spec.image_size or not answers.images or server.images(spec) == answers.images
-    if not same or not np.array_equal(test.labels, answers.labels):
-        raise Refusal("error.other_data", data=data_name(run.spec.data))
-    return test
 
 
 def look_popover(now: Opened) -> None:

@@ -1,7 +1,7 @@
 // --- what the projector and the phones draw from the same numbers ---
 // `ui/classroom/look.py` says what these are.
 
-function element(tag, text, values = {}) {
+function element(tag, text = "", values = {}) {
   return Object.assign(document.createElement(tag), { textContent: text, ...values });
 }
 

@@ -10,14 +10,15 @@ from typing import Any
 
 from core import words
 from core.classroom.classroom import Chart, Classroom
+from core.classroom.figures import accuracy_text
 from core.classroom.quiz import MOST_CLASSES
-from core.classroom.quiz_page import accuracy_text
 from core.classroom.results import Contestant, Results
 from core.drawing.collection import CLASSES
 from core.events import Epoch
+from core.measures.answers import Measure
 from core.refusal import Refusal
 from ui import server
-from ui.classroom.quiz_words import of_outcome
+from ui.classroom.quiz_words import bar, of_outcome
 
 EVERY = 1.0  # seconds between two looks at numbers that change
 POINTS = 60  # most points of a curve: as many as a phone has room for
@@ -104,15 +105,7 @@ def of_model(model: Contestant, found: Results, language: str) -> dict[str, Any]
     """The bar of a model on the class's drawings, with its accuracy on its test images."""
     of, test = found.accuracy.get(model.run), model.test
     said = test and words.text(language, "class.test", accuracy=words.percent(test.value, 1, language=language))
-    return {
-        "name": model.name,
-        "value": of and of.value,
-        "low": of and of.low,
-        "high": of and of.high,
-        "text": accuracy_text(of, language) if of else "",
-        "test": test and test.value,
-        "test_text": said or "",
-    }
+    return bar(model.name, of, language) | {"test": test and test.value, "test_text": said or ""}
 
 
 def _view(
@@ -134,13 +127,7 @@ def _matrix(run: Any, language: str) -> dict[str, Any]:
         raise Refusal("class.look.large_matrix", most=MOST_CLASSES)
     counts = [list(row) for row in report.confusion_matrix]
     low, high = report.accuracy_interval
-    accuracy = words.text(
-        language,
-        "class.figure",
-        accuracy=words.percent(report.accuracy, 2, language=language),
-        interval=words.interval(low, high, 2, language=language),
-        n=report.n,
-    )
+    accuracy = accuracy_text(Measure(report.accuracy, low, high, report.n), language, 2)
     return _view(
         words.text(language, "class.look.matrix"),
         notes=[words.text(language, "class.look.test", accuracy=accuracy)],

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import settings
 from core.classroom import quiz, results
+from core.classroom.figures import accuracy_on_test
 from core.classroom.results import Contestant
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
@@ -118,7 +119,7 @@ def _open_class(runs: Sequence[Run]) -> None:
 def _contestant(name: str) -> Contestant:
     run = server.find(name)
     data = server.facts(run.folder).data if run else None
-    return Contestant(name, short_label(name), data_name(data) if data else "", results.accuracy_on_test(name))
+    return Contestant(name, short_label(name), data_name(data) if data else "", accuracy_on_test(name))
 
 
 def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:

@@ -7,16 +7,12 @@ const CURVE = '<svg viewBox="0 0 100 40" preserveAspectRatio="none" aria-hidden=
 let raceNow = null; // the latest message
 let raceForm = null;
 
-function make(tag, text = "", values = {}) {
-  return Object.assign(document.createElement(tag), { textContent: text, ...values });
-}
-
 function showRace(root, race) {
   const isNew = raceNow?.number !== race.number; // `raceNow` is forgotten with its session
   raceNow = race;
   if (isNew) {
     raceForm = makeRaceForm(race);
-    root.replaceChildren(make("h1", race.said.what), raceForm, make("div", "", { className: "own" }));
+    root.replaceChildren(element("h1", race.said.what), raceForm, element("div", "", { className: "own" }));
   }
   raceForm.querySelector(".left").textContent = race.sentence;
   for (const field of raceForm.querySelectorAll("input, button")) field.disabled = !race.open;
@@ -29,26 +25,26 @@ function showRace(root, race) {
 }
 
 function makeRaceForm(race) {
-  const form = make("form");
+  const form = element("form");
   race.choices.forEach((choice, k) => {
-    const group = make("fieldset");
-    group.append(make("legend", choice.name));
-    const row = make("div", "", { className: "options" });
+    const group = element("fieldset");
+    group.append(element("legend", choice.name));
+    const row = element("div", "", { className: "options" });
     choice.values.forEach((value, place) => {
-      const option = make("label");
-      option.append(make("input", "", { type: "radio", name: `choice-${k}`, value: place, required: true }));
-      option.append(make("span", value));
+      const option = element("label");
+      option.append(element("input", "", { type: "radio", name: `choice-${k}`, value: place, required: true }));
+      option.append(element("span", value));
       row.append(option);
     });
     group.append(row);
     form.append(group);
   });
-  const title = make("label", race.said.title + " ");
-  title.append(make("input", "", { name: "title", maxLength: race.longest, autocomplete: "off", required: true }));
-  const send = make("button", race.said.send, { type: "submit", className: "go" });
-  const why = make("p", "", { className: "why" });
+  const title = element("label", race.said.title + " ");
+  title.append(element("input", "", { name: "title", maxLength: race.longest, autocomplete: "off", required: true }));
+  const send = element("button", race.said.send, { type: "submit", className: "go" });
+  const why = element("p", "", { className: "why" });
   why.setAttribute("role", "alert");
-  form.append(title, send, why, make("p", "", { className: "left" }));
+  form.append(title, send, why, element("p", "", { className: "left" }));
   form.onsubmit = async (event) => {
     event.preventDefault();
     const places = race.choices.map((_, k) => Number(form.elements[`choice-${k}`].value));
@@ -82,17 +78,17 @@ async function tellRace(message) {
 }
 
 function makeAttempt(one) {
-  const card = make("article");
+  const card = element("article");
   card.dataset.number = one.number;
-  const stop = make("button", "", { type: "button", className: "stop" });
+  const stop = element("button", "", { type: "button", className: "stop" });
   stop.onclick = async () => {
     stop.disabled = true;
     await tellRace({ race: raceNow.number, stop: one.number });
     stop.disabled = false;
   };
-  const words = make("p", "", { className: "state" });
+  const words = element("p", "", { className: "state" });
   words.setAttribute("role", "status");
-  card.append(make("b"), make("p", "", { className: "values" }), words, make("progress", "", { max: 1 }));
+  card.append(element("b"), element("p", "", { className: "values" }), words, element("progress", "", { max: 1 }));
   card.insertAdjacentHTML("beforeend", CURVE);
   card.append(stop);
   return card;

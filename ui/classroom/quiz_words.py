@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from core import words
+from core.classroom.figures import accuracy_text
 from core.classroom.quiz import Quiz
-from core.classroom.quiz_page import accuracy_text, chosen, verdict
+from core.classroom.quiz_page import chosen, verdict
 from core.measures.answers import Measure
 
 
@@ -36,7 +37,6 @@ def for_wall(quiz: Quiz, joined: int, language: str) -> dict[str, Any]:
     what, stage = quiz.asked, quiz.stage
     now, names = what.images[quiz.place], what.names(language)
     said: dict[str, Any] = {
-        "key": f"{what.number}-{quiz.place}",
         "stage": stage,
         "left": quiz.left(),
         "of": "" if stage == "end" else _of(quiz, language),
@@ -82,15 +82,15 @@ def of_outcome(quiz: Quiz, language: str) -> dict[str, Any]:
     return {"bars": bars, "notes": notes}
 
 
-def bar(name: str, of: Measure, language: str) -> dict[str, Any]:
-    """A bar of `look.js`: a share with its interval, in numbers and in words."""
-    known = math.isfinite(of.low)
+def bar(name: str, of: Measure | None, language: str) -> dict[str, Any]:
+    """A bar of `look.js`: a share with its interval, in numbers and in words; None while there is none."""
+    known = of is not None and math.isfinite(of.low)
     return {
         "name": name,
-        "value": of.value if of.n else None,
-        "low": of.low if known else None,
-        "high": of.high if known else None,
-        "text": accuracy_text(of, language) if of.n else "–",
+        "value": of.value if of and of.n else None,
+        "low": of.low if of and known else None,
+        "high": of.high if of and known else None,
+        "text": "" if of is None else accuracy_text(of, language) if of.n else "–",
         "test": None,
         "test_text": "",
     }

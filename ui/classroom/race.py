@@ -89,12 +89,17 @@ def _board(classroom: Classroom, race: Race) -> None:
     rows, shows = board.of(race), not classroom.names_hidden
     brief = MOST_ROWS if present.is_on() else 0
     with st.container(key="race-board"):
-        shown = board.table(race.record, rows, language(), nicknames=shows, titles=shows, brief=brief)
-        said = [board.tested(rows, language(), titles=shows), board.how(rows, language())]
-        below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
-        st.html(f"<p>{_at_work(race, titled=shows)}</p>{shown}{below}")
+        shown = _shown(race.record, rows, nicknames=shows, titles=shows, brief=brief)
+        st.html(f"<p>{_at_work(race, titled=shows)}</p>{shown}")
     if race.record.attempts and not present.is_on():
         _take_off(race)
+
+
+def _shown(record: Record, rows: Sequence[board.Row], *, nicknames: bool, titles: bool, brief: int = 0) -> str:
+    """The board, and below it what was read of test, and what the places mean."""
+    said = [board.tested(rows, language(), titles=titles), board.how(rows, language())]
+    table = board.table(record, rows, language(), nicknames=nicknames, titles=titles, brief=brief)
+    return table + "".join(f"<p>{escape(one)}</p>" for one in said if one)
 
 
 def _at_work(race: Race, *, titled: bool) -> str:
@@ -295,10 +300,7 @@ def old_races() -> None:
             width=360,
         )
         record = stored[name]
-        rows = board.rows(record)
-        said = [board.tested(rows, language(), titles=True), board.how(rows, language())]
-        below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
-        st.html(STYLE + board.table(record, rows, language(), nicknames=True, titles=True) + below)
+        st.html(STYLE + _shown(record, board.rows(record), nicknames=True, titles=True))
         with st.popover(t("race.delete"), icon=":material/delete:"):
             count = len({one.run for one in record.attempts if one.run})
             really = t("race.delete_really", count=count)

@@ -12,10 +12,9 @@ from core.datasets import Split, dataset, datasets
 from core.measures.answers import Answers
 from core.refusal import Refusal
 from core.store import Run
-from ui import server
 from ui.choice import data_name
 from ui.columns import beside_or_below
-from ui.data_card import data_are_here, known_error
+from ui.data_card import answered_images, data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
 from ui.matrix import Cell
 from ui.measured import probability_bars
@@ -134,17 +133,12 @@ def test_images(run: Run, answers: Answers) -> Split | None:
     """The run's test split; None, with a message, if its data are not on this machine or have changed since."""
     try:
         with st.spinner(t("evaluate.reading", data=data_name(run.spec.data))):
-            test = server.splits(run.spec).test
-            same = not answers.images or server.images(run.spec) == answers.images
+            return answered_images(run, answers)
     except Refusal as refusal:
         refused(refusal, st.warning)
         if source := datasets().get(run.spec.data):  # a file of one's own may be gone
             data_are_here(source)
         return None
-    if not same or not np.array_equal(test.labels, answers.labels):
-        st.warning(t("error.other_data", data=data_name(run.spec.data)))
-        return None
-    return test
 
 
 def _said(answers: Answers, index: int, names: tuple[str, ...]) -> str:
