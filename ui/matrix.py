@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ import streamlit as st
 
 from core.charts.matrices import LABELLED_CLASSES, cell_label, shares
 from ui.columns import NARROW
+from ui.files import beside
 from ui.text import language, plain, t
 
 MOST_CLASSES = 200  # of which a browser draws the cells
@@ -21,12 +21,8 @@ HTML = """
 """
 
 
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 _matrix = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.matrix", html=HTML, css=_file("matrix.css"), js=_file("matrix.js")
+    "bancada.matrix", html=HTML, css=beside(__file__, "matrix.css"), js=beside(__file__, "matrix.js")
 )
 
 

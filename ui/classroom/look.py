@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from core import words
@@ -19,23 +18,20 @@ from core.measures.answers import Measure
 from core.refusal import Refusal
 from ui import server
 from ui.classroom.quiz_words import bar, of_outcome
+from ui.files import beside
 
 EVERY = 1.0  # seconds between two looks at numbers that change
 POINTS = 60  # most points of a curve: as many as a phone has room for
 
 
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 def look_script() -> str:
     """The script that draws them: the projector's and the phones' are the same."""
-    return _file("look.js")
+    return beside(__file__, "look.js")
 
 
 def look_style() -> str:
     """Their style sheet."""
-    return _file("look.css")
+    return beside(__file__, "look.css")
 
 
 class Look:

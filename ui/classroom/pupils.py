@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from html import escape
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -43,6 +42,7 @@ from ui.classroom.quiz_words import for_phone
 from ui.classroom.strangers import Strangers
 from ui.draw import live_answer
 from ui.draw.pad import MOST_CHARACTERS, PAD, PAD_LABELS, pad_script, pad_style
+from ui.files import beside
 from ui.headers import HEADERS, SecurityHeaders
 
 COOKIE = "bancada_class"
@@ -396,13 +396,13 @@ def language_of(request: HTTPConnection) -> str:
 @cache
 def script() -> str:
     """The page's one script: that of the pad, those of charts and races, and our own."""
-    return pad_script() + look_script() + _file("phone_race.js") + _file("pupil.js")
+    return pad_script() + look_script() + beside(__file__, "phone_race.js") + beside(__file__, "pupil.js")
 
 
 @cache
 def style() -> str:
     """The page's one style sheet."""
-    return pad_style() + look_style() + _file("pupil.css") + _file("phone_race.css")
+    return pad_style() + look_style() + beside(__file__, "pupil.css") + beside(__file__, "phone_race.css")
 
 
 def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
@@ -430,9 +430,5 @@ def page(language: str, models: Sequence[Contestant], *, joined: bool) -> str:
     slots = {name: said(f"class.pupil.{name}") for name in ("title", "code", "nickname", "join", "about")}
     slots |= {"lang": told["lang"], "told": json.dumps(told), "longest": str(LONGEST_NICKNAME)}
     slots |= {"fewest": str(SHORTEST), "most": str(LONGEST)}
-    template = Template(_file("pupil.html"))
+    template = Template(beside(__file__, "pupil.html"))
     return template.substitute({name: escape(value) for name, value in slots.items()}, pad=PAD)
-
-
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

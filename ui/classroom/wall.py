@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import segno
 import streamlit as st
@@ -11,6 +10,7 @@ import streamlit as st
 from ui.classroom.live_wall import wall_address
 from ui.classroom.look import look_script, look_style
 from ui.classroom.opened import Opened
+from ui.files import beside
 from ui.text import language, plain
 
 WORDS = ("go", "enter", "code", "off", "back", "hardest", "matrix_of", "frozen", "lost")
@@ -42,12 +42,11 @@ HTML = """
 """
 
 
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 _wall = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.wall", html=HTML, css=look_style() + _file("wall.css"), js=look_script() + _file("wall.js")
+    "bancada.wall",
+    html=HTML,
+    css=look_style() + beside(__file__, "wall.css"),
+    js=look_script() + beside(__file__, "wall.js"),
 )
 
 

@@ -9,13 +9,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from core.drawing import SHEET
+from ui.files import beside
 
 MOST_CHARACTERS = 200_000  # of the strokes as JSON: about 15,000 points
 PAD_LABELS = ("draw", "erase", "undo", "redo", "clear", "width", "pad")
@@ -51,25 +51,24 @@ export default function ({ parentElement, data }) {
 """
 
 
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 def pad_script() -> str:
     """The script of the pad and of the answers beside it, a module: the pupils' page is served the same."""
-    return _file("answers.js") + _file("pad.js")
+    return beside(__file__, "answers.js") + beside(__file__, "pad.js")
 
 
 def pad_style() -> str:
     """The style sheet of the pad and of the answers."""
-    return _file("pad.css")
+    return beside(__file__, "pad.css")
 
 
 _pad = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
     "bancada.pad", html=PAD, css=pad_style(), js=pad_script()
 )
 _answers = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.answers", html=f'<div class="room">{ANSWERS}</div>', css=pad_style(), js=_file("answers.js") + SHOW
+    "bancada.answers",
+    html=f'<div class="room">{ANSWERS}</div>',
+    css=pad_style(),
+    js=beside(__file__, "answers.js") + SHOW,
 )
 
 

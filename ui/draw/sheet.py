@@ -8,7 +8,6 @@ import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -25,6 +24,7 @@ from core.models.sheets import ReadSheet, again, read_sheet
 from core.refusal import Refusal
 from ui import server
 from ui.draw.agreement import agreement
+from ui.files import beside
 from ui.text import Markdown, kept_refusal, language, plain, show_refusal, t
 
 SHEETS, KEPT, REFUSED, STOPPED, ROUND = "sheets", "sheets.kept", "sheets.refused", "sheets.stopped", "sheets.round"
@@ -44,12 +44,8 @@ HTML = """
 HTML += "".join(f'<button type="button">{key}</button>' for key in [*range(10), "✕"]) + "</div></div></div></div>"
 
 
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 _digits = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
-    "bancada.sheet", html=HTML, css=_file("sheet.css"), js=_file("sheet.js")
+    "bancada.sheet", html=HTML, css=beside(__file__, "sheet.css"), js=beside(__file__, "sheet.js")
 )
 
 
