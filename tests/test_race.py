@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -144,6 +146,34 @@ def test_the_time_left_is_that_of_the_turns_before(queue, idle):
     idle.end()
     race.step()
     assert (race.seconds_to(1), race.seconds_to(3)) == (8, 24)
+
+
+def test_a_disk_that_is_slow_keeps_no_phone_waiting(queue, monkeypatch):
+    classroom = Classroom(reads_one)
+    ana = classroom.join(classroom.door.code, "Ana", "x")
+    classroom.race, classroom.racing = raced(queue), True
+    race = classroom.race
+    for place in range(2):
+        race.send(ana.number, "Ana", "x", [0, place])
+    race.step()
+    begun, ready = threading.Event(), threading.Event()
+
+    def sync(_: int) -> None:
+        begun.set()
+        assert ready.wait(30)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with ThreadPoolExecutor(2) as threads:
+        sending = threads.submit(race.send, ana.number, "Ana", "y", [1, 2])
+        try:
+            assert begun.wait(30)
+            said = threads.submit(phone_race.state, classroom, ana, "en").result(10)
+            assert said
+            assert [one["state"] for one in said["own"]] == ["waiting", "training"]
+            assert str(round(30 + races.START)) in said["own"][0]["sentence"]
+        finally:
+            ready.set()
+        sending.result()
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

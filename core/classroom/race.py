@@ -115,6 +115,8 @@ class Progress:
 class Race:
     """A race that is on. The threads of two servers use it.
 
+    `_lock` is held while files are written, so what phones are told every second is read without it.
+
     Args:
         rules: what may be chosen.
         lesson: the lesson's time, see `InClass.lesson`.
@@ -267,14 +269,13 @@ class Race:
 
     def seconds_a_turn(self) -> float:
         """The mean seconds of a turn; as long as the rules allow until one has ended."""
-        with self._lock:
-            return sum(self._took) / len(self._took) if self._took else self.record.rules.seconds + START
+        took = list(self._took)
+        return sum(took) / len(took) if took else self.record.rules.seconds + START
 
     def seconds_to(self, place: int) -> float:
         """The seconds until the turn at this place of the waiting list (1 is the first), as far as is known."""
         turn, at_once = self.seconds_a_turn(), settings.runs_at_once()
-        with self._lock:
-            running = [max(0.0, turn - (self._clock() - since)) for since in self._handed.values()]
+        running = [max(0.0, turn - (self._clock() - since)) for since in list(self._handed.values())]
         return (min(running) if len(running) >= at_once else 0.0) + (place - 1) * turn / at_once
 
     # --- turns ---
