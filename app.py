@@ -19,7 +19,6 @@ from ui.classroom import live_wall
 from ui.draw import live_answer
 from ui.headers import SecurityHeaders
 
-
 # Objects that are made until the youngest are searched for garbage. With Python's 700, each page of a class that opens
 # the app at the same moment has twenty such searches and a part of those through all sessions: an eighth of its time.
 MADE = 20_000

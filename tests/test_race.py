@@ -494,6 +494,41 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         opened.close_class()
 
 
+def test_the_test_split_is_read_for_the_best_run_of_the_click_and_not_of_the_pages_last_look(
+    frame, trained, monkeypatch
+):
+    goes_on = threading.Event()
+
+    def carry(folder: str) -> str:
+        assert race.record.attempts[0].run in folder or goes_on.wait(60)
+        return work(folder)
+
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    with ThreadPoolExecutor(1) as executor:
+        workers = Workers(executor, carry)
+        found = rules(trained.spec, {"learning_rate": (1e-6, 0.01), "epochs": (1, 2)}, 30, 1)
+        race = now.classroom.begin_race(found, workers)
+        try:
+            for pupil in (1, 2):
+                race.send(pupil, f"pupil {pupil}", "x", [pupil - 1, pupil - 1])
+            wait_for(lambda: race.record.attempts[1].run)
+            race.end()
+            control(app, "class-view").set_value("race").run()
+            assert [row.run for row in board.of(race)] == [race.record.attempts[0].run]
+            goes_on.set()
+            wait_for(lambda: len(board.of(race)) == 2 and not race.at_work())
+            first, second = board.of(race)
+            assert first.run == race.record.attempts[1].run
+            app.button(key="race-test").click().run()
+            wait_for(lambda: store.find(first.run).report())
+            assert store.find(second.run).report() is None
+            assert not app.exception
+        finally:
+            goes_on.set()
+            opened.close_class()
+            workers.close()
+
+
 # --- the pupils' server -----------------------------------------------------------------------------------------------
 
 
