@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from hypothesis import strategies as some
 from core import store, words
 from core.classroom import board, results
 from core.classroom import race as races
-from core.classroom.classroom import Classroom
+from core.classroom.classroom import UNUSED, Classroom
 from core.classroom.race import MOST_WAITING, Attempt, Race, Record, in_turn
 from core.classroom.rules import MOST_EPOCHS, Rules, applied, can_choose, read, rules, written
 from core.measures.measures import proportion
@@ -32,6 +33,7 @@ from tests.conftest import wait_for
 from tests.page import LANGUAGES, control
 from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
 from tests.test_classroom import room as room  # the fixture
+from tests.test_classroom_quiz import asked
 from ui import server
 from ui.classroom import opened, phone_race
 from ui.classroom.pupils import MOST_A_MINUTE
@@ -573,6 +575,25 @@ def test_a_phone_sends_sees_and_stops_its_own_and_nothing_else(room, queue):
     room.classroom.begin([7])
     with client(room, said=said) as pupil:
         assert hear(pupil)["race"] is None
+
+
+def test_the_seat_of_one_who_only_quizzes_or_races_is_not_given_away(room, queue, monkeypatch):
+    monkeypatch.setattr("core.classroom.quiz.LOOK", 0.0)
+    monkeypatch.setattr("core.classroom.classroom.MOST_FROM", 3)
+    names = ("quizzes", "races", "sleeps")
+    quizzes, races_, _ = said = [cookie(room, name) for name in names]
+    room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
+    with client(room, said=quizzes) as pupil:
+        pupil.send(bytes([1, 0, 0]))
+        while hear(pupil)["quiz"]["given"] is None:
+            pass
+    room.classroom.begin_race(offered(), queue)
+    assert post(room, races_, {"race": 1, "title": "x", "places": [0, 0]}) == (200, "")
+    wait_for(lambda: not any(one.here for one in room.classroom.pupils.values()))
+    room.classroom.clock = lambda: time.monotonic() + UNUSED
+    assert cookie(room, "comes later")
+    seats = [room.classroom.pupil(one.partition("=")[2]) for one in said]
+    assert [one and one.name for one in seats] == ["quizzes", "races", None]
 
 
 CLASS = """

@@ -49,6 +49,7 @@ class Pupil:
     address: str  # from which the pupil has joined
     since: float  # when, seconds of the clock
     here: int = 0  # connections that are open
+    took_part: bool = False  # has handed in a drawing, answered in a quiz or sent an attempt to a race
     times: deque[float] = field(default_factory=deque)  # of the hour's drawings, seconds of the clock
     done: dict[int, int] = field(default_factory=dict)  # round -> drawings handed in
     handing_in: threading.Lock = field(default_factory=threading.Lock)
@@ -150,7 +151,7 @@ class Classroom:
         now = self.clock()
         for most, key, of in ((MOST_FROM, "class.full_here", address), (MOST_PUPILS, "class.full", None)):
             those = [one for one in self.pupils.values() if of in (None, one.address)]
-            unused = (one for one in those if not one.here and not one.done and now - one.since >= UNUSED)
+            unused = (one for one in those if not one.here and not one.took_part and now - one.since >= UNUSED)
             if len(those) >= most:
                 if not (oldest := next(unused, None)):
                     raise Refusal(key, most=most)
@@ -357,6 +358,7 @@ class Classroom:
                 pupil.times.append(now)
                 self._times.append(now)
                 pupil.done[current.number] = done + 1  # from now on it is not sent again
+                pupil.took_part = True
                 self._last += 1
                 self.version += 1
                 self._drawn[self._last] = found = Drawn(self._last, pupil.number, drawing)
