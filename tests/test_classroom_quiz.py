@@ -23,7 +23,7 @@ from core.classroom.results import Contestant
 from core.measures.answers import Answers, stored_answers
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
-from tests.page import LANGUAGES, component
+from tests.page import LANGUAGES, component, control
 from tests.test_classroom import (
     SEVEN,
     Clock,
@@ -492,12 +492,18 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         first = game.asked.images[0]
         assert first.picture == picture_of(trained, quiz_answers, first.index), "the image's own pixels"
         assert not component(app, "bancada.wall")["joining"]
+        ends = words.text(language, "class.quiz.ends")
+        assert [one.value for one in app.warning] == [ends] * 2, "beside another quiz, and beside a chart"
+        control(app, "class-view").set_value("race").run()
+        assert ends in [one.value for one in app.main.warning]
+        control(app, "class-view").set_value("wall").run()
         ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
         assert game.answer(ana.number, 0, first.label)
         app.button(key="class-next").click().run()
         assert game.stage == "told"
         app.button(key="class-quiz-end").click().run()
         assert game.stage == "end"
+        assert not app.warning
         app.selectbox(key="class-look-kind").set_value("curves").run()
         app.button(key="class-look-show").click().run()
         assert (now.classroom.showing.kind, now.classroom.showing.run) == ("curves", trained.name)

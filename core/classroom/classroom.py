@@ -288,6 +288,11 @@ class Classroom:
             self.version += 1
 
     @property
+    def asking(self) -> bool:
+        """Whether a quiz is on that has not ended yet."""
+        return self.quiz is not None and self.quiz.stage != "end"
+
+    @property
     def moment(self) -> tuple[int, str]:
         """A value that is another one after each change, also after those that time alone brings."""
         return self.version, self.quiz.stage if self.quiz else ""

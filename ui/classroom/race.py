@@ -34,6 +34,7 @@ from core.spec import RunSpec, checked, default
 from core.training.ready import ready
 from ui import estimate, present, server
 from ui.choice import data_name
+from ui.classroom.activities import ends_quiz
 from ui.text import kept_refusal, language, percent, plain, refused, show_refusal, t
 
 REFUSED, TEST_REFUSED, ASKED = "race.refused", "race.test-refused", "race.estimate"  # keys in the session state
@@ -54,7 +55,10 @@ def controls(classroom: Classroom) -> None:
     if not race:
         return
     if not classroom.racing:
-        st.button(t("race.watch"), icon=":material/phone_iphone:", key="race-watch", on_click=classroom.watch_race)
+        ends = t("class.quiz.ends") if classroom.asking else None
+        st.button(
+            t("race.watch"), icon=":material/phone_iphone:", key="race-watch", on_click=classroom.watch_race, help=ends
+        )
     if not race.record.ended:
         st.button(
             t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
@@ -153,6 +157,7 @@ def _take_off(race: Race) -> None:
 
 def _set_up(classroom: Classroom) -> None:
     st.caption(t("race.about"))
+    ends_quiz(classroom)
     found, begin = None, None
     try:
         spec = _spec()
