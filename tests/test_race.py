@@ -373,6 +373,41 @@ def test_a_sent_out_pupil_leaves_no_name_and_no_training(queue):
     assert [one.number for one in races.records()[0].attempts] == [1]
 
 
+def test_nothing_of_a_sent_out_pupil_is_kept_whose_message_comes_late(queue):
+    race = raced(queue)
+    race.remove(1)
+    with pytest.raises(Refusal, match=r"class\.pupil\.out"):
+        race.send(1, "Ana", "x", [0, 0])
+    assert race.record.attempts == ()
+
+
+def test_a_run_that_was_taken_off_is_deleted_also_when_its_worker_ends_after_the_race(queue, idle):
+    race = raced(queue)
+    race.start()
+    race.send(1, "Ana", "x", [0, 0])
+    wait_for(lambda: race.at_work())
+    race.take_off(1)
+    race.close()
+    assert len(store.runs()) == 1, "its worker holds it still"
+    idle.end()
+    wait_for(lambda: not store.runs())
+
+
+def test_a_race_that_a_killed_server_has_left_is_over_when_the_next_class_opens(queue, monkeypatch):
+    race = raced(queue)
+    race.send(1, "Ana", "trained", [0, 0])
+    race.step()
+    race.send(1, "Ana", "waits", [0, 1])
+    monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
+    try:
+        opened.open_class([], "127.0.0.1")
+    finally:
+        opened.close_class()
+    (record,) = races.records()
+    assert record.ended
+    assert [one.title for one in record.attempts] == ["trained"]
+
+
 def test_names_go_from_the_earlier_races_of_the_session_too(queue):
     classroom = Classroom(reads_one)
     ana = classroom.join(classroom.door.code, "Ana", "Ana")

@@ -276,8 +276,10 @@ class Classroom:
     def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
         """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
         with self._lock:
+            # Two tabs may have prepared theirs at the same time, and each has a file of its own.
+            what = what.model_copy(update={"number": max(what.number, self.quizzes + 1)})
             self.quiz = Quiz(what, seconds, self._change, self.clock)
-            self.quizzes, self.showing, self.racing = max(self.quizzes, what.number), None, False
+            self.quizzes, self.showing, self.racing = what.number, None, False
             self.version += 1
             return self.quiz
 

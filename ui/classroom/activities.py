@@ -69,7 +69,6 @@ def prepared(now: Opened, name: str, count: int, seed: int) -> quiz.Asked:
         raise Refusal("class.quiz.no_images")
     return quiz.asked(
         lesson=now.classroom.lesson,
-        number=now.classroom.quizzes + 1,
         run=name,
         model=short_label(name),
         data=data_name(run.spec.data),
