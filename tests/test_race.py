@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -308,7 +309,7 @@ def test_a_real_race_ends_with_a_board_and_one_look_at_test(trains):
         run = store.find(row.run)
         best = run.events()[-1]
         assert best.event == "epoch"
-        assert row.accuracy == proportion(round(best.val_accuracy * 20), 20)
+        assert row.accuracy == proportion(round(best.val_accuracy * 20), 20, 2)
         assert run.report() is None, "the test split is not read"
     with pytest.raises(Refusal, match="not_over"):
         race.read_test([rows[0].run])
@@ -434,8 +435,8 @@ def test_deleting_a_race_deletes_no_run_that_is_none_of_its_own(queue):
 
 
 def test_places_of_runs_that_overlap_are_shared(home, monkeypatch):
-    given = {"a": proportion(90, 100), "b": proportion(85, 100), "c": proportion(75, 100), "d": proportion(10, 100)}
-    monkeypatch.setattr(board, "_outcome_of", lambda name: board._Outcome(given[name], 1, 1.0))
+    given = {"a": 90, "b": 80, "c": 66, "d": 10}
+    monkeypatch.setattr(board, "_outcome_of", lambda name: board._Outcome(given[name], 100, 1, 1.0))
     attempts = tuple(
         Attempt(number=k, pupil=k, nickname="", title=name, places=(0, 0), run=name)
         for k, name in enumerate(given, start=1)
@@ -450,9 +451,25 @@ def test_places_of_runs_that_overlap_are_shared(home, monkeypatch):
             assert shared or not overlap
 
 
+@pytest.mark.parametrize("accuracy", [0.5, 0.9, 0.98])
+def test_the_intervals_of_forty_equal_runs_hold_together_and_hardly_a_race_tells_two_of_them_apart(accuracy):
+    n, runs, many = 1000, 40, 2000
+    correct = np.random.default_rng(0).binomial(n, accuracy, (many, runs))
+    shares = {together: [proportion(k, n, together) for k in range(n + 1)] for together in (1, runs)}
+    holds, apart = Counter(), Counter()
+    for race in correct.tolist():
+        for together, of in shares.items():
+            holds[together] += all(of[k].low <= accuracy <= of[k].high for k in race)
+            apart[together] += max(of[k].low for k in race) > min(of[k].high for k in race)
+    assert holds[runs] / many > 0.93
+    assert apart[runs] / many < 0.01
+    assert holds[1] / many < 0.2, "each interval by itself"
+    assert apart[1] / many > 0.6
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_of_pupils_are_never_html(home, monkeypatch, language):
-    monkeypatch.setattr(board, "_outcome_of", lambda _: board._Outcome(proportion(9, 10), 1, 1.0))
+    monkeypatch.setattr(board, "_outcome_of", lambda _: board._Outcome(9, 10, 1, 1.0))
     one = Attempt(number=1, pupil=1, nickname="<i>Ana", title="<script>x", places=(0, 0), run="a")
     record = Record(lesson=LESSON, number=1, rules=offered(), attempts=(one,))
     shown = board.table(record, board.rows(record), language, nicknames=True, titles=True)
