@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "image", slot="image", says=_help("inside_image"))
     _add(made, "--layer", slot="count", says=_help("inside_layer"), type=int)
     _add(made, "--class", slot="count", says=_help("inside_class"), type=int, dest="k")
+    _add(made, "--epoch", slot="count", says=_help("inside_epoch"), type=int)
     _add(made, "--out", slot="folder", says=_help("inside_out", folder=folder), type=Path, default=folder)
     made = command("sheet", runs.print_sheet)
     _add(made, "html", slot="file", says=_help("sheet_html"), type=Path)

@@ -28,6 +28,7 @@ from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
 from core.events import Epoch, Started, Step, from_line
 from core.models.model import open_model
+from core.models.snapshots import open_at
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, allowed, checked, constant_text, default, hyperparameters, value_text
@@ -721,12 +722,24 @@ def test_inside_writes_the_maps_of_an_image_as_arrays_and_as_pictures(shell, tra
     assert (tmp_path / "one" / "layer-1-conv-filters.png").exists()
 
 
+def test_inside_shows_the_network_as_it_was_in_an_earlier_epoch(shell, trained, tmp_path):
+    run = Run(shell.store / trained[-1]["run"])
+    (line,) = shell.json("inside", run.name, "test:17", "--epoch", "0", "--out", str(tmp_path))
+    initial = open_at(run, 0)
+    assert line["epoch"] == 0
+    with np.load(tmp_path / "inside.npz") as arrays:
+        assert np.allclose(initial.probabilities(arrays["image"][None])[0], arrays["probabilities"], atol=1e-6)
+        untrained, rounded_to_float16 = arrays["saliency_untrained"], 1e-2 * arrays["saliency_untrained"].max()
+        assert np.allclose(arrays["saliency"], untrained, atol=rounded_to_float16), "both are not trained"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["test:17", "--layer", "6"], ["layer 6", "1 to 5"]),
         (["test:17", "--layer", "0"], ["layer 0"]),
         (["test:17", "--class", "10"], ["class 10", "0 to 9"]),
+        (["test:17", "--epoch", "7"], ["epoch 7"]),
         (["test:99999"], ["99999", "test"]),
         (["val:99999"], ["99999", "val"]),
         (["missing.png"], ["missing.png"]),
@@ -770,7 +783,7 @@ FLAGS = (
     "--store-results",
     "--out",
     "--split",
-    *("--layer", "--class", "test:17", "val:17", "train:17"),
+    *("--layer", "--class", "--epoch", "test:17", "val:17", "train:17"),
     *NOTED,
 )
 ACTIONS = ("{list,get,import}", "{list,run,table}")
