@@ -8,7 +8,10 @@ import gzip
 import io
 import os
 import re
+import signal
 import struct
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -792,6 +795,23 @@ def test_of_two_imports_under_one_name_the_second_is_refused_and_nothing_is_lost
         write(other, Wishes(), "same", lambda *_: None, ["b.npz"])
     assert all_images(dataset("same").load()) == all_images_of(IMAGES)
     assert [path.name for path in (folder / "data").iterdir()] == ["same.npz"]
+
+
+def test_an_import_killed_while_it_writes_leaves_no_data_set_and_can_be_done_again(folder):
+    images = np.random.default_rng(0).integers(0, 255, (40_000, 28, 28), np.uint8)
+    np.savez(folder / "own.npz", x=images, y=np.arange(len(images)) % 10)
+    command = [sys.executable, "-m", "core", "data", "import", str(folder / "own.npz"), "--name", "new"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not list((folder / "data").iterdir()):
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "new" not in datasets()
+    (left,) = (folder / "data").iterdir()
+    os.utime(left, (0, 0))  # as if it had been some time ago
+    assert subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
+    assert all_images(dataset("new").load()) == all_images_of(images)
+    assert [path.name for path in (folder / "data").iterdir()] == ["new.npz"]
 
 
 def test_what_a_killed_import_left_is_deleted_at_the_next_one(folder):
