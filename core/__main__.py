@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
             _add(made, *flags, slot="value", says=_field(name), dest=name)
         if made.prog.endswith(" train"):
             made.add_argument("--explain", action="store_true", help=_help("explain"))
+            made.add_argument("--no-snapshots", action="store_true", help=_help("no_snapshots"))
     made = command("recipes", recipes.recipes)
     _add_action(made, "list", "run", "table", says=_help("recipes_action"))
     _add(made, "name", slot="name", says=_help("recipes_name"), nargs="?")

@@ -116,7 +116,7 @@ class Driver:
             missing = [cell.spec for cell in found if cell.measured is None and cell.spec not in without][:most]
             if best := chosen(search, found):
                 return [_to_be_tested(run)] if not (run := known[best.spec]).report() else []
-            return [known.get(spec) or store.create(spec, test=False) for spec in missing]
+            return [known.get(spec) or _new(spec) for spec in missing]
 
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
@@ -137,10 +137,15 @@ class Driver:
                         continue
                     new = [cell.spec for cell in found if cell.spec not in known]
                     if new and own.stage < found[-1].stage:
-                        return [store.create(spec, test=False) for spec in new]
+                        return [_new(spec) for spec in new]
                     if (best := chosen(search, found)) and not known[best.spec].control().test:
                         return [_to_be_tested(known[best.spec])]
         return []
+
+
+def _new(spec: RunSpec) -> Run:
+    """A run that is compared with many others: hundreds of them would fill the disk with snapshots."""
+    return store.create(spec, test=False, snapshots=False)
 
 
 def _to_be_tested(run: Run) -> Run:

@@ -130,7 +130,9 @@ def trained(shell):
 def test_train_prints_its_events_and_last_the_report(shell, trained):
     kinds = [line["event"] for line in trained]
     assert kinds[0] == "started"
-    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["inside", "epoch"] + ["report"]
+    assert [kind for kind in kinds if kind not in ("started", "step")] == [
+        *("snapshot", *(3 * ["inside", "snapshot", "epoch"]), "report")
+    ]
     report = trained[-1]
     assert report["n"] == 1000
     assert 0.8 < report["accuracy"] < 1
@@ -139,6 +141,12 @@ def test_train_prints_its_events_and_last_the_report(shell, trained):
     assert run.status() == "done"
     assert run.spec == RunSpec.model_validate(FIELDS)
     assert [from_line(json.dumps(line)) for line in trained] == run.events()
+
+
+def test_train_without_snapshots_keeps_none_of_the_past_epochs(shell):
+    lines = shell.json("train", *flags(**FIELDS | {"epochs": 1}), "--no-snapshots")
+    assert "snapshot" not in [line["event"] for line in lines]
+    assert Run(shell.store / lines[-1]["run"]).snapshots() == []
 
 
 def started_run(shell, known):
@@ -754,6 +762,7 @@ FLAGS = (
     "[-h]",
     "--json",
     "--explain",
+    "--no-snapshots",
     "--sheet",
     "--variant",
     "--html",
