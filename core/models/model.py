@@ -168,10 +168,18 @@ def _knows_none(run: Run) -> bool:
     return run.spec.data == today.name and counts["train"] + counts["val"] >= today.counts["train"]
 
 
+def can_be_opened(run: Run) -> bool:
+    """Whether the run has a model, finished or not; False for a damaged run."""
+    try:
+        return run.is_done() or bool(run.checkpoints())
+    except Refusal:
+        return False
+
+
 def can_be_drawn_for(run: Run) -> bool:
     """Whether the run has a digit model, finished or not; False for a damaged run."""
     try:
-        return reads_digits(run) and (run.is_done() or bool(run.checkpoints()))
+        return reads_digits(run) and can_be_opened(run)
     except Refusal:
         return False
 
