@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from core.measures.answers import Answers
 from core.measures.compare import Difference, is_same_images, of_images
 from core.refusal import Refusal
+from core.spec import RunSpec, any_seed
+from core.store import Run
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,20 @@ class Repeats:
     def spread(self) -> float | None:
         """Their sample standard deviation; None for a single training."""
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+
+def seeds_of(spec: RunSpec, runs: Iterable[Run]) -> dict[int, Run]:
+    """The finished ones among `runs` (newest first) that differ from the spec in the seed at most: for each seed one.
+
+    Runs that were ended by hand are left out: they have not repeated the spec.
+    """
+    found: dict[int, Run] = {}
+    for run in runs:
+        with contextlib.suppress(Refusal):  # damaged
+            report = run.report()
+            if report and not report.is_by_hand and any_seed(run.spec) == any_seed(spec):
+                found.setdefault(run.spec.seed, run)
+    return dict(sorted(found.items()))
 
 
 def compare_seeds(a: Mapping[int, Answers], b: Mapping[int, Answers], *, share_splits: bool) -> Difference:
