@@ -98,10 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "--html", slot="file", says=_help("lessons_html"), type=Path)
     _add(command("work", training.work), "folder", slot="run", says=_help("folder"))
     _add(command("finish", training.finish), "folder", slot="run", says=_help("folder"))
-    command("runs", runs.list_runs)
+    made = command("runs", runs.list_runs)
+    _add(made, "--where", slot="condition", says=_help("where"), nargs="+")
+    _add(made, "--sort", slot="column", says=_help("sort"))
+    made.add_argument("--reverse", action="store_true", help=_help("reverse"))
+    made = command("compare", runs.compare_runs)
+    _add(made, "one", slot="run", says=_help("run"))
+    _add(made, "other", slot="run", says=_help("run"))
     made = command("label", runs.label)
     _add(made, "run", slot="run", says=_help("run"))
-    for name in ("owner", "study", "trial", "note"):
+    for name in ("name", "owner", "study", "trial", "note"):
         _add(made, f"--{name}", slot="value", says=_help(name))
     _add(made, "--tags", slot="name", says=_help("tags"), nargs="*")
     _add(command("evaluate", runs.evaluate), "run", slot="run", says=_help("run"))
