@@ -25,6 +25,7 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, hyperparameters, notices, present, server, visitor
 from ui.columns import NARROW
+from ui.inside.link import to_inside
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
 from ui.terms import explained
@@ -266,6 +267,8 @@ def _links(run: Run) -> None:
 
 def _details(run: Run, status: Status, events: list[Event]) -> None:
     """Show what is to be said of the run: an error that ended it, notices, where and for how long it was trained."""
+    if _last(events, Epoch) or _last(events, Report):
+        to_inside(run)
     failure, report = _last(events, Failure), _last(events, Report)
     started, epoch = _last(events, Started), _last(events, Epoch)
     if failure and status == "failed":
