@@ -30,6 +30,7 @@ from core.refusal import Refusal
 from core.spec import checked
 from core.work import work
 from core.workers import Workers
+from tests.browser import CHROMIUM
 from tests.conftest import wait_for
 from tests.page import LANGUAGES, control
 from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
@@ -680,3 +681,26 @@ def test_a_server_that_is_killed_in_a_race_has_lost_no_training_that_had_ended(h
     assert row.attempts[0].title == "one"
     wait_for(lambda: store.find(record.attempts[1].run).status() == "interrupted")
     assert opened.current() is None
+
+
+# --- in a browser: last, since playwright's loop stays in this thread ---
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+@pytest.mark.parametrize("during", ["quiz", "race"])
+def test_a_phone_says_that_the_session_is_over_also_in_a_quiz_and_a_race(room, queue, browser, during):
+    page = browser.new_context(locale="en-US", viewport={"width": 390, "height": 844}).new_page()
+    page.goto(f"http://{room.host}/")
+    page.locator("#code").fill(room.classroom.door.code)
+    page.locator("#nickname").fill("Ana")
+    page.locator("#enter").click()
+    page.locator("#ask").wait_for()
+    if during == "quiz":
+        room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
+    else:
+        room.classroom.begin_race(offered(), queue)
+    page.locator(f"#{during}").wait_for()
+    opened.close_class()
+    page.locator("#said", has_text=words.text("en", "class.pupil.closed")).wait_for()
+    assert page.locator(f"#{during}").is_hidden()
+    page.context.close()
