@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -330,8 +331,10 @@ def test_a_real_race_ends_with_a_board_and_one_look_at_test(trains):
         assert "<b>1</b>" not in saved
         assert "pupil 1" not in saved, "no nicknames"
         assert words.percent(rows[0].accuracy.value, 1, language=language) in saved
-        assert words.text(language, "race.how", count=2) in saved
-        assert words.percent(report.accuracy, 1, language=language) in saved
+        below = board.notes(board.of(race), language, titles=True)
+        assert below[1] == words.text(language, "race.how", count=2)
+        assert words.percent(report.accuracy, 1, language=language) in below[0]
+        assert 0 < saved.index(escape(below[0])) < saved.index(escape(below[1])), "in the order of the screen"
     assert list(results.lessons()) == [LESSON]
     races.delete(race.record)
     assert store.runs() == []
@@ -690,17 +693,22 @@ def test_a_server_that_is_killed_in_a_race_has_lost_no_training_that_had_ended(h
 @pytest.mark.parametrize("during", ["quiz", "race"])
 def test_a_phone_says_that_the_session_is_over_also_in_a_quiz_and_a_race(room, queue, browser, during):
     page = browser.new_context(locale="en-US", viewport={"width": 390, "height": 844}).new_page()
+    refused = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
     page.goto(f"http://{room.host}/")
     page.locator("#code").fill(room.classroom.door.code)
     page.locator("#nickname").fill("Ana")
     page.locator("#enter").click()
     page.locator("#ask").wait_for()
+    assert page.get_by_text(words.text("en", "class.pupil.what")).is_visible(), "what the digits below are for"
     if during == "quiz":
         room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
     else:
         room.classroom.begin_race(offered(), queue)
     page.locator(f"#{during}").wait_for()
     opened.close_class()
-    page.locator("#said", has_text=words.text("en", "class.pupil.closed")).wait_for()
+    page.locator("#ask", has_text=words.text("en", "class.pupil.closed")).wait_for()
     assert page.locator(f"#{during}").is_hidden()
+    assert page.locator("#board").is_hidden(), "there is nothing to draw for any more"
+    assert refused == []
     page.context.close()

@@ -152,13 +152,13 @@ def values_text(record: Record, places: Sequence[int], language: str, *, named: 
     return " · ".join(f"{name} {value}" if named else value for name, value in said)
 
 
-def how(board: Sequence[Row], language: str) -> str:
-    """What the places mean, and that the best of several is partly luck; "" for a single run."""
-    return text(language, "race.how", count=len(board)) if len(board) > 1 else ""
+def notes(board: Sequence[Row], language: str, *, titles: bool) -> list[str]:
+    """What stands below the board: the accuracy on test of runs whose test split has been read; what places mean."""
+    how = text(language, "race.how", count=len(board)) if len(board) > 1 else ""
+    return [one for one in (_tested(board, language, titles=titles), how) if one]
 
 
-def tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
-    """The accuracy on test of those runs whose test split has been read; "" if there are none."""
+def _tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
     said = []
     for row in board:
         if of := row.test:
@@ -196,8 +196,7 @@ def section(record: Record, language: str) -> str:
     board = rows(record)
     title = text(language, "race.saved", number=record.number)
     shown = table(record, board, language, nicknames=False, titles=True)
-    said = [how(board, language), tested(board, language, titles=True)]
-    below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
+    below = "".join(f"<p>{escape(one)}</p>" for one in notes(board, language, titles=True))
     return f"<section><h2>{escape(title)}</h2><style>{STYLE}</style>\n{shown}{below}</section>"
 
 
