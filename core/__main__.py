@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from core import settings
 from core.commands import data, inside, lessons, recipes, runs, training
 from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
+from core.exports import EXPORTS
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
 from core.refusal import Refusal
@@ -98,10 +99,16 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "--html", slot="file", says=_help("lessons_html"), type=Path)
     _add(command("work", training.work), "folder", slot="run", says=_help("folder"))
     _add(command("finish", training.finish), "folder", slot="run", says=_help("folder"))
-    command("runs", runs.list_runs)
+    made = command("runs", runs.list_runs)
+    _add(made, "--where", slot="condition", says=_help("where"), nargs="+")
+    _add(made, "--sort", slot="column", says=_help("sort"))
+    made.add_argument("--reverse", action="store_true", help=_help("reverse"))
+    made = command("compare", runs.compare_runs)
+    _add(made, "one", slot="run", says=_help("run"))
+    _add(made, "other", slot="run", says=_help("run"))
     made = command("label", runs.label)
     _add(made, "run", slot="run", says=_help("run"))
-    for name in ("owner", "study", "trial", "note"):
+    for name in ("name", "owner", "study", "trial", "note"):
         _add(made, f"--{name}", slot="value", says=_help(name))
     _add(made, "--tags", slot="name", says=_help("tags"), nargs="*")
     _add(command("evaluate", runs.evaluate), "run", slot="run", says=_help("run"))
@@ -109,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
         made, folder = command(name, export), Path(name)
         _add(made, "run", slot="run", says=_help("run"))
         _add(made, "--out", slot="folder", says=_help("out", folder=folder), type=Path, default=folder)
+    made = command("export", runs.take_out)
+    _add(made, "run", slot="run", says=_help("run"))
+    _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")
+    _add(made, "--out", slot="file", says=_help("export_out"), type=Path)
     made = command("codes", runs.codes)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--split", slot="value", says=_help("codes_split"), choices=("test", "val"), default="test")
@@ -122,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "image", slot="image", says=_help("inside_image"))
     _add(made, "--layer", slot="count", says=_help("inside_layer"), type=int)
     _add(made, "--class", slot="count", says=_help("inside_class"), type=int, dest="k")
+    _add(made, "--epoch", slot="count", says=_help("inside_epoch"), type=int)
     _add(made, "--out", slot="folder", says=_help("inside_out", folder=folder), type=Path, default=folder)
     made = command("sheet", runs.print_sheet)
     _add(made, "html", slot="file", says=_help("sheet_html"), type=Path)

@@ -181,26 +181,6 @@ def trainings(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
     return len(done), len(specs) + later(search, found)
 
 
-@dataclass(frozen=True)
-class Simplest:
-    """The option that the one-standard-error rule picks among several."""
-
-    place: int  # of the option among them
-    standard_error: float  # of the best option's accuracy, 0 to 1
-
-
-def simplest(accuracies: Sequence[float], parameters: Sequence[int], n: int) -> Simplest:
-    """The option of the fewest parameters whose accuracy is within one standard error of the best; of equals the best.
-
-    The standard error is that of a share of `n` images, sqrt(p (1 - p) / n), with p the best accuracy (0 to 1).
-    Source: Breiman, Friedman, Olshen, Stone, Classification and Regression Trees, 1984, section 3.4.3.
-    """
-    best = max(accuracies)
-    error = math.sqrt(best * (1 - best) / n)
-    close = [place for place, accuracy in enumerate(accuracies) if accuracy >= best - error]
-    return Simplest(min(close, key=lambda place: (parameters[place], -accuracies[place])), error)
-
-
 def later(search: Search, found: Sequence[Cell]) -> int:
     """The number of trainings in the stages after `found`; one option of each stage is trained already, as the winner
     of the stage before.

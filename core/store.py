@@ -121,6 +121,7 @@ class Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
+    name: Word = ""  # what people call the run, beside the name of its folder
     owner: Word = ""  # the user to whom the run belongs
     study: Word = ""  # the search to which the run belongs ...
     trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and the run's number in that search
@@ -166,13 +167,17 @@ class Run:
             return Label()
 
     def _stored_label(self) -> dict[str, Any]:
-        """The content of the label's file, also what a newer version wrote; empty if it is absent or no JSON object."""
+        """The content of the label's file, also what a newer version wrote.
+
+        Empty if it is absent, no JSON object or not as it was written; earlier versions wrote no checksum.
+        """
         try:
             with opened(self.folder / "label.json") as file:
                 stored = json.loads(file.read(_LABEL))
+            checksum = stored.pop("crc32", None) if isinstance(stored, dict) else ""
+            return stored if checksum is None or checksum == _crc32(stored) else {}
         except (FileNotFoundError, ValueError, RecursionError):
             return {}
-        return stored if isinstance(stored, dict) else {}
 
     def relabel(self, **changes: Any) -> Label:
         """Replace the named fields of the label; returns the new label.
@@ -688,8 +693,9 @@ def _starts(lines: Iterable[bytes]) -> Iterator[Started]:
     return (event for event in events if isinstance(event, Started))
 
 
-def _crc32(spec: object) -> str:
-    return f"{zlib.crc32(json.dumps(spec, allow_nan=False).encode()):08x}"
+def _crc32(stored: object) -> str:
+    """The checksum of a JSON object, with its members in their order."""
+    return f"{zlib.crc32(json.dumps(stored, allow_nan=False).encode()):08x}"
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
@@ -713,8 +719,9 @@ def _write_control(folder: Path, control: Control) -> None:
 def _write_label(folder: Path, label: Label, stored: Mapping[str, Any] | None = None) -> None:
     unknown = {name: value for name, value in (stored or {}).items() if name not in Label.model_fields}
     known = label.model_dump(mode="json", exclude_defaults=True)
+    told = unknown | known
     with written_aside(folder / "label.json", durable=True) as file:
-        file.write(json.dumps(unknown | known).encode())
+        file.write(json.dumps(told | {"crc32": _crc32(told)}).encode())
 
 
 def file_name(epoch: int, step: int) -> str:

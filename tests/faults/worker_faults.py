@@ -309,7 +309,7 @@ def full_disk(folder: Path, times: int) -> Outcome:
                             damaged += not run.report()
                     left += len([*disk.rglob("*.part"), *disk.glob(".new-*")])
                 work(str(run.folder))
-                # Snapshots are kept where there is room for them beside the checkpoints, which on this disk is by chance.
+                # Which snapshots are kept is chance on this disk: those for which there is room beside checkpoints.
                 equal += outcome(run)["events"] == outcome(whole)["events"]
                 run.delete()
     except CannotMountError as error:

@@ -102,7 +102,7 @@ def choose() -> Run | None:
         names.append(asked.name)
     if not choice.asked():
         wanting = (*LIVELY, "interrupted")
-        looked_at = filter(None, map(server.find, own[:LOOKED_AT]))
+        looked_at = [run for run in runs if run.name in own[:LOOKED_AT] and not server.facts(run.folder).is_done]
         if wanted := next((run for run in looked_at if run.facts()["status"] in wanting), None):
             choice.look_at(wanted)
     with left:
