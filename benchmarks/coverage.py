@@ -29,10 +29,12 @@ from tests.simulation import (  # noqa: E402
     OVERALL,
     SUPPORTS,
     accused,
+    equal_specs_told_apart,
     false_alarms,
     loss_coverage,
     matrix_coverage,
     mean_coverage,
+    picked_best,
     synthetic,
 )
 
@@ -42,6 +44,7 @@ SAMPLES = 1_000  # of each population of losses
 FIGURES = 40_000  # correct figures that are judged
 RATIOS = (0, 0.25, 1, 4, 20, 1_000)
 TEMPERATURES = (None, 0.8, 1.25)
+SPREADS = (0, 0.1, 0.5)  # of what a seed adds to the logits
 
 
 def main() -> None:
@@ -49,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Simulate the coverage of intervals and the false alarms of verdicts.")
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
     options = parser.parse_args()
-    parts: Iterable[Callable[[], str]] = (overall, proportions, gaps, losses, verdicts, means)
+    parts: Iterable[Callable[[], str]] = (overall, proportions, gaps, losses, verdicts, means, specs, picked)
     section = "\n\n".join([machine(f"numpy {np.__version__}"), *(part() for part in parts)])
     print(section)
     if options.update:
@@ -182,6 +185,41 @@ def means() -> str:
         "multiple of that from the test images, which all seeds share."
     )
     return _table(words, ("accuracy", "n", "seeds", *(f"{ratio:,}" for ratio in RATIOS[:4])), rows)
+
+
+def specs() -> str:
+    """How often two equally good specs are told apart."""
+    rows = []
+    for seeds, paired in itertools.product((1, 2, 3, 5), (True, False)):
+        shares = [
+            _percent(equal_specs_told_apart(seeds, spread, paired=paired, times=SAMPLES, seed=seeds))
+            for spread in SPREADS
+        ]
+        rows.append((str(seeds), "yes" if paired else "no", *shares))
+        _tell(rows[-1])
+    words = (
+        f"Equally good specs whose difference is called real (nominal: at most 5 %; n = {SAMPLES:,} pairs each, 1,000 "
+        "images), by the standard deviation that a seed adds to the logits. With one seed, two trained networks are "
+        "compared."
+    )
+    return _table(words, ("seeds", "paired", *map(str, SPREADS)), rows)
+
+
+def picked() -> str:
+    """What is said of the best of many runs, and what is true."""
+    rows = []
+    for count, apart in itertools.product((2, 6, 20), (0.0, 0.1, 0.4)):
+        found = picked_best(count, apart, times=FEW, seed=count)
+        names = ("best", "truth", "lift", "most_lift", "near", "near_alone", "told")
+        rows.append((str(count), f"{apart}", *(_percent(found[name]) for name in names)))
+        _tell(rows[-1])
+    words = (
+        f"The best of several runs, picked by 1,000 val images (n = {FEW} searches each): its accuracy there, its true "
+        "accuracy, what the bootstrap expects and what is expected at least without the answers; how often the truly "
+        "best run is in the noise band, with answers and without (nominal: at least 95 %); runs not in the band."
+    )
+    heads = ("runs", "spread", "best", "truth", "bootstrap", "without", "in the band", "without", "told apart")
+    return _table(words, heads, rows)
 
 
 def _percent(share: float) -> str:

@@ -116,7 +116,7 @@ class Driver:
             missing = [cell.spec for cell in found if cell.measured is None and cell.spec not in without][:most]
             if best := chosen(search, found):
                 return [_to_be_tested(run)] if not (run := known[best.spec]).report() else []
-            return [known.get(spec) or store.create(spec, test=False) for spec in missing]
+            return [known.get(spec) or _new(spec) for spec in missing]
 
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
@@ -137,10 +137,15 @@ class Driver:
                         continue
                     new = [cell.spec for cell in found if cell.spec not in known]
                     if new and own.stage < found[-1].stage:
-                        return [store.create(spec, test=False) for spec in new]
+                        return [_new(spec) for spec in new]
                     if (best := chosen(search, found)) and not known[best.spec].control().test:
                         return [_to_be_tested(known[best.spec])]
         return []
+
+
+def _new(spec: RunSpec) -> Run:
+    """A run that is compared with many others: hundreds of them would fill the disk with snapshots."""
+    return store.create(spec, test=False, snapshots=False)
 
 
 def _to_be_tested(run: Run) -> Run:
@@ -174,26 +179,6 @@ def trainings(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
     specs = dict.fromkeys(cell.spec for cell in found)
     done = dict.fromkeys(cell.spec for cell in found if cell.measured is not None)
     return len(done), len(specs) + later(search, found)
-
-
-@dataclass(frozen=True)
-class Simplest:
-    """The option that the one-standard-error rule picks among several."""
-
-    place: int  # of the option among them
-    standard_error: float  # of the best option's accuracy, 0 to 1
-
-
-def simplest(accuracies: Sequence[float], parameters: Sequence[int], n: int) -> Simplest:
-    """The option of the fewest parameters whose accuracy is within one standard error of the best; of equals the best.
-
-    The standard error is that of a share of `n` images, sqrt(p (1 - p) / n), with p the best accuracy (0 to 1).
-    Source: Breiman, Friedman, Olshen, Stone, Classification and Regression Trees, 1984, section 3.4.3.
-    """
-    best = max(accuracies)
-    error = math.sqrt(best * (1 - best) / n)
-    close = [place for place, accuracy in enumerate(accuracies) if accuracy >= best - error]
-    return Simplest(min(close, key=lambda place: (parameters[place], -accuracies[place])), error)
 
 
 def later(search: Search, found: Sequence[Cell]) -> int:

@@ -215,6 +215,16 @@ def differing(one: RunSpec, other: RunSpec) -> list[tuple[str, Any, Any]]:
     return [(name, value, otherwise) for name, value, otherwise in pairs if value != otherwise]
 
 
+def any_seed(spec: RunSpec) -> RunSpec:
+    """The spec with the default seed: equal for specs that differ in the seed alone."""
+    return spec.model_copy(update={"seed": default("seed")})
+
+
+def share_splits(one: RunSpec, other: RunSpec) -> bool:
+    """Whether two specs, given equal seeds, train on the same images."""
+    return all(getattr(one, name) == getattr(other, name) for name in ("data", "split", "val_fraction"))
+
+
 def checked(values: Mapping[str, Any]) -> RunSpec:
     """The validated spec of these field values, given as text or as their own types.
 

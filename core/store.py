@@ -22,7 +22,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TypeVar, get_args, overload
@@ -38,12 +38,14 @@ from core.events import (
     Failure,
     Inside,
     Report,
+    Snapshot,
     Started,
     Step,
     begins_as,
     continued,
     from_line,
     is_intact,
+    kept_snapshots,
     may_hold,
     to_line,
 )
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
 START = "start.safetensors"
+CHECKPOINT, SNAPSHOT = "checkpoint-", "snapshot-"  # with which the names of their files begin
 FORMAT = 1  # version of the folder's format; a newer one is refused
 Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "trained", "done"]
 _Event = TypeVar("_Event", bound=Event)
@@ -95,9 +98,12 @@ class Control:
     wanted: Wanted = "run"
     serial: int = 0
     test: bool = True  # False: the run ends as `trained`, and its test split is not read until that is asked for
+    snapshots: bool = True  # whether the weights of past epochs are kept, see `Run.snapshots`
 
 
-_TRAINING = Started | Step | Inside | Epoch | Checkpoint | Failure  # events that are only logged before a Report
+_TRAINING = (
+    Started | Step | Inside | Snapshot | Epoch | Checkpoint | Failure
+)  # events that are only logged before a Report
 
 
 def _printable(text: str) -> str:
@@ -115,6 +121,7 @@ class Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
+    name: Word = ""  # what people call the run, beside the name of its folder
     owner: Word = ""  # the user to whom the run belongs
     study: Word = ""  # the search to which the run belongs ...
     trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and the run's number in that search
@@ -160,13 +167,17 @@ class Run:
             return Label()
 
     def _stored_label(self) -> dict[str, Any]:
-        """The content of the label's file, also what a newer version wrote; empty if it is absent or no JSON object."""
+        """The content of the label's file, also what a newer version wrote.
+
+        Empty if it is absent, no JSON object or not as it was written; earlier versions wrote no checksum.
+        """
         try:
             with opened(self.folder / "label.json") as file:
                 stored = json.loads(file.read(_LABEL))
+            checksum = stored.pop("crc32", None) if isinstance(stored, dict) else ""
+            return stored if checksum is None or checksum == _crc32(stored) else {}
         except (FileNotFoundError, ValueError, RecursionError):
             return {}
-        return stored if isinstance(stored, dict) else {}
 
     def relabel(self, **changes: Any) -> Label:
         """Replace the named fields of the label; returns the new label.
@@ -185,8 +196,9 @@ class Run:
     # --- events -------------------------------------------------------------------------------------------------
 
     def append(self, event: Event, after: int | None = None) -> int:
-        """Append an event to the log; every event but a Step is synced to disk before this returns.
+        """Append an event to the log, which is synced to disk before this returns.
 
+        That does not hold for a Step, an Inside and a Snapshot, which are lost without harm until an Epoch follows.
         Returns the length of the log, which the writer passes as `after` the next time. It does not ask the system for
         it afterwards: the process may stand still for any time at any line here.
         Raises: OvertakenError, if the log has another length than `after`; nothing is written then.
@@ -203,7 +215,7 @@ class Run:
                 if log.read(1) != b"\n":  # a crash truncated the last line: end it, so that it spoils no later line
                     line = b"#\n" + line
             log.write(line)
-            if event.event != "step":
+            if not isinstance(event, Step | Inside | Snapshot):
                 log.flush()
                 os.fsync(log.fileno())
                 if not length:
@@ -250,6 +262,15 @@ class Run:
     def last(self, kind: type[_Event]) -> _Event | None:
         """The last event of type `kind`; None if there is none. Raises: Refusal."""
         return next(reversed(self.events(kind)), None)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The epochs whose weights and answers on val are kept, by epoch; none in the runs of earlier versions.
+
+        `models.snapshots` opens one. Raises: Refusal.
+        """
+        with self._log() as log:
+            lines = (line for line in _lines(log) if may_hold(line, Started, Snapshot, Epoch))
+            return kept_snapshots(event for line in lines if (event := from_line(line)))
 
     def damaged_lines(self) -> int:
         """The number of lines in the log that are not as they were written, and are therefore ignored. Raises: Refusal.
@@ -412,7 +433,8 @@ class Run:
             control = Control(**json.loads(content(self.folder / "control", _CONTROL)))
         except (OSError, ValueError, TypeError, RecursionError):
             return Control()
-        return control if control.wanted in get_args(Wanted) and isinstance(control.test, bool) else Control()
+        is_valid = isinstance(control.test, bool) and isinstance(control.snapshots, bool)
+        return control if is_valid and control.wanted in get_args(Wanted) else Control()
 
     def ask(self, wanted: Wanted, *, test: bool | None = None) -> None:
         """Request something of the worker, which checks for requests before every step.
@@ -420,8 +442,10 @@ class Run:
         `test`: whether the test split is to be read once the training has ended; None leaves that as it is.
         Raises: Refusal, if the request cannot be stored; the former one stays.
         """
+        control = self.control()
         with writing(self.folder):
-            _write_control(self.folder, wanted, self.control().test if test is None else test)
+            test = control.test if test is None else test
+            _write_control(self.folder, replace(control, wanted=wanted, test=test))
 
     def finish(self) -> None:
         """Request that the training end with the epochs that it has, and that its test split be read.
@@ -536,7 +560,7 @@ class Run:
             return min(2 * _HEADER + images * of_one, _ARRAYS)
         # Each parameter may have a running mean or variance beside it, and each of them two moments of the optimizer.
         parameters = sum(row.parameters for row in table(self.spec.layers, started.shape, started.class_count))
-        return min(2 * _HEADER + 4 * 2 * 3 * parameters, _ARRAYS)
+        return min(2 * _HEADER + 4 * 2 * 3 * parameters + 4 * started.counts.get("val", 0), _ARRAYS)
 
     def checkpoints(self) -> list[Epoch | Checkpoint]:
         """The events that commit a checkpoint, oldest first. Raises: Refusal."""
@@ -550,9 +574,11 @@ class Run:
         return None
 
     def tidy(self, keep: set[str]) -> None:
-        """Remove all checkpoints but those in `keep` (file names), and the worker's half-written files."""
-        for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.safetensors.*.part")]:
-            if path.name not in keep:
+        """Remove all checkpoints and snapshots but those in `keep` (names), and the worker's half-written files."""
+        for pattern in (f"{CHECKPOINT}*.safetensors", f"{SNAPSHOT}*.safetensors", "*.safetensors.*.part"):
+            for path in self.folder.glob(pattern):
+                if path.name in keep:
+                    continue
                 with contextlib.suppress(OSError):  # a file that a reader has open (Windows) is removed the next time
                     path.unlink()
 
@@ -577,8 +603,15 @@ def _labelled(stored: Mapping[str, Any], **changes: Any) -> Label:
         raise Refusal("error.label", field=field, value=str(fault["input"])[:60]) from None
 
 
-def create(spec: RunSpec, store: Path | None = None, label: Label | None = None, *, test: bool = True) -> Run:
-    """Create a run, with status `queued`, in the store; see `Control` for `test`.
+def create(
+    spec: RunSpec,
+    store: Path | None = None,
+    label: Label | None = None,
+    *,
+    test: bool = True,
+    snapshots: bool = True,
+) -> Run:
+    """Create a run, with status `queued`, in the store; see `Control` for `test` and `snapshots`.
 
     The folder is created under a hidden name and then renamed, so that it is never seen incomplete.
     Raises: Refusal, if the store is not writable or the disk is full.
@@ -595,8 +628,8 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None,
                 file.write(json.dumps(stored, indent=1).encode())
             if label:
                 _write_label(new, label)
-            if not test:
-                _write_control(new, "run", test)
+            if not (test and snapshots):
+                _write_control(new, Control(test=test, snapshots=snapshots))
             while True:
                 name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
                 if not (store / name).exists():
@@ -660,8 +693,9 @@ def _starts(lines: Iterable[bytes]) -> Iterator[Started]:
     return (event for event in events if isinstance(event, Started))
 
 
-def _crc32(spec: object) -> str:
-    return f"{zlib.crc32(json.dumps(spec, allow_nan=False).encode()):08x}"
+def _crc32(stored: object) -> str:
+    """The checksum of a JSON object, with its members in their order."""
+    return f"{zlib.crc32(json.dumps(stored, allow_nan=False).encode()):08x}"
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
@@ -674,22 +708,30 @@ def ends_training(latest: Event | None) -> bool:
     return isinstance(latest, Epoch) and latest.stop is not None
 
 
-def _write_control(folder: Path, wanted: Wanted, test: bool) -> None:
-    control = {"wanted": wanted, "serial": time.time_ns(), "test": test}
+def _write_control(folder: Path, control: Control) -> None:
+    stored = {**asdict(control), "serial": time.time_ns()}
+    if control.snapshots:  # earlier versions take no field that they do not know
+        del stored["snapshots"]
     with written_aside(folder / "control", durable=True) as file:  # without it, the test split would be read
-        file.write(json.dumps(control).encode())
+        file.write(json.dumps(stored).encode())
 
 
 def _write_label(folder: Path, label: Label, stored: Mapping[str, Any] | None = None) -> None:
     unknown = {name: value for name, value in (stored or {}).items() if name not in Label.model_fields}
     known = label.model_dump(mode="json", exclude_defaults=True)
+    told = unknown | known
     with written_aside(folder / "label.json", durable=True) as file:
-        file.write(json.dumps(unknown | known).encode())
+        file.write(json.dumps(told | {"crc32": _crc32(told)}).encode())
 
 
 def file_name(epoch: int, step: int) -> str:
     """The file name of the checkpoint after `step` steps and `epoch` finished epochs."""
-    return f"checkpoint-{epoch:04d}-{step:08d}.safetensors"
+    return f"{CHECKPOINT}{epoch:04d}-{step:08d}.safetensors"
+
+
+def snapshot_name(epoch: int) -> str:
+    """The file name of an epoch's snapshot."""
+    return f"{SNAPSHOT}{epoch:05d}.safetensors"
 
 
 def _packed(tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> bytes:

@@ -12,7 +12,10 @@ import numpy as np
 
 from core.measures.answers import Answers, Measure, loss_change
 from core.measures.calibration import tempered
+from core.measures.compare import difference
 from core.measures.measures import measures
+from core.measures.repeats import compare_seeds
+from core.measures.selection import lift, most_lift, noise_band
 from core.measures.verdict import judged, mean_interval
 
 OVERALL = ("balanced_accuracy", "macro_f1", "weighted_f1", "kappa")
@@ -160,3 +163,70 @@ def mean_coverage(accuracy: float, n: int, seeds: int, ratio: float, *, times: i
     measured = np.clip(correct[:, None] + random.normal(0, spread, (times, seeds)), 0, 1)
     ends = [mean_interval(one.tolist(), n) for one in measured]
     return sum(low <= accuracy <= high for low, high in ends) / times
+
+
+def _difficult(count: int, n: int, accuracy: float, alike: float, random: np.random.Generator) -> np.ndarray:
+    """The logits (count, n) with which specs answer images rightly; a share `alike` of their spread is the images'."""
+    shared, own = random.normal(0, 2, n), random.normal(0, 2, (count, n))
+    return math.log(accuracy / (1 - accuracy)) * 2 + math.sqrt(alike) * shared + math.sqrt(1 - alike) * own
+
+
+def _answered(logits: np.ndarray, random: np.random.Generator) -> Answers:
+    """Answers about two classes, right as often as these logits (N,) say."""
+    right = random.random(len(logits)) < 1 / (1 + np.exp(-logits))
+    return Answers(np.zeros(len(logits), np.int64), np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]).astype(np.float32))
+
+
+def equal_specs_told_apart(
+    seeds: int, spread: float, *, n: int = 1_000, paired: bool = True, times: int, seed: int
+) -> float:
+    """The share of `times` pairs of equally good specs whose difference over so many seeds is called real.
+
+    `spread`: the standard deviation that the seed adds to the logits. One seed compares two trained networks.
+    """
+    random, found = np.random.default_rng(seed), 0
+    for _ in range(times):
+        specs = _difficult(2, n, 0.9, 0.8, random)
+        shared = random.normal(0, spread, seeds) if paired else np.zeros(seeds)
+        a, b = (
+            {
+                one: _answered(logits + shared[one] + random.normal(0, spread) * (seeds > 1), random)
+                for one in range(seeds)
+            }
+            for logits in specs
+        )
+        compared = difference(a[0], b[0]) if seeds == 1 else compare_seeds(a, b, share_splits=paired)
+        found += compared.is_real
+    return found / times
+
+
+def picked_best(
+    count: int, apart: float, *, n: int = 1_000, alike: float = 0.8, times: int, seed: int
+) -> dict[str, float]:
+    """What is said of the best of `count` runs, and what is true, in the mean over `times` searches.
+
+    `apart`: the standard deviation of the runs' true logits. `best`: its accuracy on the n images; `truth`: its true
+    accuracy; `lift` and `most_lift`: the accuracy that these expect; `near` and `near_alone`: the share of searches in
+    which the truly best run is in the noise band, with answers and without; `told`: the share of runs not in the band.
+    """
+    random, sums = np.random.default_rng(seed), dict.fromkeys(("best", "truth", "lift", "most_lift"), 0.0)
+    sums |= dict.fromkeys(("near", "near_alone", "told"), 0.0)
+    for _ in range(times):
+        worth = random.normal(0, apart, count)
+        every = _difficult(count, 6 * n, 0.9, alike, random) + worth[:, None]
+        truth = (1 / (1 + np.exp(-every))).mean(axis=1) if apart else np.full(count, np.nan)
+        right = np.stack([_answered(logits[:n], random).is_right for logits in every])
+        accuracies = right.mean(axis=1)
+        best = int(accuracies.argmax())
+        if not apart:
+            truth[:] = (1 / (1 + np.exp(-every[:, n:]))).mean()
+        band, alone = noise_band(accuracies.tolist(), n, right), noise_band(accuracies.tolist(), n)
+        top = int(worth.argmax())
+        sums["best"] += accuracies[best] / times
+        sums["truth"] += truth[best] / times
+        sums["lift"] += lift(right).expected / times
+        sums["most_lift"] += most_lift(accuracies.tolist(), n).expected / times
+        sums["near"] += band.is_near[top] / times
+        sums["near_alone"] += alone.is_near[top] / times
+        sums["told"] += 1 / times - sum(band.is_near) / count / times
+    return sums

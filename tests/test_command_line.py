@@ -28,10 +28,11 @@ from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
 from core.events import Epoch, Started, Step, from_line
 from core.models.model import open_model
+from core.models.snapshots import open_at
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, allowed, checked, constant_text, default, hyperparameters, value_text
-from core.store import Run, create
+from core.store import Run, create, runs
 from core.words import text, words
 from tests.conftest import wait_for
 
@@ -130,7 +131,9 @@ def trained(shell):
 def test_train_prints_its_events_and_last_the_report(shell, trained):
     kinds = [line["event"] for line in trained]
     assert kinds[0] == "started"
-    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["inside", "epoch"] + ["report"]
+    assert [kind for kind in kinds if kind not in ("started", "step")] == [
+        *("snapshot", *(3 * ["inside", "snapshot", "epoch"]), "report")
+    ]
     report = trained[-1]
     assert report["n"] == 1000
     assert 0.8 < report["accuracy"] < 1
@@ -139,6 +142,12 @@ def test_train_prints_its_events_and_last_the_report(shell, trained):
     assert run.status() == "done"
     assert run.spec == RunSpec.model_validate(FIELDS)
     assert [from_line(json.dumps(line)) for line in trained] == run.events()
+
+
+def test_train_without_snapshots_keeps_none_of_the_past_epochs(shell):
+    lines = shell.json("train", *flags(**FIELDS | {"epochs": 1}), "--no-snapshots")
+    assert "snapshot" not in [line["event"] for line in lines]
+    assert Run(shell.store / lines[-1]["run"]).snapshots() == []
 
 
 def started_run(shell, known):
@@ -329,15 +338,19 @@ def test_recipes_say_their_specs(shell):
     assert specs == {name: dict(one.values) for name, one in RECIPES.items()}
 
 
-UNLABELLED = {"owner": "", "study": "", "trial": None, "note": "", "tags": []}
+UNLABELLED = {"name": "", "owner": "", "study": "", "trial": None, "note": "", "tags": []}
 
 
 def test_runs_are_listed_a_line_each(shell, trained):
     (line,) = [line for line in shell.json("runs") if line["run"] == trained[-1]["run"]]
     wanted = {"run": line["run"], "status": "done", "data": "mnist-5k", "architecture": "custom"}
     wanted |= {"recipe": None, "variant": None, "choices": {}}
-    wanted |= {"test_use": "once", "by_hand": False}
-    assert line == {**wanted, "accuracy": trained[-1]["accuracy"], "label": UNLABELLED}
+    wanted |= {"test_use": "once", "by_hand": False, "label": UNLABELLED, "seed": 7}
+    started, report = trained[0], trained[-1]
+    wanted |= {name: report[name] for name in ("accuracy", "n", "seconds")} | {"interval": report["accuracy_interval"]}
+    wanted |= {"parameters": started["parameters"], "device": started["device_name"], "n_val": started["counts"]["val"]}
+    kept = next(one for one in trained if one["event"] == "epoch" and one["epoch"] == report["best_epoch"])
+    assert line == {**wanted, "val_accuracy": kept["val_accuracy"], "epochs_done": report["epochs"]}
     code, output, _ = shell.run("runs")
     assert code == 0
     assert any(line["run"] in row and "done" in row for row in output.splitlines())
@@ -713,12 +726,24 @@ def test_inside_writes_the_maps_of_an_image_as_arrays_and_as_pictures(shell, tra
     assert (tmp_path / "one" / "layer-1-conv-filters.png").exists()
 
 
+def test_inside_shows_the_network_as_it_was_in_an_earlier_epoch(shell, trained, tmp_path):
+    run = Run(shell.store / trained[-1]["run"])
+    (line,) = shell.json("inside", run.name, "test:17", "--epoch", "0", "--out", str(tmp_path))
+    initial = open_at(run, 0)
+    assert line["epoch"] == 0
+    with np.load(tmp_path / "inside.npz") as arrays:
+        assert np.allclose(initial.probabilities(arrays["image"][None])[0], arrays["probabilities"], atol=1e-6)
+        untrained, rounded_to_float16 = arrays["saliency_untrained"], 1e-2 * arrays["saliency_untrained"].max()
+        assert np.allclose(arrays["saliency"], untrained, atol=rounded_to_float16), "both are not trained"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["test:17", "--layer", "6"], ["layer 6", "1 to 5"]),
         (["test:17", "--layer", "0"], ["layer 0"]),
         (["test:17", "--class", "10"], ["class 10", "0 to 9"]),
+        (["test:17", "--epoch", "7"], ["epoch 7"]),
         (["test:99999"], ["99999", "test"]),
         (["val:99999"], ["99999", "val"]),
         (["missing.png"], ["missing.png"]),
@@ -743,17 +768,19 @@ def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path)
 # --- the language of the terminal -------------------------------------------------------------------------------------
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
-NOTED = ("--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "label")
+NOTED = ("--name", "--owner", "--study", "--trial", "--note", "--tags")
+COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "compare", "label")
 COMMANDS += ("evaluate", "tensorboard", "model", "export", "codes", "predict", "inside", "sheet", "lessons")
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
+    *("--where", "--sort", "--reverse"),
     *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
     "python -m core",
     "-h, --help",
     "[-h]",
     "--json",
     "--explain",
+    "--no-snapshots",
     "--sheet",
     "--variant",
     "--html",
@@ -762,7 +789,7 @@ FLAGS = (
     "--out",
     "--as",
     "--split",
-    *("--layer", "--class", "test:17", "val:17", "train:17"),
+    *("--layer", "--class", "--epoch", "test:17", "val:17", "train:17"),
     *NOTED,
 )
 ACTIONS = ("{list,get,import}", "{list,run,table}")
@@ -937,6 +964,52 @@ def test_the_other_commands_speak_portuguese_too(shell, trained, pictures, tmp_p
     assert [line for line in said("recipes") if line.endswith("MLP 128, sigmoide, SGD                 0,9157")]
 
 
+def test_runs_are_filtered_by_conditions_and_sorted_by_a_column(shell, trained):
+    for epochs, seed in ((1, 5), (2, 6)):
+        fields = {"data": "tiny", "architecture": "mlp", "epochs": epochs, "seed": seed}
+        assert shell.run("train", *flags(**fields), "--json")[0] == 0
+    here = ["--where", "data=tiny", "architecture=mlp", "seed>=5", "seed<=6"]
+    lines = shell.json("runs", *here, "--sort", "epochs_done")
+    assert [line["seed"] for line in lines] == [6, 5]
+    assert [line["seed"] for line in shell.json("runs", *here, "--sort", "epochs_done", "--reverse")] == [5, 6]
+    assert [line["seed"] for line in shell.json("runs", *here, "epochs_done<2")] == [5]
+    assert {line["seed"] for line in shell.json("runs", *here, "status=done", "learning_rate=0.001")} == {5, 6}
+    assert not shell.run("runs", "--json", *here, "tag=first")[1]
+    shell.run("label", lines[0]["run"], "--tags", "first", "--name", "the long one")
+    assert [line["seed"] for line in shell.json("runs", *here, "tag=first")] == [6]
+    assert [line["seed"] for line in shell.json("runs", *here, "tag!=first")] == [5]
+    assert shell.run("runs", *here, "tag=first")[1].rstrip().endswith("the long one")
+    for wrong in (["--where", "colour=red"], ["--where", "data"], ["--where", "seed>many"], ["--sort", "colour"]):
+        code, _, error = shell.run("runs", *wrong)
+        assert (code, bool(one_sentence(error))) == (1, True)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_runs_are_compared_in_numbers_and_in_words_and_over_seeds(shell, language):
+    names = {}
+    for epochs in (1, 2):
+        for seed in (11, 12):
+            fields = {"data": "tiny", "architecture": "mlp", "epochs": epochs, "seed": seed, "split": "official"}
+            spec = checked(fields)
+            known = [run for run in runs(shell.store) if run.is_done() and run.spec == spec]
+            trained = known or shell.json("train", *flags(**fields))
+            names[epochs, seed] = known[0].name if known else trained[-1]["run"]
+    (one,) = shell.json("compare", names[1, 11], names[2, 11])
+    assert one["accuracies"][1] - one["accuracies"][0] == pytest.approx(one["difference"])
+    assert (one["fixed"] - one["broken"]) / one["n"] == pytest.approx(one["difference"])
+    assert one["interval"][0] <= one["difference"] <= one["interval"][1]
+    assert one["differ"] == {"epochs": [1, 2]}
+    assert (one["over_seeds"]["seeds"], one["over_seeds"]["is_paired"]) == (2, True)
+    assert one["is_real"] == (one["p"] < 0.05)
+    code, output, _ = shell.run("compare", names[1, 11], names[2, 11], LC_ALL=LANGUAGES[language])
+    assert code == 0
+    assert text(language, "spec.epochs.label") in output
+    assert text(language, "cli.over_seeds", words="")[:-1] in output
+    (same,) = shell.json("compare", names[1, 11], names[1, 11])
+    assert (same["p"], same["difference"], same["over_seeds"]) == (1, 0, None)
+    assert "cannot be told apart" in same["words"]
+
+
 # --- what is noted about a run ----------------------------------------------------------------------------------------
 
 
@@ -944,7 +1017,7 @@ def test_something_is_noted_about_a_run_and_shown_in_the_list_of_runs(shell, tra
     run = trained[-1]["run"]
     code, output, _ = shell.run("label", run, "--owner", "Ana", "--trial", "3", "--tags", "first", "quick", "--json")
     assert code == 0
-    noted = {"owner": "Ana", "study": "", "trial": 3, "note": "", "tags": ["first", "quick"]}
+    noted = {"name": "", "owner": "Ana", "study": "", "trial": 3, "note": "", "tags": ["first", "quick"]}
     assert json.loads(output) == {"run": run, **noted}
     _, output, _ = shell.run("runs", "--json")
     assert [line["label"] for line in map(json.loads, output.splitlines()) if line["run"] == run] == [noted]

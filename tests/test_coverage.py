@@ -13,10 +13,12 @@ from tests.simulation import (
     OVERALL,
     SUPPORTS,
     accused,
+    equal_specs_told_apart,
     false_alarms,
     loss_coverage,
     matrix_coverage,
     mean_coverage,
+    picked_best,
     synthetic,
 )
 
@@ -80,3 +82,22 @@ def test_a_correct_figure_is_seldom_called_better_or_worse(seeds):
 def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
     for ratio in (0.0, 1.0, 4.0):
         assert 0.935 <= mean_coverage(0.99, 10_000, 3, ratio, times=3_000, seed=5) <= 0.99
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_equally_good_specs_are_seldom_told_apart_and_neither_are_two_networks(paired):
+    cases = [(1, 0.0), (2, 0.5), (3, 0.1), (3, 0.5), (5, 0.5)]
+    shares = [equal_specs_told_apart(*case, paired=paired, times=400, seed=6) for case in cases]
+    assert max(shares) <= 0.075  # 0.05 and more than two standard errors of 400
+    assert shares[0] >= 0.015, "the interval of two networks is not too wide"
+
+
+def test_the_part_of_chance_in_the_best_of_many_is_told_and_the_truly_best_is_in_the_noise_band():
+    for count, apart in ((6, 0.0), (20, 0.0), (20, 0.4)):
+        found = picked_best(count, apart, times=40, seed=7)
+        lifted = found["best"] - found["truth"]
+        assert lifted > 0.002
+        assert found["best"] - found["lift"] == pytest.approx(lifted, abs=0.0025)
+        assert found["best"] - found["most_lift"] >= found["best"] - found["lift"] - 0.0005, "at most"
+        assert min(found["near"], found["near_alone"]) >= 0.9
+    assert found["told"] > 0.3, "the answers tell runs apart"

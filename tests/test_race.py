@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -17,7 +20,7 @@ from hypothesis import strategies as some
 from core import store, words
 from core.classroom import board, results
 from core.classroom import race as races
-from core.classroom.classroom import Classroom
+from core.classroom.classroom import UNUSED, Classroom
 from core.classroom.race import MOST_WAITING, Attempt, Race, Record, in_turn
 from core.classroom.rules import MOST_EPOCHS, Rules, applied, can_choose, read, rules, written
 from core.measures.measures import proportion
@@ -30,6 +33,7 @@ from tests.conftest import wait_for
 from tests.page import LANGUAGES, control
 from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
 from tests.test_classroom import room as room  # the fixture
+from tests.test_classroom_quiz import asked
 from ui import server
 from ui.classroom import opened, phone_race
 from ui.classroom.pupils import MOST_A_MINUTE
@@ -144,6 +148,34 @@ def test_the_time_left_is_that_of_the_turns_before(queue, idle):
     idle.end()
     race.step()
     assert (race.seconds_to(1), race.seconds_to(3)) == (8, 24)
+
+
+def test_a_disk_that_is_slow_keeps_no_phone_waiting(queue, monkeypatch):
+    classroom = Classroom(reads_one)
+    ana = classroom.join(classroom.door.code, "Ana", "x")
+    classroom.race, classroom.racing = raced(queue), True
+    race = classroom.race
+    for place in range(2):
+        race.send(ana.number, "Ana", "x", [0, place])
+    race.step()
+    begun, ready = threading.Event(), threading.Event()
+
+    def sync(_: int) -> None:
+        begun.set()
+        assert ready.wait(30)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with ThreadPoolExecutor(2) as threads:
+        sending = threads.submit(race.send, ana.number, "Ana", "y", [1, 2])
+        try:
+            assert begun.wait(30)
+            said = threads.submit(phone_race.state, classroom, ana, "en").result(10)
+            assert said
+            assert [one["state"] for one in said["own"]] == ["waiting", "training"]
+            assert str(round(30 + races.START)) in said["own"][0]["sentence"]
+        finally:
+            ready.set()
+        sending.result()
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -341,6 +373,41 @@ def test_a_sent_out_pupil_leaves_no_name_and_no_training(queue):
     assert [one.number for one in races.records()[0].attempts] == [1]
 
 
+def test_nothing_of_a_sent_out_pupil_is_kept_whose_message_comes_late(queue):
+    race = raced(queue)
+    race.remove(1)
+    with pytest.raises(Refusal, match=r"class\.pupil\.out"):
+        race.send(1, "Ana", "x", [0, 0])
+    assert race.record.attempts == ()
+
+
+def test_a_run_that_was_taken_off_is_deleted_also_when_its_worker_ends_after_the_race(queue, idle):
+    race = raced(queue)
+    race.start()
+    race.send(1, "Ana", "x", [0, 0])
+    wait_for(lambda: race.at_work())
+    race.take_off(1)
+    race.close()
+    assert len(store.runs()) == 1, "its worker holds it still"
+    idle.end()
+    wait_for(lambda: not store.runs())
+
+
+def test_a_race_that_a_killed_server_has_left_is_over_when_the_next_class_opens(queue, monkeypatch):
+    race = raced(queue)
+    race.send(1, "Ana", "trained", [0, 0])
+    race.step()
+    race.send(1, "Ana", "waits", [0, 1])
+    monkeypatch.setenv("BANCADA_CLASS_PORT", "0")
+    try:
+        opened.open_class([], "127.0.0.1")
+    finally:
+        opened.close_class()
+    (record,) = races.records()
+    assert record.ended
+    assert [one.title for one in record.attempts] == ["trained"]
+
+
 def test_names_go_from_the_earlier_races_of_the_session_too(queue):
     classroom = Classroom(reads_one)
     ana = classroom.join(classroom.door.code, "Ana", "Ana")
@@ -464,6 +531,41 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         opened.close_class()
 
 
+def test_the_test_split_is_read_for_the_best_run_of_the_click_and_not_of_the_pages_last_look(
+    frame, trained, monkeypatch
+):
+    goes_on = threading.Event()
+
+    def carry(folder: str) -> str:
+        assert race.record.attempts[0].run in folder or goes_on.wait(60)
+        return work(folder)
+
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    with ThreadPoolExecutor(1) as executor:
+        workers = Workers(executor, carry)
+        found = rules(trained.spec, {"learning_rate": (1e-6, 0.01), "epochs": (1, 2)}, 30, 1)
+        race = now.classroom.begin_race(found, workers)
+        try:
+            for pupil in (1, 2):
+                race.send(pupil, f"pupil {pupil}", "x", [pupil - 1, pupil - 1])
+            wait_for(lambda: race.record.attempts[1].run)
+            race.end()
+            control(app, "class-view").set_value("race").run()
+            assert [row.run for row in board.of(race)] == [race.record.attempts[0].run]
+            goes_on.set()
+            wait_for(lambda: len(board.of(race)) == 2 and not race.at_work())
+            first, second = board.of(race)
+            assert first.run == race.record.attempts[1].run
+            app.button(key="race-test").click().run()
+            wait_for(lambda: store.find(first.run).report())
+            assert store.find(second.run).report() is None
+            assert not app.exception
+        finally:
+            goes_on.set()
+            opened.close_class()
+            workers.close()
+
+
 # --- the pupils' server -----------------------------------------------------------------------------------------------
 
 
@@ -508,6 +610,25 @@ def test_a_phone_sends_sees_and_stops_its_own_and_nothing_else(room, queue):
     room.classroom.begin([7])
     with client(room, said=said) as pupil:
         assert hear(pupil)["race"] is None
+
+
+def test_the_seat_of_one_who_only_quizzes_or_races_is_not_given_away(room, queue, monkeypatch):
+    monkeypatch.setattr("core.classroom.quiz.LOOK", 0.0)
+    monkeypatch.setattr("core.classroom.classroom.MOST_FROM", 3)
+    names = ("quizzes", "races", "sleeps")
+    quizzes, races_, _ = said = [cookie(room, name) for name in names]
+    room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
+    with client(room, said=quizzes) as pupil:
+        pupil.send(bytes([1, 0, 0]))
+        while hear(pupil)["quiz"]["given"] is None:
+            pass
+    room.classroom.begin_race(offered(), queue)
+    assert post(room, races_, {"race": 1, "title": "x", "places": [0, 0]}) == (200, "")
+    wait_for(lambda: not any(one.here for one in room.classroom.pupils.values()))
+    room.classroom.clock = lambda: time.monotonic() + UNUSED
+    assert cookie(room, "comes later")
+    seats = [room.classroom.pupil(one.partition("=")[2]) for one in said]
+    assert [one and one.name for one in seats] == ["quizzes", "races", None]
 
 
 CLASS = """

@@ -16,10 +16,11 @@ import pytest
 from core import store
 from core.__main__ import main
 from core.events import Checkpoint, Epoch, Started
+from core.measures.selection import simplest
 from core.recipes import RECIPES, VARIANTS, searches
 from core.recipes.searches import SEARCHES, VAL_IMAGES, belongs_to, choices_of, choices_text, repeats
 from core.refusal import Refusal
-from core.search import Driver, accuracies_of, cells, chosen, known_runs, simplest, time_left, winner
+from core.search import Driver, accuracies_of, cells, chosen, known_runs, time_left, winner
 from core.work import work
 from core.workers import Workers
 from tests.browser import ROOT

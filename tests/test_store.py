@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core import store
-from core.events import Epoch, Report, Step, to_line
+from core.events import Epoch, Report, Snapshot, Step, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Label, Run, create, find, runs
@@ -101,9 +101,18 @@ def describe(folder: Path, name: str) -> list:
     if report:
         run.load(report.model, report.model_sha256)
         run.load(report.predictions, report.predictions_sha256)
-    events = [to_line(event) for event in run.events() if not isinstance(event, Report)]
+    snapshots = [(one.epoch, len(run.load(one.file, one.sha256)[0])) for one in run.snapshots()]
+    events = [to_line(event) for event in run.events() if not isinstance(event, Report | Snapshot)]
     facts = [one.facts() | {"run": len(one.name)} for one in found]
-    return [facts, [one.spec.epochs for one in found], newest, events, run.control().wanted, run.label().model_dump()]
+    return [
+        facts,
+        [one.spec.epochs for one in found],
+        newest,
+        snapshots,
+        events,
+        run.control().wanted,
+        run.label().model_dump(),
+    ]
 
 
 def goes_on(run: Run) -> None:
@@ -486,6 +495,7 @@ def test_the_newest_two_checkpoints_are_kept_and_their_events_all(run):
         store.file_name(3, 15),
         store.file_name(4, 20),
         "events.jsonl",
+        *map(store.snapshot_name, (3, 4)),
         "spec.json",
     ]
 
@@ -508,6 +518,7 @@ def test_a_run_carries_facts_that_are_not_its_spec_and_may_change(home):
 
 
 OUT_OF_BOUNDS = {
+    "name": ("n" * 61, "two\nlines"),
     "owner": ("o" * 61, "two\nlines", "\x00", "\x1b[2J", "\x9b", "\u202e", 7),
     "study": ("s" * 61,),
     "trial": (-1, 1_000_001, "one", 1.5),
@@ -542,7 +553,18 @@ def test_a_label_that_a_newer_version_wrote_is_read_as_far_as_it_is_known_and_lo
     (run.folder / "label.json").write_text('{"owner": "Ana", "colour": "red"}')
     assert run.label().owner == "Ana"
     run.relabel(owner="Rui", trial=1)
-    assert json.loads((run.folder / "label.json").read_bytes()) == {"colour": "red", "owner": "Rui", "trial": 1}
+    kept = json.loads((run.folder / "label.json").read_bytes())
+    assert kept.pop("crc32")
+    assert kept == {"colour": "red", "owner": "Rui", "trial": 1}
+
+
+def test_a_label_whose_bytes_have_changed_on_disk_is_not_believed(home):
+    run = create(SPEC, label=Label(name="the wide one", owner="Ana"))
+    assert run.label().name == "the wide one"
+    written = (run.folder / "label.json").read_text()
+    (run.folder / "label.json").write_text(written.replace("wide", "wild"))
+    assert run.label() == Label()
+    assert run.relabel(note="anew") == Label(note="anew")
 
 
 def test_a_fact_out_of_todays_bounds_is_refused_by_name_before_anything_is_written_over_it(home):

@@ -12,6 +12,7 @@ from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, new_run, work_at
 from core.events import Report
 from core.measures.measures import wilson
+from core.measures.selection import simplest
 from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
@@ -26,7 +27,6 @@ from core.search import (
     failures,
     known_runs,
     parameters,
-    simplest,
     trained_epochs,
     winner,
 )

@@ -15,9 +15,13 @@ from core.commands.terminal import decimals, find, language, number, remarks, sa
 from core.events import Report
 from core.exports import EXPORTS, export
 from core.files import written_aside
+from core.measures.answers import Answers, stored_answers
+from core.measures.compare import Difference, compare, difference, sentence
+from core.measures.repeats import compare_seeds, seeds_of
+from core.measures.summary import Listed, condition, in_order, summary
 from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
-from core.spec import RunSpec, constant_text, hyperparameters, value_text
+from core.spec import RunSpec, any_seed, constant_text, differing, hyperparameters, share_splits, value_text
 from core.store import Label, Run, no_report
 from core.words import FALLBACK, read_number, text
 
@@ -26,21 +30,95 @@ if TYPE_CHECKING:
 
     from core.models.model import Model
 
+FIGURES = ("accuracy", "interval", "n", "test_use", "val_accuracy", "n_val", "parameters", "epochs_done", "seconds")
+FIGURES += ("device",)  # of a run's summary, as they are called in the list of runs
+
 
 def list_runs(options: argparse.Namespace) -> int:
-    """A line for each run in the store, newest first."""
-    for run in store.runs():
-        facts = run.facts()
-        facts["recipe"], facts["variant"] = (facts["data"] and belongs_to(run.spec)) or (None, None)
-        choices = choices_of(run.spec) if facts["recipe"] else ()
-        facts["choices"] = dict(choices)
-        recipe = " ".join(filter(None, (facts["recipe"], facts["variant"], choices_text(choices, language()))))
-        accuracy = decimals(facts["accuracy"])
-        accuracy += "  " + t("cli.test_use.selected") if facts["test_use"] == "selected" else ""
-        facts["label"] = run.label().model_dump()
-        status = t(f"cli.status.{facts['status']}")
-        say(options, facts, f"{facts['run']:50}  {status:16}  {recipe:28}  {accuracy}".rstrip())
+    """A line for each run in the store that fits the conditions, newest first or by a column."""
+    conditions = [
+        condition(one, lambda value: float(read_number(value, language=language()))) for one in options.where or ()
+    ]
+    listed = [Listed(summary(run), run.facts()["status"], run.label()) for run in store.runs()]
+    listed = [one for one in listed if all(wanted.holds(one) for wanted in conditions)]
+    if options.sort:
+        listed = in_order(listed, options.sort, turned=options.reverse)
+    elif options.reverse:
+        listed.reverse()
+    for one in listed:
+        _say_listed(options, one)
     return 0
+
+
+def _number(written: str) -> float:
+    return float(read_number(written, language=language()))
+
+
+def _say_listed(options: argparse.Namespace, one: Listed) -> None:
+    found, spec = one.summary, one.summary.spec
+    name, variant = (spec and belongs_to(spec)) or (None, None)
+    choices = choices_of(spec) if spec and name else ()
+    facts: dict[str, Any] = {"run": found.run, "status": one.status}
+    facts |= {"data": spec and spec.data, "architecture": spec and spec.architecture, "seed": spec and spec.seed}
+    facts |= {"recipe": name, "variant": variant, "choices": dict(choices)}
+    facts |= {field: getattr(found, field) for field in FIGURES}
+    facts |= {"by_hand": found.by_hand if found.accuracy is not None else None, "label": one.label.model_dump()}
+    recipe = " ".join(filter(None, (name, variant, choices_text(choices, language()))))
+    accuracy = decimals(found.accuracy)
+    accuracy += "  " + t("cli.test_use.selected") if found.test_use == "selected" else ""
+    words = f"{found.run:50}  {t(f'cli.status.{one.status}'):16}  {recipe:28}  {accuracy}".rstrip()
+    say(options, facts, f"{words}  {one.label.name}".rstrip())
+
+
+def compare_runs(options: argparse.Namespace) -> int:
+    """Which of two finished runs is better on the same test images; if there are more seeds of both, over these too."""
+    pair = find(options.one), find(options.other)
+    answers = [_tested(run) for run in pair]
+    found, one = compare(*answers), difference(*answers)
+    names = pair[0].label().name or pair[0].name, pair[1].label().name or pair[1].name
+    facts: dict[str, Any] = {"runs": [run.name for run in pair], "n": one.n}
+    facts |= {"accuracies": [float(given.is_right.mean()) for given in answers], **_difference(one, names)}
+    facts |= {"fixed": len(found.fixed), "broken": len(found.broken), "p": found.p}
+    rows = differing(pair[0].spec, pair[1].spec)
+    facts |= {"differ": {name: [value, otherwise] for name, value, otherwise in rows}, "over_seeds": None}
+    slots = {"fixed": len(found.fixed), "broken": len(found.broken), "p": decimals(found.p), "n": one.n}
+    lines = [_in_words(one, names), t("cli.mcnemar", better=names[1], worse=names[0], **slots)]
+    if over := _over_seeds(*pair):
+        facts["over_seeds"] = _difference(over, names)
+        lines.append(t("cli.over_seeds", words=_in_words(over, names)))
+    for name, value, otherwise in rows:
+        values = (shown(value_text(name, either, language())) for either in (value, otherwise))
+        lines.append(f"  {t(f'spec.{name}.label')}: {' | '.join(values)}")
+    say(options, facts, "\n".join(lines))
+    return 0
+
+
+def _tested(run: Run) -> Answers:
+    found = stored_answers(run)
+    assert found  # only those on val may be missing
+    return found
+
+
+def _over_seeds(one: Run, other: Run) -> Difference | None:
+    """The difference of the runs' specs over all seeds in the store; None if one of them has a single seed."""
+    if any_seed(one.spec) == any_seed(other.spec):
+        return None
+    a, b = (seeds_of(run.spec, store.runs()) for run in (one, other))
+    if min(len(a), len(b)) < 2:
+        return None
+    answers = ({seed: _tested(run) for seed, run in runs.items()} for runs in (a, b))
+    return compare_seeds(*answers, share_splits=share_splits(one.spec, other.spec))
+
+
+def _difference(found: Difference, names: tuple[str, str]) -> dict[str, Any]:
+    key, slots = sentence(found, *names, FALLBACK)
+    facts = {"difference": found.value, "interval": [found.low, found.high], "is_real": found.is_real}
+    return facts | {"seeds": found.seeds, "is_paired": found.is_paired, "words": text(FALLBACK, key, **slots)}
+
+
+def _in_words(found: Difference, names: tuple[str, str]) -> str:
+    key, slots = sentence(found, *names, language())
+    return t(key, **slots)
 
 
 def label(options: argparse.Namespace) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from core.measures.answers import Answers
 from core.refusal import Refusal
+from core.words import number
 
 LEVEL = 0.05  # significance level: a difference with a lower p is significant
 
@@ -27,14 +30,76 @@ class Comparison:
         return self.p < LEVEL
 
 
+@dataclass(frozen=True)
+class Difference:
+    """B's accuracy minus A's, -1 to 1, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int  # number of images, which are the same for A and B
+    seeds: int = 1  # number of trainings of each; 1: two trained networks are compared, not two specs
+    is_paired: bool = True  # whether the seeds of A and B were compared in pairs
+
+    @property
+    def is_real(self) -> bool:
+        """Whether chance does not explain it: the interval lies on one side of 0."""
+        return self.low > 0 or self.high < 0
+
+
 def compare(a: Answers, b: Answers) -> Comparison:
     """Compare two models' predictions for the same images. Raises: Refusal, if the images are not the same."""
-    if a.probabilities.shape != b.probabilities.shape or not np.array_equal(a.labels, b.labels):
-        raise Refusal("error.other_images")
-    if a.images and b.images and a.images != b.images:
+    if not is_same_images(a, b):
         raise Refusal("error.other_images")
     fixed, broken = np.flatnonzero(b.is_right & ~a.is_right), np.flatnonzero(a.is_right & ~b.is_right)
     return Comparison(fixed, broken, mcnemar(len(fixed), len(broken)), b.confusion_matrix - a.confusion_matrix)
+
+
+def is_same_images(a: Answers, b: Answers) -> bool:
+    """Whether both are answers to the same images, as far as labels and the images' identifiers tell."""
+    if a.probabilities.shape != b.probabilities.shape or not np.array_equal(a.labels, b.labels):
+        return False
+    return not a.images or not b.images or a.images == b.images
+
+
+def difference(a: Answers, b: Answers) -> Difference:
+    """The difference of two trained networks' accuracies on the same images, see `of_images`.
+
+    It is real exactly if McNemar's exact test is significant: the interval of a difference that is not holds 0.
+    Raises: Refusal, if the images are not the same.
+    """
+    found = compare(a, b)
+    one = of_images(b.is_right.astype(np.float64) - a.is_right)
+    if found.is_difference:
+        return one
+    return Difference(one.value, min(one.low, 0.0), max(one.high, 0.0), one.n)
+
+
+def sentence(found: Difference, a: str, b: str, language: str) -> tuple[str, dict[str, Any]]:
+    """Which of A and B, named so, is better and by how much, or that they cannot be told apart: text key and slots."""
+    better, worse = (a, b) if found.value < 0 else (b, a)
+    low, high = (-found.high, -found.low) if found.value < 0 else (found.low, found.high)
+    slots: dict[str, Any] = {"better": better, "worse": worse, "n": found.n}
+    slots |= {
+        name: number(100 * share, 2, language=language)
+        for name, share in (("points", abs(found.value)), ("low", low), ("high", high))
+    }
+    word = "better" if found.is_real else "equal"
+    if found.seeds == 1:
+        return f"difference.{word}_runs", slots
+    return f"difference.{word}_{'paired' if found.is_paired else 'seeds'}", slots | {"seeds": found.seeds}
+
+
+def of_images(differences: np.ndarray) -> Difference:
+    """The mean of N images' differences (N,), each -1 to 1, with its 95 % interval.
+
+    Two images are added, half of one for B and half of one for A, so that a few errors, or none, seem not certain.
+    Source: Agresti, Min 2005, Statistics in Medicine 24, 729.
+    """
+    n, total = len(differences) + 2, float(differences.sum())
+    half = 1.959964 * math.sqrt(max(0.0, float((differences**2).sum()) + 1 - total**2 / n)) / n
+    value = total / len(differences)
+    return Difference(value, min(value, total / n - half), max(value, total / n + half), len(differences))
 
 
 def mcnemar(fixed: int, broken: int) -> float:

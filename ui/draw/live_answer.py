@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,9 +45,14 @@ _clients: OrderedDict[asyncio.Task, None] = OrderedDict()  # in the order of the
 _pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
 
 
-def live_address(runs: Sequence[Run], *, without: Collection[str], language: str) -> str:
-    """The path and query that give the answers of these runs; `without` names the steps that are switched off."""
+def live_address(runs: Sequence[Run], *, without: Collection[str] = (), language: str, layer: int | None = None) -> str:
+    """The path and query that give the answers of these runs; `without` names the steps that are switched off.
+
+    With a `layer`, from 1, the answers also hold the first run's feature maps, those of this layer at least.
+    """
     query = {"run": [run.name for run in runs], "without": list(without), "lang": language}
+    if layer:
+        query["layer"] = [str(layer)]
     return f"{PATH}?{urlencode(query, doseq=True)}"
 
 
@@ -87,7 +93,8 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
     """The code to close with. Raises: WebSocketDisconnect; TimeoutError, if the client does not take an answer."""
     language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
     names, without = socket.query_params.getlist("run"), socket.query_params.getlist("without")
-    if not 0 < len(names) <= MOST_MODELS:
+    layer = socket.query_params.get("layer", "0")
+    if not 0 < len(names) <= MOST_MODELS or not re.fullmatch("[0-9]{1,3}", layer):
         return VIOLATION
     loop = asyncio.get_running_loop()
     while True:
@@ -100,7 +107,7 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
             return VIOLATION
         _clients.move_to_end(task)
         begun = loop.time()
-        answer = await loop.run_in_executor(_pool, answered, content, names, without, language)
+        answer = await loop.run_in_executor(_pool, answered, content, names, without, language, int(layer))
         async with asyncio.timeout(SLOWEST):
             await socket.send_json(answer)
         if "rows" not in answer:  # it is a refusal
@@ -108,8 +115,13 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
         await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 
-def answered(content: bytes, names: Sequence[str], without: Collection[str], language: str) -> dict[str, Any]:
-    """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence."""
+def answered(
+    content: bytes, names: Sequence[str], without: Collection[str], language: str, layer: int = 0
+) -> dict[str, Any]:
+    """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence.
+
+    With a `layer` it has `layers` for `ui/inside/strip.js`: the feature maps of the first model.
+    """
     from core import store
     from core.refusal import Refusal
     from ui import server
@@ -118,9 +130,29 @@ def answered(content: bytes, names: Sequence[str], without: Collection[str], lan
         models = [server.model(store.find(name)) for name in names]
         if other := next((model for model in models if not model.digits), None):
             raise Refusal("draw.not_offered", run=other.run)
-        return answered_by(models, content, without, language)
+        message = answered_by(models, content, without, language)
+        if layer:
+            message["layers"] = _layers(store.find(names[0]), content, without, language, layer)
+        return message
     except Refusal as refusal:
         return {"sentence": words.text(language, refusal.key, **refusal.slots)}
+
+
+def _layers(run: Run, content: bytes, without: Collection[str], language: str, layer: int) -> dict[str, Any]:
+    """What each layer of the run's network makes of a drawing, see `live`. Raises: Refusal, without such a layer."""
+    import numpy as np
+
+    from core.drawing.prepare import prepare
+    from core.inside.network import feature_maps
+    from ui.inside.message import live
+    from ui.inside.opened import opened
+
+    one = opened(run)
+    one.network.row(layer)
+    drawing = prepare(np.frombuffer(content, np.uint8).reshape(SHEET, SHEET), without=without)
+    image = one.model.seen(drawing)
+    shown = np.zeros(one.model.shape, np.uint8) if image is None else image
+    return live(feature_maps(one.network, shown), layer, language)
 
 
 def answered_by(models: Sequence[Model], content: bytes, without: Collection[str], language: str) -> dict[str, Any]:

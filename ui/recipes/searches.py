@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event
+from core.measures.selection import simplest
 from core.recipes import Variant
 from core.recipes.reported import Reported, Series
 from core.recipes.searches import SEARCHES, VAL_IMAGES, choices_text, option_text, path, repeats, reported_of
@@ -24,7 +25,6 @@ from core.search import (
     largest,
     later,
     parameters,
-    simplest,
     time_left,
     trained_epochs,
     trainings,

@@ -1,0 +1,94 @@
+"""Trainings of one spec that differ in the seed alone: their mean and spread, and two specs compared over seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.measures.answers import Answers
+from core.measures.compare import Difference, is_same_images, of_images
+from core.refusal import Refusal
+from core.spec import RunSpec, any_seed
+from core.store import Run
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """The accuracies (0 to 1) of k trainings of one spec, one for each seed."""
+
+    accuracies: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return statistics.mean(self.accuracies)
+
+    @property
+    def spread(self) -> float | None:
+        """Their sample standard deviation; None for a single training."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+
+def seeds_of(spec: RunSpec, runs: Iterable[Run]) -> dict[int, Run]:
+    """The finished ones among `runs` (newest first) that differ from the spec in the seed at most: for each seed one.
+
+    Runs that were ended by hand are left out: they have not repeated the spec.
+    """
+    found: dict[int, Run] = {}
+    for run in runs:
+        with contextlib.suppress(Refusal):  # damaged
+            report = run.report()
+            if report and not report.is_by_hand and any_seed(run.spec) == any_seed(spec):
+                found.setdefault(run.spec.seed, run)
+    return dict(sorted(found.items()))
+
+
+def compare_seeds(a: Mapping[int, Answers], b: Mapping[int, Answers], *, share_splits: bool) -> Difference:
+    """The mean accuracy of spec B's trainings minus that of spec A's, with its 95 % interval and by what it is known.
+
+    Args:
+        a: the answers of A's trainings by seed, at least two.
+        b: those of B's, at least two, to the same images.
+        share_splits: whether equal seeds give both specs the same train images. If both have the same seeds too, the
+            test is paired by seed: Student's t test of the k differences, with k - 1 degrees of freedom.
+
+    Two sources of chance are added as variances, each weighted with its own quantile. The seeds: t^2 s^2 / k, with s
+    the standard deviation of the differences (paired), or that term of each spec (not paired). The images: those of a
+    sample of n images, by each image's mean difference over the seeds; two images are added as in `compare`.
+
+    Assumptions: the images are a random sample of those meant; the seeds are independent; what a seed adds to an
+    accuracy, or to the difference of a pair, is about normally distributed. What one seed does on one image counts in
+    both sources, so the interval is too wide rather than too narrow. It does not cover what another draw of the train
+    images would change, unless the splits are drawn by the seed.
+
+    Raises: Refusal, if not all answers are to the same images.
+    Source: Student 1908, Biometrika 6, 1; Banerjee 1961, Sankhya A 23, 359, for the sum of variances; Owen 2007, Annals
+    of Applied Statistics 1, 386, for variances that are counted in both of two crossed samples.
+    """
+    everything = [*a.values(), *b.values()]
+    if not all(is_same_images(one, other) for one, other in itertools.combinations(everything, 2)):
+        raise Refusal("error.other_images")
+    is_paired = share_splits and set(a) == set(b)
+    if is_paired:
+        of_seeds = _half([float(b[seed].is_right.mean() - a[seed].is_right.mean()) for seed in a]) ** 2
+    else:
+        of_seeds = sum(_half([float(one.is_right.mean()) for one in spec.values()]) ** 2 for spec in (a, b))
+    first, second = (np.mean([one.is_right for one in spec.values()], axis=0) for spec in (a, b))
+    found = of_images(second - first)
+    low = found.value - math.hypot(found.value - found.low, math.sqrt(of_seeds))
+    high = found.value + math.hypot(found.high - found.value, math.sqrt(of_seeds))
+    return Difference(found.value, low, high, found.n, min(len(a), len(b)), is_paired)
+
+
+def _half(values: Sequence[float]) -> float:
+    """The half-width of the 95 % interval of a mean of independent normal values, by Student's t."""
+    from scipy.special import stdtrit
+
+    k = len(values)
+    return float(stdtrit(k - 1, 0.975)) * statistics.stdev(values) / math.sqrt(k)

@@ -1,0 +1,120 @@
+"""Seeds of one spec and of two, and the best of many runs, in cases that were computed by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from core import words
+from core.measures.answers import Answers
+from core.measures.compare import compare, difference, mcnemar, of_images, sentence
+from core.measures.repeats import Repeats, compare_seeds
+from core.measures.selection import lift, lift_sentence, most_lift, noise_band, simplest
+from core.refusal import Refusal
+
+
+def answers(right, images="") -> Answers:
+    """Answers about two classes, right where `right` is."""
+    right = np.asarray(right, dtype=bool)
+    return Answers(np.zeros(len(right), np.int64), np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]), images)
+
+
+def shares(n, *counts):
+    """Answers to n images by seed, of which the first so many are right."""
+    return {seed: answers(np.arange(n) < count) for seed, count in enumerate(counts)}
+
+
+def test_seeds_have_a_mean_and_more_than_one_have_a_spread():
+    found = Repeats((0.5, 0.6, 0.7))
+    assert (found.mean, found.spread) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert Repeats((0.5,)).spread is None
+
+
+def test_seeds_in_pairs_are_compared_by_the_differences_of_the_pairs():
+    a, b = shares(10_000, 9_000, 9_100, 9_200), shares(10_000, 9_030, 9_140, 9_250)
+    paired, apart = compare_seeds(a, b, share_splits=True), compare_seeds(a, b, share_splits=False)
+    # Differences 30, 40, 50 of 10,000: s = 0.001, t = 4.3027, so 0.002484; images: 120 / 3 of them, see below.
+    of_seeds = 4.302653 * 0.001 / math.sqrt(3)
+    mean = np.mean([one.is_right for one in b.values()], axis=0) - np.mean([one.is_right for one in a.values()], axis=0)
+    images = of_images(mean)
+    assert paired.value == pytest.approx(0.004)
+    assert paired.low == pytest.approx(0.004 - math.hypot(of_seeds, 0.004 - images.low))
+    assert paired.high == pytest.approx(0.004 + math.hypot(of_seeds, images.high - 0.004))
+    assert (paired.seeds, paired.is_paired, paired.is_real) == (3, True, True)
+    assert not apart.is_paired
+    assert not apart.is_real, "the seeds alone differ by 100 of 10,000"
+    less = compare_seeds(a, {**shares(10_000, 9_030, 9_140), 7: b[2]}, share_splits=True)
+    assert not less.is_paired, "not the same seeds"
+
+
+def test_seeds_on_other_images_are_not_compared():
+    a, b = shares(100, 90, 91), {0: answers(np.ones(100), "one"), 1: answers(np.ones(100), "other")}
+    with pytest.raises(Refusal, match=r"error\.other_images"):
+        compare_seeds(a, b, share_splits=True)
+
+
+def test_the_interval_of_two_networks_agrees_with_mcnemars_test_whatever_the_counts():
+    n = 400
+    for fixed in range(60):
+        for broken in range(60):
+            a = answers(np.arange(n) >= fixed)
+            b = answers((np.arange(n) < fixed) | (np.arange(n) >= fixed + broken))
+            found = difference(a, b)
+            assert found.is_real == (mcnemar(fixed, broken) < 0.05), (fixed, broken)
+            assert found.low <= found.value <= found.high
+    assert compare(a, b).is_difference == found.is_real
+
+
+def test_a_difference_of_paired_shares_has_the_published_interval():
+    # b = 5, c = 15 of 100: (10 / 102) -+ 1.96 sqrt(21 - 100 / 102) / 102
+    found = of_images(np.array([1.0] * 15 + [-1.0] * 5 + [0.0] * 80))
+    half = 1.959964 * math.sqrt(21 - 100 / 102) / 102
+    assert (found.low, found.high) == (pytest.approx(10 / 102 - half), pytest.approx(10 / 102 + half))
+
+
+@pytest.mark.parametrize("language", words.languages())
+def test_a_difference_is_said_in_words_with_the_better_one_first(language):
+    a, b = answers(np.arange(1000) < 900), answers(np.arange(1000) < 950)
+    key, slots = sentence(difference(a, b), "A", "B", language)
+    again, turned = sentence(difference(b, a), "B", "A", language)
+    assert (key, slots) == (again, turned)
+    assert words.text(language, key, **slots).startswith("B ")
+    assert words.number(5, 2, language=language) in words.text(language, key, **slots)
+    key, slots = sentence(compare_seeds(shares(50, 40, 41), shares(50, 41, 40), share_splits=True), "A", "B", language)
+    assert key == "difference.equal_paired"
+    assert {word in words.text(language, key, **slots) for word in ("A", "B", "2 se")} == {True}
+
+
+def test_the_simplest_within_one_standard_error_is_picked():
+    assert simplest([0.5, 0.5], [3, 3], 10).place == 0
+    assert simplest([0.90, 0.905], [10, 20], 1000).place == 0
+    assert simplest([0.90, 0.925], [10, 20], 1000).place == 1
+
+
+def test_the_best_of_equal_runs_is_lifted_by_chance_and_a_clear_best_is_not():
+    random = np.random.default_rng(1)
+    equal = random.random((20, 1000)) < 0.9
+    found = lift(equal)
+    assert found.best == equal.mean(axis=1).max()
+    assert 0.01 < found.value < 0.03
+    assert found == lift(equal), "the same answers give the same result"
+    clear = np.concatenate([random.random((5, 1000)) < 0.5, random.random((1, 1000)) < 0.99])
+    assert lift(clear).value < 0.001
+    assert most_lift(equal.mean(axis=1).tolist(), 1000).value == pytest.approx(found.value, abs=0.005)
+    assert most_lift(clear.mean(axis=1).tolist(), 1000).value < 0.001
+    for language in words.languages():
+        key, slots = lift_sentence(found, 20, language)
+        assert words.number(100 * found.value, 2, language=language) in words.text(language, key, **slots)
+        assert lift_sentence(most_lift([0.9, 0.91], 100), 2, language)[0] != key
+
+
+def test_accuracies_within_noise_cannot_be_told_from_the_best():
+    # Report 002's dropout stage: 0.8838 and 0.8846 of 3,588 images.
+    found = noise_band([0.8838, 0.8846], 3588)
+    assert found.is_near == (True, True)
+    assert found.behind == (3, 0)
+    assert noise_band([0.86, 0.8846], 3588).is_near == (False, True)
+    right = np.ones((3, 1000), dtype=bool)
+    right[1, :7], right[2, :4] = False, False
+    assert noise_band(right.mean(axis=1).tolist(), 1000, right).is_near == (True, False, True), "2^-6 < 0.05 / 2"
+    assert noise_band(right.mean(axis=1).tolist(), 1000).is_near == (True, False, True)
