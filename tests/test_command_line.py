@@ -770,7 +770,7 @@ def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path)
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--name", "--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "compare", "label")
-COMMANDS += ("evaluate", "tensorboard", "model", "export", "codes", "predict", "inside", "sheet", "lessons")
+COMMANDS += ("evaluate", "tensorboard", "model", "export", "import", "codes", "predict", "inside", "sheet", "lessons")
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
