@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from core import settings
 from core.commands import data, inside, lessons, recipes, runs, training
 from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
+from core.exports import EXPORTS
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
 from core.refusal import Refusal
@@ -115,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
         made, folder = command(name, export), Path(name)
         _add(made, "run", slot="run", says=_help("run"))
         _add(made, "--out", slot="folder", says=_help("out", folder=folder), type=Path, default=folder)
+    made = command("export", runs.take_out)
+    _add(made, "run", slot="run", says=_help("run"))
+    _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")
+    _add(made, "--out", slot="file", says=_help("export_out"), type=Path)
+    _add(command("import", runs.take_in), "file", slot="file", says=_help("import_file"), type=Path)
     made = command("codes", runs.codes)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--split", slot="value", says=_help("codes_split"), choices=("test", "val"), default="test")
