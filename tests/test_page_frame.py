@@ -20,8 +20,8 @@ from tests.browser import ROOT
 from tests.page import LANGUAGES, component, sentence, texts
 from ui import text
 
-PAGES = ["train", "lessons", "data", "recipes", "evaluate", "draw", "drawings", "check", "classroom"]
-OVER_RUNS = ["evaluate", "draw", "drawings"]
+PAGES = ["train", "lessons", "data", "recipes", "runs", "evaluate", "draw", "drawings", "check", "classroom"]
+OVER_RUNS = ["runs", "evaluate", "draw", "drawings"]
 PAGES_OF_RUNS = ["train", "evaluate", "draw", "drawings"]
 
 
