@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")
     _add(made, "--out", slot="file", says=_help("export_out"), type=Path)
+    _add(command("import", runs.take_in), "file", slot="file", says=_help("import_file"), type=Path)
     made = command("codes", runs.codes)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--split", slot="value", says=_help("codes_split"), choices=("test", "val"), default="test")

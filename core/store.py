@@ -534,12 +534,9 @@ class Run:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         from safetensors import SafetensorError
 
-        path = self.folder / name
         try:
-            data = content(path, self._most_bytes(name)) if path.parent == self.folder else b""
+            data = self._intact(name, sha256)
             header = int.from_bytes(data[:8], "little")
-            if header > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
-                raise self.damaged(name)
             metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
             numbers = json.loads(metadata.get("numbers", "{}"))
             if not isinstance(numbers, dict):
@@ -551,6 +548,36 @@ class Run:
             raise self.damaged(name) from error
         except KeyError as error:  # a type of numbers that numpy does not have
             raise self.damaged(name) from error
+
+    def _intact(self, name: str, sha256: str) -> bytes:
+        """The content of a file of arrays. Raises: Refusal, if sha256 or size are not as they should be; OSError."""
+        path = self.folder / name
+        data = content(path, self._most_bytes(name)) if path.parent == self.folder else b""
+        if int.from_bytes(data[:8], "little") > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
+            raise self.damaged(name)
+        return data
+
+    def portable(self) -> dict[str, bytes]:
+        """The files by which a finished run is complete, by name, without what says whose it is and where it was made.
+
+        That is without its label, its failures with their traces, and its weights of other epochs. Raises: Refusal, if
+        the run is not done or a file is damaged.
+        """
+        report, started = self.report(), self.started()
+        if not report:
+            raise no_report(self)
+        arrays = {report.model: report.model_sha256, report.predictions: report.predictions_sha256}
+        arrays |= {started.start: started.start_sha256} if started.start else {}
+        kept = (Started, Step, Inside, Epoch, Report)
+        with self._log() as log:
+            lines = [line for line in _lines(log) if may_hold(line, *kept) and isinstance(from_line(line), kept)]
+        stored = {"format": FORMAT, "spec": self.spec.model_dump(mode="json")}
+        stored["crc32"] = _crc32(stored["spec"])
+        try:
+            files = {name: self._intact(name, sha256) for name, sha256 in arrays.items()}
+        except OSError as error:
+            raise self.damaged(report.model) from error
+        return {"spec.json": json.dumps(stored, indent=1).encode(), "events.jsonl": b"".join(lines)} | files
 
     def _most_bytes(self, name: str) -> int:
         """The size in bytes that a file of this run's arrays can have at most. Raises: Refusal."""
@@ -639,6 +666,30 @@ def create(
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise
+
+
+@contextlib.contextmanager
+def adopted(name: str, store: Path | None = None) -> Iterator[Run]:
+    """A hidden run of this name in a new folder, to be filled; it joins the store when the block ends normally.
+
+    Raises: Refusal, if the name is not a valid one, if there is such a run, or if the store cannot be written.
+    """
+    store = store or settings.store_folder()
+    if not _NAME.fullmatch(name):
+        raise Refusal("error.run_unknown", run=name[:80])
+    new = store / f".new-{secrets.token_hex(8)}"
+    with writing(store):
+        if (store / name).exists():
+            raise Refusal("error.run_taken", run=name)
+        (new / name).mkdir(parents=True)
+        try:
+            yield Run(new / name)
+            if (store / name).exists():  # meanwhile
+                raise Refusal("error.run_taken", run=name)
+            (new / name).rename(store / name)
+            sync(store)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
 
 def no_report(run: Run) -> Refusal:

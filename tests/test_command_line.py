@@ -770,7 +770,7 @@ def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path)
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--name", "--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "compare", "label")
-COMMANDS += ("evaluate", "tensorboard", "model", "export", "codes", "predict", "inside", "sheet", "lessons")
+COMMANDS += ("evaluate", "tensorboard", "model", "export", "import", "codes", "predict", "inside", "sheet", "lessons")
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
@@ -989,7 +989,7 @@ def test_two_runs_are_compared_in_numbers_and_in_words_and_over_seeds(shell, lan
     names = {}
     for epochs in (1, 2):
         for seed in (11, 12):
-            fields = {"data": "tiny", "architecture": "mlp", "epochs": epochs, "seed": seed, "split": "official"}
+            fields = {"data": "tiny", "architecture": "mlp", "epochs": epochs, "seed": seed, "batch_size": 24}
             spec = checked(fields)
             known = [run for run in runs(shell.store) if run.is_done() and run.spec == spec]
             trained = known or shell.json("train", *flags(**fields))

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import io
 import json
+import socket
 import zipfile
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from core.models.model import open_model
 from core.networks.activations import FUNCTIONS
 from core.networks.layers import KINDS
 from core.refusal import Refusal
+from core.settings import ROOT
 from core.spec import RunSpec, checked
 from core.work import work
 
@@ -30,13 +32,39 @@ EVERY_LAYER = [
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_an_export_fills_a_new_folder_and_refuses_one_that_is_there(home, tmp_path, name):
+def test_an_export_is_written_once_and_never_over_another(home, tmp_path, name):
     run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
     assert work(str(run.folder)) == "done"
     export(run, name, tmp_path / "out")
-    assert any((tmp_path / "out").iterdir())
-    with pytest.raises(Refusal, match="folder_taken"):
+    assert (tmp_path / "out").is_file() == bool(EXPORTS[name].suffix)
+    with pytest.raises(Refusal, match="file_taken" if EXPORTS[name].suffix else "folder_taken"):
         export(run, name, tmp_path / "out")
+
+
+def everything_in(content):
+    """A file's bytes, with those of each file in it if it is a zip."""
+    yield content
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                yield member.encode()
+                yield from everything_in(archive.read(member))
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_holds_no_path_and_no_name_of_a_user_or_a_machine(home, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "home-of-maria-silva" / "store"))
+    monkeypatch.setenv("USER", "maria-silva")
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    run.relabel(owner="Maria da Silva", note="for Maria's class")
+    assert work(str(run.folder)) == "done"
+    machine = socket.gethostname()
+    private = [str(tmp_path), str(ROOT), "maria-silva", "Maria"]
+    private += [machine] if len(machine) > 5 else []  # a short one may stand in weights by chance
+    content = packed(run, name)
+    for one in everything_in(content.content):
+        found = [word for word in private if word.encode() in one]
+        assert not found, (content.file, one[:80])
 
 
 def test_an_export_that_answers_otherwise_is_refused_with_the_difference_and_leaves_nothing(home, tmp_path):

@@ -16,7 +16,7 @@ from ui.text import browsers_language, language, t
 GROUPS = {
     "learn": {"lessons": "school", "recipes": "menu_book"},
     "train": {"data": "grid_view", "train": "model_training"},
-    "understand": {"evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
+    "understand": {"runs": "table_rows", "evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
     "draw": {"draw": "draw", "drawings": "collections_bookmark", "classroom": "cast_for_education"},
 }
 FIRST = "train"  # the page at the address without a path
@@ -36,14 +36,18 @@ div:has(> .st-key-title) { position: absolute; width: 1px; height: 1px; overflow
 .stApp :has(.st-key-frame) { background-color: inherit; }
 div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 .st-key-frame { min-height: 3.25rem; padding-right: 2.25rem; flex-wrap: nowrap; }
-.st-key-pages { flex-wrap: nowrap; gap: 0.75rem; }
+.st-key-pages { flex-wrap: nowrap; gap: 1.25rem; }
 [class*="st-key-group-"] { gap: 0; }
-.group-name { font-size: 0.8rem; line-height: 1; padding-left: 0.4rem; opacity: 0.8; }
+.group-name { font-size: 0.8rem; line-height: 1; padding-left: 0.5rem; opacity: 0.8; }
 [class*="st-key-links-"] { flex-wrap: nowrap; gap: 0; }
 [class*="st-key-links-"] > .stElementContainer { margin: 0; }
-[data-testid="stPageLink-NavLink"] { padding: 0.2rem 0.4rem; margin: 0; line-height: 1.2; }
+[data-testid="stPageLink-NavLink"] { padding: 0.2rem 0.5rem; margin: 0; line-height: 1.2; }
 [data-testid="stPageLink-NavLink"] p { white-space: nowrap; }
 [class*="st-key-group-"] > :has(.stPopover) { display: none; }
+@media (max-width: 1500px) {
+  .st-key-pages { gap: 0.75rem; }
+  [class*="st-key-links-"] [data-testid="stPageLink-NavLink"] > :has([data-testid="stIconMaterial"]) { display: none; }
+}
 @media (max-width: 1100px) {
   .st-key-pages { gap: 0.25rem; }
   [class*="st-key-group-"] > * { display: none; }

@@ -253,6 +253,15 @@ def take_out(options: argparse.Namespace) -> int:
     return 0
 
 
+def take_in(options: argparse.Namespace) -> int:
+    """Import a run that `export --as run` has written, into the store."""
+    from core.exports.archive import take_in as imported
+
+    run = imported(options.file)
+    say(options, {"run": run.name}, t("cli.imported", run=run.name))
+    return 0
+
+
 def _size(path: Path) -> int:
     """The bytes of a file, or of the files in a folder."""
     return sum(one.stat().st_size for one in [path, *path.rglob("*")] if one.is_file())

@@ -9,19 +9,19 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from core.datasets import MNIST_5K, dataset
-from core.exports import model, tensorboard
+from core.exports import archive, html, model, tensorboard
 from core.images.splits import resized
 from core.models.model import Model, open_model
 from core.refusal import Refusal, writing
 from core.store import Run
 
 MOST_CHECKED = 256  # images on which an export is compared with the run's own model
-MOST_DIFFERENCE = 1e-4  # of a probability, in float32
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,14 @@ class Export:
     mime: str = "application/zip"
     # Probabilities float32 (N, K) for images uint8 (N, C, H, W), by what was written; None if it holds no network.
     answers: Callable[[Path, np.ndarray], np.ndarray] | None = None
-    most: float = MOST_DIFFERENCE
+    most: float = 1e-4  # the largest difference of a probability that is accepted
 
 
 EXPORTS: dict[str, Export] = {
+    "html": Export(html.write, ".html", "text/html", html.answers, html.MOST_APART),
+    "html-half": Export(partial(html.write, half=True), ".html", "text/html", html.answers, html.MOST_APART_HALF),
     "model": Export(model.write, answers=model.answers),
+    "run": Export(archive.write, ".zip", answers=archive.answers, most=0.0),
     "tensorboard": Export(tensorboard.write),
 }
 """The formats by name."""
