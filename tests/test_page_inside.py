@@ -6,14 +6,17 @@ import base64
 import os
 import re
 import shutil
+import sys
 import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from core import settings, store, words
 from core.inside.network import Network, feature_maps, most_exciting, reach
+from core.inside.plane import neighbour_accuracy, pca, penultimate, tsne_aside
 from core.inside.reasons import REASONS, similarity
 from core.inside.sums import explained
 from core.models.model import open_model
@@ -347,3 +350,43 @@ def test_the_val_images_that_excite_a_channel_most_are_shown(frame, run):
     shown = [one for one in captions(app) if "\n" in one and re.match(r"no\. \d+:", one)]
     assert [int(re.findall(r"\d+", one)[0]) for one in shown] == [one.image for one in found]
     assert [one.partition("\n")[2] for one in shown] == [words.number(one.value, 2, language="en") for one in found]
+
+
+# --- the map of the data ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_map_has_every_image_as_a_point_and_says_how_well_neighbours_fit(frame, run, language):
+    app = finished(frame("inside", language, run=run.name, image="test:8", view="plane"))
+    test, network = server.splits(run.spec).test, taken_apart(run)
+    values = penultimate(network, test.images)
+    near = app.table[0].value
+    wanted = [neighbour_accuracy(each, test.labels) for each in (pca(values).place(values), values, test.images)]
+    shares = [words.percent(each.value, language=language) for each in wanted]
+    assert near[words.text(language, "chart.accuracy")].tolist() == shares
+    app.session_state["inside-plane-table"] = True
+    app.run()
+    assert len(app.dataframe[0].value) == len(test.labels) == 1000
+    app.text_input(key="inside-point.written").set_value("7").run()
+    assert any(re.match(r"\D+7\b", one) for one in captions(app)), "the image of the chosen point"
+
+
+def test_t_sne_comes_from_a_process_and_is_kept(run, monkeypatch):
+    values = penultimate(taken_apart(run), server.splits(run.spec).test.images[:60])
+    told = []
+    points = tsne_aside(values, lambda done, total: told.append(done / total))
+    assert points.shape == (60, 2)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    monkeypatch.setattr(sys, "executable", "nothing")  # no process can begin
+    assert np.array_equal(tsne_aside(values, lambda *_: None), points)
+
+
+def test_t_sne_ends_when_it_is_stopped(run):
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    before = {one.pid for one in psutil.Process().children()}
+    with pytest.raises(InterruptedError):
+        tsne_aside(np.random.default_rng(1).normal(size=(80, 5)).astype(np.float32), stop)
+    assert {one.pid for one in psutil.Process().children()} <= before

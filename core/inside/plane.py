@@ -7,13 +7,22 @@ tells.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import psutil
 
+from core import settings
+from core.datasets import cache
 from core.inside.network import Network, Progress
 from core.measures.answers import Measure
 from core.measures.measures import proportion
@@ -103,6 +112,35 @@ class _Reader(io.TextIOBase):
         return len(text)
 
 
+def tsne_aside(values: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+    """`tsne` in a process of its own, and from the cache if these values have been laid out before.
+
+    What `progress` raises ends it. Raises: RuntimeError, if the process fails.
+    """
+    sha256 = hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+    if kept := cache.get(f"tsne-{sha256[:16]}", sha256):
+        return kept["points"]
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = (Path(folder) / name for name in ("values.npy", "points.npy"))
+        np.save(given, values)
+        command = [sys.executable, "-m", "core.inside.plane", str(given), str(found)]
+        with subprocess.Popen(command, cwd=settings.ROOT, stdout=subprocess.PIPE, text=True) as process:
+            # As for an estimate: a training gets three times as much processor time.
+            psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
+            try:
+                assert process.stdout
+                for line in process.stdout:
+                    progress(int(line), ITERATIONS)
+            finally:
+                if process.poll() is None:
+                    process.kill() if sys.exc_info()[0] else process.wait()
+        if process.returncode:
+            raise RuntimeError(f"t-SNE ended with {process.returncode}")
+        points = np.load(found)
+    cache.put(f"tsne-{sha256[:16]}", sha256, {"points": points})
+    return points
+
+
 def placed(values: np.ndarray, points: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Where new values float32 (M, D) belong among `points` (N, 2) of `values` (N, D): float32 (M, 2).
 
@@ -140,3 +178,13 @@ def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
     near = np.argpartition(distances, count - 1, axis=1)[:, :count]
     order = np.take_along_axis(distances, near, axis=1).argsort(axis=1, kind="stable")
     return np.take_along_axis(near, order, axis=1)
+
+
+def _write_points(given: str, found: str) -> None:
+    """Lay out the values in one file, write their points into another, and print how many iterations are done."""
+    values = np.load(given)
+    np.save(found, tsne(values, progress=lambda done, _: print(done, file=sys.__stdout__, flush=True)))
+
+
+if __name__ == "__main__":
+    _write_points(*sys.argv[1:])

@@ -18,7 +18,7 @@ from ui.text import Markdown, percent, refused, t
 
 KEY = "inside-epoch"  # in the session state and in the link
 PLAYS = "inside.plays"  # key in the session state: the run whose epochs are shown one after the other
-SHOWN = "inside.shown"  # key in the session state: the epoch that was shown last
+FILM = "inside.film"  # key in the session state: the epoch that the film has shown last, None before the first
 LASTS = 0.8  # seconds that each is shown
 
 
@@ -67,8 +67,9 @@ def choose(run: Run) -> Chosen:
             key=KEY,
             label_visibility="collapsed",
             persist_state="session",
+            disabled=plays(run),
         )
-        st.query_params["epoch"], st.session_state[SHOWN] = str(chosen), chosen
+        st.query_params["epoch"] = str(chosen)
         snapshot = kept.get(chosen)
         said = t("inside.epoch_is", epoch=chosen)
         if chosen == own:
@@ -87,13 +88,16 @@ def _follow_link(numbers: list[int]) -> None:
 
 
 def _go_on(numbers: list[int]) -> None:
-    """Choose the next epoch, once this one has been shown; the last one ends it."""
-    if st.session_state.get(SHOWN) != st.session_state[KEY]:  # it has just begun, or the reader has moved the slider
-        return
-    later = [number for number in numbers if number > st.session_state[KEY]]
+    """Choose the epoch after the one that the film has shown; the last one ends it.
+
+    The slider does not say which that is: a rerun that the clock begins may still bring its value of before.
+    """
+    at = st.session_state.get(FILM)
+    later = [number for number in numbers if at is None or number > at]
     if later:
-        st.session_state[KEY] = later[0]
+        st.session_state[KEY] = st.session_state[FILM] = later[0]
     else:
+        st.session_state[KEY] = at
         st.session_state.pop(PLAYS)
         st.rerun()  # the whole page, which then no longer runs by itself
 
@@ -107,9 +111,7 @@ def _button(run: Run, numbers: list[int]) -> None:
             st.session_state.pop(PLAYS)
         else:
             st.session_state[PLAYS] = run.name
-            st.session_state.pop(SHOWN, None)
-            if st.session_state[KEY] == numbers[-1]:
-                st.session_state[KEY] = numbers[0]
+            st.session_state[FILM] = None if st.session_state[KEY] == numbers[-1] else st.session_state[KEY]
         st.rerun()  # the whole page, which then runs by itself, or no longer
 
 

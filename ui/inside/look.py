@@ -63,8 +63,8 @@ def panel(network: Network, image: np.ndarray, maps: Sequence[np.ndarray], names
     place = _chosen_place(row, channel, output)
     words = t("inside.layer_title", number=layer, layer=in_words(row.layer))
     key = "inside.look_map" if output.ndim == 3 else "inside.look_value"
-    name = f" ({names[channel]})" if layer == len(network.rows) else ""
-    st.markdown(f"**{words}** · {t(key, channel=channel + 1, count=len(output))}{literal(name)}")
+    name = f" ({literal(names[channel])})" if layer == len(network.rows) else ""
+    st.markdown(f"**{words}** · {t(key, channel=channel + 1, count=len(output))}{name}")
     field = receptive_field(network.rows, layer, place)
     looks: dict[str, Any] = {
         "image": _grey(image),

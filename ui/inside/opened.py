@@ -11,7 +11,9 @@ import numpy as np
 import streamlit as st
 
 from core.inside.network import Network, Progress, dead_channels, most_exciting
+from core.inside.plane import Pca, neighbour_accuracy, pca, penultimate, tsne_aside
 from core.inside.reasons import REASONS, Reason
+from core.measures.answers import Measure
 from core.models.model import Model
 from core.models.snapshots import open_at
 from core.refusal import Refusal
@@ -100,8 +102,48 @@ def reasons(run: Run, epoch: int | None, image: np.ndarray, k: int) -> Work:
     return _begin(compute)
 
 
-def _begin(what: Callable[[Progress], object]) -> Work:
-    """Have something computed beside the pages, one after the other."""
+@dataclass(frozen=True)
+class Plane:
+    """Images of a split, as the last layer gets them."""
+
+    images: np.ndarray  # uint8 (N, C, H, W)
+    labels: np.ndarray  # int64 (N,)
+    probabilities: np.ndarray  # float32 (N, K)
+    values: np.ndarray  # float32 (N, D), see `penultimate`
+    pca: Pca
+    of_values: Measure  # the share of images whose ten neighbours name their class: in `values`,
+    of_pixels: Measure  # and in the raw pixels
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=server.BY_WEIGHTS)
+def plane(run: Run, epoch: int | None, name: str) -> Work:
+    """The `Plane` of a split of the run, `val` or `test`. Raises: Refusal, without data."""
+    one, split = opened(run, epoch), server.splits(run.spec).parts()[name]
+
+    def compute(progress: Progress) -> Plane:
+        values = penultimate(one.network, split.images, progress)
+        images, labels = split.images[: len(values)], split.labels[: len(values)]
+        probabilities = one.model.probabilities(images)
+        near = (neighbour_accuracy(each, labels) for each in (values, images))
+        return Plane(images, labels, probabilities, values, pca(values), *near)
+
+    return _begin(compute)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=server.BY_WEIGHTS)
+def tsne_points(run: Run, epoch: int | None, name: str) -> Work:
+    """The points float32 (N, 2) of the same images by t-SNE, from a process; once `plane` is found."""
+    values = plane(run, epoch, name).found.result().values
+    return _begin(lambda progress: tsne_aside(values, progress), _processes())
+
+
+@st.cache_resource(show_spinner=False)
+def _processes() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="inside process")  # each waits for a process
+
+
+def _begin(what: Callable[[Progress], object], pool: ThreadPoolExecutor | None = None) -> Work:
+    """Have something computed beside the pages, one after the other, in a `pool` of threads."""
     work = Work()
 
     def compute() -> None:
@@ -110,5 +152,5 @@ def _begin(what: Callable[[Progress], object]) -> Work:
         except (InterruptedError, MemoryError, RuntimeError) as error:
             work.found.set_exception(error)
 
-    _beside().submit(compute)
+    (pool or _beside()).submit(compute)
     return work

@@ -15,7 +15,7 @@ from core.store import Run
 from ui import server
 from ui.choice import linked_row, row_of
 from ui.columns import beside_or_below
-from ui.inside import epochs, filters, look, source, why
+from ui.inside import epochs, filters, look, plane, source, why
 from ui.inside.epochs import Chosen
 from ui.inside.opened import Opened, Work, dead, opened
 from ui.inside.strip import strip
@@ -94,6 +94,16 @@ def _why(run: Run, epoch: Chosen, one: Opened) -> None:
             why.panel(run, epoch.weights, one, seen)
 
 
+def _plane(run: Run, epoch: Chosen, one: Opened) -> None:
+    """Show the image, and the map of the data with its point."""
+    with beside_or_below("inside-columns"):
+        left, right = st.columns([5, 15], gap="medium")
+    with left:
+        seen = source.choose(run, one, look.chosen(one.network.rows)[0], epoch.weights)
+    with right:
+        plane.panel(run, epoch.weights, one, seen)
+
+
 def _filters(run: Run, epoch: Chosen, one: Opened) -> None:
     del epoch
     filters.panel(run, one)
@@ -158,4 +168,9 @@ def _table(network: Network, maps: Sequence[np.ndarray], dead_channels: Sequence
     folded.dataframe(table, hide_index=True, width="stretch")
 
 
-VIEWS: dict[str, Callable[[Run, Chosen, Opened], None]] = {"layers": _layers, "why": _why, "filters": _filters}
+VIEWS: dict[str, Callable[[Run, Chosen, Opened], None]] = {
+    "layers": _layers,
+    "why": _why,
+    "filters": _filters,
+    "plane": _plane,
+}

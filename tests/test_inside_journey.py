@@ -1,0 +1,113 @@
+"""What a visitor of the page Inside does, in a real browser: draw, see the layers follow, go through the epochs."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from core import store
+from core.spec import checked
+from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
+from tests.conftest import wait_for
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+MAPS = "strip => [...strip.querySelectorAll('canvas')].map(one => one.toDataURL()).join()"
+# All epochs that the page says.
+WATCH = """() => {
+  window.seen = [3];
+  new MutationObserver(() => {
+    const said = document.querySelector(".st-key-inside-epochs .stMarkdown")?.textContent.match(/Epoch (\\d+)/);
+    if (said) window.seen.push(Number(said[1]));
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+def maps(page) -> str:
+    """All pictures of the strip."""
+    return page.locator(".strip").evaluate(MAPS)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A page that shows a run of three epochs."""
+    from core.work import work  # not above: it imports torch
+
+    folder = tmp_path_factory.mktemp("inside")
+    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        run = store.create(checked({"architecture": "lenet", "epochs": 3, "batch_size": 32, "best_by": "last"}))
+        assert work(str(run.folder)) == "done"
+    with serve("app.py", ROOT, environment) as at:
+        yield f"{at}/inside?run={run.name}&lang=en"
+
+
+@pytest.fixture
+def page(browser, address):
+    complaints = []
+    size = {"width": 1280, "height": 720}
+    one = browser.new_context(viewport=size, reduced_motion="reduce").new_page()
+    one.on("pageerror", lambda error: complaints.append(str(error)))
+    one.goto(address)
+    one.locator(".strip canvas").first.wait_for()
+    one.get_by_text("products as a table").wait_for()  # the page's last element: nothing moves any more
+    yield one
+    one.close()
+    assert not complaints
+
+
+def test_the_layers_follow_the_pen_and_go_through_the_epochs(page):
+    empty = maps(page)
+    box = page.locator("canvas.sheet").bounding_box()
+    page.mouse.move(box["x"] + 90, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 60, steps=8)
+    wait_for(lambda: maps(page) != empty)  # while the pen is down
+    stroke = maps(page)
+    page.mouse.move(box["x"] + 130, box["y"] + 230, steps=8)
+    wait_for(lambda: maps(page) != stroke)
+    page.mouse.up()
+    page.get_by_text("Nothing is drawn yet").wait_for(state="detached")  # the page's own answer
+    drawn = maps(page)
+
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    page.keyboard.press("Home")
+    page.get_by_text("Epoch 0 · val accuracy").wait_for()
+    wait_for(lambda: maps(page) != drawn)
+    untrained = maps(page)
+    page.get_by_role("radio", name="Val at this epoch").click()
+    page.get_by_text("validation images right").wait_for()
+    slider.focus()
+    page.keyboard.press("End")
+    page.get_by_text("Epoch 3").first.wait_for()
+    wait_for(lambda: maps(page) != untrained)
+    wait_for(lambda: maps(page) == drawn)
+
+
+def test_the_film_shows_every_epoch_and_ends(page):
+    page.evaluate(WATCH)
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Play").wait_for()
+    assert [epoch for epoch, _ in itertools.groupby(page.evaluate("window.seen"))] == [3, 0, 1, 2, 3]
+
+
+def test_a_map_and_a_place_are_chosen_by_the_keyboard(page):
+    draw(page, *SEVEN)
+    page.get_by_text("Nothing is drawn yet").wait_for(state="detached")
+    page.locator(".strip button.one").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_text("map 2 of 6").wait_for()
+    assert page.locator(".strip button.one:focus").get_attribute("aria-label") == "layer 1, map 2"
+    place = page.locator(".looks .map canvas")
+    place.focus()
+    page.keyboard.press("ArrowDown")
+    before = page.locator(".said", has_text="It sees").inner_text()
+    page.keyboard.press("ArrowDown")
+    wait_for(lambda: page.locator(".said", has_text="It sees").inner_text() != before)
+    page.locator(".strip section[data-number='8'] button.one").nth(7).click()
+    page.get_by_text("value 8 of 10 (Seven)").wait_for()
