@@ -512,6 +512,7 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert not app.warning
         app.selectbox(key="class-look-kind").set_value("curves").run()
         app.button(key="class-look-show").click().run()
+        assert now.classroom.showing
         assert (now.classroom.showing.kind, now.classroom.showing.run) == ("curves", trained.name)
         assert not app.exception
         app.button(key="class-close").click().run()

@@ -20,8 +20,8 @@ from tests.browser import ROOT
 from tests.page import LANGUAGES, component, sentence, texts
 from ui import text
 
-PAGES = ["train", "lessons", "data", "recipes", "evaluate", "inside", "draw", "drawings", "check", "classroom"]
-OVER_RUNS = ["evaluate", "inside", "draw", "drawings"]
+PAGES = ["train", "lessons", "data", "recipes", "runs", "evaluate", "inside", "draw", "drawings", "check", "classroom"]
+OVER_RUNS = ["runs", "evaluate", "inside", "draw", "drawings"]
 PAGES_OF_RUNS = ["train", "evaluate", "inside", "draw", "drawings"]
 
 

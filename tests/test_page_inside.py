@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from core import settings, store, words
-from core.inside.network import Network, feature_maps, reach
+from core.inside.network import Network, feature_maps, most_exciting, reach
+from core.inside.reasons import REASONS, similarity
 from core.inside.sums import explained
 from core.models.model import open_model
+from core.models.snapshots import open_at, snapshots
 from core.spec import checked
 from core.store import Run
 from core.work import work
-from tests.page import LANGUAGES, component, control, texts
+from tests.page import LANGUAGES, button, captions, component, control, texts
 from tests.small_data import write_blood
 from tests.test_page_draw import drawn
 from ui import server
@@ -81,7 +83,7 @@ def choose(app, number: int, channel: int, *place: int):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_strip_has_each_layers_output_on_one_scale_symmetric_around_0(frame, run, language):
     app = frame("inside", language, run=run.name, image="val:3")
-    network, image = taken_apart(run), server.splits(run.spec).val.images[3]
+    network, image = taken_apart(run), server.splits(run.spec).parts()["val"].images[3]
     told = component(app, "bancada.strip")
     assert [one["number"] for one in told["layers"]] == [1, 2, 3, 4, 5, 6, 0]
     for row, output in zip(network.rows, feature_maps(network, image), strict=True):
@@ -99,7 +101,7 @@ def test_the_strip_has_each_layers_output_on_one_scale_symmetric_around_0(frame,
 @pytest.mark.parametrize("number", range(1, 7))
 def test_every_kind_of_layer_is_enlarged_and_its_value_is_explained(frame, run, language, number):
     app = frame("inside", language, run=run.name, image="val:3")
-    network, image = taken_apart(run), server.splits(run.spec).val.images[3]
+    network, image = taken_apart(run), server.splits(run.spec).parts()["val"].images[3]
     shape = network.row(number).shape
     place = (2, 5, 6) if len(shape) == 3 else (2,)
     choose(app, number, *place)
@@ -129,6 +131,7 @@ def test_the_table_is_made_once_it_is_unfolded(frame, run):
 def test_channels_that_are_0_on_all_validation_images_have_a_sign(frame, run, tmp_path):
     own = Run(shutil.copytree(run.folder, run.folder.with_name(f"{run.name[:-4]}0000")))
     report = own.report()
+    assert report
     weights, _ = own.load(report.model, report.model_sha256)
     name = next(name for name in weights if name.endswith("conv.bias"))
     weights[name][3] = -1000.0
@@ -236,8 +239,111 @@ def test_a_client_can_send_anything_for_a_place(frame, run):
 
 def test_the_page_is_told_what_is_wrong_with_a_run_and_another_is_shown(frame, run):
     broken = Run(shutil.copytree(run.folder, run.folder.with_name(f"{run.name[:-4]}0000")))
-    (broken.folder / broken.report().model).write_bytes(b"nothing")
+    report = broken.report()
+    assert report
+    (broken.folder / report.model).write_bytes(b"nothing")
     app = frame("inside", run=broken.name)
     assert app.error[0].value
     assert not component(app, "bancada.strip")
     assert component(frame("inside", run=run.name), "bancada.strip")
+
+
+# --- epochs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_at_each_epoch_the_matrix_fits_the_accuracy_and_the_layers_are_those_of_its_weights(frame, run, language):
+    image = server.splits(run.spec).parts()["val"].images[3]
+    for snapshot in snapshots(run):
+        app = frame("inside", language, run=run.name, image="val:3", epoch=str(snapshot.epoch))
+        control(app, "inside-beside").set_value("epoch").run()
+        counts = np.array(component(app, "bancada.matrix")["counts"])
+        assert counts.trace() / counts.sum() == snapshot.val_accuracy
+        assert words.percent(snapshot.val_accuracy, 2, language=language) in texts(app)
+        model = open_at(run, snapshot.epoch)
+        maps = feature_maps(Network.of(model.module, run.spec, model.shape, 10), image)
+        assert np.abs(values_of(app, 1, (5, 28, 28)) - maps[0] * 127 / reach(maps[0])).max() <= 1  # kept in float16
+        assert app.query_params["epoch"] == str(snapshot.epoch)
+
+
+def test_the_film_goes_from_the_first_epoch_to_the_last_and_ends(frame, run):
+    app = frame("inside", run=run.name)
+    seen = [app.session_state["inside-epoch"]]
+    button(app, "Play").click().run()
+    for _ in range(4):
+        assert not app.exception
+        seen.append(app.session_state["inside-epoch"])
+        app.run()
+    assert seen == [1, 0, 1, 1, 1]
+    assert button(app, "Play"), "it has ended"
+
+
+def test_a_run_without_snapshots_says_so_and_shows_its_model(frame, trained, run):
+    plain = Run(shutil.copytree(run.folder, run.folder.with_name(f"{run.name[:-4]}0000")))
+    log = plain.folder / "events.jsonl"
+    log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if '"snapshot"' not in line))
+    app = frame("inside", run=plain.name)
+    assert words.text("en", "inside.no_epochs") in texts(app)
+    assert component(app, "bancada.strip")
+
+
+def test_a_damaged_snapshot_is_told_and_the_other_epochs_are_shown(frame, run):
+    own = Run(shutil.copytree(run.folder, run.folder.with_name(f"{run.name[:-4]}0000")))
+    (own.folder / snapshots(own)[0].file).write_bytes(b"nothing")
+    app = frame("inside", run=own.name, epoch="0")
+    assert "damaged" in app.error[0].value
+    app.session_state["inside-epoch"] = 1
+    app.run()
+    assert not app.error
+    assert component(app, "bancada.strip")
+
+
+# --- why, filters and exciting images ---------------------------------------------------------------------------------
+
+
+def finished(app):
+    """The page once what is computed beside it is there."""
+    end = time.monotonic() + 60
+    while "inside-stop" in [one.key for one in app.button]:
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+        app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_map_that_says_why_has_its_words_and_that_of_the_untrained_network_beside_it(frame, run, language):
+    app = finished(frame("inside", language, run=run.name, image="val:3", view="why"))
+    said = texts(app)
+    for name in REASONS:
+        assert words.text(language, f"inside.{name}.says") in said
+    own = [words.text(language, f"inside.{key}") for key in ("this_network", "untrained")]
+    assert [one for one in captions(app) if one in own] == own * len(REASONS)
+    network, image = taken_apart(run), server.splits(run.spec).parts()["val"].images[3]
+    alike = similarity(*(REASONS["saliency"](one, image, 5).map for one in (network, network.untrained(run.spec))))
+    app.selectbox(key="inside-class").set_value(5).run()
+    app = finished(app)
+    assert words.text(language, "inside.similarity", similarity=words.number(alike, 2, language=language)) in texts(app)
+
+
+def test_for_an_mlp_grad_cam_is_refused_in_words_and_its_units_stand_beside_the_class_means(frame, trained):
+    app = finished(frame("inside", run=trained.name, image="val:3", view="why"))
+    assert app.info[0].value == words.text("en", "inside.no_convolution")
+    app = frame("inside", run=trained.name, view="filters")
+    assert captions(app) == [*map(str, range(1, 129)), *trained.class_names("en")]
+
+
+def test_the_filters_of_the_first_layer_are_shown(frame, run):
+    app = frame("inside", run=run.name, view="filters")
+    assert captions(app) == ["1", "2", "3", "4", "5"]
+
+
+def test_the_val_images_that_excite_a_channel_most_are_shown(frame, run):
+    app = choose(frame("inside", run=run.name, image="val:3"), 3, 2)
+    control(app, "inside-beside").set_value("exciting").run()
+    app = finished(app)
+    found = most_exciting(taken_apart(run), server.splits(run.spec).parts()["val"].images, 3, 2)
+    shown = [one for one in captions(app) if "\n" in one and re.match(r"no\. \d+:", one)]
+    assert [int(re.findall(r"\d+", one)[0]) for one in shown] == [one.image for one in found]
+    assert [one.partition("\n")[2] for one in shown] == [words.number(one.value, 2, language="en") for one in found]

@@ -11,8 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from html import escape
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -29,6 +31,7 @@ from core.refusal import Refusal
 from core.spec import checked
 from core.work import work
 from core.workers import Workers
+from tests.browser import CHROMIUM
 from tests.conftest import wait_for
 from tests.page import LANGUAGES, control
 from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
@@ -308,7 +311,7 @@ def test_a_real_race_ends_with_a_board_and_one_look_at_test(trains):
         run = store.find(row.run)
         best = run.events()[-1]
         assert best.event == "epoch"
-        assert row.accuracy == proportion(round(best.val_accuracy * 20), 20)
+        assert row.accuracy == proportion(round(best.val_accuracy * 20), 20, 2)
         assert run.report() is None, "the test split is not read"
     with pytest.raises(Refusal, match="not_over"):
         race.read_test([rows[0].run])
@@ -328,8 +331,10 @@ def test_a_real_race_ends_with_a_board_and_one_look_at_test(trains):
         assert "<b>1</b>" not in saved
         assert "pupil 1" not in saved, "no nicknames"
         assert words.percent(rows[0].accuracy.value, 1, language=language) in saved
-        assert words.text(language, "race.how", count=2) in saved
-        assert words.percent(report.accuracy, 1, language=language) in saved
+        below = board.notes(board.of(race), language, titles=True)
+        assert below[1] == words.text(language, "race.how", count=2)
+        assert words.percent(report.accuracy, 1, language=language) in below[0]
+        assert 0 < saved.index(escape(below[0])) < saved.index(escape(below[1])), "in the order of the screen"
     assert list(results.lessons()) == [LESSON]
     races.delete(race.record)
     assert store.runs() == []
@@ -434,8 +439,8 @@ def test_deleting_a_race_deletes_no_run_that_is_none_of_its_own(queue):
 
 
 def test_places_of_runs_that_overlap_are_shared(home, monkeypatch):
-    given = {"a": proportion(90, 100), "b": proportion(85, 100), "c": proportion(75, 100), "d": proportion(10, 100)}
-    monkeypatch.setattr(board, "_outcome_of", lambda name: board._Outcome(given[name], 1, 1.0))
+    given = {"a": 90, "b": 80, "c": 66, "d": 10}
+    monkeypatch.setattr(board, "_outcome_of", lambda name: board._Outcome(given[name], 100, 1, 1.0))
     attempts = tuple(
         Attempt(number=k, pupil=k, nickname="", title=name, places=(0, 0), run=name)
         for k, name in enumerate(given, start=1)
@@ -450,9 +455,25 @@ def test_places_of_runs_that_overlap_are_shared(home, monkeypatch):
             assert shared or not overlap
 
 
+@pytest.mark.parametrize("accuracy", [0.5, 0.9, 0.98])
+def test_the_intervals_of_forty_equal_runs_hold_together_and_hardly_a_race_tells_two_of_them_apart(accuracy):
+    n, runs, many = 1000, 40, 2000
+    correct = np.random.default_rng(0).binomial(n, accuracy, (many, runs))
+    shares = {together: [proportion(k, n, together) for k in range(n + 1)] for together in (1, runs)}
+    holds, apart = Counter(), Counter()
+    for race in correct.tolist():
+        for together, of in shares.items():
+            holds[together] += all(of[k].low <= accuracy <= of[k].high for k in race)
+            apart[together] += max(of[k].low for k in race) > min(of[k].high for k in race)
+    assert holds[runs] / many > 0.93
+    assert apart[runs] / many < 0.01
+    assert holds[1] / many < 0.2, "each interval by itself"
+    assert apart[1] / many > 0.6
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_of_pupils_are_never_html(home, monkeypatch, language):
-    monkeypatch.setattr(board, "_outcome_of", lambda _: board._Outcome(proportion(9, 10), 1, 1.0))
+    monkeypatch.setattr(board, "_outcome_of", lambda _: board._Outcome(9, 10, 1, 1.0))
     one = Attempt(number=1, pupil=1, nickname="<i>Ana", title="<script>x", places=(0, 0), run="a")
     record = Record(lesson=LESSON, number=1, rules=offered(), attempts=(one,))
     shown = board.table(record, board.rows(record), language, nicknames=True, titles=True)
@@ -663,3 +684,31 @@ def test_a_server_that_is_killed_in_a_race_has_lost_no_training_that_had_ended(h
     assert row.attempts[0].title == "one"
     wait_for(lambda: store.find(record.attempts[1].run).status() == "interrupted")
     assert opened.current() is None
+
+
+# --- in a browser: last, since playwright's loop stays in this thread ---
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+@pytest.mark.parametrize("during", ["quiz", "race"])
+def test_a_phone_says_that_the_session_is_over_also_in_a_quiz_and_a_race(room, queue, browser, during):
+    page = browser.new_context(locale="en-US", viewport={"width": 390, "height": 844}).new_page()
+    refused = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    page.goto(f"http://{room.host}/")
+    page.locator("#code").fill(room.classroom.door.code)
+    page.locator("#nickname").fill("Ana")
+    page.locator("#enter").click()
+    page.locator("#ask").wait_for()
+    assert page.get_by_text(words.text("en", "class.pupil.what")).is_visible(), "what the digits below are for"
+    if during == "quiz":
+        room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
+    else:
+        room.classroom.begin_race(offered(), queue)
+    page.locator(f"#{during}").wait_for()
+    opened.close_class()
+    page.locator("#ask", has_text=words.text("en", "class.pupil.closed")).wait_for()
+    assert page.locator(f"#{during}").is_hidden()
+    assert page.locator("#board").is_hidden(), "there is nothing to draw for any more"
+    assert refused == []
+    page.context.close()

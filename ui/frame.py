@@ -16,7 +16,7 @@ from ui.text import browsers_language, language, t
 GROUPS = {
     "learn": {"lessons": "school", "recipes": "menu_book"},
     "train": {"data": "grid_view", "train": "model_training"},
-    "understand": {"evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
+    "understand": {"runs": "table_rows", "evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
     "draw": {"draw": "draw", "drawings": "collections_bookmark", "classroom": "cast_for_education"},
 }
 FIRST = "train"  # the page at the address without a path

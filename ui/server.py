@@ -29,6 +29,7 @@ from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
+from core.measures.summary import Listed, Summary, summary
 from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, can_be_opened, open_model
 from core.recipes import Variant
 from core.recipes.results import Result, of_run, stored
@@ -36,7 +37,7 @@ from core.recipes.searches import SEARCHES, Choices, belongs_to, choices_of
 from core.refusal import Refusal
 from core.search import Driver, known_runs
 from core.spec import RunSpec
-from core.store import Run
+from core.store import Label, Run
 from core.workers import Workers, estimated, paced, remembered
 
 PAGES = settings.ROOT / "pages"
@@ -162,6 +163,30 @@ def _read_facts(folder: Path) -> Facts:
         has_model=can_be_opened(run),
         reads_drawings=can_be_drawn_for(run),
     )
+
+
+def listed() -> list[Listed]:
+    """All runs in the store, newest first, as a table of runs shows them; read again where their files have changed."""
+    return [_listed(run) for run in handles()]
+
+
+def _listed(run: Run) -> Listed:
+    found = _summary(run.folder, changed(run.folder))
+    label = _noted(run.folder, run.label_changed())
+    if found.spec and found.accuracy is not None:
+        return Listed(found, "done", label)
+    return Listed(found, run.facts()["status"], label)
+
+
+@functools.lru_cache(maxsize=MOST_RUNS)
+def _summary(folder: Path, changed: tuple[int, int]) -> Summary:
+    del changed  # only part of the cache's key
+    return summary(_handle(folder))
+
+
+@functools.lru_cache(maxsize=MOST_RUNS)
+def _noted(folder: Path, changed: tuple[int, int] | None) -> Label:
+    return Run(folder).label() if changed else Label()
 
 
 def done(data: str | None = None) -> list[str]:

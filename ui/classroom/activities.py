@@ -23,7 +23,7 @@ from ui.text import kept_refusal, plain, show_refusal, t
 REFUSED, VIEW_NEXT, BEGUN = "class-quiz.refused", "class-view.next", "class-quiz.begun"
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
-WIDTH = 420  # px
+WIDTH = 560  # px: a run's label is in sight
 
 
 def quiz_popover(now: Opened) -> None:

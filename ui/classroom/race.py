@@ -46,6 +46,7 @@ MOST_ROWS = 11  # on a projector
 STYLE = f"""<style>{board.STYLE}
 .stHtml:has(.race) {{ overflow-x: auto; }}
 .stHtml:has(.race) p {{ margin: 0.25rem 0; line-height: 1.25; }}
+div:has(> .st-key-race-test-box:not(:has(button))) {{ display: none; }}
 </style>"""
 
 
@@ -64,7 +65,7 @@ def controls(classroom: Classroom) -> None:
             t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
         )
         return
-    with st.container(width="content"):
+    with st.container(width="content", key="race-test-box"):
         st.fragment(_offer_test, run_every=1.0, key="race-test-fragment")(race)
     st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
 
@@ -113,9 +114,9 @@ def _board(classroom: Classroom, race: Race) -> None:
 
 def _shown(record: Record, rows: Sequence[board.Row], *, nicknames: bool, titles: bool, brief: int = 0) -> str:
     """The board, and below it what was read of test, and what the places mean."""
-    said = [board.tested(rows, language(), titles=titles), board.how(rows, language())]
+    said = board.notes(rows, language(), titles=titles)
     table = board.table(record, rows, language(), nicknames=nicknames, titles=titles, brief=brief)
-    return table + "".join(f"<p>{escape(one)}</p>" for one in said if one)
+    return table + "".join(f"<p>{escape(one)}</p>" for one in said)
 
 
 def _at_work(race: Race, *, titled: bool) -> str:

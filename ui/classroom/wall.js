@@ -89,6 +89,7 @@ function makeWall(root) {
       tile.querySelector("i").textContent = one.name;
       tile.setAttribute("aria-label", `${said} ${one.name}`);
     }
+    find("empty").textContent = tiles.size ? "" : data.words.empty;
     arrange();
     find("models").replaceChildren(...message.models.map(makeBar));
     find("matrix").hidden = !message.matrix;

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+import numpy as np
 import streamlit as st
 
-from core.inside.network import Network, Progress, dead_channels
+from core.inside.network import Network, Progress, dead_channels, most_exciting
+from core.inside.reasons import REASONS, Reason
 from core.models.model import Model
+from core.models.snapshots import open_at
+from core.refusal import Refusal
 from core.store import Run
 from ui import server
 
@@ -31,8 +35,9 @@ class Work:
     done: float = 0.0  # share, 0 to 1
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def is_found(self) -> bool:
-        """Whether it is computed, and was not stopped."""
+    def is_found(self, patience: float = 0) -> bool:
+        """Whether it is computed, and was not stopped, within so many seconds."""
+        wait([self.found], patience)
         return self.found.done() and not self.found.exception()
 
     def progress(self, done: int, total: int) -> None:
@@ -43,9 +48,12 @@ class Work:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=server.BY_WEIGHTS)
-def opened(run: Run) -> Opened:
-    """The run's best model, or its newest checkpoint until the run is done. Raises: Refusal, if it has none yet."""
-    model = server.model(run)
+def opened(run: Run, epoch: int | None = None) -> Opened:
+    """The run's best model, or its newest checkpoint until the run is done; with `epoch` that epoch's, if it is kept.
+
+    Raises: Refusal, if it has none.
+    """
+    model = server.model(run) if epoch is None else open_at(run, epoch)
     return Opened(model, Network.of(model.module, run.spec, model.shape, run.started().class_count))
 
 
@@ -61,11 +69,35 @@ def _beside() -> ThreadPoolExecutor:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=server.BY_WEIGHTS)
-def dead(run: Run) -> Work:
+def dead(run: Run, epoch: int | None = None) -> Work:
     """Which channels of a run's network are 0 on all val images, see `dead_channels`. Raises: Refusal, without data."""
-    network, images = opened(run).network, server.splits(run.spec).val
-    assert images is not None
-    return _begin(lambda progress: dead_channels(network, images.images, progress))
+    network, images = opened(run, epoch).network, server.splits(run.spec).parts()["val"].images
+    return _begin(lambda progress: dead_channels(network, images, progress))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=server.BY_WEIGHTS)
+def exciting(run: Run, epoch: int | None, layer: int, channel: int) -> Work:
+    """The val images that excite a channel most, see `most_exciting`. Raises: Refusal, without data."""
+    network, val = opened(run, epoch).network, server.splits(run.spec).parts()["val"]
+    return _begin(lambda progress: most_exciting(network, val.images, layer, channel, progress=progress))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=server.BY_WEIGHTS)
+def reasons(run: Run, epoch: int | None, image: np.ndarray, k: int) -> Work:
+    """The maps that say why of the run's network and of the untrained one, or a Refusal, by the names of `REASONS`."""
+    network, other = opened(run, epoch).network, untrained(run)
+
+    def compute(progress: Progress) -> dict[str, tuple[Reason, Reason] | Refusal]:
+        found: dict[str, tuple[Reason, Reason] | Refusal] = {}
+        for place, (name, method) in enumerate(REASONS.items()):
+            progress(place, len(REASONS))
+            try:
+                found[name] = method(network, image, k), method(other, image, k)
+            except Refusal as refusal:  # a network without convolutions
+                found[name] = refusal
+        return found
+
+    return _begin(compute)
 
 
 def _begin(what: Callable[[Progress], object]) -> Work:

@@ -38,10 +38,11 @@ class Seen:
     empty: bool = False  # nothing is drawn
 
 
-def choose(run: Run, one: Opened, layer: int) -> Seen | None:
+def choose(run: Run, one: Opened, layer: int, epoch: int | None) -> Seen | None:
     """Let the reader draw, or choose an image by its number; None, with a message, if there is none to show.
 
-    The sheet is that of the page Draw. `layer`, from 1, is the one whose feature maps follow the pen at least.
+    The sheet is that of the page Draw. `layer`, from 1, is the one whose feature maps follow the pen at least, with
+    the weights of `epoch`, or of the model itself.
     """
     kinds: list[str] = ["pad"] * one.model.digits + ["val"] + ["test"] * one.model.done  # no look at test before
     _follow_link(kinds)
@@ -49,7 +50,7 @@ def choose(run: Run, one: Opened, layer: int) -> Seen | None:
     if kind == "pad":
         st.query_params.pop(LINK, None)
         st.session_state.pop(READ, None)
-        return _drawing(run, one, layer)
+        return _drawing(run, one, layer, epoch)
     try:
         split = _split(run, kind)
     except Refusal as refusal:
@@ -75,11 +76,11 @@ def _follow_link(kinds: list[str]) -> None:
         st.session_state.pop(KIND, None)
 
 
-def _drawing(run: Run, one: Opened, layer: int) -> Seen:
+def _drawing(run: Run, one: Opened, layer: int, epoch: int | None) -> Seen:
     drawing = drawn(answer.PAD)
     prepared = prepare(drawing.pixels) if drawing else Prepared(None, {})
     labels = {name: t(f"pad.{name}") for name in PAD_LABELS}
-    live = live_address([run], language=language(), layer=layer)
+    live = live_address([run], language=language(), layer=layer, epoch=epoch)
     told = answer.told({run: one.model}, prepared, plain("inside.empty"))
     drawing_pad(answer.PAD, labels=labels, answers=told, live=live)
     image = one.model.seen(prepared)

@@ -1,0 +1,168 @@
+"""Several runs in one chart: their learning curves, and what each costs against what it reaches."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from core.charts.base import DASHES, INK, SHAPES, readable
+from core.charts.curves import lttb
+from core.words import number, percent
+
+POINTS_SENT = 200  # most points of a line that are sent to the browser
+Points = Sequence[tuple[float, float]]
+
+
+def courses(
+    val: Mapping[str, Points],
+    train: Mapping[str, Points],
+    *,
+    x_title: str,
+    y_title: str,
+    names: tuple[str, str],
+    y_domain: tuple[float, float],
+    language: str,
+) -> alt.LayerChart:
+    """The val curve of each run as a solid line and its train curve as a dashed one, with the run's name at both ends.
+
+    Args:
+        val: points (epoch, value) by the run's short name, such as a number; the same runs as in `train`.
+        train: points (epoch, value), of steps or of epochs; all lines are thinned, see `POINTS_SENT`.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        names: the words for val and train.
+        y_domain: ends of the vertical axis; what lies outside is cut off.
+        language: for number formats.
+    """
+    rows, ends = [], []
+    for of, lines in zip(names, (val, train), strict=True):
+        for run, points in lines.items():
+            kept = lttb(np.array(points, dtype=float).reshape(-1, 2), POINTS_SENT).tolist()
+            rows += [(f"{run} {of}", run, of, x, y) for x, y in kept]
+            if kept:
+                ends.append((run, of, *kept[-1], number(kept[-1][1], 4, language=language)))
+    data = pd.DataFrame(rows, columns=["line", "run", "of", "x", "y"])
+    marked = pd.DataFrame(ends, columns=["run", "of", "x", "y", "label"])
+    last = max([x for *_, x, _ in rows], default=1.0)
+    scale = alt.Scale(domain=(0, 1.05 * last), nice=False)
+    x = alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(tickMinStep=1, grid=False))
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=y_domain, nice=False), axis=alt.Axis(tickCount=6))
+    color = alt.Color("run:N", scale=alt.Scale(domain=list(val)), legend=None)
+    legend = alt.Legend(title=None, orient="top", symbolSize=400)
+    dash = alt.StrokeDash("of:N", scale=alt.Scale(domain=list(names), range=[DASHES[0], [5, 4]]), legend=legend)
+    lines = alt.Chart(data).mark_line(clip=True, strokeWidth=2.5).encode(x=x, y=y, color=color, strokeDash=dash)
+    tooltip = [
+        alt.Tooltip("run:N", title=" "),
+        alt.Tooltip("of:N", title=" "),
+        alt.Tooltip("x:Q", title=x_title),
+        alt.Tooltip("label:N", title=y_title),
+    ]
+    lines = lines.encode(detail="line:N")
+    of_val = marked[marked["of"] == names[0]]
+    of_val = of_val.assign(place=apart(of_val["y"].tolist(), y_domain))
+    labels = alt.Chart(of_val).mark_text(align="left", dx=6, fontSize=15, fontWeight=600, color=INK)
+    points = alt.Chart(marked).mark_point(filled=True, size=60, opacity=1, clip=True)
+    layers = [
+        lines,
+        points.encode(x=x, y=y, color=color, tooltip=tooltip),
+        labels.encode(x=x, y="place:Q", text="run:N"),
+    ]
+    return readable(alt.layer(*layers), language).properties(height=320)
+
+
+def apart(heights: Sequence[float], domain: tuple[float, float]) -> list[float]:
+    """The heights of labels, moved so that none covers another: upwards, and down from the top where that is full."""
+    low, high = domain
+    least = 0.065 * (high - low)
+    order = sorted(range(len(heights)), key=lambda place: heights[place])
+    moved = [min(high, max(low, height)) for height in heights]
+    for before, place in itertools.pairwise(order):
+        moved[place] = max(moved[place], moved[before] + least)
+    above = high
+    for place in reversed(order):
+        moved[place] = min(moved[place], above)
+        above = moved[place] - least
+    return moved
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a run costs and what it reaches, for `trade_off`."""
+
+    run: str  # its short name, such as a number
+    label: str  # its name in the tooltip
+    cost: float  # above 0
+    accuracy: float  # 0 to 1
+    low: float  # the ends of the accuracy's interval
+    high: float
+
+
+def trade_off(
+    reached: Sequence[Reached], front: Sequence[int], *, x_title: str, y_title: str, front_title: str, language: str
+) -> alt.LayerChart:
+    """Accuracy against cost on a logarithmic axis, with intervals as bars and a line through the Pareto front.
+
+    Args:
+        reached: the runs.
+        front: the places of those on the front, the cheapest first, see `measures.summary.front`.
+        x_title: title of the axis of costs.
+        y_title: title of the axis of accuracies.
+        front_title: the word for the front in the legend.
+        language: for number formats.
+    """
+    data = pd.DataFrame([vars(one) for one in reached])
+    data["on_front"] = [place in front for place in range(len(reached))]
+    data["shape"] = [SHAPES[place % len(SHAPES)] for place in range(len(reached))]
+    data["said"] = [
+        f"{percent(one.accuracy, 2, language=language)} "
+        f"({percent(one.low, 2, language=language)} – {percent(one.high, 2, language=language)})"
+        for one in reached
+    ]
+    data["costs"] = [number(one.cost, language=language) for one in reached]
+    low, high = min(one.cost for one in reached), max(one.cost for one in reached)
+    x = alt.X(
+        "cost:Q",
+        title=x_title,
+        scale=alt.Scale(type="log", domain=(low / 1.3, high * 1.3), nice=False),
+        axis=alt.Axis(tickCount=5, grid=False, format="~s" if high >= 1_000 else "~g"),
+    )
+    bottom, top = min(one.low for one in reached), max(one.high for one in reached)
+    margin = 0.08 * (top - bottom) or 0.01
+    domain = (max(0.0, bottom - margin), min(1.0, top + margin))
+    y = alt.Y("accuracy:Q", title=y_title, scale=alt.Scale(domain=domain, nice=False), axis=alt.Axis(format=".1%"))
+    tooltip = [
+        alt.Tooltip("label:N", title=" "),
+        alt.Tooltip("said:N", title=y_title),
+        alt.Tooltip("costs:N", title=x_title),
+    ]
+    color = alt.Color("run:N", scale=alt.Scale(domain=[one.run for one in reached]), legend=None)
+    line = pd.DataFrame([(reached[place].cost, reached[place].accuracy, front_title) for place in front])
+    line.columns = ["cost", "accuracy", "front"]
+    legend = alt.Legend(title=None, orient="top", symbolSize=400)
+    dash = alt.StrokeDash("front:N", scale=alt.Scale(range=[[2, 3]]), legend=legend)
+    steps = alt.Chart(line).mark_line(interpolate="step-after", color=INK, strokeWidth=2)
+    bars = alt.Chart(data).mark_rule(strokeWidth=3).encode(x=x, y="low:Q", y2="high:Q", color=color)
+    points = alt.Chart(data).mark_point(filled=True, size=130, opacity=1)
+    names = alt.Chart(data).mark_text(align="left", dx=9, dy=-9, fontSize=15, fontWeight=600, color=INK)
+    layers = [
+        steps.encode(x=x, y=y, strokeDash=dash),
+        bars,
+        points.encode(x=x, y=y, color=color, shape=alt.Shape("shape:N", scale=None, legend=None), tooltip=tooltip),
+        names.encode(x=x, y=y, text="run:N"),
+    ]
+    return readable(alt.layer(*layers), language).properties(height=320)
+
+
+def span_of(values: Sequence[float], *, is_accuracy: bool) -> tuple[float, float]:
+    """Round ends of an axis for accuracies (0 to 1) or losses; an axis needs a length also where all are equal."""
+    if not values:
+        return 0.0, 1.0
+    if is_accuracy:
+        return min(0.9, math.floor(10 * float(np.quantile(values, 0.05))) / 10), 1.0
+    return 0.0, max(0.1, math.ceil(10 * float(np.quantile(values, 0.98))) / 10)

@@ -1,0 +1,154 @@
+"""The page Runs: the table of all runs, what is done with several at once, and runs side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core import store, words
+from core.measures.answers import stored_answers
+from core.measures.compare import difference, sentence
+from core.measures.summary import Listed, all_differing, condition, front, in_order, summary
+from core.refusal import Refusal
+from core.spec import checked
+from core.store import Label
+from core.work import work
+from tests.page import LANGUAGES, button, texts
+from ui import server
+
+FIELDS = {"data": "mnist-5k", "epochs": 1, "batch_size": 512}
+
+
+@pytest.fixture
+def several(frame, trained):
+    """Four runs: two finished ones of different networks, one with another seed, and one that waits."""
+    found = [trained]
+    for fields in ({"architecture": "mlp"}, {"architecture": "mlp", "seed": 1}):
+        run = store.create(checked(FIELDS | fields))
+        assert work(str(run.folder)) == "done"
+        found.append(run)
+    found.append(store.create(checked(FIELDS | {"learning_rate": 0.5}), label=Label(study="rates", tags=("late",))))
+    return found
+
+
+def rows(app):
+    """The rows of the table of runs, each a list of its cells, the name first."""
+    return app.dataframe[0].value.to_numpy().tolist()
+
+
+def shown(app):
+    return {row[0][-4:] for row in rows(app)}
+
+
+def test_the_table_has_every_run_and_the_filters_leave_some_out(frame, several):
+    app = frame("runs")
+    assert shown(app) == {run.name[-4:] for run in several}
+    app.multiselect(key="runs-status").select("queued").run()
+    assert shown(app) == {several[-1].name[-4:]}
+    assert app.query_params["status"] == "queued"
+    app = frame("runs", architecture="mlp")
+    assert shown(app) == {run.name[-4:] for run in several if run.spec.architecture == "mlp"}
+    assert shown(frame("runs", study="rates")) == shown(frame("runs", tag="late")) == {several[-1].name[-4:]}
+    by_accuracy = rows(frame("runs", sort="accuracy"))
+    reports = {run.name[-4:]: report.accuracy for run in several if (report := run.report())}
+    assert [row[0][-4:] for row in by_accuracy][:3] == sorted(reports, key=reports.__getitem__, reverse=True)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_chosen_runs_are_compared_in_words_and_what_differs_is_marked(frame, several, language):
+    a, b = several[:2]
+    app = frame("runs", language, runs=f"{a.name},{b.name}")
+    answers = {name: stored_answers(run) for name, run in (("1", a), ("2", b))}
+    answers = {name: one for name, one in answers.items() if one}
+    accuracy = {name: one.is_right.mean() for name, one in answers.items()}
+    best, other = sorted(accuracy, key=accuracy.__getitem__, reverse=True)
+    key, slots = sentence(difference(answers[other], answers[best]), other, best, language)
+    said = texts(app)
+    assert words.text(language, key, **slots) in said
+    differ = all_differing([a.spec, b.spec])
+    table = app.table[-1].value
+    assert list(table.columns)[1:] == [words.text(language, f"spec.{name}.label") for name in differ]
+    headings = list(app.dataframe[0].value.columns)
+    assert {heading[2:] for heading in headings if heading.startswith("≠ ")} == set(table.columns[1:]) - {
+        words.text(language, "spec.layers.label")
+    }
+    assert words.text(language, "spec.data.label") in headings
+    assert len(app.get("vega_lite_chart")) == 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_seeds_of_one_spec_are_one_line_with_mean_and_spread(frame, several, language):
+    app = frame("runs", language, runs=",".join(run.name for run in several[:3]))
+    reports = [run.report().accuracy for run in several[1:3]]
+    slots = {"mean": words.percent(float(np.mean(reports)), 2, language=language)}
+    slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
+    slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
+    assert words.text(language, "runs.seeds", names="2, 3", count=2, **slots) in texts(app)
+
+
+def test_a_run_is_named_and_tagged_and_several_are_stopped_resumed_and_deleted(frame, several):
+    queued = several[-1]
+    app = frame("runs", runs=queued.name)
+    app.text_input[0].input("my run")
+    app.text_input[1].input("one, two ,")
+    button(app, "Save").click().run()
+    assert (queued.label().name, queued.label().tags) == ("my run", ("one", "two"))
+    assert "my run" in {row[0] for row in rows(app)}
+    app.button(key="runs-stop").click().run()
+    assert queued.status() == "stopped"
+    app = frame("runs", runs=f"{queued.name},{several[1].name}")
+    assert not [one for one in app.button if one.key == "runs-stop"]
+    app.button(key="runs-delete").click().run()
+    assert not app.exception
+    assert {run.name for run in store.runs()} == {several[0].name, several[2].name}
+    assert len(rows(app)) == 2
+    assert "runs" not in app.query_params
+
+
+def test_a_link_to_runs_that_are_gone_chooses_none(frame, several):
+    app = frame("runs", runs="nothing,../etc")
+    assert not app.button
+    assert "runs" not in app.query_params
+
+
+def test_a_run_that_is_held_is_not_deleted_and_the_reason_is_said(frame, several):
+    with several[1].hold():
+        app = frame("runs", runs=f"{several[1].name},{several[2].name}")
+        app.button(key="runs-delete").click().run()
+    assert several[1].folder.exists()
+    assert not several[2].folder.exists()
+    assert words.text("en", "error.run_held", run=several[1].name).split("{")[0][:20] in texts(app)
+
+
+# --- what the table says ----------------------------------------------------------------------------------------------
+
+
+def test_a_summary_says_what_the_log_says_and_a_damaged_run_has_none(several):
+    one = summary(several[0])
+    report = several[0].report()
+    assert (one.accuracy, one.interval, one.n) == (report.accuracy, report.accuracy_interval, report.n)
+    assert (one.seconds, one.epochs_done) == (report.seconds, report.epochs)
+    (several[1].folder / "spec.json").write_text("{")
+    assert summary(store.find(several[1].name)).spec is None
+    assert summary(several[-1]).epochs_done == 0
+    assert sorted(listed.status for listed in server.listed()) == ["damaged", "done", "done", "queued"]
+
+
+def test_conditions_and_order(several):
+    listed = [Listed(summary(run), run.facts()["status"], run.label()) for run in several]
+    assert [condition("tag=late", float).holds(one) for one in listed] == [False, False, False, True]
+    assert [condition("accuracy>=0", float).holds(one) for one in listed] == [True, True, True, False]
+    assert [condition("learning_rate=0.5", float).holds(one) for one in listed] == [False, False, False, True]
+    assert [condition("study!=rates", float).holds(one) for one in listed] == [True, True, True, False]
+    by = [one.summary.accuracy for one in in_order(listed, "accuracy")]
+    wanted = sorted((report.accuracy for run in several if (report := run.report())), reverse=True)
+    assert by == [*wanted, None]
+    assert [one.summary.accuracy for one in in_order(listed, "accuracy", turned=True)] == [*wanted[::-1], None]
+    for wrong in ("colour=red", "data", "seed>many"):
+        with pytest.raises(Refusal, match=r"runs\.no_"):
+            condition(wrong, float)
+
+
+def test_the_front_holds_what_no_other_run_beats():
+    assert front([1, 2, 3, 4], [0.9, 0.8, 0.95, 0.95]) == [0, 2]
+    assert front([2, 2, 1], [0.9, 0.95, 0.5]) == [2, 1]
