@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -274,12 +274,22 @@ class _Worker:
             return
         self._commit_snapshot()  # of epoch 0, if the first epoch was as short as that
         self._check()
-        self.twin = self.twin or Twin(state.model)
-        weights = {
-            name: value.clone() for name, value in state.model.state_dict().items()
-        }  # the next step changes them
-        answers, best = state.answers, state.best_epoch
-        self.begun = self.writer.submit(self._write_snapshot, self.twin, weights, data, answers, at, best)
+        with self._without_if_no_memory():
+            self.twin = self.twin or Twin(state.model)
+            # The next step changes them.
+            weights = {name: value.clone() for name, value in state.model.state_dict().items()}
+            answers, best = state.answers, state.best_epoch
+            self.begun = self.writer.submit(self._write_snapshot, self.twin, weights, data, answers, at, best)
+
+    @contextlib.contextmanager
+    def _without_if_no_memory(self) -> Iterator[None]:
+        """Keep no further snapshots if there is no memory for one: the training needs none."""
+        try:
+            yield
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            self.keeps_snapshots = False
 
     def _write_snapshot(
         self,
@@ -313,11 +323,13 @@ class _Worker:
     def _commit_snapshot(self, *, wait: bool = True) -> None:
         """Name the snapshot begun last in the log, once it is on disk."""
         if self.begun and (wait or self.begun.done()):
-            snapshot, self.begun = self.begun.result(), None
-            self._say(snapshot)
-            if snapshot.file:
-                self.snapshots[snapshot.epoch] = snapshot
-                self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in snapshot.dropped}
+            begun, self.begun = self.begun, None
+            with self._without_if_no_memory():
+                snapshot = begun.result()
+                self._say(snapshot)
+                if snapshot.file:
+                    kept = {**self.snapshots, snapshot.epoch: snapshot}
+                    self.snapshots = {epoch: one for epoch, one in kept.items() if epoch not in snapshot.dropped}
 
     def _snapshot_files(self) -> set[str]:
         return {one.file for one in self.snapshots.values()}
@@ -464,7 +476,7 @@ def _failure(run: Run, error: Exception) -> Failure:
         key, slots = "error.disk_full", {"folder": str(run.folder)}
     elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         key, slots = "error.store_write", {"folder": str(run.folder), "reason": error.strerror}
-    elif isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
+    elif _is_out_of_memory(error):
         key, slots = "error.out_of_memory", {"batch_size": run.spec.batch_size}
     said: dict[str, Slot] = {
         name: value if isinstance(value, int | float) else _storable(str(value)[:2_000])
@@ -472,6 +484,10 @@ def _failure(run: Run, error: Exception) -> Failure:
     }
     steps = [event.step for event in run.events() if not isinstance(event, Report)]
     return Failure(step=max(steps, default=0), error=key, slots=said, trace=_storable(traceback.format_exc()[-20_000:]))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 def _storable(words: str) -> str:

@@ -16,7 +16,7 @@ from core.models.snapshots import answers_at, open_at, snapshots
 from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run, create
-from core.training.snapshots import FIRST, MOST, MOST_BYTES, dropped
+from core.training.snapshots import FIRST, MOST, MOST_BYTES, Twin, dropped
 from core.work import work
 from tests.disk import CannotMountError, full, small_disk
 from tests.driver import ROOT
@@ -248,6 +248,21 @@ def test_an_epoch_whose_file_cannot_be_written_is_left_out_and_the_training_goes
     assert [one.epoch for one in snapshots(run)] == [0, 1, 3]
     assert [one.epoch for one in run.events(Snapshot) if not one.file] == [2]
     assert not list(run.folder.glob("*.part"))
+
+
+def test_where_there_is_no_memory_for_one_the_training_goes_on_without(home, monkeypatch):
+    whole, real, made = trained_run(), Twin.arrays_of, []
+
+    def arrays_of(*arguments):
+        if made:
+            raise MemoryError
+        made.append(real(*arguments))
+        return made[0]
+
+    monkeypatch.setattr(Twin, "arrays_of", arrays_of)
+    short = trained_run()
+    assert [one.epoch for one in snapshots(short)] == [0]
+    assert short.report().model_sha256 == whole.report().model_sha256
 
 
 def test_on_a_disk_with_room_for_checkpoints_alone_a_run_is_done_without_them(home, tmp_path, monkeypatch):
