@@ -109,7 +109,7 @@ def test_the_page_answers_test_images_as_the_run_does(digits, browser, tmp_path,
     page, asked = opened(browser, run, tmp_path / "page.html")
     images = dataset(digits).load().test.images
     assert len(images) == 1000
-    images = images[::5] if architecture == "dense-net" else images  # 65 million products an image: all took a minute
+    images = images[::10] if architecture == "dense-net" else images  # 65 million products an image: all took a minute
     own, _ = compared(page, run, images)
     assert len({row.tobytes() for row in own}) > 0.9 * len(images)
     assert page.evaluate("window.bancada.difference()") <= 1e-4
@@ -156,7 +156,7 @@ def test_a_page_in_colour_takes_a_picture_as_the_app_does(home, tiny_data, brows
 def test_drawings_are_prepared_and_doubted_as_in_the_app(home, browser, tmp_path):
     run = store.Run(STARTER)
     page, _ = opened(browser, run, tmp_path / "page.html")
-    written = pen_digits(real(FILE))[::50]
+    written = pen_digits(real(FILE))[::100]
     drawings = [inked(one.strokes, pen) for one in written for pen in PENS]
     for left, right in zip(written[::10], written[1::10], strict=False):  # two digits side by side
         moved = [stroke * (0.4, 0.8) + (at, 0.1) for one, at in ((left, 0), (right, 0.6)) for stroke in one.strokes]
