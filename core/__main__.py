@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     made = command("search", searches.search)
     _add_fields(made)
     _add(made, "--vary", slot="varied", says=_help("vary"), action="append")
-    _add(made, "--way", slot="value", says=_help("way", values=" | ".join(WAYS)), choices=WAYS, default=WAYS[0])
+    _add(made, "--way", slot="value", says=_help("way"), choices=WAYS, default=WAYS[0])
     _add(made, "--runs", slot="count", says=_help("search_runs"), type=int, default=20)
     _add(made, "--study", slot="name", says=_help("search_study"))
     _add(made, "--continue", slot="study", says=_help("continue"), dest="continue_study")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ from core.search import (
     parameters,
     trainings,
 )
-from core.search.study import VARIANT, Study, named, option_words, options_of, read_varied, study
+from core.search.study import VARIANT, Study, named, option_words, options_of, read_varied, study, study_of
 from core.spec import RunSpec, checked, read_field
 from core.store import Run
 from core.training.ready import ready
@@ -110,7 +111,22 @@ def _study(options: argparse.Namespace) -> Study:
             values = [read_field(field, value, FALLBACK) for value in values]
         varied[field] = read_varied(field, values)
     fixed = given(options, RunSpec.model_fields)
-    return named(checked(fixed), options.way, varied, options.runs, options.study or "")
+    asked = named(checked(fixed), options.way, varied, options.runs, options.study or "")
+    there = next((found for run in store.runs() if (found := _of_name(run, asked.name))), None)
+    if there and _trainings(there) != _trainings(asked):
+        raise Refusal("error.study_taken", study=asked.name)
+    return asked
+
+
+def _of_name(run: Run, name: str) -> Study | None:
+    with contextlib.suppress(Refusal):  # damaged
+        return study_of(run) if run.label().study == name else None
+    return None
+
+
+def _trainings(of: Study) -> tuple[str, list[RunSpec]]:
+    """What tells a study from others of its name: its plan and its first trainings."""
+    return of.plan(), [cell.spec for cell in cells(of.search(), lambda _: None, VARIANT)]
 
 
 def _facts(asked: Study, cell: Cell, runs: Mapping[RunSpec, Run]) -> dict[str, Any]:

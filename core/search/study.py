@@ -159,7 +159,7 @@ def _check(base: RunSpec, field: str, value: Any) -> None:
         del values["layers"]
     if condition := only_if(field):
         values[condition[0]] = condition[1][0]
-    checked(values)
+    checked({name: given for name, given in values.items() if is_used(name, values)})
 
 
 def study_of(run: Run) -> Study | None:
