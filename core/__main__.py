@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from core import settings
 from core.commands import data, inside, lessons, recipes, runs, searches, training
 from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
+from core.exports import EXPORTS
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
 from core.refusal import Refusal
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_fields(made)
         if made.prog.endswith(" train"):
             made.add_argument("--explain", action="store_true", help=_help("explain"))
+            made.add_argument("--no-snapshots", action="store_true", help=_help("no_snapshots"))
     made = command("search", searches.search)
     _add_fields(made)
     _add(made, "--vary", slot="varied", says=_help("vary"), action="append")
@@ -120,6 +122,11 @@ def _parser() -> argparse.ArgumentParser:
         made, folder = command(name, export), Path(name)
         _add(made, "run", slot="run", says=_help("run"))
         _add(made, "--out", slot="folder", says=_help("out", folder=folder), type=Path, default=folder)
+    made = command("export", runs.take_out)
+    _add(made, "run", slot="run", says=_help("run"))
+    _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")
+    _add(made, "--out", slot="file", says=_help("export_out"), type=Path)
+    _add(command("import", runs.take_in), "file", slot="file", says=_help("import_file"), type=Path)
     made = command("codes", runs.codes)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--split", slot="value", says=_help("codes_split"), choices=("test", "val"), default="test")
@@ -133,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(made, "image", slot="image", says=_help("inside_image"))
     _add(made, "--layer", slot="count", says=_help("inside_layer"), type=int)
     _add(made, "--class", slot="count", says=_help("inside_class"), type=int, dest="k")
+    _add(made, "--epoch", slot="count", says=_help("inside_epoch"), type=int)
     _add(made, "--out", slot="folder", says=_help("inside_out", folder=folder), type=Path, default=folder)
     made = command("sheet", runs.print_sheet)
     _add(made, "html", slot="file", says=_help("sheet_html"), type=Path)

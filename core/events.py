@@ -166,6 +166,25 @@ class Inside(_Event):
     activities: Annotated[tuple[Activity, ...], Field(max_length=20_000)]
 
 
+class Snapshot(_Event):
+    """An epoch's weights and answers on val are on disk, to be looked into; its Epoch, which follows, commits them.
+
+    Epoch 0 has the initial weights; no Epoch follows its Snapshot, which needs none.
+    """
+
+    event: Literal["snapshot"] = "snapshot"
+    epoch: Count
+    step: Count
+    val_loss: Amount
+    val_accuracy: Share
+    precision: Literal["float16", "float32"] = "float32"  # of the stored weights
+    file: FileName = ""  # "" if it is not kept: there is not enough room on the disk, or it alone is too large
+    sha256: Sha256 = ""
+    size: Count = 0  # bytes of its arrays
+    # Epochs whose files are removed then, so that there are not too many.
+    dropped: Annotated[tuple[Count, ...], Field(max_length=1_000)] = ()
+
+
 class Checkpoint(_Event):
     """A state in the middle of an epoch is on disk: the run is paused, is stopping or has lost its server."""
 
@@ -233,7 +252,7 @@ class Failure(_Event):
     trace: Annotated[str, Field(max_length=100_000)]
 
 
-Event = Started | Step | Inside | Epoch | Checkpoint | Report | Failure
+Event = Started | Step | Inside | Snapshot | Epoch | Checkpoint | Report | Failure
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
@@ -278,7 +297,7 @@ def died_at(latest: Event | None) -> int | None:
 
     One that leaves logs a Checkpoint or an Epoch before, and one that fails a Failure, if it can still write.
     """
-    if isinstance(latest, Step | Inside) or (isinstance(latest, Started) and not latest.step):
+    if isinstance(latest, Step | Inside | Snapshot) or (isinstance(latest, Started) and not latest.step):
         return latest.step
     return None
 
@@ -310,9 +329,32 @@ def continued(events: Iterable[Event]) -> list[Event]:
 
 
 def _is_superseded(event: Event, by: Started) -> bool:
-    if isinstance(event, Inside | Epoch) and event.epoch > by.epoch:
+    if isinstance(event, Inside | Snapshot | Epoch) and event.epoch > by.epoch:
         return True  # also a state saved after an epoch's last step but before its end: the validation is repeated
     return isinstance(event, Failure) or (isinstance(event, Step | Epoch | Checkpoint) and event.step > by.step)
+
+
+def kept_snapshots(events: Iterable[Event]) -> list[Snapshot]:
+    """The snapshots that are kept, by epoch, of *all* events of a log, in which those of a resumed run replace others.
+
+    `continued` events would not do: the files that a superseded event has dropped are gone.
+    """
+    kept: dict[int, Snapshot] = {}  # in the order of the log
+    latest: Snapshot | None = None  # not committed yet
+    for event in events:
+        if isinstance(event, Started):
+            latest = None
+            while kept and next(reversed(kept)) > event.epoch:
+                kept.popitem()
+        elif isinstance(event, Snapshot):
+            latest = event
+        if latest and (not latest.epoch or (isinstance(event, Epoch) and event.epoch == latest.epoch)):
+            for epoch in (latest.epoch, *latest.dropped):
+                kept.pop(epoch, None)
+            if latest.file:
+                kept[latest.epoch] = latest
+            latest = None
+    return sorted(kept.values(), key=lambda one: one.epoch)
 
 
 def seconds_left(events: Sequence[Event], epochs: int) -> float | None:

@@ -22,7 +22,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TypeVar, get_args, overload
@@ -38,12 +38,14 @@ from core.events import (
     Failure,
     Inside,
     Report,
+    Snapshot,
     Started,
     Step,
     begins_as,
     continued,
     from_line,
     is_intact,
+    kept_snapshots,
     may_hold,
     to_line,
 )
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
 START = "start.safetensors"
+CHECKPOINT, SNAPSHOT = "checkpoint-", "snapshot-"  # with which the names of their files begin
 FORMAT = 1  # version of the folder's format; a newer one is refused
 Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "trained", "done"]
 _Event = TypeVar("_Event", bound=Event)
@@ -95,9 +98,12 @@ class Control:
     wanted: Wanted = "run"
     serial: int = 0
     test: bool = True  # False: the run ends as `trained`, and its test split is not read until that is asked for
+    snapshots: bool = True  # whether the weights of past epochs are kept, see `Run.snapshots`
 
 
-_TRAINING = Started | Step | Inside | Epoch | Checkpoint | Failure  # events that are only logged before a Report
+_TRAINING = (
+    Started | Step | Inside | Snapshot | Epoch | Checkpoint | Failure
+)  # events that are only logged before a Report
 
 
 def _printable(text: str) -> str:
@@ -191,8 +197,9 @@ class Run:
     # --- events -------------------------------------------------------------------------------------------------
 
     def append(self, event: Event, after: int | None = None) -> int:
-        """Append an event to the log; every event but a Step is synced to disk before this returns.
+        """Append an event to the log, which is synced to disk before this returns.
 
+        That does not hold for a Step, an Inside and a Snapshot, which are lost without harm until an Epoch follows.
         Returns the length of the log, which the writer passes as `after` the next time. It does not ask the system for
         it afterwards: the process may stand still for any time at any line here.
         Raises: OvertakenError, if the log has another length than `after`; nothing is written then.
@@ -209,7 +216,7 @@ class Run:
                 if log.read(1) != b"\n":  # a crash truncated the last line: end it, so that it spoils no later line
                     line = b"#\n" + line
             log.write(line)
-            if event.event != "step":
+            if not isinstance(event, Step | Inside | Snapshot):
                 log.flush()
                 os.fsync(log.fileno())
                 if not length:
@@ -256,6 +263,15 @@ class Run:
     def last(self, kind: type[_Event]) -> _Event | None:
         """The last event of type `kind`; None if there is none. Raises: Refusal."""
         return next(reversed(self.events(kind)), None)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The epochs whose weights and answers on val are kept, by epoch; none in the runs of earlier versions.
+
+        `models.snapshots` opens one. Raises: Refusal.
+        """
+        with self._log() as log:
+            lines = (line for line in _lines(log) if may_hold(line, Started, Snapshot, Epoch))
+            return kept_snapshots(event for line in lines if (event := from_line(line)))
 
     def damaged_lines(self) -> int:
         """The number of lines in the log that are not as they were written, and are therefore ignored. Raises: Refusal.
@@ -418,7 +434,8 @@ class Run:
             control = Control(**json.loads(content(self.folder / "control", _CONTROL)))
         except (OSError, ValueError, TypeError, RecursionError):
             return Control()
-        return control if control.wanted in get_args(Wanted) and isinstance(control.test, bool) else Control()
+        is_valid = isinstance(control.test, bool) and isinstance(control.snapshots, bool)
+        return control if is_valid and control.wanted in get_args(Wanted) else Control()
 
     def ask(self, wanted: Wanted, *, test: bool | None = None) -> None:
         """Request something of the worker, which checks for requests before every step.
@@ -426,8 +443,10 @@ class Run:
         `test`: whether the test split is to be read once the training has ended; None leaves that as it is.
         Raises: Refusal, if the request cannot be stored; the former one stays.
         """
+        control = self.control()
         with writing(self.folder):
-            _write_control(self.folder, wanted, self.control().test if test is None else test)
+            test = control.test if test is None else test
+            _write_control(self.folder, replace(control, wanted=wanted, test=test))
 
     def finish(self) -> None:
         """Request that the training end with the epochs that it has, and that its test split be read.
@@ -516,12 +535,9 @@ class Run:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         from safetensors import SafetensorError
 
-        path = self.folder / name
         try:
-            data = content(path, self._most_bytes(name)) if path.parent == self.folder else b""
+            data = self._intact(name, sha256)
             header = int.from_bytes(data[:8], "little")
-            if header > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
-                raise self.damaged(name)
             metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
             numbers = json.loads(metadata.get("numbers", "{}"))
             if not isinstance(numbers, dict):
@@ -534,6 +550,36 @@ class Run:
         except KeyError as error:  # a type of numbers that numpy does not have
             raise self.damaged(name) from error
 
+    def _intact(self, name: str, sha256: str) -> bytes:
+        """The content of a file of arrays. Raises: Refusal, if sha256 or size are not as they should be; OSError."""
+        path = self.folder / name
+        data = content(path, self._most_bytes(name)) if path.parent == self.folder else b""
+        if int.from_bytes(data[:8], "little") > _HEADER or hashlib.sha256(data).hexdigest() != sha256:
+            raise self.damaged(name)
+        return data
+
+    def portable(self) -> dict[str, bytes]:
+        """The files by which a finished run is complete, by name, without what says whose it is and where it was made.
+
+        That is without its label, its failures with their traces, and its weights of other epochs. Raises: Refusal, if
+        the run is not done or a file is damaged.
+        """
+        report, started = self.report(), self.started()
+        if not report:
+            raise no_report(self)
+        arrays = {report.model: report.model_sha256, report.predictions: report.predictions_sha256}
+        arrays |= {started.start: started.start_sha256} if started.start else {}
+        kept = (Started, Step, Inside, Epoch, Report)
+        with self._log() as log:
+            lines = [line for line in _lines(log) if may_hold(line, *kept) and isinstance(from_line(line), kept)]
+        stored = {"format": FORMAT, "spec": self.spec.model_dump(mode="json")}
+        stored["crc32"] = _crc32(stored["spec"])
+        try:
+            files = {name: self._intact(name, sha256) for name, sha256 in arrays.items()}
+        except OSError as error:
+            raise self.damaged(report.model) from error
+        return {"spec.json": json.dumps(stored, indent=1).encode(), "events.jsonl": b"".join(lines)} | files
+
     def _most_bytes(self, name: str) -> int:
         """The size in bytes that a file of this run's arrays can have at most. Raises: Refusal."""
         started = self._started()
@@ -542,7 +588,7 @@ class Run:
             return min(2 * _HEADER + images * of_one, _ARRAYS)
         # Each parameter may have a running mean or variance beside it, and each of them two moments of the optimizer.
         parameters = sum(row.parameters for row in table(self.spec.layers, started.shape, started.class_count))
-        return min(2 * _HEADER + 4 * 2 * 3 * parameters, _ARRAYS)
+        return min(2 * _HEADER + 4 * 2 * 3 * parameters + 4 * started.counts.get("val", 0), _ARRAYS)
 
     def checkpoints(self) -> list[Epoch | Checkpoint]:
         """The events that commit a checkpoint, oldest first. Raises: Refusal."""
@@ -556,9 +602,11 @@ class Run:
         return None
 
     def tidy(self, keep: set[str]) -> None:
-        """Remove all checkpoints but those in `keep` (file names), and the worker's half-written files."""
-        for path in [*self.folder.glob("checkpoint-*.safetensors"), *self.folder.glob("*.safetensors.*.part")]:
-            if path.name not in keep:
+        """Remove all checkpoints and snapshots but those in `keep` (names), and the worker's half-written files."""
+        for pattern in (f"{CHECKPOINT}*.safetensors", f"{SNAPSHOT}*.safetensors", "*.safetensors.*.part"):
+            for path in self.folder.glob(pattern):
+                if path.name in keep:
+                    continue
                 with contextlib.suppress(OSError):  # a file that a reader has open (Windows) is removed the next time
                     path.unlink()
 
@@ -583,8 +631,15 @@ def _labelled(stored: Mapping[str, Any], **changes: Any) -> Label:
         raise Refusal("error.label", field=field, value=str(fault["input"])[:60]) from None
 
 
-def create(spec: RunSpec, store: Path | None = None, label: Label | None = None, *, test: bool = True) -> Run:
-    """Create a run, with status `queued`, in the store; see `Control` for `test`.
+def create(
+    spec: RunSpec,
+    store: Path | None = None,
+    label: Label | None = None,
+    *,
+    test: bool = True,
+    snapshots: bool = True,
+) -> Run:
+    """Create a run, with status `queued`, in the store; see `Control` for `test` and `snapshots`.
 
     The folder is created under a hidden name and then renamed, so that it is never seen incomplete.
     Raises: Refusal, if the store is not writable or the disk is full.
@@ -601,8 +656,8 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None,
                 file.write(json.dumps(stored, indent=1).encode())
             if label:
                 _write_label(new, label)
-            if not test:
-                _write_control(new, "run", test)
+            if not (test and snapshots):
+                _write_control(new, Control(test=test, snapshots=snapshots))
             while True:
                 name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{spec.architecture}-{secrets.token_hex(2)}"
                 if not (store / name).exists():
@@ -612,6 +667,30 @@ def create(spec: RunSpec, store: Path | None = None, label: Label | None = None,
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise
+
+
+@contextlib.contextmanager
+def adopted(name: str, store: Path | None = None) -> Iterator[Run]:
+    """A hidden run of this name in a new folder, to be filled; it joins the store when the block ends normally.
+
+    Raises: Refusal, if the name is not a valid one, if there is such a run, or if the store cannot be written.
+    """
+    store = store or settings.store_folder()
+    if not _NAME.fullmatch(name):
+        raise Refusal("error.run_unknown", run=name[:80])
+    new = store / f".new-{secrets.token_hex(8)}"
+    with writing(store):
+        if (store / name).exists():
+            raise Refusal("error.run_taken", run=name)
+        (new / name).mkdir(parents=True)
+        try:
+            yield Run(new / name)
+            if (store / name).exists():  # meanwhile
+                raise Refusal("error.run_taken", run=name)
+            (new / name).rename(store / name)
+            sync(store)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
 
 def no_report(run: Run) -> Refusal:
@@ -681,10 +760,12 @@ def ends_training(latest: Event | None) -> bool:
     return isinstance(latest, Epoch) and latest.stop is not None
 
 
-def _write_control(folder: Path, wanted: Wanted, test: bool) -> None:
-    control = {"wanted": wanted, "serial": time.time_ns(), "test": test}
+def _write_control(folder: Path, control: Control) -> None:
+    stored = {**asdict(control), "serial": time.time_ns()}
+    if control.snapshots:  # earlier versions take no field that they do not know
+        del stored["snapshots"]
     with written_aside(folder / "control", durable=True) as file:  # without it, the test split would be read
-        file.write(json.dumps(control).encode())
+        file.write(json.dumps(stored).encode())
 
 
 def _write_label(folder: Path, label: Label, stored: Mapping[str, Any] | None = None) -> None:
@@ -697,7 +778,12 @@ def _write_label(folder: Path, label: Label, stored: Mapping[str, Any] | None = 
 
 def file_name(epoch: int, step: int) -> str:
     """The file name of the checkpoint after `step` steps and `epoch` finished epochs."""
-    return f"checkpoint-{epoch:04d}-{step:08d}.safetensors"
+    return f"{CHECKPOINT}{epoch:04d}-{step:08d}.safetensors"
+
+
+def snapshot_name(epoch: int) -> str:
+    """The file name of an epoch's snapshot."""
+    return f"{SNAPSHOT}{epoch:05d}.safetensors"
 
 
 def _packed(tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> bytes:

@@ -14,11 +14,13 @@ import json
 import math
 import os
 import platform
+import shutil
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ import torch
 from core import settings, store, words
 from core.datasets import Dataset, Split, Splits, dataset
 from core.drawing.picture import ground
-from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Started, died_at
+from core.events import Checkpoint, Epoch, Event, Failure, Report, Slot, Snapshot, Started, died_at
 from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
@@ -40,12 +42,15 @@ from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
 from core.training.kernels.compiled import prepare
 from core.training.ready import check
-from core.training.train import Data, State, below, quality, sums_of, train
+from core.training.snapshots import Twin, dropped, precision_of, size_of
+from core.training.train import Data, State, ValAnswers, below, quality, sums_of, train
 from core.training.transfer import fits
 from core.training.watch import watch
 
 # On a CPU, an error of torch, of its library oneDNN or of Python's threads has no type of its own.
 NO_MEMORY = ("memory", "could not create a primitive", "can't start new thread")
+# A snapshot leaves this many bytes a parameter of the disk free: three checkpoints of weights with two moments each.
+ROOM = 3 * 3 * 4
 PAUSE_LOOKS = 0.05  # seconds between two checks of `control` while paused
 
 
@@ -89,6 +94,11 @@ class _Worker:
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
         self.start_sha256 = ""  # of the file with the first layers that were taken over or stay frozen
         self.log_length = run.log_length()  # as this worker has left it
+        self.keeps_snapshots = run.control().snapshots
+        self.snapshots: dict[int, Snapshot] = {}  # that are kept, by epoch
+        self.twin: Twin | None = None
+        self.writer = ThreadPoolExecutor(1)
+        self.begun: Future[Snapshot] | None = None  # the snapshot that is not in the log yet
 
     def work(self) -> None:
         """Load the data, train and report; returns early on a request to stop or when the worker has to leave.
@@ -129,11 +139,16 @@ class _Worker:
         if not self._may_go_on(state):
             return
         data = Data.of(splits, device)
+        self.snapshots = {one.epoch: one for one in run.snapshots()}
+        if not state.step:
+            self._snapshot_at_start(state, data)
         try:
             for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
+                    self._begin_snapshot(state, data, event)
                     self._say(watch(state, data.val_images, event))
                     name, sha256 = self._save(state)
+                    self._commit_snapshot()
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
                 elif event:
@@ -151,7 +166,7 @@ class _Worker:
             return
         if report := self._report(splits, state, by_hand=by_hand):
             self._say(report)
-            run.tidy(keep=set())
+            run.tidy(keep=self._snapshot_files())
 
     def _take_over(self, state: State) -> str:
         """Copy the layers taken over from another run into the model.
@@ -182,6 +197,7 @@ class _Worker:
 
         Returns whether to continue training; False means that the worker has to leave the run.
         """
+        self._commit_snapshot(wait=False)
         self._look(state)
         self._check()
         while not self.leaving() and self.wanted != "stop":
@@ -213,6 +229,7 @@ class _Worker:
     def _checkpoint(self, state: State) -> None:
         """Save the state in the middle of an epoch, unless that state is saved already."""
         if self.saved != (state.epoch, state.step):
+            self._commit_snapshot()
             name, sha256 = self._save(state)
             self._say(Checkpoint(epoch=state.epoch, step=state.step, checkpoint=name, sha256=sha256))
             self._tidy(state.best_epoch)
@@ -227,7 +244,83 @@ class _Worker:
         """Remove all checkpoints but the newest two and the best epoch's."""
         saved = self.run.checkpoints()
         best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
-        self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best})
+        self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best} | self._snapshot_files())
+
+    def _snapshot_at_start(self, state: State, data: Data) -> None:
+        """Keep the initial weights, with what they answer; not if the worker has to leave meanwhile."""
+        kept = self.snapshots.get(0)
+        if not self.keeps_snapshots or (kept and (self.run.folder / kept.file).exists()):
+            return
+        parts = []
+        for logits in state.engine.evaluated(data.val_images):
+            if parts:
+                self._look(state)
+                if self.leaving() or self.wanted == "stop":
+                    return
+            parts.append(logits)
+        loss, right = (value / len(data.val_labels) for value in sums_of(torch.cat(parts), data.val_labels).tolist())
+        state.answers = ValAnswers.of(parts)
+        if math.isfinite(loss):
+            self._begin_snapshot(state, data, Snapshot(epoch=0, step=0, val_loss=loss, val_accuracy=right))
+            self._commit_snapshot(wait=state.sums.is_cuda)  # no other thread may compute while a step is captured
+
+    def _begin_snapshot(self, state: State, data: Data, at: Epoch | Snapshot) -> None:
+        """Begin to keep the weights and the answers on val at an epoch's end, in a thread.
+
+        A file is on the disk only after some milliseconds, in which a small network makes ten steps; the histograms and
+        the checkpoint are made meanwhile.
+        """
+        if not self.keeps_snapshots or not state.answers:
+            return
+        self._commit_snapshot()  # of epoch 0, if the first epoch was as short as that
+        self._check()
+        self.twin = self.twin or Twin(state.model)
+        weights = {
+            name: value.clone() for name, value in state.model.state_dict().items()
+        }  # the next step changes them
+        answers, best = state.answers, state.best_epoch
+        self.begun = self.writer.submit(self._write_snapshot, self.twin, weights, data, answers, at, best)
+
+    def _write_snapshot(
+        self,
+        twin: Twin,
+        weights: dict[str, torch.Tensor],
+        data: Data,
+        answers: ValAnswers,
+        at: Epoch | Snapshot,
+        best_epoch: int,
+    ) -> Snapshot:
+        """Write a snapshot; returns its event, without a file if there is no room: that is for checkpoints."""
+        arrays = twin.arrays_of(weights, data, answers)
+        size, name, sha256 = size_of(arrays), store.snapshot_name(at.epoch), ""
+        gone = dropped({one.epoch: one.size for one in self.snapshots.values()} | {at.epoch: size}, best_epoch)
+        parameters = sum(value.numel() for value in weights.values())
+        if at.epoch not in gone and shutil.disk_usage(self.run.folder).free > size + ROOM * parameters:
+            with contextlib.suppress(OSError):
+                sha256 = self.run.save(name, arrays)
+        return Snapshot(
+            epoch=at.epoch,
+            step=at.step,
+            val_loss=at.val_loss,
+            val_accuracy=at.val_accuracy,
+            precision=precision_of(arrays),
+            file=name if sha256 else "",
+            sha256=sha256,
+            size=size,
+            dropped=tuple(gone) if sha256 else (),
+        )
+
+    def _commit_snapshot(self, *, wait: bool = True) -> None:
+        """Name the snapshot begun last in the log, once it is on disk."""
+        if self.begun and (wait or self.begun.done()):
+            snapshot, self.begun = self.begun.result(), None
+            self._say(snapshot)
+            if snapshot.file:
+                self.snapshots[snapshot.epoch] = snapshot
+                self.snapshots = {epoch: one for epoch, one in self.snapshots.items() if epoch not in snapshot.dropped}
+
+    def _snapshot_files(self) -> set[str]:
+        return {one.file for one in self.snapshots.values()}
 
     def _report(self, splits: Splits, state: State, *, by_hand: bool) -> Report | None:
         """Evaluate the best weights on the test split; None if the worker has to leave.

@@ -5,6 +5,7 @@ import streamlit as st
 from ui import server
 from ui.choice import choose_runs
 from ui.draw import answer
+from ui.inside.link import to_inside
 from ui.text import t
 
 # On a phone all modes have to be in sight.
@@ -15,6 +16,8 @@ st.html(STYLE)
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     mode = answer.choose_mode()
     runs = choose_runs(names)
+    if runs:
+        to_inside(runs[0])
 if runs:
     answer.panel(runs, mode)
 if not names:

@@ -46,7 +46,7 @@ with left:
         refused(refusal, top.error)
     if here:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
-        begin.button(t("train.start"), **button, on_click=start, args=(spec,))
+        begin.button(t("train.start"), **button, on_click=start, args=(spec, form.keeps_snapshots()))
     show_refusal(REFUSED, top.error)
 
 with right:

@@ -112,14 +112,26 @@ def spec() -> RunSpec:
 
 
 def commit(run: store.Run, epoch: int) -> None:
-    """Save a checkpoint and commit it, as a worker does at an epoch's end."""
-    name = store.file_name(epoch, epoch * 5)
+    """Save a checkpoint and a snapshot and commit them, as a worker does at an epoch's end; keep two of each."""
+    name, snapshot = store.file_name(epoch, epoch * 5), store.snapshot_name(epoch)
+    run.append(
+        events.Snapshot(
+            epoch=epoch,
+            step=epoch * 5,
+            val_loss=0.5,
+            val_accuracy=0.5,
+            file=snapshot,
+            sha256=run.save(snapshot, CHECKPOINT),
+            dropped=(epoch - 2,) if epoch > 2 else (),
+        )
+    )
     sha256 = run.save(name, CHECKPOINT, {"epoch": epoch})
     numbers = dict.fromkeys(
         ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"), 0.5
     )
     run.append(events.Epoch(epoch=epoch, step=epoch * 5, best_epoch=1, checkpoint=name, sha256=sha256, **numbers))
-    run.tidy(keep={event.checkpoint for event in run.checkpoints()[-2:]})
+    files = {event.checkpoint for event in run.checkpoints()[-2:]} | {one.file for one in run.snapshots()}
+    run.tidy(keep=files)
 
 
 def started(step: int) -> events.Started:
@@ -163,7 +175,7 @@ def report(run: store.Run) -> None:
             predictions_sha256=run.save(store.PREDICTIONS, CHECKPOINT),
         )
     )
-    run.tidy(keep=set())
+    run.tidy(keep={one.file for one in run.snapshots()})
 
 
 def do(scenario: str, folder: Path) -> None:

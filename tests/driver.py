@@ -62,7 +62,10 @@ def outcome(run: Run) -> dict[str, object]:
     assert run.status() == "done"
     for name, sha256 in (("model", "model_sha256"), ("predictions", "predictions_sha256")):
         run.load(events[-1][name], events[-1][sha256])  # refuses a file whose sha256 is not the Report's
-    return {"events": events}
+    snapshots = [(one.epoch, one.val_loss, one.sha256) for one in run.snapshots()]
+    for one in run.snapshots():
+        run.load(one.file, one.sha256)
+    return {"events": events, "snapshots": snapshots}
 
 
 def _work(order: dict) -> None:

@@ -168,6 +168,18 @@ SMALL = """() => {
 }"""
 
 
+def test_the_end_of_a_page_can_be_reached_in_the_presenter_view(look):
+    page = look("evaluate?present=1")
+    page.locator(".st-key-matrix").wait_for()
+    reached = """() => {
+      const main = document.querySelector(".stMain"), block = document.querySelector(".stMainBlockContainer");
+      main.scrollTo(0, main.scrollHeight);
+      return block.getBoundingClientRect().height > innerHeight
+        && block.getBoundingClientRect().bottom <= innerHeight + 1;
+    }"""
+    page.wait_for_function(reached, timeout=10_000)
+
+
 def test_the_presenter_view_is_in_the_link_and_has_no_small_text(look):
     page = look("draw?present=1")
     page.locator("canvas.sheet").wait_for()

@@ -23,7 +23,7 @@ from core.classroom.results import Contestant
 from core.measures.answers import Answers, stored_answers
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
-from tests.page import LANGUAGES, component
+from tests.page import LANGUAGES, component, control
 from tests.test_classroom import (
     SEVEN,
     Clock,
@@ -53,13 +53,12 @@ def stranger(chance: np.random.Generator, wrong: int, n: int = 100) -> Answers:
     return answers_of(labels, (labels + (chance.permutation(n) < wrong)) % 3)
 
 
-def asked(count: int = 4, lesson: str = "20261129-130500-000000", number: int = 1) -> quiz.Asked:
+def asked(count: int = 4, lesson: str = "20261129-130500-000000") -> quiz.Asked:
     """A quiz of noise, of which the model gets every second image wrong: 0, 0, 0 ... as 1, 0, 1 ..."""
     chance = np.random.default_rng(0)
     answers = answers_of(np.zeros(count, np.int64), np.arange(1, count + 1) % 2)
     return quiz.asked(
         lesson=lesson,
-        number=number,
         run="one",
         model="<i>model",
         data="MNIST",
@@ -187,6 +186,13 @@ def test_a_class_that_is_better_is_called_so():
 # --- one image after the other ----------------------------------------------------------------------------------------
 
 
+def test_two_quizzes_that_were_prepared_at_the_same_time_have_two_numbers_and_files(lesson, monkeypatch):
+    monkeypatch.setattr(quiz, "LOOK", 0.0)
+    for _ in range(2):
+        assert lesson.classroom.begin_quiz(asked(), None).answer(1, 0, 0)
+    assert [one.asked.number for one in quiz.kept(asked().lesson)] == [2, 3], "the lesson begins with another"
+
+
 def test_an_image_is_looked_at_then_answered_once_and_late_only_within_a_second(lesson):
     game, clock = lesson.quiz, lesson.clock
     moments = {lesson.classroom.moment}
@@ -260,7 +266,7 @@ def test_a_quiz_without_answers_is_not_kept_and_a_full_store_is_told(lesson, mon
     assert not quiz.lessons()
     monkeypatch.setattr(quiz, "MOST", 0)
     with pytest.raises(Refusal, match="store_full"):
-        lesson.classroom.begin_quiz(asked(number=2))
+        lesson.classroom.begin_quiz(asked())
     assert lesson.classroom.quiz is lesson.quiz
 
 
@@ -492,14 +498,21 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         first = game.asked.images[0]
         assert first.picture == picture_of(trained, quiz_answers, first.index), "the image's own pixels"
         assert not component(app, "bancada.wall")["joining"]
+        ends = words.text(language, "class.quiz.ends")
+        assert [one.value for one in app.warning] == [ends] * 2, "beside another quiz, and beside a chart"
+        control(app, "class-view").set_value("race").run()
+        assert ends in [one.value for one in app.main.warning]
+        control(app, "class-view").set_value("wall").run()
         ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
         assert game.answer(ana.number, 0, first.label)
         app.button(key="class-next").click().run()
         assert game.stage == "told"
         app.button(key="class-quiz-end").click().run()
         assert game.stage == "end"
+        assert not app.warning
         app.selectbox(key="class-look-kind").set_value("curves").run()
         app.button(key="class-look-show").click().run()
+        assert now.classroom.showing
         assert (now.classroom.showing.kind, now.classroom.showing.run) == ("curves", trained.name)
         assert not app.exception
         app.button(key="class-close").click().run()

@@ -28,6 +28,7 @@ from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
 from core.events import Epoch, Started, Step, from_line
 from core.models.model import open_model
+from core.models.snapshots import open_at
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.searches import SEARCHES
 from core.spec import RunSpec, allowed, checked, constant_text, default, hyperparameters, value_text
@@ -130,7 +131,9 @@ def trained(shell):
 def test_train_prints_its_events_and_last_the_report(shell, trained):
     kinds = [line["event"] for line in trained]
     assert kinds[0] == "started"
-    assert [kind for kind in kinds if kind not in ("started", "step")] == 3 * ["inside", "epoch"] + ["report"]
+    assert [kind for kind in kinds if kind not in ("started", "step")] == [
+        *("snapshot", *(3 * ["inside", "snapshot", "epoch"]), "report")
+    ]
     report = trained[-1]
     assert report["n"] == 1000
     assert 0.8 < report["accuracy"] < 1
@@ -139,6 +142,12 @@ def test_train_prints_its_events_and_last_the_report(shell, trained):
     assert run.status() == "done"
     assert run.spec == RunSpec.model_validate(FIELDS)
     assert [from_line(json.dumps(line)) for line in trained] == run.events()
+
+
+def test_train_without_snapshots_keeps_none_of_the_past_epochs(shell):
+    lines = shell.json("train", *flags(**FIELDS | {"epochs": 1}), "--no-snapshots")
+    assert "snapshot" not in [line["event"] for line in lines]
+    assert Run(shell.store / lines[-1]["run"]).snapshots() == []
 
 
 def started_run(shell, known):
@@ -717,12 +726,24 @@ def test_inside_writes_the_maps_of_an_image_as_arrays_and_as_pictures(shell, tra
     assert (tmp_path / "one" / "layer-1-conv-filters.png").exists()
 
 
+def test_inside_shows_the_network_as_it_was_in_an_earlier_epoch(shell, trained, tmp_path):
+    run = Run(shell.store / trained[-1]["run"])
+    (line,) = shell.json("inside", run.name, "test:17", "--epoch", "0", "--out", str(tmp_path))
+    initial = open_at(run, 0)
+    assert line["epoch"] == 0
+    with np.load(tmp_path / "inside.npz") as arrays:
+        assert np.allclose(initial.probabilities(arrays["image"][None])[0], arrays["probabilities"], atol=1e-6)
+        untrained, rounded_to_float16 = arrays["saliency_untrained"], 1e-2 * arrays["saliency_untrained"].max()
+        assert np.allclose(arrays["saliency"], untrained, atol=rounded_to_float16), "both are not trained"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["test:17", "--layer", "6"], ["layer 6", "1 to 5"]),
         (["test:17", "--layer", "0"], ["layer 0"]),
         (["test:17", "--class", "10"], ["class 10", "0 to 9"]),
+        (["test:17", "--epoch", "7"], ["epoch 7"]),
         (["test:99999"], ["99999", "test"]),
         (["val:99999"], ["99999", "val"]),
         (["missing.png"], ["missing.png"]),
@@ -749,7 +770,7 @@ def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path)
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--name", "--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "compare", "label", "search")
-COMMANDS += ("evaluate", "tensorboard", "model", "codes", "predict", "inside", "sheet", "lessons")
+COMMANDS += ("evaluate", "tensorboard", "model", "export", "import", "codes", "predict", "inside", "sheet", "lessons")
 OF_FIELDS = ("train", "estimate", "search")  # the commands that take every field of a spec
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
@@ -761,14 +782,16 @@ FLAGS = (
     "[-h]",
     "--json",
     "--explain",
+    "--no-snapshots",
     "--sheet",
     "--variant",
     "--html",
     "--seeds",
     "--store-results",
     "--out",
+    "--as",
     "--split",
-    *("--layer", "--class", "test:17", "val:17", "train:17"),
+    *("--layer", "--class", "--epoch", "test:17", "val:17", "train:17"),
     *NOTED,
 )
 ACTIONS = ("{list,get,import}", "{list,run,table}")
@@ -972,7 +995,7 @@ def test_two_runs_are_compared_in_numbers_and_in_words_and_over_seeds(shell, lan
     names = {}
     for epochs in (1, 2):
         for seed in (11, 12):
-            fields = {"data": "tiny", "architecture": "mlp", "epochs": epochs, "seed": seed, "split": "official"}
+            fields = {"data": "tiny", "architecture": "mlp", "epochs": epochs, "seed": seed, "batch_size": 24}
             spec = checked(fields)
             known = [run for run in runs(shell.store) if run.is_done() and run.spec == spec]
             trained = known or shell.json("train", *flags(**fields))

@@ -41,6 +41,8 @@ OF_NAME = {
     "slots": SLOTS,
     "died_at": st.none() | COUNTS,
     "processor_seconds": st.none() | AMOUNTS,
+    "file": FILES,
+    "dropped": st.lists(COUNTS, max_size=3).map(tuple),
     "error": st.sampled_from(["error.diverged", "data.npz_labels"]),
     **dict.fromkeys(("low", "high"), FINITE),
     **dict.fromkeys(("accuracy", "train_accuracy", "val_accuracy", "balanced_accuracy"), SHARES),

@@ -4,7 +4,9 @@ import ast
 import importlib.util
 import io
 import json
+import socket
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ import torch
 
 from core import store
 from core.__main__ import main
-from core.exports import EXPORTS, zipped
+from core.exports import EXPORTS, export, model, packed
 from core.models.model import open_model
 from core.networks.activations import FUNCTIONS
 from core.networks.layers import KINDS
 from core.refusal import Refusal
+from core.settings import ROOT
 from core.spec import RunSpec, checked
 from core.work import work
 
@@ -29,13 +32,74 @@ EVERY_LAYER = [
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_an_export_fills_a_new_folder_and_refuses_one_that_is_there(home, tmp_path, name):
+def test_an_export_is_written_once_and_never_over_another(home, tmp_path, name):
     run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
     assert work(str(run.folder)) == "done"
-    EXPORTS[name](run, tmp_path / "out")
-    assert any((tmp_path / "out").iterdir())
-    with pytest.raises(Refusal, match="folder_taken"):
-        EXPORTS[name](run, tmp_path / "out")
+    export(run, name, tmp_path / "out")
+    assert (tmp_path / "out").is_file() == bool(EXPORTS[name].suffix)
+    with pytest.raises(Refusal, match="file_taken" if EXPORTS[name].suffix else "folder_taken"):
+        export(run, name, tmp_path / "out")
+
+
+def everything_in(content):
+    """A file's bytes, with those of each file in it if it is a zip."""
+    yield content
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                yield member.encode()
+                yield from everything_in(archive.read(member))
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_holds_no_path_and_no_name_of_a_user_or_a_machine(home, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "home-of-maria-silva" / "store"))
+    monkeypatch.setenv("USER", "maria-silva")
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    run.relabel(owner="Maria da Silva", note="for Maria's class")
+    assert work(str(run.folder)) == "done"
+    machine = socket.gethostname()
+    private = [str(tmp_path), str(ROOT), "maria-silva", "Maria"]
+    private += [machine] if len(machine) > 5 else []  # a short one may stand in weights by chance
+    content = packed(run, name)
+    for one in everything_in(content.content):
+        found = [word for word in private if word.encode() in one]
+        assert not found, (content.file, one[:80])
+
+
+def test_an_export_that_answers_otherwise_is_refused_with_the_difference_and_leaves_nothing(home, tmp_path):
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    assert work(str(run.folder)) == "done"
+    check = export(run, "model", tmp_path / "right")
+    assert check
+    assert (check.n, check.data) == (30, "tiny")
+    assert check.difference <= 1e-6
+
+    def otherwise(path, images):
+        return model.answers(path, 255 - images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXPORTS, "model", replace(EXPORTS["model"], answers=otherwise))
+        with pytest.raises(Refusal) as refusal:
+            export(run, "model", tmp_path / "wrong")
+    assert refusal.value.key == "error.export_differs"
+    assert refusal.value.slots["difference"] > 1e-4
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".", "wrong"))] == []
+
+
+def test_the_command_says_how_an_export_compares_with_the_run(home, tmp_path, capsys):
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    assert work(str(run.folder)) == "done"
+    command = ["export", run.name, "--as", "model", "--out", str(tmp_path / "one")]
+    assert main([*command, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["as"], facts["n"], facts["images"]) == ("model", 30, "tiny")
+    assert facts["difference"] <= 1e-6
+    assert facts["bytes"] > 4 * 784 * 128
+    assert main(command) == 1
+    assert "already exists" in capsys.readouterr().err
+    assert main([*command[:-1], str(tmp_path / "two")]) == 0
+    assert "Checked on 30 test images of tiny" in capsys.readouterr().out
 
 
 def loaded(folder):
@@ -54,18 +118,18 @@ def test_an_exported_model_answers_as_the_run_does_without_this_program(home, tm
     fields = {"data": "tiny", "split": "official", "normalisation": "standard", "image_size": 20, "epochs": 1}
     run = store.create(checked(fields | {"layers": ", ".join(layers), "defaults": defaults, "learning_rate": 0.01}))
     assert work(str(run.folder)) == "done"
-    with zipfile.ZipFile(io.BytesIO(zipped(run, "model"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(packed(run, "model").content)) as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / run.name
     code = ast.walk(ast.parse((folder / "network.py").read_text()))
     imports = [node for node in code if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {getattr(node, "module", None) or node.names[0].name for node in imports}
     assert names == {"collections", "pathlib", "safetensors.torch", "torch"}
-    network, model = loaded(folder), open_model(run)
+    network, own = loaded(folder), open_model(run)
     images = np.random.default_rng(0).integers(0, 256, (5, 1, 20, 20), dtype=np.uint8)
     with torch.no_grad():
         answers = network.load()(torch.tensor(images)).softmax(dim=1).numpy()
-    assert answers == pytest.approx(model.probabilities(images), abs=1e-5)
+    assert answers == pytest.approx(own.probabilities(images), abs=1e-5)
     assert len({row.tobytes() for row in answers}) == 5
     assert (run.class_names("en"), "tiny") == (network.CLASSES, network.DATA)
 
@@ -88,7 +152,7 @@ def test_a_model_is_written_by_the_command_once_and_only_of_a_finished_run(home,
     assert main(command) == 1
     (run.folder / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(Refusal, match="run_damaged"):
-        zipped(run, "model")
+        packed(run, "model")
 
 
 def test_names_from_outside_stay_data_in_the_exported_code(home, tmp_path, tiny_data):
@@ -97,6 +161,6 @@ def test_names_from_outside_stay_data_in_the_exported_code(home, tmp_path, tiny_
     np.savez(tiny_data / f"{name}.npz", **arrays, class_names=np.array(["a", '"', "\\", "{x}"]))
     run = store.create(RunSpec(data=name, split="official", architecture="mlp", epochs=1))
     assert work(str(run.folder)) == "done"
-    EXPORTS["model"](run, tmp_path / "out")
+    export(run, "model", tmp_path / "out")
     assert name == loaded(tmp_path / "out").DATA
     assert run.class_names("en") == loaded(tmp_path / "out").CLASSES

@@ -8,7 +8,10 @@ import gzip
 import io
 import os
 import re
+import signal
 import struct
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -196,6 +199,12 @@ def test_names_of_classes_give_text_labels_their_order_and_are_said(folder):
 
 REFUSED_ARRAYS = {
     "no labels": ({"x_train": IMAGES}, "x_train uint8 (60, 28, 28)"),
+    "no labels for train": ({"x_train": IMAGES, "x_test": IMAGES[:50], "y_test": DIGITS[:50]}, 'labels=d["y_test"]'),
+    "no labels for test": (
+        {"x_test": IMAGES[:50], "x_train": IMAGES, "y_train": DIGITS},
+        'images=d["x_train"], labels=d["y_train"]',
+    ),
+    "a name in two ways": ({"x": IMAGES, "y": np.array(["dog", "Cat", "cat"])[DIGITS % 3]}, "'Cat', 'cat'"),
     "objects": ({"x": IMAGES[:2], "y": np.array([{}, 1], dtype=object)}, 'numpy.array(d["y"].tolist())'),
     "too few labels": ({"images": IMAGES, "labels": DIGITS[1:]}, 'n = min(len(d["images"]), len(d["labels"]))'),
     "two labels an image": ({"images": IMAGES, "labels": np.eye(10)[DIGITS] + 1}, 'd["labels"].argmax(axis=1)'),
@@ -633,6 +642,46 @@ def test_hostile_files_cost_no_more_than_themselves(folder):
     assert "no table" in refused(folder / "line.csv.gz")
 
 
+def test_of_a_damaged_archive_the_whole_pictures_are_taken_and_no_table(folder):
+    files = {f"{'ab'[n % 2]}/{n}.png": picture(digit(n)) for n in range(8)}
+    own = folder / "own.zip"
+    with zipfile.ZipFile(own, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        first, second = archive.infolist()[:2]
+        second.header_offset = first.header_offset  # two names for the same bytes
+    found = described(look([("own.zip", own)], lambda *_: None), Wishes())
+    assert found.counts == {"train": [3, 2], "test": [1, 1]}
+    assert "1 picture: b/1.png" in said(found)
+    rows = b"".join(b"%d,%s\n" % (k, b",".join(b"%d" % value for value in digit(k).ravel())) for k in range(10))
+    with zipfile.ZipFile(folder / "table.zip", "w") as archive:
+        archive.writestr("own.csv", rows)
+    (folder / "table.zip").write_bytes((folder / "table.zip").read_bytes().replace(b"\n9,0", b"\n8,0"))
+    assert "own.csv is damaged" in refused(folder / "table.zip")
+
+
+def test_a_photograph_is_upright_however_the_camera_was_held(folder):
+    upright = np.zeros((40, 80, 3), np.uint8)
+    upright[:20, :40] = 255, 0, 0  # top left is red
+    turns = Image.Transpose
+    stored = (turns.FLIP_LEFT_RIGHT, turns.ROTATE_180, turns.FLIP_TOP_BOTTOM, turns.TRANSPOSE, turns.ROTATE_90)
+    stored += (turns.TRANSVERSE, turns.ROTATE_270)
+    for orientation, turn in enumerate(stored, start=2):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for kind in ("JPEG", "WEBP", "PNG"):
+            file = io.BytesIO()
+            Image.fromarray(upright).transpose(turn).save(file, kind, exif=exif)
+            put(folder / "own", {f"{name}/{orientation}.{kind.lower()}": file.getvalue() for name in "ab"})
+    _, splits, _ = taken(folder / "own", side=32)
+    images = np.concatenate([split.images for split in splits.parts().values()]).astype(int)
+    assert len(images) == 2 * 3 * len(stored)
+    red = images[:, 0] - images[:, 1]
+    assert (red[:, 9:15, 2:14].mean(axis=(1, 2)) > 120).all()
+    assert (red[:, 18:].mean(axis=(1, 2)) < 60).all()
+    assert (red[:, :, 18:].mean(axis=(1, 2)) < 60).all()
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -746,6 +795,23 @@ def test_of_two_imports_under_one_name_the_second_is_refused_and_nothing_is_lost
         write(other, Wishes(), "same", lambda *_: None, ["b.npz"])
     assert all_images(dataset("same").load()) == all_images_of(IMAGES)
     assert [path.name for path in (folder / "data").iterdir()] == ["same.npz"]
+
+
+def test_an_import_killed_while_it_writes_leaves_no_data_set_and_can_be_done_again(folder):
+    images = np.random.default_rng(0).integers(0, 255, (40_000, 28, 28), np.uint8)
+    np.savez(folder / "own.npz", x=images, y=np.arange(len(images)) % 10)
+    command = [sys.executable, "-m", "core", "data", "import", str(folder / "own.npz"), "--name", "new"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not list((folder / "data").iterdir()):
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "new" not in datasets()
+    (left,) = (folder / "data").iterdir()
+    os.utime(left, (0, 0))  # as if it had been some time ago
+    assert subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
+    assert all_images(dataset("new").load()) == all_images_of(images)
+    assert [path.name for path in (folder / "data").iterdir()] == ["new.npz"]
 
 
 def test_what_a_killed_import_left_is_deleted_at_the_next_one(folder):

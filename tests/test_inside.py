@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.inside.network import Network, dead_channels, feature_maps, most_exciting, reach
+from core.inside.pictures import diverging, over
 from core.inside.reasons import (
     REASONS,
     cam_layer,
@@ -360,3 +361,12 @@ def test_captum_gives_the_same_maps(architecture, shape):
         cam = LayerGradCam(one.layers, one.layers[cam_layer(one) - 1])
         theirs = cam.attribute(values.clone().requires_grad_(True), target=1, relu_attributions=True)
         assert np.allclose(grad_cam(one, image, 1).coarse, theirs[0, 0].detach().numpy(), atol=1e-6)
+
+
+def test_a_map_over_its_image_keeps_the_maps_colours_and_is_darker_where_the_image_is():
+    values = np.array([[-1.0, 0.0], [0.0, 1.0]])
+    image = np.array([[[255, 255], [0, 0]]], np.uint8)
+    found = over(image, values, 1.0)
+    assert found.shape == (3, 2, 2)
+    assert found[:, 0].T.tolist() == diverging(values, 1.0)[:, 0].T.tolist(), "as bright as the map itself"
+    assert found[:, 1, 0].tolist() == [128, 128, 128]

@@ -391,6 +391,14 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     present.locator(".question", has_text="Draw any digit").wait_for()
+    present.get_by_text("The drawings appear here").wait_for()
+    present.get_by_role("button", name="Next round").click()  # far below, on a projector
+    present.locator(".question", has_text=re.compile(r"Draw the digit \d")).wait_for()
+    present.wait_for_function("""() => {
+      const wall = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".question"));
+      const box = (wall?.shadowRoot ?? document).querySelector(".question").getBoundingClientRect();
+      return box.top >= 40 && box.bottom <= innerHeight;
+    }""")
     teacher.get_by_role("button", name="Close").click()
     present.get_by_role("button", name="Open to the pupils").wait_for()
     assert not complaints

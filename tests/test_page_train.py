@@ -199,6 +199,22 @@ def test_a_data_set_that_is_not_here_can_be_fetched_and_not_trained_on(frame):
     assert "Start training" not in labels
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_keeps_the_weights_of_past_epochs_unless_the_form_says_otherwise(frame, language):
+    app = frame(language=language, epochs="1", architecture="mlp")
+    switch = next(one for one in app.toggle if one.key == "form.snapshots")
+    assert switch.value
+    for said, key in ((switch.label, "snapshots"), (switch.help, "snapshots_help")):
+        assert said == words.text(language, f"form.{key}")
+    switch.set_value(False).run()
+    button(app, words.text(language, "train.start")).click().run()
+    assert not app.exception
+    (run,) = store.runs()
+    assert not run.control().snapshots
+    assert "snapshots" not in "".join(app.query_params)
+    run.ask("stop")
+
+
 def test_start_makes_one_run_even_if_it_is_clicked_twice(frame):
     app = frame(epochs="1", architecture="mlp")
     start = next(button for button in app.button if button.label == "Start training")
@@ -319,7 +335,7 @@ def test_a_run_that_was_stopped_as_diverged_by_this_version_or_an_earlier_one_ca
 
 def test_a_run_whose_worker_was_killed_says_so_and_where_it_went_on(frame):
     run, told = store.create(checked({"architecture": "mlp", "epochs": 3, "batch_size": 128})), []
-    work(str(run.folder), leaving=lambda: len(told) > 6, tell=told.append)
+    work(str(run.folder), leaving=lambda: len(told) > 8, tell=told.append)
     log = (run.folder / "events.jsonl").read_bytes().splitlines(keepends=True)
     assert isinstance(run.latest(), Checkpoint)
     (run.folder / "events.jsonl").write_bytes(b"".join(log[:-1]))  # as if it had been killed instead

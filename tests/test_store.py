@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core import store
-from core.events import Epoch, Report, Step, to_line
+from core.events import Epoch, Report, Snapshot, Step, to_line
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Label, Run, create, find, runs
@@ -101,9 +101,18 @@ def describe(folder: Path, name: str) -> list:
     if report:
         run.load(report.model, report.model_sha256)
         run.load(report.predictions, report.predictions_sha256)
-    events = [to_line(event) for event in run.events() if not isinstance(event, Report)]
+    snapshots = [(one.epoch, len(run.load(one.file, one.sha256)[0])) for one in run.snapshots()]
+    events = [to_line(event) for event in run.events() if not isinstance(event, Report | Snapshot)]
     facts = [one.facts() | {"run": len(one.name)} for one in found]
-    return [facts, [one.spec.epochs for one in found], newest, events, run.control().wanted, run.label().model_dump()]
+    return [
+        facts,
+        [one.spec.epochs for one in found],
+        newest,
+        snapshots,
+        events,
+        run.control().wanted,
+        run.label().model_dump(),
+    ]
 
 
 def goes_on(run: Run) -> None:
@@ -486,6 +495,7 @@ def test_the_newest_two_checkpoints_are_kept_and_their_events_all(run):
         store.file_name(3, 15),
         store.file_name(4, 20),
         "events.jsonl",
+        *map(store.snapshot_name, (3, 4)),
         "spec.json",
     ]
 

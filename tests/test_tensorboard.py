@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from core.__main__ import main
 from core.events import Epoch, Inside, Started, Step
-from core.exports import zipped
+from core.exports import packed
 from core.exports.tensorboard import write
 from core.refusal import Refusal
 from core.spec import checked
@@ -103,7 +103,7 @@ def test_the_spec_is_read_back_as_hyperparameters(run, tmp_path):
 
 
 def test_the_zip_holds_the_same_log_in_a_folder_of_the_runs_name(run, tmp_path):
-    with zipfile.ZipFile(io.BytesIO(zipped(run, "tensorboard"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(packed(run, "tensorboard").content)) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {run.name}
         archive.extractall(tmp_path)
     assert [one.step for one in read(tmp_path / run.name).Scalars("epoch/val_loss")] == [1, 2, 3]
@@ -115,7 +115,7 @@ def test_a_log_is_written_by_the_command_while_the_run_is_not_done_and_never_ove
     assert main(command) == 1
     assert run.name in capsys.readouterr().err
     with pytest.raises(Refusal, match="log_empty"):
-        zipped(run, "tensorboard")
+        packed(run, "tensorboard")
     looks = iter(range(10_000))
     assert work(str(run.folder), leaving=lambda: next(looks) == 8) == "interrupted"
     assert main(command) == 0

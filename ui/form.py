@@ -19,6 +19,7 @@ from ui.terms import explained
 from ui.text import Markdown, language, refused, t
 
 LINK = "form.link"  # in the session state: the refusals of a link's values, shown until the reader changes a field
+SNAPSHOTS = "form.snapshots"  # in the session state: whether a run is to keep the weights of past epochs
 LANGUAGE = "form.language"  # in the session state: the language in which the form's numbers are written
 GROUPS = ("data", "network", "training", "augmentation", "stop")
 FIRST = (
@@ -69,7 +70,15 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
             for name, field in RunSpec.model_fields.items():
                 if _extra(field)["group"] == group and name not in first:
                     _draw(name, values)
+            if group == "stop":
+                help = t("form.snapshots_help")
+                st.toggle(t("form.snapshots"), value=True, key=SNAPSHOTS, help=help, persist_state="session")
     return values
+
+
+def keeps_snapshots() -> bool:
+    """Whether a run of the form is to keep its snapshots: no field of the spec, since it changes no outcome."""
+    return st.session_state.get(SNAPSHOTS, True)
 
 
 def _fill() -> None:

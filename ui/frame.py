@@ -16,7 +16,7 @@ from ui.text import browsers_language, language, t
 GROUPS = {
     "learn": {"lessons": "school", "recipes": "menu_book"},
     "train": {"data": "grid_view", "train": "model_training"},
-    "understand": {"runs": "table_rows", "evaluate": "analytics", "check": "fact_check"},
+    "understand": {"runs": "table_rows", "evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
     "draw": {"draw": "draw", "drawings": "collections_bookmark", "classroom": "cast_for_education"},
 }
 FIRST = "train"  # the page at the address without a path
@@ -44,10 +44,9 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 [data-testid="stPageLink-NavLink"] { padding: 0.2rem 0.5rem; margin: 0; line-height: 1.2; }
 [data-testid="stPageLink-NavLink"] p { white-space: nowrap; }
 [class*="st-key-group-"] > :has(.stPopover) { display: none; }
-@media (max-width: 1400px) {
-  .st-key-pages { gap: 0.25rem; }
-  [data-testid="stPageLink-NavLink"] { padding: 0.2rem 0.25rem; }
-  .group-name { padding-left: 0.25rem; }
+@media (max-width: 1500px) {
+  .st-key-pages { gap: 0.75rem; }
+  [class*="st-key-links-"] [data-testid="stPageLink-NavLink"] > :has([data-testid="stIconMaterial"]) { display: none; }
 }
 @media (max-width: 1100px) {
   .st-key-pages { gap: 0.25rem; }

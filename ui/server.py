@@ -30,7 +30,7 @@ from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
 from core.measures.summary import Listed, Summary, summary
-from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, open_model
+from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, can_be_opened, open_model
 from core.recipes import Variant
 from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES, Choices, belongs_to, choices_of
@@ -132,7 +132,8 @@ class Facts:
     by_hand: bool  # its training was ended before its time, see `Report.is_by_hand`
     is_done: bool
     is_trained: bool  # done, or only the test split is unread
-    reads_drawings: bool  # has a digit model, finished or not
+    has_model: bool  # finished or not
+    reads_drawings: bool  # it has a model of digits
 
 
 def facts(folder: Path) -> Facts:
@@ -160,6 +161,7 @@ def _read_facts(folder: Path) -> Facts:
         by_hand=bool(known["by_hand"]),
         is_done=known["status"] == "done",
         is_trained=known["status"] == "done" or run.is_trained(),
+        has_model=can_be_opened(run),
         reads_drawings=can_be_drawn_for(run),
     )
 
@@ -198,6 +200,12 @@ def has_data(name: str) -> bool:
     """Whether the data of the run of this name are on this machine, so that its test images can be shown."""
     data = datasets().get(facts(settings.store_folder() / name).data or "")  # a file of one's own may be gone
     return bool(data) and data.state()[0] == "ready"
+
+
+def openable() -> list[str]:
+    """The names of the runs with a model, newest first: those that are done, then the others."""
+    known = {run.name: facts(run.folder) for run in store.runs()}
+    return sorted((name for name in known if known[name].has_model), key=lambda name: not known[name].is_done)
 
 
 def offered() -> list[str]:

@@ -30,12 +30,15 @@ ICONS: dict[Status, tuple[str, str]] = {
 }
 
 
-def start(spec: RunSpec) -> None:
-    """Queue a run of the spec and choose it for the reader. Called by a click, before the page is drawn."""
+def start(spec: RunSpec, snapshots: bool = True) -> None:
+    """Queue a run of the spec and choose it for the reader. Called by a click, before the page is drawn.
+
+    `snapshots`: whether the run keeps the weights of past epochs.
+    """
     if time.monotonic() - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
         return
     with kept_refusal(REFUSED):
-        run = store.create(spec, label=Label(owner=visitor.name()))
+        run = store.create(spec, label=Label(owner=visitor.name()), snapshots=snapshots)
         server.workers().submit(run)
         choice.look_at(run)
         st.session_state[JUST_STARTED] = run.name

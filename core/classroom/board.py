@@ -53,7 +53,7 @@ class Row:
 
     run: str
     attempts: tuple[Attempt, ...]  # of all who have chosen it
-    accuracy: Measure  # of the kept epoch, on val
+    accuracy: Measure  # of the kept epoch, on val; the intervals of all rows hold together
     epochs: int
     seconds: float  # of training
     first: int  # place that it can have at best ...
@@ -68,7 +68,8 @@ class Row:
 
 @dataclass(frozen=True)
 class _Outcome:
-    accuracy: Measure
+    correct: int  # of the n images of val
+    n: int
     epochs: int
     seconds: float
 
@@ -76,7 +77,8 @@ class _Outcome:
 def rows(record: Record) -> list[Row]:
     """The board's rows, the highest val accuracy first.
 
-    Two runs are told apart only where their intervals do not overlap: a run's best place is behind those that lie
+    Two runs are told apart only where their intervals do not overlap, which are those of all runs together: else, of
+    forty equal runs, some two would be told apart in most races. A run's best place is behind those that lie
     wholly above it, its worst before those that lie wholly below. So the places of runs that tie overlap, and a run can
     tie with two that differ from each other. Predictions on val, which a paired test would need, are stored only where
     the test split has been read.
@@ -86,16 +88,17 @@ def rows(record: Record) -> list[Row]:
         if one.run and not one.stopped:
             shared.setdefault(one.run, []).append(one)
     found = {name: outcome for name in shared if (outcome := _outcome_of(name))}
-    lows, highs = [one.accuracy.low for one in found.values()], [one.accuracy.high for one in found.values()]
+    shares = {name: proportion(one.correct, one.n, len(found)) for name, one in found.items()}
+    lows, highs = [one.low for one in shares.values()], [one.high for one in shares.values()]
     board = [
         Row(
             run=name,
             attempts=tuple(shared[name]),
-            accuracy=one.accuracy,
+            accuracy=shares[name],
             epochs=one.epochs,
             seconds=one.seconds,
-            first=1 + sum(low > one.accuracy.high for low in lows),
-            last=len(found) - sum(high < one.accuracy.low for high in highs),
+            first=1 + sum(low > shares[name].high for low in lows),
+            last=len(found) - sum(high < shares[name].low for high in highs),
             test=accuracy_on_test(name) if record.ended else None,
         )
         for name, one in found.items()
@@ -134,7 +137,7 @@ def _outcome(run: Run, length: int) -> _Outcome | None:
     report, n = run.report(), run.started().counts["val"]
     kept = report.best_epoch if report else epochs[-1].best_epoch
     of_kept = next(event.val_accuracy for event in epochs if event.epoch == kept)
-    return _Outcome(proportion(round(of_kept * n), n), len(epochs), epochs[-1].seconds)
+    return _Outcome(round(of_kept * n), n, len(epochs), epochs[-1].seconds)
 
 
 def place_text(row: Row) -> str:
@@ -149,13 +152,13 @@ def values_text(record: Record, places: Sequence[int], language: str, *, named: 
     return " · ".join(f"{name} {value}" if named else value for name, value in said)
 
 
-def how(board: Sequence[Row], language: str) -> str:
-    """What the places mean, and that the best of several is partly luck; "" for a single run."""
-    return text(language, "race.how", count=len(board)) if len(board) > 1 else ""
+def notes(board: Sequence[Row], language: str, *, titles: bool) -> list[str]:
+    """What stands below the board: the accuracy on test of runs whose test split has been read; what places mean."""
+    how = text(language, "race.how", count=len(board)) if len(board) > 1 else ""
+    return [one for one in (_tested(board, language, titles=titles), how) if one]
 
 
-def tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
-    """The accuracy on test of those runs whose test split has been read; "" if there are none."""
+def _tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
     said = []
     for row in board:
         if of := row.test:
@@ -193,8 +196,7 @@ def section(record: Record, language: str) -> str:
     board = rows(record)
     title = text(language, "race.saved", number=record.number)
     shown = table(record, board, language, nicknames=False, titles=True)
-    said = [how(board, language), tested(board, language, titles=True)]
-    below = "".join(f"<p>{escape(one)}</p>" for one in said if one)
+    below = "".join(f"<p>{escape(one)}</p>" for one in notes(board, language, titles=True))
     return f"<section><h2>{escape(title)}</h2><style>{STYLE}</style>\n{shown}{below}</section>"
 
 

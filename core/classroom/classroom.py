@@ -49,6 +49,7 @@ class Pupil:
     address: str  # from which the pupil has joined
     since: float  # when, seconds of the clock
     here: int = 0  # connections that are open
+    took_part: bool = False  # has handed in a drawing, answered in a quiz or sent an attempt to a race
     times: deque[float] = field(default_factory=deque)  # of the hour's drawings, seconds of the clock
     done: dict[int, int] = field(default_factory=dict)  # round -> drawings handed in
     handing_in: threading.Lock = field(default_factory=threading.Lock)
@@ -150,7 +151,7 @@ class Classroom:
         now = self.clock()
         for most, key, of in ((MOST_FROM, "class.full_here", address), (MOST_PUPILS, "class.full", None)):
             those = [one for one in self.pupils.values() if of in (None, one.address)]
-            unused = (one for one in those if not one.here and not one.done and now - one.since >= UNUSED)
+            unused = (one for one in those if not one.here and not one.took_part and now - one.since >= UNUSED)
             if len(those) >= most:
                 if not (oldest := next(unused, None)):
                     raise Refusal(key, most=most)
@@ -275,8 +276,10 @@ class Classroom:
     def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
         """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
         with self._lock:
+            # Two tabs may have prepared theirs at the same time, and each has a file of its own.
+            what = what.model_copy(update={"number": max(what.number, self.quizzes + 1)})
             self.quiz = Quiz(what, seconds, self._change, self.clock)
-            self.quizzes, self.showing, self.racing = max(self.quizzes, what.number), None, False
+            self.quizzes, self.showing, self.racing = what.number, None, False
             self.version += 1
             return self.quiz
 
@@ -285,6 +288,11 @@ class Classroom:
         with self._lock:
             self.quiz, self.showing, self.racing = None, chart, False
             self.version += 1
+
+    @property
+    def asking(self) -> bool:
+        """Whether a quiz is on that has not ended yet."""
+        return self.quiz is not None and self.quiz.stage != "end"
 
     @property
     def moment(self) -> tuple[int, str]:
@@ -357,6 +365,7 @@ class Classroom:
                 pupil.times.append(now)
                 self._times.append(now)
                 pupil.done[current.number] = done + 1  # from now on it is not sent again
+                pupil.took_part = True
                 self._last += 1
                 self.version += 1
                 self._drawn[self._last] = found = Drawn(self._last, pupil.number, drawing)

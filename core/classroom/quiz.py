@@ -82,7 +82,7 @@ class Asked(_Line):
     """What a quiz asks, and of which model."""
 
     lesson: str  # the time of its beginning, written as `collection.TIME`
-    number: Annotated[int, Field(ge=1, le=99_999)]  # of the lesson's quizzes
+    number: Annotated[int, Field(ge=1, le=99_999)] = 1  # of the lesson's quizzes, see `Classroom.begin_quiz`
     run: Short
     model: Short  # how the run is called on the screen
     data: Short  # the title of its data set
@@ -158,7 +158,6 @@ def chosen(answers: Answers, count: int, seed: int, without: Collection[int] = (
 def asked(
     *,
     lesson: str,
-    number: int,
     run: str,
     model: str,
     data: str,
@@ -184,7 +183,6 @@ def asked(
     ]
     return Asked(
         lesson=lesson,
-        number=number,
         run=run,
         model=model[:300],
         data=data[:300],

@@ -24,7 +24,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core import settings, store
-from core.classroom.rules import MOST_CHOICES, Rules
+from core.classroom.rules import MOST_CHOICES, MOST_SECONDS, Rules
 from core.drawing import collection
 from core.events import Epoch, Failure, Started, Step, seconds_left
 from core.files import content, written_aside
@@ -115,6 +115,8 @@ class Progress:
 class Race:
     """A race that is on. The threads of two servers use it.
 
+    `_lock` is held while files are written, so what phones are told every second is read without it.
+
     Args:
         rules: what may be chosen.
         lesson: the lesson's time, see `InClass.lesson`.
@@ -136,6 +138,7 @@ class Race:
         self._handed: dict[str, float] = {}  # runs that the app's queue has -> since when, seconds of the clock
         self._took: list[float] = []  # seconds of the turns so far
         self._deleted: set[str] = set()  # runs to delete when the queue has them no more
+        self._out: set[int] = set()  # pupils who were sent out
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._last = 0
@@ -161,6 +164,8 @@ class Race:
             rules = self.record.rules
             if self.record.ended:
                 raise Refusal("race.over")
+            if pupil in self._out:  # after the server has let the message in
+                raise Refusal("class.pupil.out")
             rules.chosen(places)
             if not title:
                 raise Refusal("race.no_title")
@@ -204,6 +209,7 @@ class Race:
     def remove(self, pupil: int) -> None:
         """Stop what a pupil who is sent out has sent, and take the names off what was trained. Raises: Refusal."""
         with self._lock:
+            self._out.add(pupil)
             for one in [one for one in self.record.attempts if one.pupil == pupil]:
                 if self.state(one) in ("waiting", "next", "training"):
                     self._leave(one)
@@ -227,8 +233,7 @@ class Race:
         """Take no more attempts, and forget those that wait."""
         with self._lock:
             if not self.record.ended:
-                left = tuple(one for one in self.record.attempts if one.run or one.stopped)
-                self._keep(self.record.model_copy(update={"attempts": left, "ended": True}))
+                self._keep(_ended(self.record))
 
     def read_test(self, runs: Iterable[str]) -> None:
         """Have the test split read for trained runs of a race that has ended. Raises: Refusal."""
@@ -267,14 +272,13 @@ class Race:
 
     def seconds_a_turn(self) -> float:
         """The mean seconds of a turn; as long as the rules allow until one has ended."""
-        with self._lock:
-            return sum(self._took) / len(self._took) if self._took else self.record.rules.seconds + START
+        took = list(self._took)
+        return sum(took) / len(took) if took else self.record.rules.seconds + START
 
     def seconds_to(self, place: int) -> float:
         """The seconds until the turn at this place of the waiting list (1 is the first), as far as is known."""
         turn, at_once = self.seconds_a_turn(), settings.runs_at_once()
-        with self._lock:
-            running = [max(0.0, turn - (self._clock() - since)) for since in self._handed.values()]
+        running = [max(0.0, turn - (self._clock() - since)) for since in list(self._handed.values())]
         return (min(running) if len(running) >= at_once else 0.0) + (place - 1) * turn / at_once
 
     # --- turns ---
@@ -282,17 +286,21 @@ class Race:
     def step(self) -> None:
         """Look at what has ended, and give the next turns. Raises: Refusal."""
         with self._lock:
-            for name in list(self._handed):
-                if self._workers.place(_run(name)) is None:
-                    self._took.append(self._clock() - self._handed.pop(name))
-                    self.version += 1
-                    self._changed()
-            for name in self._deleted - set(self._handed):
-                with contextlib.suppress(Refusal):
-                    _run(name).delete()
-                    self._deleted.discard(name)
+            self._look()
             while len(self._handed) < settings.runs_at_once() and (order := self.waiting()):
                 self._begin(order[0])
+
+    def _look(self) -> None:
+        """Note which trainings have ended, and delete those runs that are to be."""
+        for name in list(self._handed):
+            if self._workers.place(_run(name)) is None:
+                self._took.append(self._clock() - self._handed.pop(name))
+                self.version += 1
+                self._changed()
+        for name in self._deleted - set(self._handed):
+            with contextlib.suppress(Refusal):
+                _run(name).delete()
+                self._deleted.discard(name)
 
     def _begin(self, attempt: Attempt) -> None:
         """Train what an attempt has chosen, for all who have chosen the same."""
@@ -322,6 +330,11 @@ class Race:
             if self._handed and self._clock() - told >= PULSE:
                 told = self._clock()
                 self._changed()
+        until = time.monotonic() + MOST_SECONDS
+        while self._deleted and time.monotonic() < until:  # their workers end still
+            time.sleep(LOOKS)
+            with self._lock:
+                self._look()
 
     def _run_with(self, places: tuple[int, ...]) -> str:
         """The name of the run with these choices that is trained or at work; "" if there is none."""
@@ -380,6 +393,19 @@ def records(lesson: str | None = None) -> list[Record]:
             if name == record.file and lesson in (None, record.lesson):
                 found.append(record)
     return sorted(found, key=lambda one: (one.lesson, one.number))
+
+
+def end_left() -> None:
+    """End the stored races that a killed server has left as if they were on. Raises: Refusal."""
+    for record in records():
+        if not record.ended:
+            _write(_ended(record))
+
+
+def _ended(record: Record) -> Record:
+    """The race at its end, without what waited."""
+    left = tuple(one for one in record.attempts if one.run or one.stopped)
+    return record.model_copy(update={"attempts": left, "ended": True})
 
 
 def rename(record: Record, pupil: int, nickname: str) -> None:

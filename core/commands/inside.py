@@ -30,9 +30,10 @@ def inside(options: argparse.Namespace) -> int:
 
     from core.inside.network import Network
     from core.models.model import open_model
+    from core.models.snapshots import open_at
 
     run = find(options.run)
-    model = open_model(run)
+    model = open_model(run) if options.epoch is None else open_at(run, options.epoch)
     network = Network.of(model.module, run.spec, model.shape, run.started().class_count)
     if options.layer is not None:
         network.row(options.layer)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
+from core.exports import EXPORTS, export
 from core.files import written_aside
 from core.measures.answers import Answers, stored_answers
 from core.measures.compare import Difference, compare, difference, sentence
@@ -230,14 +231,40 @@ def model(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace, kind: str, **slots: object) -> Run:
     """Export a run and say so in the words `cli.KIND`, `slots` and the folder filled in; returns the run."""
-    from core.exports import EXPORTS
-
     run = find(options.run)
     folder = options.out / run.name
-    with writing(options.out, "error.output_unwritable"):
-        EXPORTS[kind](run, folder)
+    export(run, kind, folder)
     say(options, {"run": run.name, "folder": str(folder)}, t(f"cli.{kind}", folder=folder, **slots))
     return run
+
+
+def take_out(options: argparse.Namespace) -> int:
+    """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
+    run = find(options.run)
+    path = options.out or Path(f"{run.name}{EXPORTS[options.kind].suffix}")
+    check = export(run, options.kind, path)
+    facts = {"run": run.name, "as": options.kind, "path": str(path), "bytes": _size(path)}
+    facts |= {"difference": check and check.difference, "n": check and check.n, "images": check and check.data}
+    line = t("cli.export", path=path)
+    if check:
+        slots = {"difference": number(check.difference), "n": check.n, "data": check.data}
+        line += "\n" + t("export.checked", **slots)
+    say(options, facts, line)
+    return 0
+
+
+def take_in(options: argparse.Namespace) -> int:
+    """Import a run that `export --as run` has written, into the store."""
+    from core.exports.archive import take_in as imported
+
+    run = imported(options.file)
+    say(options, {"run": run.name}, t("cli.imported", run=run.name))
+    return 0
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of the files in a folder."""
+    return sum(one.stat().st_size for one in [path, *path.rglob("*")] if one.is_file())
 
 
 def codes(options: argparse.Namespace) -> int:

@@ -24,7 +24,9 @@ from core.training.transfer import fits
 def train(options: argparse.Namespace) -> int:
     """Make a run of the fields given and work at it, or say how the kernels would compute its steps."""
     spec = _spec(options)
-    return explain(spec, options) if options.explain else work_at(new_run(spec), options)
+    if options.explain:
+        return explain(spec, options)
+    return work_at(new_run(spec, snapshots=not options.no_snapshots), options)
 
 
 def explain(spec: RunSpec, options: argparse.Namespace) -> int:
@@ -64,11 +66,11 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     return given | ({"weights_from": find(given["weights_from"]).name} if given.get("weights_from") else {})
 
 
-def new_run(spec: RunSpec) -> Run:
+def new_run(spec: RunSpec, *, snapshots: bool = True) -> Run:
     """A run of the spec, which can be trained here; says first what its splits lack. Raises: Refusal."""
     for key, slots in ready(spec, language()):
         print(t(key, **slots), file=sys.stderr)  # standard output is for the events
-    return store.create(spec)
+    return store.create(spec, snapshots=snapshots)
 
 
 def estimate(options: argparse.Namespace) -> int:

@@ -99,6 +99,11 @@ def words_in(name: str) -> list[str]:
     return parted
 
 
+def part_in(name: str) -> str:
+    """The split that a name speaks of: `train`, `val` or `test`; "" if none."""
+    return next((PART_WORDS[word] for word in words_in(name) if word in PART_WORDS), "")
+
+
 def named(headers: Mapping[str, Header]) -> Named:
     """Which of the arrays are images, labels and class names, by their names.
 
@@ -106,8 +111,7 @@ def named(headers: Mapping[str, Header]) -> Named:
     """
     found: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     for name, (shape, dtype) in headers.items():
-        words = words_in(name)
-        part = next((PART_WORDS[word] for word in words if word in PART_WORDS), "")
+        words, part = words_in(name), part_in(name)
         if (places := [IMAGES.index(word) for word in words if word in IMAGES]) and len(shape) > 1:
             found.setdefault((part, "images"), []).append((min(places), len(name), name))
         if (places := [LABELS.index(word) for word in words if word in LABELS]) and 0 < len(shape) < 3:

@@ -9,6 +9,7 @@ import re
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ MOST_UNPACKED = 2**31  # bytes that are read of one file, and of all files of an
 DEEPEST = 12  # folders in one another
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SYSTEM = re.compile(r"__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|\..*", re.IGNORECASE)  # what systems put beside pictures
+# What opening and reading a file of a damaged archive raises. The last: it is packed in a way that nobody reads.
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from core.datasets.arrays import PART_WORDS, words_in
-from core.datasets.entries import Entry
+from core.datasets.entries import DAMAGED_ARCHIVE, Entry
 from core.drawing.decoder import DAMAGED, MOST_PHOTO_PIXELS, MOST_PIXELS, MOST_SIDE
 from core.drawing.picture import MOST_MIB
 from core.refusal import Refusal
@@ -32,7 +32,7 @@ DIGIT_SIDE = 28  # px
 LOOKED_AT = 64  # pictures that are decoded before the import, to see whether they have colours and a dark ground
 DEPTHS = (255, 1023, 4095, 16383, 65535)  # the greatest value of a picture with 8 to 16 bits
 TURNED = range(2, 9)  # what a camera writes of a picture that is to be turned or mirrored (Exif)
-UNSAFE = (*DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning)
+UNSAFE = (*DAMAGED, *DAMAGED_ARCHIVE, Image.DecompressionBombError, Image.DecompressionBombWarning)
 Tell = Callable[[str, int, int], None]  # what is being read, how much is done, how much there is
 
 warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -6,6 +6,7 @@ It is used in the process of `core/datasets/importing.py` only.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import re
@@ -37,12 +38,13 @@ from core.datasets.arrays import (
     axes,
     good_names,
     named,
+    part_in,
     plain_labels,
     read_header,
     texts,
     words_in,
 )
-from core.datasets.entries import ARCHIVES, Entry, entries
+from core.datasets.entries import ARCHIVES, DAMAGED_ARCHIVE, Entry, entries
 from core.datasets.files import UNREADABLE
 from core.datasets.torchvision_sets import DIGIT_NAMES
 from core.events import LONGEST_NAME, MOST_CLASSES, MOST_IMAGES
@@ -393,12 +395,16 @@ def classes(raw: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 
 
 def check_alike(parts: Mapping[str, Iterable[str]]) -> None:
-    """Refuse classes that differ in capitals or leading zeros only, and of which no split has both: `Cat` and `cat`."""
+    """Refuse classes that differ in capitals or leading zeros only: `Cat` and `cat`, but not the letters `A` and `a`.
+
+    Letters are refused where no split has both.
+    """
     alike: dict[str, set[str]] = {}
     for name in sorted({name for names in parts.values() for name in names}):
         alike.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", _clean(name).casefold()), set()).add(name)
     for same in alike.values():
-        if len(same) > 1 and not any(len(same & set(names)) > 1 for names in parts.values()):
+        are_letters = max(map(len, same)) == 1 and any(len(same & set(names)) > 1 for names in parts.values())
+        if len(same) > 1 and not are_letters:
             raise Refusal("import.alike", names=", ".join(map(repr, sorted(same)[:NAMED])))
 
 
@@ -861,14 +867,24 @@ def _saved(arrays: str) -> str:
     return f'numpy.savez("new.npz", {arrays})'
 
 
+def _likely_pair(headers: Mapping[str, Header]) -> tuple[str, str]:
+    """The images and labels that seem to belong together; … for one that is missing."""
+    images = [name for name, (shape, _) in headers.items() if len(shape) > 1]
+    labels = [name for name, (shape, _) in headers.items() if len(shape) == 1]
+    for one, other in itertools.product(images, labels):
+        parts = {part_in(one), part_in(other)} - {""}
+        if len(parts) < 2 and headers[other][0][0] in (headers[one][0][0], headers[one][0][-1]):
+            return one, other
+    return next(iter(images), "…"), "…"
+
+
 def mended(error: ArrayError, file: str, headers: Mapping[str, Header]) -> Refusal:
     """The refusal of an array, with the line of Python that mends its file."""
     array = error.array
     known = "; ".join(f"{name} {dtype} ({', '.join(map(str, shape))})" for name, (shape, dtype) in headers.items())
     shape = ", ".join(map(str, headers[array][0])) if array in headers else ""
     one, _, other = array.partition(", ")
-    images = next((name for name, (sides, _) in headers.items() if len(sides) > 1), "…")
-    labels = next((name for name, (sides, _) in headers.items() if len(sides) == 1), "…")
+    images, labels = _likely_pair(headers)
     whole = ".argmax(axis=1)" if array in headers and len(headers[array][0]) > 1 else ".round().astype(int)"
     q, q_one, q_other, q_images, q_labels = map(_quoted, (array, one, other, images, labels))
     lines = {
@@ -909,6 +925,8 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
     for entry in sorted(files, key=lambda one: one.name):
         try:
             table = tables.read_table(entry, lambda rows, name=entry.name: tell(name, rows, 0))
+        except DAMAGED_ARCHIVE as error:
+            raise Refusal("import.damaged", file=entry.name, reason="") from error
         except Refusal as refusal:
             if len(files) == 1 or refusal.key not in ("import.table", "import.table_columns"):
                 raise
@@ -921,8 +939,7 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
         slots = {"file": entry.name, "rows": len(table.pixels), "columns": table.columns}
         header: Said = ("import.header.there" if table.has_header else "import.header.none", {})
         notes.append(("files", [("import.files.table", slots), header], []))
-        words = words_in(entry.path[-1].partition(".")[0])
-        part = next((PART_WORDS[word] for word in words if word in PART_WORDS), "")
+        part = part_in(entry.path[-1].partition(".")[0])
         parts = table.parts if table.parts is not None else np.full(len(table.pixels), part)
         for one in np.unique(parts).tolist():
             if one in images:

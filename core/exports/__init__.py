@@ -1,6 +1,6 @@
-"""The formats to which a run can be exported.
+"""The formats to which a run can be exported, each checked against the run's own model before it is offered.
 
-To add a format, write a module here with a function that writes a run into a folder, and add a line to `EXPORTS`.
+To add a format, write a module here with a function that writes a run to a path, and add a line to `EXPORTS`.
 """
 
 from __future__ import annotations
@@ -8,17 +8,118 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from core.exports import model, tensorboard
+import numpy as np
+
+from core.datasets import MNIST_5K, dataset
+from core.exports import archive, html, model, tensorboard
+from core.images.splits import resized
+from core.models.model import Model, open_model
+from core.refusal import Refusal, writing
 from core.store import Run
 
-EXPORTS: dict[str, Callable[[Run, Path], None]] = {"tensorboard": tensorboard.write, "model": model.write}
-"""By name, the function that exports a run into a new folder. Raises: Refusal."""
+MOST_CHECKED = 256  # images on which an export is compared with the run's own model
 
 
-def zipped(run: Run, name: str) -> bytes:
-    """A zip of the folder, named after the run, that this export makes. Raises: Refusal, as the export does."""
+@dataclass(frozen=True)
+class Export:
+    """A format: what writes it, and what reads it back for the check."""
+
+    write: Callable[[Run, Path], None]  # to a new file or, if `suffix` is "", into a new folder. Raises: Refusal
+    suffix: str = ""  # of the file, such as `.html`; "" for a folder, of which a page offers a zip
+    mime: str = "application/zip"
+    # Probabilities float32 (N, K) for images uint8 (N, C, H, W), by what was written; None if it holds no network.
+    answers: Callable[[Path, np.ndarray], np.ndarray] | None = None
+    most: float = 1e-4  # the largest difference of a probability that is accepted
+
+
+EXPORTS: dict[str, Export] = {
+    "html": Export(html.write, ".html", "text/html", html.answers, html.MOST_APART),
+    "html-half": Export(partial(html.write, half=True), ".html", "text/html", html.answers, html.MOST_APART_HALF),
+    "model": Export(model.write, answers=model.answers),
+    "run": Export(archive.write, ".zip", answers=archive.answers, most=0.0),
+    "tensorboard": Export(tensorboard.write),
+}
+"""The formats by name."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an export compares with the run's own model."""
+
+    difference: float  # the largest one of a probability
+    n: int  # images
+    data: str  # the data set of which they are test images
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An export as one file, for a download."""
+
+    content: bytes
+    file: str  # its name
+    mime: str
+    check: Check | None
+
+
+def export(run: Run, name: str, path: Path) -> Check | None:
+    """Write the export `name` of a run to `path`, once it has been checked; returns None if it holds no network.
+
+    Raises: Refusal, if there is something at `path`, if the run is damaged or not done, if the export differs from the
+    run's model by more than its format may, or if it cannot be written.
+    """
+    if path.exists():
+        if EXPORTS[name].suffix:
+            raise Refusal("error.file_taken", file=str(path))
+        raise Refusal("error.folder_taken", folder=str(path))
+    with writing(path.parent, "error.output_unwritable"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".bancada-", dir=path.parent) as aside:
+            made = Path(aside) / path.name
+            EXPORTS[name].write(run, made)
+            check = _checked(run, name, made)
+            made.rename(path)
+    return check
+
+
+def packed(run: Run, name: str) -> Packed:
+    """The export `name` of a run as one file: a folder, named after the run, as a zip. Raises: Refusal, as `export`."""
+    one = EXPORTS[name]
     with tempfile.TemporaryDirectory() as aside:
-        EXPORTS[name](run, Path(aside) / run.name)
-        return Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name)).read_bytes()
+        path = Path(aside) / f"{run.name}{one.suffix}"
+        check = export(run, name, path)
+        if not one.suffix:
+            path = Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name))
+        file = f"{run.name}{one.suffix}" if one.suffix else f"{run.name}-{name}.zip"
+        return Packed(path.read_bytes(), file, one.mime, check)
+
+
+def _checked(run: Run, name: str, path: Path) -> Check | None:
+    """The comparison of what was written with the run's own model. Raises: Refusal, if they differ too much."""
+    one = EXPORTS[name]
+    if not one.answers:
+        return None
+    model = open_model(run)
+    images, data = _images(run, model)
+    apart = np.abs(one.answers(path, images) - model.probabilities(images))
+    difference = float(apart.max()) if np.isfinite(apart).all() else float("inf")
+    if difference > one.most:
+        raise Refusal("error.export_differs", run=run.name, difference=difference, most=one.most, n=len(images))
+    return Check(difference, len(images), data)
+
+
+def _images(run: Run, model: Model) -> tuple[np.ndarray, str]:
+    """Images uint8 (N, C, H, W) for the check, and the name of the data set of which they are test images.
+
+    They are the run's own; if those are not on this machine and it reads digits, the ones that come with the app.
+    Raises: Refusal.
+    """
+    data = run.spec.data
+    if model.digits and model.shape[0] == 1 and dataset(data).state()[0] != "ready":
+        data = MNIST_5K.name
+    test = dataset(data).load().test.images
+    some = test[np.linspace(0, len(test) - 1, min(MOST_CHECKED, len(test))).round().astype(int)]
+    return resized(some, model.shape[1]), data

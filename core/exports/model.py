@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from core.networks.layers import build, text
 from core.refusal import Refusal
@@ -89,6 +92,16 @@ def write(run: Run, folder: Path) -> None:
         network=_sequential(parts, 1),
     )
     (folder / "network.py").write_text(code, encoding="utf-8")
+
+
+def answers(folder: Path, images: np.ndarray) -> np.ndarray:
+    """The probabilities float32 (N, K) that the written code and weights give images uint8 (N, C, H, W)."""
+    import torch
+
+    from core.training.engine import logits_in_parts
+
+    network = runpy.run_path(str(folder / "network.py"))["load"]()
+    return torch.cat([one.softmax(dim=1) for one in logits_in_parts(network, torch.tensor(images), 100)]).numpy()
 
 
 def _code(module: nn.Module, constants: Constants, depth: int) -> str:

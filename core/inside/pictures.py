@@ -8,6 +8,7 @@ import numpy as np
 
 # Blue, white, orange: told apart also with red-green blindness; white is the colour of neither sign.
 BELOW, MIDDLE, ABOVE = (5, 80, 160), (255, 255, 255), (180, 75, 0)
+DARKER = 0.5  # share of its brightness that a map's colour loses where the image is black
 EDGE = (128, 128, 128)  # between the maps of a layer
 
 
@@ -20,6 +21,12 @@ def diverging(values: np.ndarray, reach: float) -> np.ndarray:
     below, middle, above = (np.array(colour, float)[:, None, None] for colour in (BELOW, MIDDLE, ABOVE))
     ends = np.where(share < 0, below, above)
     return np.rint(middle + (ends - middle) * np.abs(share)).astype(np.uint8)
+
+
+def over(image: np.ndarray, values: np.ndarray, reach: float) -> np.ndarray:
+    """A map (H, W) over its image uint8 (C, H, W), uint8 (3, H, W): its colours, darker where the image is darker."""
+    grey = image.mean(axis=0) / 255
+    return np.rint(diverging(values, reach) * (1 - DARKER * (1 - grey))).astype(np.uint8)
 
 
 def tiled(maps: np.ndarray, reach: float, columns: int | None = None) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -156,11 +157,16 @@ def most_confused(matrix: np.ndarray | Sequence[Sequence[int]]) -> list[Confusio
     return sorted(found, key=lambda one: -one.count)
 
 
-def proportion(correct: int, n: int) -> Measure:
-    """The proportion `correct / n` with its Wilson interval; all NaN if n is 0."""
+def proportion(correct: int, n: int, together: int = 1) -> Measure:
+    """The proportion `correct / n` with its Wilson interval; all NaN if n is 0.
+
+    `together`: of how many proportions 95 % is the chance that the intervals hold for all, on whatever images.
+
+    Source: Dunn 1961, Journal of the American Statistical Association 56, 52 (Bonferroni's inequality).
+    """
     if not n:
         return Measure(math.nan, math.nan, math.nan, 0)
-    low, high = wilson(correct, n)
+    low, high = wilson(correct, n, NormalDist().inv_cdf(1 - 0.025 / together)) if together > 1 else wilson(correct, n)
     return Measure(correct / n, low, high, n)
 
 

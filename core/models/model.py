@@ -7,7 +7,7 @@ undamaged checkpoint and `done` False.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -26,7 +26,7 @@ from core.refusal import Refusal
 from core.store import Run, no_model
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 OPEN = 4  # the only digit of two parts side by side, each more than half as high as the whole
 POLARITY = "polarity"  # the step that turns a picture to the brightness of the ground that a model has learned from
@@ -44,7 +44,7 @@ class Model:
     digits: bool  # trained on handwritten digits, so drawings are prepared as MNIST's authors prepared theirs
     epoch: int  # the epoch whose weights it has
     done: bool  # False if the run is not finished
-    least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 if the run is not done or has no stored predictions on val
+    least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 for a snapshot, and without stored predictions on val
     knows_none: bool = False  # has learned from drawings that are no digit, too
     ground: Literal["dark", "light", ""] = ""  # of the images it has learned from; "" if that is neither or not known
 
@@ -168,10 +168,18 @@ def _knows_none(run: Run) -> bool:
     return run.spec.data == today.name and counts["train"] + counts["val"] >= today.counts["train"]
 
 
+def can_be_opened(run: Run) -> bool:
+    """Whether the run has a model, finished or not; False for a damaged run."""
+    try:
+        return run.is_done() or bool(run.checkpoints())
+    except Refusal:
+        return False
+
+
 def can_be_drawn_for(run: Run) -> bool:
     """Whether the run has a digit model, finished or not; False for a damaged run."""
     try:
-        return reads_digits(run) and (run.is_done() or bool(run.checkpoints()))
+        return reads_digits(run) and can_be_opened(run)
     except Refusal:
         return False
 
@@ -183,13 +191,12 @@ def why_not_offered(run: Run) -> Refusal:
 
 def open_model(run: Run) -> Model:
     """The run's model on the CPU. Raises: Refusal, if it has none yet or a file is damaged or from an old version."""
-    from core.training.train import below, new_model
+    from core.training.train import below
 
     report = run.report()
     saved = [] if report else run.checkpoints()
     if not report and not saved:
         raise no_model(run)
-    started = run.started()
     least_lead = 0.0
     if report:
         file, epoch = report.model, report.best_epoch
@@ -203,8 +210,17 @@ def open_model(run: Run) -> Model:
             raise run.damaged(saved[-1].checkpoint)
         event, tensors, _ = newest
         file, epoch, weights = event.checkpoint, event.epoch, below("model.", tensors)
-    classes = started.class_count
-    module = new_model(run.spec, started.shape, classes)
+    return model_of(run, weights, file, epoch=epoch, done=bool(report), least_lead=least_lead)
+
+
+def model_of(
+    run: Run, weights: Mapping[str, Tensor], file: str, *, epoch: int, done: bool, least_lead: float = 0.0
+) -> Model:
+    """The run's model on the CPU with these weights, read from `file`. Raises: Refusal, if they do not fit it."""
+    from core.training.train import new_model
+
+    started = run.started()
+    module = new_model(run.spec, started.shape, started.class_count)
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
@@ -219,7 +235,7 @@ def open_model(run: Run) -> Model:
         class_names=dict(started.class_names),
         digits=reads_digits(run),
         epoch=epoch,
-        done=bool(report),
+        done=done,
         least_lead=least_lead,
         knows_none=_knows_none(run),
         ground=started.ground,

@@ -157,11 +157,14 @@ class Driver:
 
 
 def _created(spec: RunSpec, found: Sequence[Cell], label: Label | None) -> Run:
-    """A new run of one of the cells; if it is labelled, with its number among the trainings, from 1."""
+    """A new run of one of the cells; if it is labelled, with its number among the trainings, from 1.
+
+    It is compared with many others: hundreds of them would fill the disk with snapshots.
+    """
     if label:
         places = list(dict.fromkeys(cell.spec for cell in found))
         label = label.model_copy(update={"trial": places.index(spec) + 1})
-    return store.create(spec, label=label, test=False)
+    return store.create(spec, label=label, test=False, snapshots=False)
 
 
 def _to_be_tested(run: Run) -> Run:

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,25 @@ HIGH, SENSE = 4, 0.2
 LEAST_STEPS_LOST = 100  # where an epoch has fewer steps: getting out of a high loss takes tens of steps
 
 
+@dataclass(frozen=True)
+class ValAnswers:
+    """What a model answers to the val images: `predicted` int64 (N,), and each answer's `lead` (N,) in logits.
+
+    The lead is that over the second most probable class; where it is 0, the first of the two is the answer.
+    """
+
+    predicted: Tensor
+    lead: Tensor
+    classes: int  # K
+
+    @classmethod
+    def of(cls, parts: Sequence[Tensor]) -> ValAnswers:
+        """The answers that these logits (B, K), part after part, give."""
+        logits = torch.cat(list(parts))
+        first, second = logits.topk(2, dim=1).values.unbind(dim=1)
+        return cls(logits.argmax(dim=1), first - second, logits.shape[1])
+
+
 @dataclass
 class State:
     """The complete state of a training; a run resumed from a saved state ends with bit-identical weights."""
@@ -61,6 +80,7 @@ class State:
     improved_epoch: int = 0  # of equally good epochs the first, from which `patience` counts
     stop: Any = None  # why the training has ended, see `Epoch.stop`; None before that
     captured: Captured | None = None  # the CUDA graph of a step
+    answers: ValAnswers | None = None  # of the latest val evaluation; not saved
 
     @classmethod
     def new(
@@ -219,11 +239,13 @@ def train(
             if spec.time_limit and state.seconds >= spec.time_limit:
                 break
         val_sums = torch.zeros_like(state.sums)
-        parts = state.engine.evaluated(data.val_images)
+        parts, answered = state.engine.evaluated(data.val_images), []
         for labels in data.val_labels.split(state.engine.images_at_once):
             with _timed(state):
-                val_sums += sums_of(next(parts), labels)
+                answered.append(next(parts))
+                val_sums += sums_of(answered[-1], labels)
             yield None
+        state.answers = ValAnswers.of(answered)
         yield _epoch(spec, state, val_sums, len(data.val_labels), steps_per_epoch)
 
 

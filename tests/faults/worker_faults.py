@@ -309,7 +309,8 @@ def full_disk(folder: Path, times: int) -> Outcome:
                             damaged += not run.report()
                     left += len([*disk.rglob("*.part"), *disk.glob(".new-*")])
                 work(str(run.folder))
-                equal += outcome(run) == outcome(whole)
+                # Which snapshots are kept is chance on this disk: those for which there is room beside checkpoints.
+                equal += outcome(run)["events"] == outcome(whole)["events"]
                 run.delete()
     except CannotMountError as error:
         return Outcome(0, str(error), holds=False)

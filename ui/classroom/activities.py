@@ -8,7 +8,7 @@ import streamlit as st
 from core import words
 from core.charts.pictures import enlarge
 from core.classroom import quiz
-from core.classroom.classroom import Chart
+from core.classroom.classroom import Chart, Classroom
 from core.classroom.figures import accuracy_on_test
 from core.datasets import dataset
 from core.refusal import Refusal
@@ -23,7 +23,7 @@ from ui.text import kept_refusal, plain, show_refusal, t
 REFUSED, VIEW_NEXT, BEGUN = "class-quiz.refused", "class-view.next", "class-quiz.begun"
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
-WIDTH = 420  # px
+WIDTH = 560  # px: a run's label is in sight
 
 
 def quiz_popover(now: Opened) -> None:
@@ -47,6 +47,7 @@ def quiz_popover(now: Opened) -> None:
             )
         st.session_state.setdefault("class-quiz-seed", int(np.random.default_rng().integers(1000)))
         seed = whole_number(t("class.quiz.seed"), 0, 999_999, key="class-quiz-seed")
+        ends_quiz(now.classroom)
         if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin"):
             with st.spinner(t("class.quiz.reading")), kept_refusal(REFUSED):
                 now.classroom.begin_quiz(prepared(now, run, count, seed), seconds or None)
@@ -68,7 +69,6 @@ def prepared(now: Opened, name: str, count: int, seed: int) -> quiz.Asked:
         raise Refusal("class.quiz.no_images")
     return quiz.asked(
         lesson=now.classroom.lesson,
-        number=now.classroom.quizzes + 1,
         run=name,
         model=short_label(name),
         data=data_name(run.spec.data),
@@ -97,7 +97,14 @@ def look_popover(now: Opened) -> None:
                 names = server.done()
             labels = {one: run_label(one) for one in names}
             name = st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-look-run")
+        ends_quiz(now.classroom)
         st.button(t("class.look.show"), type="primary", key="class-look-show", on_click=_show, args=(now, kind, name))
+
+
+def ends_quiz(classroom: Classroom) -> None:
+    """Say that what can be begun here ends the quiz that is on, if one is."""
+    if classroom.asking:
+        st.warning(t("class.quiz.ends"))
 
 
 def _show(now: Opened, kind: str, name: str | None) -> None:

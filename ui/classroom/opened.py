@@ -6,6 +6,7 @@ It runs in a thread of the app's process and ends with it. Nothing of Streamlit 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import uvicorn
 
 from core import settings, store
+from core.classroom import race
 from core.classroom.classroom import Classroom
 from core.classroom.results import Contestant
 from core.drawing import SHEET
@@ -79,6 +81,8 @@ def open_class(models: Sequence[Contestant], address: str) -> Opened:
     with _lock:
         if opened := current():
             return opened
+        with contextlib.suppress(Refusal):  # on a full disk they stay as they are
+            race.end_left()
         readers = [server.model(store.find(one.run)) for one in models]
         listener = _listener(address)
         host = f"{address}:{listener.getsockname()[1]}"

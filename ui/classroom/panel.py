@@ -190,8 +190,7 @@ def _round(now: Opened) -> None:
                 width=width,
                 persist_state="session",
             )
-    asked = classroom.quiz
-    asking = asked is not None and asked.stage != "end"
+    asked, asking = classroom.quiz, classroom.asking
     words_of_it = t("class.quiz.go_on" if asking else "class.next")
     st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
     if asked and asking:

@@ -84,6 +84,7 @@ def take(classroom: Classroom, pupil: Pupil, said: object) -> None:
     match said:
         case {"race": _, "title": str(title), "places": [*places], **more} if not more:
             race.send(pupil.number, pupil.name, title, places)
+            pupil.took_part = True
         case {"race": _, "stop": number, **more} if type(number) is int and not more:
             race.stop(pupil.number, number)
         case _:

@@ -93,9 +93,9 @@ function connect() {
       socket = null;
       forget();
       show("drawing");
-      at("ask").textContent = "";
-      at("board").inert = true;
-      say(code === ENDED ? told.said.closed : told.said.elsewhere);
+      at("ask").textContent = code === ENDED ? told.said.closed : told.said.elsewhere;
+      at("board").hidden = true;
+      say("");
       return offer();
     }
     say(told.said.lost);
@@ -163,7 +163,7 @@ function isDrawn() {
 function offer() {
   const open = state && !pending && (ends === null || performance.now() < ends + 1000 * told.last) && isDrawn();
   at("send").hidden = !state || state.ask === null;
-  at("digits").hidden = !state?.free;
+  at("digits").hidden = at("what").hidden = !state?.free;
   at("send").textContent = state ? fill(told.said.send, { digit: state.ask }) : "";
   at("send").disabled = !open;
   for (const button of at("digits").children) button.disabled = !open;
@@ -178,7 +178,7 @@ function send(label) {
 }
 
 at("send").onclick = () => send(state.ask);
-at("digits").setAttribute("aria-label", told.said.what);
+at("what").textContent = told.said.what;
 for (let digit = 0; digit < 10; digit++) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
   button.onclick = () => send(digit);

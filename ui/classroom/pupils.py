@@ -295,6 +295,7 @@ class Pupils:
             if not quiz or quiz.asked.number % 256 != number:
                 raise Refusal("class.quiz.over")
             quiz.answer(pupil.number, place, answer)
+            pupil.took_part = True
         except Refusal as refusal:
             return words.text(language, refusal.key, **refusal.slots)
         return ""

@@ -34,9 +34,10 @@ from core.spec import RunSpec, checked, default
 from core.training.ready import ready
 from ui import estimate, present, server
 from ui.choice import data_name
+from ui.classroom.activities import ends_quiz
 from ui.text import kept_refusal, language, percent, plain, refused, show_refusal, t
 
-REFUSED, ASKED = "race.refused", "race.estimate"  # keys in the session state
+REFUSED, TEST_REFUSED, ASKED = "race.refused", "race.test-refused", "race.estimate"  # keys in the session state
 FIRST = ("learning_rate", "batch_size", "optimizer")  # choices that are offered first
 ATTEMPTS = (1, 2, 3, 5)
 SECONDS = (5, 10, 20, 30, 60, MOST_SECONDS)
@@ -45,6 +46,7 @@ MOST_ROWS = 11  # on a projector
 STYLE = f"""<style>{board.STYLE}
 .stHtml:has(.race) {{ overflow-x: auto; }}
 .stHtml:has(.race) p {{ margin: 0.25rem 0; line-height: 1.25; }}
+div:has(> .st-key-race-test-box:not(:has(button))) {{ display: none; }}
 </style>"""
 
 
@@ -54,24 +56,39 @@ def controls(classroom: Classroom) -> None:
     if not race:
         return
     if not classroom.racing:
-        st.button(t("race.watch"), icon=":material/phone_iphone:", key="race-watch", on_click=classroom.watch_race)
+        ends = t("class.quiz.ends") if classroom.asking else None
+        st.button(
+            t("race.watch"), icon=":material/phone_iphone:", key="race-watch", on_click=classroom.watch_race, help=ends
+        )
     if not race.record.ended:
         st.button(
             t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
         )
         return
-    best = [row.run for row in board.winners(board.of(race)) if not row.test]
+    with st.container(width="content", key="race-test-box"):
+        st.fragment(_offer_test, run_every=1.0, key="race-test-fragment")(race)
+    st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
+
+
+def _offer_test(race: Race) -> None:
+    """A button that has the test split read for the best, of which there are others while trainings end."""
+    best = _untested(race)
     if best:
         st.button(
             t("race.read_test"),
             icon=":material/visibility:",
             key="race-test",
             on_click=_read_test,
-            args=(race, best),
+            args=(race,),
             disabled=any(run in race.at_work() for run in best),
             help=t("race.read_test_help"),
         )
-    st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
+        show_refusal(TEST_REFUSED, once=False)  # the button is looked at each second
+
+
+def _untested(race: Race) -> list[str]:
+    """The runs whose test split is to be read."""
+    return [row.run for row in board.winners(board.of(race)) if not row.test]
 
 
 def panel(classroom: Classroom) -> None:
@@ -97,9 +114,9 @@ def _board(classroom: Classroom, race: Race) -> None:
 
 def _shown(record: Record, rows: Sequence[board.Row], *, nicknames: bool, titles: bool, brief: int = 0) -> str:
     """The board, and below it what was read of test, and what the places mean."""
-    said = [board.tested(rows, language(), titles=titles), board.how(rows, language())]
+    said = board.notes(rows, language(), titles=titles)
     table = board.table(record, rows, language(), nicknames=nicknames, titles=titles, brief=brief)
-    return table + "".join(f"<p>{escape(one)}</p>" for one in said if one)
+    return table + "".join(f"<p>{escape(one)}</p>" for one in said)
 
 
 def _at_work(race: Race, *, titled: bool) -> str:
@@ -141,6 +158,7 @@ def _take_off(race: Race) -> None:
 
 def _set_up(classroom: Classroom) -> None:
     st.caption(t("race.about"))
+    ends_quiz(classroom)
     found, begin = None, None
     try:
         spec = _spec()
@@ -273,9 +291,9 @@ def _end(race: Race) -> None:
         race.end()
 
 
-def _read_test(race: Race, runs: Sequence[str]) -> None:
-    with kept_refusal(REFUSED):
-        race.read_test(runs)
+def _read_test(race: Race) -> None:
+    with kept_refusal(TEST_REFUSED):
+        race.read_test(_untested(race))
 
 
 def _delete_attempt(race: Race, number: int) -> None:

@@ -24,6 +24,7 @@ function makeWall(root) {
   let ends = null; // of the round, on the clock of `performance.now()`
   let large = null; // the number of the drawing that is shown large
   let latest = null; // message
+  let asked = null; // what everybody looks at: when it is another one, it comes into sight
 
   function goOn() {
     if (large === null) trigger("next", Date.now());
@@ -89,6 +90,7 @@ function makeWall(root) {
       tile.querySelector("i").textContent = one.name;
       tile.setAttribute("aria-label", `${said} ${one.name}`);
     }
+    find("empty").textContent = tiles.size ? "" : data.words.empty;
     arrange();
     find("models").replaceChildren(...message.models.map(makeBar));
     find("matrix").hidden = !message.matrix;
@@ -113,6 +115,14 @@ function makeWall(root) {
       fillLook(find("look"), { ...message.look, title: "" });
     }
     if (kind !== "tiles") enlarge(null);
+    const now = JSON.stringify([kind, message.round, message.quiz?.of, message.quiz?.stage, message.look?.title]);
+    if (asked !== null && asked !== now) comeIntoSight();
+    asked = now;
+  }
+
+  // The controls of a presented page are below the wall: whoever has clicked there has scrolled the question away.
+  function comeIntoSight() {
+    if (root.querySelector(".class").getBoundingClientRect().top < 0) root.querySelector(".class").scrollIntoView();
   }
 
   // The drawings are as large as they can be for all of them to be in sight.

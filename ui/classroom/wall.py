@@ -13,7 +13,7 @@ from ui.classroom.opened import Opened
 from ui.files import beside
 from ui.text import language, plain
 
-WORDS = ("go", "enter", "code", "off", "back", "hardest", "matrix_of", "frozen", "lost")
+WORDS = ("go", "enter", "code", "off", "back", "hardest", "matrix_of", "empty", "frozen", "lost")
 HTML = """
 <div class="class">
   <section class="joining">
@@ -25,7 +25,7 @@ HTML = """
     <header>
       <p class="question" role="status"></p><p class="left"></p><p class="arrived"></p><figure class="hardest"></figure>
     </header>
-    <div class="tiles"></div>
+    <div class="tiles"><p class="empty"></p></div>
     <div class="figures">
       <div class="models"></div>
       <table class="matrix"></table>

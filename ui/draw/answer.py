@@ -57,7 +57,7 @@ def panel(runs: Sequence[Run], mode: str) -> None:
             prepared = prepare(drawing.pixels, without=without) if drawing else NOTHING
             live = live_address(list(models), without=without, language=language()) if models else None
             labels = {name: t(f"pad.{name}") for name in PAD_LABELS}
-            answers = _answers(models, prepared, keeping.asks() or plain("draw.empty"))
+            answers = told(models, prepared, keeping.asks() or plain("draw.empty"))
             drawing_pad(PAD, labels=labels, answers=answers, live=live)
             keeping.offer(PAD, drawn=bool(drawing))
         turned = any(model.ground == "light" for model in models.values())
@@ -78,7 +78,7 @@ def _open(runs: Sequence[Run]) -> dict[Run, Model]:
     return models
 
 
-def _answers(models: Mapping[Run, Model], drawing: Prepared, empty: str) -> dict[str, Any]:
+def told(models: Mapping[Run, Model], drawing: Prepared, empty: str) -> dict[str, Any]:
     """What `show_answers` shows of the models' answers to a drawing; `empty`: the sentence if nothing is drawn."""
     answers = [answer for model in models.values() if (answer := model.answer(drawing))]
     return {
@@ -143,7 +143,7 @@ def _without_pad(run: Run, models: Mapping[Run, Model], without: Collection[str]
                 empty = plain(
                     "draw.empty" if mode != "file" else "draw.no_ink" if prepared.pictures else "draw.no_file"
                 )
-                show_answers("answers", _answers(models, prepared, empty))
+                show_answers("answers", told(models, prepared, empty))
     return prepared
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,9 +45,24 @@ _clients: OrderedDict[asyncio.Task, None] = OrderedDict()  # in the order of the
 _pool = ThreadPoolExecutor(2, thread_name_prefix="live answer")
 
 
-def live_address(runs: Sequence[Run], *, without: Collection[str], language: str) -> str:
-    """The path and query that give the answers of these runs; `without` names the steps that are switched off."""
+def live_address(
+    runs: Sequence[Run],
+    *,
+    without: Collection[str] = (),
+    language: str,
+    layer: int | None = None,
+    epoch: int | None = None,
+) -> str:
+    """The path and query that give the answers of these runs; `without` names the steps that are switched off.
+
+    With a `layer`, from 1, the answers also hold the first run's feature maps, those of this layer at least; with an
+    `epoch` they are those of its weights then.
+    """
     query = {"run": [run.name for run in runs], "without": list(without), "lang": language}
+    if layer:
+        query["layer"] = [str(layer)]
+    if layer and epoch is not None:
+        query["epoch"] = [str(epoch)]
     return f"{PATH}?{urlencode(query, doseq=True)}"
 
 
@@ -87,8 +103,10 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
     """The code to close with. Raises: WebSocketDisconnect; TimeoutError, if the client does not take an answer."""
     language = words.closest(socket.query_params.get("lang")) or words.FALLBACK
     names, without = socket.query_params.getlist("run"), socket.query_params.getlist("without")
-    if not 0 < len(names) <= MOST_MODELS:
+    inside = [socket.query_params.get(name) for name in ("layer", "epoch")]
+    if not 0 < len(names) <= MOST_MODELS or not all(re.fullmatch("[0-9]{1,6}", one or "0") for one in inside):
         return VIOLATION
+    layer, epoch = (int(one) if one else None for one in inside)
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -100,7 +118,7 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
             return VIOLATION
         _clients.move_to_end(task)
         begun = loop.time()
-        answer = await loop.run_in_executor(_pool, answered, content, names, without, language)
+        answer = await loop.run_in_executor(_pool, answered, content, names, without, language, layer, epoch)
         async with asyncio.timeout(SLOWEST):
             await socket.send_json(answer)
         if "rows" not in answer:  # it is a refusal
@@ -108,19 +126,56 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
         await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
 
 
-def answered(content: bytes, names: Sequence[str], without: Collection[str], language: str) -> dict[str, Any]:
-    """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence."""
+def answered(
+    content: bytes,
+    names: Sequence[str],
+    without: Collection[str],
+    language: str,
+    layer: int | None = None,
+    epoch: int | None = None,
+) -> dict[str, Any]:
+    """The message for `answers.js`, see `agreement.message`; of a refusal only its sentence.
+
+    With a `layer` it has `layers` for `ui/inside/strip.js`: the feature maps of the first run's model at an `epoch`.
+    """
     from core import store
     from core.refusal import Refusal
     from ui import server
 
     try:
-        models = [server.model(store.find(name)) for name in names]
+        runs = [store.find(name) for name in names]
+        if layer:
+            return _with_layers(runs[0], content, without, language, layer, epoch)
+        models = [server.model(run) for run in runs]
         if other := next((model for model in models if not model.digits), None):
             raise Refusal("draw.not_offered", run=other.run)
         return answered_by(models, content, without, language)
     except Refusal as refusal:
         return {"sentence": words.text(language, refusal.key, **refusal.slots)}
+
+
+def _with_layers(
+    run: Run, content: bytes, without: Collection[str], language: str, layer: int, epoch: int | None
+) -> dict[str, Any]:
+    """The answer of one run's model, with what each of its layers makes of the drawing, see `live`. Raises: Refusal."""
+    import numpy as np
+
+    from core.drawing.prepare import prepare
+    from core.inside.network import feature_maps
+    from core.refusal import Refusal
+    from ui.draw import agreement
+    from ui.inside.message import live
+    from ui.inside.opened import opened
+
+    one = opened(run, epoch)
+    if not one.model.digits:
+        raise Refusal("draw.not_offered", run=run.name)
+    one.network.row(layer)
+    drawing = prepare(np.frombuffer(content, np.uint8).reshape(SHEET, SHEET), without=without)
+    answer, image = one.model.answer(drawing), one.model.seen(drawing)
+    message = agreement.message([answer] if answer else [], language)
+    empty = np.zeros(one.model.shape, np.uint8)
+    return message | {"layers": live(feature_maps(one.network, empty if image is None else image), layer, language)}
 
 
 def answered_by(models: Sequence[Model], content: bytes, without: Collection[str], language: str) -> dict[str, Any]:

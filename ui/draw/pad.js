@@ -53,6 +53,7 @@ function makePad(root, { side, most }) {
     if (settled) return;
     answers.show(answer.rows?.length === 0 ? { ...answer, sentence: empty } : answer);
     if (isLatest && !current) answers.wait(false);
+    if (answer.layers) document.dispatchEvent(new CustomEvent("bancada-layers", { detail: answer.layers }));
   });
   const pad = { live, raster };
 

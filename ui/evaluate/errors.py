@@ -16,6 +16,7 @@ from ui.choice import data_name
 from ui.columns import beside_or_below
 from ui.data_card import answered_images, data_are_here, known_error
 from ui.gallery import clicked_picture, gallery
+from ui.inside.link import to_inside
 from ui.matrix import Cell
 from ui.measured import probability_bars
 from ui.numbers import whole_number
@@ -93,6 +94,7 @@ def one_image(run: Run, answers: Answers, names: tuple[str, ...]) -> None:
         captions = [plain(key, index=int(place), label=names[k]) for key, place, k in shown]
         gallery(test.images[[place for _, place, _ in shown]], captions, side=200)
         st.caption(t("image.looks_help"))
+        to_inside(run, f"test:{index}")
     with right:
         folded_table(probability_bars(answers.probabilities[index], true, names, key="image-probabilities"))
 

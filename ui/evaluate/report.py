@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from core.events import Report
-from core.exports import zipped
+from core.exports import packed
 from core.models.model import DRAWN
 from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
@@ -81,7 +81,7 @@ def _downloads(run: Run) -> None:
             continue
         column.download_button(
             t(f"evaluate.{name}"),
-            partial(zipped, run, export),
+            partial(_content, run, export),
             f"{run.name}.zip" if name == "log" else f"{run.name}-model.zip",
             "application/zip",
             on_click="ignore",
@@ -90,6 +90,10 @@ def _downloads(run: Run) -> None:
             key=name,
         )
         column.caption(t(f"evaluate.{name}_help"))
+
+
+def _content(run: Run, export: str) -> bytes:
+    return packed(run, export).content
 
 
 def _network(run: Run) -> str:

@@ -25,6 +25,7 @@ from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, hyperparameters, notices, present, server, visitor
 from ui.columns import NARROW
+from ui.inside.link import to_inside
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
 from ui.terms import explained
@@ -101,7 +102,7 @@ def choose() -> Run | None:
         names.append(asked.name)
     if not choice.asked():
         wanting = (*LIVELY, "interrupted")
-        looked_at = filter(None, map(server.find, own[:LOOKED_AT]))
+        looked_at = [run for run in runs if run.name in own[:LOOKED_AT] and not server.facts(run.folder).is_done]
         if wanted := next((run for run in looked_at if run.facts()["status"] in wanting), None):
             choice.look_at(wanted)
     with left:
@@ -266,6 +267,8 @@ def _links(run: Run) -> None:
 
 def _details(run: Run, status: Status, events: list[Event]) -> None:
     """Show what is to be said of the run: an error that ended it, notices, where and for how long it was trained."""
+    if _last(events, Epoch) or _last(events, Report):
+        to_inside(run)
     failure, report = _last(events, Failure), _last(events, Report)
     started, epoch = _last(events, Started), _last(events, Epoch)
     if failure and status == "failed":

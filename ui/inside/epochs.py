@@ -1,0 +1,130 @@
+"""The epochs of a run whose weights are kept: the reader goes through them, by hand or as a film."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.events import Snapshot
+from core.models.snapshots import AnswersAt, answers_at, snapshots
+from core.refusal import Refusal
+from core.store import Run
+from ui import server
+from ui.inside.opened import opened
+from ui.matrix import matrix_table
+from ui.text import Markdown, percent, refused, t
+
+KEY = "inside-epoch"  # in the session state and in the link
+PLAYS = "inside.plays"  # key in the session state: the run whose epochs are shown one after the other
+SHOWN = "inside.shown"  # key in the session state: the epoch that was shown last
+LASTS = 0.8  # seconds that each is shown
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The epoch that is looked at."""
+
+    number: int
+    snapshot: Snapshot | None  # None, if only the model itself has its weights
+    weights: int | None  # of the snapshot that is opened; None for the model itself, which has the same
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=server.BY_WEIGHTS)
+def _kept(run: Run) -> list[Snapshot]:
+    return snapshots(run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=server.BY_WEIGHTS)
+def _answers(run: Run, epoch: int) -> AnswersAt:
+    return answers_at(run, epoch)
+
+
+def plays(run: Run) -> bool:
+    """Whether the epochs of this run are being shown one after the other."""
+    return st.session_state.get(PLAYS) == run.name
+
+
+def choose(run: Run) -> Chosen:
+    """Let the reader choose an epoch, at first that of the run's model. Raises: Refusal, as `opened`."""
+    own = opened(run).model.epoch
+    kept = {one.epoch: one for one in _kept(run)}
+    if not kept:
+        st.caption(t("inside.no_epochs"))
+        return Chosen(own, None, None)
+    numbers = sorted({*kept, own})
+    _follow_link(numbers)
+    if st.session_state.get(KEY) not in numbers:
+        st.session_state[KEY] = own
+    if plays(run):
+        _go_on(numbers)
+    with st.container(horizontal=True, vertical_alignment="center", key="inside-epochs"):
+        _button(run, numbers)
+        chosen = st.select_slider(
+            t("inside.epoch"),
+            numbers,
+            key=KEY,
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        st.query_params["epoch"], st.session_state[SHOWN] = str(chosen), chosen
+        snapshot = kept.get(chosen)
+        said = t("inside.epoch_is", epoch=chosen)
+        if chosen == own:
+            said += f" ({t('inside.epoch_model')})"
+        if snapshot:
+            said += f" · {t('inside.epoch_accuracy', accuracy=percent(snapshot.val_accuracy, 2))}"
+        st.markdown(Markdown(said), width="content")
+    return Chosen(chosen, snapshot, None if chosen == own else chosen)
+
+
+def _follow_link(numbers: list[int]) -> None:
+    """At first the epoch is that of the link, if the run has it."""
+    asked = st.query_params.get("epoch", "")
+    if KEY not in st.session_state and asked.isdecimal() and int(asked) in numbers:
+        st.session_state[KEY] = int(asked)
+
+
+def _go_on(numbers: list[int]) -> None:
+    """Choose the next epoch, once this one has been shown; the last one ends it."""
+    if st.session_state.get(SHOWN) != st.session_state[KEY]:  # it has just begun, or the reader has moved the slider
+        return
+    later = [number for number in numbers if number > st.session_state[KEY]]
+    if later:
+        st.session_state[KEY] = later[0]
+    else:
+        st.session_state.pop(PLAYS)
+        st.rerun()  # the whole page, which then no longer runs by itself
+
+
+def _button(run: Run, numbers: list[int]) -> None:
+    """Show the button that begins and ends the film."""
+    on = plays(run)
+    icon = ":material/pause:" if on else ":material/play_arrow:"
+    if st.button(t("inside.pause" if on else "inside.play"), key="inside-play", icon=icon, disabled=len(numbers) < 2):
+        if on:
+            st.session_state.pop(PLAYS)
+        else:
+            st.session_state[PLAYS] = run.name
+            st.session_state.pop(SHOWN, None)
+            if st.session_state[KEY] == numbers[-1]:
+                st.session_state[KEY] = numbers[0]
+        st.rerun()  # the whole page, which then runs by itself, or no longer
+
+
+def matrix(run: Run, chosen: Chosen, names: tuple[str, ...]) -> None:
+    """Show the val confusion matrix of the chosen epoch."""
+    if not chosen.snapshot:
+        st.caption(t("inside.no_answers"))
+        return
+    try:
+        found = _answers(run, chosen.number)
+    except Refusal as refusal:
+        refused(refusal, st.warning)
+        return
+    counts: np.ndarray = found.confusion_matrix
+    slots = {"right": int(counts.trace()), "n": int(counts.sum())}
+    accuracy = percent(chosen.snapshot.val_accuracy, 2)
+    st.markdown(t("inside.matrix", epoch=chosen.number, accuracy=accuracy, **slots))
+    matrix_table(counts, names, key="inside-matrix")

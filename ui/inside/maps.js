@@ -1,0 +1,27 @@
+// Values from -127 to 127 as colours and bars. `ui/inside/message.py` says what they stand for.
+
+// The 255 colours from `below` over `middle`, at 0, to `above`: [r, g, b] each.
+function diverging([below, middle, above]) {
+  return Array.from({ length: 255 }, (_, place) => {
+    const share = (place - 127) / 127;
+    const end = share < 0 ? below : above;
+    return middle.map((one, k) => Math.round(one + (end[k] - one) * Math.abs(share)));
+  });
+}
+
+function whole(values) {
+  return Int8Array.from(atob(values), (byte) => byte.charCodeAt(0));
+}
+
+// Draws height x width values, which begin at `from`, as one pixel each.
+function drawMap(canvas, colours, values, from, [height, width]) {
+  const image = new ImageData(width, height);
+  for (let i = 0; i < height * width; i++) image.data.set([...colours[values[from + i] + 127], 255], 4 * i);
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function element(tag, text, values = {}) {
+  return Object.assign(document.createElement(tag), { textContent: text, ...values });
+}
