@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import settings
-from core.commands import data, inside, lessons, recipes, runs, training
+from core.commands import data, inside, lessons, recipes, runs, searches, training
 from core.commands.terminal import BROKEN_OFF, argparse_text, mute, t
 from core.exports import EXPORTS
 from core.recipes import VARIANTS
 from core.recipes.results import RESULTS
 from core.refusal import Refusal
+from core.search.study import WAYS
 from core.spec import RunSpec, allowed, unit
 
 
@@ -79,12 +80,17 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument(flag, action=argparse.BooleanOptionalAction, help=_help(f"import_{key}"))
     made.add_argument("--look", action="store_true", help=_help("import_look"))
     for made in (command("train", training.train), command("estimate", training.estimate)):
-        for name in RunSpec.model_fields:
-            flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
-            _add(made, *flags, slot="value", says=_field(name), dest=name)
+        _add_fields(made)
         if made.prog.endswith(" train"):
             made.add_argument("--explain", action="store_true", help=_help("explain"))
             made.add_argument("--no-snapshots", action="store_true", help=_help("no_snapshots"))
+    made = command("search", searches.search)
+    _add_fields(made)
+    _add(made, "--vary", slot="varied", says=_help("vary"), action="append")
+    _add(made, "--way", slot="value", says=_help("way"), choices=WAYS, default=WAYS[0])
+    _add(made, "--runs", slot="count", says=_help("search_runs"), type=int, default=20)
+    _add(made, "--study", slot="name", says=_help("search_study"))
+    _add(made, "--continue", slot="study", says=_help("continue"), dest="continue_study")
     made = command("recipes", recipes.recipes)
     _add_action(made, "list", "run", "table", says=_help("recipes_action"))
     _add(made, "name", slot="name", says=_help("recipes_name"), nargs="?")
@@ -144,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add(made: argparse.ArgumentParser, *flags: str, slot: str, says: str, **more: Any) -> None:
     """Add an argument: what stands for its value in the help, and what the help says of it."""
     made.add_argument(*flags, metavar=t(f"cli.slot.{slot}"), help=says, **more)
+
+
+def _add_fields(made: argparse.ArgumentParser) -> None:
+    """Add a flag for each field of a spec."""
+    for name in RunSpec.model_fields:
+        flags = sorted({f"--{name.replace('_', '-')}", f"--{name}"})
+        _add(made, *flags, slot="value", says=_field(name), dest=name)
 
 
 def _add_action(made: argparse.ArgumentParser, *actions: str, says: str) -> None:

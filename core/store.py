@@ -79,7 +79,7 @@ _LOG = 1 << 28  # largest log that is read, in bytes; a day of training, four St
 _STEPS = 1 << 23  # bytes of a log's Steps that are kept when it is read whole: if there are more, every n-th Step
 _SPEC = 1 << 20  # largest spec file that is read, in bytes; ours take a kilobyte
 _CONTROL = 1 << 12  # largest control file that is read, in bytes
-_LABEL = 1 << 16  # most bytes of a label file that are read; the longest valid label takes 16 KiB
+_LABEL = 1 << 16  # most bytes of a label file that are read; the longest valid label takes 30 KiB
 _ARRAYS = 1 << 32  # largest file of arrays that is read, in bytes
 _HEADER = 1 << 20  # largest safetensors header that is parsed, in bytes; ours take a few kilobytes
 
@@ -125,6 +125,7 @@ class Label(BaseModel):
     owner: Word = ""  # the user to whom the run belongs
     study: Word = ""  # the search to which the run belongs ...
     trial: Annotated[int, Field(ge=0, le=1_000_000)] | None = None  # ... and the run's number in that search
+    plan: Annotated[str, Field(max_length=2_000), AfterValidator(_printable)] = ""  # of that search, see `search.study`
     note: Annotated[str, Field(max_length=2_000), AfterValidator(_printable)] = ""
     tags: Annotated[tuple[Annotated[Word, Field(min_length=1)], ...], Field(max_length=20)] = ()
 

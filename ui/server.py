@@ -36,6 +36,7 @@ from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES, Choices, belongs_to, choices_of
 from core.refusal import Refusal
 from core.search import Driver, known_runs
+from core.search.study import follows
 from core.spec import RunSpec
 from core.store import Label, Run
 from core.workers import Workers, estimated, paced, remembered
@@ -55,7 +56,7 @@ def workers() -> Workers:
 @st.cache_resource(show_spinner=False)
 def searches() -> Driver:
     """The driver of the searches, which queues the trainings that follow a finished one."""
-    return Driver(SEARCHES)
+    return Driver(SEARCHES, of_run=follows)
 
 
 class _Log:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core import store
+from core.commands.searches import FAILED, carry_out
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, new_run, work_at
 from core.events import Report
@@ -21,18 +21,14 @@ from core.refusal import Refusal
 from core.search import (
     Cell,
     Driver,
-    accuracies_of,
-    cells,
     chosen,
     failures,
-    known_runs,
     parameters,
     trained_epochs,
     winner,
 )
 from core.spec import RunSpec
 from core.store import Run
-from core.training.ready import ready
 from core.words import FALLBACK, text
 
 
@@ -93,37 +89,24 @@ def _repeat(options: argparse.Namespace) -> int:
 
 def _search(options: argparse.Namespace) -> int:
     """Run what is missing of a search, one training after the other; tell each stage that is done beside the report."""
-    search, driver, told = SEARCHES[options.name], Driver(SEARCHES), 0
-    failed: set[RunSpec] = set()
+    search, told = SEARCHES[options.name], 0
     others = given(options, ("data", "seed"))
-    while True:
-        runs = known_runs(store.runs())
-        found = cells(search, accuracies_of(runs), options.variant, **others)
+
+    def tell(found: Sequence[Cell], runs: Mapping[RunSpec, Run]) -> None:
+        nonlocal told
         while best := winner(here := [cell for cell in found if cell.stage == told]):
             _tell_stage(options, search.stages[told].choice, here, best, runs)
             if len(search.stages) == 1:
                 _tell_simplest(options, here, runs[best.spec].started().counts["val"])
             told += 1
-        best = chosen(search, found)
-        if best and (report := (run := runs[best.spec]).report()):
-            _tell_chosen(options, path(options.name, found), run, report)
-            return 0
-        left = [cell.spec for cell in found if cell.measured is None and cell.spec not in failed]
-        if failed and not left:
-            _tell_failures(options, [cell for cell in found if cell.stage == told], runs)
-            return 1
-        ready(best.spec if best else left[0], language())
-        # None, if another has just ended it.
-        for run in driver.runs(options.name, options.variant, most=1, without=failed, **others):
-            run.ask("run")
-            try:
-                if code := work_at(run, options):
-                    return code
-            except Refusal as refusal:
-                if best or run.status() != "failed":
-                    raise
-                print(t(refusal.key, **refusal.slots), file=sys.stderr)  # the stage's other trainings go on
-                failed.add(run.spec)
+
+    code, found, runs = carry_out(options, Driver(SEARCHES), search, tell, options.name, options.variant, **others)
+    best = chosen(search, found)
+    if best and (report := runs[best.spec].report()):
+        _tell_chosen(options, path(options.name, found), runs[best.spec], report)
+    elif code == FAILED:
+        _tell_failures(options, [cell for cell in found if cell.stage == told], runs)
+    return code
 
 
 def _tell_stage(

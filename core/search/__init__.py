@@ -22,7 +22,7 @@ from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Step, seconds_left
 from core.refusal import Refusal
 from core.spec import RunSpec, checked
-from core.store import Run
+from core.store import Label, Run
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,20 @@ class Driver:
     """Decides which runs a search needs now and which runs follow one that has ended.
 
     Used by the queue and by the command line. Calls from two threads never create two runs of one spec.
+
+    Args:
+        searches: the searches by name.
+        labels: the labels of the new runs of some of the searches.
+        of_run: the search to which a run belongs besides these, and the label of its new runs; see `study.follows`.
     """
 
-    def __init__(self, searches: Mapping[str, Search]):
-        self._searches = searches
+    def __init__(
+        self,
+        searches: Mapping[str, Search],
+        labels: Mapping[str, Label] | None = None,
+        of_run: Callable[[Run], tuple[Search, Label] | None] = lambda _: None,
+    ):
+        self._searches, self._labels, self._of_run = searches, labels or {}, of_run
         self._making = threading.Lock()
 
     def runs(
@@ -113,10 +123,11 @@ class Driver:
             known = known_runs(store.runs())
             search = self._searches[name]
             found = cells(search, accuracies_of(known), variant, **others)
-            missing = [cell.spec for cell in found if cell.measured is None and cell.spec not in without][:most]
+            wanted = dict.fromkeys(cell.spec for cell in found if cell.measured is None and cell.spec not in without)
+            missing = list(wanted)[:most]
             if best := chosen(search, found):
                 return [_to_be_tested(run)] if not (run := known[best.spec]).report() else []
-            return [known.get(spec) or _new(spec) for spec in missing]
+            return [known.get(spec) or _created(spec, found, self._labels.get(name)) for spec in missing]
 
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
@@ -128,24 +139,32 @@ class Driver:
             return []
         with self._making:
             known = known_runs(store.runs())
-            for search in self._searches.values():
+            own_study = self._of_run(run)
+            labelled = [(search, self._labels.get(name)) for name, search in self._searches.items()]
+            for search, label in [*([own_study] if own_study else ()), *labelled]:
                 for variant in search.variants:
                     data, seed = run.spec.data, run.spec.seed
                     found = cells(search, accuracies_of(known), variant, data=data, seed=seed)
                     own = next((cell for cell in found if cell.spec == run.spec), None)
                     if own is None or own.measured is None:
                         continue
-                    new = [cell.spec for cell in found if cell.spec not in known]
+                    new = list(dict.fromkeys(cell.spec for cell in found if cell.spec not in known))
                     if new and own.stage < found[-1].stage:
-                        return [_new(spec) for spec in new]
+                        return [_created(spec, found, label) for spec in new]
                     if (best := chosen(search, found)) and not known[best.spec].control().test:
                         return [_to_be_tested(known[best.spec])]
         return []
 
 
-def _new(spec: RunSpec) -> Run:
-    """A run that is compared with many others: hundreds of them would fill the disk with snapshots."""
-    return store.create(spec, test=False, snapshots=False)
+def _created(spec: RunSpec, found: Sequence[Cell], label: Label | None) -> Run:
+    """A new run of one of the cells; if it is labelled, with its number among the trainings, from 1.
+
+    It is compared with many others: hundreds of them would fill the disk with snapshots.
+    """
+    if label:
+        places = list(dict.fromkeys(cell.spec for cell in found))
+        label = label.model_copy(update={"trial": places.index(spec) + 1})
+    return store.create(spec, label=label, test=False, snapshots=False)
 
 
 def _to_be_tested(run: Run) -> Run:
