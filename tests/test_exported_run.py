@@ -11,6 +11,7 @@ import pytest
 from core import store
 from core.__main__ import main
 from core.events import Failure, Started, from_line, to_line
+from core.exports import archive as module
 from core.exports import export
 from core.exports.archive import LIST, take_in
 from core.models.model import open_model
@@ -163,7 +164,7 @@ def test_the_untouched_file_is_taken_by_the_same_test(exported, tmp_path):
     assert take_in(rewritten(exported, lambda _: None), tmp_path / "other").is_done()
 
 
-def test_what_is_no_zip_and_what_is_larger_than_it_says_is_refused(exported, tmp_path):
+def test_what_is_no_zip_is_refused(exported, tmp_path):
     for content in (b"", b"PK", exported.read_bytes()[:-100], b"PK\5\6" + bytes(18)):
         (tmp_path / "no.zip").write_bytes(content)
         with pytest.raises(Refusal, match="no_run_file"):
@@ -172,3 +173,29 @@ def test_what_is_no_zip_and_what_is_larger_than_it_says_is_refused(exported, tmp
         take_in(io.BytesIO(b"nothing"), tmp_path / "other")
     with pytest.raises(Refusal, match="no_run_file"):
         take_in(tmp_path / "missing.zip", tmp_path / "other")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(exported, tmp_path, monkeypatch):
+    bomb = rewritten(exported, replaced("events.jsonl", lambda data: data + bytes(1 << 24)))
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed, zipfile.ZipFile(bomb) as archive:
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    assert (tmp_path / "bomb.zip").stat().st_size < 1 << 20
+    monkeypatch.setattr(module, "MOST_UNPACKED", 1 << 23)
+    written = []
+    monkeypatch.setattr(module, "_unpack", lambda *arguments: written.append(arguments))
+    with pytest.raises(Refusal, match="no_run_file"):
+        take_in(tmp_path / "bomb.zip", tmp_path / "other")
+    assert not written
+
+
+def test_a_size_that_is_a_lie_is_refused(exported, tmp_path):
+    content = exported.read_bytes()
+    with zipfile.ZipFile(exported) as archive:
+        size = max(one.file_size for one in archive.infolist())
+    lies = content.replace(size.to_bytes(4, "little"), (size - 1000).to_bytes(4, "little"))
+    assert lies != content
+    (tmp_path / "lie.zip").write_bytes(lies)
+    with pytest.raises(Refusal, match="no_run_file"):
+        take_in(tmp_path / "lie.zip", tmp_path / "other")
+    assert not list((tmp_path / "other").glob("*"))

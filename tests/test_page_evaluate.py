@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from core import store, words
 from core.datasets import DATASETS
 from core.events import Epoch
+from core.exports import EXPORTS, packed
 from core.measures.answers import Measure, confusion_matrix, loss_change, stored_answers
 from core.measures.calibration import calibration, temperature, tempered
 from core.measures.instability import instability
@@ -24,7 +27,7 @@ from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, button, captions, component, control, texts
 from tests.real_data import REAL_DATA, with_mnist
-from ui.evaluate import report
+from ui.evaluate import exports
 from ui.evaluate.errors import PICTURES
 
 NET = "conv(5, 3, padding=same, activation=relu), max_pool(2), flatten, dense(classes)"
@@ -486,13 +489,48 @@ def test_the_hyperparameters_of_a_run_are_shown_and_put_into_the_form_of_train(f
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_model_can_be_saved_beside_the_log_unless_it_is_too_large_for_the_servers_memory(
-    frame, trained, monkeypatch, language
-):
-    app = look_at(frame("evaluate", language, run=trained.name), "numbers")
-    labels = [one.label for one in app.get("download_button")]
-    assert {words.text(language, f"evaluate.{name}") for name in ("model", "log")} <= set(labels)
-    monkeypatch.setattr(report, "MOST_ZIPPED", 1000)
-    app.run()
-    assert words.text(language, "evaluate.model") not in [one.label for one in app.get("download_button")]
-    assert trained.name in next(one.value for one in app.caption if "core model" in one.value)
+@pytest.mark.parametrize("name", EXPORTS)
+def test_each_export_is_made_at_a_click_and_says_how_it_compares(frame, trained, language, name):
+    app = look_at(frame("evaluate", language, run=trained.name), "export")
+    assert not app.get("download_button")
+    app.selectbox(key="export-format").set_value(name).run()
+    button(app, words.text(language, "export.make")).click().run(timeout=60)
+    assert not app.exception
+    assert not app.error
+    (offered,) = app.get("download_button")
+    assert trained.name in offered.label
+    if EXPORTS[name].answers:
+        assert "256" in app.success[0].value
+    app.selectbox(key="export-format").set_value(next(one for one in EXPORTS if one != name)).run()
+    assert not app.get("download_button"), "that of another format"
+
+
+def test_a_model_that_is_too_large_for_the_servers_memory_is_not_offered(frame, trained, monkeypatch):
+    monkeypatch.setattr(exports, "MOST_PACKED", 1000)
+    app = look_at(frame("evaluate", run=trained.name), "export")
+    assert f"core export {trained.name} --as html" in app.info[0].value
+    app.selectbox(key="export-format").set_value("tensorboard").run()
+    assert not app.info
+
+
+def test_an_export_that_differs_is_not_offered(frame, trained, monkeypatch):
+    monkeypatch.setitem(EXPORTS, "html", replace(EXPORTS["html"], most=-1.0))
+    app = look_at(frame("evaluate", run=trained.name), "export")
+    button(app, words.text("en", "export.make")).click().run(timeout=60)
+    assert "differs from the run itself" in app.error[0].value
+    assert not app.get("download_button")
+
+
+def test_a_run_is_imported_on_the_page_and_shown(frame, trained, tmp_path):
+    content, folder = packed(trained, "run"), trained.folder
+    other = store.create(trained.spec)
+    shutil.copytree(folder, other.folder, dirs_exist_ok=True)
+    shutil.rmtree(folder)
+    app = look_at(frame("evaluate", run=other.name), "export")
+    app.file_uploader(key="export-file").upload(content.file, content.content, "application/zip").run()
+    button(app, words.text("en", "export.import_now")).click().run(timeout=60)
+    assert not app.exception
+    assert trained.name in app.success[0].value
+    assert trained.is_done()
+    button(app, words.text("en", "export.import_now")).click().run(timeout=60)
+    assert "already a run" in app.error[0].value

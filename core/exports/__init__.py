@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from core.datasets import MNIST_5K, dataset
-from core.exports import archive, html, model, tensorboard
+from core.exports import archive, card, html, model, tensorboard
 from core.images.splits import resized
 from core.models.model import Model, open_model
 from core.refusal import Refusal, writing
@@ -40,6 +40,7 @@ EXPORTS: dict[str, Export] = {
     "html": Export(html.write, ".html", "text/html", html.answers, html.MOST_APART),
     "html-half": Export(partial(html.write, half=True), ".html", "text/html", html.answers, html.MOST_APART_HALF),
     "model": Export(model.write, answers=model.answers),
+    "card": Export(card.write, ".md", "text/markdown"),
     "run": Export(archive.write, ".zip", answers=archive.answers, most=0.0),
     "tensorboard": Export(tensorboard.write),
 }

@@ -5,30 +5,27 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from core.events import Report
-from core.exports import packed
 from core.models.model import DRAWN
 from core.recipes.searches import belongs_to, choices_of
 from core.store import Run
 from ui import beside, hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
 from ui.columns import beside_or_below, in_sight
-from ui.evaluate import certainty, encoder, errors, training, versus
+from ui.evaluate import certainty, encoder, errors, exports, training, versus
 from ui.measured import classes_table, confusions, matrix_panel, measures_table
 from ui.text import interval, language, percent, plain, t
 
-MOST_ZIPPED = 1 << 29  # bytes of weights that the server packs in memory for a download
 # `report` is offered for a run that repeats a published training.
 STYLE = """<style>
 .bancada-accuracy { margin: 0; line-height: 1.2; font-size: 0.9rem; }
 .bancada-accuracy b { font-size: 2rem; line-height: 1; margin: 0 0.4rem; font-variant-numeric: tabular-nums; }
 </style>"""
-VIEWS = ("fails", "image", "sure", "encoder", "beside", "report", "numbers")
+VIEWS = ("fails", "image", "sure", "encoder", "beside", "report", "numbers", "export")
 
 
 def panel(run: Run, done: Sequence[str]) -> None:
@@ -64,36 +61,13 @@ def panel(run: Run, done: Sequence[str]) -> None:
         versus.panel(run, answers, names, [name for name in done if name != run.name])
     elif view == "report":
         beside.run_panel(run, names)
+    elif view == "export":
+        exports.panel(run)
     else:
         measures_table(measured, replace(answers.loss(), value=report.loss))
         training.ends_table(run, report)
-        _downloads(run)
     _said(run, report)
     hyperparameters.panel(run.spec)
-
-
-def _downloads(run: Run) -> None:
-    """Offer the run's exports, each of which is made when its button is clicked, with a sentence on how to use it."""
-    size = 4 * run.started().parameters  # float32
-    for column, (name, export) in zip(st.columns(2), {"model": "model", "log": "tensorboard"}.items(), strict=True):
-        if name == "model" and size > MOST_ZIPPED:
-            column.caption(t("evaluate.model_large", run=run.name))
-            continue
-        column.download_button(
-            t(f"evaluate.{name}"),
-            partial(_content, run, export),
-            f"{run.name}.zip" if name == "log" else f"{run.name}-model.zip",
-            "application/zip",
-            on_click="ignore",
-            icon=":material/download:",
-            width="stretch",
-            key=name,
-        )
-        column.caption(t(f"evaluate.{name}_help"))
-
-
-def _content(run: Run, export: str) -> bytes:
-    return packed(run, export).content
 
 
 def _network(run: Run) -> str:
