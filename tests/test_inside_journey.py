@@ -12,6 +12,7 @@ from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+MINUTE = 60_000  # milliseconds
 MAPS = "strip => [...strip.querySelectorAll('canvas')].map(one => one.toDataURL()).join()"
 # All epochs that the page says.
 WATCH = """() => {
@@ -50,6 +51,7 @@ def page(browser, address):
     size = {"width": 1280, "height": 720}
     one = browser.new_context(viewport=size, reduced_motion="reduce").new_page()
     one.on("pageerror", lambda error: complaints.append(str(error)))
+    one.set_default_timeout(MINUTE)
     one.goto(address)
     one.locator(".strip canvas").first.wait_for()
     one.get_by_text("products as a table").wait_for()  # the page's last element: nothing moves any more
