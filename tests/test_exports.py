@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import io
 import json
+import platform
 import socket
 import zipfile
 from dataclasses import replace
@@ -58,9 +59,10 @@ def test_an_export_holds_no_path_and_no_name_of_a_user_or_a_machine(home, tmp_pa
     run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
     run.relabel(owner="Maria da Silva", note="for Maria's class")
     assert work(str(run.folder)) == "done"
-    machine = socket.gethostname()
-    private = [str(tmp_path), str(ROOT), "maria-silva", "Maria"]
-    private += [machine] if len(machine) > 5 else []  # a short one may stand in weights by chance
+    machine = "computer-of-maria-silva"  # a short one may stand in weights by chance
+    monkeypatch.setattr(socket, "gethostname", lambda: machine)
+    monkeypatch.setattr(platform, "node", lambda: machine)
+    private = [str(tmp_path), str(ROOT), "maria-silva", "Maria", machine]
     content = packed(run, name)
     for one in everything_in(content.content):
         found = [word for word in private if word.encode() in one]
