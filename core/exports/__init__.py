@@ -16,6 +16,7 @@ import numpy as np
 
 from core.datasets import MNIST_5K, dataset
 from core.exports import archive, card, html, model, tensorboard
+from core.files import put
 from core.images.splits import resized
 from core.models.model import Model, open_model
 from core.refusal import Refusal, writing
@@ -73,17 +74,27 @@ def export(run: Run, name: str, path: Path) -> Check | None:
     run's model by more than its format may, or if it cannot be written.
     """
     if path.exists():
-        if EXPORTS[name].suffix:
-            raise Refusal("error.file_taken", file=str(path))
-        raise Refusal("error.folder_taken", folder=str(path))
+        raise _taken(name, path)
     with writing(path.parent, "error.output_unwritable"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bancada-", dir=path.parent) as aside:
             made = Path(aside) / path.name
             EXPORTS[name].write(run, made)
             check = _checked(run, name, made)
-            made.rename(path)
+            try:
+                if made.is_dir():
+                    made.rename(path)  # over an empty folder at most
+                else:
+                    put(made, path)
+            except OSError as error:
+                raise (_taken(name, path) if path.exists() else error) from error  # meanwhile
     return check
+
+
+def _taken(name: str, path: Path) -> Refusal:
+    if EXPORTS[name].suffix:
+        return Refusal("error.file_taken", file=str(path))
+    return Refusal("error.folder_taken", folder=str(path))
 
 
 def packed(run: Run, name: str) -> Packed:
