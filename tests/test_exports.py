@@ -48,8 +48,8 @@ def test_what_appears_while_an_export_is_made_is_not_overwritten(home, tmp_path,
     assert work(str(run.folder)) == "done"
     out, write = tmp_path / "out", EXPORTS[name].write
 
-    def meanwhile(run, path):
-        write(run, path)
+    def meanwhile(run, path, language):
+        write(run, path, language)
         if EXPORTS[name].suffix:
             out.write_text("another's")
         else:
