@@ -195,7 +195,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked(exported, tmp_path, monkeypatch
 def test_a_list_that_unpacks_to_far_more_than_it_states_takes_no_memory(tmp_path, way, damaged):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", way) as archive:
         archive.writestr(f"a/{LIST}", bytes(1 << 26))
-    content = (tmp_path / "bomb.zip").read_bytes().replace((1 << 26).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    stated, less = (size.to_bytes(4, "little") for size in (1 << 26, 1000))
+    content = (tmp_path / "bomb.zip").read_bytes().replace(stated, less)
     if damaged:
         content = content[:60] + bytes(10) + content[70:]
     tracemalloc.start()

@@ -159,7 +159,7 @@ def test_a_notebook_has_what_a_reader_of_notebooks_needs(home, tmp_path):
 
 
 def test_words_from_outside_stay_data_in_the_code(home, tmp_path, tiny_data):
-    name = "\"\"\"${x}{0}\\'#tiny"
+    name = '"""${x}{0}\\\'#tiny'
     arrays = dict(np.load(tiny_data / "tiny.npz"))
     classes = ["a", '"', "${x}\\", "import os"]
     np.savez(tiny_data / f"{name}.npz", **arrays, class_names=np.array(classes))

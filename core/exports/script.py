@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import runpy
 import tempfile
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,10 +37,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SCRIPT, NOTEBOOK = "train.py", "notebook.ipynb"
+WIDTH = 110  # letters in a line of the script's first words
 DEFINES, DOES = "defines", "does"  # tags of a notebook's cells
 SAID = (
     *("use", "images", "rule_stratified", "rule_first_last", "rule_official", "rule_test", "scaling", "constants"),
-    *("initial", "order", "augmented", "kept", "rebuilding", "epoch", "loss", "val_accuracy", "other_images"),
+    *(
+        "initial",
+        "order",
+        "augmented",
+        "kept",
+        "rebuilding",
+        "trained",
+        "epoch",
+        "loss",
+        "val_accuracy",
+        "other_images",
+    ),
     *("retrained", "stored", "reported", "difference", "within", "outside"),
 )
 
@@ -48,7 +62,7 @@ DATA = ${data_folder}
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CLASSES = ${classes}
 SEED = ${seed}
-EPOCHS = ${epochs}
+EPOCHS = ${epochs}  # ${trained}
 BATCH_SIZE = ${batch_size}
 """
 DATA = """\
@@ -142,7 +156,10 @@ RUN_TRAINING = "network = train(*train_part, *val_part)\n"
 RUN_EVALUATION = """\
 retrained = accuracy(network, test_images, test_labels)
 print(${q_retrained}, retrained)
-print(${q_within} if ${low} <= retrained <= ${high} else ${q_outside})
+if ${low} <= retrained <= ${high}:
+    print(${q_within})
+else:
+    print(${q_outside})
 predicted = answers(network, test_images).argmax(dim=1)
 for label, name in enumerate(CLASSES):
     print(name, round((predicted[test_labels == label] == label).double().mean().item(), 4))
@@ -222,6 +239,7 @@ IMPORTS = {
     "from torch.nn import functional": "functional.",
 }
 """The imports, in order, and the sign in the code by which one is needed."""
+PACKAGES = ("medmnist", "mlxtend", "numpy", "safetensors", "torch", "torchvision")  # those not of Python itself
 
 _CHOSEN = """\
     images, labels = parts["train"]
@@ -281,7 +299,8 @@ class Part:
 def write_script(run: Run, folder: Path, language: str) -> None:
     """Write the script and the weights into a new folder. Raises: Refusal, see `_parts`."""
     parts = _parts(run, language, "Path(__file__).parent", "Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER")
-    lines = [f"# {line}".rstrip() for line in _told(run, language)]
+    told = [part for line in _told(run, language, parts) for part in textwrap.wrap(line, WIDTH) or [""]]
+    lines = [f"# {line}".rstrip() for line in told]
     blocks = ["\n".join(lines) + "\n"]
     for name, code in ((one.name, one.code) for one in parts if not one.runs):
         blocks.append(f"# ---- {text(language, f'export.code.{name}')}\n\n{code}")
@@ -293,10 +312,11 @@ def write_script(run: Run, folder: Path, language: str) -> None:
 
 def write_notebook(run: Run, folder: Path, language: str) -> None:
     """Write the notebook (nbformat 4.5) and the weights into a new folder. Raises: Refusal, see `_parts`."""
-    head, *told = (plain(line) for line in _told(run, language))
+    parts = _parts(run, language, "Path()", "FOLDER")
+    head, *told = (plain(line) for line in _told(run, language, parts))
     cells = [_cell(0, "markdown", f"# {head}\n\n" + "\n".join(f"- {line}" for line in told if line))]
     before = ""
-    for one in _parts(run, language, "Path()", "FOLDER"):
+    for one in parts:
         if one.name != before:
             cells.append(_cell(len(cells), "markdown", f"## {text(language, f'export.code.{one.name}')}"))
         before = one.name
@@ -400,14 +420,16 @@ def _filled(slots: dict[str, Any], template: str) -> str:
     return Template(template).substitute(slots)
 
 
-def _told(run: Run, language: str) -> list[str]:
+def _told(run: Run, language: str, parts: Sequence[Part]) -> list[str]:
     """What the file says of itself, in single lines: the title, then the rest."""
     report = run.report()
     assert report
     between = interval(*report.accuracy_interval, 2, language=language)
     about = text(language, "export.code.about", interval=between, file=MODEL)
+    packages = [name for name in PACKAGES if re.search(rf"^(?:from|import) {name}\b", parts[0].code, re.MULTILINE)]
+    install = text(language, "export.code.install", packages=" ".join(packages))
     known = [" ".join(f"{name}: {value}".split()) for name, value in facts(run, language).items()]
-    return [" ".join(title(run, language).split()), "", about, "", *known]
+    return [" ".join(title(run, language).split()), "", about, install, "", *known]
 
 
 def _loading(spec: RunSpec) -> str:
