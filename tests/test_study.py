@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -106,6 +107,15 @@ def test_a_field_that_an_option_has_no_use_for_makes_no_second_training():
 def test_what_cannot_vary_is_refused_before_anything_is_trained(varied, key):
     with pytest.raises(Refusal, match=rf"error\.{key}"):
         named(BASE, "grid", varied)
+
+
+def test_a_grid_that_would_fill_the_memory_is_refused_before_it_is_made():
+    fields = ("learning_rate", "momentum", "weight_decay", "label_smoothing")
+    large = Study("large", BASE, "grid", dict.fromkeys(fields, tuple(place / 2_000 for place in range(1, 1_000))))
+    started = time.monotonic()
+    with pytest.raises(Refusal, match=r"error\.study_large"):
+        large.search()
+    assert time.monotonic() - started < 1, "999^4 options"
 
 
 @pytest.mark.parametrize("way", ["grid", "staged", "random"])
