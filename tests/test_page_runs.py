@@ -8,10 +8,10 @@ import pytest
 from core import store, words
 from core.measures.answers import stored_answers
 from core.measures.compare import difference, sentence
-from core.measures.summary import Listed, all_differing, condition, front, in_order, summary
+from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
 from core.spec import checked
-from core.store import Label
+from core.store import Label, Run
 from core.work import work
 from tests.page import LANGUAGES, button, texts
 from ui import server
@@ -144,9 +144,31 @@ def test_conditions_and_order(several):
     wanted = sorted((report.accuracy for run in several if (report := run.report())), reverse=True)
     assert by == [*wanted, None]
     assert [one.summary.accuracy for one in in_order(listed, "accuracy", turned=True)] == [*wanted[::-1], None]
-    for wrong in ("colour=red", "data", "seed>many"):
+    for wrong in ("colour=red", "data", "seed>many", "study>5"):
         with pytest.raises(Refusal, match=r"runs\.no_"):
             condition(wrong, float)
+
+
+def test_words_that_look_like_numbers_are_words(frame, several):
+    several[0].relabel(study="5", tags=("2026",), name="7")
+    listed = server.listed()
+    for written in ("study=5", "tag=2026", "name=7"):
+        assert [one.summary.run for one in listed if condition(written, float).holds(one)] == [several[0].name]
+    others = {run.name for run in several[1:]}
+    assert {one.summary.run for one in listed if condition("study!=5", float).holds(one)} == others
+    assert len([one for one in listed if condition("study!=6", float).holds(one)]) == 4
+    assert len([one for one in listed if condition("data!=5", float).holds(one)]) == 4
+
+
+def test_the_status_of_a_finished_run_is_not_read_a_second_time(several, monkeypatch):
+    found, waits = summary(several[0]), summary(several[-1])
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "facts", lambda _: pytest.fail("read again"))
+        assert status_of(several[0], found) == "done"
+    assert status_of(several[-1], waits) == "queued"
+    (several[1].folder / "spec.json").write_text("{")
+    damaged = store.find(several[1].name)
+    assert status_of(damaged, summary(damaged)) == "damaged"
 
 
 def test_the_front_holds_what_no_other_run_beats():
