@@ -108,6 +108,13 @@ def test_the_best_of_equal_runs_is_lifted_by_chance_and_a_clear_best_is_not():
         assert lift_sentence(most_lift([0.9, 0.91], 100), 2, language)[0] != key
 
 
+def test_the_choice_of_the_epoch_is_part_of_what_chance_adds():
+    random = np.random.default_rng(2)
+    searches = random.binomial(1_000, 0.9, (60, 20, 10)) / 1_000  # runs by epochs, of which none is better than another
+    expected = [most_lift(one.ravel().tolist(), 1_000).expected for one in searches]
+    assert np.mean(expected) == pytest.approx(0.9, abs=0.002)
+
+
 def test_accuracies_within_noise_cannot_be_told_from_the_best():
     # Report 002's dropout stage: 0.8838 and 0.8846 of 3,588 images.
     found = noise_band([0.8838, 0.8846], 3588)

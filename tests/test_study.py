@@ -16,6 +16,7 @@ import pytest
 from core import store
 from core.__main__ import main
 from core.events import Epoch, Started
+from core.measures.selection import most_lift
 from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
 from core.search import Driver, accuracies_of, cells, chosen, known_runs, winner
@@ -135,6 +136,16 @@ def test_a_study_is_told_from_the_label_of_any_of_its_runs(small, way):
 
 
 # --- carried out ------------------------------------------------------------------------------------------------------
+
+
+def test_what_chance_adds_to_the_best_is_told_of_all_epochs_among_which_it_was_picked(small):
+    rates = ",".join(str(rate) for rate in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3))
+    last = searched(*FLAGS[:-1], "3", f"--vary=learning_rate={rates}")[-1]
+    looks = [epoch.val_accuracy for run in store.runs() for epoch in run.events(Epoch)]
+    assert len(looks) == 18
+    found = most_lift(looks, last["n_val"])
+    assert last["lift"]["at_most"] == pytest.approx(found.value, abs=0.01)
+    assert last["lift"]["expected"] == pytest.approx(found.expected, abs=0.01)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
