@@ -7,7 +7,7 @@ import pytest
 
 from core import store, words
 from core.measures.answers import stored_answers
-from core.measures.compare import difference, sentence
+from core.measures.compare import difference, level_among, sentence
 from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
 from core.spec import checked
@@ -84,6 +84,16 @@ def test_seeds_of_one_spec_are_one_line_with_mean_and_spread(frame, several, lan
     slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
     slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
     assert words.text(language, "runs.seeds", names="2, 3", count=2, **slots) in texts(app)
+
+
+def test_the_best_of_three_is_compared_at_a_level_for_all_three_pairs(frame, several):
+    app = frame("runs", runs=",".join(run.name for run in several[:3]))
+    answers = {str(place): found for place, run in enumerate(several[:3], 1) if (found := stored_answers(run))}
+    best = max(answers, key=lambda name: answers[name].is_right.sum())
+    for name in answers.keys() - {best}:
+        key, slots = sentence(difference(answers[name], answers[best], level_among(3)), name, best, "en")
+        assert words.text("en", key, **slots) in texts(app)
+    assert words.text("en", "runs.pairs", count=3, pairs=3) in texts(app)
 
 
 def test_a_run_is_named_and_tagged_and_several_are_stopped_resumed_and_deleted(frame, several):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import streamlit as st
 from core.charts import runs as charts
 from core.events import Epoch, Event, Started, Step
 from core.measures.answers import Answers
-from core.measures.compare import difference, is_same_images, sentence
+from core.measures.compare import difference, is_same_images, level_among, sentence
 from core.measures.repeats import Repeats, compare_seeds, seeds_of
 from core.measures.selection import MANY, lift, lift_sentence, simplest
 from core.measures.summary import Listed, all_differing, front
@@ -68,6 +69,8 @@ def _words(names: dict[str, Listed]) -> None:
     alike = {name: one for name, one in answers.items() if is_same_images(one, answers[best])}
     if len(alike) < len(tested):
         st.warning(t("runs.other_images", names=", ".join(name for name in tested if name not in alike)))
+    if len(alike) > 2:
+        st.caption(t("runs.pairs", count=len(alike), pairs=math.comb(len(alike), 2)))
     told: set[RunSpec] = set()  # the specs that have been compared with the best one's over the seeds
     for name in alike:
         if name != best:
@@ -99,23 +102,26 @@ def _seeds(members: Sequence[str], tested: dict[str, Listed]) -> None:
 
 def _pair(name: str, best: str, tested: dict[str, Listed], answers: dict[str, Answers], told: set[RunSpec]) -> None:
     """Say whether the best run is better than another one, and over the seeds if both were trained with several."""
-    key, slots = sentence(difference(answers[name], answers[best]), name, best, language())
+    level = level_among(len(answers))
+    key, slots = sentence(difference(answers[name], answers[best], level), name, best, language())
     said = [_said(key, slots)]
     one, other = tested[name].summary.spec, tested[best].summary.spec
     if one and other and any_seed(one) != any_seed(other) and any_seed(one) not in told:
         told.add(any_seed(one))
         a, b = (seeds_of(spec, server.handles()) for spec in (one, other))
         if min(len(a), len(b)) > 1:
-            said.append(_over_seeds(a, b, one, other, (name, best)))
+            said.append(_over_seeds(a, b, one, other, (name, best), level))
     st.markdown("- " + " ".join(filter(None, said)))
 
 
-def _over_seeds(a: dict[int, Run], b: dict[int, Run], one: RunSpec, other: RunSpec, names: tuple[str, str]) -> str:
+def _over_seeds(
+    a: dict[int, Run], b: dict[int, Run], one: RunSpec, other: RunSpec, names: tuple[str, str], level: float
+) -> str:
     try:
         answers = [
             {seed: found for seed, run in runs.items() if (found := server.answers(run, "test"))} for runs in (a, b)
         ]
-        found = compare_seeds(*answers, share_splits=share_splits(one, other))
+        found = compare_seeds(*answers, share_splits=share_splits(one, other), level=level)
     except Refusal:  # a damaged run, or other images
         return ""
     key, slots = sentence(found, *names, language())
