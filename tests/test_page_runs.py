@@ -96,6 +96,60 @@ def test_the_best_of_three_is_compared_at_a_level_for_all_three_pairs(frame, sev
     assert words.text("en", "runs.pairs", count=3, pairs=3) in texts(app)
 
 
+def test_one_seed_that_was_trained_twice_counts_once(frame, several):
+    again = store.create(several[2].spec)
+    assert work(str(again.folder)) == "done"
+    app = frame("runs", runs=",".join(run.name for run in (several[1], several[2], again)))
+    (said,) = [one for one in texts(app).splitlines() if " seeds: mean " in one]
+    assert said.startswith("**1, 3**: one spec, 2 seeds")
+    app = frame("runs", runs=f"{several[2].name},{again.name}")
+    assert " seeds: mean " not in texts(app)
+
+
+def test_a_seed_that_is_damaged_is_left_out_of_the_comparison_and_named(frame, several):
+    for seed in (0, 1):
+        run = store.create(checked(FIELDS | {"architecture": "mlp", "seed": seed, "learning_rate": 0.05}))
+        assert work(str(run.folder)) == "done"
+    (run.folder / "predictions.safetensors").write_bytes(b"damaged")
+    app = frame("runs", runs=",".join(one.name for one in (several[1], store.runs()[1])))
+    assert words.text("en", "runs.left_out", names=run.name) in texts(app)
+    assert "Over all seeds" not in texts(app), "one is left"
+
+
+def test_chosen_runs_that_are_deleted_meanwhile_are_left_out(frame, several, monkeypatch):
+    before = server.listed()
+    monkeypatch.setattr(server, "listed", lambda: before)  # as it was when another visitor deleted two
+    several[1].delete()
+    several[3].delete()
+    app = frame("runs", runs=",".join(run.name for run in several[1:]))
+    assert words.text("en", "runs.chosen", count=1) in texts(app)
+    assert not [one for one in app.button if one.key == "runs-stop"]
+    app = frame("runs", runs=several[3].name)
+    assert not [one for one in app.button if one.key == "runs-delete"]
+
+
+def test_a_name_is_shown_as_it_was_written(frame, several):
+    several[0].relabel(name="a_b [1]")
+    app = frame("runs", runs=",".join(run.name for run in several[:2]))
+    assert "1 a_b [1]" in app.dataframe[1].value.iloc[:, 0].tolist()
+    charts = b"".join(one.proto.SerializeToString() for one in app.get("vega_lite_chart"))
+    assert b"1 a_b [1]" in charts
+
+
+def test_others_runs_are_stopped_and_resumed_only_after_a_warning(frame, several):
+    queued = several[-1]
+    warning = words.text("en", "runs.of_others", count=1)
+    queued.relabel(owner="f" * 16)
+    app = frame("runs", runs=queued.name)
+    assert [one.value for one in app.warning] == [warning] * 2, "to stop, and to delete"
+    app.button(key="runs-stop").click().run()
+    assert queued.status() == "stopped"
+    app = frame("runs", runs=queued.name)
+    assert [one.value for one in app.warning] == [warning] * 2, "to resume, and to delete"
+    queued.relabel(owner="")
+    assert not frame("runs", runs=queued.name).warning
+
+
 def test_a_run_is_named_and_tagged_and_several_are_stopped_resumed_and_deleted(frame, several):
     queued = several[-1]
     app = frame("runs", runs=queued.name)

@@ -17,7 +17,7 @@ from core.exports import EXPORTS, export
 from core.files import written_aside
 from core.measures.answers import Answers, stored_answers
 from core.measures.compare import Difference, compare, difference, sentence
-from core.measures.repeats import compare_seeds, seeds_of
+from core.measures.repeats import answers_like, compare_seeds, seeds_of
 from core.measures.summary import Listed, condition, in_order, status_of, summary
 from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
@@ -84,9 +84,13 @@ def compare_runs(options: argparse.Namespace) -> int:
     facts |= {"differ": {name: [value, otherwise] for name, value, otherwise in rows}, "over_seeds": None}
     slots = {"fixed": len(found.fixed), "broken": len(found.broken), "p": decimals(found.p), "n": one.n}
     lines = [_in_words(one, names), t("cli.mcnemar", better=names[1], worse=names[0], **slots)]
-    if over := _over_seeds(*pair):
+    over, left_out = _over_seeds(*pair, answers[0])
+    facts["left_out"] = [run.name for run in left_out]
+    if over:
         facts["over_seeds"] = _difference(over, names)
         lines.append(t("cli.over_seeds", words=_in_words(over, names)))
+    if left_out:
+        lines.append(t("runs.left_out", names=", ".join(facts["left_out"])))
     for name, value, otherwise in rows:
         values = (shown(value_text(name, either, language())) for either in (value, otherwise))
         lines.append(f"  {t(f'spec.{name}.label')}: {' | '.join(values)}")
@@ -100,15 +104,19 @@ def _tested(run: Run) -> Answers:
     return found
 
 
-def _over_seeds(one: Run, other: Run) -> Difference | None:
-    """The difference of the runs' specs over all seeds in the store; None if one of them has a single seed."""
+def _over_seeds(one: Run, other: Run, like: Answers) -> tuple[Difference | None, list[Run]]:
+    """The difference of the runs' specs over all seeds in the store, and the runs left out, see `answers_like`.
+
+    None if one of them has a single seed. `like`: answers to the images on which both are compared.
+    """
     if any_seed(one.spec) == any_seed(other.spec):
-        return None
-    a, b = (seeds_of(run.spec, store.runs()) for run in (one, other))
-    if min(len(a), len(b)) < 2:
-        return None
-    answers = ({seed: _tested(run) for seed, run in runs.items()} for runs in (a, b))
-    return compare_seeds(*answers, share_splits=share_splits(one.spec, other.spec))
+        return None, []
+    seeds = [seeds_of(run.spec, store.runs()) for run in (one, other)]
+    if min(map(len, seeds)) < 2:
+        return None, []
+    (a, left), (b, also_left) = (answers_like(like, runs, stored_answers) for runs in seeds)
+    found = compare_seeds(a, b, share_splits=share_splits(one.spec, other.spec)) if min(len(a), len(b)) > 1 else None
+    return found, [*left, *also_left]
 
 
 def _difference(found: Difference, names: tuple[str, str]) -> dict[str, Any]:

@@ -66,8 +66,8 @@ def is_same_images(a: Answers, b: Answers) -> bool:
 def level_among(count: int) -> float:
     """The level at which each of `count` networks or specs is compared with the one that came out best.
 
-    Any two of them could have been these, so `LEVEL` is divided by the number of all pairs (Bonferroni): of equally good
-    ones, the best is called better than any other in at most 5 % of all cases.
+    Any two of them could have been these, so `LEVEL` is divided by the number of all pairs (Bonferroni): of equally
+    good ones, the best is called better than any other in at most 5 % of all cases.
     """
     return LEVEL / max(1, math.comb(count, 2))
 
@@ -75,8 +75,8 @@ def level_among(count: int) -> float:
 def difference(a: Answers, b: Answers, level: float = LEVEL) -> Difference:
     """The difference of two trained networks' accuracies on the same images, see `of_images`.
 
-    It is real only if McNemar's exact test is significant, and at 5 % exactly then: the interval of a difference that is
-    not holds 0. Raises: Refusal, if the images are not the same.
+    It is real only if McNemar's exact test is significant, and at 5 % exactly then: the interval of a difference that
+    is not holds 0. Raises: Refusal, if the images are not the same.
     """
     p = compare(a, b).p
     one = of_images(b.is_right.astype(np.float64) - a.is_right, level)

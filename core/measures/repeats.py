@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,21 @@ def seeds_of(spec: RunSpec, runs: Iterable[Run]) -> dict[int, Run]:
             if report and not report.is_by_hand and any_seed(run.spec) == any_seed(spec):
                 found.setdefault(run.spec.seed, run)
     return dict(sorted(found.items()))
+
+
+def answers_like(
+    like: Answers, runs: Mapping[int, Run], read: Callable[[Run], Answers | None]
+) -> tuple[dict[int, Answers], list[Run]]:
+    """The test answers of a spec's trainings by seed, as `read`, and the runs that are left out.
+
+    These are damaged or have been tested on other images than those of `like`.
+    """
+    found: dict[int, Answers] = {}
+    for seed, run in runs.items():
+        with contextlib.suppress(Refusal):  # damaged
+            if (answers := read(run)) and is_same_images(answers, like):
+                found[seed] = answers
+    return found, [run for seed, run in runs.items() if seed not in found]
 
 
 def compare_seeds(
