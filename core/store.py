@@ -360,6 +360,11 @@ class Run:
         except OSError as error:
             raise self.damaged("events.jsonl") from error
 
+    def check_exists(self) -> None:
+        """Raises: Refusal, if it has been deleted."""
+        if not self.folder.is_dir():
+            raise _unknown(self.name)
+
     def damaged(self, file: str) -> Refusal:
         """The refusal of a run because of one of its files."""
         return Refusal("error.run_damaged", run=self.name, file=file[:80])
@@ -677,7 +682,7 @@ def adopted(name: str, store: Path | None = None) -> Iterator[Run]:
     """
     store = store or settings.store_folder()
     if not _NAME.fullmatch(name):
-        raise Refusal("error.run_unknown", run=name[:80])
+        raise _unknown(name)
     new = store / f".new-{secrets.token_hex(8)}"
     with writing(store):
         if (store / name).exists():
@@ -700,6 +705,11 @@ def no_report(run: Run) -> Refusal:
     return Refusal("error.no_report", run=run.name, next=_next(run))
 
 
+def not_shown(run: Run) -> Refusal:
+    """Why what a run's model makes of its test images is not shown."""
+    return Refusal("error.test_not_shown", run=run.name, next=_next(run))
+
+
 def no_model(run: Run) -> Refusal:
     """Why a run that is not damaged has no weights."""
     return Refusal("error.no_model_yet", run=run.name, next=_next(run))
@@ -716,8 +726,12 @@ def find(name: str, store: Path | None = None) -> Run:
     """The run of that name. Raises: Refusal, if there is none or the name is not a valid one."""
     folder = (store or settings.store_folder()) / name
     if not _NAME.fullmatch(name) or folder.is_symlink() or not folder.is_dir():
-        raise Refusal("error.run_unknown", run=name[:80])
+        raise _unknown(name)
     return Run(folder)
+
+
+def _unknown(name: str) -> Refusal:
+    return Refusal("error.run_unknown", run=name[:80])
 
 
 def runs(store: Path | None = None) -> list[Run]:

@@ -730,7 +730,7 @@ def test_inside_shows_the_network_as_it_was_in_an_earlier_epoch(shell, trained, 
     run = Run(shell.store / trained[-1]["run"])
     (line,) = shell.json("inside", run.name, "test:17", "--epoch", "0", "--out", str(tmp_path))
     initial = open_at(run, 0)
-    assert line["epoch"] == 0
+    assert (line["epoch"], line["step"]) == (0, 0)
     with np.load(tmp_path / "inside.npz") as arrays:
         assert np.allclose(initial.probabilities(arrays["image"][None])[0], arrays["probabilities"], atol=1e-6)
         untrained, rounded_to_float16 = arrays["saliency_untrained"], 1e-2 * arrays["saliency_untrained"].max()

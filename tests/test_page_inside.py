@@ -21,6 +21,7 @@ from core.inside.reasons import REASONS, similarity
 from core.inside.sums import explained
 from core.models.model import open_model
 from core.models.snapshots import open_at, snapshots
+from core.refusal import Refusal
 from core.spec import checked
 from core.store import Run
 from core.work import work
@@ -29,7 +30,7 @@ from tests.small_data import write_blood
 from tests.test_page_draw import drawn
 from ui import server
 from ui.inside import message
-from ui.inside.opened import Work
+from ui.inside.opened import Work, dead
 from ui.text import literal
 
 NET = "conv(5, 3, padding=same, activation=relu), batch_norm, max_pool(2), flatten, dropout(0.2), dense(classes)"
@@ -56,7 +57,7 @@ def run(convolving, frame) -> Run:
 
 @pytest.fixture
 def unfinished(frame, monkeypatch) -> Run:
-    """A run that was stopped after its second batch."""
+    """A run that was stopped within its first epoch."""
     monkeypatch.setenv("BANCADA_DEVICE", "cpu")
     run = store.create(checked({"layers": NET, "epochs": 3, "batch_size": 128}))
     run.ask("batch")
@@ -200,6 +201,41 @@ def test_nobody_sees_what_a_run_makes_of_test_images_before_it_is_done(frame, un
     assert "inside-dead" in [one.key for one in app.button], "its dead channels are looked for only when it is asked"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("view", ["layers", "why", "plane"])
+def test_of_a_run_that_validates_on_the_test_images_none_is_shown_before_it_is_done(frame, language, view):
+    run = store.create(checked({"layers": NET, "epochs": 3, "batch_size": 128, "split": "test"}))
+    run.ask("batch")
+    threading.Timer(2, run.ask, ("stop",)).start()
+    assert work(str(run.folder)) == "stopped"
+    app = frame("inside", language, run=run.name, image="val:3", view=view)
+    assert words.text(language, "inside.no_link", value=literal("val:3")) == app.warning[0].value
+    assert control(app, "inside-source").options == [words.text(language, "inside.pad")]
+    said = words.text(language, "error.test_not_shown", run=run.name, next=words.text(language, "next.stopped"))
+    if view == "plane":
+        assert app.info[0].value == said
+    if view == "layers":
+        app.session_state["inside.dead"] = (run.name, 0)
+        control(app, "inside-beside").set_value("exciting").run()
+        assert app.warning[0].value == said
+        assert "inside-stop" not in [one.key for one in app.button]
+    assert not app.exception
+    with pytest.raises(Refusal, match="test_not_shown"):
+        dead(run)
+
+
+def test_other_images_in_place_of_those_that_the_run_was_tested_on_are_not_shown(frame, run, monkeypatch):
+    report = run.report()
+    assert report
+    own = Run(shutil.copytree(run.folder, run.folder.with_name(f"{run.name[:-4]}0000")))
+    own.append(report.model_copy(update={"images": "0" * 64}))
+    server.answers.clear()
+    app = frame("inside", run=own.name, view="plane")
+    assert "test images" in app.warning[0].value
+    app = frame("inside", run=own.name, image="val:3")
+    assert "test images" in app.warning[0].value
+
+
 def test_data_without_digits_are_looked_into_by_their_images(frame, tmp_path, monkeypatch):
     monkeypatch.setenv("BANCADA_DEVICE", "cpu")
     (tmp_path / "data").mkdir(exist_ok=True)
@@ -269,6 +305,30 @@ def test_at_each_epoch_the_matrix_fits_the_accuracy_and_the_layers_are_those_of_
         assert app.query_params["epoch"] == str(snapshot.epoch)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_that_was_paused_within_an_epoch_shows_these_weights_apart_from_those_of_its_epochs(
+    frame, unfinished, language
+):
+    model, image = open_model(unfinished), server.splits(unfinished.spec).parts()["val"].images[3]
+    assert model.epoch == 0 < model.step
+    for number, link, wanted in (("now", {}, model), (0, {"epoch": "0"}, open_at(unfinished, 0))):
+        app = frame("inside", language, run=unfinished.name, image="val:3", **link)
+        maps = feature_maps(Network.of(wanted.module, unfinished.spec, wanted.shape, 10), image)
+        assert np.abs(values_of(app, 1, (5, 28, 28)) - maps[0] * 127 / reach(maps[0])).max() <= 0.5
+        said = words.text(language, "inside.epoch_now", epoch=1, step=model.step)
+        assert (said in texts(app)) == (number == "now")
+        if number == 0:
+            control(app, "inside-beside").set_value("epoch").run()
+            assert component(app, "bancada.matrix")
+
+
+@pytest.mark.parametrize("asked", ["9" * 4301, "-1", "\u0661", "x", "1.0"])
+def test_a_link_to_an_epoch_that_is_none_shows_the_model(frame, run, asked):
+    app = frame("inside", run=run.name, image="val:3", epoch=asked)
+    assert not app.exception
+    assert app.session_state["inside-epoch"] == 1
+
+
 def test_the_film_goes_from_the_first_epoch_to_the_last_and_ends(frame, run):
     app = frame("inside", run=run.name)
     seen = [app.session_state["inside-epoch"]]
@@ -328,6 +388,13 @@ def test_each_map_that_says_why_has_its_words_and_that_of_the_untrained_network_
     app.selectbox(key="inside-class").set_value(5).run()
     app = finished(app)
     assert words.text(language, "inside.similarity", similarity=words.number(alike, 2, language=language)) in texts(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_an_empty_sheet_there_is_no_answer_to_explain(frame, run, language):
+    app = frame("inside", language, run=run.name, view="why")
+    assert app.info[0].value == words.text(language, "inside.empty_why")
+    assert "inside-class" not in [one.key for one in app.selectbox]
 
 
 def test_for_an_mlp_grad_cam_is_refused_in_words_and_its_units_stand_beside_the_class_means(frame, trained):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from core import store, words
+from core.__main__ import main
 from core.datasets import dataset
 from core.events import Epoch, Snapshot, Started, kept_snapshots
 from core.images.splits import choose
+from core.models.model import open_model, shown_splits
 from core.models.snapshots import answers_at, open_at, snapshots
 from core.refusal import Refusal
 from core.spec import checked
@@ -328,3 +330,28 @@ def test_a_resumed_run_of_an_earlier_version_begins_with_its_next_epoch(home, dr
     assert run.events(Started)[-1].epoch == 1
     assert [one.epoch for one in snapshots(run)] == [2, 3]
     assert files(run) == [one.file for one in snapshots(run)]
+
+
+def test_until_a_run_is_done_no_test_image_is_shown_and_its_model_names_the_step_of_its_weights(home, driver, capsys):
+    for split, shown in (("official", ("val",)), ("test", ())):
+        run = new(split=split)
+        driver.work(run, {10: "leave"})
+        model = open_model(run)
+        assert (model.epoch, open_at(run, model.epoch).step) == (1, 5)
+        assert model.step > 5, "within the second epoch"
+        assert shown_splits(run) == shown
+        for part in ("val", "test"):
+            code = main(["inside", run.name, f"{part}:0", "--out", str(home / f"{split}-{part}"), "--json"])
+            said = capsys.readouterr()
+            assert code == (part not in shown)
+            assert f'"step": {model.step}' in said.out if part in shown else "not finished" in said.err
+        driver.work(run)
+        assert shown_splits(run) == ("val", "test")
+
+
+def test_of_a_run_that_was_deleted_no_epoch_is_opened_and_this_is_said(home):
+    run = trained_run()
+    run.delete()
+    for read in (lambda: open_at(run, 0), lambda: answers_at(run, 0), lambda: open_model(run)):
+        with pytest.raises(Refusal, match="run_unknown"):
+            read()

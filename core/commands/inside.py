@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.commands.terminal import decimals, find, language, say, t
 from core.files import written_aside
 from core.refusal import Refusal, writing
-from core.store import Run
+from core.store import Run, not_shown
 from core.words import FALLBACK, text
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def inside(options: argparse.Namespace) -> int:
     image = _image(run, model, options.image)
     probabilities = model.probabilities(image[None])[0]
     k = int(probabilities.argmax()) if options.k is None else options.k
-    facts: dict[str, Any] = {"run": run.name, "epoch": model.epoch, "image": options.image, "folder": str(options.out)}
+    facts: dict[str, Any] = {"run": run.name, "epoch": model.epoch, "step": model.step, "image": options.image}
+    facts["folder"] = str(options.out)
     facts |= {"label": k, "class": model.class_names[FALLBACK][k], "probability": float(probabilities[k])}
     arrays = {"image": image, "probabilities": probabilities}
     pictures = {"image": image}
@@ -57,7 +58,8 @@ def inside(options: argparse.Namespace) -> int:
             np.savez(file, **arrays)  # pyright: ignore[reportArgumentType] -- its stub takes `allow_pickle` for one
     facts["files"] = ["inside.npz", *(f"{name}.png" for name in pictures)]
     answer = {"name": model.names(language())[k], "probability": decimals(probabilities[k])}
-    first = t("cli.inside", run=run.name, epoch=model.epoch, image=options.image, folder=options.out, **answer)
+    at = {"epoch": model.epoch, "step": model.step}
+    first = t("cli.inside", run=run.name, **at, image=options.image, folder=options.out, **answer)
     say(options, facts, "\n".join([first, *said]))
     return 0
 
@@ -65,12 +67,13 @@ def inside(options: argparse.Namespace) -> int:
 def _image(run: Run, model: Model, written: str) -> np.ndarray:
     """The image uint8 (C, H, W) of a file, or `test:17`, number 17 of a split. Raises: Refusal.
 
-    Test images are those of a finished run alone: before, nobody is to see what the model makes of them.
+    Of a run that is not done only the `shown_splits`.
     """
     from core.datasets import dataset
     from core.drawing.picture import open_picture
     from core.images.splits import choose
     from core.models.encoder import tested_splits
+    from core.models.model import shown_splits
 
     named = re.fullmatch(r"(train|val|test):(\d{1,9})", written)
     if not named:
@@ -79,6 +82,8 @@ def _image(run: Run, model: Model, written: str) -> np.ndarray:
             raise Refusal("error.picture_empty", file=written)
         return image
     part, number = named[1], int(named[2])
+    if part not in ("train", *shown_splits(run)):
+        raise not_shown(run)
     splits = tested_splits(run) if part == "test" else choose(run.spec, dataset(run.spec.data).load())
     images = splits.parts()[part].images
     if number >= len(images):

@@ -18,6 +18,7 @@ from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
 from core.drawing.picture import fit_picture, ground
 from core.drawing.prepare import Prepared, closed
+from core.events import Epoch
 from core.images.paper import prepared
 from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
@@ -42,7 +43,9 @@ class Model:
     shape: tuple[int, int, int]  # (C, H, W) of its input images
     class_names: dict[str, tuple[str, ...]]  # by language
     digits: bool  # trained on handwritten digits, so drawings are prepared as MNIST's authors prepared theirs
-    epoch: int  # the epoch whose weights it has
+    epoch: int  # the epochs that were finished when it had these weights
+    step: int  # the batches that it had learned from; between two epochs for a run that was paused within one
+    sha256: str  # of the file of its weights
     done: bool  # False if the run is not finished
     least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 for a snapshot, and without stored predictions on val
     knows_none: bool = False  # has learned from drawings that are no digit, too
@@ -152,6 +155,16 @@ def answers_to(model: Model, drawings: Sequence[LabelledDrawing], *, without: Co
     return Answers(labels, model.probabilities(np.stack(cast("list[np.ndarray]", images))))  # none is empty
 
 
+def shown_splits(run: Run) -> tuple[Literal["val", "test"], ...]:
+    """The splits of which it may be seen what the run's model makes of their images: test only once the run is done.
+
+    Where val is the test split, that holds for val too. Raises: Refusal, if the run's log is damaged.
+    """
+    if run.report():
+        return "val", "test"
+    return () if run.spec.split == "test" else ("val",)
+
+
 def reads_digits(run: Run) -> bool:
     """Whether the run's data are handwritten digits, so that drawings can be prepared to resemble its images."""
     known = DATASETS.get(run.spec.data)
@@ -196,11 +209,13 @@ def open_model(run: Run) -> Model:
     report = run.report()
     saved = [] if report else run.checkpoints()
     if not report and not saved:
+        run.check_exists()
         raise no_model(run)
     least_lead = 0.0
     if report:
-        file, epoch = report.model, report.best_epoch
-        weights, _ = run.load(file, report.model_sha256)
+        file, sha256, epoch = report.model, report.model_sha256, report.best_epoch
+        step = next((event.step for event in run.events(Epoch) if event.epoch == epoch), 0)
+        weights, _ = run.load(file, sha256)
         if val := stored_answers(run, "val"):
             familiar = FAMILIAR_KNOWING_NONE if _knows_none(run) else FAMILIAR
             least_lead = float(np.quantile(lead(val.probabilities), 1 - familiar))
@@ -209,12 +224,22 @@ def open_model(run: Run) -> Model:
         if not newest:
             raise run.damaged(saved[-1].checkpoint)
         event, tensors, _ = newest
-        file, epoch, weights = event.checkpoint, event.epoch, below("model.", tensors)
-    return model_of(run, weights, file, epoch=epoch, done=bool(report), least_lead=least_lead)
+        file, sha256, weights = event.checkpoint, event.sha256, below("model.", tensors)
+        epoch, step = event.epoch, event.step
+    at = {"epoch": epoch, "step": step}
+    return model_of(run, weights, file, sha256, **at, done=bool(report), least_lead=least_lead)
 
 
 def model_of(
-    run: Run, weights: Mapping[str, Tensor], file: str, *, epoch: int, done: bool, least_lead: float = 0.0
+    run: Run,
+    weights: Mapping[str, Tensor],
+    file: str,
+    sha256: str,
+    *,
+    epoch: int,
+    step: int,
+    done: bool,
+    least_lead: float = 0.0,
 ) -> Model:
     """The run's model on the CPU with these weights, read from `file`. Raises: Refusal, if they do not fit it."""
     from core.training.train import new_model
@@ -235,6 +260,8 @@ def model_of(
         class_names=dict(started.class_names),
         digits=reads_digits(run),
         epoch=epoch,
+        step=step,
+        sha256=sha256,
         done=done,
         least_lead=least_lead,
         knows_none=_knows_none(run),

@@ -71,10 +71,12 @@ def open_at(run: Run, epoch: int) -> Model:
     with _named(run, snapshot):
         stored = below("model.", run.load(snapshot.file, snapshot.sha256)[0])
         weights = {name: value.float() if value.dtype == torch.float16 else value for name, value in stored.items()}
-        return model_of(run, weights, snapshot.file, epoch=epoch, done=run.report() is not None)
+        at = {"epoch": epoch, "step": snapshot.step}
+        return model_of(run, weights, snapshot.file, snapshot.sha256, **at, done=run.report() is not None)
 
 
 def _kept(run: Run, epoch: int) -> Snapshot:
+    run.check_exists()
     kept = run.snapshots()
     found = next((one for one in kept if one.epoch == epoch), None)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,10 @@ from core.store import Run
 from ui import server
 from ui.inside.opened import opened
 from ui.matrix import matrix_table
-from ui.text import Markdown, percent, refused, t
+from ui.text import Markdown, percent, plain, refused, t
 
 KEY = "inside-epoch"  # in the session state and in the link
+NOW = "now"  # stands for weights within an epoch, of a run that is not finished; no snapshot has them
 PLAYS = "inside.plays"  # key in the session state: the run whose epochs are shown one after the other
 FILM = "inside.film"  # key in the session state: the epoch that the film has shown last, None before the first
 LASTS = 0.8  # seconds that each is shown
@@ -26,9 +28,9 @@ LASTS = 0.8  # seconds that each is shown
 class Chosen:
     """The epoch that is looked at."""
 
-    number: int
+    number: int | str  # the epoch, or `NOW`
     snapshot: Snapshot | None  # None, if only the model itself has its weights
-    weights: int | None  # of the snapshot that is opened; None for the model itself, which has the same
+    weights: int | None  # of the snapshot that is opened; None for the model itself
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=server.BY_WEIGHTS)
@@ -48,12 +50,15 @@ def plays(run: Run) -> bool:
 
 def choose(run: Run) -> Chosen:
     """Let the reader choose an epoch, at first that of the run's model. Raises: Refusal, as `opened`."""
-    own = opened(run).model.epoch
-    kept = {one.epoch: one for one in _kept(run)}
+    model = opened(run).model
+    kept: dict[int | str, Snapshot] = {one.epoch: one for one in _kept(run)}
     if not kept:
         st.caption(t("inside.no_epochs"))
-        return Chosen(own, None, None)
-    numbers = sorted({*kept, own})
+        return Chosen(model.epoch, None, None)
+    same = model.epoch in kept and kept[model.epoch].step == model.step
+    own = model.epoch if same or model.done else NOW  # a run that was paused within an epoch has weights of its own
+    steps = {number: one.step for number, one in kept.items()} | {own: model.step}
+    numbers = sorted(steps, key=steps.__getitem__)
     _follow_link(numbers)
     if st.session_state.get(KEY) not in numbers:
         st.session_state[KEY] = own
@@ -64,6 +69,7 @@ def choose(run: Run) -> Chosen:
         chosen = st.select_slider(
             t("inside.epoch"),
             numbers,
+            format_func=lambda number: plain("inside.now") if number == NOW else str(number),
             key=KEY,
             label_visibility="collapsed",
             persist_state="session",
@@ -71,29 +77,33 @@ def choose(run: Run) -> Chosen:
         )
         st.query_params["epoch"] = str(chosen)
         snapshot = kept.get(chosen)
-        said = t("inside.epoch_is", epoch=chosen)
-        if chosen == own:
+        if chosen == NOW:
+            said = t("inside.epoch_now", epoch=model.epoch + 1, step=model.step)
+        else:
+            said = t("inside.epoch_is", epoch=chosen)
+        if chosen == own != NOW:
             said += f" ({t('inside.epoch_model')})"
         if snapshot:
             said += f" · {t('inside.epoch_accuracy', accuracy=percent(snapshot.val_accuracy, 2))}"
         st.markdown(Markdown(said), width="content")
-    return Chosen(chosen, snapshot, None if chosen == own else chosen)
+    # While a run is training its model changes; the snapshot with the same weights stays.
+    return Chosen(chosen, snapshot, snapshot.epoch if snapshot and not (chosen == own and model.done) else None)
 
 
-def _follow_link(numbers: list[int]) -> None:
+def _follow_link(numbers: list[int | str]) -> None:
     """At first the epoch is that of the link, if the run has it."""
     asked = st.query_params.get("epoch", "")
-    if KEY not in st.session_state and asked.isdecimal() and int(asked) in numbers:
+    if KEY not in st.session_state and re.fullmatch("[0-9]{1,6}", asked) and int(asked) in numbers:
         st.session_state[KEY] = int(asked)
 
 
-def _go_on(numbers: list[int]) -> None:
+def _go_on(numbers: list[int | str]) -> None:
     """Choose the epoch after the one that the film has shown; the last one ends it.
 
     The slider does not say which that is: a rerun that the clock begins may still bring its value of before.
     """
     at = st.session_state.get(FILM)
-    later = [number for number in numbers if at is None or number > at]
+    later = numbers[numbers.index(at) + 1 :] if at in numbers else numbers
     if later:
         st.session_state[KEY] = st.session_state[FILM] = later[0]
     else:
@@ -102,7 +112,7 @@ def _go_on(numbers: list[int]) -> None:
         st.rerun()  # the whole page, which then no longer runs by itself
 
 
-def _button(run: Run, numbers: list[int]) -> None:
+def _button(run: Run, numbers: list[int | str]) -> None:
     """Show the button that begins and ends the film."""
     on = plays(run)
     icon = ":material/pause:" if on else ":material/play_arrow:"
@@ -121,12 +131,12 @@ def matrix(run: Run, chosen: Chosen, names: tuple[str, ...]) -> None:
         st.caption(t("inside.no_answers"))
         return
     try:
-        found = _answers(run, chosen.number)
+        found = _answers(run, chosen.snapshot.epoch)
     except Refusal as refusal:
         refused(refusal, st.warning)
         return
     counts: np.ndarray = found.confusion_matrix
     slots = {"right": int(counts.trace()), "n": int(counts.sum())}
     accuracy = percent(chosen.snapshot.val_accuracy, 2)
-    st.markdown(t("inside.matrix", epoch=chosen.number, accuracy=accuracy, **slots))
+    st.markdown(t("inside.matrix", epoch=chosen.snapshot.epoch, accuracy=accuracy, **slots))
     matrix_table(counts, names, key="inside-matrix")

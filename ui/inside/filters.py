@@ -15,6 +15,7 @@ from core.spec import RunSpec
 from core.store import Run
 from ui import server
 from ui.gallery import gallery
+from ui.inside.images import images
 from ui.inside.opened import Opened, exciting
 from ui.inside.waiting import is_ready
 from ui.text import language, number, plain, refused, t
@@ -87,7 +88,7 @@ def _table(weights: np.ndarray) -> None:
 def most_exciting(run: Run, epoch: int | None, one: Opened, layer: int, channel: int) -> None:
     """Show the val images with the largest value in a channel, and what the place of that value sees of them."""
     try:
-        val = server.splits(run.spec).parts()["val"]
+        val = images(run, "val")
         work = exciting(run, epoch, layer, channel)
     except Refusal as refusal:
         refused(refusal, st.warning)

@@ -19,6 +19,7 @@ from core.models.snapshots import open_at
 from core.refusal import Refusal
 from core.store import Run
 from ui import server
+from ui.inside.images import Name, images
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,15 @@ def _beside() -> ThreadPoolExecutor:
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=server.BY_WEIGHTS)
 def dead(run: Run, epoch: int | None = None) -> Work:
-    """Which channels of a run's network are 0 on all val images, see `dead_channels`. Raises: Refusal, without data."""
-    network, images = opened(run, epoch).network, server.splits(run.spec).parts()["val"].images
-    return _begin(lambda progress: dead_channels(network, images, progress))
+    """Which channels of a run's network are 0 on all val images, see `dead_channels`. Raises: Refusal, as `images`."""
+    network, val = opened(run, epoch).network, images(run, "val")
+    return _begin(lambda progress: dead_channels(network, val.images, progress))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=server.BY_WEIGHTS)
 def exciting(run: Run, epoch: int | None, layer: int, channel: int) -> Work:
-    """The val images that excite a channel most, see `most_exciting`. Raises: Refusal, without data."""
-    network, val = opened(run, epoch).network, server.splits(run.spec).parts()["val"]
+    """The val images that excite a channel most, see `most_exciting`. Raises: Refusal, as `images`."""
+    network, val = opened(run, epoch).network, images(run, "val")
     return _begin(lambda progress: most_exciting(network, val.images, layer, channel, progress=progress))
 
 
@@ -116,9 +117,9 @@ class Plane:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=server.BY_WEIGHTS)
-def plane(run: Run, epoch: int | None, name: str) -> Work:
-    """The `Plane` of a split of the run, `val` or `test`. Raises: Refusal, without data."""
-    one, split = opened(run, epoch), server.splits(run.spec).parts()[name]
+def plane(run: Run, epoch: int | None, name: Name) -> Work:
+    """The `Plane` of a split of the run, `val` or `test`. Raises: Refusal, as `images`."""
+    one, split = opened(run, epoch), images(run, name)
 
     def compute(progress: Progress) -> Plane:
         values = penultimate(one.network, split.images, progress)
@@ -131,7 +132,7 @@ def plane(run: Run, epoch: int | None, name: str) -> Work:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=server.BY_WEIGHTS)
-def tsne_points(run: Run, epoch: int | None, name: str) -> Work:
+def tsne_points(run: Run, epoch: int | None, name: Name) -> Work:
     """The points float32 (N, 2) of the same images by t-SNE, from a process; once `plane` is found."""
     values = plane(run, epoch, name).found.result().values
     return _begin(lambda progress: tsne_aside(values, progress), _processes())

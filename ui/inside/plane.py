@@ -9,8 +9,9 @@ import streamlit as st
 
 from core.inside.plane import neighbour_accuracy, penultimate, placed
 from core.measures.answers import Measure
+from core.models.model import shown_splits
 from core.refusal import Refusal
-from core.store import Run
+from core.store import Run, not_shown
 from ui import server
 from ui.choice import row_of
 from ui.evaluate import errors
@@ -32,7 +33,10 @@ def panel(run: Run, epoch: int | None, one: Opened, seen: Seen | None) -> None:
     left, right = st.columns([9, 6], gap="medium")
     names = one.model.names(language())
     with left, st.container(horizontal=True):
-        kinds = ("test", "val") if one.model.done else ("val",)  # no look at test before
+        kinds = tuple(reversed(shown_splits(run)))
+        if not kinds:
+            refused(not_shown(run), st.info)
+            return
         name = row_of(t("inside.split"), {kind: t(f"inside.{kind}") for kind in kinds}, f"inside-split-{len(kinds)}")
         method = row_of(t("inside.method"), {each: t(f"inside.{each}") for each in METHODS}, "inside-method")
     with left:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import streamlit as st
 
 from core.datasets import Split, datasets
 from core.drawing.prepare import Prepared, prepare
+from core.models.model import shown_splits
 from core.refusal import Refusal
-from core.store import Run
+from core.store import Run, not_shown
 from ui import server
 from ui.choice import row_of
-from ui.data_card import answered_images, data_are_here
+from ui.data_card import data_are_here
 from ui.draw import answer
 from ui.draw.live_answer import live_address
 from ui.draw.pad import PAD_LABELS, drawing_pad, drawn
 from ui.gallery import gallery
+from ui.inside.images import Name, images
 from ui.inside.opened import Opened
 from ui.numbers import whole_number
 from ui.text import language, plain, refused, t
@@ -44,15 +47,18 @@ def choose(run: Run, one: Opened, layer: int, epoch: int | None) -> Seen | None:
     The sheet is that of the page Draw. `layer`, from 1, is the one whose feature maps follow the pen at least, with
     the weights of `epoch`, or of the model itself.
     """
-    kinds: list[str] = ["pad"] * one.model.digits + ["val"] + ["test"] * one.model.done  # no look at test before
+    kinds = ["pad"] * one.model.digits + list(shown_splits(run))
     _follow_link(kinds)
+    if not kinds:
+        refused(not_shown(run), st.info)
+        return None
     kind = row_of(t("inside.source"), {one: t(f"inside.{one}") for one in kinds}, KIND, persist_state="session")
     if kind == "pad":
         st.query_params.pop(LINK, None)
         st.session_state.pop(READ, None)
         return _drawing(run, one, layer, epoch)
     try:
-        split = _split(run, kind)
+        split = images(run, cast("Name", kind))
     except Refusal as refusal:
         refused(refusal, st.warning)
         if source := datasets().get(run.spec.data):  # a file of one's own may be gone
@@ -87,13 +93,6 @@ def _drawing(run: Run, one: Opened, layer: int, epoch: int | None) -> Seen:
     if image is None:
         return Seen(np.zeros(one.model.shape, np.uint8), empty=True)
     return Seen(image)
-
-
-def _split(run: Run, kind: str) -> Split:
-    """The run's images of this kind. Raises: Refusal, if they are not on this machine or have changed."""
-    if kind == "test" and (answers := server.answers(run, "test")):
-        return answered_images(run, answers)
-    return server.splits(run.spec).parts()[kind]
 
 
 def _image(run: Run, split: Split, kind: str) -> Seen:

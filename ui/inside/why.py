@@ -25,6 +25,9 @@ ANSWER = -1  # stands for the class that the model names, whichever it is
 
 def panel(run: Run, epoch: int | None, one: Opened, seen: Seen) -> None:
     """Show the maps for one class, and what each of them says and does not say."""
+    if seen.empty:
+        st.info(t("inside.empty_why"))
+        return
     names = one.model.names(language())
     shares = one.model.probabilities(seen.image[None])[0]
     best = int(shares.argmax())
