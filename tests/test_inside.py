@@ -1,11 +1,10 @@
-"""What the maps, sums and reasons say of a network is what it computes; Captum, where it is there, says the same."""
-
-import importlib.util
+"""What the maps, sums and reasons say of a network is what it computes; Captum says the same."""
 
 import numpy as np
 import pytest
 import torch
 
+from core.inside import reasons
 from core.inside.network import Network, dead_channels, feature_maps, most_exciting, reach
 from core.inside.pictures import diverging, over
 from core.inside.reasons import (
@@ -23,6 +22,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
 from core.spec import checked
 from core.training.train import initial_model
+from tests import captum_maps
 
 GREY, COLOUR, LARGE, TABLE = (1, 28, 28), (3, 28, 28), (3, 64, 64), (3, 32, 32)
 UNEVEN = (2, 13, 9)
@@ -30,7 +30,6 @@ ODD = """conv(5, 4, stride=2, padding=3, activation=tanh), batch_norm, activatio
 avg_pool(2), conv(4, 3, padding=2, activation=leaky_relu), max_pool(2), dropout(0.5), flatten, batch_norm,
 dense(7, activation=silu), dense(classes)"""
 BLOCK = "conv(3, 3, stride=2), dense_block(2, growth=3, bottleneck=5), global_avg_pool, dense(classes)"
-HAS_CAPTUM = importlib.util.find_spec("captum") is not None
 
 
 def network(architecture="lenet", shape=GREY, *, trained=True, classes=4, seed=0, **fields):
@@ -104,11 +103,45 @@ def test_a_channel_that_is_0_on_all_images_is_dead_and_no_other():
     dead = dead_channels(one, given, lambda done, total: seen.append((done, total)))
     outputs = one.outputs(given)
     for row, found, values in zip(one.rows, dead, outputs, strict=True):
-        assert found.tolist() == [not values[:, channel].any() for channel in range(row.shape[0])]
+        silent = [not values[:, channel].any() for channel in range(row.shape[0])]
+        assert found.tolist() == (silent if row.parameters else [False] * row.shape[0]), "pooling passes zeros on"
+    assert not outputs[1][:, 1].any(), "as here"
     assert dead[0].tolist() == [False, True, False, False]
     assert dead[3][5]
     assert seen[-1] == (450, 450)
     assert len(seen) > 2, "in parts"
+
+
+def test_zeros_that_a_layer_only_passes_on_are_counted_where_they_arise():
+    dark = np.zeros((3, *GREY), np.uint8)
+    one = network("flatten, dense(5, activation=relu), dropout(0.5), dense(4), activation(relu), dense(classes)")
+    one.scale.shift.zero_()  # a black pixel is 0
+    with torch.no_grad():
+        one.layers[1].dense.bias[:] = torch.tensor([-1.0, 1, 1, -1, 1])
+        one.layers[3].dense.weight.zero_()
+        one.layers[3].dense.bias[:] = torch.tensor([-1.0, 1, 1, 1])
+    assert [np.flatnonzero(silent).tolist() for silent in dead_channels(one, dark)] == [[], [0, 3], [], [], [0], []]
+    block = network(BLOCK)
+    with torch.no_grad():
+        block.layers[0].conv.weight.zero_()
+        block.layers[0].conv.bias.zero_()
+    dead = dead_channels(block, images(count=3))
+    assert dead[0].all()
+    assert not dead[1][: block.row(2).shape_before[0]].any(), "these are its input"
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_map_can_be_stopped_while_it_is_computed(reason):
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == (2 if reason == "integrated_gradients" else 1):
+            raise InterruptedError
+
+    one = network("cnn-small")
+    with pytest.raises(InterruptedError):
+        REASONS[reason](one, images()[0], 1, check=check)
 
 
 def test_the_images_that_excite_a_channel_most_are_those_with_its_largest_values():
@@ -336,31 +369,24 @@ def test_the_untrained_network_has_the_seeds_weights_and_the_models_scale():
     assert np.isnan(similarity(np.zeros(9), np.arange(9)))
 
 
-@pytest.mark.skipif(not HAS_CAPTUM, reason="Captum is not installed: pip install captum")
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=str)
-@pytest.mark.parametrize("architecture", NETWORKS)
-def test_captum_gives_the_same_maps(architecture, shape):
-    from captum.attr import IntegratedGradients, LayerGradCam, Occlusion, Saliency
-
-    one, image = network(architecture, shape), images(shape)[0]
-    values = one.scaled(image[None])
-    black = one.scaled(np.zeros_like(image[None]))
-    theirs = Saliency(one.layers).attribute(values.clone().requires_grad_(True), target=1)[0].amax(dim=0)
-    assert np.allclose(saliency(one, image, 1).map, theirs.detach().numpy(), atol=1e-6)
-    ours = integrated_gradients(one, image, 1)
-    attribution = IntegratedGradients(one.layers).attribute(
-        values, black, target=1, n_steps=ours.steps, method="riemann_middle", internal_batch_size=100
-    )
-    assert np.allclose(ours.map, attribution[0].sum(dim=0).detach().numpy(), atol=1e-5)
-    theirs = Occlusion(one.layers).attribute(
-        values, (shape[0], 4, 4), strides=(shape[0], 3, 3), baselines=black, target=1, perturbations_per_eval=50
-    )
-    assert np.allclose(occlusion(one, image, 1, 4, 3).map, theirs[0, 0].detach().numpy(), atol=1e-5)
-    if architecture != "mlp":
-        cam = LayerGradCam(one.layers, one.layers[cam_layer(one) - 1])
-        theirs = cam.attribute(values.clone().requires_grad_(True), target=1, relu_attributions=True)
-        assert np.allclose(grad_cam(one, image, 1).coarse, theirs[0, 0].detach().numpy(), atol=1e-6)
+@pytest.mark.parametrize("name", captum_maps.NETWORKS)
+def test_captums_maps_are_the_same(name, monkeypatch):
+    """Captum 0.9.0 made them, see `tests/captum_maps.py`."""
+    with np.load(captum_maps.MAPS) as stored:
+        image = stored["image"]
+        theirs = {key: stored[f"{name}.{key}"] for key in REASONS if f"{name}.{key}" in stored}
+        weights = {
+            key: torch.tensor(stored[f"{name}.weights.{key}"]) for key in captum_maps.new(name).layers.state_dict()
+        }
+    assert list(theirs) == [key for key in REASONS if key != "grad_cam" or name != "mlp"]
+    one, k = captum_maps.new(name), captum_maps.CLASS
+    one.layers.load_state_dict(weights)
+    monkeypatch.setattr(reasons, "MOST_STEPS", captum_maps.STEPS)
+    for key, wanted in theirs.items():
+        options = {"side": captum_maps.SIDE, "stride": captum_maps.STRIDE} if key == "occlusion" else {}
+        ours = REASONS[key](one, image, k, **options)
+        assert np.abs(wanted).max() > 0
+        assert np.allclose(ours.coarse if key == "grad_cam" else ours.map, wanted, rtol=1e-4, atol=1e-6), key
 
 
 def test_a_map_over_its_image_keeps_the_maps_colours_and_is_darker_where_the_image_is():

@@ -30,7 +30,8 @@ from tests.small_data import write_blood
 from tests.test_page_draw import drawn
 from ui import server
 from ui.inside import message
-from ui.inside.opened import Work, dead
+from ui.inside.epochs import LASTS
+from ui.inside.opened import Visitor, Work, _begin, asked, dead, exciting, opened
 from ui.text import literal
 
 NET = "conv(5, 3, padding=same, activation=relu), batch_norm, max_pool(2), flatten, dropout(0.2), dense(classes)"
@@ -160,6 +161,67 @@ def test_what_is_computed_beside_the_page_can_be_stopped():
         one.progress(2, 4)
 
 
+def test_it_is_stopped_once_nobody_waits_for_it():
+    one, here, there = Work(), Visitor(), Visitor()
+    one.waiting |= {here, there}
+    one.stop(here)
+    assert (here in one.left, one.stopped.is_set()) == (True, False)
+    one.leave(there)
+    assert (there in one.left, one.stopped.is_set()) == (False, True)
+
+
+@pytest.mark.parametrize("error", [OSError("no space"), np.linalg.LinAlgError("singular"), MemoryError(), KeyError(1)])
+def test_whatever_goes_wrong_ends_the_waiting(error):
+    def fail(progress):
+        raise error
+
+    assert _begin(fail).found.exception(timeout=10) is error
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_what_went_wrong_and_begins_again(frame, run, language, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ui.inside.opened.dead_channels", fail)
+        app = finished(frame("inside", language, run=run.name, image="val:3"))
+    assert words.text(language, "inside.failed", error="OSError: no space left") in texts(app)
+    app.button(key="inside-again").click().run()
+    app = finished(app)
+    assert "OSError" not in texts(app)
+
+
+def test_what_is_known_of_an_epochs_weights_stays_while_the_run_goes_on(run):
+    from core.events import Epoch
+
+    own = Run(shutil.copytree(run.folder, run.folder.with_name(f"{run.name[:-4]}0000")))
+    work_ = dead(opened(own, 0))
+    own.append(own.events(Epoch)[-1].model_copy(update={"sha256": "0" * 64}))  # as of a later checkpoint
+    assert dead(opened(own, 0)) is work_
+    assert dead(opened(own, 1)) is not work_
+
+
+def test_a_visitor_who_asks_for_something_else_stops_what_nobody_waits_for(run, monkeypatch):
+    one, held = opened(run), threading.Event()
+
+    def slow(*_, progress):
+        held.wait(10)
+        progress(0, 1)
+
+    monkeypatch.setattr("ui.inside.opened.most_exciting", slow)
+    exciting.clear()
+    first = asked(exciting, one, 1, 0)
+    second = asked(exciting, one, 1, 1)
+    assert (first.stopped.is_set(), second.stopped.is_set()) == (True, False)
+    again = asked(exciting, one, 1, 0)
+    assert again is not first, "it begins again"
+    held.set()
+    again.found.result(timeout=10)
+    assert isinstance(first.found.exception(timeout=10), InterruptedError)
+    exciting.clear()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_drawing_on_the_sheet_goes_through_the_network(frame, run, language):
     app = frame("inside", language, run=run.name)
@@ -221,7 +283,7 @@ def test_of_a_run_that_validates_on_the_test_images_none_is_shown_before_it_is_d
         assert "inside-stop" not in [one.key for one in app.button]
     assert not app.exception
     with pytest.raises(Refusal, match="test_not_shown"):
-        dead(run)
+        dead(opened(run))
 
 
 def test_other_images_in_place_of_those_that_the_run_was_tested_on_are_not_shown(frame, run, monkeypatch):
@@ -336,9 +398,24 @@ def test_the_film_goes_from_the_first_epoch_to_the_last_and_ends(frame, run):
     for _ in range(4):
         assert not app.exception
         seen.append(app.session_state["inside-epoch"])
+        time.sleep(LASTS)
         app.run()
     assert seen == [1, 0, 1, 1, 1]
     assert button(app, "Play"), "it has ended"
+
+
+def test_the_film_waits_for_what_is_computed_and_no_other_rerun_moves_it(frame, run):
+    app = frame("inside", run=run.name)
+    button(app, "Play").click().run()
+    app.run()
+    assert app.session_state["inside-epoch"] == 0, "less than an epoch's time has passed"
+    time.sleep(LASTS)
+    app.session_state["inside.waits"] = True
+    app.run()
+    assert app.session_state["inside-epoch"] == 0, "the page was waiting for something that belongs to it"
+    time.sleep(LASTS)
+    app.run()
+    assert app.session_state["inside-epoch"] == 1
 
 
 def test_a_run_without_snapshots_says_so_and_shows_its_model(frame, trained, run):

@@ -19,13 +19,14 @@ def plane(
     *,
     words: Mapping[str, str],
     language: str,
+    images: np.ndarray | None = None,
     own: np.ndarray | None = None,
     chosen: int | None = None,
     height: int = 480,
 ) -> alt.LayerChart:
     """Images as points, coloured by their class, whose name stands in the middle of its points; errors are crosses.
 
-    A click on a point selects its `index`.
+    A click on a point selects its image's number, `index`.
 
     Args:
         points: float32 (N, 2).
@@ -34,11 +35,13 @@ def plane(
         names: of the K classes.
         words: the words for `true_class`, `predicted_class`, `image`, and of the reader's own image, `own`.
         language: for number formats.
+        images: int64 (N,), the numbers of the images; by default from 0.
         own: the point (2,) of the reader's own image, a star.
-        chosen: the index of the image that is marked with a ring.
+        chosen: the place among the points of the image that is marked with a ring.
         height: of the chart, px.
     """
-    data = plane_table(points, labels, predicted, names, words={name: name for name in ("index", "true", "predicted")})
+    titles = {name: name for name in ("index", "true", "predicted")}
+    data = plane_table(points, labels, predicted, names, words=titles, images=images)
     ends = [(float(low), float(high)) for low, high in zip(points.min(axis=0), points.max(axis=0), strict=True)]
     if own is not None:
         ends = [(min(low, float(at)), max(high, float(at))) for (low, high), at in zip(ends, own, strict=True)]
@@ -78,8 +81,10 @@ def plane_table(
     names: Sequence[str],
     *,
     words: Mapping[str, str],
+    images: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The data of `plane`, one row for each image; `words`: those for `index`, `true` and `predicted`."""
-    columns = {words["index"]: np.arange(len(points)), "x": points[:, 0], "y": points[:, 1]}
+    numbers = np.arange(len(points)) if images is None else images
+    columns = {words["index"]: numbers, "x": points[:, 0], "y": points[:, 1]}
     columns |= {words["true"]: [names[k] for k in labels], words["predicted"]: [names[k] for k in predicted]}
     return pd.DataFrame(columns)

@@ -105,9 +105,11 @@ def reach(maps: np.ndarray) -> float:
 def dead_channels(network: Network, images: np.ndarray, progress: Progress | None = None) -> list[np.ndarray]:
     """Whether each channel of each layer is 0 everywhere on all images uint8 (N, C, H, W): bool (channels,) a layer.
 
-    Of a layer that gives a vector, each value is a channel. Only one part's feature maps are in memory at a time.
+    Of a layer that gives a vector, each value is a channel. False where a layer has neither weights nor an activation,
+    so that its zeros are those of the layer before, or of the image. Only one part's feature maps are in memory at a
+    time.
     """
-    dead = [np.ones(row.shape[0], bool) for row in network.rows]
+    dead = [np.arange(row.shape[0]) >= _passed_on(row) for row in network.rows]
     done = 0
     for some in _parts(images, network.part):
         for silent, values in zip(dead, network.outputs(some), strict=True):
@@ -116,6 +118,13 @@ def dead_channels(network: Network, images: np.ndarray, progress: Progress | Non
         if progress:
             progress(done, len(images))
     return dead
+
+
+def _passed_on(row: Row) -> int:
+    """How many of a layer's channels, its first ones, are only those that it gets, or a part or the largest of them."""
+    if row.layer.kind == "dense_block":
+        return row.shape_before[0]
+    return 0 if row.parameters or row.layer.kind == "activation" else row.shape[0]
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,24 @@ ITERATIONS = 1_000  # of t-SNE
 SUBSPACE, SUBSPACE_ITERATIONS = 16, 6  # vectors, and how often they are multiplied, in a PCA
 
 
-def penultimate(network: Network, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
-    """What the last layer with weights gets, float32 (N, D), for the first N of the images uint8 (M, C, H, W).
+def spread(network: Network, total: int) -> np.ndarray:
+    """The indices, int64 (N,), of images of a split of `total`, at equal distances, since the first may be easier.
 
     N is at most `MOST_IMAGES`, and less where the activations would take more than `MOST_VALUES`.
     """
+    count = min(total, max(1, min(MOST_IMAGES, MOST_VALUES // _last(network)[1])))
+    return np.arange(count) * total // max(1, count)
+
+
+def _last(network: Network) -> tuple[int, int]:
+    """The number of the last layer with weights, and how many values it gets."""
     last = max((row.number for row in network.rows if row.macs), default=len(network.rows))
-    size = int(np.prod(network.row(last).shape_before))
-    images = images[: max(1, min(MOST_IMAGES, MOST_VALUES // size))]
+    return last, int(np.prod(network.row(last).shape_before))
+
+
+def penultimate(network: Network, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    """What the last layer with weights gets, float32 (N, D), for images uint8 (N, C, H, W)."""
+    last, size = _last(network)
     found = np.empty((len(images), size), np.float32)
     for at in range(0, len(images), network.part):
         some = images[at : at + network.part]

@@ -2,7 +2,8 @@
 
 Each takes an image uint8 (C, H, W) and a class, and gives a map at the image's size. Gradients start after the model's
 `Scale`, that is, at the values that the first layer gets. Beside each belongs the map of `Network.untrained`: where the
-two look the same, the map says nothing of what was learned. Source: Adebayo et al. 2018.
+two look the same, the map says nothing of what was learned. Source: Adebayo et al. 2018. `check` is called before each
+part of the work; what it raises ends it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from core.refusal import Refusal
 
 LEAST_STEPS, MOST_STEPS = 64, 2_048  # of integrated gradients
 CLOSE = 0.005  # share of the logit's difference that they may miss
+Check = Callable[[], None]
 GRADIENTS = 4  # a gradient takes as much memory as so many images without
+
+
+def _go_on() -> None:
+    """Never ends the work."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +47,18 @@ def gradients(network: Network, values: Tensor, k: int) -> Tensor:
     return torch.autograd.grad(logits.sum(), values)[0]
 
 
-def saliency(network: Network, image: np.ndarray, k: int) -> Reason:
+def saliency(network: Network, image: np.ndarray, k: int, *, check: Check = _go_on) -> Reason:
     """The largest absolute gradient of logit k over a pixel's channels. Source: Simonyan, Vedaldi, Zisserman 2014.
 
     Raises: Refusal, without such a class.
     """
     network.check_class(k)
+    check()
     found = gradients(network, network.scaled(image[None]), k)[0]
     return Reason(found.abs().amax(dim=0).numpy(), has_sign=False)
 
 
-def integrated_gradients(network: Network, image: np.ndarray, k: int) -> Reason:
+def integrated_gradients(network: Network, image: np.ndarray, k: int, *, check: Check = _go_on) -> Reason:
     """The gradients of logit k along the straight line from a black image to this one, times the change of each pixel.
 
     Their sum over the image is the difference of the two logits; the steps, at the middle of equal parts of the line,
@@ -66,6 +73,7 @@ def integrated_gradients(network: Network, image: np.ndarray, k: int) -> Reason:
     while True:
         total = torch.zeros_like(values, dtype=torch.float64)
         for shares in ((torch.arange(steps) + 0.5) / steps).split(part):
+            check()
             line = black + shares.reshape(-1, 1, 1, 1) * (values - black)
             total += gradients(network, line, k).sum(dim=0)
         found = (values - black).double() * total / steps
@@ -75,7 +83,13 @@ def integrated_gradients(network: Network, image: np.ndarray, k: int) -> Reason:
 
 
 def occlusion(
-    network: Network, image: np.ndarray, k: int, side: int | None = None, stride: int | None = None
+    network: Network,
+    image: np.ndarray,
+    k: int,
+    side: int | None = None,
+    stride: int | None = None,
+    *,
+    check: Check = _go_on,
 ) -> Reason:
     """By how much logit k falls where a black square covers the image: at each pixel the mean over its squares.
 
@@ -87,6 +101,7 @@ def occlusion(
         k: the class, from 0.
         side: of the square, px; by default a seventh of the image's shorter side.
         stride: between two squares, px; by default half a side.
+        check: see above.
     """
     network.check_class(k)
     _, height, width = image.shape
@@ -96,6 +111,7 @@ def occlusion(
     whole = float(network.logits(image[None])[0, k])
     total, count = np.zeros((height, width)), np.zeros((height, width))
     for at in range(0, len(corners), network.part):
+        check()
         some = corners[at : at + network.part]
         covered = image[None].repeat(len(some), axis=0)
         for one, (top, left) in zip(covered, some, strict=True):
@@ -122,13 +138,14 @@ def cam_layer(network: Network) -> int:
     raise Refusal("inside.no_convolution")
 
 
-def grad_cam(network: Network, image: np.ndarray, k: int) -> Reason:
+def grad_cam(network: Network, image: np.ndarray, k: int, *, check: Check = _go_on) -> Reason:
     """The last feature maps, each weighted by the mean of its gradient of logit k, summed, and cut off below 0.
 
     The map is enlarged to the image's size without interpolation. Source: Selvaraju et al. 2017.
     Raises: Refusal, without such a class, or for a network without convolutions.
     """
     network.check_class(k)
+    check()
     number = cam_layer(network)
     maps = network.outputs(image[None], number)[-1].requires_grad_(True)
     logit = network.layers[number:](maps)[0, k]
@@ -139,7 +156,7 @@ def grad_cam(network: Network, image: np.ndarray, k: int) -> Reason:
     return Reason(coarse[rows][:, columns], has_sign=False, coarse=coarse, layer=number)
 
 
-REASONS: dict[str, Callable[[Network, np.ndarray, int], Reason]] = {
+REASONS: dict[str, Callable[..., Reason]] = {
     "saliency": saliency,
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.inside.opened import opened
+from ui.inside.waiting import WAITS
 from ui.matrix import matrix_table
 from ui.text import Markdown, percent, plain, refused, t
 
@@ -21,6 +23,7 @@ KEY = "inside-epoch"  # in the session state and in the link
 NOW = "now"  # stands for weights within an epoch, of a run that is not finished; no snapshot has them
 PLAYS = "inside.plays"  # key in the session state: the run whose epochs are shown one after the other
 FILM = "inside.film"  # key in the session state: the epoch that the film has shown last, None before the first
+SHOWN = "inside.shown"  # key in the session state: when the film's epoch was first shown
 LASTS = 0.8  # seconds that each is shown
 
 
@@ -102,6 +105,12 @@ def _go_on(numbers: list[int | str]) -> None:
 
     The slider does not say which that is: a rerun that the clock begins may still bring its value of before.
     """
+    now = time.monotonic()
+    if st.session_state.pop(WAITS, False):  # what belongs to this epoch has not been shown yet
+        st.session_state[SHOWN] = now
+    if now - st.session_state.get(SHOWN, 0) < LASTS * 0.9:  # another rerun than that of the clock
+        return
+    st.session_state[SHOWN] = now
     at = st.session_state.get(FILM)
     later = numbers[numbers.index(at) + 1 :] if at in numbers else numbers
     if later:
@@ -121,6 +130,8 @@ def _button(run: Run, numbers: list[int | str]) -> None:
             st.session_state.pop(PLAYS)
         else:
             st.session_state[PLAYS] = run.name
+            st.session_state.pop(SHOWN, None)
+            st.session_state.pop(WAITS, None)
             st.session_state[FILM] = None if st.session_state[KEY] == numbers[-1] else st.session_state[KEY]
         st.rerun()  # the whole page, which then runs by itself, or no longer
 

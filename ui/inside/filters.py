@@ -16,7 +16,7 @@ from core.store import Run
 from ui import server
 from ui.gallery import gallery
 from ui.inside.images import images
-from ui.inside.opened import Opened, exciting
+from ui.inside.opened import Opened, asked, exciting
 from ui.inside.waiting import is_ready
 from ui.text import language, number, plain, refused, t
 
@@ -85,16 +85,16 @@ def _table(weights: np.ndarray) -> None:
     folded.dataframe(table, hide_index=True, width="stretch")
 
 
-def most_exciting(run: Run, epoch: int | None, one: Opened, layer: int, channel: int) -> None:
+def most_exciting(one: Opened, layer: int, channel: int) -> None:
     """Show the val images with the largest value in a channel, and what the place of that value sees of them."""
     try:
-        val = images(run, "val")
-        work = exciting(run, epoch, layer, channel)
+        val = images(one.run, "val")
+        work = asked(exciting, one, layer, channel)
     except Refusal as refusal:
         refused(refusal, st.warning)
         return
     words = t("inside.looking_for_exciting")
-    if not is_ready(work, words, lambda: exciting.clear(run, epoch, layer, channel)):
+    if not is_ready(work, words, lambda: exciting.clear(one, layer, channel)):
         return
     found: list[Excitement] = work.found.result()
     names = one.model.names(language())

@@ -17,7 +17,7 @@ from ui.choice import linked_row, row_of
 from ui.columns import beside_or_below
 from ui.inside import epochs, filters, look, plane, source, why
 from ui.inside.epochs import Chosen
-from ui.inside.opened import Opened, Work, dead, opened
+from ui.inside.opened import Opened, Work, asked, dead, opened
 from ui.inside.strip import strip
 from ui.inside.waiting import QUICK, is_ready
 from ui.text import language, number, percent, refused, t
@@ -70,7 +70,7 @@ def _layers(run: Run, epoch: Chosen, one: Opened) -> None:
         if silent is not None:
             _count_dead(silent)
         else:
-            _find_dead(run, epoch, one, work)
+            _find_dead(run, one, work)
         _table(network, maps, silent)
     with right:
         say = {name: t(f"inside.beside_{name}") for name in BESIDE}
@@ -78,7 +78,7 @@ def _layers(run: Run, epoch: Chosen, one: Opened) -> None:
         if beside == "sum":
             look.panel(network, seen.image, maps, names)
         elif beside == "exciting":
-            filters.most_exciting(run, epoch.weights, one, *chosen)
+            filters.most_exciting(one, *chosen)
         else:
             epochs.matrix(run, epoch, names)
 
@@ -91,7 +91,7 @@ def _why(run: Run, epoch: Chosen, one: Opened) -> None:
         seen = source.choose(run, one, look.chosen(one.network.rows)[0], epoch.weights)
     if seen:
         with right:
-            why.panel(run, epoch.weights, one, seen)
+            why.panel(one, seen)
 
 
 def _plane(run: Run, epoch: Chosen, one: Opened) -> None:
@@ -101,7 +101,7 @@ def _plane(run: Run, epoch: Chosen, one: Opened) -> None:
     with left:
         seen = source.choose(run, one, look.chosen(one.network.rows)[0], epoch.weights)
     with right:
-        plane.panel(run, epoch.weights, one, seen)
+        plane.panel(run, one, seen)
 
 
 def _filters(run: Run, epoch: Chosen, one: Opened) -> None:
@@ -120,7 +120,7 @@ def _asked_for_dead(run: Run, epoch: Chosen, one: Opened) -> Work | None:
     if (epoch.weights is not None or not one.model.done) and st.session_state.get(ASKED) != _asked(run, one):
         return None
     try:
-        return dead(run, epoch.weights)
+        return asked(dead, one)
     except Refusal:  # the data are not here
         return None
 
@@ -136,15 +136,14 @@ def _count_dead(silent: Sequence[np.ndarray]) -> None:
     st.caption(t("inside.dead", count=sum(counts), layers=layers) if layers else t("inside.none_dead"))
 
 
-def _find_dead(run: Run, epoch: Chosen, one: Opened, work: Work | None) -> None:
+def _find_dead(run: Run, one: Opened, work: Work | None) -> None:
     """Offer to look for dead channels, or say how far the search is."""
     if not server.has_data(run.name):
         st.caption(t("inside.dead_not_known"))
     elif not work:
-        asked = _asked(run, one)
-        set_asked = partial(st.session_state.__setitem__, ASKED, asked)
+        set_asked = partial(st.session_state.__setitem__, ASKED, _asked(run, one))
         st.button(t("inside.find_dead"), key="inside-dead", icon=":material/search:", on_click=set_asked)
-    elif is_ready(work, t("inside.looking_for_dead"), lambda: dead.clear(run, epoch.weights)):
+    elif is_ready(work, t("inside.looking_for_dead"), lambda: dead.clear(one)):
         st.rerun()  # they have been found since the strip was drawn
 
 

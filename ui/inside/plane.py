@@ -23,12 +23,12 @@ from ui.inside.waiting import is_ready
 from ui.numbers import whole_number
 from ui.text import interval, language, percent, plain, refused, t
 
-POINT = "inside-point"  # key in the session state: the number of the image that is looked at
+POINT = "inside-point"  # key in the session state: the place among the points of the image that is looked at
 METHODS = ("pca", "tsne")
 LEAST = 5  # images of which t-SNE makes a map
 
 
-def panel(run: Run, epoch: int | None, one: Opened, seen: Seen | None) -> None:
+def panel(run: Run, one: Opened, seen: Seen | None) -> None:
     """Show the map, the image of a point, and how well neighbours fit; `seen`: the reader's own image."""
     left, right = st.columns([9, 6], gap="medium")
     names = one.model.names(language())
@@ -41,11 +41,11 @@ def panel(run: Run, epoch: int | None, one: Opened, seen: Seen | None) -> None:
         method = row_of(t("inside.method"), {each: t(f"inside.{each}") for each in METHODS}, "inside-method")
     with left:
         try:
-            work = opened.plane(run, epoch, name)
+            work = opened.asked(opened.plane, one, name)
         except Refusal as refusal:
             refused(refusal, st.warning)
             return
-        if not is_ready(work, t("inside.laying_out"), lambda: opened.plane.clear(run, epoch, name)):
+        if not is_ready(work, t("inside.laying_out"), lambda: opened.plane.clear(one, name)):
             return
         found: Plane = work.found.result()
         points = found.pca.place(found.values)
@@ -53,8 +53,8 @@ def panel(run: Run, epoch: int | None, one: Opened, seen: Seen | None) -> None:
             if len(points) < LEAST:
                 st.info(t("inside.too_few", least=LEAST))
                 return
-            asked = opened.tsne_points(run, epoch, name)
-            if not is_ready(asked, t("inside.laying_out_tsne"), lambda: opened.tsne_points.clear(run, epoch, name)):
+            asked = opened.asked(opened.tsne_points, one, name, found)
+            if not is_ready(asked, t("inside.laying_out_tsne"), lambda: opened.tsne_points.clear(one, name, found)):
                 return
             points = asked.found.result()
         st.session_state[POINT] = min(st.session_state.get(POINT, 0), len(points) - 1)
@@ -78,14 +78,14 @@ def _chart(
     words |= {name: t(f"chart.{name}") for name in ("true_class", "predicted_class")}
     chosen = st.session_state[POINT]
     options = {"words": words, "language": language(), "own": own, "chosen": chosen}
-    chart = charts.plane(points, found.labels, predicted, names, **options)
+    chart = charts.plane(points, found.labels, predicted, names, images=found.indices, **options)
     key = f"inside-plane-{method}"
 
     def choose() -> None:
         picked = st.session_state[key]["selection"].get("point")  # a client can send anything
         index = picked[0].get("index") if picked else None
-        if isinstance(index, int) and 0 <= index < len(points):
-            st.session_state[POINT] = index
+        if isinstance(index, int) and index in found.indices:
+            st.session_state[POINT] = int(np.searchsorted(found.indices, index))
 
     alt = plain("inside.plane_alt", count=len(points))
     st.altair_chart(chart, key=key, width="stretch", alt=alt, on_select=choose, selection_mode="point")
@@ -98,17 +98,17 @@ def _chart(
             "true": words["true_class"],
             "predicted": words["predicted_class"],
         }
-        table = charts.plane_table(points, found.labels, predicted, names, words=titles)
+        table = charts.plane_table(points, found.labels, predicted, names, words=titles, images=found.indices)
         folded.dataframe(table, hide_index=True, width="stretch")
 
 
 def _point(run: Run, name: str, found: Plane, names: tuple[str, ...]) -> None:
     """Let the reader choose a point by the number of its image, and show it."""
     last = len(found.labels) - 1
-    index = whole_number(t("inside.number", last=last), 0, last, key=POINT, width=170)
-    label, shares = int(found.labels[index]), found.probabilities[index]
+    point = whole_number(t("inside.point", last=last), 0, last, key=POINT, width=170)
+    label, shares, index = int(found.labels[point]), found.probabilities[point], int(found.indices[point])
     best = int(shares.argmax())
-    gallery([found.images[index]], [plain("image.this", index=index, label=names[label])], side=112)
+    gallery([found.images[point]], [plain("image.this", index=index, label=names[label])], side=112)
     key = "image.right" if best == label else "inside.point_wrong"
     slots = {"true": names[label], "predicted": names[best], "probability": percent(float(shares[best]))}
     st.markdown(t(key, **slots))
@@ -142,4 +142,5 @@ def _neighbours(found: Plane, points: np.ndarray, method: str) -> None:
         t("measure.interval"): [interval(each.low, each.high) for each in rows.values()],
     }
     st.table(table, hide_index=True)
-    st.caption(t("inside.near_help", n=on_map.n))
+    some = on_map.n < found.total
+    st.caption(t("inside.near_some" if some else "inside.near_help", n=on_map.n, total=found.total))

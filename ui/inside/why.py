@@ -11,9 +11,8 @@ from core.inside.network import reach
 from core.inside.pictures import over
 from core.inside.reasons import REASONS, Reason, similarity
 from core.refusal import Refusal
-from core.store import Run
 from ui.gallery import gallery
-from ui.inside.opened import Opened, reasons
+from ui.inside.opened import Opened, asked, reasons
 from ui.inside.source import Seen
 from ui.inside.waiting import is_ready
 from ui.text import language, number, percent, plain, refused, t
@@ -23,7 +22,7 @@ CLASS = "inside-class"  # key in the session state
 ANSWER = -1  # stands for the class that the model names, whichever it is
 
 
-def panel(run: Run, epoch: int | None, one: Opened, seen: Seen) -> None:
+def panel(one: Opened, seen: Seen) -> None:
     """Show the maps for one class, and what each of them says and does not say."""
     if seen.empty:
         st.info(t("inside.empty_why"))
@@ -35,7 +34,7 @@ def panel(run: Run, epoch: int | None, one: Opened, seen: Seen) -> None:
     if st.session_state.get(CLASS, ANSWER) not in say:  # chosen in another run
         del st.session_state[CLASS]
     with st.container(horizontal=True, vertical_alignment="center"):
-        asked = st.selectbox(
+        named = st.selectbox(
             t("inside.class"),
             list(say),
             format_func=say.__getitem__,
@@ -44,12 +43,12 @@ def panel(run: Run, epoch: int | None, one: Opened, seen: Seen) -> None:
             label_visibility="collapsed",
             width=260,
         )
-        k = best if asked == ANSWER else asked
+        k = best if named == ANSWER else named
         key = "inside.class_best" if k == best else "inside.class_other"
         slots = {"name": names[k], "best": names[best], "probability": percent(float(shares[k]))}
         st.markdown(t(key, **slots), width="content")
-    work = reasons(run, epoch, seen.image, k)
-    if not is_ready(work, t("inside.looking_for_reasons"), lambda: reasons.clear(run, epoch, seen.image, k)):
+    work = asked(reasons, one, seen.image, k)
+    if not is_ready(work, t("inside.looking_for_reasons"), lambda: reasons.clear(one, seen.image, k)):
         return
     for column, (name, found) in zip(st.columns(len(REASONS)), work.found.result().items(), strict=True):
         with column:
