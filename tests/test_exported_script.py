@@ -109,6 +109,7 @@ def test_what_a_spec_asks_for_is_written_out(home, tmp_path, tiny_data, name):
     run = done(**{"data": "tiny", "epochs": 2, "batch_size": 16, "seed": 5} | SPECS[name])
     found, out = printed(run, "script", tmp_path / "out", tiny_data)
     report = run.report()
+    assert report
     assert found["stored"] == report.accuracy
     assert found["difference"] == 0
     if name in EXACT:
