@@ -62,7 +62,7 @@ def written_aside(path: Path, *, durable: bool = False, new: bool = False) -> It
                 file.flush()
                 os.fsync(file.fileno())
         if new:
-            _put(aside, path)
+            put(aside, path)
         else:
             _replace(aside, path)
     except BaseException:
@@ -93,7 +93,7 @@ def sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _put(aside: Path, path: Path) -> None:
+def put(aside: Path, path: Path) -> None:
     """Move a file to where there is none. Raises: FileExistsError."""
     try:
         path.hardlink_to(aside)  # in one step, also if another process does the same

@@ -1011,6 +1011,14 @@ def test_two_runs_are_compared_in_numbers_and_in_words_and_over_seeds(shell, lan
     assert code == 0
     assert text(language, "spec.epochs.label") in output
     assert text(language, "cli.over_seeds", words="")[:-1] in output
+    predictions = shell.store / names[2, 12] / "predictions.safetensors"
+    kept = predictions.read_bytes()
+    predictions.write_bytes(b"damaged")
+    code, output, _ = shell.run("compare", names[1, 11], names[2, 11], LC_ALL=LANGUAGES[language])
+    assert (code, text(language, "runs.left_out", names=names[2, 12]) in output) == (0, True)
+    (damaged,) = shell.json("compare", names[1, 11], names[2, 11])
+    assert damaged == {**one, "over_seeds": None, "left_out": [names[2, 12]]}
+    predictions.write_bytes(kept)
     (same,) = shell.json("compare", names[1, 11], names[1, 11])
     assert (same["p"], same["difference"], same["over_seeds"]) == (1, 0, None)
     assert "cannot be told apart" in same["words"]

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shutil
+import tracemalloc
 import zipfile
 
 import pytest
@@ -187,6 +188,24 @@ def test_a_bomb_is_refused_before_it_is_unpacked(exported, tmp_path, monkeypatch
     with pytest.raises(Refusal, match="no_run_file"):
         take_in(tmp_path / "bomb.zip", tmp_path / "other")
     assert not written
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_list_that_unpacks_to_far_more_than_it_states_takes_no_memory(tmp_path, way, damaged):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", way) as archive:
+        archive.writestr(f"a/{LIST}", bytes(1 << 26))
+    stated, less = (size.to_bytes(4, "little") for size in (1 << 26, 1000))
+    content = (tmp_path / "bomb.zip").read_bytes().replace(stated, less)
+    if damaged:
+        content = content[:60] + bytes(10) + content[70:]
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refusal, match="no_run_file"):
+            take_in(io.BytesIO(content), tmp_path / "other")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_size_that_is_a_lie_is_refused(exported, tmp_path):

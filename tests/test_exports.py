@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import io
 import json
+import platform
 import socket
 import zipfile
 from dataclasses import replace
@@ -41,6 +42,27 @@ def test_an_export_is_written_once_and_never_over_another(home, tmp_path, name):
         export(run, name, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["card", "model"])
+def test_what_appears_while_an_export_is_made_is_not_overwritten(home, tmp_path, monkeypatch, name):
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    assert work(str(run.folder)) == "done"
+    out, write = tmp_path / "out", EXPORTS[name].write
+
+    def meanwhile(run, path, language):
+        write(run, path, language)
+        if EXPORTS[name].suffix:
+            out.write_text("another's")
+        else:
+            out.mkdir()
+            (out / "file").write_text("another's")
+
+    monkeypatch.setitem(EXPORTS, name, replace(EXPORTS[name], write=meanwhile))
+    with pytest.raises(Refusal, match="file_taken" if EXPORTS[name].suffix else "folder_taken"):
+        export(run, name, out)
+    assert (out if out.is_file() else out / "file").read_text() == "another's"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 def everything_in(content):
     """A file's bytes, with those of each file in it if it is a zip."""
     yield content
@@ -58,9 +80,10 @@ def test_an_export_holds_no_path_and_no_name_of_a_user_or_a_machine(home, tmp_pa
     run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
     run.relabel(owner="Maria da Silva", note="for Maria's class")
     assert work(str(run.folder)) == "done"
-    machine = socket.gethostname()
-    private = [str(tmp_path), str(ROOT), "maria-silva", "Maria"]
-    private += [machine] if len(machine) > 5 else []  # a short one may stand in weights by chance
+    machine = "computer-of-maria-silva"  # a short one may stand in weights by chance
+    monkeypatch.setattr(socket, "gethostname", lambda: machine)
+    monkeypatch.setattr(platform, "node", lambda: machine)
+    private = [str(tmp_path), str(ROOT), "maria-silva", "Maria", machine]
     content = packed(run, name)
     for one in everything_in(content.content):
         found = [word for word in private if word.encode() in one]

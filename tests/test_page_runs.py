@@ -7,11 +7,11 @@ import pytest
 
 from core import store, words
 from core.measures.answers import stored_answers
-from core.measures.compare import difference, sentence
-from core.measures.summary import Listed, all_differing, condition, front, in_order, summary
+from core.measures.compare import difference, level_among, sentence
+from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
 from core.spec import checked
-from core.store import Label
+from core.store import Label, Run
 from core.work import work
 from tests.page import LANGUAGES, button, texts
 from ui import server
@@ -86,6 +86,70 @@ def test_seeds_of_one_spec_are_one_line_with_mean_and_spread(frame, several, lan
     assert words.text(language, "runs.seeds", names="2, 3", count=2, **slots) in texts(app)
 
 
+def test_the_best_of_three_is_compared_at_a_level_for_all_three_pairs(frame, several):
+    app = frame("runs", runs=",".join(run.name for run in several[:3]))
+    answers = {str(place): found for place, run in enumerate(several[:3], 1) if (found := stored_answers(run))}
+    best = max(answers, key=lambda name: answers[name].is_right.sum())
+    for name in answers.keys() - {best}:
+        key, slots = sentence(difference(answers[name], answers[best], level_among(3)), name, best, "en")
+        assert words.text("en", key, **slots) in texts(app)
+    assert words.text("en", "runs.pairs", count=3, pairs=3) in texts(app)
+
+
+def test_one_seed_that_was_trained_twice_counts_once(frame, several):
+    again = store.create(several[2].spec)
+    assert work(str(again.folder)) == "done"
+    app = frame("runs", runs=",".join(run.name for run in (several[1], several[2], again)))
+    (said,) = [one for one in texts(app).splitlines() if " seeds: mean " in one]
+    assert said.startswith("**1, 3**: one spec, 2 seeds")
+    app = frame("runs", runs=f"{several[2].name},{again.name}")
+    assert " seeds: mean " not in texts(app)
+
+
+def test_a_seed_that_is_damaged_is_left_out_of_the_comparison_and_named(frame, several):
+    for seed in (0, 1):
+        run = store.create(checked(FIELDS | {"architecture": "mlp", "seed": seed, "learning_rate": 0.05}))
+        assert work(str(run.folder)) == "done"
+    (run.folder / "predictions.safetensors").write_bytes(b"damaged")
+    app = frame("runs", runs=",".join(one.name for one in (several[1], store.runs()[1])))
+    assert words.text("en", "runs.left_out", names=run.name) in texts(app)
+    assert "Over all seeds" not in texts(app), "one is left"
+
+
+def test_chosen_runs_that_are_deleted_meanwhile_are_left_out(frame, several, monkeypatch):
+    before = server.listed()
+    monkeypatch.setattr(server, "listed", lambda: before)  # as it was when another visitor deleted two
+    several[1].delete()
+    several[3].delete()
+    app = frame("runs", runs=",".join(run.name for run in several[1:]))
+    assert words.text("en", "runs.chosen", count=1) in texts(app)
+    assert not [one for one in app.button if one.key == "runs-stop"]
+    app = frame("runs", runs=several[3].name)
+    assert not [one for one in app.button if one.key == "runs-delete"]
+
+
+def test_a_name_is_shown_as_it_was_written(frame, several):
+    several[0].relabel(name="a_b [1]")
+    app = frame("runs", runs=",".join(run.name for run in several[:2]))
+    assert "1 a_b [1]" in app.dataframe[1].value.iloc[:, 0].tolist()
+    charts = b"".join(one.proto.SerializeToString() for one in app.get("vega_lite_chart"))
+    assert b"1 a_b [1]" in charts
+
+
+def test_others_runs_are_stopped_and_resumed_only_after_a_warning(frame, several):
+    queued = several[-1]
+    warning = words.text("en", "runs.of_others", count=1)
+    queued.relabel(owner="f" * 16)
+    app = frame("runs", runs=queued.name)
+    assert [one.value for one in app.warning] == [warning] * 2, "to stop, and to delete"
+    app.button(key="runs-stop").click().run()
+    assert queued.status() == "stopped"
+    app = frame("runs", runs=queued.name)
+    assert [one.value for one in app.warning] == [warning] * 2, "to resume, and to delete"
+    queued.relabel(owner="")
+    assert not frame("runs", runs=queued.name).warning
+
+
 def test_a_run_is_named_and_tagged_and_several_are_stopped_resumed_and_deleted(frame, several):
     queued = several[-1]
     app = frame("runs", runs=queued.name)
@@ -144,9 +208,31 @@ def test_conditions_and_order(several):
     wanted = sorted((report.accuracy for run in several if (report := run.report())), reverse=True)
     assert by == [*wanted, None]
     assert [one.summary.accuracy for one in in_order(listed, "accuracy", turned=True)] == [*wanted[::-1], None]
-    for wrong in ("colour=red", "data", "seed>many"):
+    for wrong in ("colour=red", "data", "seed>many", "study>5"):
         with pytest.raises(Refusal, match=r"runs\.no_"):
             condition(wrong, float)
+
+
+def test_words_that_look_like_numbers_are_words(frame, several):
+    several[0].relabel(study="5", tags=("2026",), name="7")
+    listed = server.listed()
+    for written in ("study=5", "tag=2026", "name=7"):
+        assert [one.summary.run for one in listed if condition(written, float).holds(one)] == [several[0].name]
+    others = {run.name for run in several[1:]}
+    assert {one.summary.run for one in listed if condition("study!=5", float).holds(one)} == others
+    assert len([one for one in listed if condition("study!=6", float).holds(one)]) == 4
+    assert len([one for one in listed if condition("data!=5", float).holds(one)]) == 4
+
+
+def test_the_status_of_a_finished_run_is_not_read_a_second_time(several, monkeypatch):
+    found, waits = summary(several[0]), summary(several[-1])
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "facts", lambda _: pytest.fail("read again"))
+        assert status_of(several[0], found) == "done"
+    assert status_of(several[-1], waits) == "queued"
+    (several[1].folder / "spec.json").write_text("{")
+    damaged = store.find(several[1].name)
+    assert status_of(damaged, summary(damaged)) == "damaged"
 
 
 def test_the_front_holds_what_no_other_run_beats():

@@ -7,7 +7,7 @@ import pytest
 
 from core import words
 from core.measures.answers import Answers
-from core.measures.compare import compare, difference, mcnemar, of_images, sentence
+from core.measures.compare import compare, difference, level_among, mcnemar, of_images, sentence
 from core.measures.repeats import Repeats, compare_seeds
 from core.measures.selection import lift, lift_sentence, most_lift, noise_band, simplest
 from core.refusal import Refusal
@@ -65,6 +65,32 @@ def test_the_interval_of_two_networks_agrees_with_mcnemars_test_whatever_the_cou
     assert compare(a, b).is_difference == found.is_real
 
 
+@pytest.mark.parametrize("count", [3, 10])
+def test_the_best_of_equal_networks_is_seldom_called_better_than_any_other(count):
+    random, wrong, level, times = np.random.default_rng(3), 0, level_among(count), 200
+    for _ in range(times):
+        hard = random.random(1_000) < 0.1
+        right = [random.random(1_000) < np.where(hard, 0.5, 0.95) for _ in range(count)]
+        best = max(range(count), key=lambda place: right[place].sum())
+        others = (answers(one) for place, one in enumerate(right) if place != best)
+        wrong += any(difference(one, answers(right[best]), level).is_real for one in others)
+    assert wrong <= 0.075 * times  # 0.05 and more than one and a half standard errors
+
+
+def test_a_stricter_level_makes_the_interval_wider_and_the_sentence_says_so():
+    a, b = answers(np.arange(1000) < 900), answers(np.arange(1000) < 950)
+    wide, plain = difference(a, b, level_among(10)), difference(a, b)
+    assert (wide.low < plain.low, wide.high > plain.high) == (True, True)
+    key, slots = sentence(wide, "A", "B", "en")
+    assert "99.89% interval" in words.text("en", key, **slots)
+    key, slots = sentence(plain, "A", "B", "en")
+    assert "95% interval" in words.text("en", key, **slots)
+    seeds = shares(50, 40, 41), shares(50, 41, 40)
+    wide, plain = (compare_seeds(*seeds, share_splits=True, level=level) for level in (0.01, 0.05))
+    assert (wide.low < plain.low, wide.high > plain.high, wide.level) == (True, True, 0.01)
+    assert level_among(2) == plain.level
+
+
 def test_a_difference_of_paired_shares_has_the_published_interval():
     # b = 5, c = 15 of 100: (10 / 102) -+ 1.96 sqrt(21 - 100 / 102) / 102
     found = of_images(np.array([1.0] * 15 + [-1.0] * 5 + [0.0] * 80))
@@ -106,6 +132,13 @@ def test_the_best_of_equal_runs_is_lifted_by_chance_and_a_clear_best_is_not():
         key, slots = lift_sentence(found, 20, language)
         assert words.number(100 * found.value, 2, language=language) in words.text(language, key, **slots)
         assert lift_sentence(most_lift([0.9, 0.91], 100), 2, language)[0] != key
+
+
+def test_the_choice_of_the_epoch_is_part_of_what_chance_adds():
+    random = np.random.default_rng(2)
+    searches = random.binomial(1_000, 0.9, (60, 20, 10)) / 1_000  # runs by epochs, of which none is better than another
+    expected = [most_lift(one.ravel().tolist(), 1_000).expected for one in searches]
+    assert np.mean(expected) == pytest.approx(0.9, abs=0.002)
 
 
 def test_accuracies_within_noise_cannot_be_told_from_the_best():

@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from core import store
 from core.__main__ import main
 from core.events import Epoch, Started
+from core.measures.selection import most_lift
 from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
 from core.search import Driver, accuracies_of, cells, chosen, known_runs, winner
@@ -108,6 +110,15 @@ def test_what_cannot_vary_is_refused_before_anything_is_trained(varied, key):
         named(BASE, "grid", varied)
 
 
+def test_a_grid_that_would_fill_the_memory_is_refused_before_it_is_made():
+    fields = ("learning_rate", "momentum", "weight_decay", "label_smoothing")
+    large = Study("large", BASE, "grid", dict.fromkeys(fields, tuple(place / 2_000 for place in range(1, 1_000))))
+    started = time.monotonic()
+    with pytest.raises(Refusal, match=r"error\.study_large"):
+        large.search()
+    assert time.monotonic() - started < 1, "999^4 options"
+
+
 @pytest.mark.parametrize("way", ["grid", "staged", "random"])
 def test_a_study_is_told_from_the_label_of_any_of_its_runs(small, way):
     base = checked(dict(BASE) | {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.1})
@@ -125,6 +136,16 @@ def test_a_study_is_told_from_the_label_of_any_of_its_runs(small, way):
 
 
 # --- carried out ------------------------------------------------------------------------------------------------------
+
+
+def test_what_chance_adds_to_the_best_is_told_of_all_epochs_among_which_it_was_picked(small):
+    rates = ",".join(str(rate) for rate in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3))
+    last = searched(*FLAGS[:-1], "3", f"--vary=learning_rate={rates}")[-1]
+    looks = [epoch.val_accuracy for run in store.runs() for epoch in run.events(Epoch)]
+    assert len(looks) == 18
+    found = most_lift(looks, last["n_val"])
+    assert last["lift"]["at_most"] == pytest.approx(found.value, abs=0.01)
+    assert last["lift"]["expected"] == pytest.approx(found.expected, abs=0.01)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -29,7 +29,7 @@ from core.images.splits import choose, class_counts, digest, resized
 from core.measures.answers import Answers, stored_answers
 from core.measures.calibration import temperature
 from core.measures.measures import Measures, measures
-from core.measures.summary import Listed, Summary, summary
+from core.measures.summary import Listed, Summary, status_of, summary
 from core.models.model import DRAWN, Model, answers_to, can_be_drawn_for, can_be_opened, open_model
 from core.recipes import Variant
 from core.recipes.results import Result, of_run, stored
@@ -173,10 +173,7 @@ def listed() -> list[Listed]:
 
 def _listed(run: Run) -> Listed:
     found = _summary(run.folder, changed(run.folder))
-    label = _noted(run.folder, run.label_changed())
-    if found.spec and found.accuracy is not None:
-        return Listed(found, "done", label)
-    return Listed(found, run.facts()["status"], label)
+    return Listed(found, status_of(run, found), _noted(run.folder, run.label_changed()))
 
 
 @functools.lru_cache(maxsize=MOST_RUNS)

@@ -17,8 +17,8 @@ from core.exports import EXPORTS, export
 from core.files import written_aside
 from core.measures.answers import Answers, stored_answers
 from core.measures.compare import Difference, compare, difference, sentence
-from core.measures.repeats import compare_seeds, seeds_of
-from core.measures.summary import Listed, condition, in_order, summary
+from core.measures.repeats import answers_like, compare_seeds, seeds_of
+from core.measures.summary import Listed, condition, in_order, status_of, summary
 from core.recipes.searches import belongs_to, choices_of, choices_text
 from core.refusal import Refusal, writing
 from core.spec import RunSpec, any_seed, constant_text, differing, hyperparameters, share_splits, value_text
@@ -34,12 +34,13 @@ FIGURES = ("accuracy", "interval", "n", "test_use", "val_accuracy", "n_val", "pa
 FIGURES += ("device",)  # of a run's summary, as they are called in the list of runs
 
 
+NOTED = ("name", "owner", "study", "trial", "note", "tags")  # of a label; the plan is the search's own
+
+
 def list_runs(options: argparse.Namespace) -> int:
     """A line for each run in the store that fits the conditions, newest first or by a column."""
-    conditions = [
-        condition(one, lambda value: float(read_number(value, language=language()))) for one in options.where or ()
-    ]
-    listed = [Listed(summary(run), run.facts()["status"], run.label()) for run in store.runs()]
+    conditions = [condition(one, _number) for one in options.where or ()]
+    listed = [Listed(found := summary(run), status_of(run, found), run.label()) for run in store.runs()]
     listed = [one for one in listed if all(wanted.holds(one) for wanted in conditions)]
     if options.sort:
         listed = in_order(listed, options.sort, turned=options.reverse)
@@ -62,7 +63,7 @@ def _say_listed(options: argparse.Namespace, one: Listed) -> None:
     facts |= {"data": spec and spec.data, "architecture": spec and spec.architecture, "seed": spec and spec.seed}
     facts |= {"recipe": name, "variant": variant, "choices": dict(choices)}
     facts |= {field: getattr(found, field) for field in FIGURES}
-    facts |= {"by_hand": found.by_hand if found.accuracy is not None else None, "label": one.label.model_dump()}
+    facts |= {"by_hand": found.by_hand if found.accuracy is not None else None, "label": _noted(one.label)}
     recipe = " ".join(filter(None, (name, variant, choices_text(choices, language()))))
     accuracy = decimals(found.accuracy)
     accuracy += "  " + t("cli.test_use.selected") if found.test_use == "selected" else ""
@@ -83,9 +84,13 @@ def compare_runs(options: argparse.Namespace) -> int:
     facts |= {"differ": {name: [value, otherwise] for name, value, otherwise in rows}, "over_seeds": None}
     slots = {"fixed": len(found.fixed), "broken": len(found.broken), "p": decimals(found.p), "n": one.n}
     lines = [_in_words(one, names), t("cli.mcnemar", better=names[1], worse=names[0], **slots)]
-    if over := _over_seeds(*pair):
+    over, left_out = _over_seeds(*pair, answers[0])
+    facts["left_out"] = [run.name for run in left_out]
+    if over:
         facts["over_seeds"] = _difference(over, names)
         lines.append(t("cli.over_seeds", words=_in_words(over, names)))
+    if left_out:
+        lines.append(t("runs.left_out", names=", ".join(facts["left_out"])))
     for name, value, otherwise in rows:
         values = (shown(value_text(name, either, language())) for either in (value, otherwise))
         lines.append(f"  {t(f'spec.{name}.label')}: {' | '.join(values)}")
@@ -99,15 +104,19 @@ def _tested(run: Run) -> Answers:
     return found
 
 
-def _over_seeds(one: Run, other: Run) -> Difference | None:
-    """The difference of the runs' specs over all seeds in the store; None if one of them has a single seed."""
+def _over_seeds(one: Run, other: Run, like: Answers) -> tuple[Difference | None, list[Run]]:
+    """The difference of the runs' specs over all seeds in the store, and the runs left out, see `answers_like`.
+
+    None if one of them has a single seed. `like`: answers to the images on which both are compared.
+    """
     if any_seed(one.spec) == any_seed(other.spec):
-        return None
-    a, b = (seeds_of(run.spec, store.runs()) for run in (one, other))
-    if min(len(a), len(b)) < 2:
-        return None
-    answers = ({seed: _tested(run) for seed, run in runs.items()} for runs in (a, b))
-    return compare_seeds(*answers, share_splits=share_splits(one.spec, other.spec))
+        return None, []
+    seeds = [seeds_of(run.spec, store.runs()) for run in (one, other)]
+    if min(map(len, seeds)) < 2:
+        return None, []
+    (a, left), (b, also_left) = (answers_like(like, runs, stored_answers) for runs in seeds)
+    found = compare_seeds(a, b, share_splits=share_splits(one.spec, other.spec)) if min(len(a), len(b)) > 1 else None
+    return found, [*left, *also_left]
 
 
 def _difference(found: Difference, names: tuple[str, str]) -> dict[str, Any]:
@@ -124,14 +133,18 @@ def _in_words(found: Difference, names: tuple[str, str]) -> str:
 def label(options: argparse.Namespace) -> int:
     """What is noted about a run, after noting what the options say."""
     run = find(options.run)
-    changes = {name: value for name in Label.model_fields if (value := getattr(options, name)) is not None}
+    changes = {name: value for name in NOTED if (value := getattr(options, name)) is not None}
     with contextlib.suppress(KeyError, ValueError):  # what is no number is refused below
         changes["trial"] = None if changes["trial"] == "none" else read_number(changes["trial"], language=language())
     found = run.relabel(**changes) if changes else run.label()
-    noted = {**dict(found), "tags": ", ".join(found.tags)}
+    noted = {**_noted(found), "tags": ", ".join(found.tags)}
     lines = [f"{t(f'cli.label.{name}')}: {value}" for name, value in noted.items() if value not in ("", None)]
-    say(options, {"run": run.name, **found.model_dump()}, "\n".join([run.name, *lines]))
+    say(options, {"run": run.name, **_noted(found)}, "\n".join([run.name, *lines]))
     return 0
+
+
+def _noted(label: Label) -> dict[str, Any]:
+    return {name: getattr(label, name) for name in NOTED}
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -242,7 +255,7 @@ def take_out(options: argparse.Namespace) -> int:
     """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
     run = find(options.run)
     path = options.out or Path(f"{run.name}{EXPORTS[options.kind].suffix}")
-    check = export(run, options.kind, path)
+    check = export(run, options.kind, path, language())
     facts = {"run": run.name, "as": options.kind, "path": str(path), "bytes": _size(path)}
     facts |= {"difference": check and check.difference, "n": check and check.n, "images": check and check.data}
     line = t("cli.export", path=path)

@@ -24,6 +24,7 @@ from core.search import (
     known_runs,
     later,
     parameters,
+    trained_epochs,
     trainings,
 )
 from core.search.study import VARIANT, Study, named, option_words, options_of, read_varied, study, study_of
@@ -165,7 +166,8 @@ def _tell_best(
     lines += [f"  {words(cell)}: {decimals(cell.measured)}" for cell in near]
     facts["lift"] = None
     if len(here) > MANY:
-        lifted = most_lift(accuracies, n)
+        looks = [epoch.val_accuracy for cell in here for epoch in trained_epochs(runs[cell.spec])]
+        lifted = most_lift(looks, n)
         key, told = lift_sentence(lifted, len(here), language())
         lines.append(t(key, **told))
         key, told = lift_sentence(lifted, len(here), FALLBACK)

@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from core.datasets import MNIST_5K, dataset
-from core.exports import archive, card, html, model, tensorboard
+from core.exports import archive, card, html, model, script, tensorboard
+from core.files import put
 from core.images.splits import resized
 from core.models.model import Model, open_model
 from core.refusal import Refusal, writing
 from core.store import Run
+from core.words import FALLBACK
 
 MOST_CHECKED = 256  # images on which an export is compared with the run's own model
 
@@ -28,7 +30,8 @@ MOST_CHECKED = 256  # images on which an export is compared with the run's own m
 class Export:
     """A format: what writes it, and what reads it back for the check."""
 
-    write: Callable[[Run, Path], None]  # to a new file or, if `suffix` is "", into a new folder. Raises: Refusal
+    # To a new file or, if `suffix` is "", into a new folder; with the code of a language. Raises: Refusal.
+    write: Callable[[Run, Path, str], None]
     suffix: str = ""  # of the file, such as `.html`; "" for a folder, of which a page offers a zip
     mime: str = "application/zip"
     # Probabilities float32 (N, K) for images uint8 (N, C, H, W), by what was written; None if it holds no network.
@@ -36,13 +39,21 @@ class Export:
     most: float = 1e-4  # the largest difference of a probability that is accepted
 
 
+def _for_all(write: Callable[[Run, Path], None]) -> Callable[[Run, Path, str], None]:
+    """What writes the same for readers of every language."""
+    return lambda run, path, _: write(run, path)
+
+
+_html_half = _for_all(partial(html.write, half=True))
 EXPORTS: dict[str, Export] = {
-    "html": Export(html.write, ".html", "text/html", html.answers, html.MOST_APART),
-    "html-half": Export(partial(html.write, half=True), ".html", "text/html", html.answers, html.MOST_APART_HALF),
-    "model": Export(model.write, answers=model.answers),
-    "card": Export(card.write, ".md", "text/markdown"),
-    "run": Export(archive.write, ".zip", answers=archive.answers, most=0.0),
-    "tensorboard": Export(tensorboard.write),
+    "html": Export(_for_all(html.write), ".html", "text/html", html.answers, html.MOST_APART),
+    "html-half": Export(_html_half, ".html", "text/html", html.answers, html.MOST_APART_HALF),
+    "script": Export(script.write_script, answers=script.script_answers),
+    "notebook": Export(script.write_notebook, answers=script.notebook_answers),
+    "model": Export(_for_all(model.write), answers=model.answers),
+    "card": Export(_for_all(card.write), ".md", "text/markdown"),
+    "run": Export(_for_all(archive.write), ".zip", answers=archive.answers, most=0.0),
+    "tensorboard": Export(_for_all(tensorboard.write)),
 }
 """The formats by name."""
 
@@ -66,32 +77,42 @@ class Packed:
     check: Check | None
 
 
-def export(run: Run, name: str, path: Path) -> Check | None:
+def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check | None:
     """Write the export `name` of a run to `path`, once it has been checked; returns None if it holds no network.
 
     Raises: Refusal, if there is something at `path`, if the run is damaged or not done, if the export differs from the
     run's model by more than its format may, or if it cannot be written.
     """
     if path.exists():
-        if EXPORTS[name].suffix:
-            raise Refusal("error.file_taken", file=str(path))
-        raise Refusal("error.folder_taken", folder=str(path))
+        raise _taken(name, path)
     with writing(path.parent, "error.output_unwritable"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bancada-", dir=path.parent) as aside:
             made = Path(aside) / path.name
-            EXPORTS[name].write(run, made)
+            EXPORTS[name].write(run, made, language)
             check = _checked(run, name, made)
-            made.rename(path)
+            try:
+                if made.is_dir():
+                    made.rename(path)  # over an empty folder at most
+                else:
+                    put(made, path)
+            except OSError as error:
+                raise (_taken(name, path) if path.exists() else error) from error  # meanwhile
     return check
 
 
-def packed(run: Run, name: str) -> Packed:
+def _taken(name: str, path: Path) -> Refusal:
+    if EXPORTS[name].suffix:
+        return Refusal("error.file_taken", file=str(path))
+    return Refusal("error.folder_taken", folder=str(path))
+
+
+def packed(run: Run, name: str, language: str = FALLBACK) -> Packed:
     """The export `name` of a run as one file: a folder, named after the run, as a zip. Raises: Refusal, as `export`."""
     one = EXPORTS[name]
     with tempfile.TemporaryDirectory() as aside:
         path = Path(aside) / f"{run.name}{one.suffix}"
-        check = export(run, name, path)
+        check = export(run, name, path, language)
         if not one.suffix:
             path = Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name))
         file = f"{run.name}{one.suffix}" if one.suffix else f"{run.name}-{name}.zip"

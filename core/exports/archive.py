@@ -86,10 +86,13 @@ def take_in(file: Path | BinaryIO, store: Path | None = None) -> Run:
 def _contents(archive: zipfile.ZipFile) -> tuple[Contents, dict[str, zipfile.ZipInfo]]:
     """What the zip says of itself, and its files by name. Raises: ValueError, if one is missing or out of place."""
     members = archive.infolist()
+    if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in members):
+        raise ValueError("packed in a way of which zipfile does not bound the memory")
     (listed,) = [one for one in members if one.filename.endswith(f"/{LIST}")]
     if listed.file_size > MOST_LIST:
         raise ValueError("too long a list")
-    contents = Contents.model_validate_json(archive.read(listed))
+    with archive.open(listed) as file:  # `archive.read` would unpack all that is there, whatever size is stated
+        contents = Contents.model_validate_json(file.read(MOST_LIST))
     found = {one.filename.removeprefix(f"{contents.run}/"): one for one in members if one is not listed}
     if (
         listed.filename != f"{contents.run}/{LIST}"

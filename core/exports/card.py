@@ -61,8 +61,8 @@ def _card(run: Run, report: Report, language: str) -> str:
         return text(language, f"export.card.{key}", **slots)
 
     names, result = run.class_names(language), measures(report.confusion_matrix)
-    known = [f"| {_plain(name)} | {_plain(value)} |" for name, value in facts(run, language).items()]
-    lines = [f"# {_plain(title(run, language))}", "", f"| {said('what')} | |", "|---|---|", *known, ""]
+    known = [f"| {plain(name)} | {plain(value)} |" for name, value in facts(run, language).items()]
+    lines = [f"# {plain(title(run, language))}", "", f"| {said('what')} | |", "|---|---|", *known, ""]
     lines += [f"## {said('classes')}", "", *_classes(result.classes, names, language), ""]
     lines += [_weakest(result.classes, names, language), "", _calibration(run, language), ""]
     if found := _errata(run, language):
@@ -80,7 +80,7 @@ def _classes(classes: Sequence[ClassMeasures], names: Sequence[str], language: s
             recall += f" ({interval(one.recall.low, one.recall.high, 2, language=language)})"
         others = (percent(measure.value, 2, language=language) for measure in (one.precision, one.f1))
         precision, f1 = others
-        cells = [_plain(name), precision, recall, f1, number(one.support, language=language)]
+        cells = [plain(name), precision, recall, f1, number(one.support, language=language)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -89,7 +89,7 @@ def _weakest(classes: Sequence[ClassMeasures], names: Sequence[str], language: s
     """The class, or the classes, of the lowest recall."""
     seen = {k: one.recall.value for k, one in enumerate(classes) if one.recall.n}
     least = min(seen.values())
-    weakest = ", ".join(_plain(names[k]) for k, value in seen.items() if value == least)
+    weakest = ", ".join(plain(names[k]) for k, value in seen.items() if value == least)
     return text(language, "export.card.weakest", names=weakest, recall=percent(least, 2, language=language))
 
 
@@ -111,6 +111,6 @@ def _errata(run: Run, language: str) -> list[str]:
     return [text(language, key) for _, key in RECIPES[found[0]].errata] if found else []
 
 
-def _plain(words: str) -> str:
+def plain(words: str) -> str:
     """Words in one line that Markdown shows as they are."""
     return MARKS.sub(r"\\\g<0>", " ".join(words.split()))

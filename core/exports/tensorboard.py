@@ -64,3 +64,5 @@ def write(run: Run, folder: Path) -> None:
         hparams = {**dict(spec), "layers": text(spec.layers)}
         # Writes a separate event file, with "." into the same folder.
         writer.add_hparams(hparams, figures, run_name=".", global_step=report.best_epoch if report else None)
+    for number, file in enumerate(sorted(folder.iterdir(), key=lambda one: int(one.suffix[1:])), start=1):
+        file.rename(folder / f"events.out.tfevents.{number}")  # TensorBoard's own name has that of the machine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Difference:
-    """B's accuracy minus A's, -1 to 1, with its 95 % interval."""
+    """B's accuracy minus A's, -1 to 1, with its interval, of 95 % unless `level` is another one."""
 
     value: float
     low: float
@@ -40,6 +40,7 @@ class Difference:
     n: int  # number of images, which are the same for A and B
     seeds: int = 1  # number of trainings of each; 1: two trained networks are compared, not two specs
     is_paired: bool = True  # whether the seeds of A and B were compared in pairs
+    level: float = LEVEL  # of significance; the interval's confidence is 1 less it
 
     @property
     def is_real(self) -> bool:
@@ -62,17 +63,24 @@ def is_same_images(a: Answers, b: Answers) -> bool:
     return not a.images or not b.images or a.images == b.images
 
 
-def difference(a: Answers, b: Answers) -> Difference:
+def level_among(count: int) -> float:
+    """The level at which each of `count` networks or specs is compared with the one that came out best.
+
+    Any two of them could have been these, so `LEVEL` is divided by the number of all pairs (Bonferroni): of equally
+    good ones, the best is called better than any other in at most 5 % of all cases.
+    """
+    return LEVEL / max(1, math.comb(count, 2))
+
+
+def difference(a: Answers, b: Answers, level: float = LEVEL) -> Difference:
     """The difference of two trained networks' accuracies on the same images, see `of_images`.
 
-    It is real exactly if McNemar's exact test is significant: the interval of a difference that is not holds 0.
-    Raises: Refusal, if the images are not the same.
+    It is real only if McNemar's exact test is significant, and at 5 % exactly then: the interval of a difference that
+    is not holds 0. Raises: Refusal, if the images are not the same.
     """
-    found = compare(a, b)
-    one = of_images(b.is_right.astype(np.float64) - a.is_right)
-    if found.is_difference:
-        return one
-    return Difference(one.value, min(one.low, 0.0), max(one.high, 0.0), one.n)
+    p = compare(a, b).p
+    one = of_images(b.is_right.astype(np.float64) - a.is_right, level)
+    return one if p < level else replace(one, low=min(one.low, 0.0), high=max(one.high, 0.0))
 
 
 def sentence(found: Difference, a: str, b: str, language: str) -> tuple[str, dict[str, Any]]:
@@ -80,6 +88,7 @@ def sentence(found: Difference, a: str, b: str, language: str) -> tuple[str, dic
     better, worse = (a, b) if found.value < 0 else (b, a)
     low, high = (-found.high, -found.low) if found.value < 0 else (found.low, found.high)
     slots: dict[str, Any] = {"better": better, "worse": worse, "n": found.n}
+    slots["confidence"] = number(100 * (1 - found.level), language=language)
     slots |= {
         name: number(100 * share, 2, language=language)
         for name, share in (("points", abs(found.value)), ("low", low), ("high", high))
@@ -90,16 +99,18 @@ def sentence(found: Difference, a: str, b: str, language: str) -> tuple[str, dic
     return f"difference.{word}_{'paired' if found.is_paired else 'seeds'}", slots | {"seeds": found.seeds}
 
 
-def of_images(differences: np.ndarray) -> Difference:
-    """The mean of N images' differences (N,), each -1 to 1, with its 95 % interval.
+def of_images(differences: np.ndarray, level: float = LEVEL) -> Difference:
+    """The mean of N images' differences (N,), each -1 to 1, with its interval of confidence 1 - `level`.
 
     Two images are added, half of one for B and half of one for A, so that a few errors, or none, seem not certain.
     Source: Agresti, Min 2005, Statistics in Medicine 24, 729.
     """
+    from scipy.special import ndtri
+
     n, total = len(differences) + 2, float(differences.sum())
-    half = 1.959964 * math.sqrt(max(0.0, float((differences**2).sum()) + 1 - total**2 / n)) / n
+    half = float(ndtri(1 - level / 2)) * math.sqrt(max(0.0, float((differences**2).sum()) + 1 - total**2 / n)) / n
     value = total / len(differences)
-    return Difference(value, min(value, total / n - half), max(value, total / n + half), len(differences))
+    return Difference(value, min(value, total / n - half), max(value, total / n + half), len(differences), level=level)
 
 
 def mcnemar(fixed: int, broken: int) -> float:

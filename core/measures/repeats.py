@@ -6,13 +6,13 @@ import contextlib
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.measures.answers import Answers
-from core.measures.compare import Difference, is_same_images, of_images
+from core.measures.compare import LEVEL, Difference, is_same_images, of_images
 from core.refusal import Refusal
 from core.spec import RunSpec, any_seed
 from core.store import Run
@@ -49,14 +49,32 @@ def seeds_of(spec: RunSpec, runs: Iterable[Run]) -> dict[int, Run]:
     return dict(sorted(found.items()))
 
 
-def compare_seeds(a: Mapping[int, Answers], b: Mapping[int, Answers], *, share_splits: bool) -> Difference:
-    """The mean accuracy of spec B's trainings minus that of spec A's, with its 95 % interval and by what it is known.
+def answers_like(
+    like: Answers, runs: Mapping[int, Run], read: Callable[[Run], Answers | None]
+) -> tuple[dict[int, Answers], list[Run]]:
+    """The test answers of a spec's trainings by seed, as `read`, and the runs that are left out.
+
+    These are damaged or have been tested on other images than those of `like`.
+    """
+    found: dict[int, Answers] = {}
+    for seed, run in runs.items():
+        with contextlib.suppress(Refusal):  # damaged
+            if (answers := read(run)) and is_same_images(answers, like):
+                found[seed] = answers
+    return found, [run for seed, run in runs.items() if seed not in found]
+
+
+def compare_seeds(
+    a: Mapping[int, Answers], b: Mapping[int, Answers], *, share_splits: bool, level: float = LEVEL
+) -> Difference:
+    """The mean accuracy of spec B's trainings minus that of spec A's, with its interval and by what it is known.
 
     Args:
         a: the answers of A's trainings by seed, at least two.
         b: those of B's, at least two, to the same images.
         share_splits: whether equal seeds give both specs the same train images. If both have the same seeds too, the
             test is paired by seed: Student's t test of the k differences, with k - 1 degrees of freedom.
+        level: of significance; the interval's confidence is 1 less it.
 
     Two sources of chance are added as variances, each weighted with its own quantile. The seeds: t^2 s^2 / k, with s
     the standard deviation of the differences (paired), or that term of each spec (not paired). The images: those of a
@@ -76,19 +94,19 @@ def compare_seeds(a: Mapping[int, Answers], b: Mapping[int, Answers], *, share_s
         raise Refusal("error.other_images")
     is_paired = share_splits and set(a) == set(b)
     if is_paired:
-        of_seeds = _half([float(b[seed].is_right.mean() - a[seed].is_right.mean()) for seed in a]) ** 2
+        of_seeds = _half([float(b[seed].is_right.mean() - a[seed].is_right.mean()) for seed in a], level) ** 2
     else:
-        of_seeds = sum(_half([float(one.is_right.mean()) for one in spec.values()]) ** 2 for spec in (a, b))
+        of_seeds = sum(_half([float(one.is_right.mean()) for one in spec.values()], level) ** 2 for spec in (a, b))
     first, second = (np.mean([one.is_right for one in spec.values()], axis=0) for spec in (a, b))
-    found = of_images(second - first)
+    found = of_images(second - first, level)
     low = found.value - math.hypot(found.value - found.low, math.sqrt(of_seeds))
     high = found.value + math.hypot(found.high - found.value, math.sqrt(of_seeds))
-    return Difference(found.value, low, high, found.n, min(len(a), len(b)), is_paired)
+    return Difference(found.value, low, high, found.n, min(len(a), len(b)), is_paired, level)
 
 
-def _half(values: Sequence[float]) -> float:
-    """The half-width of the 95 % interval of a mean of independent normal values, by Student's t."""
+def _half(values: Sequence[float], level: float) -> float:
+    """The half-width of the interval of a mean of independent normal values, by Student's t."""
     from scipy.special import stdtrit
 
     k = len(values)
-    return float(stdtrit(k - 1, 0.975)) * statistics.stdev(values) / math.sqrt(k)
+    return float(stdtrit(k - 1, 1 - level / 2)) * statistics.stdev(values) / math.sqrt(k)

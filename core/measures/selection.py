@@ -72,12 +72,13 @@ def lift(right: np.ndarray) -> Lift:
 
 
 def most_lift(accuracies: Sequence[float], n: int) -> Lift:
-    """The same as `lift` where only accuracies (0 to 1) on the same `n` images are known: at most that.
+    """The same as `lift` where only accuracies (0 to 1) on the same `n` images are known: in the mean at most that.
 
-    The runs' errors are taken to be independent. They are not: runs err on the same images, which leaves less room to
-    chance. As much chance as one sample of images has is added to each accuracy, and what is picked by these sums is
-    judged by the accuracy less that chance, which is independent of the sum. Source: Leiner, Duan, Wasserman, Ramdas
-    2025, J. Am. Stat. Assoc. 120, 135 (data fission).
+    `accuracies` are all those from which the best was picked: where the epoch was picked too, of each run all epochs'.
+    The errors are taken to be independent. They are not: runs err on the same images, and so do epochs, which leaves
+    less room to chance. As much chance as one sample of images has is added to each accuracy, and what is picked by
+    these sums is judged by the accuracy less that chance, which is independent of the sum. Source: Leiner, Duan,
+    Wasserman, Ramdas 2025, J. Am. Stat. Assoc. 120, 135 (data fission).
     """
     random, found = np.random.default_rng(0), np.asarray(accuracies)
     error = np.sqrt(np.maximum(found * (1 - found), 1 / n) / n)

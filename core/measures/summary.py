@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from core.events import Epoch, Report, Started
 from core.networks.layers import text
 from core.refusal import Refusal
-from core.spec import RunSpec, differing
+from core.spec import RunSpec, differing, is_number
 from core.store import Label, Run
 
 
@@ -65,6 +66,11 @@ def summary(run: Run) -> Summary:
         )
     except (Refusal, OSError):
         return Summary(run.name)
+
+
+def status_of(run: Run, found: Summary) -> str:
+    """The run's status, see `Run.facts`; that of a finished run is known from its summary and not read again."""
+    return "done" if found.spec and found.accuracy is not None else run.facts()["status"]
 
 
 NUMBERS = ("accuracy", "val_accuracy", "parameters", "seconds", "epochs_done", "n", "n_val", "trial")
@@ -127,19 +133,24 @@ class Condition:
 
 
 def condition(written: str, read: Callable[[str], float]) -> Condition:
-    """The condition written so; `read` reads a number. Raises: Refusal, if it is none, or there is no such column."""
+    """The condition written so; `read` reads a number, in columns that have numbers: a name such as 7 is a word.
+
+    Raises: Refusal, if it is none, or there is no such column.
+    """
     found = _CONDITION.fullmatch(written)
     if not found:
         raise Refusal("runs.no_condition", written=written[:80])
     name, sign, value = found.groups()
     if name not in COLUMNS:
         raise Refusal("runs.no_column", column=name[:60], known=", ".join(COLUMNS))
-    try:
-        return Condition(name, sign, read(value))
-    except ValueError:
-        if sign in ("=", "!="):
-            return Condition(name, sign, value)
-        raise Refusal("runs.no_number", column=name, value=value[:60]) from None
+    if name in NUMBERS or (name in RunSpec.model_fields and is_number(name)):
+        with contextlib.suppress(ValueError):
+            return Condition(name, sign, read(value))
+        if sign not in ("=", "!="):
+            raise Refusal("runs.no_number", column=name, value=value[:60])
+    elif sign not in ("=", "!="):
+        raise Refusal("runs.no_order", column=name)
+    return Condition(name, sign, value)
 
 
 def in_order(listed: Iterable[Listed], column: str, *, turned: bool = False) -> list[Listed]:

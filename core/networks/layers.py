@@ -63,6 +63,13 @@ class Layer(BaseModel):
         """The PyTorch module for an input of `shape`."""
         raise NotImplementedError
 
+    def code(self, shape: Shape) -> str:
+        """What makes the layer's modules for an input of `shape`, in Python, for a list of arguments on one line.
+
+        `nn` is `torch.nn`, and `dense_block` that of `core/networks/modules.py`.
+        """
+        raise NotImplementedError
+
     def resolved(self, classes: int) -> Layer:
         """The same layer with the word `classes` replaced by K = `classes`."""
         del classes
@@ -129,6 +136,12 @@ class Conv(Layer):
             return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), module)
         return module
 
+    def code(self, shape: Shape) -> str:
+        padding = (self.kernel - 1) // 2 if self.padding == "same" else self.padding
+        more = f", stride={self.stride}" * (self.stride > 1) + f", padding={padding}" * (padding > 0)
+        conv = f"nn.Conv2d({shape[0]}, {self.filters}, {self.kernel}{more}){_activation_code(self.activation)}"
+        return f"nn.ZeroPad2d((0, 1, 0, 1)), {conv}" if self.padding == "same" and self.kernel % 2 == 0 else conv
+
 
 class Pool(Layer):
     """Base class of the pooling layers: a square window with a stride of its own size."""
@@ -163,6 +176,9 @@ class MaxPool(Pool):
 
         return nn.MaxPool2d(self.size)
 
+    def code(self, shape: Shape) -> str:
+        return f"nn.MaxPool2d({self.size})"
+
 
 class AvgPool(Pool):
     """The mean of each window."""
@@ -173,6 +189,9 @@ class AvgPool(Pool):
         from torch import nn
 
         return nn.AvgPool2d(self.size)
+
+    def code(self, shape: Shape) -> str:
+        return f"nn.AvgPool2d({self.size})"
 
 
 class GlobalAvgPool(Layer):
@@ -189,6 +208,9 @@ class GlobalAvgPool(Layer):
 
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
+    def code(self, shape: Shape) -> str:
+        return "nn.AdaptiveAvgPool2d(1), nn.Flatten()"
+
 
 class Flatten(Layer):
     """Flattens feature maps: (C, H, W) becomes (C x H x W,)."""
@@ -203,6 +225,9 @@ class Flatten(Layer):
         from core.networks.modules import Flatten as Module
 
         return Module()
+
+    def code(self, shape: Shape) -> str:
+        return "nn.Flatten()"
 
 
 class Dense(Layer):
@@ -234,6 +259,9 @@ class Dense(Layer):
         dense = nn.Linear(shape[0], self.shape_after(shape)[0])
         return _with_activation("dense", dense, self.activation)
 
+    def code(self, shape: Shape) -> str:
+        return f"nn.Linear({shape[0]}, {self.shape_after(shape)[0]}){_activation_code(self.activation)}"
+
 
 class Dropout(Layer):
     """In training, sets each value to zero with probability `rate`."""
@@ -245,6 +273,9 @@ class Dropout(Layer):
         from core.networks.modules import Dropout as Module
 
         return Module(self.rate)
+
+    def code(self, shape: Shape) -> str:
+        return f"nn.Dropout({self.rate})"
 
 
 class BatchNorm(Layer):
@@ -267,6 +298,9 @@ class BatchNorm(Layer):
 
         return nn.BatchNorm1d(shape[0]) if len(shape) == 1 else nn.BatchNorm2d(shape[0])
 
+    def code(self, shape: Shape) -> str:
+        return f"nn.BatchNorm{1 if len(shape) == 1 else 2}d({shape[0]})"
+
 
 class ActivationLayer(Layer):
     """An activation function as a layer of its own, for example after a batch norm."""
@@ -276,6 +310,9 @@ class ActivationLayer(Layer):
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
         return _activation(self.function)
+
+    def code(self, shape: Shape) -> str:
+        return f"nn.{FUNCTIONS[self.function].module}()"
 
 
 class DenseBlock(Layer):
@@ -319,6 +356,9 @@ class DenseBlock(Layer):
         from core.networks.modules import dense_block
 
         return dense_block(self._inputs(shape), self.growth, self.bottleneck)
+
+    def code(self, shape: Shape) -> str:
+        return f"dense_block({self._inputs(shape)}, {self.growth}, {self.bottleneck})"
 
 
 AnyLayer = Annotated[
@@ -520,3 +560,8 @@ def _activation(name: Activation) -> nn.Module:
     from torch import nn
 
     return getattr(nn, FUNCTIONS[name].module)()
+
+
+def _activation_code(name: Activation) -> str:
+    """What follows a layer with this activation in its line."""
+    return "" if name == "none" else f", nn.{FUNCTIONS[name].module}()"

@@ -74,7 +74,12 @@ class Study:
     runs: int = 20  # that `random` tries
 
     def search(self) -> Search:
-        """The search, whose options are tuples of the varied fields' values, or for `staged` single values."""
+        """The search, whose options are tuples of the varied fields' values, or for `staged` single values.
+
+        Raises: Refusal, if it has too many.
+        """
+        if (count := self._count()) > MOST_RUNS:
+            raise Refusal("error.study_large", count=count, most=MOST_RUNS)
         fields = tuple(self.varied)
         if self.way == "staged":
             stages = tuple(Stage(field, _values(field, self.varied[field])) for field in fields)
@@ -85,10 +90,14 @@ class Study:
             options = self._drawn()
         return self._search({}, (Stage(self.way, options),))
 
+    def _count(self) -> int:
+        """The number of the search's options, told before they are made: those of a grid may not fit in memory."""
+        if self.way == "random":
+            return self.runs
+        sizes = (len(_values(field, values)) for field, values in self.varied.items())
+        return math.prod(sizes) if self.way == "grid" else sum(sizes)
+
     def _search(self, start: Mapping[str, Any], stages: tuple[Stage, ...]) -> Search:
-        if sum(len(stage.options) for stage in stages) > MOST_RUNS:
-            count = sum(len(stage.options) for stage in stages)
-            raise Refusal("error.study_large", count=count, most=MOST_RUNS)
         return Search(start, stages, self._fields, {VARIANT: {}}, self.base.data)
 
     def _fields(self, choices: Mapping[str, Any]) -> dict[str, Any]:

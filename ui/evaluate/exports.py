@@ -10,7 +10,7 @@ from core.refusal import Refusal
 from core.store import Run
 from ui import server
 from ui.choice import data_name
-from ui.text import number, plain, refused, t
+from ui.text import language, number, plain, refused, t
 
 MOST_PACKED = 1 << 29  # bytes of weights that the server packs in memory for a download
 WITHOUT_WEIGHTS = ("card", "tensorboard")
@@ -37,7 +37,7 @@ def _offer(run: Run, name: str) -> None:
         st.session_state.pop(MADE, None)
         try:
             with st.spinner(t("export.making")):
-                st.session_state[MADE] = (run.name, name), packed(run, name)
+                st.session_state[MADE] = (run.name, name), packed(run, name, language())
         except Refusal as refusal:
             refused(refusal)
     of, made = st.session_state.get(MADE, (None, None))

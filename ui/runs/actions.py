@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -19,12 +20,15 @@ RESUMED = ("stopped", "interrupted", "failed")
 
 
 def panel(chosen: Sequence[Listed]) -> None:
-    """Show what can be done with the chosen runs, at least one."""
-    runs = [run for one in chosen if (run := server.find(one.summary.run))]
+    """Show what can be done with the chosen runs; those that have just been deleted are left out."""
+    found = [(run, one) for one in chosen if (run := server.find(one.summary.run))]
+    if not found:
+        return
+    runs = [run for run, _ in found]
     with st.container(horizontal=True, vertical_alignment="center", key="runs-actions"):
         st.markdown(f"**{t('runs.chosen', count=len(runs))}**", width="content")
-        if len(chosen) == 1:
-            page = "evaluate" if chosen[0].status == "done" else "train"
+        if len(found) == 1:
+            page = "evaluate" if found[0][1].status == "done" else "train"
             st.page_link(
                 server.PAGES / f"{page}.py",
                 label=t("runs.open", page=t(f"page.{page}")),
@@ -33,38 +37,39 @@ def panel(chosen: Sequence[Listed]) -> None:
                 width="content",
             )
         st.button(t("runs.leave"), icon=":material/close:", key="runs-leave", on_click=_leave)
-        if lively := [run for run, one in zip(runs, chosen, strict=True) if one.status in LIVELY]:
-            st.button(
-                t("runs.stop", count=len(lively)),
-                icon=":material/stop:",
-                key="runs-stop",
-                on_click=_each,
-                args=(lively, _stop),
-            )
-        if resting := [run for run, one in zip(runs, chosen, strict=True) if one.status in RESUMED]:
-            st.button(
-                t("runs.resume", count=len(resting)),
-                icon=":material/play_arrow:",
-                key="runs-resume",
-                on_click=_each,
-                args=(resting, _resume),
-            )
+        if lively := [run for run, one in found if one.status in LIVELY]:
+            _stop_or_resume("stop", ":material/stop:", lively, _stop)
+        if resting := [run for run, one in found if one.status in RESUMED]:
+            _stop_or_resume("resume", ":material/play_arrow:", resting, _resume)
         with st.popover(t("runs.delete", count=len(runs)), icon=":material/delete:"):
-            others = sum(not visitor.owns(run) for run in runs)
             st.markdown(t("runs.delete_warning", count=len(runs)))
-            if others:
+            if others := _others(runs):
                 st.warning(t("runs.of_others", count=others))
             st.button(t("drawings.yes"), key="runs-delete", on_click=_each, args=(runs, _delete))
     show_refusal(REFUSED)
-    if len(chosen) == 1:
-        _note(chosen[0], runs[0])
+    if len(found) == 1:
+        _note(found[0][1], runs[0])
+
+
+def _stop_or_resume(what: str, icon: str, runs: Sequence[Run], act: Callable[[Run], None]) -> None:
+    """Show a button; if some of the runs are other visitors', it comes only after a click, with a warning."""
+    words, others = t(f"runs.{what}", count=len(runs)), _others(runs)
+    with st.popover(words, icon=icon) if others else contextlib.nullcontext():
+        if others:
+            st.warning(t("runs.of_others", count=others))
+        st.button(words, icon=icon, key=f"runs-{what}", on_click=_each, args=(runs, act))
+
+
+def _others(runs: Sequence[Run]) -> int:
+    """The number of the runs that other visitors have started."""
+    return sum(not visitor.owns(run) for run in runs)
 
 
 def _leave() -> None:
     st.session_state[CHOSEN] = []
 
 
-def _each(runs: Sequence[Run], act) -> None:
+def _each(runs: Sequence[Run], act: Callable[[Run], None]) -> None:
     """Do something with each run; of what is refused, the last reason is kept, and the others are done."""
     refusal: Refusal | None = None
     for run in runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ import streamlit as st
 from core.charts import runs as charts
 from core.events import Epoch, Event, Started, Step
 from core.measures.answers import Answers
-from core.measures.compare import difference, is_same_images, sentence
-from core.measures.repeats import Repeats, compare_seeds, seeds_of
+from core.measures.compare import difference, is_same_images, level_among, sentence
+from core.measures.repeats import Repeats, answers_like, compare_seeds, seeds_of
 from core.measures.selection import MANY, lift, lift_sentence, simplest
 from core.measures.summary import Listed, all_differing, front
 from core.networks.layers import text as layers_text
@@ -22,7 +23,7 @@ from core.store import Run
 from ui import server
 from ui.choice import data_name, network_name, row_of
 from ui.columns import beside_or_below
-from ui.runs.table import MOST_COMPARED, called
+from ui.runs.table import MOST_COMPARED, called, name_of
 from ui.tables import folded_table
 from ui.text import Markdown, duration, interval, language, literal, number, percent, plain, t
 
@@ -54,11 +55,7 @@ def _words(names: dict[str, Listed]) -> None:
     if len(tested) < 2:
         st.info(t("runs.not_tested"))
         return
-    groups: dict[RunSpec, list[str]] = {}
-    for name, one in tested.items():
-        assert one.summary.spec
-        groups.setdefault(any_seed(one.summary.spec), []).append(name)
-    for members in groups.values():
+    for members in _by_spec(tested):
         if len(members) > 1:
             _seeds(members, tested)
     answers = {name: found for name, one in tested.items() if (found := _answers(one))}
@@ -68,12 +65,27 @@ def _words(names: dict[str, Listed]) -> None:
     alike = {name: one for name, one in answers.items() if is_same_images(one, answers[best])}
     if len(alike) < len(tested):
         st.warning(t("runs.other_images", names=", ".join(name for name in tested if name not in alike)))
+    if len(alike) > 2:
+        st.caption(t("runs.pairs", count=len(alike), pairs=math.comb(len(alike), 2)))
     told: set[RunSpec] = set()  # the specs that have been compared with the best one's over the seeds
     for name in alike:
         if name != best:
             _pair(name, best, tested, alike, told)
     if len(alike) > MANY:
         _picked(best, tested, alike)
+
+
+def _by_spec(tested: dict[str, Listed]) -> list[list[str]]:
+    """The names of the runs of each spec, one for each seed, see `seeds_of`."""
+    groups: dict[RunSpec, dict[Run, str]] = {}
+    for name, one in tested.items():
+        if one.summary.spec and (run := server.find(one.summary.run)):
+            groups.setdefault(any_seed(one.summary.spec), {})[run] = name
+    found = []
+    for spec, runs in groups.items():
+        newest_first = sorted(runs, key=lambda run: run.name, reverse=True)
+        found.append(sorted((runs[run] for run in seeds_of(spec, newest_first).values()), key=int))
+    return found
 
 
 def _said(key: str, slots: dict[str, Any]) -> str:
@@ -84,9 +96,13 @@ def _said(key: str, slots: dict[str, Any]) -> str:
 def _answers(one: Listed) -> Answers | None:
     run = server.find(one.summary.run)
     try:
-        return server.answers(run, "test") if run else None
+        return _test_answers(run) if run else None
     except Refusal:  # damaged
         return None
+
+
+def _test_answers(run: Run) -> Answers | None:
+    return server.answers(run, "test")
 
 
 def _seeds(members: Sequence[str], tested: dict[str, Listed]) -> None:
@@ -99,27 +115,22 @@ def _seeds(members: Sequence[str], tested: dict[str, Listed]) -> None:
 
 def _pair(name: str, best: str, tested: dict[str, Listed], answers: dict[str, Answers], told: set[RunSpec]) -> None:
     """Say whether the best run is better than another one, and over the seeds if both were trained with several."""
-    key, slots = sentence(difference(answers[name], answers[best]), name, best, language())
+    level = level_among(len(answers))
+    key, slots = sentence(difference(answers[name], answers[best], level), name, best, language())
     said = [_said(key, slots)]
     one, other = tested[name].summary.spec, tested[best].summary.spec
     if one and other and any_seed(one) != any_seed(other) and any_seed(one) not in told:
         told.add(any_seed(one))
-        a, b = (seeds_of(spec, server.handles()) for spec in (one, other))
-        if min(len(a), len(b)) > 1:
-            said.append(_over_seeds(a, b, one, other, (name, best)))
-    st.markdown("- " + " ".join(filter(None, said)))
-
-
-def _over_seeds(a: dict[int, Run], b: dict[int, Run], one: RunSpec, other: RunSpec, names: tuple[str, str]) -> str:
-    try:
-        answers = [
-            {seed: found for seed, run in runs.items() if (found := server.answers(run, "test"))} for runs in (a, b)
-        ]
-        found = compare_seeds(*answers, share_splits=share_splits(one, other))
-    except Refusal:  # a damaged run, or other images
-        return ""
-    key, slots = sentence(found, *names, language())
-    return t("runs.over_seeds", words=_said(key, slots))
+        seeds = [seeds_of(spec, server.handles()) for spec in (one, other)]
+        if min(map(len, seeds)) > 1:
+            (a, left), (b, also_left) = (answers_like(answers[best], runs, _test_answers) for runs in seeds)
+            if min(len(a), len(b)) > 1:
+                over = compare_seeds(a, b, share_splits=share_splits(one, other), level=level)
+                key, slots = sentence(over, name, best, language())
+                said.append(t("runs.over_seeds", words=_said(key, slots)))
+            if left_out := [run.name for run in (*left, *also_left)]:
+                said.append(t("runs.left_out", names=", ".join(left_out)))
+    st.markdown("- " + " ".join(said))
 
 
 def _picked(best: str, tested: dict[str, Listed], answers: dict[str, Answers]) -> None:
@@ -183,12 +194,12 @@ def _trade_offs(names: dict[str, Listed]) -> None:
     if len(tested) < 2:
         return
     st.subheader(t("runs.trade_offs"))
-    table: dict[str, list[str]] = {plain("runs.column.run"): [f"{name} {called(one)}" for name, one in tested.items()]}
+    table: dict[str, list[str]] = {plain("runs.column.run"): [f"{name} {name_of(one)}" for name, one in tested.items()]}
     table[plain("runs.column.accuracy")] = [_accuracy(one) for one in tested.values()]
     with beside_or_below("runs-trade"):
         for column, cost in zip(st.columns(2, gap="large"), COSTS, strict=True):
             reached = [
-                charts.Reached(name, f"{name} {called(one)}", value, one.summary.accuracy or 0, *one.summary.interval)
+                charts.Reached(name, f"{name} {name_of(one)}", value, one.summary.accuracy or 0, *one.summary.interval)
                 for name, one in tested.items()
                 if (value := getattr(one.summary, cost)) and one.summary.interval
             ]

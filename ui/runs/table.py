@@ -160,7 +160,7 @@ def _table(shown: Sequence[Listed], columns: Sequence[str], picked: Sequence[Lis
     added = [name for name in differ if name not in columns and name in OFFERED]
     if added or set(differ) & set(columns):
         st.caption(t("runs.differ_help", sign=DIFFERS, count=len(specs)))
-    table: dict[str, list[str | Said]] = {plain("runs.column.run"): [_called(one) for one in shown]}
+    table: dict[str, list[str | Said]] = {plain("runs.column.run"): [name_of(one) for one in shown]}
     for name in [*columns, *added]:
         title = f"{DIFFERS} {_title(name)}" if name in differ else _title(name)
         table[title] = [_cell(one, name) for one in shown]
@@ -189,15 +189,17 @@ def _table(shown: Sequence[Listed], columns: Sequence[str], picked: Sequence[Lis
     wide_table_hint("runs")
 
 
-def _called(one: Listed) -> str:
-    """What a run is called: the name that people gave it, or when it began and the end of its folder's name."""
+def name_of(one: Listed) -> str:
+    """What a run is called, where no Markdown is read: the name that people gave it, or when it began and the end of
+    its folder's name.
+    """
     name = one.summary.run
     return one.label.name or f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]} {name[-4:]}"
 
 
 def called(one: Listed) -> str:
     """What a run is called, as Markdown."""
-    return literal(_called(one))
+    return literal(name_of(one))
 
 
 def _cell(one: Listed, name: str) -> str | Said:

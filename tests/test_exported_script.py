@@ -1,0 +1,206 @@
+"""A run as plain PyTorch: run in a process of its own, without this program, it gives the run's accuracy."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from core import store
+from core.exports import export
+from core.exports.script import NOTEBOOK, SCRIPT, code_of
+from core.networks.layers import KINDS, build, parse, table
+from core.refusal import Refusal
+from core.spec import checked
+from core.words import languages, text
+from core.work import work
+from tests.test_exports import EVERY_LAYER
+
+ALLOWED = {
+    *("functools", "gzip", "hashlib", "math", "medmnist", "mlxtend", "numpy", "pathlib", "safetensors.torch", "sys"),
+    *("torch", "torch.nn", "torchvision", "types"),
+}
+
+
+def done(**fields):
+    run = store.create(checked(fields))
+    assert work(str(run.folder)) == "done"
+    return run
+
+
+def printed(run, name, folder, data, language="en"):
+    """What the export prints, run in a process of its own: the accuracies by their text key, and all of it."""
+    export(run, name, folder, language)
+    file = folder / SCRIPT
+    if name == "notebook":
+        notebook = json.loads((folder / NOTEBOOK).read_text(encoding="utf-8"))
+        file = folder / "cells.py"
+        file.write_text(code_of(notebook, runs=True), encoding="utf-8")
+        for path in data.glob("*.npz"):
+            (folder / path.name).hardlink_to(path)
+    imports = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.stmt)]
+    modules = {one.module for one in imports if isinstance(one, ast.ImportFrom)}
+    modules |= {name.name for one in imports if isinstance(one, ast.Import) for name in one.names}
+    assert modules <= ALLOWED
+    command = [sys.executable, "-I", "-X", "utf8", "-W", "error", str(file), str(data)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BANCADA")}
+    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8")
+    assert ended.returncode == 0, ended.stderr
+    said = {key: text(language, f"export.code.{key}") for key in ("retrained", "stored", "reported", "difference")}
+    found = {
+        key: float(line.removeprefix(words))
+        for key, words in said.items()
+        for line in ended.stdout.splitlines()
+        if line.startswith(words)
+    }
+    assert found.keys() == said.keys()
+    return found, ended.stdout
+
+
+def assert_it_repeats(run, found, out, language="en", most=None):
+    """The rebuilt network has the run's accuracy to the last digit; the one trained anew lies in its interval."""
+    report = run.report()
+    assert found["stored"] == found["reported"] == report.accuracy
+    assert found["difference"] == 0
+    low, high = report.accuracy_interval
+    assert low <= found["retrained"] <= high
+    assert text(language, "export.code.within") in out
+    if most is not None:
+        assert abs(found["retrained"] - report.accuracy) <= most
+
+
+@pytest.mark.parametrize("name", ["script", "notebook"])
+@pytest.mark.parametrize("language", languages())
+def test_a_lenet_is_trained_anew_and_rebuilt_on_the_data_that_come_with_the_app(
+    home, tmp_path, tiny_data, name, language
+):
+    run = done(architecture="lenet", epochs=2, batch_size=128, learning_rate=0.003, seed=3)
+    found, out = printed(run, name, tmp_path / "out", tiny_data, language)
+    # Same weights, same batches: only rounding differs, and it changes few of 1,000 answers.
+    assert_it_repeats(run, found, out, language, most=0.01)
+    assert found["retrained"] > 0.8
+    for one in run.class_names(language):
+        assert one in out
+
+
+SPECS = {
+    "every layer": {"layers": ", ".join(EVERY_LAYER), "image_size": 20, "normalisation": "standard", "split": "test"},
+    "keras": {
+        "layers": "conv(4, 3), batch_norm, global_avg_pool, dense(classes)",
+        **{"defaults": "keras", "split": "first_last", "val_fraction": 0.2, "normalisation": "half", "epochs": 3},
+    },
+    "sgd": {"architecture": "mlp", "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "schedule": "one_cycle"},
+    "adamw": {"architecture": "mlp", "optimizer": "adamw", "schedule": "cosine", "best_by": "val_loss", "epochs": 4},
+    "augmented": {
+        **{"architecture": "mlp", "split": "official", "rotation": 5, "shift": 1, "zoom": 0.1, "flip": 0.5},
+        **{"elastic": 1, "stroke_width": 0.5, "best_by": "last"},
+    },
+}
+EXACT = ("keras", "sgd", "adamw")  # without dropout and augmentation, of which the script draws others
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_what_a_spec_asks_for_is_written_out(home, tmp_path, tiny_data, name):
+    run = done(**{"data": "tiny", "epochs": 2, "batch_size": 16, "seed": 5} | SPECS[name])
+    found, out = printed(run, "script", tmp_path / "out", tiny_data)
+    report = run.report()
+    assert report
+    assert found["stored"] == report.accuracy
+    assert found["difference"] == 0
+    if name in EXACT:
+        assert_it_repeats(run, found, out, most=0.04)  # one of 30 images
+        losses = [event.train_loss for event in run.events() if event.event == "epoch"]
+        lines = [line for line in out.splitlines() if line.startswith("Epoch")]
+        assert [float(line.split("loss ")[1].split()[0]) for line in lines] == pytest.approx(losses, abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layers_line_makes_the_layers_modules(kind):
+    from torch import nn
+
+    from core.networks.modules import dense_block
+
+    layers = [
+        *("conv(4, 4, padding=same, activation=gelu)", "max_pool(2)", "avg_pool(2)", "activation(none)", "batch_norm"),
+        *("dense_block(2, growth=3, bottleneck=5)", "conv(3, 3, stride=2, padding=1)", "dropout(0.2)"),
+    ]
+    ends = [["flatten", "batch_norm", "dense(8, activation=tanh)"], ["global_avg_pool"]]
+    seen = set()
+    for end in ends:
+        whole = parse(", ".join([*layers, *end, "dense(classes)"]))
+        rows = table(whole, (1, 28, 28), 4)
+        seen |= {row.layer.kind for row in rows}
+        parts = ", ".join(row.layer.code(row.shape_before) for row in rows)
+        made = eval(f"nn.Sequential({parts})", {"nn": nn, "dense_block": dense_block})  # noqa: S307  (our own line)
+        own = build(whole, (1, 28, 28), 4)
+        stored = own.state_dict().values()
+        made.load_state_dict(dict(zip(made.state_dict(), stored, strict=True)))
+        images = torch.rand(3, 1, 28, 28)
+        assert torch.equal(made.eval()(images), own.eval()(images))
+    assert kind in seen
+
+
+def test_a_notebook_has_what_a_reader_of_notebooks_needs(home, tmp_path):
+    run = done(data="tiny", split="official", architecture="mlp", epochs=1)
+    export(run, "notebook", tmp_path / "out", "pt_BR")
+    notebook = json.loads((tmp_path / "out" / NOTEBOOK).read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    for cell in notebook["cells"]:
+        wanted = {"cell_type", "id", "metadata", "source"}
+        assert cell.keys() == wanted | ({"execution_count", "outputs"} if cell["cell_type"] == "code" else set())
+    headings = [cell["source"][0] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    assert headings[-1] == f"## {text('pt_BR', 'export.code.rebuilt')}"
+    assert "rebuilt" in "".join(notebook["cells"][-1]["source"])
+
+
+def test_words_from_outside_stay_data_in_the_code(home, tmp_path, tiny_data):
+    name = '"""${x}{0}\\\'#tiny'
+    arrays = dict(np.load(tiny_data / "tiny.npz"))
+    classes = ["a", '"', "${x}\\", "import os"]
+    np.savez(tiny_data / f"{name}.npz", **arrays, class_names=np.array(classes))
+    try:
+        run = done(data=name, split="official", architecture="mlp", epochs=1)
+        for kind in ("script", "notebook"):
+            found, out = printed(run, kind, tmp_path / kind, tiny_data)
+            assert found["difference"] == 0
+            for one in classes:
+                assert f"\n{one} " in out
+    finally:
+        (tiny_data / f"{name}.npz").unlink()
+
+
+def test_other_test_images_than_the_runs_are_noticed(home, tmp_path, tiny_data):
+    run = done(data="tiny", split="official", architecture="mlp", epochs=1)
+    export(run, "script", tmp_path / "out")
+    arrays = dict(np.load(tiny_data / "tiny.npz"))
+    arrays["test_images"] = 255 - arrays["test_images"]
+    np.savez(tmp_path / "tiny.npz", **arrays)
+    ended = subprocess.run(
+        [sys.executable, "-I", str(tmp_path / "out" / SCRIPT), str(tmp_path)], capture_output=True, text=True
+    )
+    assert ended.returncode
+    assert text("en", "export.code.other_images") in ended.stderr
+
+
+def test_what_a_script_could_not_repeat_is_refused(home, tmp_path, tiny_data):
+    run = done(data="tiny", split="official", architecture="mlp", epochs=1)
+    later = done(data="tiny", split="official", architecture="mlp", first_layers="joint", weights_from=run.name)
+    with pytest.raises(Refusal, match="code_transfer"):
+        export(later, "script", tmp_path / "out")
+    arrays = dict(np.load(tiny_data / "tiny.npz"))
+    np.savez(tiny_data / "odd.npz", **arrays | {f"{part}_labels": arrays[f"{part}_labels"] + 1 for part in PARTS})
+    try:
+        with pytest.raises(Refusal, match="code_data"):
+            export(done(data="odd", architecture="mlp", epochs=1), "notebook", tmp_path / "out")
+    finally:
+        (tiny_data / "odd.npz").unlink()
+    assert not (tmp_path / "out").exists()
+
+
+PARTS = ("train", "val", "test")
