@@ -74,7 +74,7 @@ def _say_listed(options: argparse.Namespace, one: Listed) -> None:
 def compare_runs(options: argparse.Namespace) -> int:
     """Which of two finished runs is better on the same test images; if there are more seeds of both, over these too."""
     pair = find(options.one), find(options.other)
-    answers = [_tested(run) for run in pair]
+    answers = _tested(pair[0]), _tested(pair[1])
     found, one = compare(*answers), difference(*answers)
     names = pair[0].label().name or pair[0].name, pair[1].label().name or pair[1].name
     facts: dict[str, Any] = {"runs": [run.name for run in pair], "n": one.n}
