@@ -14,6 +14,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
+from core import store
+from core.spec import checked
+
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = (
@@ -55,6 +60,24 @@ def serve(script: str, folder: Path, environment: Mapping[str, str], *options: s
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(15)
             server.kill()
+
+
+@contextlib.contextmanager
+def serve_run(folder: Path, **fields: object) -> Iterator[tuple[str, str]]:
+    """Run the app on a store in `folder` with one finished run of these fields; yields its address, and the run's name.
+
+    The data are those that come with the app.
+    """
+    from core.work import work  # not above: it imports torch
+
+    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        run = store.create(checked(fields))
+        assert work(str(run.folder)) == "done"
+    with serve("app.py", ROOT, environment) as address:
+        yield address, run.name
 
 
 def free_port() -> int:

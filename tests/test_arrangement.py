@@ -6,9 +6,7 @@ import re
 
 import pytest
 
-from core import store
-from core.spec import checked
-from tests.browser import CHROMIUM, ROOT, serve
+from tests.browser import CHROMIUM, serve_run
 from ui.streamlit_words import WORDS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -28,16 +26,7 @@ ONE_ROW = """() => {
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A server whose store has one finished run on the data that come with the app."""
-    from core.work import work  # not above: it imports torch
-
-    folder = tmp_path_factory.mktemp("arrangement")
-    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        run = store.create(checked({"architecture": "mlp", "epochs": 2}))
-        assert work(str(run.folder)) == "done"
-    with serve("app.py", ROOT, environment) as at:
+    with serve_run(tmp_path_factory.mktemp("arrangement"), architecture="mlp", epochs=2) as (at, _):
         yield at
 
 

@@ -6,9 +6,7 @@ import itertools
 
 import pytest
 
-from core import store
-from core.spec import checked
-from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
+from tests.browser import CHROMIUM, SEVEN, draw, serve_run
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -32,17 +30,9 @@ def maps(page) -> str:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A page that shows a run of three epochs."""
-    from core.work import work  # not above: it imports torch
-
-    folder = tmp_path_factory.mktemp("inside")
-    environment = {f"BANCADA_{name}": str(folder / name.lower()) for name in ("STORE", "CACHE", "DATA")}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        run = store.create(checked({"architecture": "lenet", "epochs": 3, "batch_size": 32, "best_by": "last"}))
-        assert work(str(run.folder)) == "done"
-    with serve("app.py", ROOT, environment) as at:
-        yield f"{at}/inside?run={run.name}&lang=en"
+    fields = {"architecture": "lenet", "epochs": 3, "batch_size": 32, "best_by": "last"}
+    with serve_run(tmp_path_factory.mktemp("inside"), **fields) as (at, run):
+        yield f"{at}/inside?run={run}&lang=en"
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from core import settings, store, words
 from core.inside.network import Network, feature_maps, most_exciting, reach
 from core.inside.plane import neighbour_accuracy, pca, penultimate, tsne_aside
 from core.inside.reasons import REASONS, similarity
+from core.inside.step import Practice
 from core.inside.sums import explained
 from core.models.model import open_model
 from core.models.snapshots import open_at, snapshots
@@ -534,3 +535,35 @@ def test_t_sne_ends_when_it_is_stopped(run):
     with pytest.raises(InterruptedError):
         tsne_aside(np.random.default_rng(1).normal(size=(80, 5)).astype(np.float32), stop)
     assert {one.pid for one in psutil.Process().children()} <= before
+
+
+# --- one step ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_step_is_walked_through_with_the_numbers_of_the_runs_own_network(frame, run, language):
+    app = frame("inside", language, run=run.name, view="step", epoch="0")
+    spec, train = run.spec, server.splits(run.spec).train
+    practice = Practice(spec, open_at(run, 0).module)
+    order = np.random.default_rng(spec.seed).permutation(len(train.labels))
+    first = None
+    for places in (order[:8], order[8:16]):
+        found = practice.step(train.images[places], train.labels[places], spec.learning_rate)
+        losses = [words.number(loss, 4, language=language) for loss in (found.loss, found.loss_after)]
+        first = first or losses
+        assert all(f"**{loss}**" in texts(app) for loss in losses)
+        control(app, "inside-step-stage").set_value("loss").run()
+        shown = app.dataframe[0].value.iloc[:, 3].tolist()
+        assert shown == [words.number(float(loss), 4, language=language) for loss in found.losses]
+        control(app, "inside-step-stage").set_value("backward").run()
+        assert app.dataframe[0].value.iloc[:, 1].tolist() == list(filter(None, found.gradient_norms))
+        control(app, "inside-step-stage").set_value("update").run()
+        by_hand, largest = (table.value for table in app.dataframe)
+        assert float(by_hand.iloc[-1, 2]) == pytest.approx(found.followed.after, rel=1e-5)
+        assert largest.iloc[:, 4].tolist() == [f"{each.change:+.6g}" for each in found.largest]
+        app.selectbox(key=f"inside-step-weight-{found.number}").set_value(3).run()
+        assert float(app.dataframe[0].value.iloc[-1, 2]) == pytest.approx(found.largest[3].after, rel=1e-5)
+        app.button(key="inside-step-next").click().run()
+        assert not app.exception
+    app.button(key="inside-step-again").click().run()
+    assert all(f"**{loss}**" in texts(app) for loss in first)

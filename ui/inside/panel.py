@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -15,9 +16,10 @@ from core.store import Run
 from ui import server
 from ui.choice import linked_row, row_of
 from ui.columns import beside_or_below
-from ui.inside import epochs, filters, look, plane, source, why
+from ui.inside import epochs, filters, look, plane, source, step, why
 from ui.inside.epochs import Chosen
 from ui.inside.opened import Opened, Work, asked, dead, opened
+from ui.inside.source import Seen
 from ui.inside.strip import strip
 from ui.inside.waiting import QUICK, is_ready
 from ui.text import language, number, percent, refused, t
@@ -85,23 +87,31 @@ def _layers(run: Run, epoch: Chosen, one: Opened) -> None:
 
 def _why(run: Run, epoch: Chosen, one: Opened) -> None:
     """Show the image, and why the network answers as it does."""
-    with beside_or_below("inside-columns"):
-        left, right = st.columns([5, 15], gap="medium")
-    with left:
-        seen = source.choose(run, one, look.chosen(one.network.rows)[0], epoch.weights)
-    if seen:
-        with right:
+    with _beside_image(run, epoch, one) as seen:
+        if seen:
             why.panel(one, seen)
 
 
 def _plane(run: Run, epoch: Chosen, one: Opened) -> None:
     """Show the image, and the map of the data with its point."""
+    with _beside_image(run, epoch, one) as seen:
+        plane.panel(run, one, seen)
+
+
+@contextmanager
+def _beside_image(run: Run, epoch: Chosen, one: Opened) -> Iterator[Seen | None]:
+    """Let the reader choose an image; what is shown within lies beside it. Yields the image, if there is one yet."""
     with beside_or_below("inside-columns"):
         left, right = st.columns([5, 15], gap="medium")
     with left:
         seen = source.choose(run, one, look.chosen(one.network.rows)[0], epoch.weights)
     with right:
-        plane.panel(run, one, seen)
+        yield seen
+
+
+def _step(run: Run, epoch: Chosen, one: Opened) -> None:
+    del epoch  # `one` has its weights
+    step.panel(run, one)
 
 
 def _filters(run: Run, epoch: Chosen, one: Opened) -> None:
@@ -172,4 +182,5 @@ VIEWS: dict[str, Callable[[Run, Chosen, Opened], None]] = {
     "why": _why,
     "filters": _filters,
     "plane": _plane,
+    "step": _step,
 }
