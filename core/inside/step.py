@@ -103,9 +103,9 @@ class Practice:
     computes in float32 by torch and without augmentation, as a run of the spec does that has none, up to rounding.
     """
 
-    def __init__(self, spec: RunSpec, module: nn.Sequential):
+    def __init__(self, spec: RunSpec, module: nn.Module):
         self.spec = spec
-        self.module = copy.deepcopy(module)
+        self.module = cast("nn.Sequential", copy.deepcopy(module))
         first_layers(self.module, spec.frozen).requires_grad_(False)
         self.optimizer = new_optimizer(spec, self.module)
         self.number = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -70,7 +71,7 @@ def _places(count: int, step: int, seed: int) -> np.ndarray:
     return order[np.arange(step * IMAGES, (step + 1) * IMAGES) % count]
 
 
-def _forward(found: Step, images: np.ndarray, labels: np.ndarray, names: list[str]) -> None:
+def _forward(found: Step, images: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> None:
     """Show the images with what the network answers."""
     captions = [
         plain(
@@ -82,7 +83,7 @@ def _forward(found: Step, images: np.ndarray, labels: np.ndarray, names: list[st
     st.caption(t("inside.step_forward_help"))
 
 
-def _loss(found: Step, labels: np.ndarray, names: list[str]) -> None:
+def _loss(found: Step, labels: np.ndarray, names: Sequence[str]) -> None:
     """Show the loss of each image, and their mean."""
     shares = found.probabilities[np.arange(len(labels)), labels]
     st.dataframe(
