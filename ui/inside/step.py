@@ -34,11 +34,14 @@ def panel(run: Run, one: Opened) -> None:
     practice, rate = _practice(run, one), run.spec.learning_rate
     places = _places(len(train.labels), practice.number, run.spec.seed)
     images, labels = train.images[places], train.labels[places]
+
+    def go_on() -> None:
+        practice.step(images, labels, rate)
+
     with st.container(horizontal=True, vertical_alignment="center"):
         stages = {name: t(f"inside.stage_{name}") for name in STAGES}
         stage = row_of(t("inside.step_stage"), stages, "inside-step-stage", persist_state="session")
-        step = partial(practice.step, images, labels, rate)
-        st.button(t("inside.step_next"), key="inside-step-next", icon=":material/skip_next:", on_click=step)
+        st.button(t("inside.step_next"), key="inside-step-next", icon=":material/skip_next:", on_click=go_on)
         if practice.number:
             again = partial(st.session_state.pop, PRACTICE, None)
             st.button(t("inside.step_again"), key="inside-step-again", icon=":material/replay:", on_click=again)
