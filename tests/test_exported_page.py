@@ -232,7 +232,7 @@ def test_the_page_is_drawn_on_in_both_languages_and_says_when_it_computes_otherw
 def test_a_page_of_other_numbers_is_refused_with_the_difference(home, tmp_path):
     run = trained(data="tiny", architecture="mlp")
 
-    def write(run, path):
+    def write(run, path, _language):
         html.write(run, path)
         page = path.read_text(encoding="utf-8")
         at = page.index('id="numbers">') + 2000

@@ -101,7 +101,7 @@ def test_one_seed_that_was_trained_twice_counts_once(frame, several):
     assert work(str(again.folder)) == "done"
     app = frame("runs", runs=",".join(run.name for run in (several[1], several[2], again)))
     (said,) = [one for one in texts(app).splitlines() if " seeds: mean " in one]
-    assert said.startswith("**1, 3**: one spec, 2 seeds")
+    assert "**: one spec, 2 seeds" in said
     app = frame("runs", runs=f"{several[2].name},{again.name}")
     assert " seeds: mean " not in texts(app)
 

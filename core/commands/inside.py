@@ -58,7 +58,7 @@ def inside(options: argparse.Namespace) -> int:
             np.savez(file, **arrays)  # pyright: ignore[reportArgumentType] -- its stub takes `allow_pickle` for one
     facts["files"] = ["inside.npz", *(f"{name}.png" for name in pictures)]
     answer = {"name": model.names(language())[k], "probability": decimals(probabilities[k])}
-    at = {"epoch": model.epoch, "step": model.step}
+    at = {"epoch": model.epoch, "at": "" if model.step is None else t("cli.inside_at_step", step=model.step)}
     first = t("cli.inside", run=run.name, **at, image=options.image, folder=options.out, **answer)
     say(options, facts, "\n".join([first, *said]))
     return 0

@@ -36,11 +36,21 @@ class Summary:
     by_hand: bool = False  # the training was ended before its time, see `Report.is_by_hand`
 
 
+LONGEST_LOG = 2**24  # bytes of a log that is read as a whole: more than a training of a thousand epochs writes
+
+
+def _ends(run: Run) -> list[Started | Report]:
+    """The events at the two ends of a log. Raises: Refusal."""
+    report = run.report()
+    return [run.started(), *([report] if report else [])]
+
+
 def summary(run: Run) -> Summary:
     """The figures of a run, damaged or not."""
     try:
         started, epochs, report = None, [], None
-        for event in run.events(Started, Epoch, Report):
+        is_long = run.log_length() > LONGEST_LOG
+        for event in _ends(run) if is_long else run.events(Started, Epoch, Report):
             if isinstance(event, Started):
                 started = event
             elif isinstance(event, Epoch):
@@ -53,7 +63,7 @@ def summary(run: Run) -> Summary:
             run=run.name,
             spec=run.spec,
             val_accuracy=next((one.val_accuracy for one in epochs if one.epoch == best), None),
-            epochs_done=last.epoch if last else 0,
+            epochs_done=last.epoch if last else report.epochs if report else None if is_long else 0,
             seconds=report.seconds if report else last.seconds if last else None,
             parameters=started.parameters if started else None,
             device=started.device_name if started else None,

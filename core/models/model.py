@@ -18,7 +18,6 @@ from core.datasets.pen_digits import MNIST_AND_DRAWINGS, PEN_DIGITS
 from core.drawing.collection import LabelledDrawing
 from core.drawing.picture import fit_picture, ground
 from core.drawing.prepare import Prepared, closed
-from core.events import Epoch
 from core.images.paper import prepared
 from core.images.splits import resized
 from core.measures.answers import Answers, stored_answers
@@ -44,7 +43,7 @@ class Model:
     class_names: dict[str, tuple[str, ...]]  # by language
     digits: bool  # trained on handwritten digits, so drawings are prepared as MNIST's authors prepared theirs
     epoch: int  # the epochs that were finished when it had these weights
-    step: int  # the batches that it had learned from; between two epochs for a run that was paused within one
+    step: int | None  # the batches it had learned from, maybe within an epoch; None for a finished run: an epoch's end
     sha256: str  # of the file of its weights
     done: bool  # False if the run is not finished
     least_lead: float = 0.0  # nats, see `FAMILIAR`; 0 for a snapshot, and without stored predictions on val
@@ -214,7 +213,7 @@ def open_model(run: Run) -> Model:
     least_lead = 0.0
     if report:
         file, sha256, epoch = report.model, report.model_sha256, report.best_epoch
-        step = next((event.step for event in run.events(Epoch) if event.epoch == epoch), 0)
+        step = None  # to know it, all of the log would have to be read
         weights, _ = run.load(file, sha256)
         if val := stored_answers(run, "val"):
             familiar = FAMILIAR_KNOWING_NONE if _knows_none(run) else FAMILIAR
@@ -237,7 +236,7 @@ def model_of(
     sha256: str,
     *,
     epoch: int,
-    step: int,
+    step: int | None,
     done: bool,
     least_lead: float = 0.0,
 ) -> Model:

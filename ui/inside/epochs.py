@@ -54,14 +54,13 @@ def plays(run: Run) -> bool:
 def choose(run: Run) -> Chosen:
     """Let the reader choose an epoch, at first that of the run's model. Raises: Refusal, as `opened`."""
     model = opened(run).model
-    kept: dict[int | str, Snapshot] = {one.epoch: one for one in _kept(run)}
+    kept = {one.epoch: one for one in _kept(run)}
     if not kept:
         st.caption(t("inside.no_epochs"))
         return Chosen(model.epoch, None, None)
-    same = model.epoch in kept and kept[model.epoch].step == model.step
-    own = model.epoch if same or model.done else NOW  # a run that was paused within an epoch has weights of its own
-    steps = {number: one.step for number, one in kept.items()} | {own: model.step}
-    numbers = sorted(steps, key=steps.__getitem__)
+    same = model.done or (model.epoch in kept and kept[model.epoch].step == model.step)
+    own = model.epoch if same else NOW  # a run that was paused within an epoch has weights of its own
+    numbers: list[int | str] = [*sorted({*kept, model.epoch} if same else kept), *([] if same else [NOW])]
     _follow_link(numbers)
     if st.session_state.get(KEY) not in numbers:
         st.session_state[KEY] = own
@@ -79,9 +78,9 @@ def choose(run: Run) -> Chosen:
             disabled=plays(run),
         )
         st.query_params["epoch"] = str(chosen)
-        snapshot = kept.get(chosen)
+        snapshot = None if isinstance(chosen, str) else kept.get(chosen)
         if chosen == NOW:
-            said = t("inside.epoch_now", epoch=model.epoch + 1, step=model.step)
+            said = t("inside.epoch_now", epoch=model.epoch + 1, step=model.step or 0)
         else:
             said = t("inside.epoch_is", epoch=chosen)
         if chosen == own != NOW:
