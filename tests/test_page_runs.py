@@ -107,12 +107,13 @@ def test_one_seed_that_was_trained_twice_counts_once(frame, several):
 
 
 def test_a_seed_that_is_damaged_is_left_out_of_the_comparison_and_named(frame, several):
-    for seed in (0, 1):
-        run = store.create(checked(FIELDS | {"architecture": "mlp", "seed": seed, "learning_rate": 0.05}))
+    fields = FIELDS | {"architecture": "mlp", "learning_rate": 0.05}
+    whole, damaged = (store.create(checked(fields | {"seed": seed})) for seed in (0, 1))
+    for run in (whole, damaged):
         assert work(str(run.folder)) == "done"
-    (run.folder / "predictions.safetensors").write_bytes(b"damaged")
-    app = frame("runs", runs=",".join(one.name for one in (several[1], store.runs()[1])))
-    assert words.text("en", "runs.left_out", names=run.name) in texts(app)
+    (damaged.folder / "predictions.safetensors").write_bytes(b"damaged")
+    app = frame("runs", runs=f"{several[1].name},{whole.name}")
+    assert words.text("en", "runs.left_out", names=damaged.name) in texts(app)
     assert "Over all seeds" not in texts(app), "one is left"
 
 
