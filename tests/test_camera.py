@@ -34,6 +34,7 @@ def test_a_sheet_is_photographed_corrected_by_a_key_and_kept_by_a_click(tmp_path
         page.goto(f"{address}/draw")
         page.get_by_text("Sheet", exact=True).click()
         page.get_by_text("Camera", exact=True).click()
+        page.wait_for_function("() => document.querySelector('video')?.readyState >= 2")  # its first picture is there
         page.get_by_text("Take Photo").click()
         cards = page.locator(".list .card")
         cards.nth(9).wait_for()
