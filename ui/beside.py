@@ -37,7 +37,7 @@ from ui.evaluate.errors import test_images
 from ui.gallery import gallery
 from ui.measured import probability_bars
 from ui.recipes import experiments
-from ui.tables import offer_csv
+from ui.tables import offer_csv, unfolded
 from ui.text import Markdown, interval, language, literal, number, percent, plain, refused, signed_points, t
 
 UNNAMED = " "  # title of an axis: a long class name in bold would cover the word for the classes
@@ -217,8 +217,7 @@ def _curves(shown: Training) -> None:
     if "train_share_of_class_0" in one.curves and split == "train":
         st.caption(t("beside.share_of_class_0"))
     _source(one, "curves")
-    folded = st.expander(t("chart.as_table"), key="beside-curves-table", on_change="rerun")
-    if folded.open:
+    if folded := unfolded("beside-curves"):
         with folded:
             for what, found in drawn.items():
                 table = curves.curves_table(found, x_title=t("chart.epoch"), names=names)
@@ -355,8 +354,7 @@ def _matrices(shown: Training) -> None:
                 right.markdown(t("beside.left_out"))
             if scaled:
                 right.markdown(t("beside.scaled"))
-    folded = st.expander(t("chart.as_table"), key="beside-matrix-table", on_change="rerun")
-    if folded.open:
+    if folded := unfolded("beside-matrix"):
         with folded:
             for what, matrix in tables.items():
                 table = matrices.confusion_table(matrix, names, words=words)

@@ -16,7 +16,7 @@ from core.measures.answers import LEAST_ERRORS, Measure
 from core.measures.measures import ADDED, ClassMeasures, Measures, most_confused
 from ui.choice import one_of
 from ui.matrix import Cell, matrix_table
-from ui.tables import offer_csv
+from ui.tables import offer_csv, unfolded
 from ui.terms import terms_of
 from ui.text import Markdown, interval, language, literal, number, plain, t
 
@@ -112,8 +112,8 @@ def matrix_panel(
     said = ("true_class", "predicted_class", "images", "share_of_row", "share_of_column")
     words = {name: t(f"chart.{name}") for name in said}
     with st.container(key=f"{key}-data"):
-        folded = st.expander(t("chart.as_table"), key=f"{key}-table", on_change="rerun")
-    if not folded.open:
+        folded = unfolded(key)
+    if not folded:
         return
     with folded:
         table = matrices.confusion_table(matrix, names, words=words)

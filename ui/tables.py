@@ -28,6 +28,15 @@ def folded_table(table: pd.DataFrame | Mapping[str, Sequence[object]], *, index:
     return folded
 
 
+def unfolded(key: str) -> DeltaGenerator | None:
+    """The expander for a chart's numbers as a table if the reader has unfolded it, so that it need not be made before.
+
+    `key`: of the expander, without its end `-table`.
+    """
+    folded = st.expander(t("chart.as_table"), key=f"{key}-table", on_change="rerun")
+    return folded if folded.open else None
+
+
 def offer_csv(table: pd.DataFrame, name: str) -> None:
     """Show a button that saves the table as `name`.csv, with unformatted numbers and a decimal point."""
     st.download_button(

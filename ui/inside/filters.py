@@ -18,6 +18,7 @@ from ui.gallery import gallery
 from ui.inside.images import images
 from ui.inside.opened import Opened, asked, exciting
 from ui.inside.waiting import is_ready
+from ui.tables import unfolded
 from ui.text import language, number, plain, refused, t
 
 MOST = 128  # filters shown
@@ -74,8 +75,8 @@ def _class_means(run: Run, one: Opened) -> None:
 
 def _table(weights: np.ndarray) -> None:
     """Offer the weights as a table, which is made once it is unfolded."""
-    folded = st.expander(t("chart.as_table"), key="inside-filters-table", on_change="rerun")
-    if not folded.open:
+    folded = unfolded("inside-filters")
+    if not folded:
         return
     flat = weights[:MOST].reshape(-1, weights.shape[2] * weights.shape[3])
     numbers, channels, width = np.arange(1, len(weights[:MOST]) + 1), weights.shape[1], weights.shape[3]

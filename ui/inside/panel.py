@@ -22,6 +22,7 @@ from ui.inside.opened import Opened, Work, asked, dead, opened
 from ui.inside.source import Seen
 from ui.inside.strip import strip
 from ui.inside.waiting import QUICK, is_ready
+from ui.tables import unfolded
 from ui.text import language, number, percent, refused, t
 
 ASKED = "inside.dead"  # key in the session state: the run and epoch of which the reader wants to know dead channels
@@ -159,8 +160,8 @@ def _find_dead(run: Run, one: Opened, work: Work | None) -> None:
 
 def _table(network: Network, maps: Sequence[np.ndarray], dead_channels: Sequence[np.ndarray] | None) -> None:
     """Offer the strip's numbers as a table, which is made once it is unfolded."""
-    folded = st.expander(t("chart.as_table"), key="inside-table", on_change="rerun")
-    if not folded.open:
+    folded = unfolded("inside")
+    if not folded:
         return
     rows = network.rows
     table = {

@@ -21,6 +21,7 @@ from ui.inside.opened import Opened, Plane
 from ui.inside.source import Seen
 from ui.inside.waiting import is_ready
 from ui.numbers import whole_number
+from ui.tables import unfolded
 from ui.text import interval, language, percent, plain, refused, t
 
 POINT = "inside-point"  # key in the session state: the place among the points of the image that is looked at
@@ -91,8 +92,7 @@ def _chart(
     st.altair_chart(chart, key=key, width="stretch", alt=alt, on_select=choose, selection_mode="point")
     shares = [percent(share) for share in found.pca.share]
     st.caption(t("inside.pca_help", first=shares[0], second=shares[1]) if method == "pca" else t("inside.tsne_help"))
-    folded = st.expander(t("chart.as_table"), key="inside-plane-table", on_change="rerun")
-    if folded.open:
+    if folded := unfolded("inside-plane"):
         titles = {
             "index": plain("inside.number_of"),
             "true": words["true_class"],

@@ -15,6 +15,7 @@ from ui.gallery import gallery
 from ui.inside.opened import Opened, asked, reasons
 from ui.inside.source import Seen
 from ui.inside.waiting import is_ready
+from ui.tables import unfolded
 from ui.text import language, number, percent, plain, refused, t
 
 SIDE = 172  # px
@@ -72,8 +73,8 @@ def _maps(name: str, image: np.ndarray, own: Reason, other: Reason) -> None:
 
 def _table(found: dict[str, tuple[Reason, Reason] | Refusal]) -> None:
     """Offer the maps' numbers as a table, which is made once it is unfolded."""
-    folded = st.expander(t("chart.as_table"), key="inside-why-table", on_change="rerun")
-    if not folded.open:
+    folded = unfolded("inside-why")
+    if not folded:
         return
     maps = {name: each for name, each in found.items() if not isinstance(each, Refusal)}
     first = next(iter(maps.values()))[0].map
