@@ -75,7 +75,7 @@ def opened(browser, run, path, name="html"):
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(path.as_uri())
-    page.wait_for_function("document.getElementById('checked').textContent")
+    page.wait_for_function("() => document.getElementById('checked').textContent")
     assert not errors
     return page, asked
 
@@ -148,7 +148,7 @@ def test_a_page_in_colour_takes_a_picture_as_the_app_does(home, tiny_data, brows
     page.set_input_files("#picture", ROOT / "ui" / "readme.png")
     page.wait_for_selector("#bars .best")
     page.set_input_files("#picture", ROOT / "README.md")
-    page.wait_for_function("document.getElementById('said').textContent.includes('cannot be read')")
+    page.wait_for_function("() => document.getElementById('said').textContent.includes('cannot be read')")
 
 
 @needs_chromium
@@ -226,7 +226,7 @@ def test_the_page_is_drawn_on_in_both_languages_and_says_when_it_computes_otherw
     changed = re.sub(r'"probes":\[\[[0-9.e-]+', '"probes":[[0.5', whole)
     (tmp_path / "changed.html").write_text(changed, encoding="utf-8")
     page.goto((tmp_path / "changed.html").as_uri())
-    page.wait_for_function("document.getElementById('checked').textContent.includes('otherwise')")
+    page.wait_for_function("() => document.getElementById('checked').textContent.includes('otherwise')")
 
 
 def test_a_page_of_other_numbers_is_refused_with_the_difference(home, tmp_path):
