@@ -37,6 +37,7 @@ from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
 from core.refusal import Refusal
+from core.search.rules import is_used_up, verdict
 from core.spec import RunSpec
 from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
@@ -109,6 +110,9 @@ class _Worker:
         run, spec = self.run, self.run.spec
         if self.wanted == "stop" or (run.is_trained() and not run.control().test):
             return
+        if not run.is_trained() and is_used_up(run):
+            run.ask("stop")
+            return
         started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
         threads = started.threads if started else useful_threads(spec.layers, settings.threads())
@@ -145,12 +149,18 @@ class _Worker:
         try:
             for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
+                    why = verdict(run, event) if event.stop is None else None
+                    if why == "pruned":
+                        state.stop = "pruned"
+                        event = event.model_copy(update={"stop": "pruned"})
                     self._begin_snapshot(state, data, event)
                     self._say(watch(state, data.val_images, event))
                     name, sha256 = self._save(state)
                     self._commit_snapshot()
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
+                    if why == "spent":
+                        run.ask("stop")
                 elif event:
                     self._say(event)
                 if not self._may_go_on(state):
