@@ -22,7 +22,6 @@ from core import store
 from core.events import Epoch
 from core.refusal import Refusal
 from core.search.study import Study, study_of
-from core.search.study import study as study_named
 from core.search.trainings import ETA, is_spent, own_runs, rungs, seconds_of
 from core.store import Run
 
@@ -30,7 +29,9 @@ from core.store import Run
 def current(run: Run) -> Study | None:
     """The study of a run with the budget that it has now; None if it belongs to none."""
     try:
-        return study_named(run.label().study, store.runs(run.folder.parent)) if study_of(run) else None
+        study = study_of(run)
+        own = own_runs(study, store.runs(run.folder.parent)) if study else []
+        return study_of(own[0]) if own else study
     except Refusal:  # damaged
         return None
 
