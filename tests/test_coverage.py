@@ -1,4 +1,4 @@
-"""Intervals hold the truth, and verdicts accuse the innocent, as often as they say; `benchmarks/coverage.py`: more."""
+"""Intervals hold the truth, and verdicts accuse the innocent, as often as they say; `benchmarks/intervals.py`: more."""
 
 import math
 
