@@ -193,7 +193,7 @@ def failures(found: Iterable[Cell], runs: Mapping[RunSpec, Run]) -> dict[Cell, F
     return {cell: failure for cell, failure in told.items() if failure}
 
 
-def trainings(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
+def done_and_all(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
     """The number of trainings of a search that are done, and of all: one that two stages share is counted once."""
     specs = dict.fromkeys(cell.spec for cell in found)
     done = dict.fromkeys(cell.spec for cell in found if cell.measured is not None)
