@@ -516,6 +516,7 @@ def test_the_map_has_every_image_as_a_point_and_says_how_well_neighbours_fit(fra
     assert any(re.match(r"\D+7\b", one) for one in captions(app)), "the image of the chosen point"
 
 
+@pytest.mark.slow
 def test_t_sne_comes_from_a_process_and_is_kept(run, monkeypatch):
     values = penultimate(taken_apart(run), server.splits(run.spec).test.images[:60])
     told = []
@@ -527,6 +528,7 @@ def test_t_sne_comes_from_a_process_and_is_kept(run, monkeypatch):
     assert np.array_equal(tsne_aside(values, lambda *_: None), points)
 
 
+@pytest.mark.slow
 def test_t_sne_ends_when_it_is_stopped(run):
     def stop(done: int, total: int) -> None:
         raise InterruptedError
