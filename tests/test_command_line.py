@@ -776,7 +776,7 @@ OF_FIELDS = ("train", "estimate", "search")  # the commands that take every fiel
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
-    *("--vary", "--way", "--runs", "--study", "--continue"),
+    *("--vary", "--way", "--runs", "--minutes", "--prune", "--study", "--continue"),
     *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
     "python -m core",
     "-h, --help",
