@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from core.datasets import MNIST_5K, dataset
-from core.exports import archive, card, html, model, script, tensorboard
+from core.exports import archive, card, html, model, onnx, script, tensorboard
 from core.files import put
 from core.images.splits import resized
 from core.models.model import Model, open_model
@@ -35,8 +36,10 @@ class Export:
     suffix: str = ""  # of the file, such as `.html`; "" for a folder, of which a page offers a zip
     mime: str = "application/zip"
     # Probabilities float32 (N, K) for images uint8 (N, C, H, W), by what was written; None if it holds no network.
+    # (B, N, K) if it is asked in B ways, each of which has to agree.
     answers: Callable[[Path, np.ndarray], np.ndarray] | None = None
     most: float = 1e-4  # the largest difference of a probability that is accepted
+    packages: Mapping[str, str] = field(default_factory=dict)  # what not everybody has: name for import, name for pip
 
 
 def _for_all(write: Callable[[Run, Path], None]) -> Callable[[Run, Path, str], None]:
@@ -51,6 +54,7 @@ EXPORTS: dict[str, Export] = {
     "script": Export(script.write_script, answers=script.script_answers),
     "notebook": Export(script.write_notebook, answers=script.notebook_answers),
     "model": Export(_for_all(model.write), answers=model.answers),
+    "onnx": Export(onnx.write, ".onnx", "application/octet-stream", onnx.answers, onnx.MOST_APART, onnx.PACKAGES),
     "card": Export(_for_all(card.write), ".md", "text/markdown"),
     "run": Export(_for_all(archive.write), ".zip", answers=archive.answers, most=0.0),
     "tensorboard": Export(_for_all(tensorboard.write)),
@@ -80,9 +84,11 @@ class Packed:
 def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check | None:
     """Write the export `name` of a run to `path`, once it has been checked; returns None if it holds no network.
 
-    Raises: Refusal, if there is something at `path`, if the run is damaged or not done, if the export differs from the
-    run's model by more than its format may, or if it cannot be written.
+    Raises: Refusal, if there is something at `path`, if a package is missing, if the run is damaged or not done, if the
+    export differs from the run's model by more than its format may, or if it cannot be written.
     """
+    if absent := missing(name):
+        raise absent
     if path.exists():
         raise _taken(name, path)
     with writing(path.parent, "error.output_unwritable"):
@@ -99,6 +105,12 @@ def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check |
             except OSError as error:
                 raise (_taken(name, path) if path.exists() else error) from error  # meanwhile
     return check
+
+
+def missing(name: str) -> Refusal | None:
+    """What to install before the export `name` can be made, if a package that it needs is not here."""
+    absent = [package for module, package in EXPORTS[name].packages.items() if not find_spec(module)]
+    return Refusal("error.export_packages", packages=" ".join(absent)) if absent else None
 
 
 def _taken(name: str, path: Path) -> Refusal:

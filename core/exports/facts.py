@@ -21,6 +21,11 @@ def title(run: Run, language: str) -> str:
 
 def facts(run: Run, language: str) -> dict[str, str]:
     """What the run is, how it was trained and tested, as labels and values. Raises: Refusal, if it is not done."""
+    return {text(language, f"export.fact.{name}"): value for name, value in facts_by_name(run, language).items()}
+
+
+def facts_by_name(run: Run, language: str) -> dict[str, str]:
+    """The same facts by their names, which are the same in each language. Raises: Refusal, if the run is not done."""
     spec, started, report = run.spec, run.started(), run.report()
     if not report:
         raise no_report(run)
@@ -36,7 +41,7 @@ def facts(run: Run, language: str) -> dict[str, str]:
     between = interval(*report.accuracy_interval, 2, language=language)
     accuracy = percent(report.accuracy, 2, language=language)
     chosen = text(language, f"chosen.{report.best_by}")
-    values = {
+    return {
         "run": run.name,
         "network": f"{network_name(spec, language)}: {layers_text(spec.layers)}",
         "parameters": number(started.parameters, language=language),
@@ -49,7 +54,6 @@ def facts(run: Run, language: str) -> dict[str, str]:
         "limits": limits(run, language),
         "versions": versions,
     }
-    return {said(f"fact.{name}"): value for name, value in values.items()}
 
 
 def network_name(spec: RunSpec, language: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.exports import EXPORTS, packed
+from core.exports import EXPORTS, missing, packed
 from core.exports.archive import take_in
 from core.refusal import Refusal
 from core.store import Run
@@ -23,7 +23,9 @@ def panel(run: Run) -> None:
     names = {one: plain(f"export.name.{one}") for one in EXPORTS}
     name = st.selectbox(t("export.format"), list(names), format_func=names.__getitem__, key="export-format")
     st.caption(t(f"export.help.{name}"))
-    if name not in WITHOUT_WEIGHTS and 4 * run.started().parameters > MOST_PACKED:
+    if absent := missing(name):
+        st.info(t(absent.key, **absent.slots))
+    elif name not in WITHOUT_WEIGHTS and 4 * run.started().parameters > MOST_PACKED:
         st.info(t("export.large", run=run.name, name=name))
     else:
         _offer(run, name)
