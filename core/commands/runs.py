@@ -255,7 +255,8 @@ def take_out(options: argparse.Namespace) -> int:
     """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
     run = find(options.run)
     path = options.out or Path(f"{run.name}{EXPORTS[options.kind].suffix}")
-    check = export(run, options.kind, path, language())
+    spoken = options.language.replace("-", "_") if options.language else language()
+    check = export(run, options.kind, path, spoken, find(options.other) if options.other else None)
     facts = {"run": run.name, "as": options.kind, "path": str(path), "bytes": _size(path)}
     facts |= {"difference": check and check.difference, "n": check and check.n, "images": check and check.data}
     line = t("cli.export", path=path)

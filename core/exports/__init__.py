@@ -31,20 +31,27 @@ MOST_CHECKED = 256  # images on which an export is compared with the run's own m
 class Export:
     """A format: what writes it, and what reads it back for the check."""
 
-    # To a new file or, if `suffix` is "", into a new folder; with the code of a language. Raises: Refusal.
-    write: Callable[[Run, Path, str], None]
+    # (run, path, language), and `other` if it compares: to a new file or, if `suffix` is "", into a new folder.
+    write: Callable[..., None]
     suffix: str = ""  # of the file, such as `.html`; "" for a folder, of which a page offers a zip
     mime: str = "application/zip"
     # Probabilities float32 (N, K) for images uint8 (N, C, H, W), by what was written; None if it holds no network.
     # (B, N, K) if it is asked in B ways, each of which has to agree.
     answers: Callable[[Path, np.ndarray], np.ndarray] | None = None
     most: float = 1e-4  # the largest difference of a probability that is accepted
+    compares: bool = False  # whether it can compare the run with another one
     packages: Mapping[str, str] = field(default_factory=dict)  # what not everybody has: name for import, name for pip
 
 
 def _for_all(write: Callable[[Run, Path], None]) -> Callable[[Run, Path, str], None]:
     """What writes the same for readers of every language."""
     return lambda run, path, _: write(run, path)
+
+
+def _report(run: Run, path: Path, language: str, other: Run | None = None) -> None:
+    from core.exports import report  # it imports altair, which the command line and the pages need only for a chart
+
+    report.write(run, path, language, other)
 
 
 _html_half = _for_all(partial(html.write, half=True))
@@ -54,7 +61,10 @@ EXPORTS: dict[str, Export] = {
     "script": Export(script.write_script, answers=script.script_answers),
     "notebook": Export(script.write_notebook, answers=script.notebook_answers),
     "model": Export(_for_all(model.write), answers=model.answers),
-    "onnx": Export(onnx.write, ".onnx", "application/octet-stream", onnx.answers, onnx.MOST_APART, onnx.PACKAGES),
+    "onnx": Export(
+        onnx.write, ".onnx", "application/octet-stream", onnx.answers, onnx.MOST_APART, packages=onnx.PACKAGES
+    ),
+    "report": Export(_report, ".html", "text/html", packages={"vl_convert": "vl-convert-python"}, compares=True),
     "card": Export(_for_all(card.write), ".md", "text/markdown"),
     "run": Export(_for_all(archive.write), ".zip", answers=archive.answers, most=0.0),
     "tensorboard": Export(_for_all(tensorboard.write)),
@@ -81,12 +91,15 @@ class Packed:
     check: Check | None
 
 
-def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check | None:
+def export(run: Run, name: str, path: Path, language: str = FALLBACK, other: Run | None = None) -> Check | None:
     """Write the export `name` of a run to `path`, once it has been checked; returns None if it holds no network.
 
-    Raises: Refusal, if there is something at `path`, if a package is missing, if the run is damaged or not done, if the
-    export differs from the run's model by more than its format may, or if it cannot be written.
+    `other`: a run with which it compares this one. Raises: Refusal, if there is something at `path`, if a package is
+    missing, if a run is damaged or not done, if the two cannot be compared, if the export differs from the run's model
+    by more than its format may, or if it cannot be written.
     """
+    if other and not EXPORTS[name].compares:
+        raise Refusal("error.export_compares", name=name)
     if absent := missing(name):
         raise absent
     if path.exists():
@@ -95,7 +108,7 @@ def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check |
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bancada-", dir=path.parent) as aside:
             made = Path(aside) / path.name
-            EXPORTS[name].write(run, made, language)
+            EXPORTS[name].write(run, made, language, *([other] if other else []))
             check = _checked(run, name, made)
             try:
                 if made.is_dir():
@@ -119,12 +132,12 @@ def _taken(name: str, path: Path) -> Refusal:
     return Refusal("error.folder_taken", folder=str(path))
 
 
-def packed(run: Run, name: str, language: str = FALLBACK) -> Packed:
+def packed(run: Run, name: str, language: str = FALLBACK, other: Run | None = None) -> Packed:
     """The export `name` of a run as one file: a folder, named after the run, as a zip. Raises: Refusal, as `export`."""
     one = EXPORTS[name]
     with tempfile.TemporaryDirectory() as aside:
         path = Path(aside) / f"{run.name}{one.suffix}"
-        check = export(run, name, path, language)
+        check = export(run, name, path, language, other)
         if not one.suffix:
             path = Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name))
         file = f"{run.name}{one.suffix}" if one.suffix else f"{run.name}-{name}.zip"

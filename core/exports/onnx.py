@@ -95,7 +95,7 @@ class Graph:
         self.stored: list[TensorProto] = []
         self._numbers = numbers
 
-    def add(self, operator: str, inputs: Sequence[str], output: str = "", **settings: Any) -> str:
+    def add(self, operator: str, inputs: Sequence[str], output: str = "", /, **settings: Any) -> str:
         """Add a node; returns the name of its output, by default made of its number and operator."""
         import onnx
 

@@ -62,7 +62,7 @@ def panel(run: Run, done: Sequence[str]) -> None:
     elif view == "report":
         beside.run_panel(run, names)
     elif view == "export":
-        exports.panel(run)
+        exports.panel(run, [name for name in done if name != run.name])
     else:
         measures_table(measured, replace(answers.loss(), value=report.loss))
         training.ends_table(run, report)
