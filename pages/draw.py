@@ -6,6 +6,7 @@ from ui import server
 from ui.choice import choose_runs
 from ui.draw import answer
 from ui.inside.link import to_inside
+from ui.link import copy_link
 from ui.text import t
 
 # On a phone all modes have to be in sight.
@@ -18,6 +19,7 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     runs = choose_runs(names)
     if runs:
         to_inside(runs[0])
+        copy_link(runs[0].spec, runs[0])
 if runs:
     answer.panel(runs, mode)
 if not names:

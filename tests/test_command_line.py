@@ -775,6 +775,7 @@ OF_FIELDS = ("train", "estimate", "search")  # the commands that take every fiel
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
+    *("--compare", "--language"),
     *("--vary", "--way", "--runs", "--study", "--continue"),
     *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
     "python -m core",

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from core.datasets import MNIST_5K, dataset
-from core.exports import archive, card, html, model, onnx, script, tensorboard
+from core.exports import archive, card, html, model, onnx, report, script, tensorboard
 from core.files import put
 from core.images.splits import resized
 from core.models.model import Model, open_model
@@ -48,12 +48,6 @@ def _for_all(write: Callable[[Run, Path], None]) -> Callable[[Run, Path, str], N
     return lambda run, path, _: write(run, path)
 
 
-def _report(run: Run, path: Path, language: str, other: Run | None = None) -> None:
-    from core.exports import report  # it imports altair, which the command line and the pages need only for a chart
-
-    report.write(run, path, language, other)
-
-
 _html_half = _for_all(partial(html.write, half=True))
 EXPORTS: dict[str, Export] = {
     "html": Export(_for_all(html.write), ".html", "text/html", html.answers, html.MOST_APART),
@@ -64,7 +58,7 @@ EXPORTS: dict[str, Export] = {
     "onnx": Export(
         onnx.write, ".onnx", "application/octet-stream", onnx.answers, onnx.MOST_APART, packages=onnx.PACKAGES
     ),
-    "report": Export(_report, ".html", "text/html", packages={"vl_convert": "vl-convert-python"}, compares=True),
+    "report": Export(report.write, ".html", "text/html", packages={"vl_convert": "vl-convert-python"}, compares=True),
     "card": Export(_for_all(card.write), ".md", "text/markdown"),
     "run": Export(_for_all(archive.write), ".zip", answers=archive.answers, most=0.0),
     "tensorboard": Export(_for_all(tensorboard.write)),

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.charts import bars, curves, diagram, matrices
-from core.charts.svg import shades, svg
+from core.charts.diagram import diagram
 from core.datasets import Split, dataset
 from core.events import Epoch, Report, Started, Step
 from core.exports.facts import architecture_name, data_name, facts, title
@@ -143,6 +142,9 @@ def _top(told: Told) -> str:
 
 def _data(told: Told) -> str:
     """The images of each class in each split, and what always giving the same answer would reach."""
+    from core.charts import bars  # altair is imported only for a chart
+    from core.charts.svg import svg
+
     try:
         counts = class_counts(told.run.spec, dataset(told.run.spec.data))
     except Refusal:
@@ -198,7 +200,7 @@ def _network(told: Told) -> str:
     trained = sum(row.parameters for row in rows[told.run.spec.frozen :])
     return section(
         told.say("export.report.network"),
-        diagram.diagram(names, shapes, told.say("network.alt", steps=steps)),
+        diagram(names, shapes, told.say("network.alt", steps=steps)),
         table(heads, cells),
         paragraph(told.say("network.totals", parameters=trained, macs=sum(row.macs for row in rows)), "small"),
     )
@@ -206,6 +208,9 @@ def _network(told: Told) -> str:
 
 def _training(told: Told) -> str:
     """The learning curves, with the kept and the last epoch marked, and the values of the epochs."""
+    from core.charts import curves
+    from core.charts.svg import svg
+
     if not told.epochs:  # a damaged log
         return ""
     last, kept = told.epochs[-1].epoch, told.report.best_epoch
@@ -284,6 +289,9 @@ def _results(told: Told) -> str:
 
 def _classes(told: Told) -> str:
     """Precision, recall and F1 of each class with their intervals, as a table and as a chart."""
+    from core.charts import bars
+    from core.charts.svg import svg
+
     support = np.array([one.support for one in told.measured.classes])
     shown = _shown(told, support)
     of_shown = [(told.names[k], told.measured.classes[k]) for k in shown]
@@ -351,6 +359,9 @@ def _confusions(told: Told) -> str:
 
 def _matrix(told: Told, matrix: np.ndarray) -> str:
     """The confusion matrix as a table, a darker cell for more images; only a sentence if it is too large for paper."""
+    from core.charts.matrices import cell_label
+    from core.charts.svg import shades
+
     if len(matrix) > MOST_CLASSES:
         return paragraph(told.say("export.report.large", classes=len(matrix)))
     colours = shades()
@@ -360,7 +371,7 @@ def _matrix(told: Told, matrix: np.ndarray) -> str:
     def cell(i: int, j: int) -> str:
         place = round(float(depth[i, j]))
         ink = "#ffffff" if place > len(colours) // 2 else "#1b1f24"
-        words = matrices.cell_label(float(matrix[i, j]), None, told.language)
+        words = cell_label(float(matrix[i, j]), None, told.language)
         kind = ' class="right"' if i == j else ""
         return f'<td{kind} style="background:{colours[place]};color:{ink}">{words}</td>'
 
@@ -405,6 +416,9 @@ def _errors(told: Told) -> str:
 
 def _one_error(told: Told, test: Split, index: int) -> str:
     """A misclassified image beside typical ones of its true and predicted class, and the probability of each class."""
+    from core.charts import bars
+    from core.charts.svg import svg
+
     answers, names = told.answers, told.names
     true, predicted = int(answers.labels[index]), int(answers.predicted[index])
     shown = [("image.this", index, true)]
@@ -427,6 +441,9 @@ def _one_error(told: Told, test: Split, index: int) -> str:
 
 def _calibration(told: Told) -> str:
     """How the confidence compares with the accuracy, as a sentence, a diagram and a table."""
+    from core.charts import bars
+    from core.charts.svg import svg
+
     found = calibration(told.answers)
     key, slots = sentence(told.answers, found, told.language)
     words = {name: told.say(f"certainty.{name}") for name in ("confidence", "accuracy", "perfect")}
