@@ -19,8 +19,8 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     runs = choose_runs(names)
     if runs:
         to_inside(runs[0])
-        copy_link(runs[0].spec, runs[0])
 if runs:
     answer.panel(runs, mode)
+    copy_link(runs[0].spec, runs[0])  # below: on a phone the sheet has to be in sight
 if not names:
     st.info(t("draw.none_yet"))

@@ -505,6 +505,23 @@ def test_each_export_is_made_at_a_click_and_says_how_it_compares(frame, trained,
     assert not app.get("download_button"), "that of another format"
 
 
+@pytest.mark.skipif("report" not in HERE, reason="no charts here: pip install vl-convert-python")
+def test_a_report_compares_with_the_run_that_is_chosen(frame, trained):
+    other = store.create(trained.spec.model_copy(update={"seed": 1}))
+    for file in trained.folder.iterdir():
+        if file.suffix in (".safetensors", ".jsonl"):
+            shutil.copy(file, other.folder / file.name)
+    app = look_at(frame("evaluate", run=trained.name), "export")
+    app.selectbox(key="export-format").set_value("report").run()
+    app.selectbox(key="export-other").set_value(other.name).run()
+    button(app, words.text("en", "export.make")).click().run(timeout=60)
+    assert not app.exception
+    made = app.session_state[exports.MADE][1].content.decode()
+    assert words.text("en", "export.report.compared", run=other.name) in made
+    app.selectbox(key="export-other").set_value(None).run()
+    assert not app.get("download_button"), "that of another comparison"
+
+
 def test_a_model_that_is_too_large_for_the_servers_memory_is_not_offered(frame, trained, monkeypatch):
     monkeypatch.setattr(exports, "MOST_PACKED", 1000)
     app = look_at(frame("evaluate", run=trained.name), "export")

@@ -24,7 +24,11 @@ def copy_link(spec: RunSpec, run: Run | None = None) -> None:
             return
         st.info(t("copy_link.too_long", length=len(address), most=LONGEST))
         if run and run.is_done():
-            words = {"label": t("copy_link.script"), "icon": ":material/inventory_2:", "query_params": {"run": run.name}}
+            words = {
+                "label": t("copy_link.script"),
+                "icon": ":material/inventory_2:",
+                "query_params": {"run": run.name},
+            }
             st.page_link(server.PAGES / "evaluate.py", **words)
 
 
