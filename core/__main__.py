@@ -119,10 +119,6 @@ def _parser() -> argparse.ArgumentParser:
         _add(made, f"--{name}", slot="value", says=_help(name))
     _add(made, "--tags", slot="name", says=_help("tags"), nargs="*")
     _add(command("evaluate", runs.evaluate), "run", slot="run", says=_help("run"))
-    for name, export in (("tensorboard", runs.tensorboard), ("model", runs.model)):
-        made, folder = command(name, export), Path(name)
-        _add(made, "run", slot="run", says=_help("run"))
-        _add(made, "--out", slot="folder", says=_help("out", folder=folder), type=Path, default=folder)
     made = command("export", runs.take_out)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")

@@ -164,14 +164,14 @@ def test_every_kind_of_layer_is_exported_here():
 
 def test_a_model_is_written_by_the_command_once_and_only_of_a_finished_run(home, tmp_path, capsys):
     run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
-    command = ["model", run.name, "--out", str(tmp_path / "out"), "--json"]
+    command = ["export", run.name, "--as", "model", "--out", str(tmp_path / "out"), "--json"]
     assert main(command) == 1
     assert run.name in capsys.readouterr().err
-    assert not (tmp_path / "out" / run.name).exists()
+    assert not (tmp_path / "out").exists()
     assert work(str(run.folder)) == "done"
     assert main(command) == 0
-    folder = tmp_path / "out" / run.name
-    assert json.loads(capsys.readouterr().out) == {"run": run.name, "folder": str(folder)}
+    folder = tmp_path / "out"
+    assert json.loads(capsys.readouterr().out)["path"] == str(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "network.py"]
     assert main(command) == 1
     (run.folder / "model.safetensors").write_bytes(b"damaged")

@@ -228,29 +228,6 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
 
 
-def tensorboard(options: argparse.Namespace) -> int:
-    """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
-    run = _export(options, "tensorboard", python=sys.executable, parent=options.out)
-    if count := run.damaged_lines():
-        print(t("log.damaged_lines", count=count), file=sys.stderr)
-    return 0
-
-
-def model(options: argparse.Namespace) -> int:
-    """Write a finished run's weights, and the code that loads them, into a folder of the run's name."""
-    _export(options, "model")
-    return 0
-
-
-def _export(options: argparse.Namespace, kind: str, **slots: object) -> Run:
-    """Export a run and say so in the words `cli.KIND`, `slots` and the folder filled in; returns the run."""
-    run = find(options.run)
-    folder = options.out / run.name
-    export(run, kind, folder)
-    say(options, {"run": run.name, "folder": str(folder)}, t(f"cli.{kind}", folder=folder, **slots))
-    return run
-
-
 def take_out(options: argparse.Namespace) -> int:
     """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
     run = find(options.run)
@@ -263,7 +240,11 @@ def take_out(options: argparse.Namespace) -> int:
     if check:
         slots = {"difference": number(check.difference), "n": check.n, "data": check.data}
         line += "\n" + t("export.checked", **slots)
+    if options.kind == "tensorboard":
+        line += "\n" + t("cli.tensorboard", python=sys.executable, path=path)
     say(options, facts, line)
+    if count := run.damaged_lines():
+        print(t("log.damaged_lines", count=count), file=sys.stderr)
     return 0
 
 
