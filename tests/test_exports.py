@@ -15,7 +15,7 @@ import torch
 
 from core import store
 from core.__main__ import main
-from core.exports import EXPORTS, export, missing, model, packed
+from core.exports import EXPORTS, export, file_name, missing, model, packed
 from core.models.model import open_model
 from core.networks.activations import FUNCTIONS
 from core.networks.layers import KINDS
@@ -62,6 +62,14 @@ def test_what_appears_while_an_export_is_made_is_not_overwritten(home, tmp_path,
         export(run, name, out)
     assert (out if out.is_file() else out / "file").read_text() == "another's"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_no_two_exports_of_a_run_have_the_same_name(home):
+    run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
+    names = [file_name(run, name) for name in EXPORTS]
+    assert len(set(names)) == len(names)
+    assert f"{run.name}.html" in names
+    assert f"{run.name}-report.html" in names
 
 
 def everything_in(content):

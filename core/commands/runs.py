@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
-from core.exports import EXPORTS, export
+from core.exports import EXPORTS, export, file_name
 from core.files import written_aside
 from core.measures.answers import Answers, stored_answers
 from core.measures.compare import Difference, compare, difference, sentence
@@ -231,7 +231,9 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
 def take_out(options: argparse.Namespace) -> int:
     """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
     run = find(options.run)
-    path = options.out or Path(f"{run.name}{EXPORTS[options.kind].suffix}")
+    path = options.out or Path(
+        file_name(run, options.kind).removesuffix("" if EXPORTS[options.kind].suffix else ".zip")
+    )
     spoken = options.language.replace("-", "_") if options.language else language()
     check = export(run, options.kind, path, spoken, find(options.other) if options.other else None)
     facts = {"run": run.name, "as": options.kind, "path": str(path), "bytes": _size(path)}

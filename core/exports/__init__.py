@@ -134,8 +134,13 @@ def packed(run: Run, name: str, language: str = FALLBACK, other: Run | None = No
         check = export(run, name, path, language, other)
         if not one.suffix:
             path = Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name))
-        file = f"{run.name}{one.suffix}" if one.suffix else f"{run.name}-{name}.zip"
-        return Packed(path.read_bytes(), file, one.mime, check)
+        return Packed(path.read_bytes(), file_name(run, name), one.mime, check)
+
+
+def file_name(run: Run, name: str) -> str:
+    """The name of the file that an export is saved in: another one for each format, of which several are HTML or zip."""
+    suffix = EXPORTS[name].suffix or ".zip"
+    return f"{run.name}{suffix}" if suffix == f".{name}" else f"{run.name}-{name}{suffix}"
 
 
 def _checked(run: Run, name: str, path: Path) -> Check | None:
