@@ -231,9 +231,8 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
 def take_out(options: argparse.Namespace) -> int:
     """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
     run = find(options.run)
-    path = options.out or Path(
-        file_name(run, options.kind).removesuffix("" if EXPORTS[options.kind].suffix else ".zip")
-    )
+    named = Path(file_name(run, options.kind))
+    path = options.out or (named if EXPORTS[options.kind].suffix else named.with_suffix(""))
     spoken = options.language.replace("-", "_") if options.language else language()
     check = export(run, options.kind, path, spoken, find(options.other) if options.other else None)
     facts = {"run": run.name, "as": options.kind, "path": str(path), "bytes": _size(path)}

@@ -138,7 +138,7 @@ def packed(run: Run, name: str, language: str = FALLBACK, other: Run | None = No
 
 
 def file_name(run: Run, name: str) -> str:
-    """The name of the file that an export is saved in: another one for each format, of which several are HTML or zip."""
+    """The name of the file that an export is saved in: another for each format, since several are HTML or zip."""
     suffix = EXPORTS[name].suffix or ".zip"
     return f"{run.name}{suffix}" if suffix == f".{name}" else f"{run.name}-{name}{suffix}"
 
