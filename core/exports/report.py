@@ -215,7 +215,8 @@ def _training(told: Told) -> str:
         return ""
     last, kept = told.epochs[-1].epoch, told.report.best_epoch
     marks = {told.say("chart.best"): kept} if kept != last else {}
-    marks[told.say("chart.last" if kept != last else "export.report.kept_last")] = last
+    is_best = kept == last and told.report.best_by != "last"
+    marks[told.say("export.report.kept_last" if is_best else "chart.last")] = last
     names = {name: told.say(f"chart.{name}") for name in ("train", "val", "steps")}
     drawn = []
     for what in ("accuracy", "loss"):
@@ -521,7 +522,7 @@ def _reported(told: Told) -> str:
     if (repeated := repeated_by(told.run.spec)) and one.report and (result := of_run(told.run)):
         row = Row(*repeated, told.run.spec.data, (result,))
         judged = row.verdict
-        said = f"**{told.say(f'verdict.{judged.word}')}**"
+        said = f"{told.say('recipes.verdict')}: **{told.say(f'verdict.{judged.word}')}**"
         if judged.tolerance is not None:
             tolerance = told.number(100 * judged.tolerance, 2)
             said += f" · {told.say('recipes.tolerance', tolerance=tolerance, most=SEEDS)}"
