@@ -530,6 +530,16 @@ def test_a_model_that_is_too_large_for_the_servers_memory_is_not_offered(frame, 
     assert not app.info
 
 
+def test_an_export_whose_packages_are_not_here_says_how_to_install_them(frame, trained, monkeypatch):
+    monkeypatch.setattr("core.exports.find_spec", lambda name: None)
+    app = look_at(frame("evaluate", run=trained.name), "export")
+    app.selectbox(key="export-format").set_value("onnx").run()
+    assert "pip install onnx onnxruntime" in app.info[0].value
+    assert words.text("en", "export.make") not in [one.label for one in app.button]
+    app.selectbox(key="export-format").set_value("card").run()
+    assert not app.info
+
+
 def test_an_export_that_differs_is_not_offered(frame, trained, monkeypatch):
     monkeypatch.setitem(EXPORTS, "html", replace(EXPORTS["html"], most=-1.0))
     app = look_at(frame("evaluate", run=trained.name), "export")
