@@ -322,6 +322,14 @@ def _fields() -> dict[str, Any]:
     return RunSpec.model_json_schema()["properties"]
 
 
+def bounds(name: str) -> tuple[float, float]:
+    """The lowest and the highest number of a field, infinite where it has no bound; they may be left out themselves."""
+    schema = _fields()[name]
+    found = {key: value for part in (schema, *schema.get("anyOf", ())) for key, value in part.items()}
+    low = found.get("minimum", found.get("exclusiveMinimum", -math.inf))
+    return low, found.get("maximum", found.get("exclusiveMaximum", math.inf))
+
+
 def default(name: str) -> Any:
     """A field's default; None means that the field is not used."""
     return RunSpec.model_fields[name].default

@@ -82,10 +82,12 @@ def most_lift(accuracies: Sequence[float], n: int) -> Lift:
     """
     random, found = np.random.default_rng(0), np.asarray(accuracies)
     error = np.sqrt(np.maximum(found * (1 - found), 1 / n) / n)
-    chance = random.normal(0, error, (DRAWS, len(found)))
-    picked = (found + chance).argmax(axis=1)
-    expected = float((found[picked] - chance[np.arange(DRAWS), picked]).mean())
-    return Lift(float(found.max()), expected, n, is_bound=True)
+    expected: list[float] = []
+    for _ in range(DRAWS // _AT_ONCE):
+        chance = random.normal(0, error, (_AT_ONCE, len(found)))
+        picked = (found + chance).argmax(axis=1)
+        expected += (found[picked] - chance[np.arange(_AT_ONCE), picked]).tolist()
+    return Lift(float(found.max()), float(np.mean(expected)), n, is_bound=True)
 
 
 def lift_sentence(found: Lift, count: int, language: str) -> tuple[str, dict[str, Any]]:
