@@ -12,6 +12,7 @@ from ui.columns import beside_or_below
 from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.link import copy_link
 from ui.notices import test_use_notice
+from ui.search.state import look_at
 from ui.status import REFUSED, start
 from ui.text import refused, show_refusal, t
 from ui.train import live, network
@@ -48,6 +49,11 @@ with left:
     if here:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
         begin.button(t("train.start"), **button, on_click=start, args=(spec, form.keeps_snapshots()))
+        # The form is shared with Search, so nothing has to be handed over; for `query_params` see `form.to_train`.
+        icon = ":material/manage_search:"
+        if begin.button(t("train.search"), icon=icon, type="tertiary", key="to-search"):
+            look_at("")
+            st.switch_page(server.PAGES / "search.py", query_params={})
     if spec:
         copy_link(spec)
     show_refusal(REFUSED, top.error)

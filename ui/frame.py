@@ -15,7 +15,7 @@ from ui.text import browsers_language, language, t
 # The pages by what a visitor wants to do, each with its icon.
 GROUPS = {
     "learn": {"lessons": "school", "recipes": "menu_book"},
-    "train": {"data": "grid_view", "train": "model_training"},
+    "train": {"data": "grid_view", "train": "model_training", "search": "manage_search"},
     "understand": {"runs": "table_rows", "evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
     "draw": {"draw": "draw", "drawings": "collections_bookmark", "classroom": "cast_for_education"},
 }
@@ -65,7 +65,8 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] a { color: inherit; opacity: 1; }
 button[role="radio"][aria-checked="true"], [role="tab"][aria-selected="true"], [data-testid="stMetricDelta"],
-[role="tab"][aria-selected="true"] *, [data-testid="stPaginationEllipsis"] { color: inherit !important; }
+[role="tab"][aria-selected="true"] *, [data-testid="stPaginationEllipsis"],
+[data-testid="stSliderThumbValue"] { color: inherit !important; }
 :is(a, button, summary, [role="tab"], [role="radio"]):focus-visible { outline: 3px solid currentColor; }
 [data-testid="stStatusWidget"] { position: fixed; left: 0; top: 0; }
 [data-testid="stStatusWidget"] button { display: none; }

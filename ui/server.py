@@ -36,7 +36,10 @@ from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES, Choices, belongs_to, choices_of
 from core.refusal import Refusal
 from core.search import known_runs
+from core.search.importance import Importance, importance
 from core.search.studies import Studies
+from core.search.study import Study, study_of
+from core.search.trainings import Training
 from core.spec import RunSpec
 from core.store import Label, Run
 from core.workers import Workers, estimated, paced, remembered
@@ -252,6 +255,36 @@ def known() -> dict[RunSpec, Run]:
         return -1 if known.by_hand or known.is_pruned else known.is_done + known.is_trained
 
     return known_runs(handles(), progress)
+
+
+def studies() -> dict[str, Study]:
+    """The searches of the store by their names, the one with the newest run first; each is told from that run."""
+    found: dict[str, Study | None] = {}
+    for run in handles():
+        name = _noted(run.folder, run.label_changed()).study
+        if name and not found.get(name):
+            found[name] = _study(run.folder, run.label_changed())
+    return {name: one for name, one in found.items() if one}
+
+
+@functools.lru_cache(maxsize=MOST_RUNS)
+def _study(folder: Path, changed: tuple[int, int] | None) -> Study | None:
+    del changed  # only part of the cache's key
+    with contextlib.suppress(Refusal):  # damaged
+        return study_of(Run(folder))
+    return None
+
+
+def importance_of(study: Study, found: Sequence[Training]) -> Importance:
+    """How much each field of a search matters, see `core.search.importance`. Raises: Refusal."""
+    done = tuple((one.spec, one.accuracy) for one in found if one.state == "done")
+    return _importance(f"{study.name} {study.plan()}", done, study, found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=20, hash_funcs={RunSpec: RunSpec.model_dump_json})
+def _importance(study: str, done: object, _study: Study, _found: Sequence[Training]) -> Importance:
+    del study, done  # only the cache's key
+    return importance(_study, _found)
 
 
 def repeating(name: str, variant: Variant) -> list[Run]:

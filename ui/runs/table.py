@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from core.measures.summary import COLUMNS, NUMBERS, Listed, all_differing, in_order
 from core.recipes.searches import belongs_to, choices_of
-from core.spec import RunSpec, is_number, value_text
-from ui import visitor
+from core.spec import RunSpec, is_number, is_used, value_text
+from ui import server, visitor
 from ui.choice import data_name, network_name
+from ui.runs import parallel
 from ui.tables import Said, sortable, wide_table_hint
 from ui.text import duration, interval, language, literal, number, percent, plain, t
 
 CHOSEN = "runs"  # in the link: the names of the chosen runs; in the session state too
 MOST_ROWS = 100  # in sight at once, without asking for more
 MOST_COMPARED = 10
+MOST_LINKED = 20  # newest searches that are linked
 ROWS, TURNED = "runs.rows", "runs.turned"  # keys in the session state
 FILTERS = ("data", "architecture", "status", "study", "owner", "tag")
 FIRST = ("data", "architecture", "status", "accuracy", "parameters", "seconds", "epochs_done", "device")
@@ -48,9 +51,13 @@ def panel(listed: Sequence[Listed]) -> None:
         fitting = _filtered(listed)
         by = _sort()
         columns = _columns()
+        _searches(listed)
     if by != NEWEST or st.session_state.get(TURNED):
         turned = bool(st.session_state.get(TURNED))
         fitting = in_order(fitting, by, turned=turned) if by != NEWEST else fitting[::-1]
+    within = parallel.panel("runs", [one.summary.run for one in _with_result(fitting)], lambda: _axes(fitting))
+    if within is not None:
+        fitting = [one for one in fitting if one.summary.run in within]
     most = st.session_state.setdefault(ROWS, MOST_ROWS)
     shown = fitting[:most]
     st.caption(t("runs.count", count=len(fitting), all=len(listed)))
@@ -60,6 +67,42 @@ def panel(listed: Sequence[Listed]) -> None:
     _table(shown, columns, chosen(listed))
     if len(fitting) > len(shown):
         st.button(t("runs.more", count=len(fitting) - len(shown)), key="runs-more", on_click=_more)
+
+
+def _with_result(listed: Sequence[Listed]) -> list[Listed]:
+    return [one for one in listed if one.summary.spec and one.summary.val_accuracy is not None]
+
+
+def _axes(listed: Sequence[Listed]) -> dict[str, list[tuple[Any, str]]]:
+    """The fields in which the runs that have an accuracy differ, and this accuracy, for parallel coordinates."""
+    found = _with_result(listed)
+    specs = [one.summary.spec for one in found if one.summary.spec]
+    axes = {}
+    for name in [*all_differing(specs), "val_accuracy"] if specs else ():
+        if name not in ("layers", "weights_from"):
+            axes[_title(name)] = [_place(one, name) for one in found]
+    return axes
+
+
+def _place(one: Listed, name: str) -> tuple[Any, str]:
+    """A run's value on an axis, and its words; None where its spec does not use the field."""
+    if name in RunSpec.model_fields and one.summary.spec and not is_used(name, one.summary.spec):
+        return None, "–"
+    said, value = _cell(one, name), one.values.get(name)
+    return value, said[1] if isinstance(said, tuple) else said
+
+
+def _searches(listed: Sequence[Listed]) -> None:
+    """Show links to the searches of the store: to the one whose runs are filtered, else to all of them."""
+    known = list(dict.fromkeys(one.label.study for one in listed if one.label.study and one.label.plan))
+    filtered = st.session_state.get("runs-study", ())
+    names = [name for name in known if name in filtered] or known
+    if not names:
+        return
+    with st.popover(t("recipes.searches"), icon=":material/manage_search:", key="runs-searches"):
+        for name in names[:MOST_LINKED]:
+            link = {"label": literal(name), "query_params": {"study": name}}
+            st.page_link(server.PAGES / "search.py", **link)
 
 
 def _more() -> None:
