@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event
-from core.measures.selection import simplest
+from core.measures.selection import decision, decision_sentence
 from core.recipes import Variant
 from core.recipes.reported import Reported, Series
 from core.recipes.searches import SEARCHES, VAL_IMAGES, choices_text, option_text, path, repeats, reported_of
@@ -38,6 +38,7 @@ from core.words import FALLBACK
 from ui import estimate, server
 from ui.choice import data_name, linked_row, row_of
 from ui.data_card import data_are_here
+from ui.search.state import BEST, NEAR, SIMPLEST
 from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable, wide_table_hint
 from ui.text import (
@@ -60,7 +61,6 @@ LINK = (CHOSEN, "data", "seed")  # what of this view stands in the page's link
 MOST_SEED = 2**31 - 1
 ASKED = "search.asked"  # key in the session state: the training whose time was asked for
 MEASURES: tuple[Series, ...] = ("val_accuracy", "val_loss")
-BEST, SIMPLEST = "★", "◆"
 
 Runs = Mapping[RunSpec, Run]
 Place = tuple[int, object]  # (number of the stage, option)
@@ -257,6 +257,7 @@ def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> Non
     stages = SEARCHES[name].stages
     best = [winner(cell for cell in found if cell.stage == place) for place in range(len(stages))]
     measured = {(cell.stage, cell.option): cell for cell in found}
+    near = _near(found, runs)
     places = [(place, option) for place, stage in enumerate(stages) for option in stage.options]
     lines = []
     for place, option in places:
@@ -266,7 +267,7 @@ def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> Non
                 t(f"search.{stage.choice}"),
                 option_text(option, language()),
                 _reported(reported_of(name, stage.choice, option) if is_own else None),
-                *_measured(cell, runs, is_best=cell in best),
+                *_measured(cell, runs, BEST if cell in best else NEAR if cell in near else ""),
             )
         )
     columns = [t(f"search.{column}") for column in ("stage", "option", "reported", "measured", "kept", "tested")]
@@ -306,8 +307,23 @@ def _reported(one: Reported | None) -> Said:
     return one.best.val_accuracy, _at(one.best.val_accuracy, one.best.epoch)
 
 
-def _measured(cell: Cell | None, runs: Runs, *, is_best: bool) -> tuple[Said, Said, Said]:
-    """The best val accuracy of a training, that of the epoch whose weights are kept, and the test accuracy if read."""
+def _near(found: Sequence[Cell], runs: Runs) -> list[Cell]:
+    """The cells that cannot be told from the best of their stage, of the stages that are measured."""
+    near = []
+    for place in range(found[-1].stage + 1):
+        here = [cell for cell in found if cell.stage == place]
+        if winner(here):
+            n = runs[here[0].spec].started().counts["val"]
+            told = decision([cell.measured or 0 for cell in here], [parameters(cell.spec) for cell in here], n)
+            near += [here[one] for one in told.near]
+    return near
+
+
+def _measured(cell: Cell | None, runs: Runs, sign: str) -> tuple[Said, Said, Said]:
+    """The best val accuracy of a training, that of the epoch whose weights are kept, and the test accuracy if read.
+
+    `sign`: how the training compares with the best of its stage.
+    """
     if cell is None or cell.measured is None:
         return (None, ""), (None, ""), (None, "")
     epochs, report = trained_epochs(runs[cell.spec]), runs[cell.spec].report()
@@ -315,7 +331,7 @@ def _measured(cell: Cell | None, runs: Runs, *, is_best: bool) -> tuple[Said, Sa
     kept = next(event for event in epochs if event.epoch == (report or epochs[-1]).best_epoch)
     tested: Said = (report.accuracy, percent(report.accuracy, 2)) if report else (-1, t("search.unread"))
     return (
-        (top.val_accuracy, _at(top.val_accuracy, top.epoch) + f" {BEST}" * is_best),
+        (top.val_accuracy, f"{_at(top.val_accuracy, top.epoch)} {sign}".strip()),
         (kept.val_accuracy, _at(kept.val_accuracy, kept.epoch)),
         tested,
     )
@@ -380,9 +396,10 @@ def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float
     signs[where[best]] = BEST
     if len(known) == len(found):
         sizes = [parameters(cell.spec) for cell in found]
-        rule = simplest([known[cell] for cell in found], sizes, n)
-        picked = found[rule.place]
-        signs[where[picked]] = BEST + SIMPLEST if picked == best else SIMPLEST
+        told = decision([known[cell] for cell in found], sizes, n)
+        signs = {where[found[place]]: NEAR for place in told.near} | signs
+        rule, picked = told.simplest, found[told.simplest.place]
+        signs[where[picked]] = signs.get(where[picked], "") + SIMPLEST
         words = t(
             "search.simplest",
             option=option_text(picked.option, language()),
@@ -394,6 +411,8 @@ def _heat_map(whose: str, found: Sequence[Cell], accuracies: Mapping[Cell, float
             error=number(100 * rule.standard_error, 2),
             n=n,
         )
+        key, slots = decision_sentence(told)
+        words += f" {NEAR} {t(key, **slots)}"
     rows, columns = ([number(one) for one in side] for side in (filters, kernels))
     chart = matrices.heat_map(
         values,
