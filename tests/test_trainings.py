@@ -364,3 +364,10 @@ def test_a_budget_that_makes_no_sense_is_refused(base, varied, limits, key):
 def test_a_page_and_a_worker_start_without_the_sampler():
     code = "import sys, core.search.studies, core.search.importance; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_page_of_a_pruned_run_says_why_it_ended_and_offers_no_test_images(frame):
+    run = store.create(checked({"data": "mnist-5k", "epochs": 9}), test=False)
+    app = frame("train", run=written(run, 0.3, 0.2, 0.2, stop="pruned").name)
+    assert text("en", "train.pruned") in [one.value for one in app.info]
+    assert not {"read-test", "ask-pause"} & {button.key for button in app.button}
