@@ -267,6 +267,19 @@ def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(sm
     assert len(store.runs()) == 3
 
 
+def test_a_run_that_was_named_after_the_study_by_hand_disturbs_nothing(small):
+    study = named(BASE, "tpe", {"learning_rate": (0.01, 0.1), "batch_size": (8, 16)}, 4, minutes=9)
+    (first,) = Studies(at_once=1).needed(study)
+    written(first, 0.5)
+    stranger = store.create(BASE.model_copy(update={"learning_rate": 0.5}), label=Label(study=study.name))
+    written(stranger, 0.9)
+    again = store.create(next(spec for spec in every(study) if spec != first.spec), label=study.label())
+    written(again, 0.7)
+    found = trainings(study, store.runs())
+    assert [(one.run, one.number) for one in found] == [(again, None), (first, 1)]
+    assert Studies(at_once=1).follow(first)[0].label().trial == 2
+
+
 def test_a_training_that_fails_counts_as_tried_and_the_others_go_on(small):
     network = "flatten, dense(8), batch_norm, dense(classes)"
     lines = searched(*FLAGS[:-1], network, "--epochs", "1", "--vary=batch_size=35,69,70")
@@ -351,3 +364,10 @@ def test_a_budget_that_makes_no_sense_is_refused(base, varied, limits, key):
 def test_a_page_and_a_worker_start_without_the_sampler():
     code = "import sys, core.search.studies, core.search.importance; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_page_of_a_pruned_run_says_why_it_ended_and_offers_no_test_images(frame):
+    run = store.create(checked({"data": "mnist-5k", "epochs": 9}), test=False)
+    app = frame("train", run=written(run, 0.3, 0.2, 0.2, stop="pruned").name)
+    assert text("en", "train.pruned") in [one.value for one in app.info]
+    assert not {"read-test", "ask-pause"} & {button.key for button in app.button}

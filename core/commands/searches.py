@@ -145,7 +145,8 @@ def _tell_best(options: argparse.Namespace, asked: Study, found: Sequence[Traini
     facts |= {"accuracy": report.accuracy, "accuracy_interval": report.accuracy_interval, "n": report.n, "n_val": n}
     facts["simplest"] = _facts(asked, here[rule.place]) | {"parameters": sizes[rule.place]}
     facts |= {"standard_error": rule.standard_error, "noise_band": [one.run.name for one in near if one.run]}
-    facts["decided_by"] = {"images": decided.by or 0, "of": n}
+    key, decides = decision_sentence(decided)
+    facts["decided_by"] = {"images": decided.by or 0, "of": n, "words": text(FALLBACK, key, **decides)}
     facts["pruned"] = sum(one.state == "pruned" for one in found)
     low, high = map(decimals, report.accuracy_interval)
     lines = [t("cli.chosen", option=words(chosen), accuracy=decimals(report.accuracy), low=low, high=high, n=report.n)]
@@ -153,8 +154,7 @@ def _tell_best(options: argparse.Namespace, asked: Study, found: Sequence[Traini
     slots |= {"best": decimals(chosen.accuracy), "error": decimals(rule.standard_error)}
     slots |= {"parameters": sizes[rule.place], "source": t("search.measured_short")}
     lines.append(t("cli.simplest", **slots))
-    key, told = decision_sentence(decided)
-    lines.append(t(key, **told))
+    lines.append(t(key, **decides))
     lines += [f"  {words(one)}: {decimals(one.accuracy)}" for one in near]
     facts["lift"] = None
     if len(here) > MANY:

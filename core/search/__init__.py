@@ -52,10 +52,13 @@ class Search:
         if variant not in self.variants:
             raise Refusal("error.variant_unknown", variant=variant[:60], known=", ".join(self.variants))
         spec = checked({**self.values(choices), **self.variants[variant], **others})
-        source = datasets().get(spec.data) if spec.split == "official" and "split" not in others else None
-        if source and not source.counts.get("val"):
-            spec = spec.model_copy(update={"split": "stratified"})
-        return spec
+        return spec if "split" in others else with_val(spec)
+
+
+def with_val(spec: RunSpec) -> RunSpec:
+    """The spec with a stratified split, if its data have no val split of their authors' own, else as it is."""
+    source = datasets().get(spec.data) if spec.split == "official" else None
+    return spec.model_copy(update={"split": "stratified"}) if source and not source.counts.get("val") else spec
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from core import store
 from core.events import Epoch
 from core.refusal import Refusal
 from core.search.study import Study, study_of
+from core.search.study import study as study_named
 from core.search.trainings import ETA, is_spent, own_runs, rungs, seconds_of
 from core.store import Run
 
@@ -30,8 +31,7 @@ def current(run: Run) -> Study | None:
     """The study of a run with the budget that it has now; None if it belongs to none."""
     try:
         study = study_of(run)
-        own = own_runs(study, store.runs(run.folder.parent)) if study else []
-        return study_of(own[0]) if own else study
+        return study and study_named(study.name, own_runs(study, store.runs(run.folder.parent)))
     except Refusal:  # damaged
         return None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core import settings, store
+from core.refusal import Refusal
 from core.search import Driver, Search, created, to_be_tested
 from core.search.rules import current
 from core.search.study import Study, named
+from core.search.study import study as study_named
 from core.search.trainings import Training, best, is_spent, own_runs, to_come, trainings
 from core.store import Label, Run
 
@@ -38,16 +41,17 @@ class Studies(Driver):
         """
         with self._making:
             study, found = self._now(study)
-            begun = [] if _is_spent(study, found) else [one for one in found if one.run and not one.is_tried]
-            begun = sorted(begun, key=lambda one: one.state == "running")
-            new = self._created(study, found, self._at_once - len(begun))
-            if begun or new:
-                return [one.run for one in begun if one.run] + new
-            return [to_be_tested(run) for run in _chosen(found) if not run.report()]
+            running = [one.run for one in found if one.run and one.state == "running"]
+            begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
+            if not _is_spent(study, found) and (
+                needed := begun + running + self._created(study, found, self._at_once - len(begun + running))
+            ):
+                return needed
+            return [] if running else [to_be_tested(run) for run in _chosen(found) if not run.report()]
 
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`: see `Driver.follow`, and what its study needs next."""
-        return self._of_study(run) or super().follow(run)
+        return list(dict.fromkeys([*self._of_study(run), *super().follow(run)]))
 
     def _of_study(self, run: Run) -> list[Run]:
         study = current(run)
@@ -61,7 +65,7 @@ class Studies(Driver):
                     return []
                 # One that was left, whose worker has died, is not queued again by itself: it may be the reason.
                 waits = sum(one.state in ("queued", "running") for one in found)
-                if (new := self._created(study, found, self._at_once - waits)) or begun or to_come(study, found):
+                if (new := self._created(study, found, self._at_once - waits)) or begun:
                     return new
             if any(one.state == "running" for one in found):
                 return []
@@ -84,8 +88,8 @@ class Studies(Driver):
     def _now(self, study: Study) -> tuple[Study, list[Training]]:
         """The study with the budget that it has now, and its trainings."""
         runs = store.runs()
-        own = own_runs(study, runs)
-        study = (current(own[0]) if own else None) or study
+        with contextlib.suppress(Refusal):  # it has no run yet
+            study = study_named(study.name, own_runs(study, runs))
         return study, trainings(study, runs)
 
     def _created(self, study: Study, found: Sequence[Training], room: int) -> list[Run]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from core.refusal import Refusal
-from core.search import Search, Stage
+from core.search import Search, Stage, with_val
 from core.spec import RunSpec, checked, default, field_value, is_number, is_used, label, only_if, value_text
 from core.store import Label, Run
 
@@ -95,10 +95,12 @@ class Study:
 
     def spec(self, values: Mapping[str, Any]) -> RunSpec:
         """The training with these values of the varied fields, those that it uses. Raises: Refusal."""
-        return checked(self._used(values))
+        return with_val(checked(self._used(values)))
 
     def holds(self, spec: RunSpec) -> bool:
         """Whether it is a training of the study's fields, with values among those to try."""
+        if any(getattr(spec, name) != getattr(self.base, name) for name in ("data", "seed")):  # most runs
+            return False
         values = {field: getattr(spec, field) for field in self.varied if is_used(field, spec)}
         if not all(_is_among(self.varied[field], value) for field, value in values.items()):
             return False

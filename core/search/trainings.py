@@ -98,10 +98,10 @@ def trainings(study: Study, runs: Iterable[Run]) -> list[Training]:
         return Training(number, stages, spec, run, state, run in own, found.accuracy, found.epochs, found.seconds)
 
     if study.way == "tpe":
-        mine = {run.label().trial or 0: run.spec for run in known.values() if run in own}
-        others = [spec for spec, run in known.items() if run not in own and study.holds(spec)]
-        others = [found for spec in reversed(others) if (found := training(None, (0,), spec)).is_tried]
-        return others + [training(number or None, (0,), spec) for number, spec in sorted(mine.items())]
+        within = {spec: run for spec, run in reversed(known.items()) if study.holds(spec)}
+        others = [training(None, (0,), spec) for spec, run in within.items() if run not in own]
+        mine = [training(run.label().trial, (0,), spec) for spec, run in within.items() if run in own]
+        return [one for one in others if one.is_tried] + sorted(mine, key=lambda one: one.number or 0)
 
     def accuracy(spec: RunSpec) -> float | None:
         found = training(None, (), spec)
