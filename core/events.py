@@ -19,8 +19,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 BestBy = Literal["val_accuracy", "val_loss", "last"]
 """By what the epoch whose weights are kept is chosen."""
-Stop = Literal["epochs", "target_accuracy", "patience", "time_limit", "by_hand"]
-"""Why a training has ended. `by_hand`: somebody asked for its end; only a Report says so, no Epoch."""
+Stop = Literal["epochs", "target_accuracy", "patience", "time_limit", "pruned", "by_hand"]
+"""Why a training has ended. `pruned`: it fell behind the other runs of its study, see `core.search.rules`. `by_hand`:
+somebody asked for its end; only a Report says so, no Epoch."""
 
 ComputedBy = Literal["kernels", "torch"]
 """By what training steps and evaluation are computed: our own kernels or PyTorch's operations."""

@@ -69,7 +69,7 @@ PREDICTIONS = "predictions.safetensors"
 START = "start.safetensors"
 CHECKPOINT, SNAPSHOT = "checkpoint-", "snapshot-"  # with which the names of their files begin
 FORMAT = 1  # version of the folder's format; a newer one is refused
-Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "trained", "done"]
+Status = Literal["queued", "running", "paused", "stopped", "interrupted", "failed", "pruned", "trained", "done"]
 _Event = TypeVar("_Event", bound=Event)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,150}")
 _SHORT_TAIL = 1 << 16  # bytes at a log's end: enough for a Report of ten classes and the events after it
@@ -386,6 +386,16 @@ class Run:
         except Refusal:
             return False
 
+    def is_pruned(self) -> bool:
+        """Whether the training has ended early, because it fell behind others; False for a damaged run."""
+        try:
+            report, latest = self._end()
+            if not report and isinstance(latest, Started | Failure) and latest.step:  # as in `is_trained`
+                latest = self.last(Epoch)
+            return (report.stop if report else _stop(latest)) == "pruned"
+        except Refusal:
+            return False
+
     def class_names(self, language: str) -> tuple[str, ...]:
         """The names of the K classes in a language, or in English if the run has none in it. Raises: see `started`."""
         names = self.started().class_names
@@ -428,7 +438,7 @@ class Run:
         if isinstance(latest, Failure):
             return "failed"
         if ends_training(latest) and not self.control().test:
-            return "trained"
+            return "pruned" if _stop(latest) == "pruned" else "trained"
         if wanted == "stop":
             return "stopped"
         return "interrupted" if latest else "queued"
@@ -700,7 +710,7 @@ def adopted(name: str, store: Path | None = None) -> Iterator[Run]:
 
 def no_report(run: Run) -> Refusal:
     """Why a run that is not damaged has no report."""
-    if run.status() == "trained":
+    if run.status() in ("trained", "pruned"):
         return Refusal("error.test_unread", run=run.name, python=sys.executable)
     return Refusal("error.no_report", run=run.name, next=_next(run))
 
@@ -718,7 +728,7 @@ def no_model(run: Run) -> Refusal:
 def _next(run: Run) -> InWords:
     """What the status of a run without a report means for the reader; as a `str` the status."""
     status = run.status()
-    status = "running" if status in ("trained", "done") else status  # it has ended only just now
+    status = "running" if status in ("trained", "pruned", "done") else status  # it has ended only just now
     return InWords(status, lambda language: text(language, f"next.{status}"))
 
 
@@ -771,7 +781,11 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 def ends_training(latest: Event | None) -> bool:
     """Whether this event, the latest of a run, ends its training; a Report may follow it."""
-    return isinstance(latest, Epoch) and latest.stop is not None
+    return _stop(latest) is not None
+
+
+def _stop(latest: Event | None) -> str | None:
+    return latest.stop if isinstance(latest, Epoch) else None
 
 
 def _write_control(folder: Path, control: Control) -> None:

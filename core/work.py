@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -37,6 +37,8 @@ from core.images.splits import choose, counts_in, digest
 from core.measures.answers import Answers
 from core.measures.measures import balanced_accuracy, proportion
 from core.refusal import Refusal
+from core.search.rules import is_used_up, verdict
+from core.search.trainings import rungs
 from core.spec import RunSpec
 from core.store import Control, OvertakenError, Run
 from core.training.engine import first_layers, useful_threads, weights_of
@@ -51,6 +53,7 @@ from core.training.watch import watch
 NO_MEMORY = ("memory", "could not create a primitive", "can't start new thread")
 # A snapshot leaves this many bytes a parameter of the disk free: three checkpoints of weights with two moments each.
 ROOM = 3 * 3 * 4
+JUDGING = 1.0  # seconds between two looks at the other runs of a study, where epochs are shorter than that
 PAUSE_LOOKS = 0.05  # seconds between two checks of `control` while paused
 
 
@@ -97,6 +100,7 @@ class _Worker:
         self.keeps_snapshots = run.control().snapshots
         self.snapshots: dict[int, Snapshot] = {}  # that are kept, by epoch
         self.twin: Twin | None = None
+        self.judged = -math.inf  # when this worker last looked at the other runs of its study
         self.writer = ThreadPoolExecutor(1)
         self.begun: Future[Snapshot] | None = None  # the snapshot that is not in the log yet
 
@@ -108,6 +112,9 @@ class _Worker:
         """
         run, spec = self.run, self.run.spec
         if self.wanted == "stop" or (run.is_trained() and not run.control().test):
+            return
+        if not run.is_trained() and is_used_up(run):
+            run.ask("stop")
             return
         started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
@@ -145,12 +152,18 @@ class _Worker:
         try:
             for event in () if self._is_finished(state) else train(spec, data, state, lambda: self.wanted == "batch"):
                 if isinstance(event, Epoch):
+                    why = self._verdict(event)
+                    if why == "pruned":
+                        state.stop = "pruned"
+                        event = event.model_copy(update={"stop": "pruned"})
                     self._begin_snapshot(state, data, event)
                     self._say(watch(state, data.val_images, event))
                     name, sha256 = self._save(state)
                     self._commit_snapshot()
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
+                    if why == "spent":
+                        run.ask("stop")
                 elif event:
                     self._say(event)
                 if not self._may_go_on(state):
@@ -209,6 +222,13 @@ class _Worker:
             self._check()
         self._checkpoint(state)
         return False
+
+    def _verdict(self, event: Epoch) -> Literal["pruned", "spent"] | None:
+        """Why a study ends the run after this epoch, see `core.search.rules`; None if it does not."""
+        if event.stop or (event.epoch not in rungs(self.run.spec.epochs) and time.monotonic() < self.judged + JUDGING):
+            return None
+        self.judged = time.monotonic()
+        return verdict(self.run, event)
 
     def _is_finished(self, state: State) -> bool:
         """Whether the training ends here because somebody asked for that; not before its first epoch."""

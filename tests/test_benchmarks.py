@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from benchmarks import recipes, training
+from benchmarks import recipes, search, training
 from benchmarks.race import Figures, Race
 from benchmarks.results import RESULTS
 
@@ -66,8 +66,11 @@ def test_races_of_several_commands_stand_side_by_side(tmp_path, monkeypatch):
     assert asdict(Race.read(asdict(RACE))) == asdict(RACE)
 
 
-def test_what_is_measured_of_our_recipes_has_its_place_in_the_results():
+PARTS = {"recipes": recipes.PARTS, "search": search.PARTS}
+
+
+def test_what_is_measured_in_parts_has_its_place_in_the_results():
     text = RESULTS.read_text(encoding="utf-8")
-    for part in recipes.PARTS:
-        assert f"<!-- recipes.py {part}: begin -->" in text
-        assert f"<!-- recipes.py {part}: end -->" in text
+    for name in [f"{of}.py {part}" for of, parts in PARTS.items() for part in parts]:
+        assert f"<!-- {name}: begin -->" in text
+        assert f"<!-- {name}: end -->" in text

@@ -777,7 +777,7 @@ FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
     *("--compare", "--language"),
-    *("--vary", "--way", "--runs", "--study", "--continue"),
+    *("--vary", "--way", "--runs", "--minutes", "--prune", "--study", "--continue"),
     *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
     "python -m core",
     "-h, --help",

@@ -19,8 +19,10 @@ from core.events import Epoch, Started
 from core.measures.selection import most_lift
 from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
-from core.search import Driver, accuracies_of, cells, chosen, known_runs, winner
-from core.search.study import VARIANT, Range, Study, follows, named, options_of, study, study_of
+from core.search import cells, winner
+from core.search.studies import Studies
+from core.search.study import VARIANT, Range, Study, named, options_of, study, study_of
+from core.search.trainings import best, trainings
 from core.spec import checked
 from core.store import Label
 from core.work import work
@@ -49,10 +51,6 @@ def searched(*arguments: str) -> list[dict]:
 
 def specs_of(one: Study):
     return [cell.spec for cell in cells(one.search(), lambda _: None, VARIANT)]
-
-
-def measured(one: Study):
-    return cells(one.search(), accuracies_of(known_runs(store.runs())), VARIANT)
 
 
 # --- what is tried ----------------------------------------------------------------------------------------------------
@@ -183,22 +181,22 @@ def test_a_search_killed_at_7_of_20_goes_on_by_its_name_and_trains_nothing_twice
 @pytest.mark.slow
 def test_two_workers_come_to_the_same_grid_as_the_command_and_stages_follow_in_the_queue(small):
     one = named(BASE, "staged", {"learning_rate": (0.01, 0.1, 1.0), "batch_size": (16, 32)}, name="by the queue")
-    driver = Driver(SEARCHES, of_run=follows)
-    workers = Workers(at_once=2, spare_after=0, follow=driver.follow)
-    first = Driver({one.name: one.search()}, {one.name: one.label()}).runs(one.name, VARIANT)
-    assert len(first) == 3
+    studies = Studies(SEARCHES, at_once=2)
+    workers = Workers(at_once=2, spare_after=0, follow=studies.follow)
+    first = studies.needed(one)
+    assert len(first) == 2, "no more than can be trained at the same time"
+    chosen = lambda: best(trainings(one, store.runs()))  # noqa: E731  asked again and again
     try:
         for run in first:
             workers.submit(run)
-        best = lambda: chosen(one.search(), measured(one))  # noqa: E731  asked again and again
-        wait_for(lambda: (cell := best()) and known_runs(store.runs())[cell.spec].report(), 120)
+        wait_for(lambda: (found := chosen()) and found.run and found.run.report(), 120)
     finally:
         workers.close()
     assert len(store.runs()) == 3 + 1
     assert {run.label().study for run in store.runs()} == {"by the queue"}
     assert sum(run.report() is not None for run in store.runs()) == 1
     again = searched("--continue", "by the queue")[-1]
-    assert again["winner"]["options"] == options_of(one, best().spec)
+    assert again["winner"]["options"] == options_of(one, chosen().spec)
 
 
 def test_a_training_that_is_there_already_is_not_repeated_whoever_asked_for_it(small):

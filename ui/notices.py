@@ -36,9 +36,12 @@ def ending_notice(status: Status, events: Sequence[Event]) -> None:
 def unread_notice(run: Run) -> bool:
     """Show that a run was trained without reading its test split, and a button; returns whether that has it read now.
 
-    Shows nothing for other runs.
+    Of a run that was pruned, it shows that; of other runs, nothing.
     """
-    if run.status() != "trained":
+    status = run.status()
+    if status == "pruned":
+        st.info(t("train.pruned"))
+    if status != "trained":
         return False
     st.info(t("train.unread"))
     # Not a callback: after one, the run would no longer be `trained` here, and nobody would learn of the click.

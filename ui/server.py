@@ -35,8 +35,8 @@ from core.recipes import Variant
 from core.recipes.results import Result, of_run, stored
 from core.recipes.searches import SEARCHES, Choices, belongs_to, choices_of
 from core.refusal import Refusal
-from core.search import Driver, known_runs
-from core.search.study import follows
+from core.search import known_runs
+from core.search.studies import Studies
 from core.spec import RunSpec
 from core.store import Label, Run
 from core.workers import Workers, estimated, paced, remembered
@@ -54,9 +54,9 @@ def workers() -> Workers:
 
 
 @st.cache_resource(show_spinner=False)
-def searches() -> Driver:
+def searches() -> Studies:
     """The driver of the searches, which queues the trainings that follow a finished one."""
-    return Driver(SEARCHES, of_run=follows)
+    return Studies(SEARCHES)
 
 
 class _Log:
@@ -130,6 +130,7 @@ class Facts:
     accuracy: float | None
     test_use: str | None
     by_hand: bool  # its training was ended before its time, see `Report.is_by_hand`
+    is_pruned: bool  # as a run of a study that fell behind the others
     is_done: bool
     is_trained: bool  # done, or only the test split is unread
     has_model: bool  # finished or not
@@ -159,6 +160,7 @@ def _read_facts(folder: Path) -> Facts:
         accuracy=known["accuracy"],
         test_use=known["test_use"],
         by_hand=bool(known["by_hand"]),
+        is_pruned=run.is_pruned(),
         is_done=known["status"] == "done",
         is_trained=known["status"] == "done" or run.is_trained(),
         has_model=can_be_opened(run),
@@ -247,7 +249,7 @@ def known() -> dict[RunSpec, Run]:
 
     def progress(run: Run) -> int:
         known = facts(run.folder)
-        return -1 if known.by_hand else known.is_done + known.is_trained
+        return -1 if known.by_hand or known.is_pruned else known.is_done + known.is_trained
 
     return known_runs(handles(), progress)
 

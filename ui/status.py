@@ -25,6 +25,7 @@ ICONS: dict[Status, tuple[str, str]] = {
     "stopped": (":material/stop_circle:", "gray"),
     "interrupted": (":material/power_off:", "orange"),
     "failed": (":material/error:", "red"),
+    "pruned": (":material/content_cut:", "gray"),
     "trained": (":material/visibility_off:", "green"),
     "done": (":material/check_circle:", "green"),
 }
@@ -51,6 +52,6 @@ def status_of(run: Run) -> Status:
     That ends with a request to stop, even if a worker that is handed the run has not taken note of it yet.
     """
     status = run.status()
-    if status in ("running", "paused", "trained", "done") or run.control().wanted == "stop":
+    if status in ("running", "paused", "pruned", "trained", "done") or run.control().wanted == "stop":
         return status
     return status if server.workers().place(run) is None else "queued"

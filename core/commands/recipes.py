@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core import store
-from core.commands.searches import FAILED, carry_out
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, new_run, work_at
 from core.events import Report
@@ -21,15 +21,23 @@ from core.refusal import Refusal
 from core.search import (
     Cell,
     Driver,
+    Search,
+    accuracies_of,
+    cells,
     chosen,
     failures,
+    known_runs,
     parameters,
     trained_epochs,
     winner,
 )
 from core.spec import RunSpec
 from core.store import Run
+from core.training.ready import ready
 from core.words import FALLBACK, text
+
+FAILED = 1  # the exit code of a search that cannot go on because trainings have failed
+Tell = Callable[[Sequence[Cell], Mapping[RunSpec, Run]], None]
 
 
 def recipes(options: argparse.Namespace) -> int:
@@ -100,13 +108,47 @@ def _search(options: argparse.Namespace) -> int:
                 _tell_simplest(options, here, runs[best.spec].started().counts["val"])
             told += 1
 
-    code, found, runs = carry_out(options, Driver(SEARCHES), search, tell, options.name, options.variant, **others)
+    code, found, runs = _carry_out(options, Driver(SEARCHES), search, tell, options.name, options.variant, **others)
     best = chosen(search, found)
     if best and (report := runs[best.spec].report()):
         _tell_chosen(options, path(options.name, found), runs[best.spec], report)
     elif code == FAILED:
         _tell_failures(options, [cell for cell in found if cell.stage == told], runs)
     return code
+
+
+def _carry_out(
+    options: argparse.Namespace, driver: Driver, search: Search, tell: Tell, name: str, variant: str, **others: Any
+) -> tuple[int, list[Cell], dict[RunSpec, Run]]:
+    """Run what is missing of the driver's search `name`, one training after the other.
+
+    `tell` is called with what is known before each training and in the end. Returns the exit code, the cells and the
+    runs: 0 once the test split of the chosen run has been read, `FAILED` if all trainings that are left have failed,
+    else why a training was left.
+    """
+    failed: set[RunSpec] = set()
+    while True:
+        runs = known_runs(store.runs())
+        found = cells(search, accuracies_of(runs), variant, **others)
+        tell(found, runs)
+        best = chosen(search, found)
+        if best and runs[best.spec].report():
+            return 0, found, runs
+        left = [cell.spec for cell in found if cell.measured is None and cell.spec not in failed]
+        if failed and not left:
+            return FAILED, found, runs
+        ready(best.spec if best else left[0], language())
+        # None, if another has just ended it.
+        for run in driver.runs(name, variant, most=1, without=failed, **others):
+            run.ask("run")
+            try:
+                if code := work_at(run, options):
+                    return code, found, runs
+            except Refusal as refusal:
+                if best or run.status() != "failed":
+                    raise
+                print(t(refusal.key, **refusal.slots), file=sys.stderr)  # the stage's other trainings go on
+                failed.add(run.spec)
 
 
 def _tell_stage(

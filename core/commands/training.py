@@ -15,6 +15,7 @@ from core import settings, store
 from core.commands.terminal import BROKEN_OFF, decimals, find, language, mute, number, remarks, say, t, use_of_test
 from core.events import Epoch, Event, Failure, Report, Started
 from core.refusal import Refusal
+from core.search.rules import is_used_up
 from core.spec import RunSpec, checked, read_field
 from core.store import Run
 from core.training.ready import ready
@@ -95,7 +96,7 @@ def estimate(options: argparse.Namespace) -> int:
 def work(options: argparse.Namespace) -> int:
     """Take a run up: new, broken off, stopped or failed."""
     run = _to_take_up(options)
-    run.ask("run", test=True if run.status() == "trained" else None)  # nothing else is left to do of such a run
+    run.ask("run", test=True if run.is_trained() else None)  # nothing else is left to do of such a run
     return work_at(run, options)
 
 
@@ -146,10 +147,13 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
             signal.signal(one, handler)
     if status == "done":
         return 0
-    if status == "trained":  # of a search, which a Ctrl-C ends
+    if status in ("trained", "pruned"):  # of a search, which a Ctrl-C ends
         return BROKEN_OFF if asked else 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)
+    if status == "stopped" and is_used_up(run):
+        print(t("error.study_spent", study=run.label().study, python=sys.executable), file=sys.stderr)
+        return 1
     left = {"run": run.name, "status": t(f"cli.status.{status}"), "python": sys.executable}
     print(t("error.run_left", **left), file=sys.stderr)
     return BROKEN_OFF if asked else 1

@@ -128,3 +128,37 @@ def noise_band(accuracies: Sequence[float], n: int, right: np.ndarray | None = N
             error = math.sqrt((top * (1 - top) + accuracy * (1 - accuracy)) / n)
             near.append(top - accuracy <= z * error)
     return Band(tuple(near), tuple(round((top - accuracy) * n) for accuracy in accuracies), n)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What can be said of several runs that were compared by their accuracy on the same val images."""
+
+    best: int  # place of the best among them, the first if several tie
+    simplest: Simplest
+    band: Band
+    by: int | None  # by how many images the best is ahead of the second; None if there is only one
+
+    @property
+    def near(self) -> list[int]:
+        """The places of those that cannot be told from the best, itself included."""
+        return [place for place, is_near in enumerate(self.band.is_near) if is_near]
+
+
+def decision(accuracies: Sequence[float], parameters: Sequence[int], n: int) -> Decision:
+    """Which of several runs is best by its accuracy (0 to 1) on `n` val images, and which are as good.
+
+    `parameters` are the numbers of parameters of their networks. For the cells of a heat map of two fields, pass the
+    best run of each cell: then the level is divided by the number of cells, see `noise_band`.
+    """
+    band = noise_band(accuracies, n)
+    by = sorted(band.behind)[1] if len(accuracies) > 1 else None
+    best = max(range(len(accuracies)), key=accuracies.__getitem__)
+    return Decision(best, simplest(accuracies, parameters, n), band, by)
+
+
+def decision_sentence(found: Decision) -> tuple[str, dict[str, Any]]:
+    """By how many images the best was decided, and how many cannot be told from it: text key and slots."""
+    how = "alone" if found.by is None else "by" if found.by else "tie"
+    slots = {"count": len(found.near) - 1, "all": len(found.band.is_near), "images": found.by, "n": found.band.n}
+    return f"selection.decided.{how}", slots

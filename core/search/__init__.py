@@ -52,10 +52,13 @@ class Search:
         if variant not in self.variants:
             raise Refusal("error.variant_unknown", variant=variant[:60], known=", ".join(self.variants))
         spec = checked({**self.values(choices), **self.variants[variant], **others})
-        source = datasets().get(spec.data) if spec.split == "official" and "split" not in others else None
-        if source and not source.counts.get("val"):
-            spec = spec.model_copy(update={"split": "stratified"})
-        return spec
+        return spec if "split" in others else with_val(spec)
+
+
+def with_val(spec: RunSpec) -> RunSpec:
+    """The spec with a stratified split, if its data have no val split of their authors' own, else as it is."""
+    source = datasets().get(spec.data) if spec.split == "official" else None
+    return spec.model_copy(update={"split": "stratified"}) if source and not source.counts.get("val") else spec
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,20 @@ class Cell:
     spec: RunSpec
     reported: float | None
     measured: float | None
+    is_out: bool = False  # tried without a result to compare: pruned or failed
 
 
-def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: str, **others: Any) -> list[Cell]:
+def cells(
+    search: Search,
+    accuracy: Callable[[RunSpec], float | None],
+    variant: str,
+    is_out: Callable[[RunSpec], bool] = lambda _: False,
+    **others: Any,
+) -> list[Cell]:
     """The trainings of all stages known so far: a stage is known once all trainings of the stage before are measured.
 
-    `accuracy` returns the best val accuracy of a spec's trained run, see `accuracies_of`.
+    `accuracy` returns the best val accuracy of a spec's trained run, see `accuracies_of`; `is_out` says whether one is
+    not waited for, as it cannot win.
     """
     choices, found = dict(search.start), []
     for number, stage in enumerate(search.stages):
@@ -80,7 +91,7 @@ def cells(search: Search, accuracy: Callable[[RunSpec], float | None], variant: 
         for option in stage.options:
             spec = search.spec(choices | {stage.choice: option}, variant, **others)
             reported = stage.reported.get(option) if spec.data == search.data else None
-            here.append(Cell(number, option, spec, reported, accuracy(spec)))
+            here.append(Cell(number, option, spec, reported, accuracy(spec), is_out(spec)))
         found += here
         best = winner(here)
         if best is None:
@@ -96,17 +107,10 @@ class Driver:
 
     Args:
         searches: the searches by name.
-        labels: the labels of the new runs of some of the searches.
-        of_run: the search to which a run belongs besides these, and the label of its new runs; see `study.follows`.
     """
 
-    def __init__(
-        self,
-        searches: Mapping[str, Search],
-        labels: Mapping[str, Label] | None = None,
-        of_run: Callable[[Run], tuple[Search, Label] | None] = lambda _: None,
-    ):
-        self._searches, self._labels, self._of_run = searches, labels or {}, of_run
+    def __init__(self, searches: Mapping[str, Search]):
+        self._searches = searches
         self._making = threading.Lock()
 
     def runs(
@@ -126,8 +130,8 @@ class Driver:
             wanted = dict.fromkeys(cell.spec for cell in found if cell.measured is None and cell.spec not in without)
             missing = list(wanted)[:most]
             if best := chosen(search, found):
-                return [_to_be_tested(run)] if not (run := known[best.spec]).report() else []
-            return [known.get(spec) or _created(spec, found, self._labels.get(name)) for spec in missing]
+                return [to_be_tested(run)] if not (run := known[best.spec]).report() else []
+            return [known.get(spec) or created(spec) for spec in missing]
 
     def follow(self, run: Run) -> list[Run]:
         """The runs to queue after a worker has left `run`; empty if `run` belongs to no search or was stopped.
@@ -139,9 +143,7 @@ class Driver:
             return []
         with self._making:
             known = known_runs(store.runs())
-            own_study = self._of_run(run)
-            labelled = [(search, self._labels.get(name)) for name, search in self._searches.items()]
-            for search, label in [*([own_study] if own_study else ()), *labelled]:
+            for search in self._searches.values():
                 for variant in search.variants:
                     data, seed = run.spec.data, run.spec.seed
                     found = cells(search, accuracies_of(known), variant, data=data, seed=seed)
@@ -150,24 +152,22 @@ class Driver:
                         continue
                     new = list(dict.fromkeys(cell.spec for cell in found if cell.spec not in known))
                     if new and own.stage < found[-1].stage:
-                        return [_created(spec, found, label) for spec in new]
+                        return [created(spec) for spec in new]
                     if (best := chosen(search, found)) and not known[best.spec].control().test:
-                        return [_to_be_tested(known[best.spec])]
+                        return [to_be_tested(known[best.spec])]
         return []
 
 
-def _created(spec: RunSpec, found: Sequence[Cell], label: Label | None) -> Run:
-    """A new run of one of the cells; if it is labelled, with its number among the trainings, from 1.
+def created(spec: RunSpec, label: Label | None = None) -> Run:
+    """A new run of a search.
 
-    It is compared with many others: hundreds of them would fill the disk with snapshots.
+    It is compared with many others: hundreds of them would fill the disk with snapshots. Raises: Refusal.
     """
-    if label:
-        places = list(dict.fromkeys(cell.spec for cell in found))
-        label = label.model_copy(update={"trial": places.index(spec) + 1})
     return store.create(spec, label=label, test=False, snapshots=False)
 
 
-def _to_be_tested(run: Run) -> Run:
+def to_be_tested(run: Run) -> Run:
+    """The run, whose test split is now asked for. Raises: Refusal."""
     run.ask("run", test=True)
     return run
 
@@ -179,8 +179,11 @@ def chosen(search: Search, found: Sequence[Cell]) -> Cell | None:
 
 
 def winner(stage: Iterable[Cell]) -> Cell | None:
-    """The cell with the best measured val accuracy, the first if several tie; None until all cells are measured."""
-    stage = list(stage)
+    """The cell with the best measured val accuracy, the first if several tie; None until all cells are measured.
+
+    Cells that are out are not waited for; None too if all of them are.
+    """
+    stage = [cell for cell in stage if not cell.is_out]
     if not stage or any(cell.measured is None for cell in stage):
         return None
     return max(stage, key=lambda cell: cell.measured or 0)
@@ -193,7 +196,7 @@ def failures(found: Iterable[Cell], runs: Mapping[RunSpec, Run]) -> dict[Cell, F
     return {cell: failure for cell, failure in told.items() if failure}
 
 
-def trainings(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
+def done_and_all(search: Search, found: Sequence[Cell]) -> tuple[int, int]:
     """The number of trainings of a search that are done, and of all: one that two stages share is counted once."""
     specs = dict.fromkeys(cell.spec for cell in found)
     done = dict.fromkeys(cell.spec for cell in found if cell.measured is not None)
@@ -209,7 +212,7 @@ def later(search: Search, found: Sequence[Cell]) -> int:
 
 def largest(found: Sequence[Cell]) -> RunSpec:
     """The training of the current stage that computes most."""
-    return max((cell.spec for cell in found if cell.stage == found[-1].stage), key=_macs)
+    return max((cell.spec for cell in found if cell.stage == found[-1].stage), key=macs)
 
 
 def time_left(
@@ -221,7 +224,7 @@ def time_left(
     later stage to be as large as the largest in the current stage. Before the first steps, `seconds` tells how long
     that one takes.
     """
-    sizes = {cell.spec: _macs(cell.spec) for cell in found}
+    sizes = {cell.spec: macs(cell.spec) for cell in found}
     known = {spec: pair for spec in sizes if (pair := _seconds(spec, told.get(spec, ())))}
     if known:
         pace = sum(so_far + left for so_far, left in known.values()) / sum(sizes[spec] for spec in known)
@@ -240,7 +243,8 @@ def parameters(spec: RunSpec) -> int:
     return sum(row.parameters for row in spec.table(source.shape, source.class_count))
 
 
-def _macs(spec: RunSpec) -> int:
+def macs(spec: RunSpec) -> int:
+    """The multiply-accumulates of a spec's network for one image. Raises: Refusal."""
     source = dataset(spec.data)
     return sum(row.macs for row in spec.table(source.shape, source.class_count))
 
@@ -255,12 +259,14 @@ def _seconds(spec: RunSpec, events: Sequence[Event]) -> tuple[float, float] | No
 
 
 def progress(run: Run) -> int:
-    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0; -1 if it was ended by hand.
+    """How far a run has come: 2 if it is done, 1 if only its test split is unread, else 0; -1 if it was ended early.
+
+    That is by hand or because it was pruned.
 
     Raises: Refusal.
     """
     report = run.report()
-    if report and report.is_by_hand:
+    if (report and report.is_by_hand) or run.is_pruned():
         return -1
     return 2 if run.is_done() else int(run.is_trained())
 
@@ -268,7 +274,7 @@ def progress(run: Run) -> int:
 def known_runs(runs: Iterable[Run], progress: Callable[[Run], int] = progress) -> dict[RunSpec, Run]:
     """One run for each spec among `runs` (newest first): of those that have come the furthest, the newest.
 
-    Runs that were ended by hand are left out: they have not repeated their spec.
+    Runs that were ended by hand or pruned are left out: they have not repeated their spec.
     So no second run's test split is read where one has been. `progress` may remember what it has found of a run.
     """
     found: dict[RunSpec, tuple[int, Run]] = {}

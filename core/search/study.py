@@ -13,15 +13,15 @@ import json
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from core.refusal import Refusal
-from core.search import Search, Stage
+from core.search import Search, Stage, with_val
 from core.spec import RunSpec, checked, default, field_value, is_number, is_used, label, only_if, value_text
 from core.store import Label, Run
 
-Way = Literal["grid", "staged", "random"]
+Way = Literal["grid", "staged", "random", "tpe"]
 WAYS: tuple[Way, ...] = get_args(Way)
 VARIANT = ""  # the only variant of a study's search
 FIXED = (
@@ -38,6 +38,7 @@ FIXED = (
 """Fields that cannot vary: accuracies on other images cannot be compared, the best seed is the luckiest one, and layers
 have no order of their own."""
 MOST_RUNS = 1_000
+MOST_MINUTES = 100_000  # two months
 VALUES = 5  # of a range, where single values are tried
 
 
@@ -71,7 +72,9 @@ class Study:
     base: RunSpec  # the values of all other fields
     way: Way
     varied: Mapping[str, Varied]  # by field, in the order of the stages
-    runs: int = 20  # that `random` tries
+    runs: int = 20  # that `random` and `tpe` try
+    minutes: float | None = None  # of training, all runs together, after which none is trained further; None: no bound
+    prune: bool = False  # whether runs that fall behind are ended early, see `core.search.rules`
 
     def search(self) -> Search:
         """The search, whose options are tuples of the varied fields' values, or for `staged` single values.
@@ -86,13 +89,28 @@ class Study:
             return self._search({stage.choice: stage.options[0] for stage in stages}, stages)
         if self.way == "grid":
             options = tuple(itertools.product(*(_values(field, self.varied[field]) for field in fields)))
-        else:
+        else:  # `tpe` chooses as it goes: what it may try is like what is drawn
             options = self._drawn()
         return self._search({}, (Stage(self.way, options),))
 
+    def spec(self, values: Mapping[str, Any]) -> RunSpec:
+        """The training with these values of the varied fields, those that it uses. Raises: Refusal."""
+        return with_val(checked(self._used(values)))
+
+    def holds(self, spec: RunSpec) -> bool:
+        """Whether it is a training of the study's fields, with values among those to try."""
+        if any(getattr(spec, name) != getattr(self.base, name) for name in ("data", "seed")):  # most runs
+            return False
+        values = {field: getattr(spec, field) for field in self.varied if is_used(field, spec)}
+        if not all(_is_among(self.varied[field], value) for field, value in values.items()):
+            return False
+        with contextlib.suppress(Refusal):
+            return self.spec(values) == spec
+        return False
+
     def _count(self) -> int:
         """The number of the search's options, told before they are made: those of a grid may not fit in memory."""
-        if self.way == "random":
+        if self.way in ("random", "tpe"):
             return self.runs
         sizes = (len(_values(field, values)) for field, values in self.varied.items())
         return math.prod(sizes) if self.way == "grid" else sum(sizes)
@@ -103,7 +121,10 @@ class Study:
     def _fields(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         """The values of all fields that these choices use; the layers are left out where the architecture varies."""
         chosen = dict(choices) if self.way == "staged" else dict(zip(self.varied, choices[self.way], strict=True))
-        found = dict(self.base) | chosen
+        return self._used(chosen)
+
+    def _used(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(self.base) | dict(chosen)
         if "architecture" in chosen:
             del found["layers"]
         return {name: value for name, value in found.items() if is_used(name, found)}
@@ -115,8 +136,12 @@ class Study:
         for _ in range(20 * self.runs):
             if len(found) == self.runs:
                 break
-            found[tuple(_draw(field, values, by_chance) for field, values in self.varied.items())] = None
+            found[tuple(self.draw(by_chance).values())] = None
         return tuple(found)
+
+    def draw(self, by_chance: random.Random) -> dict[str, Any]:
+        """A value of each varied field, drawn."""
+        return {field: _draw(field, values, by_chance) for field, values in self.varied.items()}
 
     def plan(self) -> str:
         """All of the study but its name and what of the base each of its runs tells, for the labels of the runs."""
@@ -126,17 +151,32 @@ class Study:
             for name in RunSpec.model_fields
             if (condition := only_if(name)) and condition[0] in self.varied and name not in self.varied
         }
-        return json.dumps({"way": self.way, "vary": told, "runs": self.runs, "base": hidden})
+        plan: dict[str, Any] = {"way": self.way, "vary": told, "runs": self.runs, "base": hidden}
+        if self.minutes is not None:
+            plan["minutes"] = self.minutes
+        if self.prune:
+            plan["prune"] = True
+        return json.dumps(plan)
 
     def label(self) -> Label:
         """The label of the study's runs, but for their numbers."""
         return Label(study=self.name, plan=self.plan())
 
 
-def named(base: RunSpec, way: Way, varied: Mapping[str, Varied], runs: int = 20, name: str = "") -> Study:
+def named(
+    base: RunSpec,
+    way: Way,
+    varied: Mapping[str, Varied],
+    runs: int = 20,
+    name: str = "",
+    *,
+    minutes: float | None = None,
+    prune: bool = False,
+) -> Study:
     """The study of these fields; without a name, it gets one that is the same for the same study.
 
-    Raises: Refusal, if a field cannot vary, has no or an impossible value, or if there is nothing to try.
+    Raises: Refusal, if a field cannot vary, has no or an impossible value, if there is nothing to try, or if it cannot
+    be pruned.
     """
     for field, values in varied.items():
         if field not in RunSpec.model_fields:
@@ -152,13 +192,19 @@ def named(base: RunSpec, way: Way, varied: Mapping[str, Varied], runs: int = 20,
         raise Refusal("error.study_empty")
     if not 1 <= runs <= MOST_RUNS:
         raise Refusal("error.study_large", count=runs, most=MOST_RUNS)
-    found = Study(name, base, way, varied, runs)
+    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+        raise Refusal("error.study_minutes", most=MOST_MINUTES)
+    if prune and "epochs" in varied:
+        raise Refusal("error.prune_epochs", field=label("epochs"))
+    if prune and base.epochs < 2:
+        raise Refusal("error.prune_short", field=label("epochs"))
+    found = Study(name, base, way, varied, runs, minutes, prune)
     if name:
         return found
     cleared = [*varied, *(["layers"] if "architecture" in varied else ())]
     unvaried = base.model_copy(update={field: default(field) for field in cleared})
     digest = hashlib.sha256(f"{unvaried.model_dump_json()}{found.plan()}".encode()).hexdigest()[:6]
-    return Study(f"{base.data[:30]}-{way}-{digest}", base, way, varied, runs)
+    return replace(found, name=f"{base.data[:30]}-{way}-{digest}")
 
 
 def _check(base: RunSpec, field: str, value: Any) -> None:
@@ -185,18 +231,16 @@ def study_of(run: Run) -> Study | None:
         way = told["way"]
         if way in WAYS:
             base = RunSpec.model_validate(dict(run.spec) | told["base"])
-            return named(base, way, varied, told["runs"], noted.study)
+            limits = {"minutes": told.get("minutes"), "prune": bool(told.get("prune"))}
+            return named(base, way, varied, told["runs"], noted.study, **limits)
     return None
 
 
-def follows(run: Run) -> tuple[Search, Label] | None:
-    """The search of a run's study and the label of its new runs, for a `Driver`; None if it belongs to none."""
-    found = _readable(run)
-    return (found.search(), found.label()) if found else None
-
-
 def study(name: str, runs: Iterable[Run]) -> Study:
-    """The study of this name, told from one of its runs. Raises: Refusal, if none of them belongs to it."""
+    """The study of this name, told from the first of its `runs`, newest first, by which its budget may be another one.
+
+    Raises: Refusal, if none of them belongs to it.
+    """
     for run in runs:
         if run.label().study == name and (found := _readable(run)):
             return found
@@ -232,17 +276,47 @@ def option_words(study: Study, spec: RunSpec, language: str) -> str:
 def _values(field: str, varied: Varied) -> tuple[Any, ...]:
     if isinstance(varied, tuple):
         return varied
-    return tuple(dict.fromkeys(_rounded(field, varied.at(place / (VALUES - 1))) for place in range(VALUES)))
+    return tuple(dict.fromkeys(rounded(field, varied.at(place / (VALUES - 1))) for place in range(VALUES)))
+
+
+def _is_among(varied: Varied, value: Any) -> bool:
+    return varied.low <= value <= varied.high if isinstance(varied, Range) else value in varied
+
+
+def possible(study: Study) -> float:
+    """The number of different trainings within a study's fields: infinite, unless there are at most `MOST_RUNS`."""
+    options = every(study)
+    return math.inf if options is None else len(options)
+
+
+def every(study: Study) -> list[RunSpec] | None:
+    """All different trainings within a study's fields; None if they are more than `MOST_RUNS`."""
+    lists = [_all(field, values) for field, values in study.varied.items()]
+    if any(values is None for values in lists) or math.prod(len(values or ()) for values in lists) > MOST_RUNS:
+        return None
+    combined = itertools.product(*(values or () for values in lists))
+    return list(dict.fromkeys(study.spec(dict(zip(study.varied, values, strict=True))) for values in combined))
+
+
+def _all(field: str, varied: Varied) -> Sequence[Any] | None:
+    if isinstance(varied, tuple):
+        return varied
+    return range(math.ceil(varied.low), math.floor(varied.high) + 1) if is_whole(field) else None
 
 
 def _draw(field: str, varied: Varied, by_chance: random.Random) -> Any:
     if isinstance(varied, tuple):
         return varied[int(by_chance.random() * len(varied))]
-    return _rounded(field, varied.at(by_chance.random()))
+    return rounded(field, varied.at(by_chance.random()))
 
 
-def _rounded(field: str, value: float) -> float | int:
+def rounded(field: str, value: float) -> float | int:
     """The value as a field takes it: whole, or with three digits, which nobody can tell from more."""
-    if RunSpec.model_fields[field].annotation is int or isinstance(default(field), int):
+    if is_whole(field):
         return round(value)
     return float(f"{value:.3g}") if math.isfinite(value) else value
+
+
+def is_whole(field: str) -> bool:
+    """Whether a field takes whole numbers only."""
+    return RunSpec.model_fields[field].annotation is int or isinstance(default(field), int)

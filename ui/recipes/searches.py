@@ -21,13 +21,13 @@ from core.search import (
     accuracies_of,
     cells,
     chosen,
+    done_and_all,
     failures,
     largest,
     later,
     parameters,
     time_left,
     trained_epochs,
-    trainings,
     winner,
 )
 from core.spec import RunSpec, default, read_field
@@ -178,7 +178,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
     def follow() -> None:
         if look() != at_work:
             st.rerun()
-        done, count = trainings(search, found)
+        done, count = done_and_all(search, found)
         words = [t("search.done", done=done, count=count)]
         told = {cell.spec: _told(run) for cell in found if (run := runs.get(cell.spec))}
         seconds = time_left(search, found, told) if at_work or idle else None

@@ -255,7 +255,7 @@ def _progress(run: Run, status: Status, events: list[Event], epochs: int) -> tup
         timed = max((event for event in (step, epoch) if event), key=lambda event: event.step, default=None)
         if timed:
             taken = duration(timed.seconds)
-            words.append(taken if status in ("trained", "done") else t("train.so_far", seconds=taken))
+            words.append(taken if status in ("pruned", "trained", "done") else t("train.so_far", seconds=taken))
     return share, words
 
 
@@ -319,7 +319,7 @@ def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> Non
 
     Those of another visitor's run come only after a click on a button that says so.
     """
-    if status in ("trained", "done"):
+    if status in ("pruned", "trained", "done"):
         return
 
     def asks(

@@ -1,0 +1,127 @@
+"""Carries studies on: which runs one needs now, which follow a run that has ended, and a budget that changes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from core import settings, store
+from core.refusal import Refusal
+from core.search import Driver, Search, created, to_be_tested
+from core.search.rules import current
+from core.search.study import Study, named
+from core.search.study import study as study_named
+from core.search.trainings import Training, best, is_spent, own_runs, to_come, trainings
+from core.store import Label, Run
+
+
+class Studies(Driver):
+    """The driver of all studies, and of the searches given by name, for the queue and for the command line.
+
+    A study's runs are created when there is room for them, `at_once` at a time: what is tried next may depend on what
+    has been found, and a budget may be used up before. A study of which somebody has stopped a run starts no further
+    ones by itself; what it `needs` when it goes on begins with the runs that were left.
+
+    Args:
+        searches: the searches by name.
+        at_once: how many of a study's runs may wait or be trained; by default `settings.runs_at_once()`.
+    """
+
+    def __init__(self, searches: Mapping[str, Search] | None = None, at_once: int | None = None):
+        super().__init__(searches or {})
+        self._at_once = at_once or settings.runs_at_once()
+
+    def needed(self, study: Study) -> list[Run]:
+        """The runs to train now so that the study begins or goes on; those not in the store are created.
+
+        First come runs that were begun, of which those that wait or are trained already are no harm to queue again. In
+        the end it is the best run, until its test split has been read; after that, none. Whether the data set exists
+        and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
+        """
+        with self._making:
+            study, found = self._now(study)
+            running = [one.run for one in found if one.run and one.state == "running"]
+            begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
+            if not _is_spent(study, found) and (
+                needed := begun + running + self._created(study, found, self._at_once - len(begun + running))
+            ):
+                return needed
+            return [] if running else [to_be_tested(run) for run in _chosen(found) if not run.report()]
+
+    def follow(self, run: Run) -> list[Run]:
+        """The runs to queue after a worker has left `run`: see `Driver.follow`, and what its study needs next."""
+        return list(dict.fromkeys([*self._of_study(run), *super().follow(run)]))
+
+    def _of_study(self, run: Run) -> list[Run]:
+        study = current(run)
+        if not study:
+            return []
+        with self._making:
+            study, found = self._now(study)
+            begun = [one.run for one in found if one.run and not one.is_tried]
+            if not _is_spent(study, found):
+                if any(one.control().wanted == "stop" for one in [run, *begun]):
+                    return []
+                # One that was left, whose worker has died, is not queued again by itself: it may be the reason.
+                waits = sum(one.state in ("queued", "running") for one in found)
+                if (new := self._created(study, found, self._at_once - waits)) or begun:
+                    return new
+            if any(one.state == "running" for one in found):
+                return []
+            return [to_be_tested(one) for one in _chosen(found) if not one.control().test]
+
+    def change(self, study: Study, *, runs: int | None = None, minutes: float | None = None) -> Study:
+        """Give a study another budget, also while it runs: the number that `random` and `tpe` try, and the minutes.
+
+        None leaves it as it is. Each run's label tells it; those of the newest run count. Raises: Refusal.
+        """
+        with self._making:
+            study, _ = self._now(study)
+            limits = {"minutes": minutes or study.minutes, "prune": study.prune}
+            named(study.base, study.way, study.varied, runs or study.runs, study.name, **limits)
+            study = replace(study, runs=runs or study.runs, minutes=limits["minutes"])
+            for run in own_runs(study, store.runs()):
+                run.relabel(plan=study.plan())
+            return study
+
+    def _now(self, study: Study) -> tuple[Study, list[Training]]:
+        """The study with the budget that it has now, and its trainings."""
+        runs = store.runs()
+        with contextlib.suppress(Refusal):  # it has no run yet
+            study = study_named(study.name, own_runs(study, runs))
+        return study, trainings(study, runs)
+
+    def _created(self, study: Study, found: Sequence[Training], room: int) -> list[Run]:
+        """New runs of the study, at most `room`."""
+        if _is_spent(study, found):
+            return []
+        new: list[Run] = []
+        found = list(found)
+        if study.way != "tpe":
+            planned = [one for one in found if one.state == "planned"][: max(0, room)]
+            return [created(one.spec, _labelled(study, one.number)) for one in planned]
+        from core.search.tpe import asked
+
+        for _ in range(min(room, to_come(study, found))):
+            spec = asked(study, found)
+            if not spec:
+                break
+            number = 1 + max((one.number or 0 for one in found), default=0)
+            new.append(created(spec, _labelled(study, number)))
+            found.append(Training(number, (0,), spec, new[-1], "queued", is_own=True))
+        return new
+
+
+def _labelled(study: Study, number: int | None) -> Label:
+    return study.label().model_copy(update={"trial": number})
+
+
+def _is_spent(study: Study, found: Sequence[Training]) -> bool:
+    return is_spent(study, sum(one.seconds for one in found if one.is_own))
+
+
+def _chosen(found: Sequence[Training]) -> list[Run]:
+    """The run of the best training, if there is one."""
+    chosen = best(found)
+    return [chosen.run] if chosen and chosen.run else []
