@@ -1,4 +1,4 @@
-"""Simulates how often intervals hold the truth and verdicts accuse wrongly: `python benchmarks/intervals.py [--update]`.
+"""Simulates how often intervals hold the truth and verdicts accuse wrongly: `python -m benchmarks.intervals`.
 
 The simulated models are those of `tests/simulation.py`, whose truth is known. Needs no data, and about ten minutes.
 """
