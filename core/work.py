@@ -44,7 +44,7 @@ from core.training.kernels.compiled import prepare
 from core.training.ready import check
 from core.training.snapshots import Twin, dropped, precision_of, size_of
 from core.training.train import Data, State, ValAnswers, below, quality, sums_of, train
-from core.training.transfer import fits
+from core.training.transfer import take_over
 from core.training.watch import watch
 
 # On a CPU, an error of torch, of its library oneDNN or of Python's threads has no type of its own.
@@ -174,14 +174,8 @@ class _Worker:
         They, or the random ones that stay frozen, are kept in this run's folder, so that it depends on no other run and
         what is frozen can be compared at the end. Returns the file's sha256, or "" if there is none. Raises: Refusal.
         """
-        spec, giver = self.run.spec, fits(self.run.spec).giver
-        kept = weights_of(first_layers(state.model, spec.taken or spec.frozen))
-        if giver:
-            report = giver.report()
-            assert report
-            tensors, _ = giver.load(report.model, report.model_sha256)
-            kept = {name: tensors[name] for name in kept}
-            state.model.load_state_dict(kept, strict=False)
+        spec = self.run.spec
+        kept = take_over(spec, state.model)
         return self._write(store.START, kept) if spec.taken or spec.frozen else ""
 
     def _restore(self, state: State) -> None:

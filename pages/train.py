@@ -13,7 +13,7 @@ from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.notices import test_use_notice
 from ui.status import REFUSED, start
 from ui.text import refused, show_refusal, t
-from ui.train import live, network
+from ui.train import live, network, rates
 
 with beside_or_below("form-and-run"):
     left, right = st.columns([1, 2], gap="large")
@@ -38,6 +38,7 @@ with left:
             if here:
                 counts = server.counts(spec)
                 check(spec, counts, rows)
+                rates.finder(spec)
                 what_splits_lack(spec, source, unusual(spec, int(counts["train"].sum()), rows))
             test_use_notice(spec)
         can_start = here

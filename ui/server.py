@@ -40,6 +40,7 @@ from core.search.study import follows
 from core.spec import RunSpec
 from core.store import Label, Run
 from core.workers import Workers, estimated, paced, remembered
+from core.workers.sweep import Sweep
 
 PAGES = settings.ROOT / "pages"
 LOOKED_AT = 200  # newest runs among which one of the same pace is looked for
@@ -398,6 +399,19 @@ def _timers() -> ThreadPoolExecutor:
 def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
     """How long an epoch of a spec `paced` will take, measured, with the keys of `python -m core estimate --json`."""
     return _timers().submit(estimated, spec)
+
+
+@st.cache_resource(show_spinner=False)
+def _sweepers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)
+
+
+@st.cache_resource(show_spinner=False, max_entries=100)
+def sweep(spec: RunSpec) -> Sweep:
+    """The learning rates tried for a spec `swept`, begun at the first call; those who ask for the same share it."""
+    one = Sweep(spec)
+    _sweepers().submit(one.run)
+    return one
 
 
 def pace_so_far(spec: RunSpec) -> tuple[float, str] | None:

@@ -362,18 +362,7 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
     It is kept for `remembered`. Raises: Refusal, if the measurement fails or times out.
     """
     file = _measured(spec)  # before it begins, since the kernels may be compiled while it runs
-    values = {**dict(spec), "layers": text(spec.layers)}
-    flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
-    with subprocess.Popen(
-        [sys.executable, "-m", "core", "estimate", "--json", *flags],
-        cwd=settings.ROOT,
-        env={**os.environ, "LC_ALL": "C"},  # the flags' numbers are in Python's notation, not the user's language
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        # Workers have nice 10, so a training gets three times as much processor time as an estimate with 15.
-        psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
+    with asked("estimate", spec) as process:
         try:
             output, error = process.communicate(timeout=MOST_FOR_ESTIMATE)
         except subprocess.TimeoutExpired:
@@ -387,6 +376,24 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
         with written_aside(file) as aside:
             aside.write(output.encode())
     return found
+
+
+def asked(command: str, spec: RunSpec) -> subprocess.Popen[str]:
+    """Start `python -m core COMMAND --json` for a spec, in a process with a lower priority than trainings."""
+    values = {**dict(spec), "layers": text(spec.layers)}
+    flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "core", command, "--json", *flags],
+        cwd=settings.ROOT,
+        env={**os.environ, "LC_ALL": "C"},  # the flags' numbers are in Python's notation, not the user's language
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with contextlib.suppress(psutil.NoSuchProcess):
+        # Workers have nice 10, so a training gets three times as much processor time as an estimate with 15.
+        psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
+    return process
 
 
 def _process() -> subprocess.Popen[str]:
