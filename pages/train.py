@@ -7,7 +7,7 @@ from core.refusal import Refusal
 from core.spec import checked
 from core.training.ready import check, unusual
 from core.training.transfer import fits
-from ui import form, server
+from ui import cluster, form, server
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.notices import test_use_notice
@@ -49,6 +49,8 @@ with left:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
         begin.button(t("train.start"), **button, on_click=start, args=(spec, form.keeps_snapshots()))
     show_refusal(REFUSED, top.error)
+    with top:
+        cluster.panel()
 
 with right:
     run = live.choose()
