@@ -221,6 +221,10 @@ def test_each_worker_has_a_run_and_a_request_in_the_folder_reaches_it(cluster, w
     workers.finish(runs[1])
     wait_for(lambda: all(workers.place(run) is None for run in (*runs, waiting)))
     assert [run.status() for run in (*runs, waiting)] == ["stopped", "done", "stopped"]
+    workers.submit(Run(waiting.folder.with_name("not-on-this-machine")))
+    wait_for(lambda: cluster.problem)
+    assert cluster.problem
+    assert (cluster.problem.key, cluster.problem.slots["run"]) == ("cluster.no_folder", "not-on-this-machine")
 
 
 @with_dask
@@ -252,11 +256,18 @@ def test_a_killed_worker_s_run_goes_on_elsewhere_and_one_that_stood_still_writes
 
 
 @with_dask
-def test_when_the_scheduler_is_back_what_it_had_is_submitted_again(machines, cluster, workers):
+def test_a_run_goes_on_elsewhere_when_its_worker_is_told_to_end_and_when_the_scheduler_is_back_after_its_death(
+    machines, cluster, workers
+):
     wait_for(lambda: len(cluster.workers) == 2)
     runs = [new(epochs=10_000, best_by="last"), new()]
     begin(workers, runs[0], 1)
-    for name in ("scheduler", "a", "b"):
+    ending = machines.processes.pop(at(cluster, runs[0]))
+    ending.terminate()
+    wait_for(lambda: len(runs[0].events(Started)) == 2)
+    assert runs[0].events(Started)[1].died_at is None, "its worker saved the state"
+    ending.wait()
+    for name in list(machines.processes):
         machines.kill(name)
     wait_for(lambda: cluster.problem)
     assert cluster.problem.key == "cluster.absent"
@@ -264,7 +275,7 @@ def test_when_the_scheduler_is_back_what_it_had_is_submitted_again(machines, clu
     workers.submit(runs[1])
     assert [workers.place(run) for run in runs] == [0, 1]
     machines.start("scheduler", "a")
-    wait_for(lambda: runs[0].taken() == 2 and runs[0].is_held())
+    wait_for(lambda: runs[0].taken() == 3 and runs[0].is_held())
     workers.finish(runs[0])
     wait_for(lambda: all(workers.place(run) is None for run in runs))
     assert [run.status() for run in runs] == ["done", "done"]

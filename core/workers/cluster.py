@@ -26,6 +26,7 @@ from core.refusal import Refusal
 if TYPE_CHECKING:
     from distributed import Client
     from distributed import Future as DaskFuture
+    from distributed.utils import LoopRunner
 
 LOOKS = 1.0  # seconds between two questions to the scheduler
 PATIENCE = 3.0  # seconds until a question without an answer counts as no scheduler
@@ -72,6 +73,7 @@ class Cluster(Executor):
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._client: Client | None = None
+        self._loop: LoopRunner | None = None
         self._thread = threading.Thread(target=self._tend, daemon=True)
         self._thread.start()
 
@@ -117,6 +119,8 @@ class Cluster(Executor):
         for order in orders:
             order.future.cancel()
         self._lose(None)
+        if self._loop:
+            self._loop.stop()
 
     def _connected(self) -> Client:
         """The client, connected to the scheduler. Raises: Refusal; OSError, if there is none."""
@@ -128,11 +132,18 @@ class Cluster(Executor):
             raise Refusal("cluster.not_installed", python=sys.executable)
         self._lose(self.problem)
         from distributed import Client
+        from distributed.utils import LoopRunner
 
         from core.workers.dask_worker import Processes
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # `problem` says it
-        self._client = Client(self.address, timeout=PATIENCE, set_as_default=False, name="bancada")
+        # A client that finds no scheduler would leave a thread behind if it had a loop of its own.
+        if not self._loop:
+            self._loop = LoopRunner()
+            self._loop.start()
+        self._client = Client(
+            self.address, loop=self._loop.loop, timeout=PATIENCE, set_as_default=False, name="bancada"
+        )
         self._client.register_plugin(Processes())
         return self._client
 
