@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -108,6 +109,7 @@ def _dask(*arguments: str) -> subprocess.Popen[bytes]:
 def overhead(queue: Workers, count: int) -> float:
     """The seconds of a run in one of the queue's places, without its training, as the mean of so many runs."""
     runs = [create(checked({**SHORT, "seed": seed})) for seed in range(count)]
+    settle()
     begun = time.perf_counter()
     for run in runs:
         queue.submit(run)
@@ -116,6 +118,23 @@ def overhead(queue: Workers, count: int) -> float:
     reports = [report for run in runs if (report := run.report())]
     assert len(reports) == count
     return (seconds * AT_ONCE - sum(report.seconds for report in reports)) / count
+
+
+def settle() -> None:
+    """Wait until the processes that train do nothing, so that none is still preparing itself."""
+    before, now = -math.inf, _processor_seconds()
+    while now - before > 0.05:
+        time.sleep(1)
+        before, now = now, _processor_seconds()
+
+
+def _processor_seconds() -> float:
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "core.work" in process.cmdline():
+                total += sum(process.cpu_times()[:2])
+    return total
 
 
 def killed(queue: Workers, cluster: Cluster, workers: dict[str, subprocess.Popen[bytes]]) -> tuple[float, int]:

@@ -24,6 +24,8 @@ with left:
     begin = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
     top = st.container()  # below the button to start, which stays where it is whatever is said here
     note = top.container()  # filled once the run and the form are known
+    with top:
+        cluster.panel()
     values = form.other_fields(values)
     form.write_link(values)
     form.link_refused(top.warning)
@@ -49,8 +51,6 @@ with left:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
         begin.button(t("train.start"), **button, on_click=start, args=(spec, form.keeps_snapshots()))
     show_refusal(REFUSED, top.error)
-    with top:
-        cluster.panel()
 
 with right:
     run = live.choose()

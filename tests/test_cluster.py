@@ -314,6 +314,9 @@ def test_a_page_says_in_one_sentence_that_the_scheduler_is_not_there(frame, monk
         if not importlib.util.find_spec("distributed"):
             key = 'pip install "distributed>=2026"'
         assert key in texts(app)
+        if page == "train":
+            waits = [one.proto.text for one in app.get("progress")]
+            assert "Aguardando o cluster …" in waits
         assert server.workers().place(run) == 0
         assert run.status() == "queued"
 

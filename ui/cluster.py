@@ -11,6 +11,12 @@ from ui.text import refused, t
 POLL = 3.0  # seconds between two looks
 
 
+def is_waited_for() -> bool:
+    """Whether runs that are handed out wait for the cluster, which has a problem."""
+    cluster = server.cluster()
+    return bool(cluster and cluster.problem)
+
+
 def panel() -> None:
     """Show the cluster, looked at again at intervals; nothing if this machine trains the runs."""
     if server.cluster():
@@ -31,9 +37,9 @@ def _show() -> None:
             st.dataframe(
                 {
                     t("cluster.worker"): [one.name for one in workers],
+                    t("cluster.runs"): [", ".join(map(run_label, one.runs)) or t("cluster.idle") for one in workers],
                     t("cluster.machine"): [one.host for one in workers],
                     t("cluster.threads"): [one.threads for one in workers],
-                    t("cluster.runs"): [", ".join(map(run_label, one.runs)) or t("cluster.idle") for one in workers],
                 },
                 hide_index=True,
                 width="stretch",
