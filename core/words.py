@@ -106,14 +106,15 @@ class _Slots(string.Formatter):
         return {"": number, "percent": percent, "duration": duration}[format_spec](value, language=self.language)
 
 
-def number(value: float, digits: int | None = None, *, language: str) -> str:
+def number(value: float, digits: int | None = None, *, language: str, significant: int = 4) -> str:
     """A number formatted for a language: `60,000` or `60.000`, `0.5` or `0,5`.
 
     Args:
         value: any number; NaN becomes a dash, infinity `∞`.
         digits: number of decimals; None writes integers, and values from 1000 to 1e9, without decimals and all others
-            with four significant digits.
+            with `significant` digits.
         language: a language code.
+        significant: digits, at least 4.
     """
     value = int(value) if isinstance(value, Integral) else float(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -123,7 +124,7 @@ def number(value: float, digits: int | None = None, *, language: str) -> str:
     elif isinstance(value, int) or 1000 <= abs(value) < 1e9:
         plain = f"{value:,.0f}"
     else:
-        plain = f"{value:.4g}".replace("e-0", "e-").replace("e+", "e")
+        plain = f"{value:.{significant}g}".replace("e-0", "e-").replace("e+", "e")
     marks = number_marks(language)
     return plain.translate(str.maketrans({".": marks["decimal"], ",": marks["thousands"]}))
 

@@ -39,8 +39,16 @@ LONGEST = (
 )
 
 
+# All of these files' tests take long, as do those in a browser.
+SLOW = ("test_workers", "test_pad")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first; the order within a file stays."""
+    """Mark what takes long, and put the files that take longest first; the order within a file stays."""
+    for item in items:
+        in_browser = isinstance(item, pytest.Function) and "browser" in item.fixturenames
+        if in_browser or item.path.stem in SLOW or item.path.parent.name == "faults":
+            item.add_marker(pytest.mark.slow)
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

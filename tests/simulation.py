@@ -1,6 +1,6 @@
 """Simulated models whose truth is known: how often an interval holds it, and how often a verdict accuses wrongly.
 
-The tests simulate a few hundred models each; `python benchmarks/coverage.py --update` simulates many and writes the
+The tests simulate a few hundred models each; `python benchmarks/intervals.py --update` simulates many and writes the
 table.
 """
 

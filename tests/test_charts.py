@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.charts import bars, base, curves, matrices, pictures
+from core.charts import bars, base, curves, matrices, pictures, runs
 from core.measures.answers import Answers
 from core.measures.calibration import calibration
 from core.measures.measures import proportion
@@ -431,6 +431,19 @@ def test_the_sequential_scale_leaves_the_ground_steadily_in_lightness(theme):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_ink_of_charts_is_the_themes_text_colour(theme):
     assert f"'{THEMES[theme]['textColor']}'" in base.INK.expr
+
+
+def test_labels_of_runs_that_cost_and_reach_the_same_do_not_cover_each_other():
+    reached = [runs.Reached(str(k), f"run {k}", cost, 0.9, 0.88, 0.92) for k, cost in enumerate([10, 10, 10.1, 500])]
+    words = {"x_title": "x", "y_title": "y", "front_title": "front", "language": "en"}
+    chart = runs.trade_off(reached, [0], **words).to_dict()
+    labels = next(layer for layer in chart["layer"] if layer["mark"]["type"] == "text")
+    rows = chart["datasets"][labels.get("data", chart.get("data"))["name"]]
+    places = sorted(row["place"] for row in rows[:3])
+    low, high = chart["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    least = 0.06 * (high - low)
+    assert places[1] - places[0] > least < places[2] - places[1]
+    assert rows[3]["place"] == 0.9
 
 
 # ---- pictures

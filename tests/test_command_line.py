@@ -174,6 +174,7 @@ def left_alone(process, run):
     assert f"python -m core work {run}" in one_sentence(error)
 
 
+@pytest.mark.slow
 @signals
 def test_a_run_broken_off_by_ctrl_c_and_by_kill_and_taken_up_equals_an_unbroken_one(shell, trained):
     known = names(shell)

@@ -1,4 +1,4 @@
-"""Intervals hold the truth, and verdicts accuse the innocent, as often as they say; `benchmarks/coverage.py`: more."""
+"""Intervals hold the truth, and verdicts accuse the innocent, as often as they say; `benchmarks/intervals.py`: more."""
 
 import math
 
@@ -92,6 +92,7 @@ def test_equally_good_specs_are_seldom_told_apart_and_neither_are_two_networks(p
     assert shares[0] >= 0.015, "the interval of two networks is not too wide"
 
 
+@pytest.mark.slow
 def test_the_part_of_chance_in_the_best_of_many_is_told_and_the_truly_best_is_in_the_noise_band():
     for count, apart in ((6, 0.0), (20, 0.0), (20, 0.4)):
         found = picked_best(count, apart, times=40, seed=7)

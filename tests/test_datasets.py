@@ -178,6 +178,7 @@ def test_mnist_5k_is_part_of_mnists_train_split(cached):
 # ---- the cache
 
 
+@pytest.mark.slow
 @with_mnist
 def test_the_second_load_is_quick_and_needs_no_torch(tmp_path):
     code = (

@@ -285,6 +285,7 @@ def test_a_captured_step_is_the_plain_step(fields, layers, precision):
         assert torch.allclose(captured, plain, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_can_compute_parts():
     """As the workers of some executors are made; without the engine's own first use, one in twenty crashed."""

@@ -139,6 +139,7 @@ def test_only_the_screen_imports_streamlit():
                 assert name.partition(".")[0] in ("app", "pages", "ui"), name
 
 
+@pytest.mark.slow
 def test_all_of_core_is_imported_without_streamlit_and_only_the_charts_need_altair():
     names = [one.name for one in pkgutil.walk_packages(core.__path__, "core.")]
     assert len(names) > 40

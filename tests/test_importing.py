@@ -797,6 +797,7 @@ def test_of_two_imports_under_one_name_the_second_is_refused_and_nothing_is_lost
     assert [path.name for path in (folder / "data").iterdir()] == ["same.npz"]
 
 
+@pytest.mark.slow
 def test_an_import_killed_while_it_writes_leaves_no_data_set_and_can_be_done_again(folder):
     images = np.random.default_rng(0).integers(0, 255, (40_000, 28, 28), np.uint8)
     np.savez(folder / "own.npz", x=images, y=np.arange(len(images)) % 10)
@@ -864,6 +865,7 @@ def test_the_command_says_what_becomes_of_the_files_and_writes_the_data_set(fold
     assert "nowhere does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_several_files_are_uploaded_at_once_and_become_a_data_set(folder):
     files = {"train-images-idx3-ubyte": idx(IMAGES), "train-labels-idx1-ubyte": idx(DIGITS)}

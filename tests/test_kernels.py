@@ -110,6 +110,7 @@ def exact(case):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [16, 8, 4])
 def test_loss_gradients_and_logits_of_every_layer_are_the_exact_ones_with_every_width_of_vectors(lanes, tmp_path):
     given = [exact(case) for case in range(len(CASES))]

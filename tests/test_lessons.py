@@ -55,6 +55,7 @@ def walked(tmp_path_factory):
 
 
 # With how many of 20 seeds each step shows what it expects: `benchmarks/lessons.py`.
+@pytest.mark.slow
 def test_every_lesson_can_be_walked_to_its_end(walked):
     for one, number in STEPS:
         step = one.step(number)

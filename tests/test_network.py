@@ -235,6 +235,7 @@ def test_activation_functions_stand_beside_their_derivatives_with_their_values_a
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_how_long_it_will_take_is_known_from_a_run_at_once_then_measured_once_for_all_and_remembered(
     frame, trained, monkeypatch
 ):

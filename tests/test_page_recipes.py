@@ -201,6 +201,7 @@ def test_data_of_a_recipe_that_are_not_here_can_be_fetched(frame, name):
     assert words.text("en", f"verdict.{word}") in cells_of(app, name, "verdict")
 
 
+@pytest.mark.slow
 @with_mnist
 def test_runs_of_a_recipe_are_found_by_their_spec_and_measured_with_a_verdict(frame, monkeypatch):
     monkeypatch.setenv("BANCADA_DATA", REAL_DATA)

@@ -171,6 +171,7 @@ def cached(shared_cache):
         yield
 
 
+@pytest.mark.slow
 @real_pens
 def test_the_real_pen_digits_keep_their_contract(cached):
     one = dataset("pen-digits")
@@ -223,6 +224,7 @@ def test_another_archive_is_refused_and_leaves_nothing(folder, uci, mode):
     assert everything_in(folder) == []
 
 
+@pytest.mark.slow
 @with_mnist
 @real_pens
 def test_mnist_and_the_pen_digits_together_hold_each_image_once(cached):

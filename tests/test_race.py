@@ -668,6 +668,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_in_a_race_has_lost_no_training_that_had_ended(home):
     with opened_aside(CLASS) as (server, room):
         ana, rui = cookie(room), cookie(room, "Rui")

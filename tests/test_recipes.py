@@ -47,6 +47,7 @@ def test_what_is_said_to_be_small_has_fewer_than_100000_parameters(name):
     assert parameters(name) < 100_000
 
 
+@pytest.mark.slow
 @with_mnist
 def test_mnist_fast_reads_99_of_100_digits_that_it_has_never_seen(tmp_path, monkeypatch):
     monkeypatch.setenv("BANCADA_DATA", REAL_DATA)

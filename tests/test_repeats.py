@@ -53,6 +53,7 @@ def test_seeds_on_other_images_are_not_compared():
         compare_seeds(a, b, share_splits=True)
 
 
+@pytest.mark.slow
 def test_the_interval_of_two_networks_agrees_with_mcnemars_test_whatever_the_counts():
     n = 400
     for fixed in range(60):

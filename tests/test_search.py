@@ -185,6 +185,7 @@ def is_finished():
     return bool(len(found) == 12 and best and known_runs(store.runs())[best.spec].report())
 
 
+@pytest.mark.slow
 def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_what_is_done(blood, capsys):
     runs = Driver(SEARCHES).runs("002-a", **BLOOD)
     assert [follow(run) for run in runs] == 5 * [[]], "none is done"
@@ -273,6 +274,7 @@ def test_a_done_run_whose_log_has_lost_its_epochs_is_named_and_trained_again_onc
     assert found_now()[0].measured is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_one_call_runs_all_four_stages_though_the_server_and_then_a_worker_are_killed(blood):
     first, *others, last = Driver(SEARCHES).runs("002-a", **BLOOD)

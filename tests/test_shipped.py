@@ -85,7 +85,7 @@ def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, 
 
 def test_the_readmes_two_commands_do_all_the_set_up_in_one_line_each():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
-    tests = "python -m pytest -n 2 --dist loadfile"
+    tests = 'python -m pytest -n 2 --dist loadfile -m "not slow"'
     set_up = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/"
     cpu_build = "python3 -m venv .venv && .venv/bin/pip install torch torchvision --index-url"
     assert [line for line in lines if not line.startswith(cpu_build)] == [

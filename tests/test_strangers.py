@@ -162,6 +162,7 @@ def test_pages_escape_them_where_markdown_is_read_and_nowhere_else(visit, runs):
     assert names.keys() - as_they_are == set()
 
 
+@pytest.mark.slow
 @NO_BROWSER
 def test_a_browser_shows_every_one_as_it_is_wherever_markdown_is_read(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
@@ -187,6 +188,7 @@ def _one_line(words: str) -> str:
     return " ".join(words.replace("\u2068", "").replace("\u2069", "").split())
 
 
+@pytest.mark.slow
 @NO_BROWSER
 def test_pages_in_a_browser_load_nothing_link_nothing_and_show_all_names(runs, environment):
     asked, seen = [], []

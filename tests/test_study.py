@@ -148,6 +148,7 @@ def test_what_chance_adds_to_the_best_is_told_of_all_epochs_among_which_it_was_p
     assert last["lift"]["expected"] == pytest.approx(found.expected, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_search_killed_at_7_of_20_goes_on_by_its_name_and_trains_nothing_twice(small):
     flags = [f"--vary={name}={','.join(map(str, values))}" for name, values in GRID.items()]
@@ -179,6 +180,7 @@ def test_a_search_killed_at_7_of_20_goes_on_by_its_name_and_trains_nothing_twice
     assert len(store.runs()) == 20
 
 
+@pytest.mark.slow
 def test_two_workers_come_to_the_same_grid_as_the_command_and_stages_follow_in_the_queue(small):
     one = named(BASE, "staged", {"learning_rate": (0.01, 0.1, 1.0), "batch_size": (16, 32)}, name="by the queue")
     driver = Driver(SEARCHES, of_run=follows)

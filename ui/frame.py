@@ -44,6 +44,7 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 100; }
 [data-testid="stPageLink-NavLink"] { padding: 0.2rem 0.5rem; margin: 0; line-height: 1.2; }
 [data-testid="stPageLink-NavLink"] p { white-space: nowrap; }
 [class*="st-key-group-"] > :has(.stPopover) { display: none; }
+[data-testid="stButtonGroup"] > div { flex-wrap: wrap; row-gap: 0.25rem; mask-image: none; }
 @media (max-width: 1500px) {
   .st-key-pages { gap: 0.75rem; }
   [class*="st-key-links-"] [data-testid="stPageLink-NavLink"] > :has([data-testid="stIconMaterial"]) { display: none; }

@@ -38,6 +38,11 @@ STYLE = f"""<style>
   [data-testid="stColumn"]:has(.st-key-matrix) {{ flex: 0 0 58%; }}
   [data-testid="stColumn"]:has(.st-key-cell) {{ flex: 1 1 0; min-width: 0; }}
 }}
+@media (min-width: {NARROW + 1}px) {{
+  .st-key-inside-columns [data-testid="stColumn"]:has(.st-key-pad) {{ flex: 0 1 31%; }}
+  .st-key-inside-columns [data-testid="stColumn"]:has(.st-key-pad) + [data-testid="stColumn"] {{ flex: 1 1 0; }}
+  .st-key-inside-columns [data-testid="stColumn"]:nth-child(3) {{ min-width: 100%; }}
+}}
 .stMain {{ --bancada-text: 1rem; --bancada-row: 1.45rem; --bancada-cell: 1.5rem; }}
 .st-key-canvas-sheet, .st-key-pad {{ zoom: {PAD}; --bancada-text: calc(1rem / {PAD}); }}
 .st-key-live-curves {{ min-height: {CURVES + 30}px; }}

@@ -96,9 +96,9 @@ def browsers_language() -> str:
     return words.closest(st.context.locale) or words.FALLBACK
 
 
-def number(value: float, digits: int | None = None) -> str:
-    """A number as the reader's language writes it."""
-    return Markdown(words.number(value, digits, language=language()))
+def number(value: float, digits: int | None = None, significant: int = 4) -> str:
+    """A number as the reader's language writes it, see `words.number`."""
+    return Markdown(words.number(value, digits, language=language(), significant=significant))
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -136,6 +136,7 @@ def trade_off(
     margin = 0.08 * (top - bottom) or 0.01
     domain = (max(0.0, bottom - margin), min(1.0, top + margin))
     y = alt.Y("accuracy:Q", title=y_title, scale=alt.Scale(domain=domain, nice=False), axis=alt.Axis(format=".1%"))
+    data["place"] = _apart_at_equal_costs(reached, domain)
     tooltip = [
         alt.Tooltip("label:N", title=" "),
         alt.Tooltip("said:N", title=y_title),
@@ -154,9 +155,27 @@ def trade_off(
         steps.encode(x=x, y=y, strokeDash=dash),
         bars,
         points.encode(x=x, y=y, color=color, shape=alt.Shape("shape:N", scale=None, legend=None), tooltip=tooltip),
-        names.encode(x=x, y=y, text="run:N"),
+        names.encode(x=x, y="place:Q", text="run:N"),
     ]
     return readable(alt.layer(*layers), language).properties(height=320)
+
+
+def _apart_at_equal_costs(reached: Sequence[Reached], domain: tuple[float, float]) -> list[float]:
+    """The heights of the runs' labels, so that none covers that of a run that costs about the same, see `apart`."""
+    order = sorted(range(len(reached)), key=lambda place: reached[place].cost)
+    wide = math.log(reached[order[-1]].cost * 1.3**2 / reached[order[0]].cost)  # the axis, see `trade_off`
+    groups = [order[:1]]
+    for before, place in itertools.pairwise(order):
+        near = math.log(reached[place].cost / reached[before].cost) < 0.05 * wide
+        if near:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    found = [0.0] * len(reached)
+    for group in groups:
+        for place, height in zip(group, apart([reached[one].accuracy for one in group], domain), strict=True):
+            found[place] = height
+    return found
 
 
 def span_of(values: Sequence[float], *, is_accuracy: bool) -> tuple[float, float]:

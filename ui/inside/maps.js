@@ -9,16 +9,22 @@ function diverging([below, middle, above]) {
   });
 }
 
+// The same as opaque pixels, each written at once: a strip has a hundred thousand of them.
+function pixels(colours) {
+  return new Uint32Array(Uint8Array.from(colours.flatMap((one) => [...one, 255])).buffer);
+}
+
 function whole(values) {
   return Int8Array.from(atob(values), (byte) => byte.charCodeAt(0));
 }
 
-// Draws height x width values, which begin at `from`, as one pixel each.
-function drawMap(canvas, colours, values, from, [height, width]) {
+// Draws height x width values, which begin at `from`, as one of the `pixels` each.
+function drawMap(canvas, ink, values, from, [height, width]) {
   const image = new ImageData(width, height);
-  for (let i = 0; i < height * width; i++) image.data.set([...colours[values[from + i] + 127], 255], 4 * i);
-  canvas.width = width;
-  canvas.height = height;
+  const drawn = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < drawn.length; i++) drawn[i] = ink[values[from + i] + 127];
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 

@@ -40,9 +40,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
   map.hidden = !data.map;
   const canvas = map.querySelector("canvas");
   if (data.map) {
-    const colours = diverging(data.colours);
     const [context, large] = sized(canvas, data.map_shape, (small) => {
-      drawMap(small, colours, whole(data.map), 0, data.map_shape);
+      drawMap(small, pixels(diverging(data.colours)), whole(data.map), 0, data.map_shape);
     });
     const [row, column] = data.place;
     frame(context, large, row, column, row + 1, column + 1);

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from core import words
 from core.inside.step import Check, Practice, Step, Update, Weight
 from core.networks.layers import in_words
 from core.refusal import Refusal
@@ -21,6 +22,8 @@ from ui.text import language, number, percent, plain, refused, t
 
 IMAGES = 8  # of a batch: as many as can be looked at
 STAGES = ("forward", "loss", "backward", "update")
+DIGITS = 6  # significant, of a weight and its change
+BAR = " "  # the title of a column of bars, and the text beside each: Streamlit writes it in the browser's language
 PRACTICE = "inside.practice"  # key in the session state: the sha256 of the weights, and their `Practice`
 
 
@@ -110,19 +113,16 @@ def _backward(found: Step, one: Opened, check: Check) -> None:
     st.dataframe(
         {
             t("network.layer"): [f"{row.number}. {in_words(row.layer).say(language())}" for row in rows],
-            t("inside.step_norm"): norms,
+            t("inside.step_norm"): [number(norm) for norm in norms],
+            BAR: norms,
         },
-        column_config={
-            t("inside.step_norm"): st.column_config.ProgressColumn(
-                format="%.4g", min_value=0.0, max_value=max(norms) or 1.0
-            )
-        },
+        column_config={BAR: st.column_config.ProgressColumn(format=BAR, min_value=0.0, max_value=max(norms) or 1.0)},
         hide_index=True,
         width="stretch",
     )
     st.caption(t("inside.step_backward_help"))
-    slots = {"weight": _named(check.weight), "step": f"{check.step:.2g}", "backward": number(check.by_backward, 8)}
-    slots |= {"differences": number(check.by_differences, 8), "difference": f"{check.difference:.1e}"}
+    slots = {"weight": _named(check.weight), "step": number(check.step), "backward": number(check.by_backward, 8)}
+    slots |= {"differences": number(check.by_differences, 8), "difference": number(check.difference)}
     st.markdown(t("inside.step_check", **slots))
 
 
@@ -138,16 +138,17 @@ def _update(found: Step, one: Opened, before: Practice, images: np.ndarray, labe
     )
     if chosen:
         found = copy.deepcopy(before).step(images, labels, found.learning_rate, weights[chosen])
+    decimal = words.number_marks(language())["decimal"]
     st.dataframe(
         {
             t("inside.step_formula"): [f"{line.name} = {line.formula}" for line in found.lines],
-            t("inside.step_numbers"): [line.numbers for line in found.lines],
-            t("inside.step_value"): [f"{line.value:.6g}" for line in found.lines],
+            t("inside.step_numbers"): [line.numbers.replace(".", decimal) for line in found.lines],
+            t("inside.step_value"): [_exact(line.value) for line in found.lines],
         },
         hide_index=True,
         width="stretch",
     )
-    slots = {"weight": _named(found.followed.weight), "value": f"{found.followed.after:.6g}"}
+    slots = {"weight": _named(found.followed.weight), "value": _exact(found.followed.after)}
     st.markdown(t("inside.step_followed", **slots))
     _largest(found.largest, one)
 
@@ -159,13 +160,17 @@ def _largest(updates: list[Update], one: Opened) -> None:
         {
             t("inside.step_weight"): [_named(each.weight) for each in updates],
             t("network.layer"): layers,
-            t("inside.step_before"): [f"{each.before:.6g}" for each in updates],
-            t("inside.step_gradient"): [f"{each.gradient:.6g}" for each in updates],
-            t("inside.step_change"): [f"{each.change:+.6g}" for each in updates],
+            t("inside.step_before"): [_exact(each.before) for each in updates],
+            t("inside.step_gradient"): [_exact(each.gradient) for each in updates],
+            t("inside.step_change"): ["+" * (each.change >= 0) + _exact(each.change) for each in updates],
         },
         hide_index=True,
         width="stretch",
     )
+
+
+def _exact(value: float) -> str:
+    return number(value, significant=DIGITS)
 
 
 def _named(weight: Weight) -> str:

@@ -25,10 +25,12 @@ function makeStrip(root) {
   let built = "";
   let layers = []; // as in the data
   let colours = [];
+  let ink = [];
 
   strip.show = (data) => {
     layers = data.layers;
     colours = diverging(data.colours);
+    ink = pixels(colours);
     const now = JSON.stringify([data.layers, data.words, data.dead]);
     if (built !== now) build(data);
     built = now;
@@ -95,7 +97,7 @@ function makeStrip(root) {
     if (!section || values.length !== layer.count * size) return; // of another network
     section.querySelector(".reach").textContent = message.reach;
     section.querySelectorAll(".one").forEach((each, channel) => {
-      if (height) return drawMap(each.querySelector("canvas"), colours, values, channel * size, layer.shape);
+      if (height) return drawMap(each.querySelector("canvas"), ink, values, channel * size, layer.shape);
       const value = values[channel];
       const inner = each.querySelector(".bar");
       inner.style.cssText = `--share: ${Math.abs(value) / 127}; background: rgb(${colours[value < 0 ? 0 : 254]})`;

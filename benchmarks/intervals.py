@@ -1,4 +1,4 @@
-"""Simulates how often intervals hold the truth and verdicts accuse wrongly: `python benchmarks/coverage.py [--update]`.
+"""Simulates how often intervals hold the truth and verdicts accuse wrongly: `python benchmarks/intervals.py [--update]`.
 
 The simulated models are those of `tests/simulation.py`, whose truth is known. Needs no data, and about ten minutes.
 """
@@ -56,7 +56,7 @@ def main() -> None:
     section = "\n\n".join([machine(f"numpy {np.__version__}"), *(part() for part in parts)])
     print(section)
     if options.update:
-        update("coverage.py", section)
+        update("intervals.py", section)
 
 
 def overall() -> str:
