@@ -90,7 +90,7 @@ def work(
 class _Worker:
     """Holds what one worker needs while it trains one run."""
 
-    def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None], taking: int):
+    def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None], taking: int = 0):
         self.run, self.leaving, self.tell, self.taking = run, leaving, tell, taking
         self.control_mark: object = ()
         self.control: Control | None = None

@@ -149,6 +149,9 @@ class Machines:
         """The process that trains, or is to train, for this Dask worker."""
         return psutil.Process(self.processes[name].pid).children()[0]
 
+    def end(self, name: str) -> None:
+        self.processes[name].terminate()
+
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
         process.kill()
@@ -262,11 +265,9 @@ def test_a_run_goes_on_elsewhere_when_its_worker_is_told_to_end_and_when_the_sch
     wait_for(lambda: len(cluster.workers) == 2)
     runs = [new(epochs=10_000, best_by="last"), new()]
     begin(workers, runs[0], 1)
-    ending = machines.processes.pop(at(cluster, runs[0]))
-    ending.terminate()
+    machines.end(at(cluster, runs[0]))
     wait_for(lambda: len(runs[0].events(Started)) == 2)
     assert runs[0].events(Started)[1].died_at is None, "its worker saved the state"
-    ending.wait()
     for name in list(machines.processes):
         machines.kill(name)
     wait_for(lambda: cluster.problem)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import time
 from pathlib import Path
 
 from distributed import Reschedule, Worker, WorkerPlugin, get_worker
 
 from core.store import Run
 from core.workers import WORKED_AT, LocalProcesses, carry
+
+LEAVING = 1.0  # seconds that the worker before has to save the state, in case that it was told to end
 
 
 class Processes(WorkerPlugin):
@@ -23,7 +26,7 @@ class Processes(WorkerPlugin):
 
     def teardown(self, worker: Worker) -> None:
         """End them; each saves the state of its run."""
-        _processes(worker.state.nthreads).shutdown(wait=False)
+        _processes(worker.state.nthreads).shutdown()
 
 
 @functools.cache
@@ -40,6 +43,9 @@ def take_and_carry(folder: str) -> str:
     status = run.facts()["status"]
     if status not in WORKED_AT:
         return status
+    end = time.monotonic() + LEAVING
+    while run.is_held() and time.monotonic() < end:
+        time.sleep(0.02)
     here = _processes(get_worker().state.nthreads)
     status = here.submit(carry, folder, run.take()).result()
     if here.leaves() and status in WORKED_AT:
