@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOOKS = 1.0  # seconds between two questions to the scheduler
 PATIENCE = 3.0  # seconds until a question without an answer counts as no scheduler
 ADDRESS = re.compile(r"tcp://[^\s/:]+:\d{1,5}")
+LASTING = ("cluster.no_folder", "cluster.other_program")  # problems that last until a run is done
 ABSENT = "absent"  # what `carry_there` returns where there is no such folder, before the machine's name
 
 
@@ -183,6 +184,8 @@ class Cluster(Executor):
             self.problem = Refusal(
                 "cluster.no_folder", machine=result.partition(" ")[2], run=order.key.partition(":")[0]
             )
+        elif isinstance(error, ImportError):
+            self.problem = Refusal("cluster.other_program", address=self.address)
         elif not error:
             self.problem = None
         if error:
@@ -207,7 +210,7 @@ class Cluster(Executor):
         )
         if not self.workers:
             self.problem = Refusal("cluster.no_workers", address=self.address)
-        elif self.problem and self.problem.key != "cluster.no_folder":
+        elif self.problem and self.problem.key not in LASTING:
             self.problem = None
         if self.slots() != before:
             self.changed()
