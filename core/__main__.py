@@ -22,6 +22,7 @@ from core.recipes.results import RESULTS
 from core.refusal import Refusal
 from core.search.study import WAYS
 from core.spec import RunSpec, allowed, unit
+from core.words import languages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,14 +120,18 @@ def _parser() -> argparse.ArgumentParser:
         _add(made, f"--{name}", slot="value", says=_help(name))
     _add(made, "--tags", slot="name", says=_help("tags"), nargs="*")
     _add(command("evaluate", runs.evaluate), "run", slot="run", says=_help("run"))
-    for name, export in (("tensorboard", runs.tensorboard), ("model", runs.model)):
-        made, folder = command(name, export), Path(name)
-        _add(made, "run", slot="run", says=_help("run"))
-        _add(made, "--out", slot="folder", says=_help("out", folder=folder), type=Path, default=folder)
     made = command("export", runs.take_out)
     _add(made, "run", slot="run", says=_help("run"))
     _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")
     _add(made, "--out", slot="file", says=_help("export_out"), type=Path)
+    _add(made, "--compare", slot="run", says=_help("export_compare"), dest="other")
+    _add(
+        made,
+        "--language",
+        slot="value",
+        says=_help("export_language"),
+        choices=[code.replace("_", "-") for code in languages()],
+    )
     _add(command("import", runs.take_in), "file", slot="file", says=_help("import_file"), type=Path)
     made = command("codes", runs.codes)
     _add(made, "run", slot="run", says=_help("run"))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -213,6 +214,18 @@ def differing(one: RunSpec, other: RunSpec) -> list[tuple[str, Any, Any]]:
     ones, others = ({given.name: given.value for given in hyperparameters(spec)} for spec in (one, other))
     pairs = [(name, ones.get(name), others.get(name)) for name in RunSpec.model_fields]
     return [(name, value, otherwise) for name, value, otherwise in pairs if value != otherwise]
+
+
+def link(spec: RunSpec) -> str:
+    """The query of a link that fills Train's form with a spec: the fields that differ from the defaults.
+
+    Layers are in their text form, without spaces, if they are not those of a named architecture.
+    """
+    values = {name: getattr(spec, name) for name in RunSpec.model_fields if name != "layers"}
+    differ = {name: str(value) for name, value in values.items() if value != default(name)}
+    if spec.layers != ARCHITECTURES.get(spec.architecture):
+        differ |= {"architecture": CUSTOM, "layers": layers_text(spec.layers).replace(" ", "")}
+    return urlencode(differ, quote_via=quote, safe="(),=")
 
 
 def any_seed(spec: RunSpec) -> RunSpec:

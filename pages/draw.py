@@ -6,6 +6,7 @@ from ui import server
 from ui.choice import choose_runs
 from ui.draw import answer
 from ui.inside.link import to_inside
+from ui.link import copy_link
 from ui.text import t
 
 # On a phone all modes have to be in sight.
@@ -20,5 +21,6 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         to_inside(runs[0])
 if runs:
     answer.panel(runs, mode)
+    copy_link(runs[0].spec, runs[0])  # below: on a phone the sheet has to be in sight
 if not names:
     st.info(t("draw.none_yet"))

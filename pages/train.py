@@ -10,6 +10,7 @@ from core.training.transfer import fits
 from ui import cluster, form, server
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here, data_facts, what_splits_lack
+from ui.link import copy_link
 from ui.notices import test_use_notice
 from ui.status import REFUSED, start
 from ui.text import refused, show_refusal, t
@@ -50,6 +51,8 @@ with left:
     if here:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
         begin.button(t("train.start"), **button, on_click=start, args=(spec, form.keeps_snapshots()))
+    if spec:
+        copy_link(spec)
     show_refusal(REFUSED, top.error)
 
 with right:

@@ -771,11 +771,12 @@ def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path)
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--name", "--owner", "--study", "--trial", "--note", "--tags")
 COMMANDS = ("data", "train", "estimate", "rates", "recipes", "work", "finish", "runs", "compare", "label", "search")
-COMMANDS += ("evaluate", "tensorboard", "model", "export", "import", "codes", "predict", "inside", "sheet", "lessons")
+COMMANDS += ("evaluate", "export", "import", "codes", "predict", "inside", "sheet", "lessons")
 OF_FIELDS = ("train", "estimate", "rates", "search")  # the commands that take every field of a spec
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
+    *("--compare", "--language"),
     *("--vary", "--way", "--runs", "--study", "--continue"),
     *("--turned", "--no-turned", "--by-pixel", "--no-by-pixel"),
     "python -m core",
@@ -959,8 +960,9 @@ def test_the_other_commands_speak_portuguese_too(shell, trained, pictures, tmp_p
     (answer,) = said("predict", name, pictures["one"])
     assert re.fullmatch(r".*one\.png: Um \(0,\d{4}\)", answer)
     assert any(line.split()[-1] == "Três" for line in said("evaluate", name))
-    (log,) = said("tensorboard", name, "--out", str(tmp_path))
-    assert log.startswith(f"gravado em {tmp_path / name}; para ver: ")
+    log, look = said("export", name, "--as", "tensorboard", "--out", str(tmp_path / "log"))
+    assert log == f"gravado em {tmp_path / 'log'}"
+    assert look.startswith("Para ver: ")
     assert said("data", "get", "mnist-5k") == ["mnist-5k: pronto"]
     (measured,) = said("estimate", *flags(data="tiny", split="official", architecture="mlp"))
     assert re.fullmatch(r"cerca de \S+ s por época, .* ao todo \(medido em \d+ passos em cpu, 1 thread; .*\)", measured)

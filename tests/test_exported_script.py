@@ -1,18 +1,22 @@
 """A run as plain PyTorch: run in a process of its own, without this program, it gives the run's accuracy."""
 
 import ast
+import hashlib
 import json
 import os
+import pickle
+import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from core import store
 from core.exports import export
-from core.exports.script import NOTEBOOK, SCRIPT, code_of
+from core.exports.script import LOADED, NOTEBOOK, SCRIPT, code_of
 from core.networks.layers import KINDS, build, parse, table
 from core.refusal import Refusal
 from core.spec import checked
@@ -204,3 +208,50 @@ def test_what_a_script_could_not_repeat_is_refused(home, tmp_path, tiny_data):
 
 
 PARTS = ("train", "val", "test")
+
+
+def loader(name, folder):
+    """What `load_data` of the script returns for a built-in data set whose files are in the folder."""
+    defined = {"np": np, "torch": torch, "torchvision": torchvision}
+    exec(f"def load_data(folder):\n{LOADED[name]}", defined)  # noqa: S102 -- our own code, as a script has it
+    return defined["load_data"](folder)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_the_files_of_mnist_and_its_like_are_loaded_in_their_order(tmp_path, name):
+    images = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype=np.uint8)
+    raw = tmp_path / {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name] / "raw"
+    raw.mkdir(parents=True)
+    for part, places in (("train", slice(0, 8)), ("t10k", slice(8, 12))):
+        few = images[places]
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, len(few), 28, 28) + few.tobytes())
+        labels = bytes(range(len(few)))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, len(few)) + labels)
+    found = loader(name, tmp_path)
+    for part, places in (("train", slice(0, 8)), ("test", slice(8, 12))):
+        values, labels = found[part]
+        assert (values.dtype, labels.dtype) == (torch.uint8, torch.int64)
+        assert torch.equal(values, torch.tensor(images[places, None]))
+        assert labels.tolist() == list(range(len(values)))
+
+
+def test_the_files_of_cifar10_are_loaded_in_their_order(tmp_path, monkeypatch):
+    official = torchvision.datasets.CIFAR10
+    images = np.random.default_rng(0).integers(0, 256, (6, 10, 3, 32, 32), dtype=np.uint8)
+    folder = tmp_path / official.base_folder
+    folder.mkdir()
+    names = [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta"]
+    md5 = {}
+    for n, name in enumerate(names):
+        content = {"label_names": ["a"]} if n == 6 else {"data": images[n].reshape(10, -1), "labels": list(range(10))}
+        written = pickle.dumps(content)
+        (folder / name).write_bytes(written)
+        md5[name] = hashlib.md5(written, usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(official, "train_list", [[name, md5[name]] for name in names[:5]])
+    monkeypatch.setattr(official, "test_list", [["test_batch", md5["test_batch"]]])
+    monkeypatch.setattr(official, "meta", {**official.meta, "md5": md5["batches.meta"]})
+    found = loader("cifar10", tmp_path)
+    assert torch.equal(found["train"][0], torch.tensor(images[:5].reshape(50, 3, 32, 32)))
+    assert torch.equal(found["test"][0], torch.tensor(images[5]))
+    assert found["train"][1].tolist() == list(range(10)) * 5
+    assert found["test"][1].dtype == torch.int64

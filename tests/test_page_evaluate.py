@@ -27,6 +27,7 @@ from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, button, captions, component, control, texts
 from tests.real_data import REAL_DATA, with_mnist
+from tests.test_exports import HERE
 from ui.evaluate import exports
 from ui.evaluate.errors import PICTURES
 
@@ -488,7 +489,7 @@ def test_the_hyperparameters_of_a_run_are_shown_and_put_into_the_form_of_train(f
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("name", HERE)
 def test_each_export_is_made_at_a_click_and_says_how_it_compares(frame, trained, language, name):
     app = look_at(frame("evaluate", language, run=trained.name), "export")
     assert not app.get("download_button")
@@ -504,11 +505,38 @@ def test_each_export_is_made_at_a_click_and_says_how_it_compares(frame, trained,
     assert not app.get("download_button"), "that of another format"
 
 
+@pytest.mark.skipif("report" not in HERE, reason="no charts here: pip install vl-convert-python")
+def test_a_report_compares_with_the_run_that_is_chosen(frame, trained):
+    other = store.create(trained.spec.model_copy(update={"seed": 1}))
+    for file in trained.folder.iterdir():
+        if file.suffix in (".safetensors", ".jsonl"):
+            shutil.copy(file, other.folder / file.name)
+    app = look_at(frame("evaluate", run=trained.name), "export")
+    app.selectbox(key="export-format").set_value("report").run()
+    app.selectbox(key="export-other").set_value(other.name).run()
+    button(app, words.text("en", "export.make")).click().run(timeout=60)
+    assert not app.exception
+    made = app.session_state[exports.MADE][1].content.decode()
+    assert words.text("en", "export.report.compared", run=other.name) in made
+    app.selectbox(key="export-other").set_value(None).run()
+    assert not app.get("download_button"), "that of another comparison"
+
+
 def test_a_model_that_is_too_large_for_the_servers_memory_is_not_offered(frame, trained, monkeypatch):
     monkeypatch.setattr(exports, "MOST_PACKED", 1000)
     app = look_at(frame("evaluate", run=trained.name), "export")
     assert f"core export {trained.name} --as html" in app.info[0].value
     app.selectbox(key="export-format").set_value("tensorboard").run()
+    assert not app.info
+
+
+def test_an_export_whose_packages_are_not_here_says_how_to_install_them(frame, trained, monkeypatch):
+    monkeypatch.setattr("core.exports.find_spec", {}.get)
+    app = look_at(frame("evaluate", run=trained.name), "export")
+    app.selectbox(key="export-format").set_value("onnx").run()
+    assert "pip install onnx onnxruntime" in app.info[0].value
+    assert words.text("en", "export.make") not in [one.label for one in app.button]
+    app.selectbox(key="export-format").set_value("card").run()
     assert not app.info
 
 

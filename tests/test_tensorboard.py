@@ -111,7 +111,7 @@ def test_the_zip_holds_the_same_log_in_a_folder_of_the_runs_name(run, tmp_path):
 
 def test_a_log_is_written_by_the_command_while_the_run_is_not_done_and_never_over_another(home, tmp_path, capsys):
     run = create(checked(FIELDS))
-    command = ["tensorboard", run.name, "--out", str(tmp_path / "out"), "--json"]
+    command = ["export", run.name, "--as", "tensorboard", "--out", str(tmp_path / "out"), "--json"]
     assert main(command) == 1
     assert run.name in capsys.readouterr().err
     with pytest.raises(Refusal, match="log_empty"):
@@ -119,8 +119,8 @@ def test_a_log_is_written_by_the_command_while_the_run_is_not_done_and_never_ove
     looks = iter(range(10_000))
     assert work(str(run.folder), leaving=lambda: next(looks) == 8) == "interrupted"
     assert main(command) == 0
-    folder = tmp_path / "out" / run.name
-    assert json.loads(capsys.readouterr().out) == {"run": run.name, "folder": str(folder)}
+    folder = tmp_path / "out"
+    assert json.loads(capsys.readouterr().out)["path"] == str(folder)
     found = read(folder)
     assert [one.step for one in found.Scalars("epoch/val_loss")] == [1]
     assert not [tag for tag in found.Tags()["scalars"] if tag.startswith("test/")]

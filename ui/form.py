@@ -21,6 +21,7 @@ from ui.text import Markdown, language, refused, t
 LINK = "form.link"  # in the session state: the refusals of a link's values, shown until the reader changes a field
 SNAPSHOTS = "form.snapshots"  # in the session state: whether a run is to keep the weights of past epochs
 LANGUAGE = "form.language"  # in the session state: the language in which the form's numbers are written
+LONGEST = 10_000  # characters of written layers
 GROUPS = ("data", "network", "training", "augmentation", "stop")
 FIRST = (
     ("data",),
@@ -185,7 +186,7 @@ def _select(label: str, options: dict[str, str], start: Any, common: dict[str, A
 def _layers(label: str, architecture: str, start: Any, common: dict[str, Any]) -> str | None:
     """Show the layers as text; if the architecture is `custom` the text can be edited and is returned, else None."""
     if architecture == CUSTOM:
-        written = st.text_area(label, value=_lines(start), height=220, max_chars=10_000, **common)
+        written = st.text_area(label, value=_lines(start), height=220, max_chars=LONGEST, **common)
         try:
             parse(written or "")
         except Refusal as refusal:
@@ -230,7 +231,10 @@ def _start(name: str) -> Any:
     if name == "architecture" and link.get(name) == CUSTOM:
         return CUSTOM
     if name == "layers" and name in link:
-        return link[name]  # as written, errors included: the page reports them
+        try:
+            return parse(link[name])
+        except Refusal:
+            return link[name][:LONGEST]  # as written, errors included: the page reports them
     if name in link:
         try:
             return getattr(checked(link), name)

@@ -55,6 +55,11 @@ def plain(key: str, /, **slots: object) -> str:
     return _text(code, key, isolated) or key
 
 
+def as_written(slots: Mapping[str, object]) -> dict[str, object]:
+    """Slots of which the words are numbers that core has written, so that `t` does not escape them."""
+    return {name: Markdown(value) if isinstance(value, str) else value for name, value in slots.items()}
+
+
 def literal(words: str) -> str:
     """Words from outside as Markdown that shows them as they are, in one line; Markdown of our own is left alone."""
     if isinstance(words, Markdown):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.commands.terminal import decimals, find, language, number, remarks, say, shown, t, use_of_test
 from core.events import Report
-from core.exports import EXPORTS, export
+from core.exports import EXPORTS, export, file_name
 from core.files import written_aside
 from core.measures.answers import Answers, stored_answers
 from core.measures.compare import Difference, compare, difference, sentence
@@ -228,41 +228,24 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
 
 
-def tensorboard(options: argparse.Namespace) -> int:
-    """Write a run's whole log as event files for TensorBoard, into a folder of the run's name."""
-    run = _export(options, "tensorboard", python=sys.executable, parent=options.out)
-    if count := run.damaged_lines():
-        print(t("log.damaged_lines", count=count), file=sys.stderr)
-    return 0
-
-
-def model(options: argparse.Namespace) -> int:
-    """Write a finished run's weights, and the code that loads them, into a folder of the run's name."""
-    _export(options, "model")
-    return 0
-
-
-def _export(options: argparse.Namespace, kind: str, **slots: object) -> Run:
-    """Export a run and say so in the words `cli.KIND`, `slots` and the folder filled in; returns the run."""
-    run = find(options.run)
-    folder = options.out / run.name
-    export(run, kind, folder)
-    say(options, {"run": run.name, "folder": str(folder)}, t(f"cli.{kind}", folder=folder, **slots))
-    return run
-
-
 def take_out(options: argparse.Namespace) -> int:
     """Write an export of a run to a path that must be new, and say how it compares with the run's model."""
     run = find(options.run)
-    path = options.out or Path(f"{run.name}{EXPORTS[options.kind].suffix}")
-    check = export(run, options.kind, path, language())
+    named = Path(file_name(run, options.kind))
+    path = options.out or (named if EXPORTS[options.kind].suffix else named.with_suffix(""))
+    spoken = options.language.replace("-", "_") if options.language else language()
+    check = export(run, options.kind, path, spoken, find(options.other) if options.other else None)
     facts = {"run": run.name, "as": options.kind, "path": str(path), "bytes": _size(path)}
     facts |= {"difference": check and check.difference, "n": check and check.n, "images": check and check.data}
     line = t("cli.export", path=path)
     if check:
         slots = {"difference": number(check.difference), "n": check.n, "data": check.data}
         line += "\n" + t("export.checked", **slots)
+    if options.kind == "tensorboard":
+        line += "\n" + t("cli.tensorboard", python=sys.executable, path=path)
     say(options, facts, line)
+    if count := run.damaged_lines():
+        print(t("log.damaged_lines", count=count), file=sys.stderr)
     return 0
 
 

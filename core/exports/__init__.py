@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from core.datasets import MNIST_5K, dataset
-from core.exports import archive, card, html, model, script, tensorboard
+from core.exports import archive, card, html, model, onnx, report, script, tensorboard
 from core.files import put
 from core.images.splits import resized
 from core.models.model import Model, open_model
@@ -30,13 +31,16 @@ MOST_CHECKED = 256  # images on which an export is compared with the run's own m
 class Export:
     """A format: what writes it, and what reads it back for the check."""
 
-    # To a new file or, if `suffix` is "", into a new folder; with the code of a language. Raises: Refusal.
-    write: Callable[[Run, Path, str], None]
+    # (run, path, language), and `other` if it compares: to a new file or, if `suffix` is "", into a new folder.
+    write: Callable[..., None]
     suffix: str = ""  # of the file, such as `.html`; "" for a folder, of which a page offers a zip
     mime: str = "application/zip"
     # Probabilities float32 (N, K) for images uint8 (N, C, H, W), by what was written; None if it holds no network.
+    # (B, N, K) if it is asked in B ways, each of which has to agree.
     answers: Callable[[Path, np.ndarray], np.ndarray] | None = None
     most: float = 1e-4  # the largest difference of a probability that is accepted
+    compares: bool = False  # whether it can compare the run with another one
+    packages: Mapping[str, str] = field(default_factory=dict)  # what not everybody has: name for import, name for pip
 
 
 def _for_all(write: Callable[[Run, Path], None]) -> Callable[[Run, Path, str], None]:
@@ -51,6 +55,10 @@ EXPORTS: dict[str, Export] = {
     "script": Export(script.write_script, answers=script.script_answers),
     "notebook": Export(script.write_notebook, answers=script.notebook_answers),
     "model": Export(_for_all(model.write), answers=model.answers),
+    "onnx": Export(
+        onnx.write, ".onnx", "application/octet-stream", onnx.answers, onnx.MOST_APART, packages=onnx.PACKAGES
+    ),
+    "report": Export(report.write, ".html", "text/html", packages={"vl_convert": "vl-convert-python"}, compares=True),
     "card": Export(_for_all(card.write), ".md", "text/markdown"),
     "run": Export(_for_all(archive.write), ".zip", answers=archive.answers, most=0.0),
     "tensorboard": Export(_for_all(tensorboard.write)),
@@ -77,19 +85,24 @@ class Packed:
     check: Check | None
 
 
-def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check | None:
+def export(run: Run, name: str, path: Path, language: str = FALLBACK, other: Run | None = None) -> Check | None:
     """Write the export `name` of a run to `path`, once it has been checked; returns None if it holds no network.
 
-    Raises: Refusal, if there is something at `path`, if the run is damaged or not done, if the export differs from the
-    run's model by more than its format may, or if it cannot be written.
+    `other`: a run with which it compares this one. Raises: Refusal, if there is something at `path`, if a package is
+    missing, if a run is damaged or not done, if the two cannot be compared, if the export differs from the run's model
+    by more than its format may, or if it cannot be written.
     """
+    if other and not EXPORTS[name].compares:
+        raise Refusal("error.export_compares", name=name)
+    if absent := missing(name):
+        raise absent
     if path.exists():
         raise _taken(name, path)
     with writing(path.parent, "error.output_unwritable"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bancada-", dir=path.parent) as aside:
             made = Path(aside) / path.name
-            EXPORTS[name].write(run, made, language)
+            EXPORTS[name].write(run, made, language, *([other] if other else []))
             check = _checked(run, name, made)
             try:
                 if made.is_dir():
@@ -101,22 +114,33 @@ def export(run: Run, name: str, path: Path, language: str = FALLBACK) -> Check |
     return check
 
 
+def missing(name: str) -> Refusal | None:
+    """What to install before the export `name` can be made, if a package that it needs is not here."""
+    absent = [package for module, package in EXPORTS[name].packages.items() if not find_spec(module)]
+    return Refusal("error.export_packages", packages=" ".join(absent)) if absent else None
+
+
 def _taken(name: str, path: Path) -> Refusal:
     if EXPORTS[name].suffix:
         return Refusal("error.file_taken", file=str(path))
     return Refusal("error.folder_taken", folder=str(path))
 
 
-def packed(run: Run, name: str, language: str = FALLBACK) -> Packed:
+def packed(run: Run, name: str, language: str = FALLBACK, other: Run | None = None) -> Packed:
     """The export `name` of a run as one file: a folder, named after the run, as a zip. Raises: Refusal, as `export`."""
     one = EXPORTS[name]
     with tempfile.TemporaryDirectory() as aside:
         path = Path(aside) / f"{run.name}{one.suffix}"
-        check = export(run, name, path, language)
+        check = export(run, name, path, language, other)
         if not one.suffix:
             path = Path(shutil.make_archive(f"{aside}/export", "zip", aside, run.name))
-        file = f"{run.name}{one.suffix}" if one.suffix else f"{run.name}-{name}.zip"
-        return Packed(path.read_bytes(), file, one.mime, check)
+        return Packed(path.read_bytes(), file_name(run, name), one.mime, check)
+
+
+def file_name(run: Run, name: str) -> str:
+    """The name of the file that an export is saved in: another for each format, since several are HTML or zip."""
+    suffix = EXPORTS[name].suffix or ".zip"
+    return f"{run.name}{suffix}" if suffix == f".{name}" else f"{run.name}-{name}{suffix}"
 
 
 def _checked(run: Run, name: str, path: Path) -> Check | None:

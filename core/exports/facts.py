@@ -7,7 +7,7 @@ from core.models.model import DRAWN, reads_digits
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, hyperparameters, value_text
+from core.spec import CUSTOM, hyperparameters, value_text
 from core.store import Run, no_report
 from core.words import interval, number, percent, text
 
@@ -16,11 +16,16 @@ APART = ("data", "architecture", "layers")  # hyperparameters that have a line o
 
 def title(run: Run, language: str) -> str:
     """The network and the data in a few words."""
-    return f"{network_name(run.spec, language)} · {data_name(run.spec.data, language)}"
+    return f"{architecture_name(run.spec.architecture, language)} · {data_name(run.spec.data, language)}"
 
 
 def facts(run: Run, language: str) -> dict[str, str]:
     """What the run is, how it was trained and tested, as labels and values. Raises: Refusal, if it is not done."""
+    return {text(language, f"export.fact.{name}"): value for name, value in facts_by_name(run, language).items()}
+
+
+def facts_by_name(run: Run, language: str) -> dict[str, str]:
+    """The same facts by their names, which are the same in each language. Raises: Refusal, if the run is not done."""
     spec, started, report = run.spec, run.started(), run.report()
     if not report:
         raise no_report(run)
@@ -36,9 +41,9 @@ def facts(run: Run, language: str) -> dict[str, str]:
     between = interval(*report.accuracy_interval, 2, language=language)
     accuracy = percent(report.accuracy, 2, language=language)
     chosen = text(language, f"chosen.{report.best_by}")
-    values = {
+    return {
         "run": run.name,
-        "network": f"{network_name(spec, language)}: {layers_text(spec.layers)}",
+        "network": f"{architecture_name(spec.architecture, language)}: {layers_text(spec.layers)}",
         "parameters": number(started.parameters, language=language),
         "settings": "; ".join(settings),
         "data": f"{data_name(spec.data, language)} ({of})",
@@ -49,13 +54,12 @@ def facts(run: Run, language: str) -> dict[str, str]:
         "limits": limits(run, language),
         "versions": versions,
     }
-    return {said(f"fact.{name}"): value for name, value in values.items()}
 
 
-def network_name(spec: RunSpec, language: str) -> str:
-    """The architecture's title, or its name if it has none."""
-    named = spec.architecture in ARCHITECTURES or spec.architecture == CUSTOM
-    return text(language, f"architecture.{spec.architecture}") if named else spec.architecture
+def architecture_name(architecture: str, language: str) -> str:
+    """An architecture's title, or its name if it has none."""
+    named = architecture in ARCHITECTURES or architecture == CUSTOM
+    return text(language, f"architecture.{architecture}") if named else architecture
 
 
 def data_name(data: str, language: str) -> str:

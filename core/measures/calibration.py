@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from core.measures.answers import Answers
+from core.measures.answers import Answers, Measure
+from core.words import number, percent
 
 BINS = 10  # of equal width, for confidences 0 to 1
 TEMPERATURES = (0.05, 20.0)  # bounds of the search for the best temperature
@@ -36,6 +38,22 @@ def calibration(answers: Answers) -> Calibration:
     )
     error = float(np.nansum(counts * np.abs(accuracy - confidence)) / counts.sum())
     return Calibration(edges, counts, confidence, accuracy, error)
+
+
+def sentence(answers: Answers, found: Calibration, language: str) -> tuple[str, dict[str, Any]]:
+    """Mean confidence beside accuracy, and whether they differ by more than chance explains: text key and slots."""
+    gap = answers.gap()
+    explained = round(abs(gap.value), 4) <= round(gap.high - gap.value, 4)  # as shown, so that the words fit
+    key = "fair" if explained else "too_sure" if gap.value > 0 else "too_shy"
+    shares = {"says": float(answers.confidence.mean()), "right": float(answers.is_right.mean()), "error": found.error}
+    slots = {name: percent(share, 2, language=language) for name, share in shares.items()}
+    return f"certainty.{key}", {"n": gap.n, **slots, **gap_slots(gap, language)}
+
+
+def gap_slots(gap: Measure, language: str) -> dict[str, str]:
+    """The gap in percentage points, and how far from 0 chance alone leaves 95 % of the gaps of a calibrated model."""
+    values = {"gap": 100 * gap.value, "chance": 100 * (gap.high - gap.value)}
+    return {name: number(value, 2, language=language) for name, value in values.items()}
 
 
 def temperature(val: Answers) -> float | None:

@@ -56,6 +56,15 @@ def compare(a: Answers, b: Answers) -> Comparison:
     return Comparison(fixed, broken, mcnemar(len(fixed), len(broken)), b.confusion_matrix - a.confusion_matrix)
 
 
+def verdict(found: Comparison, n: int, language: str) -> tuple[str, dict[str, Any]]:
+    """Whether B is better than A on `n` images, and McNemar's p value: text key and slots, in which B is "this"."""
+    better = len(found.fixed) > len(found.broken)
+    key = ("compare.better" if better else "compare.worse") if found.is_difference else "compare.no_difference"
+    least = 0.0001
+    p = f"< {number(least, 4, language=language)}" if found.p < least else number(found.p, 4, language=language)
+    return key, {"fixed": len(found.fixed), "broken": len(found.broken), "n": n, "p": p}
+
+
 def is_same_images(a: Answers, b: Answers) -> bool:
     """Whether both are answers to the same images, as far as labels and the images' identifiers tell."""
     if a.probabilities.shape != b.probabilities.shape or not np.array_equal(a.labels, b.labels):

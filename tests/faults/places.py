@@ -56,7 +56,7 @@ def walk(folder: Path) -> dict[str, object]:
         found["listed"] = len(runs())
         found["evaluated"] = said("evaluate", run.name)["confusion_matrix"]
         found["predicted"] = said("predict", run.name, str(picture))["probabilities"]
-        said("tensorboard", run.name, "--out", str(folder / "events"))
+        said("export", run.name, "--as", "tensorboard", "--out", str(folder / "events"))
         found["exported"] = sum(path.stat().st_size > 0 for path in (folder / "events").rglob("*tfevents*"))
         found["noted"] = said("label", run.name, f"--note={folder.name}")["note"] == folder.name.strip()
         keep(sheet, 1, "Zoë")

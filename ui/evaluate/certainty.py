@@ -9,17 +9,18 @@ import streamlit as st
 from core.charts import bars
 from core.events import Report
 from core.measures.answers import LEAST_ERRORS, Answers, Measure, loss_change
-from core.measures.calibration import Calibration, calibration, tempered
+from core.measures.calibration import Calibration, calibration, gap_slots, sentence, tempered
 from core.store import Run
 from ui import server
 from ui.tables import folded_table, offer_csv
-from ui.text import language, number, percent, t
+from ui.text import as_written, language, number, percent, t
 
 
 def panel(run: Run, report: Report, test: Answers) -> None:
     """Show the calibration on test, of the probabilities as they are and with a temperature that was fitted on val."""
     before = calibration(test)
-    st.markdown(_verdict(test, before))
+    key, said = sentence(test, before, language())
+    st.markdown(t(key, **as_written(said)))
     val = server.answers(run, "val")
     by = server.best_temperature(run)
     if val is None or by is None:
@@ -42,28 +43,14 @@ def panel(run: Run, report: Report, test: Answers) -> None:
     st.caption(t("certainty.temperature_help", n=len(val.labels)))
 
 
-def _verdict(test: Answers, found: Calibration) -> str:
-    """A sentence: average confidence beside accuracy, and whether they differ by more than chance explains."""
-    gap = test.gap()
-    explained = round(abs(gap.value), 4) <= round(gap.high - gap.value, 4)  # as shown, so that the words fit
-    key = "fair" if explained else "too_sure" if gap.value > 0 else "too_shy"
-    slots = {"says": percent(float(test.confidence.mean()), 2), "right": percent(float(test.is_right.mean()), 2)}
-    return t(f"certainty.{key}", n=gap.n, error=percent(found.error, 2), **slots, **_gap_slots(gap))
-
-
 def _effect(change: Measure, gap: Measure) -> str:
     """A sentence: whether the temperature changes the loss beyond chance, and the gap of confidence that remains."""
-    slots = {"change": number(change.value, 4), **_gap_slots(gap)}
+    slots = {"change": number(change.value, 4), **as_written(gap_slots(gap, language()))}
     if not math.isfinite(change.low):
         return t("certainty.effect_unknown", least=LEAST_ERRORS, **slots)
     by_loss = t(f"certainty.{('helps', 'same', 'worse')[1 + _side(change)]}")
     interval = t("number.interval", low=number(change.low, 4), high=number(change.high, 4))
     return t("certainty.effect", by_loss=by_loss, interval=interval, **slots)
-
-
-def _gap_slots(gap: Measure) -> dict[str, str]:
-    """The gap in percentage points, and how far from 0 chance alone leaves 95 % of the gaps of a calibrated model."""
-    return {"gap": number(100 * gap.value, 2), "chance": number(100 * (gap.high - gap.value), 2)}
 
 
 def _side(measure: Measure) -> int:

@@ -17,6 +17,7 @@ from ui import beside, hyperparameters, notices, server
 from ui.choice import data_name, network_name, one_of
 from ui.columns import beside_or_below, in_sight
 from ui.evaluate import certainty, encoder, errors, exports, training, versus
+from ui.link import copy_link
 from ui.measured import classes_table, confusions, matrix_panel, measures_table
 from ui.text import interval, language, percent, plain, t
 
@@ -62,12 +63,13 @@ def panel(run: Run, done: Sequence[str]) -> None:
     elif view == "report":
         beside.run_panel(run, names)
     elif view == "export":
-        exports.panel(run)
+        exports.panel(run, [name for name in done if name != run.name])
     else:
         measures_table(measured, replace(answers.loss(), value=report.loss))
         training.ends_table(run, report)
     _said(run, report)
     hyperparameters.panel(run.spec)
+    copy_link(run.spec, run)
 
 
 def _network(run: Run) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.charts import matrices
 from core.measures.answers import Answers
-from core.measures.compare import Comparison, compare
+from core.measures.compare import compare, verdict
 from core.refusal import Refusal
 from core.store import Run
 from ui import hyperparameters, server
@@ -17,7 +17,7 @@ from ui.evaluate import training
 from ui.evaluate.errors import test_images
 from ui.gallery import gallery
 from ui.tables import folded_table, offer_csv
-from ui.text import language, number, plain, refused, t
+from ui.text import as_written, language, plain, refused, t
 
 PICTURES = 12  # shown of each list
 
@@ -38,7 +38,8 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
     except Refusal as refusal:
         refused(refusal, st.warning)
         return
-    st.markdown(_verdict(found, len(answers.labels)))
+    key, said = verdict(found, len(answers.labels), language())
+    st.markdown(t(key, **as_written(said)))
     training.costs([run, candidates[name]], [answers, other])
     hyperparameters.differences(run.spec, candidates[name].spec)
     left, right = st.columns([1, 1], gap="large")
@@ -59,10 +60,3 @@ def panel(run: Run, answers: Answers, names: tuple[str, ...], others: Sequence[s
                 captions = [plain("compare.picture", index=int(i), true=names[answers.labels[i]]) for i in shown]
                 gallery(test.images[shown], captions, side=80)
     training.courses([run, candidates[name]])
-
-
-def _verdict(found: Comparison, n: int) -> str:
-    better = len(found.fixed) > len(found.broken)
-    key = ("compare.better" if better else "compare.worse") if found.is_difference else "compare.no_difference"
-    p = number(found.p, 4) if found.p >= 0.0001 else f"< {number(0.0001, 4)}"
-    return t(key, fixed=len(found.fixed), broken=len(found.broken), n=n, p=p)

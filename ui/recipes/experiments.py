@@ -11,10 +11,10 @@ import streamlit as st
 
 from core.datasets import dataset
 from core.events import Epoch, TestUse
-from core.measures.measures import wilson
 from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.compared import trainings_of
+from core.recipes.figures import accuracy_text, figure_text, lines, mean_text, reached_text, reported_text
 from core.recipes.reported import REPORTS, Reported, Source, first_epoch_at
 from core.recipes.results import Result, Row, epochs_to, ready_spec
 from core.refusal import Refusal
@@ -26,7 +26,7 @@ from ui.columns import beside_or_below
 from ui.data_card import data_are_here
 from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
 from ui.tables import Said, sortable, wide_table_hint
-from ui.text import Markdown, literal, number, percent, show_refusal, signed_points, t
+from ui.text import Markdown, language, literal, number, percent, show_refusal, signed_points, t
 
 CHOSEN = "recipes.chosen"  # key in the session state: the chosen recipe, kept when the page changes
 LINK = ("report", "recipe")  # what of this view stands in the page's link
@@ -35,9 +35,6 @@ SIGN = "⚠"  # beside a figure that is not what it seems; the reason stands bes
 WIDTHS = {"recipe": 105, "reported": 160, "measured": 160, "verdict": 220, "data": 110, "warning": 150}  # px
 LISTED = 6  # runs of a recipe that are listed
 SHOWN = 8  # characters of a sha256 that are shown; the page Evaluate shows all
-# Figures that are counts.
-WHOLE = ("errors", "parameters", "frozen_parameters", "trainable_parameters", "best_epoch")
-WHOLE += ("epochs_to_98", "max_val_epoch")
 SIGNS: dict[Word, tuple[str, str]] = {
     "reproduced": ("✓", "green"),
     "better": ("▲", "blue"),
@@ -76,8 +73,10 @@ def table(rows: Sequence[Row], report: str = ALL) -> str:
     columns: dict[str, Sequence[str | Said]] = {
         t("recipes.recipe"): names,
         t("recipes.network"): [t(f"recipe.{name}.title") for name in names],
-        t("recipes.reported"): [(RECIPES[name].figures.get("accuracy"), _reported(name, "accuracy")) for name in names],
-        t("recipes.measured"): [(row.verdict.measured, _mean(row.verdict)) for row in rows],
+        t("recipes.reported"): [
+            (RECIPES[name].figures.get("accuracy"), reported_text(name, "accuracy", language())) for name in names
+        ],
+        t("recipes.measured"): [(row.verdict.measured, mean_text(row, language())) for row in rows],
         t("recipes.verdict"): [_word(row.verdict) for row in rows],
         t("recipes.data"): [data_name(row.data) for row in rows],
     }
@@ -130,7 +129,7 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
         _optimism(name, rows)
         known = {**one.figures, **one.computed}
         for figure, key in one.errata:
-            whose = f"**{t(f'figure.{figure}')} {_said(figure, known[figure])}:** " if figure else ""
+            whose = f"**{t(f'figure.{figure}')} {figure_text(figure, known[figure], language())}:** " if figure else ""
             st.markdown(f"{SIGN} {whose}{t(key)}")
         for key in one.notes:
             st.markdown(t(key))
@@ -144,7 +143,9 @@ def panel(name: str, variant: Variant, rows: Sequence[Row]) -> None:
     for other in of_variant:
         if other.recipe == name and not other.is_own:
             n = other.results[0].n
-            st.caption(t("recipes.on_other_data", data=data_name(other.data), n=n, measured=_accuracy(other)))
+            st.caption(
+                t("recipes.on_other_data", data=data_name(other.data), n=n, measured=accuracy_text(other, language()))
+            )
     for words in dict.fromkeys(map(_measured_on, row.results)):  # once for all with the same machine and versions
         st.caption(words)
 
@@ -186,9 +187,9 @@ def _epochs(row: Row, target: float) -> list[tuple[str | Said, ...]]:
         words = t("recipes.in_report") + (f" ({t(f'beside.training.{kind}').lower()})" if kind else "")
         lines.append((row.recipe, words, *_reported_epochs(row.recipe, training, target)))
     for one in row.results:
-        first, last = ((one.figure(name), _said(name, one.figure(name))) for name in ends)
+        first, last = ((one.figure(name), figure_text(name, one.figure(name), language())) for name in ends)
         top = max(one.val_accuracy)
-        reached = (epochs_to(target, one.val_accuracy) or math.inf, _reached(one, target))
+        reached = (epochs_to(target, one.val_accuracy) or math.inf, reached_text(one, target, language()))
         best = _best(top, one.val_accuracy.index(top) + 1, one.test_use)
         seed = t("recipes.seed", seed=one.seed) + ("" if row.is_own else f", {data_name(row.data)}")
         lines.append((row.recipe, seed, first, reached, best, last))
@@ -214,11 +215,6 @@ def _best(accuracy: float, epoch: int, test_use: TestUse) -> Said:
     return accuracy, words if test_use == "once" else f"{words} {SIGN}"
 
 
-def _reached(one: Result, target: float) -> str:
-    epoch = epochs_to(target, one.val_accuracy)
-    return number(epoch) if epoch else t("recipes.not_reached", best=percent(max(one.val_accuracy), 2))
-
-
 def _figures(row: Row) -> None:
     """Show the verdict, and each of the report's figures beside the measured one, with where it comes from."""
     sign, colour = SIGNS[row.verdict.word]
@@ -230,26 +226,12 @@ def _figures(row: Row) -> None:
             st.caption(t("recipes.open", most=SEEDS))
         if row.verdict.word == "not_comparable":
             st.caption(t("beside.short" if row.variant == "short" else "recipes.other_data"))
-    one = RECIPES[row.recipe]
-    doubted = {figure for figure, _ in one.errata if figure in one.figures}
-    names = [*(one.stated or ["accuracy"]), *one.computed]
-    origins = {name: t(f"origin.{stated.origin}") for name, stated in one.stated.items()}
-    origins |= dict.fromkeys(one.computed, t("origin.computed"))
-    measured = {name: _said(name, row.measured(name)) for name in names if row.results} | {"accuracy": _accuracy(row)}
-    measured |= {name: _said(name, count) for name, count in one.computed.items()}
-    if "epochs_to_98" in names and row.results:
-        reached = [one for one in row.results if one.figure("epochs_to_98") is not None]
-        if not reached:
-            measured["epochs_to_98"] = _reached(max(row.results, key=lambda one: max(one.val_accuracy)), 0.98)
-        elif len(reached) < len(row.results):
-            measured["epochs_to_98"] += f" ({len(reached)}/{len(row.results)})"
+    found = lines(row, language())
     cells = {
-        t("recipes.figure"): [t(f"figure.{name}") for name in names],
-        t("recipes.reported"): [
-            _reported(row.recipe, name) + (f" {SIGN}" if name in doubted else "") for name in names
-        ],
-        t("recipes.measured"): [measured.get(name, "") for name in names],
-        t("recipes.source"): [origins.get(name, "–") for name in names],
+        t("recipes.figure"): [t(line.figure) for line in found],
+        t("recipes.reported"): [line.reported + (f" {SIGN}" if line.doubted else "") for line in found],
+        t("recipes.measured"): [line.measured for line in found],
+        t("recipes.source"): [t(line.origin) if line.origin else "–" for line in found],
     }
     st.table(cells, hide_index=True)  # wraps long text, unlike `st.dataframe`
 
@@ -337,27 +319,6 @@ def _measured_on(one: Result) -> str:
     return t("recipes.on", machine=one.machine, versions=versions, date=one.date)
 
 
-def _reported(name: str, figure: str) -> str:
-    one = RECIPES[name]
-    if figure not in one.figures:
-        return "–"
-    value, n = one.figures[figure], one.n or 0
-    return _with_interval(value, wilson(value * n, n)) if figure == "accuracy" else _said(figure, value)
-
-
-def _with_interval(value: float, ends: tuple[float, float]) -> str:
-    """A share and its interval, as narrow as a table needs it: `98.47% (98.21–98.69)`."""
-    low, high = (number(100 * end, 2) for end in ends)
-    return f"{percent(value, 2)} ({low}–{high})"
-
-
-def _mean(verdict: Verdict) -> str:
-    """The mean of the measured accuracies with its interval; empty if there is none."""
-    if verdict.measured is None or verdict.interval is None:
-        return ""
-    return _with_interval(verdict.measured, verdict.interval)
-
-
 def places(sources: Sequence[Source]) -> str:
     """Each report and each public notebook once, with the lines or cells in which it states something."""
     lines: dict[str, list[str]] = {}
@@ -375,17 +336,6 @@ def places(sources: Sequence[Source]) -> str:
     return Markdown("; ".join(said))
 
 
-def _accuracy(row: Row) -> str:
-    """The measured accuracy with its interval, the number of seeds and their spread."""
-    words = _mean(row.verdict)
-    if not words:
-        return ""
-    spread = row.verdict.spread
-    seeds = t("recipes.seeds", count=row.verdict.seeds)
-    words += f", {seeds}" + ("" if spread is None else f" ± {number(100 * spread, 2)}")
-    return t("test_use.mark", accuracy=Markdown(words)) if row.results[0].test_use == "selected" else words
-
-
 def _optimism(name: str, rows: Sequence[Row]) -> None:
     """Say by how much the report's own protocol differs from the honest one, and whether by more than chance."""
     own = {row.variant: row for row in rows if row.recipe == name and row.is_own and row.results}
@@ -394,7 +344,11 @@ def _optimism(name: str, rows: Sequence[Row]) -> None:
     faithful, honest = own["faithful"], own["honest"]
     of_honest, of_faithful = ([one.accuracy for one in row.results] for row in (honest, faithful))
     delta, half = mean_difference(of_honest, of_faithful, faithful.results[0].n)
-    slots = {"faithful": _accuracy(faithful), "honest": _accuracy(honest), "half": number(100 * half, 2)}
+    slots = {
+        "faithful": accuracy_text(faithful, language()),
+        "honest": accuracy_text(honest, language()),
+        "half": number(100 * half, 2),
+    }
     slots["delta"] = signed_points(delta)
     said = t("recipes.optimism", **slots)
     chance = t("recipes.by_chance" if abs(delta) <= half else "recipes.beyond_chance")
@@ -408,15 +362,6 @@ def _word(verdict: Verdict) -> str:
     if verdict.delta is not None and verdict.tolerance is not None:
         words += f" ({signed_points(verdict.delta)} ± {number(100 * verdict.tolerance, 2)})"
     return words + (" (?)" if verdict.is_open else "")
-
-
-def _said(figure: str, value: float | None) -> str:
-    """A figure as text; a dash for None."""
-    if value is None:
-        return "–"
-    if figure in WHOLE:
-        return number(value, 0 if float(value).is_integer() else 1)
-    return number(value, 4) if figure == "loss" else percent(value, 2)
 
 
 def _assumed(spec: RunSpec, field: str, why: str) -> str:

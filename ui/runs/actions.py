@@ -11,6 +11,7 @@ from core.measures.summary import Listed
 from core.refusal import Refusal
 from core.store import Run
 from ui import server, visitor
+from ui.link import copy_link
 from ui.runs.table import CHOSEN, called
 from ui.status import LIVELY, status_of
 from ui.text import kept_refusal, show_refusal, t
@@ -36,6 +37,7 @@ def panel(chosen: Sequence[Listed]) -> None:
                 query_params={"run": runs[0].name},
                 width="content",
             )
+            copy_link(runs[0].spec, runs[0])
         st.button(t("runs.leave"), icon=":material/close:", key="runs-leave", on_click=_leave)
         if lively := [run for run, one in found if one.status in LIVELY]:
             _stop_or_resume("stop", ":material/stop:", lively, _stop)
