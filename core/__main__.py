@@ -80,9 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     for flag, key in (("--turned", "turned"), ("--by-pixel", "by_pixel")):
         made.add_argument(flag, action=argparse.BooleanOptionalAction, help=_help(f"import_{key}"))
     made.add_argument("--look", action="store_true", help=_help("import_look"))
-    for made in (command("train", training.train), command("estimate", training.estimate)):
+    for name in ("train", "estimate", "rates"):
+        made = command(name, getattr(training, name))
         _add_fields(made)
-        if made.prog.endswith(" train"):
+        if name == "train":
             made.add_argument("--explain", action="store_true", help=_help("explain"))
             made.add_argument("--no-snapshots", action="store_true", help=_help("no_snapshots"))
     made = command("search", searches.search)

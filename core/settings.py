@@ -62,6 +62,11 @@ def runs_at_once() -> int:
     return max(1, int(os.environ.get("BANCADA_RUNS", "1")))
 
 
+def engine() -> str:
+    """The address of the Dask scheduler whose workers train the queued runs (`BANCADA_ENGINE`); by default "": here."""
+    return os.environ.get("BANCADA_ENGINE", "")
+
+
 def class_port() -> int:
     """The port of the pupils' page (`BANCADA_CLASS_PORT`, by default 8510); 0 lets the system choose one."""
     return int(os.environ.get("BANCADA_CLASS_PORT", "8510"))

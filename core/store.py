@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
+TAKEN = "taken"  # the file with the number of the last taking, see `Run.take`
 START = "start.safetensors"
 CHECKPOINT, SNAPSHOT = "checkpoint-", "snapshot-"  # with which the names of their files begin
 FORMAT = 1  # version of the folder's format; a newer one is refused
@@ -131,7 +132,7 @@ class Label(BaseModel):
 
 
 class OvertakenError(Exception):
-    """Another worker has written to the run's log, so that this one has lost the run, and with it the lock."""
+    """Another worker has taken the run or written to its log: this one has lost the run, and with it the lock."""
 
 
 @dataclass(frozen=True)
@@ -196,16 +197,18 @@ class Run:
 
     # --- events -------------------------------------------------------------------------------------------------
 
-    def append(self, event: Event, after: int | None = None) -> int:
+    def append(self, event: Event, after: int | None = None, taking: int | None = None) -> int:
         """Append an event to the log, which is synced to disk before this returns.
 
         That does not hold for a Step, an Inside and a Snapshot, which are lost without harm until an Epoch follows.
         Returns the length of the log, which the writer passes as `after` the next time. It does not ask the system for
         it afterwards: the process may stand still for any time at any line here.
-        Raises: OvertakenError, if the log has another length than `after`; nothing is written then.
+        Raises: OvertakenError, if the log has another length than `after`, or the run is not in this `taking`; nothing
+        is written then.
         """
         line = to_line(event).encode() + b"\n"
         with opened(self.folder / "events.jsonl", "a+b") as log:
+            self.check_taking(taking)  # after opening: from then on `take` puts another file in the place of this one
             length = log.seek(0, os.SEEK_END)
             if after not in (None, length):
                 raise OvertakenError
@@ -493,7 +496,7 @@ class Run:
 
         Raises: Refusal, if the folder is gone or cannot be written.
         """
-        lock, held = FileLock(self.folder / "lock"), True
+        lock, held = FileLock(self._lock()), True
         with writing(self.folder):
             try:
                 # `is_held` holds the lock for an instant, and many pages may call it: retry for a second.
@@ -508,16 +511,56 @@ class Run:
     def is_held(self) -> bool:
         """Whether a worker holds the run. The check takes a shared lock, so that concurrent checks see no worker."""
         try:
-            with opened(self.folder / "lock") as file:
+            path = self._lock()
+            with opened(path) as file:
                 if fcntl:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                     return False
-            with FileLock(self.folder / "lock", timeout=0.1, poll_interval=0.005):  # Windows has no shared lock
+            with FileLock(path, timeout=0.1, poll_interval=0.005):  # Windows has no shared lock
                 return False
         except (Timeout, BlockingIOError):
             return True
         except OSError:  # the lock file does not exist or cannot be opened, so no worker holds it
             return False
+
+    # --- taking a run from a worker that may still hold it --------------------------------------------------------
+
+    def taken(self) -> int:
+        """How often the run was taken, see `take`; 0 where one machine alone has worked at it."""
+        with contextlib.suppress(OSError):
+            stored = content(self.folder / TAKEN, _CONTROL)
+            return int(stored) if re.fullmatch(rb"[0-9]{1,9}", stored) else 0
+        return 0
+
+    def take(self) -> int:
+        """Take the run from whichever worker is at it, one that stands still too; returns the number of this taking.
+
+        On several machines a lock alone does not do: the one whose worker holds it may stand still, and go on later.
+        Every taking has a number of its own, its own lock and, from then on, its own log: a worker that opened the log
+        before writes into a file that nobody reads any more, and one that opens it afterwards finds the other number.
+        Raises: Refusal, if the folder cannot be written.
+        """
+        with writing(self.folder):
+            number = self.taken() + 1
+            while not _is_made(self.folder / f"lock-{number}"):  # another machine draws this number now
+                number += 1
+            with written_aside(self.folder / TAKEN, durable=True) as file:
+                file.write(b"%d" % number)
+            with contextlib.suppress(FileNotFoundError):
+                log = self.folder / "events.jsonl"
+                with opened(log) as before, written_aside(log, durable=True) as after:
+                    shutil.copyfileobj(before, after)
+        return number
+
+    def check_taking(self, number: int | None) -> None:
+        """Raises: OvertakenError, if the run has been taken since this taking."""
+        if number is not None and self.taken() != number:
+            raise OvertakenError
+
+    def _lock(self) -> Path:
+        """The file whose lock a worker holds; each taking has its own."""
+        number = self.taken()
+        return self.folder / (f"lock-{number}" if number else "lock")
 
     # --- arrays -------------------------------------------------------------------------------------------------
 
@@ -598,7 +641,7 @@ class Run:
     def _most_bytes(self, name: str) -> int:
         """The size in bytes that a file of this run's arrays can have at most. Raises: Refusal."""
         started = self._started()
-        if name == PREDICTIONS:
+        if name.partition(".")[0] == PREDICTIONS.partition(".")[0]:
             images, of_one = sum(started.counts.values()), 4 * started.class_count + 8
             return min(2 * _HEADER + images * of_one, _ARRAYS)
         # Each parameter may have a running mean or variance beside it, and each of them two moments of the optimizer.
@@ -616,11 +659,14 @@ class Run:
                 return event, *self.load(event.checkpoint, event.sha256)
         return None
 
-    def tidy(self, keep: set[str]) -> None:
-        """Remove all checkpoints and snapshots but those in `keep` (names), and the worker's half-written files."""
+    def tidy(self, keep: set[str], taking: int = 0) -> None:
+        """Remove all checkpoints and snapshots but those in `keep` (names), and the worker's half-written files.
+
+        Those of a later taking stay: they are another worker's.
+        """
         for pattern in (f"{CHECKPOINT}*.safetensors", f"{SNAPSHOT}*.safetensors", "*.safetensors.*.part"):
             for path in self.folder.glob(pattern):
-                if path.name in keep:
+                if path.name in keep or _taking_of(path.name) > taking:
                     continue
                 with contextlib.suppress(OSError):  # a file that a reader has open (Windows) is removed the next time
                     path.unlink()
@@ -812,6 +858,24 @@ def file_name(epoch: int, step: int) -> str:
 def snapshot_name(epoch: int) -> str:
     """The file name of an epoch's snapshot."""
     return f"{SNAPSHOT}{epoch:05d}.safetensors"
+
+
+def of_taking(name: str, taking: int) -> str:
+    """The name that a file of arrays has in this taking: no worker writes over a file of a later one."""
+    return f"{name.removesuffix('.safetensors')}.{taking}.safetensors" if taking else name
+
+
+def _taking_of(name: str) -> int:
+    found = re.search(r"\.(\d+)\.safetensors", name)
+    return int(found[1]) if found else 0
+
+
+def _is_made(path: Path) -> bool:
+    """Make an empty file; False if there is one already, such as one that another machine has just made."""
+    with contextlib.suppress(FileExistsError):
+        path.touch(exist_ok=False)
+        return True
+    return False
 
 
 def _packed(tensors: dict[str, Tensor], numbers: dict[str, Any] | None = None) -> bytes:

@@ -1,7 +1,8 @@
 """The worker: starts or resumes a run, trains it, logs its events, saves its state, evaluates the test split once.
 
-`python -m core.work` is the worker process: it imports what it needs, then reads a run's folder (one line of JSON) from
-standard input. When that input is closed later, the server is gone, and the worker saves the state and ends.
+`python -m core.work` is the worker process: it imports what it needs, then reads from standard input, as one line of
+JSON, a run's folder and the number of its taking, null if it was not taken. When that input is closed later, the server
+is gone, and the worker saves the state and ends.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from core.training.kernels.compiled import prepare
 from core.training.ready import check
 from core.training.snapshots import Twin, dropped, precision_of, size_of
 from core.training.train import Data, State, ValAnswers, below, quality, sums_of, train
-from core.training.transfer import fits
+from core.training.transfer import take_over
 from core.training.watch import watch
 
 # On a CPU, an error of torch, of its library oneDNN or of Python's threads has no type of its own.
@@ -61,26 +62,30 @@ def work(
     folder: str,
     leaving: Callable[[], bool] = lambda: False,
     tell: Callable[[Event], None] = lambda _: None,
+    taking: int | None = None,
 ) -> str:
     """Start or resume the run in `folder`; returns its status when the training ends or is left.
 
     A run that is done, held by another worker or requested to stop is not touched. When `leaving` returns True, the
-    worker saves the state and returns. `tell` is called with every event after it has been logged.
+    worker saves the state and returns. `tell` is called with every event after it has been logged. `taking`: the number
+    of the `Run.take` that was made for this worker; a run that was taken since is not touched.
     Raises: Refusal, if the run does not exist, is damaged, has a newer format or cannot be written to.
     """
     run = Run(Path(folder))
     _ = run.spec
-    with run.hold() as held:
+    number = run.taken() if taking is None else taking
+    with run.hold() as held, contextlib.suppress(OvertakenError):  # the run is another worker's now
+        run.check_taking(number)
         if held and not run.report():
             try:
-                _Worker(run, leaving, tell).work()
+                _Worker(run, leaving, tell, number).work()
             except OvertakenError:
-                pass  # the run is another worker's now, which alone may write
+                raise
             except Exception as error:  # the one place where any error is turned into an event
                 failure = _failure(run, error)
                 with contextlib.suppress(OSError):  # on a full disk the event is lost too: the run is then interrupted
                     if not run.report():  # a run with a report is done, whatever fails afterwards
-                        run.append(failure)
+                        run.append(failure, taking=number)
                 tell(failure)
     return run.status()
 
@@ -88,8 +93,8 @@ def work(
 class _Worker:
     """Holds what one worker needs while it trains one run."""
 
-    def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None]):
-        self.run, self.leaving, self.tell = run, leaving, tell
+    def __init__(self, run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None], taking: int = 0):
+        self.run, self.leaving, self.tell, self.taking = run, leaving, tell, taking
         self.control_mark: object = ()
         self.control: Control | None = None
         self.wanted = run.control().wanted
@@ -179,7 +184,7 @@ class _Worker:
             return
         if report := self._report(splits, state, by_hand=by_hand):
             self._say(report)
-            run.tidy(keep=self._snapshot_files())
+            run.tidy(self._snapshot_files(), self.taking)
 
     def _take_over(self, state: State) -> str:
         """Copy the layers taken over from another run into the model.
@@ -187,15 +192,9 @@ class _Worker:
         They, or the random ones that stay frozen, are kept in this run's folder, so that it depends on no other run and
         what is frozen can be compared at the end. Returns the file's sha256, or "" if there is none. Raises: Refusal.
         """
-        spec, giver = self.run.spec, fits(self.run.spec).giver
-        kept = weights_of(first_layers(state.model, spec.taken or spec.frozen))
-        if giver:
-            report = giver.report()
-            assert report
-            tensors, _ = giver.load(report.model, report.model_sha256)
-            kept = {name: tensors[name] for name in kept}
-            state.model.load_state_dict(kept, strict=False)
-        return self._write(store.START, kept) if spec.taken or spec.frozen else ""
+        spec = self.run.spec
+        kept = take_over(spec, state.model)
+        return self._write(store.START, kept)[1] if spec.taken or spec.frozen else ""
 
     def _restore(self, state: State) -> None:
         """Restore the newest undamaged checkpoint; without one, load the first layers that were kept at the start."""
@@ -255,16 +254,15 @@ class _Worker:
             self._tidy(state.best_epoch)
 
     def _save(self, state: State) -> tuple[str, str]:
-        name = store.file_name(state.epoch, state.step)
-        sha256 = self._write(name, state.tensors(), state.numbers())
+        named = self._write(store.file_name(state.epoch, state.step), state.tensors(), state.numbers())
         self.saved = (state.epoch, state.step)
-        return name, sha256
+        return named
 
     def _tidy(self, best_epoch: int) -> None:
         """Remove all checkpoints but the newest two and the best epoch's."""
         saved = self.run.checkpoints()
         best = [event for event in saved if isinstance(event, Epoch) and event.epoch == best_epoch]
-        self.run.tidy(keep={event.checkpoint for event in saved[-2:] + best} | self._snapshot_files())
+        self.run.tidy({event.checkpoint for event in saved[-2:] + best} | self._snapshot_files(), self.taking)
 
     def _snapshot_at_start(self, state: State, data: Data) -> None:
         """Keep the initial weights, with what they answer; not if the worker has to leave meanwhile."""
@@ -322,7 +320,7 @@ class _Worker:
     ) -> Snapshot:
         """Write a snapshot; returns its event, without a file if there is no room: that is for checkpoints."""
         arrays = twin.arrays_of(weights, data, answers)
-        size, name, sha256 = size_of(arrays), store.snapshot_name(at.epoch), ""
+        size, name, sha256 = size_of(arrays), store.of_taking(store.snapshot_name(at.epoch), self.taking), ""
         gone = dropped({one.epoch: one.size for one in self.snapshots.values()} | {at.epoch: size}, best_epoch)
         parameters = sum(value.numel() for value in weights.values())
         if at.epoch not in gone and shutil.disk_usage(self.run.folder).free > size + ROOM * parameters:
@@ -374,6 +372,8 @@ class _Worker:
             predictions |= {f"{prefix}probabilities": probabilities, f"{prefix}labels": labels}
         matrix = Answers(splits.test.labels, predictions["probabilities"].numpy()).confusion_matrix
         accuracy = proportion(int(matrix.trace()), int(matrix.sum()))
+        model_name, model_sha256 = self._write(store.MODEL, model.state_dict())
+        predictions_name, predictions_sha256 = self._write(store.PREDICTIONS, predictions)
         return Report(
             run=run.name,
             best_epoch=best_epoch,
@@ -390,10 +390,10 @@ class _Worker:
             confusion_matrix=tuple(map(tuple, matrix.tolist())),
             seconds=state.seconds,
             processor_seconds=state.processor_seconds,
-            model=store.MODEL,
-            model_sha256=self._write(store.MODEL, model.state_dict()),
-            predictions=store.PREDICTIONS,
-            predictions_sha256=self._write(store.PREDICTIONS, predictions),
+            model=model_name,
+            model_sha256=model_sha256,
+            predictions=predictions_name,
+            predictions_sha256=predictions_sha256,
             images=digest(splits.test),
             frozen_before=self.start_sha256 if spec.frozen else "",
             frozen_after=store.digest(weights_of(first_layers(model, spec.frozen))) if spec.frozen else "",
@@ -441,13 +441,20 @@ class _Worker:
         return logits.softmax(dim=1).cpu(), loss
 
     def _say(self, event: Event) -> None:
-        self.log_length = self.run.append(event, after=self.log_length)
+        self.log_length = self.run.append(event, self.log_length, self.taking)
         self.tell(event)
 
-    def _write(self, name: str, tensors: dict[str, torch.Tensor], numbers: dict[str, Any] | None = None) -> str:
-        """Save a file of the run, see `Run.save`."""
+    def _write(
+        self, name: str, tensors: dict[str, torch.Tensor], numbers: dict[str, Any] | None = None
+    ) -> tuple[str, str]:
+        """Save a file of the run, see `Run.save`; returns its name in this taking and its sha256.
+
+        What stays as it was at the start is the same in every taking, and keeps its name.
+        """
         self._check()
-        return self.run.save(name, tensors, numbers)
+        self.run.check_taking(self.taking)
+        named = name if name == store.START else store.of_taking(name, self.taking)
+        return named, self.run.save(named, tensors, numbers)
 
     def _check(self) -> None:
         """Raise an OvertakenError if another worker has written to the log.
@@ -531,7 +538,8 @@ def main() -> None:
     threading.Thread(target=watch, daemon=True).start()
     if line:
         try:
-            work(json.loads(line), leaving=gone.is_set)
+            folder, taking = json.loads(line)
+            work(folder, leaving=gone.is_set, taking=taking)
         except (Refusal, OSError) as error:
             print(error, file=sys.stderr, flush=True)
     os._exit(0)  # all is on disk, and a regular exit of Python and torch would delay the next run by a second or two

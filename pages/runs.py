@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from ui import server
+from ui import cluster, server
 from ui.runs import actions, comparison, table
 from ui.text import t
 
+cluster.panel()
 listed = server.listed()
 if not listed:
     st.info(t("runs.none_yet"))

@@ -7,7 +7,7 @@ from core.refusal import Refusal
 from core.spec import checked
 from core.training.ready import check, unusual
 from core.training.transfer import fits
-from ui import form, server
+from ui import cluster, form, server
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.link import copy_link
@@ -15,7 +15,7 @@ from ui.notices import test_use_notice
 from ui.search.state import look_at
 from ui.status import REFUSED, start
 from ui.text import refused, show_refusal, t
-from ui.train import live, network
+from ui.train import live, network, rates
 
 with beside_or_below("form-and-run"):
     left, right = st.columns([1, 2], gap="large")
@@ -26,6 +26,8 @@ with left:
     begin = st.container()  # above the collapsed fields, to be visible on a projector; filled once all values are known
     top = st.container()  # below the button to start, which stays where it is whatever is said here
     note = top.container()  # filled once the run and the form are known
+    with top:
+        cluster.panel()
     values = form.other_fields(values)
     form.write_link(values)
     form.link_refused(top.warning)
@@ -40,6 +42,7 @@ with left:
             if here:
                 counts = server.counts(spec)
                 check(spec, counts, rows)
+                rates.finder(spec)
                 what_splits_lack(spec, source, unusual(spec, int(counts["train"].sum()), rows))
             test_use_notice(spec)
         can_start = here

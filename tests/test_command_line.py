@@ -770,9 +770,9 @@ def test_inside_says_that_its_folder_cannot_be_written(shell, trained, tmp_path)
 
 LANGUAGES = {"en": "C.UTF-8", "pt_BR": "pt_BR.UTF-8"}
 NOTED = ("--name", "--owner", "--study", "--trial", "--note", "--tags")
-COMMANDS = ("data", "train", "estimate", "recipes", "work", "finish", "runs", "compare", "label", "search")
+COMMANDS = ("data", "train", "estimate", "rates", "recipes", "work", "finish", "runs", "compare", "label", "search")
 COMMANDS += ("evaluate", "export", "import", "codes", "predict", "inside", "sheet", "lessons")
-OF_FIELDS = ("train", "estimate", "search")  # the commands that take every field of a spec
+OF_FIELDS = ("train", "estimate", "rates", "search")  # the commands that take every field of a spec
 FLAGS = (
     *("--name", "--side", "--colour", "--grey", "--digits", "--look"),
     *("--where", "--sort", "--reverse"),
@@ -843,14 +843,10 @@ def test_every_word_of_a_help_is_of_the_terminals_language(shell, command, langu
     code, output, error = shell.run(*filter(None, [command]), "--help", LC_ALL=LANGUAGES[language])
     assert (code, error) == (0, "")
     own, rest = help_texts(language, command), close_up(output)
-    headings = ["usage", "options", "help"] + (
-        [] if command in ("train", "estimate", "runs", "search") else ["arguments"]
-    )
+    headings = ["usage", "options", "help"] + ([] if command in (*OF_FIELDS, "runs") else ["arguments"])
     told = [*(f"cli.argparse.{name}" for name in headings), f"cli.help.{command or 'about'}"]
     told += [f"cli.help.{name}" for name in COMMANDS if not command]
-    fields = (
-        RunSpec.model_fields if command in ("train", "estimate", "search") else ["seed"] if command == "recipes" else []
-    )
+    fields = RunSpec.model_fields if command in OF_FIELDS else ["seed"] if command == "recipes" else []
     told += [f"spec.{name}.help" for name in fields]
     assert not [key for key in told if own[key] not in rest]
     values = [close_up(field_values(language, name)) for name in fields if allowed(name) != "string"]

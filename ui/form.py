@@ -105,6 +105,12 @@ def fill(spec: RunSpec) -> None:
         use_layers(spec.layers)
 
 
+def put(name: str, value: float) -> None:
+    """Put a number into the form. Called by a click, before the page is drawn."""
+    st.session_state[name] = _shown(name, value)
+    _leave_recipe()
+
+
 def to_train(spec: RunSpec, *, on_train: bool = False) -> None:
     """Show a button that puts all of a spec into the form and opens Train, unless that is the page `on_train`."""
     words, icon = t("train.use_settings" if on_train else "recipes.open_in_train"), ":material/tune:"

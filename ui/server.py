@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -43,6 +43,10 @@ from core.search.trainings import Training
 from core.spec import RunSpec
 from core.store import Label, Run
 from core.workers import Workers, estimated, paced, remembered
+from core.workers.sweep import Sweep
+
+if TYPE_CHECKING:
+    from core.workers.cluster import Cluster
 
 PAGES = settings.ROOT / "pages"
 LOOKED_AT = 200  # newest runs among which one of the same pace is looked for
@@ -52,8 +56,25 @@ MOST_RUNS = 20_000  # whose facts are kept, a kilobyte each
 
 @st.cache_resource(show_spinner=False)
 def workers() -> Workers:
-    """The server's queue of runs. `Workers` also accepts any executor of `concurrent.futures` instead of its own."""
-    return Workers(follow=searches().follow)
+    """The server's queue of runs, which are trained here or, if `BANCADA_ENGINE` names one, in a cluster."""
+    there = cluster()
+    if not there:
+        return Workers(follow=searches().follow)
+    from core.workers.cluster import carry_there
+
+    queue = Workers(there, carry_there, at_once=there.slots, follow=searches().follow)
+    there.changed = queue.hand_out
+    return queue
+
+
+@st.cache_resource(show_spinner=False)
+def cluster() -> Cluster | None:
+    """The cluster in which this server's runs are trained; None if they are trained here."""
+    if not settings.engine():
+        return None
+    from core.workers.cluster import Cluster
+
+    return Cluster(settings.engine())
 
 
 @st.cache_resource(show_spinner=False)
@@ -433,6 +454,19 @@ def _timers() -> ThreadPoolExecutor:
 def estimate(spec: RunSpec) -> Future[dict[str, Any]]:
     """How long an epoch of a spec `paced` will take, measured, with the keys of `python -m core estimate --json`."""
     return _timers().submit(estimated, spec)
+
+
+@st.cache_resource(show_spinner=False)
+def _sweepers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)
+
+
+@st.cache_resource(show_spinner=False, max_entries=100)
+def sweep(spec: RunSpec) -> Sweep:
+    """The learning rates tried for a spec `swept`, begun at the first call; those who ask for the same share it."""
+    one = Sweep(spec)
+    _sweepers().submit(one.run)
+    return one
 
 
 def pace_so_far(spec: RunSpec) -> tuple[float, str] | None:

@@ -277,6 +277,63 @@ def functions(
     )
 
 
+def rates(
+    tried: Sequence[tuple[float, float, float]],
+    *,
+    x_title: str,
+    y_title: str,
+    names: Mapping[str, str],
+    language: str,
+    suggested: float | None = None,
+    height: int = 260,
+) -> alt.LayerChart:
+    """The loss against the learning rate, on a logarithmic axis: smoothed as a line, of each batch as points.
+
+    Args:
+        tried: the rate, the loss of its batch and the smoothed loss, in ascending order, all above 0.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis, which ends a little above the smoothed loss.
+        names: the display names of `smoothed`, `batch` and `suggested`.
+        language: for number formats.
+        suggested: the rate to mark.
+        height: of the chart, in pixels.
+    """
+    data = pd.DataFrame(tried, columns=["rate", "batch", "smoothed"])
+    for name in ("rate", "batch", "smoothed"):
+        data[f"{name}_label"] = [number(value, language=language) for value in data[name]]
+    low, high = data[["batch", "smoothed"]].min(axis=None), data["smoothed"].max()
+    margin = 0.08 * (high - low) or 0.1 * low
+    ends = alt.Scale(domain=[max(0.0, low - margin), high + margin], nice=False)
+    # Labels at the powers of ten alone: the others would lie over each other in a narrow column.
+    axis = alt.Axis(values=[10.0**power for power in range(-8, 3)], format="~g", grid=False, labelOverlap=True)
+    x = alt.X("rate:Q", title=x_title, scale=alt.Scale(type="log", nice=False), axis=axis)
+    tooltip = [alt.Tooltip("rate_label:N", title=x_title)]
+    tooltip += [alt.Tooltip(f"{name}_label:N", title=names[name]) for name in ("smoothed", "batch")]
+    chart = alt.Chart(data)
+    y_axis = alt.Axis(tickCount=5)
+    points = chart.mark_point(size=SMALL, opacity=0.6, clip=True)
+    line = chart.mark_line(strokeWidth=3, clip=True)
+    layers = [
+        points.encode(x=x, y=alt.Y("batch:Q", title=y_title, scale=ends, axis=y_axis), tooltip=tooltip),
+        line.encode(x=x, y=alt.Y("smoothed:Q", title=y_title, scale=ends, axis=y_axis), tooltip=tooltip),
+    ]
+    if suggested:
+        mark = alt.Chart(pd.DataFrame({"rate": [suggested], "name": [names["suggested"]]})).encode(x=x)
+        layers.append(mark.mark_rule(strokeDash=[4, 4], strokeWidth=2, color=INK))
+        words = mark.mark_text(y=0, dy=-8, align="center", fontSize=FONT, color=INK)
+        layers.append(words.encode(text="name:N"))
+    return readable(alt.layer(*layers), language).properties(height=height)
+
+
+def rates_table(
+    tried: Sequence[tuple[float, float, float]], *, x_title: str, names: Mapping[str, str], language: str
+) -> pd.DataFrame:
+    """The data of `rates` as text: one row per step, with the rate and both losses."""
+    titles = (x_title, names["smoothed"], names["batch"])
+    rows = [[number(value, language=language) for value in (rate, mean, loss)] for rate, loss, mean in tried]
+    return pd.DataFrame(rows, columns=list(titles))
+
+
 def functions_table(x: np.ndarray, values: Mapping[str, np.ndarray], *, x_title: str, language: str) -> pd.DataFrame:
     """The marked points of `functions`: one row per even integer, one column per function."""
     marked = x % 2 == 0

@@ -93,6 +93,29 @@ def estimate(options: argparse.Namespace) -> int:
     return 0
 
 
+def rates(options: argparse.Namespace) -> int:
+    """Try growing learning rates for a hundred steps, and suggest one; nothing is stored."""
+    spec = _spec(options)
+    for key, slots in ready(spec, language()):
+        print(t(key, **slots), file=sys.stderr)
+    from core.images.splits import choose
+    from core.training.rates import suggestion, sweep
+    from core.workers.sweep import STEPS
+
+    source = fits(spec).source
+    tried = []
+    for one in sweep(spec, source, choose(spec, source.load())):
+        tried.append(one)
+        if options.json or one.step % 10 == 0:
+            slots = {"step": one.step, "steps": STEPS, "rate": number(one.rate), "loss": decimals(one.smoothed)}
+            say(options, asdict(one), t("cli.tried", **slots))
+    found = suggestion(tried)
+    slots = {name: number(float(f"{getattr(found, name):.2g}")) for name in ("rate", "steepest", "lowest") if found}
+    words = t(f"rates.{found.because}" if found else "rates.none", **slots)
+    say(options, {"suggestion": asdict(found) if found else None}, words)
+    return 0
+
+
 def work(options: argparse.Namespace) -> int:
     """Take a run up: new, broken off, stopped or failed."""
     run = _to_take_up(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core import store
 from core.datasets import Dataset, dataset
@@ -13,6 +13,9 @@ from core.refusal import Refusal
 from core.spec import RunSpec, field_value, option_words
 from core.store import Run
 from core.words import InWords
+
+if TYPE_CHECKING:  # a page that checks a spec does not wait for torch
+    from torch import Tensor, nn
 
 
 class Fit(NamedTuple):
@@ -39,6 +42,24 @@ def fits(spec: RunSpec) -> Fit:
     if not any(row.parameters for row in rows[spec.frozen :]):
         raise Refusal("error.nothing_trains", frozen=spec.frozen)
     return Fit(source, rows, giver)
+
+
+def take_over(spec: RunSpec, model: nn.Sequential) -> dict[str, Tensor]:
+    """Copy the first layers of another run into the model, if the spec takes any over; returns these weights.
+
+    They, or the random ones that stay frozen, are returned by their names in the model; empty if there are neither.
+    Raises: Refusal, as `fits`, or if the other run's file is damaged.
+    """
+    from core.training.engine import first_layers, weights_of
+
+    kept = weights_of(first_layers(model, spec.taken or spec.frozen))
+    if giver := fits(spec).giver:
+        report = giver.report()
+        assert report
+        tensors, _ = giver.load(report.model, report.model_sha256)
+        kept = {name: tensors[name] for name in kept}
+        model.load_state_dict(kept, strict=False)
+    return kept
 
 
 def _giving_run(spec: RunSpec, rows: list[Row]) -> Run | None:

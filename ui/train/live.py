@@ -23,7 +23,7 @@ from core.models.model import can_be_drawn_for
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
-from ui import choice, hyperparameters, notices, present, server, visitor
+from ui import choice, cluster, hyperparameters, notices, present, server, visitor
 from ui.columns import NARROW
 from ui.inside.link import to_inside
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
@@ -311,7 +311,9 @@ def _waiting(run: Run) -> str:
     place = server.workers().place(run)
     if place is None:
         return t("train.not_in_queue")
-    return t("train.place", place=place) if place else t("train.starting")
+    if place == 0:
+        return t("cluster.waits" if cluster.is_waited_for() else "train.starting")
+    return t("train.place", place=place)
 
 
 def _buttons(run: Run, status: Status, columns: Sequence[DeltaGenerator]) -> None:

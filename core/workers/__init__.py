@@ -34,10 +34,10 @@ SPARE_AFTER = 2.0  # seconds from the start to the first spare process, so that 
 WORKED_AT = ("queued", "interrupted", "failed", "running", "paused")  # statuses with which a run is given to a worker
 
 
-def carry(folder: str) -> str:
+def carry(folder: str, taking: int | None = None) -> str:
     """Train the run in `folder` in a separate worker process until that ends; returns the run's status then.
 
-    This is the executor's task, on this machine or on another that has the folder under the same path. A crash or an
+    This is the executor's task. `taking`: the number of the `Run.take` that was made for it. A crash or an
     out-of-memory kill affects only that run; a worker that does not stop on request is killed. One that dies without
     being asked to stop, or that runs out of memory, which another program may have taken, is replaced once, not more
     often: the run itself may be the reason. A run that is done, stopped or damaged is not touched.
@@ -47,7 +47,7 @@ def carry(folder: str) -> str:
         if run.facts()["status"] not in WORKED_AT or _here.leaves(run):
             break
         process, _here.spare = _living(_here.spare), None  # the spare process may have died while it waited
-        if not process or not _see_through(process, run):
+        if not process or not _see_through(process, run, taking):
             break
     return run.facts()["status"]
 
@@ -58,7 +58,8 @@ class Workers:
     Args:
         executor: executes the runs; by default a `LocalProcesses`. An executor that is passed in is not closed here.
         carry: the executor's task; `core.work.work` trains inside the executor, without a new process.
-        at_once: most runs that the executor has at the same time; by default `settings.runs_at_once()`.
+        at_once: most runs that the executor has at the same time, or a function of that, after whose changes `hand_out`
+            is to be called; by default `settings.runs_at_once()`.
         spare_after: seconds until each thread of `LocalProcesses` starts a spare process, if no run comes earlier.
         follow: returns the runs to queue after a run that the executor has left; see `search.Driver.follow`.
     """
@@ -68,20 +69,21 @@ class Workers:
         executor: Executor | None = None,
         carry: Callable[[str], str] = carry,
         *,
-        at_once: int | None = None,
+        at_once: int | Callable[[], int] | None = None,
         spare_after: float = SPARE_AFTER,
         follow: Callable[[Run], Iterable[Run]] = lambda _: (),
     ):
         settings.threads()  # so that a setting that is not a number raises here, not in a thread
-        self._at_once = at_once or settings.runs_at_once()
+        most = at_once or settings.runs_at_once()
+        self._at_once = most if callable(most) else lambda: most
         self._owns_executor = executor is None
-        self._executor = executor or LocalProcesses(self._at_once, spare_after)
+        self._executor = executor or LocalProcesses(self._at_once(), spare_after)
         self._carry, self._follow = carry, follow
         self._waiting: list[Run] = []
         self._working: list[Run] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._handing_out = False  # whether a call of `_hand_out` is at work
+        self._handing_out = False  # whether a call of `hand_out` is at work
 
     def submit(self, run: Run) -> None:
         """Add the run to the queue, unless it is queued already.
@@ -92,7 +94,7 @@ class Workers:
         with self._lock:
             if run not in self._waiting:
                 self._waiting.append(run)
-        self._hand_out()
+        self.hand_out()
 
     def resume(self, run: Run) -> None:
         """Request that the run continue, and queue it; does nothing if it is queued or training and not stopping.
@@ -144,7 +146,7 @@ class Workers:
         if self._owns_executor:
             self._executor.shutdown()
 
-    def _hand_out(self) -> None:
+    def hand_out(self) -> None:
         """Submit queued runs to the executor, up to its limit."""
         with self._lock:
             if self._handing_out:  # that call, of this thread or another, takes the new runs as well
@@ -168,7 +170,7 @@ class Workers:
         """Move the first queued run that is not being trained to those that are; None if there is none or no room."""
         with self._lock:
             run = next((run for run in self._waiting if run not in self._working), None)
-            if self._closed or not run or len(self._working) >= self._at_once:
+            if self._closed or not run or len(self._working) >= self._at_once():
                 self._handing_out = False
                 return None
             self._waiting.remove(run)
@@ -189,7 +191,7 @@ class Workers:
                 self._working.remove(run)
                 if isinstance(self._executor, LocalProcesses):
                     self._executor.stay(run)
-            self._hand_out()
+            self.hand_out()
 
 
 class LocalProcesses(Executor):
@@ -295,14 +297,14 @@ def _living(spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None
     return spare
 
 
-def _see_through(process: subprocess.Popen[str], run: Run) -> bool:
+def _see_through(process: subprocess.Popen[str], run: Run, taking: int | None) -> bool:
     """Send the run to the process and wait until it ends; a worker that does not stop on request is killed.
 
     Returns whether the worker has died or has run out of memory.
     """
     assert process.stdin
     with contextlib.suppress(OSError):  # the process died while it waited: the run's status stays as it was
-        process.stdin.write(json.dumps(str(run.folder)) + "\n")  # JSON keeps any folder name in ASCII
+        process.stdin.write(json.dumps([str(run.folder), taking]) + "\n")  # JSON keeps any folder name in ASCII
         process.stdin.flush()
     asked: float | None = None
     while process.poll() is None and not _here.leaves(run):
@@ -362,18 +364,7 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
     It is kept for `remembered`. Raises: Refusal, if the measurement fails or times out.
     """
     file = _measured(spec)  # before it begins, since the kernels may be compiled while it runs
-    values = {**dict(spec), "layers": text(spec.layers)}
-    flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
-    with subprocess.Popen(
-        [sys.executable, "-m", "core", "estimate", "--json", *flags],
-        cwd=settings.ROOT,
-        env={**os.environ, "LC_ALL": "C"},  # the flags' numbers are in Python's notation, not the user's language
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        # Workers have nice 10, so a training gets three times as much processor time as an estimate with 15.
-        psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
+    with asked("estimate", spec) as process:
         try:
             output, error = process.communicate(timeout=MOST_FOR_ESTIMATE)
         except subprocess.TimeoutExpired:
@@ -387,6 +378,24 @@ def estimated(spec: RunSpec) -> dict[str, Any]:
         with written_aside(file) as aside:
             aside.write(output.encode())
     return found
+
+
+def asked(command: str, spec: RunSpec) -> subprocess.Popen[str]:
+    """Start `python -m core COMMAND --json` for a spec, in a process with a lower priority than trainings."""
+    values = {**dict(spec), "layers": text(spec.layers)}
+    flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "core", command, "--json", *flags],
+        cwd=settings.ROOT,
+        env={**os.environ, "LC_ALL": "C"},  # the flags' numbers are in Python's notation, not the user's language
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with contextlib.suppress(psutil.NoSuchProcess):
+        # Workers have nice 10, so a training gets three times as much processor time as an estimate with 15.
+        psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
+    return process
 
 
 def _process() -> subprocess.Popen[str]:
