@@ -40,7 +40,7 @@ LONGEST = (
 
 
 # All of these files' tests take long, as do those in a browser.
-SLOW = ("test_workers", "test_pad")
+SLOW = ("test_cluster", "test_workers", "test_pad")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
