@@ -57,6 +57,7 @@ def _asked(study: Study, found: Sequence[Training], seed: int) -> dict[str, Any]
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)  # of an argument that Optuna gives to itself
         sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed)
         told = optuna.create_study(direction="maximize", sampler=sampler)
         told.add_trials([trial for one in found if (trial := trial_of(study, one))])
