@@ -15,16 +15,16 @@ import pytest
 
 from core import store
 from core.__main__ import main
-from core.events import Epoch, Started
+from core.events import Epoch, Report, Started
 from core.measures.selection import decision, decision_sentence
 from core.refusal import Refusal
 from core.search import known_runs
 from core.search.importance import importance
-from core.search.rules import falls_behind, verdict
+from core.search.rules import falls_behind, is_used_up, verdict
 from core.search.studies import Studies
 from core.search.study import Range, every, named, study_of
 from core.search.tpe import asked
-from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, trainings
+from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, spent, trainings
 from core.spec import checked
 from core.store import Label
 from core.words import languages, number, text
@@ -91,6 +91,34 @@ def answered(study, count: int, accuracy=lambda spec: 1 - abs(math.log10(spec.le
     return trainings(study, store.runs())
 
 
+def reported(run, stop: str = "epochs"):
+    """Write the report that would follow, and what the page asks for where `stop` is by hand."""
+    last = run.last(Epoch)
+    report = Report(
+        run=run.name,
+        best_epoch=last.epoch,
+        best_by="val_accuracy",
+        epochs=last.epoch,
+        stop=stop,
+        n=30,
+        test_use="once",
+        accuracy=0.5,
+        accuracy_interval=(0.3, 0.7),
+        balanced_accuracy=0.5,
+        loss=1.0,
+        confusion_matrix=((15, 15, 0, 0), *3 * ((0, 0, 0, 0),)),
+        seconds=last.seconds,
+        processor_seconds=1.0,
+        model="m",
+        model_sha256="a" * 64,
+        predictions="p",
+        predictions_sha256="b" * 64,
+        images="x",
+    )
+    run.append(report)
+    return run
+
+
 # --- tpe --------------------------------------------------------------------------------------------------------------
 
 
@@ -118,12 +146,12 @@ def test_runs_at_the_same_time_are_not_asked_for_twice_and_a_small_space_is_used
     assert set(studies.needed(study)) == set(first), "these have not been trained yet"
     for run in first:
         written(run, 0.5)
-    assert progress_of(study, trainings(study, store.runs())).of == 6
+    assert progress_of(study, trainings(study, store.runs()), spent(study, store.runs())).of == 6
     new = studies.follow(first[0])
     assert {run.spec for run in first} | {run.spec for run in new} == set(every(study))
     for run in new:
         written(run, 0.6)
-    assert progress_of(study, trainings(study, store.runs())).is_over
+    assert progress_of(study, trainings(study, store.runs()), spent(study, store.runs())).is_over
     assert asked(study, trainings(study, store.runs())) is None
 
 
@@ -210,7 +238,7 @@ def test_a_pruned_run_is_shown_counts_as_tried_and_is_never_the_winner(small):
     assert searched("--continue", last["study"])[-1] == last
     assert before == {run.name: run.log_length() for run in store.runs()}
     study = study_of(pruned[0])
-    progress = progress_of(study, trainings(study, store.runs()))
+    progress = progress_of(study, trainings(study, store.runs()), spent(study, store.runs()))
     assert (progress.pruned, progress.done, progress.is_over) == (len(pruned), 5 - len(pruned), True)
     whole = named(study.base, "grid", study.varied)
     assert {one.state for one in trainings(whole, store.runs())} == {"done", "planned"}, "it prunes nothing"
@@ -243,7 +271,7 @@ def test_the_minutes_are_those_of_the_studys_own_runs_and_can_be_changed_while_i
     written(store.create(BASE, label=Label(study="another")), 0.5, seconds=50)
     (second,) = studies.follow(first)
     written(second, 0.6, seconds=20)
-    progress = progress_of(study, trainings(study, store.runs()))
+    progress = progress_of(study, trainings(study, store.runs()), spent(study, store.runs()))
     assert (progress.seconds, progress.is_over, progress.seconds_left) == (70, True, 0)
     assert studies.follow(second) == [second], "it is over: the best is tested"
     assert [run.control().test for run in (first, second)] == [False, True]
@@ -254,6 +282,34 @@ def test_the_minutes_are_those_of_the_studys_own_runs_and_can_be_changed_while_i
     assert study_of(third).runs == 3
     with pytest.raises(Refusal, match=r"error\.study_minutes"):
         studies.change(study, minutes=-1)
+
+
+def test_minutes_that_a_run_ended_by_hand_has_used_up_end_the_search_for_page_worker_and_command_alike(small):
+    study = named(LONG, "grid", {"batch_size": (8, 16)}, minutes=1)
+    studies = Studies(at_once=1)
+    (run,) = studies.needed(study)
+    reported(written(run, 0.5, 0.6, stop=None, seconds=40), "by_hand")
+    assert is_used_up(run)
+    assert progress_of(study, trainings(study, store.runs()), spent(study, store.runs())).is_over
+    assert studies.needed(study) == studies.follow(run) == []
+    searched("--continue", study.name, code=1)
+    assert store.runs() == [run]
+
+
+def test_minutes_of_runs_beyond_a_lowered_number_count_and_the_best_of_the_others_is_tested(small):
+    study = named(LONG, "random", {"learning_rate": Range(1e-4, 1.0)}, 6, minutes=5)
+    studies = Studies(at_once=2)
+    for place in range(6):
+        run = next(one for one in studies.needed(study) if not one.log_length())
+        written(run, 0.5 + place / 100, stop="epochs" if place else None, seconds=55)
+        if not place:
+            run.ask("stop")
+    study = studies.change(study, runs=3)
+    found = trainings(study, store.runs())
+    assert [one.state for one in found] == ["left", "done", "done"]
+    assert is_used_up(found[0].run)
+    assert progress_of(study, found, spent(study, store.runs())).is_over
+    assert studies.needed(study) == [best(found).run]
 
 
 def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(small):
@@ -306,12 +362,12 @@ def test_the_cost_is_told_before_the_start_for_each_way(small):
 
 def test_progress_tells_what_is_done_and_the_time_left_by_the_pace_so_far(small):
     study = named(LONG, "grid", {"learning_rate": (0.1, 0.2, 0.3, 0.4)})
-    assert progress_of(study, trainings(study, [])).seconds_left is None
-    assert progress_of(study, trainings(study, []), seconds=10).seconds_left == pytest.approx(40)
+    assert progress_of(study, trainings(study, []), spent(study, [])).seconds_left is None
+    assert progress_of(study, trainings(study, []), spent(study, []), seconds=10).seconds_left == pytest.approx(40)
     specs = [one.spec for one in trainings(study, [])]
     written(store.create(specs[0], label=study.label(), test=False), *9 * [0.5], seconds=2)
     written(store.create(specs[1], label=study.label(), test=False), *3 * [0.5], stop=None, seconds=2)
-    progress = progress_of(study, trainings(study, store.runs()))
+    progress = progress_of(study, trainings(study, store.runs()), spent(study, store.runs()))
     assert (progress.done, progress.left, progress.of, progress.seconds) == (1, 3, 4, 24)
     assert progress.seconds_left == pytest.approx(18 + 18 + 12)
 

@@ -12,7 +12,7 @@ from core.search import Driver, Search, created, to_be_tested
 from core.search.rules import current
 from core.search.study import Study, named
 from core.search.study import study as study_named
-from core.search.trainings import Training, best, is_spent, own_runs, to_come, trainings
+from core.search.trainings import Training, best, is_spent, own_runs, spent, to_come, trainings
 from core.store import Label, Run
 
 
@@ -40,10 +40,10 @@ class Studies(Driver):
         and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
         with self._making:
-            study, found = self._now(study)
+            study, found, is_over = self._now(study)
             running = [one.run for one in found if one.run and one.state == "running"]
             begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
-            if not _is_spent(study, found) and (
+            if not is_over and (
                 needed := begun + running + self._created(study, found, self._at_once - len(begun + running))
             ):
                 return needed
@@ -58,9 +58,9 @@ class Studies(Driver):
         if not study:
             return []
         with self._making:
-            study, found = self._now(study)
+            study, found, is_over = self._now(study)
             begun = [one.run for one in found if one.run and not one.is_tried]
-            if not _is_spent(study, found):
+            if not is_over:
                 if any(one.control().wanted == "stop" for one in [run, *begun]):
                     return []
                 # One that was left, whose worker has died, is not queued again by itself: it may be the reason.
@@ -77,7 +77,7 @@ class Studies(Driver):
         None leaves it as it is. Each run's label tells it; those of the newest run count. Raises: Refusal.
         """
         with self._making:
-            study, _ = self._now(study)
+            study, *_ = self._now(study)
             limits = {"minutes": minutes or study.minutes, "prune": study.prune}
             named(study.base, study.way, study.varied, runs or study.runs, study.name, **limits)
             study = replace(study, runs=runs or study.runs, minutes=limits["minutes"])
@@ -85,17 +85,15 @@ class Studies(Driver):
                 run.relabel(plan=study.plan())
             return study
 
-    def _now(self, study: Study) -> tuple[Study, list[Training]]:
-        """The study with the budget that it has now, and its trainings."""
+    def _now(self, study: Study) -> tuple[Study, list[Training], bool]:
+        """The study with the budget that it has now, its trainings, and whether the budget's minutes are used up."""
         runs = store.runs()
         with contextlib.suppress(Refusal):  # it has no run yet
             study = study_named(study.name, own_runs(study, runs))
-        return study, trainings(study, runs)
+        return study, trainings(study, runs), is_spent(study, spent(study, runs))
 
     def _created(self, study: Study, found: Sequence[Training], room: int) -> list[Run]:
         """New runs of the study, at most `room`."""
-        if _is_spent(study, found):
-            return []
         new: list[Run] = []
         found = list(found)
         if study.way != "tpe":
@@ -115,10 +113,6 @@ class Studies(Driver):
 
 def _labelled(study: Study, number: int | None) -> Label:
     return study.label().model_copy(update={"trial": number})
-
-
-def _is_spent(study: Study, found: Sequence[Training]) -> bool:
-    return is_spent(study, sum(one.seconds for one in found if one.is_own))
 
 
 def _chosen(found: Sequence[Training]) -> list[Run]:
