@@ -323,6 +323,45 @@ def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(sm
     assert len(store.runs()) == 3
 
 
+def test_each_of_two_searches_that_share_a_run_goes_on_after_it(small):
+    first = named(BASE, "grid", {"batch_size": (8, 16)}, name="first")
+    second = named(BASE, "grid", {"batch_size": (8, 32, 64)}, name="second")
+    studies = Studies(at_once=1)
+    (shared,) = studies.needed(first)
+    same, own = studies.needed(second)
+    assert same == shared
+    assert own.label().study == "second", "the store knows a search by its runs"
+    assert studies.follow(written(own, 0.4)) == [], "it waits for the run of the other"
+    following = studies.follow(written(shared, 0.5))
+    assert {(run.label().study, run.spec.batch_size) for run in following} == {("first", 16), ("second", 64)}
+
+
+def test_a_run_of_anothers_that_was_stopped_halts_no_search_and_a_halted_search_waits_for_none(small):
+    study = named(BASE, "grid", {"batch_size": (8, 16)})
+    other = store.create(BASE.model_copy(update={"batch_size": 16}))
+    other.ask("stop")
+    (run,) = (one for one in Studies(at_once=1).needed(study) if one != other)
+    studies = Studies(at_once=1)
+    assert studies.follow(written(run, 0.5)) == [other]
+    assert other.control().wanted == "run"
+
+    study = named(BASE, "grid", {"batch_size": (32, 64, 128)})
+    other = store.create(BASE.model_copy(update={"batch_size": 32}))
+    (run,) = (one for one in studies.needed(study) if one != other)
+    assert studies.follow(written(run, 0.5)) == []
+    studies.halt(study)
+    assert studies.follow(written(other, 0.5)) == []
+
+
+def test_a_search_goes_on_after_the_last_of_its_runs_at_work_was_deleted(small):
+    study = named(BASE, "grid", {"batch_size": (8, 16, 32)})
+    studies = Studies(at_once=lambda: 2)
+    first, second = studies.needed(study)
+    assert len(studies.follow(written(first, 0.5))) == 1
+    second.delete()
+    assert [run.spec.batch_size for run in studies.follow(store.Run(second.folder))] == [16]
+
+
 def test_a_run_that_was_named_after_the_study_by_hand_disturbs_nothing(small):
     study = named(BASE, "tpe", {"learning_rate": (0.01, 0.1), "batch_size": (8, 16)}, 4, minutes=9)
     (first,) = Studies(at_once=1).needed(study)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from core import settings, store
 from core.refusal import Refusal
@@ -20,17 +21,21 @@ class Studies(Driver):
     """The driver of all studies, and of the searches given by name, for the queue and for the command line.
 
     A study's runs are created when there is room for them, `at_once` at a time: what is tried next may depend on what
-    has been found, and a budget may be used up before. A study of which somebody has stopped a run starts no further
-    ones by itself; what it `needs` when it goes on begins with the runs that were left.
+    has been found, and a budget may be used up before. A study of which somebody has stopped a run of its own starts no
+    further ones by itself; what it `needs` when it goes on begins with the runs that were left.
 
     Args:
         searches: the searches by name.
-        at_once: how many of a study's runs may wait or be trained; by default `settings.runs_at_once()`.
+        at_once: how many of a study's runs may wait or be trained, or a function of that; by default
+            `settings.runs_at_once()`.
     """
 
-    def __init__(self, searches: Mapping[str, Search] | None = None, at_once: int | None = None):
+    def __init__(self, searches: Mapping[str, Search] | None = None, at_once: int | Callable[[], int] | None = None):
         super().__init__(searches or {})
-        self._at_once = at_once or settings.runs_at_once()
+        most = at_once or settings.runs_at_once()
+        self._at_once = most if callable(most) else lambda: most
+        # The studies that wait for a run, by its folder: its label names one at most, and none once it is deleted.
+        self._waiting: dict[Path, dict[str, Study]] = {}
 
     def needed(self, study: Study) -> list[Run]:
         """The runs to train now so that the study begins or goes on; those not in the store are created.
@@ -44,29 +49,47 @@ class Studies(Driver):
             running = [one.run for one in found if one.run and one.state == "running"]
             begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
             if not is_over and (
-                needed := begun + running + self._created(study, found, self._at_once - len(begun + running))
+                needed := begun + running + self._created(study, found, self._room(study, found, len(begun + running)))
             ):
                 return needed
             return [] if running else [to_be_tested(run) for run in _chosen(found) if not run.report()]
 
     def follow(self, run: Run) -> list[Run]:
-        """The runs to queue after a worker has left `run`: see `Driver.follow`, and what its study needs next."""
-        return list(dict.fromkeys([*self._of_study(run), *super().follow(run)]))
+        """The runs to queue after a worker has left `run`: see `Driver.follow`, and what each study needs next that has
+        the run or waits for it.
+        """
+        found: list[Run] = []
+        own, waiting = current(run), self._waiting.pop(run.folder, {})
+        for study in (waiting | ({own.name: own} if own else {})).values():
+            found += self._of_study(study, run)
+        with contextlib.suppress(Refusal):  # of a run that is damaged or deleted, no search by name is told
+            found += super().follow(run)
+        return list(dict.fromkeys(found))
 
-    def _of_study(self, run: Run) -> list[Run]:
-        study = current(run)
-        if not study:
-            return []
+    def halt(self, study: Study) -> None:
+        """Let the study follow no run of another's that it waits for; its own runs that are at work are to be stopped.
+
+        When it goes on, it waits for such runs again.
+        """
+        with self._making:
+            for waiting in self._waiting.values():
+                waiting.pop(study.name, None)
+
+    def _of_study(self, study: Study, left: Run) -> list[Run]:
         with self._making:
             study, found, is_over = self._now(study)
-            begun = [one.run for one in found if one.run and not one.is_tried]
+            begun = [one for one in found if one.run and not one.is_tried]
             if not is_over:
-                if any(one.control().wanted == "stop" for one in [run, *begun]):
+                stopped = [one for one in begun if one.run and _is_stopped(one.run)]
+                if any(one.is_own for one in stopped) or (left.label().study == study.name and _is_stopped(left)):
                     return []
                 # One that was left, whose worker has died, is not queued again by itself: it may be the reason.
                 waits = sum(one.state in ("queued", "running") for one in found)
-                if (new := self._created(study, found, self._at_once - waits)) or begun:
+                if new := self._created(study, found, self._room(study, found, waits)):
                     return new
+                if begun:  # what was stopped before, as a run of another's, is taken up last
+                    again = [one.run for one in stopped if one.run and one.run != left]
+                    return [] if waits else [_gone_on(one) for one in again]
             if any(one.state == "running" for one in found):
                 return []
             return [to_be_tested(one) for one in _chosen(found) if not one.control().test]
@@ -90,7 +113,16 @@ class Studies(Driver):
         runs = store.runs()
         with contextlib.suppress(Refusal):  # it has no run yet
             study = study_named(study.name, own_runs(study, runs))
-        return study, trainings(study, runs), is_spent(study, spent(study, runs))
+        found = trainings(study, runs)
+        self._noted(study, [one.run for one in found if one.run and not one.is_tried])
+        return study, found, is_spent(study, spent(study, runs))
+
+    def _room(self, study: Study, found: Sequence[Training], waits: int) -> int:
+        """How many more of the study's runs may be created while so many wait or are trained.
+
+        At least one if it has none of its own: the store knows a study by its runs.
+        """
+        return max(max(1, self._at_once()) - waits, 0 if any(one.is_own for one in found) else 1)
 
     def _created(self, study: Study, found: Sequence[Training], room: int) -> list[Run]:
         """New runs of the study, at most `room`."""
@@ -98,7 +130,8 @@ class Studies(Driver):
         found = list(found)
         if study.way != "tpe":
             planned = [one for one in found if one.state == "planned"][: max(0, room)]
-            return [created(one.spec, _labelled(study, one.number)) for one in planned]
+            new = [created(one.spec, _labelled(study, one.number)) for one in planned]
+            return self._noted(study, new)
         from core.search.tpe import asked
 
         for _ in range(min(room, to_come(study, found))):
@@ -108,11 +141,25 @@ class Studies(Driver):
             number = 1 + max((one.number or 0 for one in found), default=0)
             new.append(created(spec, _labelled(study, number)))
             found.append(Training(number, (0,), spec, new[-1], "queued", is_own=True))
-        return new
+        return self._noted(study, new)
+
+    def _noted(self, study: Study, runs: list[Run]) -> list[Run]:
+        for run in runs:
+            self._waiting.setdefault(run.folder, {})[study.name] = study
+        return runs
 
 
 def _labelled(study: Study, number: int | None) -> Label:
     return study.label().model_copy(update={"trial": number})
+
+
+def _is_stopped(run: Run) -> bool:
+    return run.control().wanted == "stop"
+
+
+def _gone_on(run: Run) -> Run:
+    run.ask("run")
+    return run
 
 
 def _chosen(found: Sequence[Training]) -> list[Run]:

@@ -28,7 +28,8 @@ def panel(seen: Seen) -> None:
 
     def stop() -> None:
         with kept_refusal(REFUSED):
-            for run in at_work:
+            server.searches().halt(seen.study)
+            for run in see(seen.study).at_work():  # others than were drawn, if one has ended since then
                 server.workers().stop(run)
 
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
