@@ -53,6 +53,53 @@ def specs_of(one: Study):
     return [cell.spec for cell in cells(one.search(), lambda _: None, VARIANT)]
 
 
+@pytest.mark.parametrize(
+    ("name", "varied", "key"),
+    [("x" * 61, GRID, "name"), ("", {"learning_rate": tuple(0.0001 * n for n in range(1, 301))}, "plan")],
+)
+def test_a_name_or_a_plan_that_no_label_holds_is_refused(name, varied, key):
+    with pytest.raises(Refusal, match=rf"error\.study_{key}"):
+        named(BASE, "grid", varied, name=name)
+
+
+def test_a_name_has_no_spaces_at_its_ends_so_that_the_search_finds_its_runs(small):
+    one = named(BASE, "tpe", {"learning_rate": Range(1e-4, 1.0)}, 3, name=" abc ")
+    (run,) = Studies(at_once=1).needed(one)
+    assert run.label().study == one.name == "abc"
+    assert named(BASE, "grid", GRID, name=" ").name == named(BASE, "grid", GRID).name
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"runs": 3.5}, {"runs": True}, {"minutes": True}, {"vary": {"optimizer": {"low": "adam", "high": "sgd"}}}],
+)
+def test_a_plan_of_another_program_with_values_of_other_types_is_no_study(small, changed):
+    plan = {"way": "random", "vary": {"learning_rate": {"low": 0.001, "high": 0.1}}, "runs": 3, "base": {}}
+    assert study_of(store.create(BASE, label=Label(study="one", plan=json.dumps(plan)))).runs == 3
+    run = store.create(BASE, label=Label(study="other", plan=json.dumps(plan | changed)))
+    assert Studies(at_once=1).follow(run) == []
+
+
+def test_two_processes_create_one_run_of_each_training(small):
+    code = (
+        "import sys; from tests.test_study import *; study = named(BASE, 'grid', GRID); print(flush=True);"
+        "sys.stdin.readline(); Studies(at_once=20).needed(study)"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **pipes)) for _ in range(2)
+        ]
+        for process in processes:
+            process.stdout.readline()
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in processes:
+            process.communicate(timeout=60)
+    assert len(store.runs()) == len({run.spec for run in store.runs()}) == 20
+
+
 # --- what is tried ----------------------------------------------------------------------------------------------------
 
 

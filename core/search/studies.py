@@ -44,7 +44,7 @@ class Studies(Driver):
         the end it is the best run, until its test split has been read; after that, none. Whether the data set exists
         and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
-        with self._making:
+        with self._making():
             study, found, is_over = self._now(study)
             running = [one.run for one in found if one.run and one.state == "running"]
             begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
@@ -71,12 +71,12 @@ class Studies(Driver):
 
         When it goes on, it waits for such runs again.
         """
-        with self._making:
+        with self._making():
             for waiting in self._waiting.values():
                 waiting.pop(study.name, None)
 
     def _of_study(self, study: Study, left: Run) -> list[Run]:
-        with self._making:
+        with self._making():
             study, found, is_over = self._now(study)
             begun = [one for one in found if one.run and not one.is_tried]
             if not is_over:
@@ -99,7 +99,7 @@ class Studies(Driver):
 
         None leaves it as it is. Each run's label tells it; those of the newest run count. Raises: Refusal.
         """
-        with self._making:
+        with self._making():
             study, *_ = self._now(study)
             limits = {"minutes": minutes or study.minutes, "prune": study.prune}
             named(study.base, study.way, study.varied, runs or study.runs, study.name, **limits)

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from core.refusal import Refusal
 from core.search import Search, Stage, with_val
 from core.spec import RunSpec, checked, default, field_value, is_number, is_used, label, only_if, value_text
@@ -184,7 +186,7 @@ def named(
         if field in FIXED:
             raise Refusal("error.field_fixed", field=label(field))
         ends = (values.low, values.high) if isinstance(values, Range) else values
-        if not ends or (isinstance(values, Range) and not values.low < values.high):
+        if not ends or (isinstance(values, Range) and not (is_number(field) and values.low < values.high)):
             raise field_value(field, "")
         for value in ends:
             _check(base, field, value)
@@ -198,13 +200,22 @@ def named(
         raise Refusal("error.prune_epochs", field=label("epochs"))
     if prune and base.epochs < 2:
         raise Refusal("error.prune_short", field=label("epochs"))
-    found = Study(name, base, way, varied, runs, minutes, prune)
-    if name:
+    found = _labelled(Study(name, base, way, varied, runs, minutes, prune))
+    if found.name:
         return found
     cleared = [*varied, *(["layers"] if "architecture" in varied else ())]
     unvaried = base.model_copy(update={field: default(field) for field in cleared})
     digest = hashlib.sha256(f"{unvaried.model_dump_json()}{found.plan()}".encode()).hexdigest()[:6]
     return replace(found, name=f"{base.data[:30]}-{way}-{digest}")
+
+
+def _labelled(study: Study) -> Study:
+    """The study with its name as its runs' labels hold it. Raises: Refusal, if they cannot hold the name or the plan."""
+    try:
+        return replace(study, name=study.label().study)
+    except ValidationError as error:
+        is_name = error.errors()[0]["loc"][:1] == ("study",)
+        raise Refusal("error.study_name" if is_name else "error.study_plan", study=study.name[:60]) from None
 
 
 def _check(base: RunSpec, field: str, value: Any) -> None:
@@ -228,11 +239,10 @@ def study_of(run: Run) -> Study | None:
             field: Range(**values) if isinstance(values, dict) else tuple(values)
             for field, values in told["vary"].items()
         }
-        way = told["way"]
-        if way in WAYS:
+        way, runs, minutes = told["way"], told["runs"], told.get("minutes")
+        if way in WAYS and type(runs) is int and (minutes is None or type(minutes) in (int, float)):
             base = RunSpec.model_validate(dict(run.spec) | told["base"])
-            limits = {"minutes": told.get("minutes"), "prune": bool(told.get("prune"))}
-            return named(base, way, varied, told["runs"], noted.study, **limits)
+            return named(base, way, varied, runs, noted.study, minutes=minutes, prune=bool(told.get("prune")))
     return None
 
 
