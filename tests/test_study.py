@@ -21,7 +21,7 @@ from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
 from core.search import cells, winner
 from core.search.studies import Studies
-from core.search.study import VARIANT, Range, Study, named, options_of, study, study_of
+from core.search.study import VARIANT, Range, Study, named, options_of, rounded, study, study_of
 from core.search.trainings import best, trainings
 from core.spec import checked
 from core.store import Label
@@ -124,6 +124,21 @@ def test_random_draws_different_combinations_by_the_seed_and_within_the_range():
     assert sum(one.learning_rate < 0.00316 for one in first) in range(7, 24), "even by the logarithm"
     assert {one.optimizer for one in first} == {"sgd", "adam"}
     assert first != specs_of(named(BASE.model_copy(update={"seed": 1}), "random", varied, 30))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.99, 0.9999), (0.12345, 0.1236), (0.0012345, 0.0099999), (1e-5, 0.9)])
+def test_values_of_a_range_never_leave_it_and_a_narrow_one_has_many(low, high):
+    sgd = BASE.model_copy(update={"optimizer": "sgd"})
+    for way in ("grid", "random"):
+        found = {one.momentum for one in specs_of(named(sgd, way, {"momentum": Range(low, high)}, 20))}
+        assert len(found) == {"grid": 5, "random": 20}[way]
+        assert all(low <= one <= high for one in found)
+    assert rounded("momentum", high, Range(low, high)) == high
+
+
+def test_random_draws_as_many_trainings_as_asked_where_different_values_make_the_same_one():
+    found = specs_of(named(BASE, "random", {"optimizer": ("sgd", "adam"), "momentum": Range(0, 0.9)}, 20))
+    assert len(set(found)) == len(found) == 20
 
 
 def test_a_field_that_an_option_has_no_use_for_makes_no_second_training():

@@ -136,6 +136,13 @@ def test_tpe_asks_within_the_space_the_same_again_and_nears_the_optimum(small):
     assert last == best(found).run
 
 
+def test_tpe_trains_each_value_of_a_narrow_range_once(small):
+    study = named(BASE, "tpe", {"learning_rate": Range(0.12345, 0.1236)}, 12)
+    answered(study, 12, lambda spec: spec.learning_rate)
+    assert len({run.spec for run in store.runs()}) == len(store.runs()) == 12
+    assert Studies(at_once=1).needed(study)[0].control().test
+
+
 def test_runs_at_the_same_time_are_not_asked_for_twice_and_a_small_space_is_used_up(small):
     fields = {"learning_rate": (0.01, 0.1), "optimizer": ("sgd", "adam"), "momentum": (0.0, 0.9)}
     study = named(BASE, "tpe", fields, 20)

@@ -42,6 +42,7 @@ have no order of their own."""
 MOST_RUNS = 1_000
 MOST_MINUTES = 100_000  # two months
 VALUES = 5  # of a range, where single values are tried
+STEPS = 100  # least number of values of a range among which is drawn
 
 
 @dataclass(frozen=True)
@@ -132,14 +133,18 @@ class Study:
         return {name: value for name, value in found.items() if is_used(name, found)}
 
     def _drawn(self) -> tuple[tuple[Any, ...], ...]:
-        """Different tuples of values, drawn by the base's seed: the same each time that the study goes on."""
+        """Tuples of values of different trainings, drawn by the base's seed: the same each time the study goes on."""
         by_chance = random.Random(self.base.seed)  # noqa: S311  no secret; and the same in each version of Python
-        found: dict[tuple[Any, ...], None] = {}
+        found: dict[RunSpec, tuple[Any, ...]] = {}
+        known: set[tuple[Any, ...]] = set()
         for _ in range(20 * self.runs):
             if len(found) == self.runs:
                 break
-            found[tuple(self.draw(by_chance).values())] = None
-        return tuple(found)
+            values = self.draw(by_chance)
+            if (drawn := tuple(values.values())) not in known:  # a spec takes longer to make than a draw
+                known.add(drawn)
+                found.setdefault(self.spec(values), drawn)
+        return tuple(found.values())
 
     def draw(self, by_chance: random.Random) -> dict[str, Any]:
         """A value of each varied field, drawn."""
@@ -286,7 +291,7 @@ def option_words(study: Study, spec: RunSpec, language: str) -> str:
 def _values(field: str, varied: Varied) -> tuple[Any, ...]:
     if isinstance(varied, tuple):
         return varied
-    return tuple(dict.fromkeys(rounded(field, varied.at(place / (VALUES - 1))) for place in range(VALUES)))
+    return tuple(dict.fromkeys(rounded(field, varied.at(place / (VALUES - 1)), varied) for place in range(VALUES)))
 
 
 def _is_among(varied: Varied, value: Any) -> bool:
@@ -317,14 +322,23 @@ def _all(field: str, varied: Varied) -> Sequence[Any] | None:
 def _draw(field: str, varied: Varied, by_chance: random.Random) -> Any:
     if isinstance(varied, tuple):
         return varied[int(by_chance.random() * len(varied))]
-    return rounded(field, varied.at(by_chance.random()))
+    return rounded(field, varied.at(by_chance.random()), varied)
 
 
-def rounded(field: str, value: float) -> float | int:
-    """The value as a field takes it: whole, or with three digits, which nobody can tell from more."""
+def rounded(field: str, value: float, within: Range) -> float | int:
+    """A value within a range as a field takes it: whole, or with three digits, which nobody can tell from more.
+
+    Of a narrow range with as many digits as make `STEPS` different values. It never leaves the range.
+    """
     if is_whole(field):
-        return round(value)
-    return float(f"{value:.3g}") if math.isfinite(value) else value
+        return min(max(round(value), math.ceil(within.low)), math.floor(within.high))
+    if not math.isfinite(value):
+        return value
+    digits = 3
+    if value and not within.is_log:
+        step = (within.high - within.low) / STEPS
+        digits = max(digits, 1 + math.floor(math.log10(abs(value))) - math.floor(math.log10(step)))
+    return min(max(float(f"{value:.{digits}g}"), within.low), within.high)
 
 
 def is_whole(field: str) -> bool:
