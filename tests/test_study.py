@@ -62,6 +62,11 @@ def test_a_name_or_a_plan_that_no_label_holds_is_refused(name, varied, key):
         named(BASE, "grid", varied, name=name)
 
 
+def test_a_search_that_would_choose_by_the_test_split_is_refused():
+    with pytest.raises(Refusal, match=r"error\.study_split"):
+        named(BASE.model_copy(update={"split": "test"}), "grid", GRID)
+
+
 def test_a_name_has_no_spaces_at_its_ends_so_that_the_search_finds_its_runs(small):
     one = named(BASE, "tpe", {"learning_rate": Range(1e-4, 1.0)}, 3, name=" abc ")
     (run,) = Studies(at_once=1).needed(one)

@@ -24,7 +24,7 @@ from core.search.rules import falls_behind, is_used_up, verdict
 from core.search.studies import Studies
 from core.search.study import Range, every, named, study_of
 from core.search.tpe import asked
-from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, spent, trainings
+from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, spent, tests_read, trainings
 from core.spec import checked
 from core.store import Label
 from core.words import languages, number, text
@@ -255,12 +255,13 @@ def test_a_pruned_run_is_shown_counts_as_tried_and_is_never_the_winner(small):
 
 
 def test_a_search_whose_minutes_are_used_up_leaves_its_run_after_an_epoch_and_goes_on_with_more(small, capfd):
-    flags = (*FLAGS, "--epochs", "3", "--vary=learning_rate=0.01,0.1", "--minutes", "0.000001")
+    flags = (*FLAGS, "--epochs", "3", "--vary=learning_rate=0.01,0.1", "--minutes", "0.000001", "--study", "Ana's")
     lines = searched(*flags, code=1)
     (run,) = store.runs()
     assert (run.status(), len(run.events(Epoch)), lines[0]["minutes"]) == ("stopped", 1, 0.000001)
     said = capfd.readouterr().err
     assert text("en", "error.study_without_result", study=lines[0]["study"]) in said
+    assert "--continue 'Ana'\"'\"'s' --minutes" in said, "as a shell takes it"
     assert main(["work", run.name]) == 1
     assert len(run.events(Epoch)) == 1
     study = study_of(run)
@@ -317,6 +318,28 @@ def test_minutes_of_runs_beyond_a_lowered_number_count_and_the_best_of_the_other
     assert is_used_up(found[0].run)
     assert progress_of(study, found, spent(study, store.runs())).is_over
     assert studies.needed(study) == [best(found).run]
+
+
+def test_after_a_larger_budget_the_command_says_how_many_runs_have_read_the_test_split(small, capsys):
+    study = named(BASE, "random", SPACE, 2)
+    studies = Studies(at_once=1)
+    for count in (2, 4):
+        study = studies.change(study, runs=count) if store.runs() else study
+        while not (run := studies.needed(study)[0]).is_trained():
+            written(run, len(store.runs()) / 10)
+        reported(run)
+        assert tests_read(study, trainings(study, store.runs()), store.runs()) == count // 2
+    assert searched("--continue", study.name)[-1]["tests_read"] == 2
+    assert main(["search", "--continue", study.name]) == 0
+    assert text("en", "study.tests_read", count=2) in capsys.readouterr().out
+
+
+def test_the_number_of_a_run_ended_by_hand_is_not_given_again_by_tpe(small):
+    study = named(BASE, "tpe", SPACE, 4)
+    studies = Studies(at_once=1)
+    (run,) = studies.needed(study)
+    reported(written(run, 0.5, stop=None), "by_hand")
+    assert studies.needed(study)[0].label().trial == 2
 
 
 def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(small):

@@ -305,7 +305,8 @@ def _study(folder: Path, changed: tuple[int, int] | None) -> Study | None:
 def importance_of(study: Study, found: Sequence[Training]) -> Importance:
     """How much each field of a search matters, see `core.search.importance`. Raises: Refusal."""
     done = tuple((one.spec, one.accuracy) for one in found if one.state == "done")
-    return _importance(f"{study.name} {study.plan()}", done, study, found)
+    pruned = sum(one.state == "pruned" for one in found)
+    return _importance(f"{study.name} {study.plan()}", (done, pruned), study, found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, hash_funcs={RunSpec: RunSpec.model_dump_json})

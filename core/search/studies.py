@@ -134,11 +134,14 @@ class Studies(Driver):
             return self._noted(study, new)
         from core.search.tpe import asked
 
+        # Also of runs that are no trainings of it, such as one ended by hand.
+        given = [run.label().trial or 0 for run in own_runs(study, store.runs())]
         for _ in range(min(room, to_come(study, found))):
             spec = asked(study, found)
             if not spec:
                 break
-            number = 1 + max((one.number or 0 for one in found), default=0)
+            number = 1 + max(given, default=0)
+            given.append(number)
             new.append(created(spec, _labelled(study, number)))
             found.append(Training(number, (0,), spec, new[-1], "queued", is_own=True))
         return self._noted(study, new)

@@ -197,6 +197,8 @@ def named(
             _check(base, field, value)
     if not varied:
         raise Refusal("error.study_empty")
+    if base.split == "test":
+        raise Refusal("error.study_split", field=label("split"))
     if not 1 <= runs <= MOST_RUNS:
         raise Refusal("error.study_large", count=runs, most=MOST_RUNS)
     if minutes is not None and not 0 < minutes <= MOST_MINUTES:

@@ -63,7 +63,9 @@ def _asked(study: Study, found: Sequence[Training], seed: int) -> dict[str, Any]
         told.add_trials([trial for one in found if (trial := trial_of(study, one))])
         values = told.ask({field: distribution(study, field) for field in study.varied}).params
     ranges = {field: varied for field, varied in study.varied.items() if isinstance(varied, Range)}
-    return {field: rounded(field, value, ranges[field]) if field in ranges else value for field, value in values.items()}
+    return {
+        field: rounded(field, value, ranges[field]) if field in ranges else value for field, value in values.items()
+    }
 
 
 def trial_of(study: Study, one: Training) -> optuna.trial.FrozenTrial | None:

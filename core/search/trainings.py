@@ -151,6 +151,22 @@ def spent(study: Study, runs: Iterable[Run]) -> float:
     return sum(map(seconds_of, own_runs(study, runs)))
 
 
+def tests_read(study: Study, found: Sequence[Training], runs: Iterable[Run]) -> int:
+    """How many of the study's own runs, and of those that it has chosen, have a test split that was read.
+
+    More than one if another was the best before the budget was raised.
+    """
+    chosen = best(found)
+    of = dict.fromkeys([*own_runs(study, runs), *([chosen.run] if chosen and chosen.run else [])])
+    return sum(map(_is_tested, of))
+
+
+def _is_tested(run: Run) -> bool:
+    with contextlib.suppress(Refusal):  # damaged
+        return bool(run.report())
+    return False
+
+
 def is_spent(study: Study, seconds: float) -> bool:
     """Whether a study's own runs have trained as many minutes together as they may."""
     return study.minutes is not None and seconds >= 60 * study.minutes
