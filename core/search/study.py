@@ -217,12 +217,12 @@ def named(
 
 
 def _labelled(study: Study) -> Study:
-    """The study with its name as its runs' labels hold it. Raises: Refusal, if they cannot hold the name or the plan."""
+    """The study with its name as the labels of its runs hold it. Raises: Refusal, if they hold no such name or plan."""
     try:
         return replace(study, name=study.label().study)
     except ValidationError as error:
         is_name = error.errors()[0]["loc"][:1] == ("study",)
-        raise Refusal("error.study_name" if is_name else "error.study_plan", study=study.name[:60]) from None
+        raise Refusal("error.study_name" if is_name else "error.study_plan") from None
 
 
 def _check(base: RunSpec, field: str, value: Any) -> None:

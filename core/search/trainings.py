@@ -157,7 +157,7 @@ def tests_read(study: Study, found: Sequence[Training], runs: Iterable[Run]) -> 
     More than one if another was the best before the budget was raised.
     """
     chosen = best(found)
-    of = dict.fromkeys([*own_runs(study, runs), *([chosen.run] if chosen and chosen.run else [])])
+    of = set(own_runs(study, runs)) | ({chosen.run} if chosen and chosen.run else set[Run]())
     return sum(map(_is_tested, of))
 
 
