@@ -24,7 +24,7 @@ from core.search.rules import falls_behind, is_used_up, verdict
 from core.search.studies import Studies
 from core.search.study import Range, every, named, study_of
 from core.search.tpe import asked
-from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, spent, tests_read, trainings
+from core.search.trainings import best, cost, largest, own_runs, progress_of, read_tests, rungs, spent, trainings
 from core.spec import checked
 from core.store import Label
 from core.words import languages, number, text
@@ -328,7 +328,7 @@ def test_after_a_larger_budget_the_command_says_how_many_runs_have_read_the_test
         while not (run := studies.needed(study)[0]).is_trained():
             written(run, len(store.runs()) / 10)
         reported(run)
-        assert tests_read(study, trainings(study, store.runs()), store.runs()) == count // 2
+        assert read_tests(study, trainings(study, store.runs()), store.runs()) == count // 2
     assert searched("--continue", study.name)[-1]["tests_read"] == 2
     assert main(["search", "--continue", study.name]) == 0
     assert text("en", "study.tests_read", count=2) in capsys.readouterr().out

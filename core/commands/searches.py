@@ -18,7 +18,7 @@ from core.search import cells, parameters, trained_epochs
 from core.search.rules import is_used_up
 from core.search.studies import Studies
 from core.search.study import VARIANT, Study, named, option_words, options_of, read_varied, study, study_of
-from core.search.trainings import Training, best, progress_of, spent, tests_read, to_come, trainings
+from core.search.trainings import Training, best, progress_of, read_tests, spent, to_come, trainings
 from core.spec import RunSpec, checked, read_field
 from core.store import Run
 from core.training.ready import ready
@@ -160,7 +160,7 @@ def _tell_best(options: argparse.Namespace, asked: Study, found: Sequence[Traini
     lines.append(t("cli.simplest", **slots))
     lines.append(t(key, **decides))
     lines += [f"  {words(one)}: {decimals(one.accuracy)}" for one in near]
-    facts["tests_read"] = tests_read(asked, found, store.runs())
+    facts["tests_read"] = read_tests(asked, found, store.runs())
     if facts["tests_read"] > 1:
         lines.append(t("study.tests_read", count=facts["tests_read"]))
     facts["lift"] = None

@@ -151,7 +151,7 @@ def spent(study: Study, runs: Iterable[Run]) -> float:
     return sum(map(seconds_of, own_runs(study, runs)))
 
 
-def tests_read(study: Study, found: Sequence[Training], runs: Iterable[Run]) -> int:
+def read_tests(study: Study, found: Sequence[Training], runs: Iterable[Run]) -> int:
     """How many of the study's own runs, and of those that it has chosen, have a test split that was read.
 
     More than one if another was the best before the budget was raised.
