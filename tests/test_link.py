@@ -68,6 +68,23 @@ def test_what_a_link_may_not_say_is_refused_in_a_sentence_and_the_rest_is_kept(f
     assert app.error
 
 
+@pytest.mark.parametrize("named", [{}, {"architecture": "lenet"}, {"architecture": "custom"}])
+def test_layers_in_a_link_are_ones_own_whatever_architecture_it_names(frame, named):
+    query = {"layers": "flatten, dense(classes)", "seed": "3"} | named
+    app = frame("train", **query)
+    assert checked(queried(shown_link(app))) == checked(query)
+
+
+def test_a_value_in_a_link_that_has_no_use_beside_the_others_is_refused_in_a_sentence(frame):
+    app = frame("train", optimizer="adam", momentum="0.9", seed="3")
+    assert "Momentum" in " ".join(one.value for one in app.warning)
+    assert queried(shown_link(app)) == {"seed": "3"}
+    app = frame("train", optimizer="sgd", momentum="0.9")
+    assert not app.warning
+    app.selectbox(key="optimizer").set_value("adam").run()
+    assert not app.warning
+
+
 def test_each_page_that_shows_a_run_offers_its_link_and_says_if_it_is_too_long(frame, trained):
     for page, query in (("evaluate", {"run": trained.name}), ("draw", {"run": trained.name})):
         assert checked(queried(shown_link(frame(page, **query)))) == trained.spec

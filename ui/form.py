@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ from ui.terms import explained
 from ui.text import Markdown, language, refused, t
 
 LINK = "form.link"  # in the session state: the refusals of a link's values, shown until the reader changes a field
+OPENED = "form.opened"  # in the session state, once the form has been filled from the link
 SNAPSHOTS = "form.snapshots"  # in the session state: whether a run is to keep the weights of past epochs
 LANGUAGE = "form.language"  # in the session state: the language in which the form's numbers are written
 LONGEST = 10_000  # characters of written layers
@@ -228,7 +230,7 @@ def _start(name: str) -> Any:
     """The value that the link gives to the field, if the spec accepts it; else the default."""
     needed = {name, *(only_if(name) or ())[:1]}
     link = {key: st.query_params[key] for key in needed if key in st.query_params}
-    if name == "architecture" and link.get(name) == CUSTOM:
+    if name == "architecture" and _are_own_layers(link.get(name)):
         return CUSTOM
     if name == "layers" and name in link:
         try:
@@ -243,14 +245,38 @@ def _start(name: str) -> Any:
     return ARCHITECTURES[default("architecture")] if name == "layers" else default(name)
 
 
+def _are_own_layers(architecture: str | None) -> bool:
+    """Whether the link asks for layers that are not those of the architecture that it names, or of the default one."""
+    if architecture == CUSTOM:
+        return True
+    if "layers" not in st.query_params:
+        return False
+    with contextlib.suppress(Refusal):  # as written, errors included: the page reports them
+        return parse(st.query_params["layers"]) != ARCHITECTURES.get(architecture or default("architecture"))
+    return True
+
+
 def write_link(values: dict[str, Any]) -> None:
     """Put the values that differ from the defaults into the page's link, so that opening it restores the same form."""
+    if OPENED not in st.session_state:
+        st.session_state[OPENED] = True
+        _refuse_unused(values)
     differ = {name: str(value) for name, value in values.items() if value is not None and value != default(name)}
     for name in RunSpec.model_fields:
         if name in differ and st.query_params.get(name) != differ[name]:
             st.query_params[name] = differ[name]
         elif name not in differ and name in st.query_params:
             del st.query_params[name]
+
+
+def _refuse_unused(values: dict[str, Any]) -> None:
+    """Remember the refusals of what the link says of fields that the values of others leave unused."""
+    for name in set(RunSpec.model_fields) & set(st.query_params) - set(values):
+        other = (only_if(name) or (name,))[0]
+        try:
+            checked({name: st.query_params[name], other: values[other]})
+        except Refusal as refusal:
+            st.session_state.setdefault(LINK, {})[name] = refusal
 
 
 def link_refused(say: Callable[[str], object] = st.warning) -> None:
