@@ -25,7 +25,7 @@ from core.datasets import dataset
 from core.images.splits import choose
 from core.search.studies import Studies
 from core.search.study import Range, Study, Varied, Way, named
-from core.search.trainings import Training, best, progress_of, trainings
+from core.search.trainings import Training, best, progress_of, spent, trainings
 from core.spec import RunSpec, checked
 from core.workers import Workers
 
@@ -201,6 +201,10 @@ def _best(found: Sequence[Training]) -> float:
     return (chosen.accuracy if chosen else None) or 0.0
 
 
+def _is_over(study: Study, found: Sequence[Training]) -> bool:
+    return progress_of(study, found, spent(study, store.runs())).is_over
+
+
 @contextlib.contextmanager
 def setting(**environment: str) -> Iterator[None]:
     """Set environment variables for a while."""
@@ -228,7 +232,7 @@ def carried_out(study: Study) -> tuple[list[Training], float]:
             begun = time.perf_counter()
             for run in studies.needed(study):
                 workers.submit(run)
-            while not progress_of(study, found := trainings(study, store.runs())).is_over:
+            while not _is_over(study, found := trainings(study, store.runs())):
                 time.sleep(LOOKS)
             seconds = time.perf_counter() - begun
             failed = [one.spec for one in found if one.state == "failed"]

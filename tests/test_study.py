@@ -21,7 +21,7 @@ from core.recipes.searches import SEARCHES
 from core.refusal import Refusal
 from core.search import cells, winner
 from core.search.studies import Studies
-from core.search.study import VARIANT, Range, Study, named, options_of, study, study_of
+from core.search.study import VARIANT, Range, Study, named, options_of, rounded, study, study_of
 from core.search.trainings import best, trainings
 from core.spec import checked
 from core.store import Label
@@ -53,6 +53,58 @@ def specs_of(one: Study):
     return [cell.spec for cell in cells(one.search(), lambda _: None, VARIANT)]
 
 
+@pytest.mark.parametrize(
+    ("name", "varied", "key"),
+    [("x" * 61, GRID, "name"), ("", {"learning_rate": tuple(0.0001 * n for n in range(1, 301))}, "plan")],
+)
+def test_a_name_or_a_plan_that_no_label_holds_is_refused(name, varied, key):
+    with pytest.raises(Refusal, match=rf"error\.study_{key}"):
+        named(BASE, "grid", varied, name=name)
+
+
+def test_a_search_that_would_choose_by_the_test_split_is_refused():
+    with pytest.raises(Refusal, match=r"error\.study_split"):
+        named(BASE.model_copy(update={"split": "test"}), "grid", GRID)
+
+
+def test_a_name_has_no_spaces_at_its_ends_so_that_the_search_finds_its_runs(small):
+    one = named(BASE, "tpe", {"learning_rate": Range(1e-4, 1.0)}, 3, name=" abc ")
+    (run,) = Studies(at_once=1).needed(one)
+    assert run.label().study == one.name == "abc"
+    assert named(BASE, "grid", GRID, name=" ").name == named(BASE, "grid", GRID).name
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"runs": 3.5}, {"runs": True}, {"minutes": True}, {"vary": {"optimizer": {"low": "adam", "high": "sgd"}}}],
+)
+def test_a_plan_of_another_program_with_values_of_other_types_is_no_study(small, changed):
+    plan = {"way": "random", "vary": {"learning_rate": {"low": 0.001, "high": 0.1}}, "runs": 3, "base": {}}
+    assert study_of(store.create(BASE, label=Label(study="one", plan=json.dumps(plan)))).runs == 3
+    run = store.create(BASE, label=Label(study="other", plan=json.dumps(plan | changed)))
+    assert Studies(at_once=1).follow(run) == []
+
+
+def test_two_processes_create_one_run_of_each_training(small):
+    code = (
+        "import sys; from tests.test_study import *; study = named(BASE, 'grid', GRID); print(flush=True);"
+        "sys.stdin.readline(); Studies(at_once=20).needed(study)"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **pipes)) for _ in range(2)
+        ]
+        for process in processes:
+            process.stdout.readline()
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in processes:
+            process.communicate(timeout=60)
+    assert len(store.runs()) == len({run.spec for run in store.runs()}) == 20
+
+
 # --- what is tried ----------------------------------------------------------------------------------------------------
 
 
@@ -77,6 +129,21 @@ def test_random_draws_different_combinations_by_the_seed_and_within_the_range():
     assert sum(one.learning_rate < 0.00316 for one in first) in range(7, 24), "even by the logarithm"
     assert {one.optimizer for one in first} == {"sgd", "adam"}
     assert first != specs_of(named(BASE.model_copy(update={"seed": 1}), "random", varied, 30))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.99, 0.9999), (0.12345, 0.1236), (0.0012345, 0.0099999), (1e-5, 0.9)])
+def test_values_of_a_range_never_leave_it_and_a_narrow_one_has_many(low, high):
+    sgd = BASE.model_copy(update={"optimizer": "sgd"})
+    for way in ("grid", "random"):
+        found = {one.momentum for one in specs_of(named(sgd, way, {"momentum": Range(low, high)}, 20))}
+        assert len(found) == {"grid": 5, "random": 20}[way]
+        assert all(low <= one <= high for one in found)
+    assert rounded("momentum", high, Range(low, high)) == high
+
+
+def test_random_draws_as_many_trainings_as_asked_where_different_values_make_the_same_one():
+    found = specs_of(named(BASE, "random", {"optimizer": ("sgd", "adam"), "momentum": Range(0, 0.9)}, 20))
+    assert len(set(found)) == len(found) == 20
 
 
 def test_a_field_that_an_option_has_no_use_for_makes_no_second_training():

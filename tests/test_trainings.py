@@ -15,16 +15,16 @@ import pytest
 
 from core import store
 from core.__main__ import main
-from core.events import Epoch, Started
+from core.events import Epoch, Report, Started
 from core.measures.selection import decision, decision_sentence
 from core.refusal import Refusal
 from core.search import known_runs
 from core.search.importance import importance
-from core.search.rules import falls_behind, verdict
+from core.search.rules import falls_behind, is_used_up, verdict
 from core.search.studies import Studies
 from core.search.study import Range, every, named, study_of
 from core.search.tpe import asked
-from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, trainings
+from core.search.trainings import best, cost, largest, own_runs, progress_of, rungs, spent, tests_read, trainings
 from core.spec import checked
 from core.store import Label
 from core.words import languages, number, text
@@ -91,6 +91,34 @@ def answered(study, count: int, accuracy=lambda spec: 1 - abs(math.log10(spec.le
     return trainings(study, store.runs())
 
 
+def reported(run, stop: str = "epochs"):
+    """Write the report that would follow, and what the page asks for where `stop` is by hand."""
+    last = run.last(Epoch)
+    report = Report(
+        run=run.name,
+        best_epoch=last.epoch,
+        best_by="val_accuracy",
+        epochs=last.epoch,
+        stop=stop,
+        n=30,
+        test_use="once",
+        accuracy=0.5,
+        accuracy_interval=(0.3, 0.7),
+        balanced_accuracy=0.5,
+        loss=1.0,
+        confusion_matrix=((15, 15, 0, 0), *3 * ((0, 0, 0, 0),)),
+        seconds=last.seconds,
+        processor_seconds=1.0,
+        model="m",
+        model_sha256="a" * 64,
+        predictions="p",
+        predictions_sha256="b" * 64,
+        images="x",
+    )
+    run.append(report)
+    return run
+
+
 # --- tpe --------------------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +136,13 @@ def test_tpe_asks_within_the_space_the_same_again_and_nears_the_optimum(small):
     assert last == best(found).run
 
 
+def test_tpe_trains_each_value_of_a_narrow_range_once(small):
+    study = named(BASE, "tpe", {"learning_rate": Range(0.12345, 0.1236)}, 12)
+    answered(study, 12, lambda spec: spec.learning_rate)
+    assert len({run.spec for run in store.runs()}) == len(store.runs()) == 12
+    assert Studies(at_once=1).needed(study)[0].control().test
+
+
 def test_runs_at_the_same_time_are_not_asked_for_twice_and_a_small_space_is_used_up(small):
     fields = {"learning_rate": (0.01, 0.1), "optimizer": ("sgd", "adam"), "momentum": (0.0, 0.9)}
     study = named(BASE, "tpe", fields, 20)
@@ -118,12 +153,12 @@ def test_runs_at_the_same_time_are_not_asked_for_twice_and_a_small_space_is_used
     assert set(studies.needed(study)) == set(first), "these have not been trained yet"
     for run in first:
         written(run, 0.5)
-    assert progress_of(study, trainings(study, store.runs())).of == 6
+    assert progress_of(study, trainings(study, store.runs()), spent(study, store.runs())).of == 6
     new = studies.follow(first[0])
     assert {run.spec for run in first} | {run.spec for run in new} == set(every(study))
     for run in new:
         written(run, 0.6)
-    assert progress_of(study, trainings(study, store.runs())).is_over
+    assert progress_of(study, trainings(study, store.runs()), spent(study, store.runs())).is_over
     assert asked(study, trainings(study, store.runs())) is None
 
 
@@ -210,7 +245,7 @@ def test_a_pruned_run_is_shown_counts_as_tried_and_is_never_the_winner(small):
     assert searched("--continue", last["study"])[-1] == last
     assert before == {run.name: run.log_length() for run in store.runs()}
     study = study_of(pruned[0])
-    progress = progress_of(study, trainings(study, store.runs()))
+    progress = progress_of(study, trainings(study, store.runs()), spent(study, store.runs()))
     assert (progress.pruned, progress.done, progress.is_over) == (len(pruned), 5 - len(pruned), True)
     whole = named(study.base, "grid", study.varied)
     assert {one.state for one in trainings(whole, store.runs())} == {"done", "planned"}, "it prunes nothing"
@@ -220,12 +255,13 @@ def test_a_pruned_run_is_shown_counts_as_tried_and_is_never_the_winner(small):
 
 
 def test_a_search_whose_minutes_are_used_up_leaves_its_run_after_an_epoch_and_goes_on_with_more(small, capfd):
-    flags = (*FLAGS, "--epochs", "3", "--vary=learning_rate=0.01,0.1", "--minutes", "0.000001")
+    flags = (*FLAGS, "--epochs", "3", "--vary=learning_rate=0.01,0.1", "--minutes", "0.000001", "--study", "Ana's")
     lines = searched(*flags, code=1)
     (run,) = store.runs()
     assert (run.status(), len(run.events(Epoch)), lines[0]["minutes"]) == ("stopped", 1, 0.000001)
     said = capfd.readouterr().err
     assert text("en", "error.study_without_result", study=lines[0]["study"]) in said
+    assert "--continue 'Ana'\"'\"'s' --minutes" in said, "as a shell takes it"
     assert main(["work", run.name]) == 1
     assert len(run.events(Epoch)) == 1
     study = study_of(run)
@@ -243,7 +279,7 @@ def test_the_minutes_are_those_of_the_studys_own_runs_and_can_be_changed_while_i
     written(store.create(BASE, label=Label(study="another")), 0.5, seconds=50)
     (second,) = studies.follow(first)
     written(second, 0.6, seconds=20)
-    progress = progress_of(study, trainings(study, store.runs()))
+    progress = progress_of(study, trainings(study, store.runs()), spent(study, store.runs()))
     assert (progress.seconds, progress.is_over, progress.seconds_left) == (70, True, 0)
     assert studies.follow(second) == [second], "it is over: the best is tested"
     assert [run.control().test for run in (first, second)] == [False, True]
@@ -256,6 +292,56 @@ def test_the_minutes_are_those_of_the_studys_own_runs_and_can_be_changed_while_i
         studies.change(study, minutes=-1)
 
 
+def test_minutes_that_a_run_ended_by_hand_has_used_up_end_the_search_for_page_worker_and_command_alike(small):
+    study = named(LONG, "grid", {"batch_size": (8, 16)}, minutes=1)
+    studies = Studies(at_once=1)
+    (run,) = studies.needed(study)
+    reported(written(run, 0.5, 0.6, stop=None, seconds=40), "by_hand")
+    assert is_used_up(run)
+    assert progress_of(study, trainings(study, store.runs()), spent(study, store.runs())).is_over
+    assert studies.needed(study) == studies.follow(run) == []
+    searched("--continue", study.name, code=1)
+    assert store.runs() == [run]
+
+
+def test_minutes_of_runs_beyond_a_lowered_number_count_and_the_best_of_the_others_is_tested(small):
+    study = named(LONG, "random", {"learning_rate": Range(1e-4, 1.0)}, 6, minutes=5)
+    studies = Studies(at_once=2)
+    for place in range(6):
+        run = next(one for one in studies.needed(study) if not one.log_length())
+        written(run, 0.5 + place / 100, stop="epochs" if place else None, seconds=55)
+        if not place:
+            run.ask("stop")
+    study = studies.change(study, runs=3)
+    found = trainings(study, store.runs())
+    assert [one.state for one in found] == ["left", "done", "done"]
+    assert is_used_up(found[0].run)
+    assert progress_of(study, found, spent(study, store.runs())).is_over
+    assert studies.needed(study) == [best(found).run]
+
+
+def test_after_a_larger_budget_the_command_says_how_many_runs_have_read_the_test_split(small, capsys):
+    study = named(BASE, "random", SPACE, 2)
+    studies = Studies(at_once=1)
+    for count in (2, 4):
+        study = studies.change(study, runs=count) if store.runs() else study
+        while not (run := studies.needed(study)[0]).is_trained():
+            written(run, len(store.runs()) / 10)
+        reported(run)
+        assert tests_read(study, trainings(study, store.runs()), store.runs()) == count // 2
+    assert searched("--continue", study.name)[-1]["tests_read"] == 2
+    assert main(["search", "--continue", study.name]) == 0
+    assert text("en", "study.tests_read", count=2) in capsys.readouterr().out
+
+
+def test_the_number_of_a_run_ended_by_hand_is_not_given_again_by_tpe(small):
+    study = named(BASE, "tpe", SPACE, 4)
+    studies = Studies(at_once=1)
+    (run,) = studies.needed(study)
+    reported(written(run, 0.5, stop=None), "by_hand")
+    assert studies.needed(study)[0].label().trial == 2
+
+
 def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(small):
     study = named(BASE, "grid", {"learning_rate": (0.01, 0.1, 0.5, 1.0)})
     studies = Studies(at_once=2)
@@ -265,6 +351,45 @@ def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(sm
     assert studies.follow(written(first, 0.5)) == []
     assert studies.needed(study)[0] == second, "what was begun goes on first"
     assert len(store.runs()) == 3
+
+
+def test_each_of_two_searches_that_share_a_run_goes_on_after_it(small):
+    first = named(BASE, "grid", {"batch_size": (8, 16)}, name="first")
+    second = named(BASE, "grid", {"batch_size": (8, 32, 64)}, name="second")
+    studies = Studies(at_once=1)
+    (shared,) = studies.needed(first)
+    same, own = studies.needed(second)
+    assert same == shared
+    assert own.label().study == "second", "the store knows a search by its runs"
+    assert studies.follow(written(own, 0.4)) == [], "it waits for the run of the other"
+    following = studies.follow(written(shared, 0.5))
+    assert {(run.label().study, run.spec.batch_size) for run in following} == {("first", 16), ("second", 64)}
+
+
+def test_a_run_of_anothers_that_was_stopped_halts_no_search_and_a_halted_search_waits_for_none(small):
+    study = named(BASE, "grid", {"batch_size": (8, 16)})
+    other = store.create(BASE.model_copy(update={"batch_size": 16}))
+    other.ask("stop")
+    (run,) = (one for one in Studies(at_once=1).needed(study) if one != other)
+    studies = Studies(at_once=1)
+    assert studies.follow(written(run, 0.5)) == [other]
+    assert other.control().wanted == "run"
+
+    study = named(BASE, "grid", {"batch_size": (32, 64, 128)})
+    other = store.create(BASE.model_copy(update={"batch_size": 32}))
+    (run,) = (one for one in studies.needed(study) if one != other)
+    assert studies.follow(written(run, 0.5)) == []
+    studies.halt(study)
+    assert studies.follow(written(other, 0.5)) == []
+
+
+def test_a_search_goes_on_after_the_last_of_its_runs_at_work_was_deleted(small):
+    study = named(BASE, "grid", {"batch_size": (8, 16, 32)})
+    studies = Studies(at_once=lambda: 2)
+    first, second = studies.needed(study)
+    assert len(studies.follow(written(first, 0.5))) == 1
+    second.delete()
+    assert [run.spec.batch_size for run in studies.follow(store.Run(second.folder))] == [16]
 
 
 def test_a_run_that_was_named_after_the_study_by_hand_disturbs_nothing(small):
@@ -306,12 +431,12 @@ def test_the_cost_is_told_before_the_start_for_each_way(small):
 
 def test_progress_tells_what_is_done_and_the_time_left_by_the_pace_so_far(small):
     study = named(LONG, "grid", {"learning_rate": (0.1, 0.2, 0.3, 0.4)})
-    assert progress_of(study, trainings(study, [])).seconds_left is None
-    assert progress_of(study, trainings(study, []), seconds=10).seconds_left == pytest.approx(40)
+    assert progress_of(study, trainings(study, []), spent(study, [])).seconds_left is None
+    assert progress_of(study, trainings(study, []), spent(study, []), seconds=10).seconds_left == pytest.approx(40)
     specs = [one.spec for one in trainings(study, [])]
     written(store.create(specs[0], label=study.label(), test=False), *9 * [0.5], seconds=2)
     written(store.create(specs[1], label=study.label(), test=False), *3 * [0.5], stop=None, seconds=2)
-    progress = progress_of(study, trainings(study, store.runs()))
+    progress = progress_of(study, trainings(study, store.runs()), spent(study, store.runs()))
     assert (progress.done, progress.left, progress.of, progress.seconds) == (1, 3, 4, 24)
     assert progress.seconds_left == pytest.approx(18 + 18 + 12)
 

@@ -59,12 +59,18 @@ def workers() -> Workers:
     """The server's queue of runs, which are trained here or, if `BANCADA_ENGINE` names one, in a cluster."""
     there = cluster()
     if not there:
-        return Workers(follow=searches().follow)
+        return Workers(at_once=_at_once(), follow=searches().follow)
     from core.workers.cluster import carry_there
 
-    queue = Workers(there, carry_there, at_once=there.slots, follow=searches().follow)
+    queue = Workers(there, carry_there, at_once=_at_once(), follow=searches().follow)
     there.changed = queue.hand_out
     return queue
+
+
+def _at_once() -> int | Callable[[], int]:
+    """How many runs are trained at the same time, in a cluster as many as it has room for just now."""
+    there = cluster()
+    return there.slots if there else settings.runs_at_once()
 
 
 @st.cache_resource(show_spinner=False)
@@ -80,7 +86,7 @@ def cluster() -> Cluster | None:
 @st.cache_resource(show_spinner=False)
 def searches() -> Studies:
     """The driver of the searches, which queues the trainings that follow a finished one."""
-    return Studies(SEARCHES)
+    return Studies(SEARCHES, _at_once())
 
 
 class _Log:
@@ -299,7 +305,8 @@ def _study(folder: Path, changed: tuple[int, int] | None) -> Study | None:
 def importance_of(study: Study, found: Sequence[Training]) -> Importance:
     """How much each field of a search matters, see `core.search.importance`. Raises: Refusal."""
     done = tuple((one.spec, one.accuracy) for one in found if one.state == "done")
-    return _importance(f"{study.name} {study.plan()}", done, study, found)
+    pruned = sum(one.state == "pruned" for one in found)
+    return _importance(f"{study.name} {study.plan()}", (done, pruned), study, found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, hash_funcs={RunSpec: RunSpec.model_dump_json})

@@ -18,7 +18,7 @@ from core.search import cells, parameters, trained_epochs
 from core.search.rules import is_used_up
 from core.search.studies import Studies
 from core.search.study import VARIANT, Study, named, option_words, options_of, read_varied, study, study_of
-from core.search.trainings import Training, best, progress_of, to_come, trainings
+from core.search.trainings import Training, best, progress_of, spent, tests_read, to_come, trainings
 from core.spec import RunSpec, checked, read_field
 from core.store import Run
 from core.training.ready import ready
@@ -39,6 +39,7 @@ def search(options: argparse.Namespace) -> int:
     again = [one.run for one in found if one.run and one.state == "failed"]  # once more, as a worker may lack memory
     if not all(one.is_tried for one in found) or not found:
         ready(next((one.spec for one in found if not one.is_tried), _first(asked)), language())
+    left: Run | None = None  # by its worker without a new event
     while True:
         found = trainings(asked, store.runs())
         _tell_tried(options, asked, [one for one in found if one.run not in again], told)
@@ -46,7 +47,9 @@ def search(options: argparse.Namespace) -> int:
         again = again[1:]
         if not runs:
             break
-        run = runs[0]
+        if runs[0] == left:  # it would be for ever
+            return FAILED
+        run, length = runs[0], runs[0].log_length()
         run.ask("run")
         try:
             if (code := work_at(run, options)) and not is_used_up(run):
@@ -55,6 +58,7 @@ def search(options: argparse.Namespace) -> int:
             if run.status() != "failed":
                 raise
             print(t(refusal.key, **refusal.slots), file=sys.stderr)  # the other trainings go on
+        left = None if run.log_length() > length else run
     for one in found:
         if one.run and one.state == "failed" and (failure := one.run.last(Failure)):
             facts = {"study": asked.name, "run": one.run.name, "error": failure.error, "slots": failure.slots}
@@ -107,7 +111,7 @@ def _trainings(of: Study) -> tuple[str, list[RunSpec]]:
 
 def _tell_tried(options: argparse.Namespace, asked: Study, found: Sequence[Training], told: set[RunSpec]) -> None:
     """Tell each training that has come to an end since the last time."""
-    progress = progress_of(asked, found)
+    progress = progress_of(asked, found, spent(asked, store.runs()))
     done = progress.done + progress.pruned + progress.failed
     for one in found:
         if one.is_tried and one.spec not in told:
@@ -156,6 +160,9 @@ def _tell_best(options: argparse.Namespace, asked: Study, found: Sequence[Traini
     lines.append(t("cli.simplest", **slots))
     lines.append(t(key, **decides))
     lines += [f"  {words(one)}: {decimals(one.accuracy)}" for one in near]
+    facts["tests_read"] = tests_read(asked, found, store.runs())
+    if facts["tests_read"] > 1:
+        lines.append(t("study.tests_read", count=facts["tests_read"]))
     facts["lift"] = None
     if len(here) > MANY:
         looks = [epoch.val_accuracy for one in here if one.run for epoch in trained_epochs(one.run)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 import signal
 import sys
 from collections.abc import Iterable
@@ -175,7 +176,8 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)
     if status == "stopped" and is_used_up(run):
-        print(t("error.study_spent", study=run.label().study, python=sys.executable), file=sys.stderr)
+        study = run.label().study
+        print(t("error.study_spent", study=study, quoted=shlex.quote(study), python=sys.executable), file=sys.stderr)
         return 1
     left = {"run": run.name, "status": t(f"cli.status.{status}"), "python": sys.executable}
     print(t("error.run_left", **left), file=sys.stderr)

@@ -12,15 +12,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core import store
+from core import settings, store
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event, Failure, Report, Step, seconds_left
-from core.refusal import Refusal
+from core.files import locked
+from core.refusal import Refusal, writing
 from core.spec import RunSpec, checked
 from core.store import Label, Run
 
@@ -103,7 +103,7 @@ def cells(
 class Driver:
     """Decides which runs a search needs now and which runs follow one that has ended.
 
-    Used by the queue and by the command line. Calls from two threads never create two runs of one spec.
+    Used by the queue and by the command line. Calls from two threads or processes never create two runs of one spec.
 
     Args:
         searches: the searches by name.
@@ -111,7 +111,16 @@ class Driver:
 
     def __init__(self, searches: Mapping[str, Search]):
         self._searches = searches
-        self._making = threading.Lock()
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[None]:
+        """Hold the store's lock, so that nobody creates a run between a look-up and a creation. Raises: Refusal."""
+        folder = settings.store_folder()
+        with contextlib.ExitStack() as stack:
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(folder / "searches"))
+            yield
 
     def runs(
         self, name: str, variant: str, most: int | None = None, without: Collection[RunSpec] = (), **others: Any
@@ -123,7 +132,7 @@ class Driver:
         After the last stage it is the chosen run, until its test split has been read; after that, none. Whether the
         data set exists and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
-        with self._making:
+        with self._making():
             known = known_runs(store.runs())
             search = self._searches[name]
             found = cells(search, accuracies_of(known), variant, **others)
@@ -141,7 +150,7 @@ class Driver:
         """
         if run.control().wanted == "stop":  # also if its training has ended before it could stop
             return []
-        with self._making:
+        with self._making():
             known = known_runs(store.runs())
             for search in self._searches.values():
                 for variant in search.variants:

@@ -23,7 +23,7 @@ from core.events import Epoch
 from core.refusal import Refusal
 from core.search.study import Study, study_of
 from core.search.study import study as study_named
-from core.search.trainings import ETA, is_spent, own_runs, rungs, seconds_of
+from core.search.trainings import ETA, is_spent, own_runs, rungs, seconds_of, spent
 from core.store import Run
 
 
@@ -59,7 +59,7 @@ def is_used_up(run: Run) -> bool:
     study = current(run)
     if not study or study.minutes is None:
         return False
-    return is_spent(study, sum(map(seconds_of, own_runs(study, store.runs(run.folder.parent)))))
+    return is_spent(study, spent(study, store.runs(run.folder.parent)))
 
 
 def falls_behind(accuracy: float, others: Sequence[float], eta: int = ETA) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from core import settings, store
 from core.refusal import Refusal
@@ -12,7 +13,7 @@ from core.search import Driver, Search, created, to_be_tested
 from core.search.rules import current
 from core.search.study import Study, named
 from core.search.study import study as study_named
-from core.search.trainings import Training, best, is_spent, own_runs, to_come, trainings
+from core.search.trainings import Training, best, is_spent, own_runs, spent, to_come, trainings
 from core.store import Label, Run
 
 
@@ -20,17 +21,21 @@ class Studies(Driver):
     """The driver of all studies, and of the searches given by name, for the queue and for the command line.
 
     A study's runs are created when there is room for them, `at_once` at a time: what is tried next may depend on what
-    has been found, and a budget may be used up before. A study of which somebody has stopped a run starts no further
-    ones by itself; what it `needs` when it goes on begins with the runs that were left.
+    has been found, and a budget may be used up before. A study of which somebody has stopped a run of its own starts no
+    further ones by itself; what it `needs` when it goes on begins with the runs that were left.
 
     Args:
         searches: the searches by name.
-        at_once: how many of a study's runs may wait or be trained; by default `settings.runs_at_once()`.
+        at_once: how many of a study's runs may wait or be trained, or a function of that; by default
+            `settings.runs_at_once()`.
     """
 
-    def __init__(self, searches: Mapping[str, Search] | None = None, at_once: int | None = None):
+    def __init__(self, searches: Mapping[str, Search] | None = None, at_once: int | Callable[[], int] | None = None):
         super().__init__(searches or {})
-        self._at_once = at_once or settings.runs_at_once()
+        most = at_once or settings.runs_at_once()
+        self._at_once = most if callable(most) else lambda: most
+        # The studies that wait for a run, by its folder: its label names one at most, and none once it is deleted.
+        self._waiting: dict[Path, dict[str, Study]] = {}
 
     def needed(self, study: Study) -> list[Run]:
         """The runs to train now so that the study begins or goes on; those not in the store are created.
@@ -39,34 +44,52 @@ class Studies(Driver):
         the end it is the best run, until its test split has been read; after that, none. Whether the data set exists
         and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
-        with self._making:
-            study, found = self._now(study)
+        with self._making():
+            study, found, is_over = self._now(study)
             running = [one.run for one in found if one.run and one.state == "running"]
             begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
-            if not _is_spent(study, found) and (
-                needed := begun + running + self._created(study, found, self._at_once - len(begun + running))
+            if not is_over and (
+                needed := begun + running + self._created(study, found, self._room(study, found, len(begun + running)))
             ):
                 return needed
             return [] if running else [to_be_tested(run) for run in _chosen(found) if not run.report()]
 
     def follow(self, run: Run) -> list[Run]:
-        """The runs to queue after a worker has left `run`: see `Driver.follow`, and what its study needs next."""
-        return list(dict.fromkeys([*self._of_study(run), *super().follow(run)]))
+        """The runs to queue after a worker has left `run`: see `Driver.follow`, and what each study needs next that has
+        the run or waits for it.
+        """
+        found: list[Run] = []
+        own, waiting = current(run), self._waiting.pop(run.folder, {})
+        for study in (waiting | ({own.name: own} if own else {})).values():
+            found += self._of_study(study, run)
+        with contextlib.suppress(Refusal):  # of a run that is damaged or deleted, no search by name is told
+            found += super().follow(run)
+        return list(dict.fromkeys(found))
 
-    def _of_study(self, run: Run) -> list[Run]:
-        study = current(run)
-        if not study:
-            return []
-        with self._making:
-            study, found = self._now(study)
-            begun = [one.run for one in found if one.run and not one.is_tried]
-            if not _is_spent(study, found):
-                if any(one.control().wanted == "stop" for one in [run, *begun]):
+    def halt(self, study: Study) -> None:
+        """Let the study follow no run of another's that it waits for; its own runs that are at work are to be stopped.
+
+        When it goes on, it waits for such runs again.
+        """
+        with self._making():
+            for waiting in self._waiting.values():
+                waiting.pop(study.name, None)
+
+    def _of_study(self, study: Study, left: Run) -> list[Run]:
+        with self._making():
+            study, found, is_over = self._now(study)
+            begun = [one for one in found if one.run and not one.is_tried]
+            if not is_over:
+                stopped = [one for one in begun if one.run and _is_stopped(one.run)]
+                if any(one.is_own for one in stopped) or (left.label().study == study.name and _is_stopped(left)):
                     return []
                 # One that was left, whose worker has died, is not queued again by itself: it may be the reason.
                 waits = sum(one.state in ("queued", "running") for one in found)
-                if (new := self._created(study, found, self._at_once - waits)) or begun:
+                if new := self._created(study, found, self._room(study, found, waits)):
                     return new
+                if begun:  # what was stopped before, as a run of another's, is taken up last
+                    again = [one.run for one in stopped if one.run and one.run != left]
+                    return [] if waits else [_gone_on(one) for one in again]
             if any(one.state == "running" for one in found):
                 return []
             return [to_be_tested(one) for one in _chosen(found) if not one.control().test]
@@ -76,8 +99,8 @@ class Studies(Driver):
 
         None leaves it as it is. Each run's label tells it; those of the newest run count. Raises: Refusal.
         """
-        with self._making:
-            study, _ = self._now(study)
+        with self._making():
+            study, *_ = self._now(study)
             limits = {"minutes": minutes or study.minutes, "prune": study.prune}
             named(study.base, study.way, study.varied, runs or study.runs, study.name, **limits)
             study = replace(study, runs=runs or study.runs, minutes=limits["minutes"])
@@ -85,40 +108,61 @@ class Studies(Driver):
                 run.relabel(plan=study.plan())
             return study
 
-    def _now(self, study: Study) -> tuple[Study, list[Training]]:
-        """The study with the budget that it has now, and its trainings."""
+    def _now(self, study: Study) -> tuple[Study, list[Training], bool]:
+        """The study with the budget that it has now, its trainings, and whether the budget's minutes are used up."""
         runs = store.runs()
         with contextlib.suppress(Refusal):  # it has no run yet
             study = study_named(study.name, own_runs(study, runs))
-        return study, trainings(study, runs)
+        found = trainings(study, runs)
+        self._noted(study, [one.run for one in found if one.run and not one.is_tried])
+        return study, found, is_spent(study, spent(study, runs))
+
+    def _room(self, study: Study, found: Sequence[Training], waits: int) -> int:
+        """How many more of the study's runs may be created while so many wait or are trained.
+
+        At least one if it has none of its own: the store knows a study by its runs.
+        """
+        return max(max(1, self._at_once()) - waits, 0 if any(one.is_own for one in found) else 1)
 
     def _created(self, study: Study, found: Sequence[Training], room: int) -> list[Run]:
         """New runs of the study, at most `room`."""
-        if _is_spent(study, found):
-            return []
         new: list[Run] = []
         found = list(found)
         if study.way != "tpe":
             planned = [one for one in found if one.state == "planned"][: max(0, room)]
-            return [created(one.spec, _labelled(study, one.number)) for one in planned]
+            new = [created(one.spec, _labelled(study, one.number)) for one in planned]
+            return self._noted(study, new)
         from core.search.tpe import asked
 
+        # Also of runs that are no trainings of it, such as one ended by hand.
+        given = [run.label().trial or 0 for run in own_runs(study, store.runs())]
         for _ in range(min(room, to_come(study, found))):
             spec = asked(study, found)
             if not spec:
                 break
-            number = 1 + max((one.number or 0 for one in found), default=0)
+            number = 1 + max(given, default=0)
+            given.append(number)
             new.append(created(spec, _labelled(study, number)))
             found.append(Training(number, (0,), spec, new[-1], "queued", is_own=True))
-        return new
+        return self._noted(study, new)
+
+    def _noted(self, study: Study, runs: list[Run]) -> list[Run]:
+        for run in runs:
+            self._waiting.setdefault(run.folder, {})[study.name] = study
+        return runs
 
 
 def _labelled(study: Study, number: int | None) -> Label:
     return study.label().model_copy(update={"trial": number})
 
 
-def _is_spent(study: Study, found: Sequence[Training]) -> bool:
-    return is_spent(study, sum(one.seconds for one in found if one.is_own))
+def _is_stopped(run: Run) -> bool:
+    return run.control().wanted == "stop"
+
+
+def _gone_on(run: Run) -> Run:
+    run.ask("run")
+    return run
 
 
 def _chosen(found: Sequence[Training]) -> list[Run]:

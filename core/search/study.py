@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from core.refusal import Refusal
 from core.search import Search, Stage, with_val
 from core.spec import RunSpec, checked, default, field_value, is_number, is_used, label, only_if, value_text
@@ -40,6 +42,7 @@ have no order of their own."""
 MOST_RUNS = 1_000
 MOST_MINUTES = 100_000  # two months
 VALUES = 5  # of a range, where single values are tried
+STEPS = 100  # least number of values of a range among which is drawn
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,18 @@ class Study:
         return {name: value for name, value in found.items() if is_used(name, found)}
 
     def _drawn(self) -> tuple[tuple[Any, ...], ...]:
-        """Different tuples of values, drawn by the base's seed: the same each time that the study goes on."""
+        """Tuples of values of different trainings, drawn by the base's seed: the same each time the study goes on."""
         by_chance = random.Random(self.base.seed)  # noqa: S311  no secret; and the same in each version of Python
-        found: dict[tuple[Any, ...], None] = {}
+        found: dict[RunSpec, tuple[Any, ...]] = {}
+        known: set[tuple[Any, ...]] = set()
         for _ in range(20 * self.runs):
             if len(found) == self.runs:
                 break
-            found[tuple(self.draw(by_chance).values())] = None
-        return tuple(found)
+            values = self.draw(by_chance)
+            if (drawn := tuple(values.values())) not in known:  # a spec takes longer to make than a draw
+                known.add(drawn)
+                found.setdefault(self.spec(values), drawn)
+        return tuple(found.values())
 
     def draw(self, by_chance: random.Random) -> dict[str, Any]:
         """A value of each varied field, drawn."""
@@ -184,12 +191,14 @@ def named(
         if field in FIXED:
             raise Refusal("error.field_fixed", field=label(field))
         ends = (values.low, values.high) if isinstance(values, Range) else values
-        if not ends or (isinstance(values, Range) and not values.low < values.high):
+        if not ends or (isinstance(values, Range) and not (is_number(field) and values.low < values.high)):
             raise field_value(field, "")
         for value in ends:
             _check(base, field, value)
     if not varied:
         raise Refusal("error.study_empty")
+    if base.split == "test":
+        raise Refusal("error.study_split", field=label("split"))
     if not 1 <= runs <= MOST_RUNS:
         raise Refusal("error.study_large", count=runs, most=MOST_RUNS)
     if minutes is not None and not 0 < minutes <= MOST_MINUTES:
@@ -198,13 +207,22 @@ def named(
         raise Refusal("error.prune_epochs", field=label("epochs"))
     if prune and base.epochs < 2:
         raise Refusal("error.prune_short", field=label("epochs"))
-    found = Study(name, base, way, varied, runs, minutes, prune)
-    if name:
+    found = _labelled(Study(name, base, way, varied, runs, minutes, prune))
+    if found.name:
         return found
     cleared = [*varied, *(["layers"] if "architecture" in varied else ())]
     unvaried = base.model_copy(update={field: default(field) for field in cleared})
     digest = hashlib.sha256(f"{unvaried.model_dump_json()}{found.plan()}".encode()).hexdigest()[:6]
     return replace(found, name=f"{base.data[:30]}-{way}-{digest}")
+
+
+def _labelled(study: Study) -> Study:
+    """The study with its name as the labels of its runs hold it. Raises: Refusal, if they hold no such name or plan."""
+    try:
+        return replace(study, name=study.label().study)
+    except ValidationError as error:
+        is_name = error.errors()[0]["loc"][:1] == ("study",)
+        raise Refusal("error.study_name" if is_name else "error.study_plan") from None
 
 
 def _check(base: RunSpec, field: str, value: Any) -> None:
@@ -228,11 +246,10 @@ def study_of(run: Run) -> Study | None:
             field: Range(**values) if isinstance(values, dict) else tuple(values)
             for field, values in told["vary"].items()
         }
-        way = told["way"]
-        if way in WAYS:
+        way, runs, minutes = told["way"], told["runs"], told.get("minutes")
+        if way in WAYS and type(runs) is int and (minutes is None or type(minutes) in (int, float)):
             base = RunSpec.model_validate(dict(run.spec) | told["base"])
-            limits = {"minutes": told.get("minutes"), "prune": bool(told.get("prune"))}
-            return named(base, way, varied, told["runs"], noted.study, **limits)
+            return named(base, way, varied, runs, noted.study, minutes=minutes, prune=bool(told.get("prune")))
     return None
 
 
@@ -276,7 +293,7 @@ def option_words(study: Study, spec: RunSpec, language: str) -> str:
 def _values(field: str, varied: Varied) -> tuple[Any, ...]:
     if isinstance(varied, tuple):
         return varied
-    return tuple(dict.fromkeys(rounded(field, varied.at(place / (VALUES - 1))) for place in range(VALUES)))
+    return tuple(dict.fromkeys(rounded(field, varied.at(place / (VALUES - 1)), varied) for place in range(VALUES)))
 
 
 def _is_among(varied: Varied, value: Any) -> bool:
@@ -307,14 +324,23 @@ def _all(field: str, varied: Varied) -> Sequence[Any] | None:
 def _draw(field: str, varied: Varied, by_chance: random.Random) -> Any:
     if isinstance(varied, tuple):
         return varied[int(by_chance.random() * len(varied))]
-    return rounded(field, varied.at(by_chance.random()))
+    return rounded(field, varied.at(by_chance.random()), varied)
 
 
-def rounded(field: str, value: float) -> float | int:
-    """The value as a field takes it: whole, or with three digits, which nobody can tell from more."""
+def rounded(field: str, value: float, within: Range) -> float | int:
+    """A value within a range as a field takes it: whole, or with three digits, which nobody can tell from more.
+
+    Of a narrow range with as many digits as make `STEPS` different values. It never leaves the range.
+    """
     if is_whole(field):
-        return round(value)
-    return float(f"{value:.3g}") if math.isfinite(value) else value
+        return min(max(round(value), math.ceil(within.low)), math.floor(within.high))
+    if not math.isfinite(value):
+        return value
+    digits = 3
+    if value and not within.is_log:
+        step = (within.high - within.low) / STEPS
+        digits = max(digits, 1 + math.floor(math.log10(abs(value))) - math.floor(math.log10(step)))
+    return min(max(float(f"{value:.{digits}g}"), within.low), within.high)
 
 
 def is_whole(field: str) -> bool:

@@ -62,8 +62,10 @@ def _asked(study: Study, found: Sequence[Training], seed: int) -> dict[str, Any]
         told = optuna.create_study(direction="maximize", sampler=sampler)
         told.add_trials([trial for one in found if (trial := trial_of(study, one))])
         values = told.ask({field: distribution(study, field) for field in study.varied}).params
-    is_range = {field: isinstance(varied, Range) for field, varied in study.varied.items()}
-    return {field: rounded(field, value) if is_range[field] else value for field, value in values.items()}
+    ranges = {field: varied for field, varied in study.varied.items() if isinstance(varied, Range)}
+    return {
+        field: rounded(field, value, ranges[field]) if field in ranges else value for field, value in values.items()
+    }
 
 
 def trial_of(study: Study, one: Training) -> optuna.trial.FrozenTrial | None:
@@ -79,9 +81,6 @@ def trial_of(study: Study, one: Training) -> optuna.trial.FrozenTrial | None:
         more = {"state": states.COMPLETE, "value": one.accuracy}
     elif one.state == "pruned":
         more = {"state": states.PRUNED, "intermediate_values": {one.epochs: one.accuracy}}
-    ends = {field: values for field in params if isinstance(values := study.varied[field], Range)}
-    # A value of three digits may lie just outside.
-    params |= {field: min(max(params[field], values.low), values.high) for field, values in ends.items()}
     return optuna.trial.create_trial(
         params=params, distributions={field: distribution(study, field) for field in params}, **more
     )

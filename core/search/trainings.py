@@ -144,27 +144,54 @@ def to_come(study: Study, found: Sequence[Training]) -> int:
     return max(0, int(min(left, possible(study) - len(found))))
 
 
+def spent(study: Study, runs: Iterable[Run]) -> float:
+    """The seconds that the study's own runs have trained, also those that are no training of it, such as one ended by
+    hand.
+    """
+    return sum(map(seconds_of, own_runs(study, runs)))
+
+
+def tests_read(study: Study, found: Sequence[Training], runs: Iterable[Run]) -> int:
+    """How many of the study's own runs, and of those that it has chosen, have a test split that was read.
+
+    More than one if another was the best before the budget was raised.
+    """
+    chosen = best(found)
+    of = set(own_runs(study, runs)) | ({chosen.run} if chosen and chosen.run else set[Run]())
+    return sum(map(_is_tested, of))
+
+
+def _is_tested(run: Run) -> bool:
+    with contextlib.suppress(Refusal):  # damaged
+        return bool(run.report())
+    return False
+
+
 def is_spent(study: Study, seconds: float) -> bool:
     """Whether a study's own runs have trained as many minutes together as they may."""
     return study.minutes is not None and seconds >= 60 * study.minutes
 
 
-def progress_of(study: Study, found: Sequence[Training], at_once: int = 1, seconds: float | None = None) -> Progress:
+def progress_of(
+    study: Study, found: Sequence[Training], trained: float, at_once: int = 1, seconds: float | None = None
+) -> Progress:
     """How far a study has come, `found` being its `trainings`, with `at_once` runs trained at the same time.
+
+    `trained`: the seconds that it has `spent`.
 
     The time left is told from the pace of what is trained, for each multiply-accumulate; before the first epoch
     `seconds` tells how long `largest` takes.
     """
     counts = {state: sum(one.state == state for one in found) for state in ("done", "pruned", "failed", "running")}
     begun = [one for one in found if not one.is_tried]
-    more, spent = to_come(study, found), sum(one.seconds for one in found if one.is_own)
-    is_over = is_spent(study, spent) or not (begun or more)
+    more = to_come(study, found)
+    is_over = is_spent(study, trained) or not (begun or more)
     left = 0 if is_over else len(begun) - counts["running"] + more
     seconds_left = 0.0 if is_over else _seconds_left(study, found, more, seconds)
     if seconds_left is not None and study.minutes is not None:
-        seconds_left = min(seconds_left, max(0.0, 60 * study.minutes - spent))
+        seconds_left = min(seconds_left, max(0.0, 60 * study.minutes - trained))
     wait = None if seconds_left is None else seconds_left / at_once
-    return Progress(**counts, left=left, seconds=spent, seconds_left=wait, is_over=is_over)
+    return Progress(**counts, left=left, seconds=trained, seconds_left=wait, is_over=is_over)
 
 
 def _seconds_left(study: Study, found: Sequence[Training], more: int, seconds: float | None) -> float | None:

@@ -7,7 +7,7 @@ import streamlit as st
 from core import settings
 from core.events import Failure
 from core.search.study import MOST_MINUTES, MOST_RUNS
-from core.search.trainings import Progress, progress_of
+from core.search.trainings import Progress, progress_of, spent
 from ui import server
 from ui.search.state import POLL, Seen, links, see
 from ui.text import duration, kept_refusal, literal, show_refusal, t
@@ -28,7 +28,8 @@ def panel(seen: Seen) -> None:
 
     def stop() -> None:
         with kept_refusal(REFUSED):
-            for run in at_work:
+            server.searches().halt(seen.study)
+            for run in see(seen.study).at_work():  # others than were drawn, if one has ended since then
                 server.workers().stop(run)
 
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
@@ -66,7 +67,7 @@ def panel(seen: Seen) -> None:
 
 
 def _progress(seen: Seen) -> Progress:
-    return progress_of(seen.study, seen.trainings, settings.runs_at_once())
+    return progress_of(seen.study, seen.trainings, spent(seen.study, server.handles()), settings.runs_at_once())
 
 
 def _budget(seen: Seen) -> None:

@@ -18,7 +18,7 @@ from core.refusal import Refusal
 from core.search import trained_epochs
 from core.search.importance import LEAST_RUNS
 from core.search.study import Range
-from core.search.trainings import Training
+from core.search.trainings import Training, tests_read
 from core.spec import is_number, value_text
 from core.store import Run
 from ui import server
@@ -64,6 +64,8 @@ def _words(seen: Seen) -> None:
         accuracy, ends = percent(report.accuracy, 2), interval(*report.accuracy_interval, 2)
         st.success(t("search.chosen", option=seen.words(best), accuracy=accuracy, interval=ends, n=report.n))
     lines = [t("study.best" if report else "study.best_so_far", option=seen.words(best), **_figures(seen, best))]
+    if (count := tests_read(seen.study, seen.trainings, server.handles())) > 1:
+        lines.append(t("study.tests_read", count=count))
     key, slots = decision_sentence(found)
     lines.append(t(key, **slots))
     if found.by is not None:
