@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
 from types import FrameType
 
 import psutil
@@ -379,6 +380,65 @@ def test_a_run_goes_on_elsewhere_when_its_worker_is_told_to_end_and_when_the_sch
     wait_for(lambda: all(workers.place(run) is None for run in runs))
     assert [run.status() for run in runs] == ["done", "done"]
     assert cluster.problem is None
+
+
+class Torn:
+    """A client of Dask's that is connected still."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def close(self, timeout: float) -> None:
+        self.closed.set()
+
+
+class TornTask:
+    """A future of Dask's that raises an error when its result is asked for."""
+
+    status = "finished"
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def result(self, timeout: float) -> None:
+        raise self.error
+
+
+def torn(error: Exception) -> tuple[Cluster, Future]:
+    """A cluster that meets this error with what it was given."""
+    cluster, client = Cluster("no-address"), Torn()
+    wait_for(lambda: cluster.problem)
+    future = cluster.submit(carry_there, "/run")
+    (order,) = cluster._orders
+    order.task = TornTask(error)  # pyright: ignore  (in the place of Dask's)
+    cluster._client = client  # pyright: ignore
+    cluster._wake.set()
+    wait_for(client.closed.is_set)
+    return cluster, future
+
+
+def test_what_is_cancelled_with_the_connection_is_kept_for_the_next_one(home):
+    cluster, future = torn(CancelledError("scheduler-connection-lost"))
+    time.sleep(0.1)
+    assert cluster._thread.is_alive()
+    assert not future.done()
+    assert [order.task for order in cluster._orders] == [None]
+    cluster.shutdown()
+    assert future.cancelled()
+    assert cluster.problem is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_that_nobody_expects_is_said_on_the_page_and_no_order_waits_for_ever(home):
+    cluster, future = torn(LookupError("unexpected"))
+    cluster._thread.join(10)
+    assert cluster.problem
+    assert cluster.problem.key == "cluster.ended"
+    assert future.cancelled()
+    with pytest.raises(RuntimeError):
+        cluster.submit(carry_there, "/other")
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
