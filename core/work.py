@@ -119,7 +119,7 @@ class _Worker:
         if self.wanted == "stop" or (run.is_trained() and not run.control().test):
             return
         if not run.is_trained() and is_used_up(run):
-            run.ask("stop")
+            self._end_for_study()
             return
         started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
@@ -168,7 +168,7 @@ class _Worker:
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
                     if why == "spent":
-                        run.ask("stop")
+                        self._end_for_study()
                 elif event:
                     self._say(event)
                 if not self._may_go_on(state):
@@ -228,6 +228,11 @@ class _Worker:
             return None
         self.judged = time.monotonic()
         return verdict(self.run, event)
+
+    def _end_for_study(self) -> None:
+        """Request a stop, since the run's study has used up its minutes; not of the worker that has the run now."""
+        self._check()
+        self.run.ask("stop")
 
     def _is_finished(self, state: State) -> bool:
         """Whether the training ends here because somebody asked for that; not before its first epoch."""

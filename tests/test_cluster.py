@@ -18,9 +18,11 @@ import psutil
 import pytest
 
 from core.events import Epoch, Failure, Report, Started
-from core.spec import RunSpec
+from core.search.studies import Studies
+from core.search.study import named
+from core.spec import RunSpec, checked
 from core.store import OvertakenError, Run, create
-from core.work import work
+from core.work import _Worker, work
 from core.workers import Workers
 from core.workers import cluster as module
 from core.workers.cluster import Cluster, carry_there
@@ -171,6 +173,30 @@ def test_what_a_worker_that_stands_still_at_any_line_logs_afterwards_is_supersed
             assert run.damaged_lines() == 0
         assert 10 < line < 1000
         assert late in run.events()
+
+
+def test_a_worker_that_lost_its_run_does_not_stop_the_one_that_has_it_when_the_minutes_of_the_search_are_used_up(home):
+    fields = {"data": "tiny", "split": "official", "architecture": "mlp", "epochs": 5}
+    study = named(checked(fields), "grid", {"batch_size": (8, 16)}, minutes=1e-5)
+    (run,) = Studies(at_once=1).needed(study)
+
+    def take(event) -> None:  # another machine does so after the epoch that uses the minutes up
+        if isinstance(event, Epoch):
+            run.take()
+
+    first = run.take()
+    work(str(run.folder), tell=take, taking=first)
+    assert run.taken() > first
+    assert run.control().wanted == "run"
+    reached = run.last(Epoch)
+    assert reached
+    assert reached.seconds > 60e-5
+    late = _Worker(run, lambda: False, lambda _: None, first)  # of the process that stood still after its first check
+    with pytest.raises(OvertakenError):
+        late.work()
+    assert run.control().wanted == "run"
+    work(str(run.folder), taking=run.taken())
+    assert run.control().wanted == "stop"
 
 
 def test_the_parts_of_a_log_are_read_as_one_also_where_a_crash_has_cut_one_off(home):
