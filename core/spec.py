@@ -20,7 +20,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import MOST_LAYERS, BatchNorm, DenseBlock, Layers, Row, parse, table
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
-from core.words import InWords, number_marks, read_number
+from core.words import InWords, number, number_marks, read_number
 from core.words import allowed as allowed_by
 from core.words import text as words_of
 
@@ -367,7 +367,9 @@ def value_text(name: str, value: Any, language: str) -> str:
         return words_of(language, "form.not_used")
     if is_number(name):
         of = words_of(language, f"unit.{unit(name)}") if unit(name) else ""
-        return f"{write_number(value, language)} {of}".strip()
+        is_count = isinstance(value, int) and name != "seed"  # a seed is a name rather than an amount
+        written = number(value, language=language) if is_count else write_number(value, language)
+        return f"{written} {of}".strip()
     return words_of(language, f"option.{value}") if _is_option(name) else str(value)
 
 

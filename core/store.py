@@ -1,7 +1,8 @@
 """Run: the folder that holds all data of one run; no other module knows the names of the files in it.
 
-`events.jsonl` is only appended to; every other file is replaced atomically. A checkpoint or another safetensors file is
-valid only once an event names it with its sha256, so a crash at any moment leaves either the old state or the new one.
+The log, `events.jsonl` and for each `Run.take` a part of its own, is only appended to; every other file is replaced
+atomically. A checkpoint or another safetensors file is valid only once an event names it with its sha256, so a crash at
+any moment leaves either the old state or the new one.
 
 A store may come from a stranger: whatever is read is checked here, once, and refused with the file's name. So that one
 bad run delays no list of runs, only regular files of a bounded size are opened, and of a long log only what is needed
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -21,11 +23,11 @@ import shutil
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TypeVar, cast, get_args, overload
 
 from filelock import FileLock, Timeout
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -66,7 +68,6 @@ if TYPE_CHECKING:
 
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.safetensors"
-TAKEN = "taken"  # the file with the number of the last taking, see `Run.take`
 START = "start.safetensors"
 CHECKPOINT, SNAPSHOT = "checkpoint-", "snapshot-"  # with which the names of their files begin
 FORMAT = 1  # version of the folder's format; a newer one is refused
@@ -202,22 +203,26 @@ class Run:
 
         That does not hold for a Step, an Inside and a Snapshot, which are lost without harm until an Epoch follows.
         Returns the length of the log, which the writer passes as `after` the next time. It does not ask the system for
-        it afterwards: the process may stand still for any time at any line here.
-        Raises: OvertakenError, if the log has another length than `after`, or the run is not in this `taking`; nothing
-        is written then.
+        it afterwards: the process may stand still for any time at any line here. Both lengths are those of this
+        taking's part of the log.
+        Raises: OvertakenError, if that part has another length than `after`, or the run is not in this `taking`;
+        nothing is written then.
         """
         line = to_line(event).encode() + b"\n"
-        with opened(self.folder / "events.jsonl", "a+b") as log:
-            self.check_taking(taking)  # after opening: from then on `take` puts another file in the place of this one
+        number = self.taken() if taking is None else taking
+        self.check_taking(taking)
+        with opened(self._part(number), "a+b") as log:
             length = log.seek(0, os.SEEK_END)
             if after not in (None, length):
                 raise OvertakenError
-            if isinstance(event, Step | Inside) and length > _LOG // 2:
+            if isinstance(event, Step | Inside) and self.log_length() > _LOG // 2:
                 return length  # curves are not worth a log that is too long to read
             if length:
                 log.seek(-1, os.SEEK_END)
                 if log.read(1) != b"\n":  # a crash truncated the last line: end it, so that it spoils no later line
                     line = b"#\n" + line
+            elif number:
+                line = b"#\n" + line  # as above: the part before may have been truncated
             log.write(line)
             if not isinstance(event, Step | Inside | Snapshot):
                 log.flush()
@@ -226,12 +231,24 @@ class Run:
                     sync(self.folder)
         return length + len(line)
 
-    def log_length(self) -> int:
-        """The length of the log in bytes, 0 if there is none; cheap enough to look at before every step."""
-        try:
-            return (self.folder / "events.jsonl").stat().st_size
-        except OSError:
-            return 0
+    def log_length(self, taking: int | None = None) -> int:
+        """The length in bytes of the log, or of one taking's part of it; 0 if there is none.
+
+        Cheap enough to look at before every step.
+        """
+        length = 0
+        for path in self._parts() if taking is None else (self._part(taking),):
+            with contextlib.suppress(OSError):
+                length += path.stat().st_size
+        return length
+
+    def _part(self, taking: int) -> Path:
+        """The file with what the worker of this taking has logged."""
+        return self.folder / (f"events-{taking}.jsonl" if taking else "events.jsonl")
+
+    def _parts(self) -> list[Path]:
+        """The files of the log in their order; not all of them need be there."""
+        return [self._part(taking) for taking in range(self.taken() + 1)]
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events in the complete lines from byte `offset` on, and the offset for the next call.
@@ -240,7 +257,7 @@ class Run:
         """
         events: list[Event] = []
         with self._log() as log:
-            every = 1 + (os.fstat(log.fileno()).st_size - offset) // _STEPS if log else 1
+            every = 1 + (log.seek(0, os.SEEK_END) - offset) // _STEPS if log else 1
             for number, line in enumerate(_lines(log, offset)):
                 offset += len(line)
                 if (number % every == 0 or not may_hold(line, Step)) and (event := from_line(line)):
@@ -293,12 +310,21 @@ class Run:
         return self._end()[1]
 
     def _end(self) -> tuple[Report | None, Event | None]:
-        """The Report, if there is one, and the last event; of the log only the end is read.
+        """The Report, if there is one, and the last event; of each part of the log only the end is read.
 
         Raises: Refusal, if the last line, which may have been the Report, is damaged, or the Report fits no Started.
         """
+        latest = None
+        for part in reversed(self._parts()):
+            report, found = self._end_of(part, is_last=latest is None)
+            latest = latest or found
+            if report:
+                return report, latest
+        return None, latest
+
+    def _end_of(self, part: Path, *, is_last: bool) -> tuple[Report | None, Event | None]:
         report, latest, lines, last_line, read = None, None, [], b"#", 0
-        for block in self._blocks():
+        for block in self._blocks(part):
             lines = block.splitlines()
             last_line = lines[-1] if lines and not read else last_line
             latest = latest or next(filter(None, map(from_line, reversed(lines))), None)
@@ -309,7 +335,7 @@ class Run:
             if report or isinstance(latest, _TRAINING) or read > _TAIL:
                 break  # a run that is not done ends with such an event: its whole log need not be read
         harmless = last_line.endswith(b"#") or begins_as(last_line, Step)
-        if not report and from_line(last_line) is None and not harmless:
+        if is_last and not report and from_line(last_line) is None and not harmless:
             raise self.damaged("events.jsonl")
         if report:
             started = next(_starts(lines), None) or self._started()  # the log of most runs is a single block
@@ -331,9 +357,9 @@ class Run:
                 return started
         raise Refusal("error.run_unreadable", run=self.name)
 
-    def _blocks(self) -> Iterator[bytes]:
-        """The log's complete lines in blocks, the last block first, each in the log's order. Raises: Refusal."""
-        with self._log() as log:
+    def _blocks(self, part: Path) -> Iterator[bytes]:
+        """A part's complete lines in blocks, the last block first, each in the log's order. Raises: Refusal."""
+        with self._log([part]) as log:
             end, size, rest = log.seek(0, os.SEEK_END) if log else 0, _SHORT_TAIL, b""
             is_last = True
             while log and end > 0:
@@ -351,17 +377,20 @@ class Run:
                 end, size = begin, _BLOCK
 
     @contextlib.contextmanager
-    def _log(self) -> Iterator[BinaryIO | None]:
-        """The log, opened for reading; None if there is none yet. Raises: Refusal."""
-        try:
-            with opened(self.folder / "events.jsonl") as log:
-                if os.fstat(log.fileno()).st_size > _LOG:
+    def _log(self, parts: Sequence[Path] | None = None) -> Iterator[BinaryIO | None]:
+        """The log, or some parts of it, opened for reading; None if there is none yet. Raises: Refusal."""
+        with contextlib.ExitStack() as stack:
+            files: list[BinaryIO] = []
+            try:
+                for path in self._parts() if parts is None else parts:
+                    with contextlib.suppress(FileNotFoundError):
+                        files.append(stack.enter_context(opened(path)))
+                if sum(os.fstat(file.fileno()).st_size for file in files) > _LOG:
                     raise self.damaged("events.jsonl")
-                yield log
-        except FileNotFoundError:
-            yield None
-        except OSError as error:
-            raise self.damaged("events.jsonl") from error
+                # The log of a run that was never taken is a single file.
+                yield cast("BinaryIO", io.BufferedReader(_Joined(files))) if len(files) > 1 else next(iter(files), None)
+            except OSError as error:
+                raise self.damaged("events.jsonl") from error
 
     def check_exists(self) -> None:
         """Raises: Refusal, if it has been deleted."""
@@ -483,20 +512,22 @@ class Run:
         """A value that changes whenever the label is rewritten."""
         return self._rewritten("label.json")
 
+    def log_changed(self) -> tuple[int, int]:
+        """A value that changes whenever the log is written: the time of that, in ns, and the log's length in bytes."""
+        found = [facts for path in self._parts() if (facts := _facts(path))]
+        return max((one.st_mtime_ns for one in found), default=0), sum(one.st_size for one in found)
+
     def _rewritten(self, name: str) -> tuple[int, int] | None:
-        try:
-            facts = (self.folder / name).stat()
-        except OSError:
-            return None
-        return facts.st_mtime_ns, facts.st_ino
+        facts = _facts(self.folder / name)
+        return facts and (facts.st_mtime_ns, facts.st_ino)
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[bool]:
-        """Try to hold the run's lock; yields whether it is held. The system releases it when the process ends.
+    def hold(self, taking: int | None = None) -> Iterator[bool]:
+        """Try to hold the run's lock, or that of this taking; yields whether it is held.
 
-        Raises: Refusal, if the folder is gone or cannot be written.
+        The system releases it when the process ends. Raises: Refusal, if the folder is gone or cannot be written.
         """
-        lock, held = FileLock(self._lock()), True
+        lock, held = FileLock(self._lock(self.taken() if taking is None else taking)), True
         with writing(self.folder):
             try:
                 # `is_held` holds the lock for an instant, and many pages may call it: retry for a second.
@@ -511,7 +542,7 @@ class Run:
     def is_held(self) -> bool:
         """Whether a worker holds the run. The check takes a shared lock, so that concurrent checks see no worker."""
         try:
-            path = self._lock()
+            path = self._lock(self.taken())
             with opened(path) as file:
                 if fcntl:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -527,40 +558,43 @@ class Run:
 
     def taken(self) -> int:
         """How often the run was taken, see `take`; 0 where one machine alone has worked at it."""
-        with contextlib.suppress(OSError):
-            stored = content(self.folder / TAKEN, _CONTROL)
-            return int(stored) if re.fullmatch(rb"[0-9]{1,9}", stored) else 0
-        return 0
+        number = 0
+        while _facts(self._lock(number + 1)):  # their numbers have no gaps, see `take`
+            number += 1
+        return number
 
     def take(self) -> int:
         """Take the run from whichever worker is at it, one that stands still too; returns the number of this taking.
 
         On several machines a lock alone does not do: the one whose worker holds it may stand still, and go on later.
-        Every taking has a number of its own, its own lock and, from then on, its own log: a worker that opened the log
-        before writes into a file that nobody reads any more, and one that opens it afterwards finds the other number.
+        So every taking has a number, a lock, files of arrays and a part of the log of its own. It is taken in one
+        step, by making the file of its lock, which can succeed only once; nothing is copied, and no file is replaced.
+        So, whoever stands still before or after any instruction, and for however long:
+
+        - The number of the last taking only grows, since no such file is ever removed.
+        - Only the worker of a taking writes into its part of the log, and its name holds the number: nobody can undo
+          or overwrite what another has logged, and a run that has a report keeps it.
+        - A worker that is overtaken finds the greater number before its next event. What it is about to write then is
+          read before the part of the worker after it, whose Started supersedes it as it does after a crash. Only a
+          Report counts from whatever part, for nothing can supersede it.
+
         Raises: Refusal, if the folder cannot be written.
         """
         with writing(self.folder):
             number = self.taken() + 1
-            while not _is_made(self.folder / f"lock-{number}"):  # another machine draws this number now
+            while not _is_made(self._lock(number)):  # another machine has just drawn this number
                 number += 1
-            with written_aside(self.folder / TAKEN, durable=True) as file:
-                file.write(b"%d" % number)
-            with contextlib.suppress(FileNotFoundError):
-                log = self.folder / "events.jsonl"
-                with opened(log) as before, written_aside(log, durable=True) as after:
-                    shutil.copyfileobj(before, after)
+            sync(self.folder)
         return number
 
     def check_taking(self, number: int | None) -> None:
         """Raises: OvertakenError, if the run has been taken since this taking."""
-        if number is not None and self.taken() != number:
+        if number is not None and _facts(self._lock(number + 1)):
             raise OvertakenError
 
-    def _lock(self) -> Path:
-        """The file whose lock a worker holds; each taking has its own."""
-        number = self.taken()
-        return self.folder / (f"lock-{number}" if number else "lock")
+    def _lock(self, taking: int) -> Path:
+        """The file whose lock the worker of this taking holds."""
+        return self.folder / (f"lock-{taking}" if taking else "lock")
 
     # --- arrays -------------------------------------------------------------------------------------------------
 
@@ -868,6 +902,48 @@ def of_taking(name: str, taking: int) -> str:
 def _taking_of(name: str) -> int:
     found = re.search(r"\.(\d+)\.safetensors", name)
     return int(found[1]) if found else 0
+
+
+class _Joined(io.RawIOBase):
+    """Files that are read as if they were one, each as long as it was in the beginning."""
+
+    def __init__(self, files: Sequence[BinaryIO]):
+        lengths = [os.fstat(file.fileno()).st_size for file in files]
+        self._ends = list(itertools.accumulate(lengths))
+        self._files = list(zip(files, [0, *self._ends], self._ends, strict=False))
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte; returns its place."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._ends[-1]}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is left of the file at this place, as far as it fits; returns the number of bytes, 0 at the end."""
+        for file, begin, end in self._files:
+            if begin <= self._at < end:
+                file.seek(self._at - begin)
+                data = file.read(min(len(buffer), end - self._at))
+                buffer[: len(data)] = data
+                self._at += len(data)
+                return len(data)
+        return 0
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    """What the system knows of a file; None if there is none."""
+    try:
+        return os.stat(path)  # noqa: PTH116  (a list asks for it several times a run)
+    except OSError:
+        return None
 
 
 def _is_made(path: Path) -> bool:

@@ -197,8 +197,17 @@ def number_marks(language: str) -> dict[str, str]:
 
 def percent(share: float, digits: int = 1, *, language: str) -> str:
     """A fraction between 0 and 1 as a percentage: `98.7%` or `98,7%`; `100.0%` only if it is 1."""
-    most = 1 - 10.0 ** (-2 - digits)  # 99.9 %: a single error among thousands is not rounded away
-    return _percent(min(share, most) if most < share < 1 else share, digits, language)
+    return _percent(_not_rounded_to_1(share, 2 + digits), digits, language)
+
+
+def fraction(share: float, digits: int, *, language: str) -> str:
+    """A fraction, at most 1, with decimals: `0.9873` or `0,9873`; `1.0000` only if it is 1."""
+    return number(_not_rounded_to_1(share, digits), digits, language=language)
+
+
+def _not_rounded_to_1(share: float, digits: int) -> float:
+    most = 1 - 10.0**-digits  # 0.999: a single error among thousands is not rounded away
+    return min(share, most) if most < share < 1 else share
 
 
 def _percent(share: float, digits: int, language: str) -> str:

@@ -74,7 +74,7 @@ def work(
     run = Run(Path(folder))
     _ = run.spec
     number = run.taken() if taking is None else taking
-    with run.hold() as held, contextlib.suppress(OvertakenError):  # the run is another worker's now
+    with run.hold(number) as held, contextlib.suppress(OvertakenError):  # the run is another worker's now
         run.check_taking(number)
         if held and not run.report():
             try:
@@ -101,7 +101,7 @@ class _Worker:
         self.pause_at_step = self.pause_at_epoch = math.inf
         self.saved: tuple[int, int] | None = None  # (epoch, step) of the newest checkpoint
         self.start_sha256 = ""  # of the file with the first layers that were taken over or stay frozen
-        self.log_length = run.log_length()  # as this worker has left it
+        self.log_length = run.log_length(taking)  # of its own part, as this worker has left it
         self.keeps_snapshots = run.control().snapshots
         self.snapshots: dict[int, Snapshot] = {}  # that are kept, by epoch
         self.twin: Twin | None = None
@@ -119,7 +119,7 @@ class _Worker:
         if self.wanted == "stop" or (run.is_trained() and not run.control().test):
             return
         if not run.is_trained() and is_used_up(run):
-            run.ask("stop")
+            self._end_for_study()
             return
         started, latest = run.last(Started), run.latest()
         source = dataset(spec.data)
@@ -168,7 +168,7 @@ class _Worker:
                     self._say(event.model_copy(update={"checkpoint": name, "sha256": sha256}))
                     self._tidy(event.best_epoch)
                     if why == "spent":
-                        run.ask("stop")
+                        self._end_for_study()
                 elif event:
                     self._say(event)
                 if not self._may_go_on(state):
@@ -228,6 +228,11 @@ class _Worker:
             return None
         self.judged = time.monotonic()
         return verdict(self.run, event)
+
+    def _end_for_study(self) -> None:
+        """Request a stop, since the run's study has used up its minutes; not of the worker that has the run now."""
+        self._check()
+        self.run.ask("stop")
 
     def _is_finished(self, state: State) -> bool:
         """Whether the training ends here because somebody asked for that; not before its first epoch."""
@@ -452,17 +457,17 @@ class _Worker:
         What stays as it was at the start is the same in every taking, and keeps its name.
         """
         self._check()
-        self.run.check_taking(self.taking)
         named = name if name == store.START else store.of_taking(name, self.taking)
         return named, self.run.save(named, tensors, numbers)
 
     def _check(self) -> None:
-        """Raise an OvertakenError if another worker has written to the log.
+        """Raise an OvertakenError if the run has been taken, or another worker has written to this part of the log.
 
-        The lock excludes that, except where it is lost: its file was deleted, or a network drive gave it to another
-        machine while this process stood still.
+        The lock excludes the latter, except where it is lost: its file was deleted, or a network drive gave it to
+        another machine while this process stood still.
         """
-        if self.run.log_length() != self.log_length:
+        self.run.check_taking(self.taking)
+        if self.run.log_length(self.taking) != self.log_length:
             raise OvertakenError
 
 

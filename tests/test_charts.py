@@ -182,6 +182,7 @@ def test_the_curves_as_a_table_have_one_row_an_epoch():
 )
 def test_a_round_number_above(value, rounded):
     assert curves.round_above(value) == pytest.approx(rounded)
+    assert curves.round_above(4.2e24) == 5e24
 
 
 # ---- lttb

@@ -11,14 +11,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from types import FrameType
 
 import psutil
 import pytest
 
-from core.events import Epoch, Started, Step
-from core.spec import RunSpec
+from core.events import Epoch, Failure, Report, Started
+from core.search.studies import Studies
+from core.search.study import named
+from core.spec import RunSpec, checked
 from core.store import OvertakenError, Run, create
-from core.work import work
+from core.work import _Worker, work
 from core.workers import Workers
 from core.workers import cluster as module
 from core.workers.cluster import Cluster, carry_there
@@ -78,24 +82,145 @@ def test_a_run_that_is_taken_is_lost_to_the_worker_before_which_writes_nothing_m
     assert work(str(run.folder), taking=first) == "done"
 
 
-class Late(Run):
-    """A run whose worker stands still between the check of its taking and the writing, and whose run is taken then."""
+def stopped_at(line: int, call: Callable[[], object], meanwhile: Callable[[], object]) -> bool:
+    """Make a call of the store, and at its n-th line something else; returns whether it came so far.
 
-    def check_taking(self, number: int | None) -> None:
-        super().check_taking(number)
-        Run(self.folder).take()
+    So a process is simulated that stands still there for as long as the other takes.
+    """
+    lines = 0
+
+    def trace(frame: FrameType, kind: str, _):
+        nonlocal lines
+        if not frame.f_code.co_filename.endswith(("store.py", "files.py")):
+            return None
+        if kind == "line":
+            lines += 1
+            if lines == line:
+                sys.settrace(None)  # in this frame it stays, but counts no further line of another
+                meanwhile()
+                sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines >= line
 
 
-def test_even_a_worker_that_stands_still_after_the_last_check_writes_into_no_log_that_is_read(home):
-    run = new()
-    work(str(run.folder))
-    log = (run.folder / "events.jsonl").read_bytes()
-    step = run.events(Step)[0]
-    Late(run.folder).append(step, taking=0)
-    assert (run.folder / "events.jsonl").read_bytes() == log
+def whole(run: Run) -> tuple[Started, list[Epoch], Report]:
+    """What a worker logs that does the run alone."""
+    report, started = run.report(), run.last(Started)
+    assert report
+    assert started
+    return started, run.events(Epoch), report
+
+
+def test_a_machine_that_stands_still_at_any_line_of_taking_a_run_takes_nothing_from_the_one_that_ends_it(home):
+    done = new()
+    work(str(done.folder))
+    started, epochs, report = whole(done)
+    line, came = 0, True
+    while came:
+        line += 1
+        run, drawn = new(), []
+        for event in (started, epochs[0]):
+            run.append(event)
+
+        def end(run=run, drawn=drawn) -> None:
+            drawn.append(run.take())
+            run.append(started.model_copy(update={"epoch": 1, "step": epochs[0].step}), taking=drawn[0])
+            for event in (*epochs[1:], report):
+                run.append(event, taking=drawn[0])
+
+        came = stopped_at(line, lambda run=run, drawn=drawn: drawn.append(run.take()), end)
+        assert sorted(drawn) == ([1, 2] if came else [1])
+        assert run.taken() == len(drawn), "it only grows"
+        if not came:
+            break
+        assert run.report() == report
+        assert run.events(Epoch) == epochs
+        assert run.status() == "done"
+    assert line > 10
+
+
+def test_what_a_worker_that_stands_still_at_any_line_logs_afterwards_is_superseded_but_a_report_is_kept(home):
+    done = new()
+    work(str(done.folder))
+    started, epochs, report = whole(done)
+    failure = Failure(step=epochs[-1].step, error="error.unexpected", slots={}, trace="")
+    for late in (epochs[1], failure, report):
+        line, run = 0, new()
+        while line < 1000:
+            line, run = line + 1, new()
+            run.append(started, taking=0)
+            length = run.append(epochs[0], taking=0)
+
+            def go_on(run=run) -> None:
+                number = run.take()
+                assert run.append(started.model_copy(update={"epoch": 1, "step": epochs[0].step}), 0, number)
+
+            with contextlib.suppress(OvertakenError):
+                if not stopped_at(line, lambda run=run, late=late, at=length: run.append(late, at, 0), go_on):
+                    break
+            with pytest.raises(OvertakenError):
+                run.append(late, taking=0)
+            assert run.events(Epoch) == epochs[:1]
+            assert run.report() == (report if run.events(Report) else None)
+            assert run.report() or isinstance(run.latest(), Started)
+            assert run.damaged_lines() == 0
+        assert 10 < line < 1000
+        assert late in run.events()
+
+
+def test_a_worker_that_lost_its_run_does_not_stop_the_one_that_has_it_when_the_minutes_of_the_search_are_used_up(home):
+    fields = {"data": "tiny", "split": "official", "architecture": "mlp", "epochs": 5}
+    study = named(checked(fields), "grid", {"batch_size": (8, 16)}, minutes=1e-5)
+    (run,) = Studies(at_once=1).needed(study)
+
+    def take(event) -> None:  # another machine does so after the epoch that uses the minutes up
+        if isinstance(event, Epoch):
+            run.take()
+
+    first = run.take()
+    work(str(run.folder), tell=take, taking=first)
+    assert run.taken() > first
+    assert run.control().wanted == "run"
+    reached = run.last(Epoch)
+    assert reached
+    assert reached.seconds > 60e-5
+    late = _Worker(run, lambda: False, lambda _: None, first)  # of the process that stood still after its first check
     with pytest.raises(OvertakenError):
-        run.append(step, taking=0)
-    assert run.append(step, taking=1) > len(log)
+        late.work()
+    assert run.control().wanted == "run"
+    work(str(run.folder), taking=run.taken())
+    assert run.control().wanted == "stop"
+
+
+def test_the_parts_of_a_log_are_read_as_one_also_where_a_crash_has_cut_one_off(home):
+    done = new()
+    work(str(done.folder))
+    started, epochs, report = whole(done)
+    run = new()
+    run.append(started)
+    seen, offset = run.read()
+    with (run.folder / "events.jsonl").open("ab") as log:
+        log.write(b'{"event":"epoch"')
+    marks = [run.log_changed()]
+    for event in (epochs[0], epochs[1], report):
+        run.append(event, taking=run.take())
+        marks.append(run.log_changed())
+    assert len(set(marks)) == 4, "a list sees each of them"
+    assert [*seen, *run.read(offset)[0]] == run.events() == [started, *epochs[:2], report]
+    assert run.log_length() == run.read()[1]
+    assert run.damaged_lines() == 0
+    assert run.latest() == report
+    assert sorted(path.name for path in run.folder.glob("events*")) == [
+        *(f"events-{number}.jsonl" for number in (1, 2, 3)),
+        "events.jsonl",
+    ]
 
 
 def test_what_a_worker_before_left_or_removes_is_not_what_the_one_after_it_has(home):
@@ -118,7 +243,7 @@ def test_no_two_machines_draw_the_same_number(home):
     for thread in threads:
         thread.join()
     assert len(set(drawn)) == 8
-    assert run.taken() in drawn
+    assert run.taken() == max(drawn) == 8
 
 
 # --- a cluster of processes -------------------------------------------------------------------------------------------
@@ -281,6 +406,65 @@ def test_a_run_goes_on_elsewhere_when_its_worker_is_told_to_end_and_when_the_sch
     wait_for(lambda: all(workers.place(run) is None for run in runs))
     assert [run.status() for run in runs] == ["done", "done"]
     assert cluster.problem is None
+
+
+class Torn:
+    """A client of Dask's that is connected still."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def close(self, timeout: float) -> None:
+        self.closed.set()
+
+
+class TornTask:
+    """A future of Dask's that raises an error when its result is asked for."""
+
+    status = "finished"
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def result(self, timeout: float) -> None:
+        raise self.error
+
+
+def torn(error: Exception) -> tuple[Cluster, Future]:
+    """A cluster that meets this error with what it was given."""
+    cluster, client = Cluster("no-address"), Torn()
+    wait_for(lambda: cluster.problem)
+    future = cluster.submit(carry_there, "/run")
+    (order,) = cluster._orders
+    order.task = TornTask(error)  # pyright: ignore  (in the place of Dask's)
+    cluster._client = client  # pyright: ignore
+    cluster._wake.set()
+    wait_for(client.closed.is_set)
+    return cluster, future
+
+
+def test_what_is_cancelled_with_the_connection_is_kept_for_the_next_one(home):
+    cluster, future = torn(CancelledError("scheduler-connection-lost"))
+    time.sleep(0.1)
+    assert cluster._thread.is_alive()
+    assert not future.done()
+    assert [order.task for order in cluster._orders] == [None]
+    cluster.shutdown()
+    assert future.cancelled()
+    assert cluster.problem is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_that_nobody_expects_is_said_on_the_page_and_no_order_waits_for_ever(home):
+    cluster, future = torn(LookupError("unexpected"))
+    cluster._thread.join(10)
+    assert cluster.problem
+    assert cluster.problem.key == "cluster.ended"
+    assert future.cancelled()
+    with pytest.raises(RuntimeError):
+        cluster.submit(carry_there, "/other")
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

@@ -30,7 +30,9 @@ def test_the_card_has_the_reports_figures_in_every_language(trained, tmp_path):
     for language in languages():
         weakest = trained.class_names(language)[int(np.argmin(recalls))]
         recall = percent(min(recalls), 2, language=language)
-        assert text(language, "export.card.weakest", names=weakest, recall=recall) in body
+        n = measures(report.confusion_matrix).classes[int(np.argmin(recalls))].support
+        assert text(language, "export.card.weakest", classes=f"{weakest}: {recall}", count=1).rstrip(".") in body
+        assert text(language, "compare.accuracy", accuracy=recall, n=n, interval="").partition("(")[0] in body
         assert percent(report.accuracy, 2, language=language) in body
         for name in trained.class_names(language):
             assert f"| {name} |" in body

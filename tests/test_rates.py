@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -114,6 +115,44 @@ def test_where_the_loss_falls_with_no_rate_nothing_is_suggested():
     assert suggestion(curve(lambda x: 2 + x + 5)) is None, "it only grows"
     assert suggestion(curve(lambda _: 1.0)[:5]) is None
     assert suggestion([]) is None
+
+
+def swept_losses(losses) -> list[Tried]:
+    """A sweep with these losses of its batches."""
+    found, mean = [], 0.0
+    for step, loss in enumerate(map(float, losses), 1):
+        mean = 0.9 * mean + 0.1 * loss
+        found.append(Tried(step, 1e-5 * 10 ** (6 * (step - 1) / (STEPS - 1)), loss, mean / (1 - 0.9**step)))
+    return found
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.1, 0.15, 0.25, 0.6, 1.5])
+def test_losses_that_only_vary_by_chance_suggest_nothing_in_95_of_100_sweeps(spread):
+    rng = np.random.default_rng(0)
+    normal = (2.3 + spread * rng.standard_normal(STEPS) for _ in range(1000))
+    skewed = (2.3 + spread * (rng.exponential(size=STEPS) - 1) for _ in range(1000))
+    for sweeps in (normal, skewed):
+        assert sum(suggestion(swept_losses(losses)) is not None for losses in sweeps) <= 50
+
+
+def test_a_loss_that_falls_by_more_than_it_varies_gives_a_suggestion_also_where_it_ends_as_no_number():
+    rng = np.random.default_rng(0)
+    losses = np.linspace(-5, 1, STEPS)
+    losses = 2.3 - 0.8 * (1 + np.tanh(3 * (losses + 2.5))) + 0.25 * rng.standard_normal(STEPS)
+    found = suggestion(swept_losses(losses))
+    assert found
+    assert 1e-4 < found.rate < 1e-1
+    for end in (math.nan, math.inf):
+        assert suggestion(swept_losses([*losses[:80], end, *losses[80:]])) == suggestion(swept_losses(losses[:80]))
+        assert suggestion(swept_losses([end] * STEPS)) is None
+
+
+@pytest.mark.parametrize("architecture", ["lenet", "mlp"])
+def test_a_sweep_of_a_network_that_learns_gets_a_suggestion(home, architecture):
+    for seed in (0, 1):
+        assert suggestion(
+            tried(data="mnist-5k", split="stratified", architecture=architecture, batch_size=64, seed=seed)
+        )
 
 
 def test_the_command_line_tells_each_step_and_says_why_in_both_languages(home, capsys, monkeypatch):

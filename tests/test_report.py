@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from core import exports, store
 from core.__main__ import main
-from core.exports import export, missing, packed
+from core.exports import export, missing, packed, report
+from core.exports.facts import weakest
+from core.exports.markup import as_is, rich
 from core.measures.answers import stored_answers
 from core.measures.measures import measures
 from core.recipes import RECIPES
@@ -67,18 +70,18 @@ def test_the_report_opens_offline_with_the_runs_figures_and_prints(browser, trai
     assert asked == [file.as_uri()]
     assert said == []
     assert page.locator("html").get_attribute("lang") == language.replace("_", "-")
-    report, names, answers = trained.report(), trained.class_names(language), stored_answers(trained)
+    found, names, answers = trained.report(), trained.class_names(language), stored_answers(trained)
     whole = page.locator("body").inner_text()
-    assert percent(report.accuracy, 2, language=language) in whole
+    assert percent(found.accuracy, 2, language=language) in whole
     assert (
-        text(language, "evaluate.interval", interval=interval(*report.accuracy_interval, 2, language=language)) in whole
+        text(language, "evaluate.interval", interval=interval(*found.accuracy_interval, 2, language=language)) in whole
     )
     matrix = page.locator("table.matrix").evaluate(TABLE)
-    counts = [[number(count, language=language) for count in row] for row in report.confusion_matrix]
+    counts = [[number(count, language=language) for count in row] for row in found.confusion_matrix]
     assert matrix == [[name, *row] for name, row in zip(names, counts, strict=True)]
     classes = page.locator("table.shares").evaluate(TABLE)
     for (name, precision, recall, f1, support), one in zip(
-        classes, measures(report.confusion_matrix).classes, strict=True
+        classes, measures(found.confusion_matrix).classes, strict=True
     ):
         assert name in names
         assert number(one.support, language=language) == support
@@ -94,7 +97,7 @@ def test_the_report_opens_offline_with_the_runs_figures_and_prints(browser, trai
     figures = [one for one in page.locator("img").all() if one.get_attribute("src").startswith("data:image/png")]
     assert len(figures) == 13
     assert all(one.get_attribute("alt") and one.evaluate("(i) => i.naturalWidth % 28") == 0 for one in figures)
-    same = text(language, "compare.no_difference", fixed=0, broken=0, n=report.n, p=number(1, 4, language=language))
+    same = text(language, "compare.no_difference", fixed=0, broken=0, n=found.n, p=number(1, 4, language=language))
     assert same.replace("**", "") in whole
     assert text(language, "export.report.compared", run=other.name) in whole
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -104,6 +107,12 @@ def test_the_report_opens_offline_with_the_runs_figures_and_prints(browser, trai
     assert "**" not in whole
     assert "{" not in whole
     assert page.pdf().count(b"/Type /Page\n") >= 5
+    told = report._told(trained, language, None)
+    long = replace(told, names=tuple(f"Manjericao-de-folha-{k}" for k in range(20)))
+    page.set_viewport_size({"width": 688, "height": 900})  # the text of an A4 page
+    page.emulate_media(media="print")
+    page.set_content(f"<style>{report.STYLE.read_text()}</style>{report._matrix(long, np.full((20, 20), 1234))}")
+    assert page.locator("table").evaluate("(table) => table.getBoundingClientRect().right") <= 688
     context.close()
 
 
@@ -118,6 +127,23 @@ def test_a_run_of_a_recipe_stands_beside_its_report_with_the_known_errors(traine
     assert text("en", "verdict.not_comparable") in page
     for _, key in RECIPES[name].errata:
         assert text("en", key).split("**")[0][:40] in page
+    told = report._told(run, "en", None)
+    ended = told.report.model_copy(update={"stop": "by_hand", "lost_epoch": 7})
+    told = replace(told, report=ended)
+    assert text("en", "export.report.no_verdict_by_hand") in report._reported(told)
+    said = "".join(report._came_about(told))
+    assert text("en", "train.by_hand", epoch=ended.epochs, epochs=run.spec.epochs) in said
+    assert text("en", "train.lost_epoch", lost=7, epoch=ended.best_epoch) in said
+    assert text("en", f"chosen.{ended.best_by}") not in said
+    assert text("en", "evaluate.people") not in page
+    drawings = run.spec.model_copy(update={"data": "mnist-and-drawings"})
+    assert text("en", "evaluate.people") in report._top(report._told(copy_of(trained, drawings), "en", None))
+    log = run.folder / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    place = max(k for k, line in enumerate(lines) if b'"event":"epoch"' in line.replace(b" ", b""))
+    log.write_bytes(b"".join([*lines[:place], b"damaged\n", *lines[place + 1 :]]))
+    training = report._training(report._told(store.Run(run.folder), "en", None))
+    assert text("en", "log.damaged_lines", count=1).partition("'s ")[2] in training
 
 
 @drawn
@@ -133,6 +159,13 @@ def test_words_from_outside_are_no_html_and_data_that_are_gone_are_missed(home, 
     assert "script" not in seen.tags
     assert not [name for name in seen.attributes if name.startswith("on")]
     assert 'id="accuracy-clip' in page  # each chart has inner names of its own
+    assert "<strong>c</strong>" not in page
+    assert rich(f"**a** {as_is('c**c**d')}") == "<strong>a</strong> c**c**d"
+    arrays = {name: values[::-1] if "labels" in name else values for name, values in arrays.items()}
+    np.savez(tiny_data / "odd.npz", **arrays, class_names=np.array(names))
+    told = report._told(run, "en", None)
+    assert told.test is None
+    assert text("en", "export.report.no_data") in report._data(told)
     (tiny_data / "odd.npz").unlink()
     page = page_of(run, tmp_path, "pt_BR").read_text(encoding="utf-8")
     assert text("pt_BR", "export.report.no_data") in page
@@ -167,6 +200,10 @@ def test_the_command_compares_in_a_language_and_refuses_what_cannot_be_compared(
     command = ["export", one.name, "--as", "report", "--out", str(out), "--json", "--language", "pt-BR"]
     assert main([*command, "--compare", third.name]) == 1
     assert "different images" in capsys.readouterr().err
+    assert main([*command, "--compare", one.name]) == 1
+    assert "with itself" in capsys.readouterr().err
+    chosen = replace(report._told(one, "en", other), report=one.report().model_copy(update={"test_use": "selected"}))
+    assert text("en", "export.report.selected", run=one.name).split("**")[2] in report._compared(chosen)
     assert main([*command, "--compare", other.name]) == 0
     assert json.loads(capsys.readouterr().out)["n"] is None
     assert text("pt_BR", "export.report.compared", run=other.name) in out.read_text(encoding="utf-8")
@@ -182,3 +219,15 @@ def test_without_the_package_that_draws_charts_the_line_that_installs_it_is_said
     monkeypatch.setattr(exports, "find_spec", lambda name: None if name == "vl_convert" else here(name))
     with pytest.raises(Refusal, match="export_packages packages=vl-convert-python"):
         packed(run, "report")
+
+
+def test_no_class_is_called_weakest_where_all_are_alike_and_few_are_named():
+    def said(recalls):
+        matrix = np.diag([10 * one for one in recalls])
+        matrix[:, 0] += [10 - 10 * one for one in recalls]
+        return weakest(measures(matrix).classes, [f"class-{k}" for k in range(len(recalls))], "en")
+
+    assert said([1, 1, 1]) == text("en", "export.card.no_weakest", recall="100.00%")
+    assert re.findall(r"class-\d+", said([1, *[0] * 20])) == ["class-1", "class-2", "class-3"]
+    assert "and 17 more" in said([1, *[0] * 20])
+    assert "0.00% of 10 (95% confidence interval" in said([1, 0])

@@ -20,6 +20,7 @@ from core.spec import (
     hyperparameters,
     only_if,
     read_field,
+    value_text,
     write_number,
 )
 
@@ -330,3 +331,9 @@ def test_two_specs_differ_in_the_values_of_the_fields_that_they_use():
 @pytest.mark.parametrize("value", [0, 42, 2**31 - 1, 1.5, 1_000.0, 10_000_000.0, 1e-7, 1.2345678901234e-7])
 def test_a_number_is_read_as_it_is_written(language, value):
     assert read_field("learning_rate", write_number(value, language), language) == value
+
+
+def test_a_count_has_the_separators_of_tables_and_a_seed_has_none():
+    assert value_text("epochs", 1000, "pt_BR") == "1.000"
+    assert value_text("seed", 1000, "pt_BR") == "1000"
+    assert value_text("learning_rate", 0.001, "pt_BR") == "0,001"

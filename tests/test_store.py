@@ -624,7 +624,9 @@ def test_a_run_that_is_not_done_is_known_by_the_end_of_its_log_alone(run, monkey
     with (run.folder / "events.jsonl").open("a") as log:
         log.write(f"{to_line(step(11))}\n" * 2_000)
     read = []
-    monkeypatch.setattr(Run, "_blocks", lambda one, real=Run._blocks: (read.append(b) or b for b in real(one)))
+    monkeypatch.setattr(
+        Run, "_blocks", lambda one, part, real=Run._blocks: (read.append(b) or b for b in real(one, part))
+    )
     assert run.report() is None
     assert len(read) == 1
     assert len(read[0]) < store._SHORT_TAIL

@@ -144,6 +144,8 @@ def test_shares_become_percentages():
     assert words.percent(0.9996, language="en") == "99.9%"
     assert words.percent(0.99996, 2, language="pt_BR") == "99,99%"
     assert words.percent(1, language="en") == "100.0%"
+    assert words.fraction(1 - 1 / 60_000, 4, language="pt_BR") == "0,9999"
+    assert words.fraction(1, 4, language="en") == "1.0000"
     assert words.interval(0.979, 0.984, language="en") == "97.9% to 98.4%"
     assert words.interval(0.979, 0.984, language="pt_BR") == "97,9% a 98,4%"
 

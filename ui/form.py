@@ -63,8 +63,11 @@ def fields(names: Sequence[str], values: dict[str, Any] | None = None) -> dict[s
     return values
 
 
-def other_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Draw the other fields, collapsed by group, except those that other values leave unused; returns all values."""
+def other_fields(values: dict[str, Any], *, snapshots: bool = True) -> dict[str, Any]:
+    """Draw the other fields, collapsed by group, except those that other values leave unused; returns all values.
+
+    `snapshots`: whether the reader may choose that a run keeps its snapshots.
+    """
     values = dict(values)
     first = [name for names in FIRST for name in names]
     for group in GROUPS:
@@ -73,7 +76,7 @@ def other_fields(values: dict[str, Any]) -> dict[str, Any]:
             for name, field in RunSpec.model_fields.items():
                 if _extra(field)["group"] == group and name not in first:
                     _draw(name, values)
-            if group == "stop":
+            if group == "stop" and snapshots:
                 help = t("form.snapshots_help")
                 st.toggle(t("form.snapshots"), value=True, key=SNAPSHOTS, help=help, persist_state="session")
     return values

@@ -18,7 +18,7 @@ from ui.choice import one_of
 from ui.matrix import Cell, matrix_table
 from ui.tables import offer_csv, unfolded
 from ui.terms import terms_of
-from ui.text import Markdown, interval, language, literal, number, plain, t
+from ui.text import Markdown, fraction, interval, language, literal, number, plain, t
 
 
 def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy: str | None = None) -> None:
@@ -36,7 +36,10 @@ def measures_table(measured: Measures, loss: Measure | None = None, *, accuracy:
     ]
     table = {
         t("measure.measure"): [accuracy or t("measure.accuracy"), *(t(f"measure.{name}") for name, _, _ in rows[1:])],
-        t("measure.value"): [measured_number(measure.value) for _, measure, _ in rows],
+        t("measure.value"): [
+            (number if name == "loss" else fraction)(measure.value, 4) if math.isfinite(measure.value) else "–"
+            for name, measure, _ in rows
+        ],
         t("measure.interval"): [ends(measure) for _, measure, _ in rows],
         t("measure.n"): [number(measure.n) for _, measure, _ in rows],
         t("measure.method"): [t(f"method.{method}") for _, _, method in rows],
@@ -145,11 +148,6 @@ def confusions(matrix: np.ndarray, names: tuple[str, ...]) -> None:
     for first, column in enumerate(st.columns(2, gap="large")):
         if sentences := said[first::2]:
             column.markdown("\n\n".join(sentences))
-
-
-def measured_number(value: float) -> str:
-    """A measure with four decimals; a dash if it is not finite."""
-    return number(value, 4) if math.isfinite(value) else "–"
 
 
 def ends(measure: Measure, *, percents: bool = False) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.events import Event, Report, Started, died_at
+from core.exports.facts import taken
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
@@ -76,16 +77,7 @@ def damaged_lines_notice(run: Run) -> None:
 
 def taken_notice(run: Run, report: Report) -> None:
     """Show which layers a finished run took over from another or left random, and whether the frozen ones stayed."""
-    spec = run.spec
-    if not spec.taken and not spec.frozen:
-        return
-    slots = {"count": spec.layers_taken, "run": run_label(spec.weights_from) if spec.taken else ""}
-    if report.frozen_unchanged is None:
-        st.caption(t("taken.joint", **slots))
-    elif report.frozen_unchanged:
-        started = next(event for event in server.events(run) if isinstance(event, Started))
-        slots |= {"trainable": started.parameters - started.frozen, "frozen": started.frozen}
-        slots["sha256"] = report.frozen_after
-        st.caption(t("taken.frozen", **slots) if spec.taken else t("taken.random", **slots))
-    else:
-        st.error(t("taken.changed", before=report.frozen_before, after=report.frozen_after))
+    found = taken(run, report, run_label(run.spec.weights_from) if run.spec.taken else "")
+    if found:
+        name, slots = found
+        (st.error if name == "changed" else st.caption)(t(f"taken.{name}", **slots))

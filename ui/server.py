@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -131,11 +130,7 @@ def thinned(events: Sequence[Event]) -> list[Event]:
 
 def changed(folder: Path) -> tuple[int, int]:
     """A value that is another one whenever a run's log has been written: its time of change, in ns, and its size."""
-    try:
-        found = os.stat(f"{folder}/events.jsonl")  # noqa: PTH116  (a list asks for it once a run)
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return Run(folder).log_changed()
 
 
 def damaged_lines(run: Run) -> int:

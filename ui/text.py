@@ -111,6 +111,11 @@ def percent(share: float, digits: int = 1) -> str:
     return Markdown(words.percent(share, digits, language=language()))
 
 
+def fraction(share: float, digits: int) -> str:
+    """A fraction, at most 1, with decimals, see `words.fraction`."""
+    return Markdown(words.fraction(share, digits, language=language()))
+
+
 def signed_points(delta: float) -> str:
     """A difference of two shares in percentage points, with its sign and two decimals."""
     return ("+" if delta > 0 else "") + number(100 * delta, 2)

@@ -385,5 +385,7 @@ def round_above(value: float) -> float:
     """The smallest 1, 2 or 5 times a power of ten that is not below a value; 1 for values that are not above 0."""
     if not value > 0:
         return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power)
+    power = math.floor(math.log10(value))
+    # Read from text: 5 times a large power of ten is not the number nearest to that product.
+    rounded = [float(f"{step}e{power}") for step in (1, 2, 5)]
+    return next((one for one in rounded if one >= value), float(f"1e{power + 1}"))

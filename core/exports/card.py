@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.events import Report
-from core.exports.facts import data_name, facts, title
+from core.exports.facts import data_name, facts, title, weakest
 from core.measures.answers import stored_answers
 from core.measures.calibration import calibration
 from core.measures.measures import ClassMeasures, measures
@@ -64,7 +64,7 @@ def _card(run: Run, report: Report, language: str) -> str:
     known = [f"| {plain(name)} | {plain(value)} |" for name, value in facts(run, language).items()]
     lines = [f"# {plain(title(run, language))}", "", f"| {said('what')} | |", "|---|---|", *known, ""]
     lines += [f"## {said('classes')}", "", *_classes(result.classes, names, language), ""]
-    lines += [_weakest(result.classes, names, language), "", _calibration(run, language), ""]
+    lines += [weakest(result.classes, list(map(plain, names)), language), "", _calibration(run, language), ""]
     if found := _errata(run, language):
         lines += [f"## {said('errata')}", "", *(f"- {one}" for one in found), ""]
     return "\n".join(lines)
@@ -83,14 +83,6 @@ def _classes(classes: Sequence[ClassMeasures], names: Sequence[str], language: s
         cells = [plain(name), precision, recall, f1, number(one.support, language=language)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _weakest(classes: Sequence[ClassMeasures], names: Sequence[str], language: str) -> str:
-    """The class, or the classes, of the lowest recall."""
-    seen = {k: one.recall.value for k, one in enumerate(classes) if one.recall.n}
-    least = min(seen.values())
-    weakest = ", ".join(plain(names[k]) for k, value in seen.items() if value == least)
-    return text(language, "export.card.weakest", names=weakest, recall=percent(least, 2, language=language))
 
 
 def _calibration(run: Run, language: str) -> str:

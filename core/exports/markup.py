@@ -13,11 +13,17 @@ from core.charts.pictures import enlarge
 
 MARGIN = 16  # CSS pixels that a picture's caption may be wider than the picture
 BOLD = re.compile(r"\*\*(.+?)\*\*")
+ASTERISK = "\0"  # stands for one that makes nothing bold; no text holds this character
+
+
+def as_is(words: str) -> str:
+    """Words from outside, such as a class's name, for a sentence that `rich` is to write: no asterisk is a mark."""
+    return words.replace("*", ASTERISK)
 
 
 def rich(words: str) -> str:
-    """Words as HTML, what stands between double asterisks in bold."""
-    return BOLD.sub(r"<strong>\1</strong>", escape(words))
+    """Words as HTML, what stands between double asterisks in bold; see `as_is`."""
+    return BOLD.sub(r"<strong>\1</strong>", escape(words)).replace(ASTERISK, "*")
 
 
 def paragraph(words: str, kind: str = "") -> str:

@@ -15,8 +15,8 @@ import numpy as np
 from core.charts.diagram import diagram
 from core.datasets import Split, dataset
 from core.events import Epoch, Report, Started, Step
-from core.exports.facts import architecture_name, data_name, facts, title
-from core.exports.markup import figure, heading, paragraph, pictures, rich, section, table
+from core.exports.facts import architecture_name, data_name, facts, taken, title, weakest
+from core.exports.markup import as_is, figure, heading, paragraph, pictures, rich, section, table
 from core.images.exploration import majority_baseline
 from core.images.splits import class_counts
 from core.measures.answers import LEAST_ERRORS, Answers, Measure, stored_answers
@@ -26,6 +26,7 @@ from core.measures.compare import sentence as difference_sentence
 from core.measures.measures import ADDED, ClassMeasures, Measures, measures, most_confused, proportion
 from core.measures.verdict import SEEDS
 from core.models.encoder import tested_splits
+from core.models.model import DRAWN
 from core.networks.layers import in_words, shape_text
 from core.recipes import RECIPES, repeated_by
 from core.recipes.figures import lines
@@ -34,7 +35,7 @@ from core.recipes.searches import belongs_to
 from core.refusal import Refusal
 from core.spec import differing, value_text
 from core.store import Run, no_report
-from core.words import duration, interval, number, percent, text
+from core.words import duration, fraction, interval, number, percent, text
 
 STYLE = Path(__file__).with_name("report.css")
 MOST_CLASSES = 26  # of which each has its row, column and bar on paper
@@ -42,6 +43,10 @@ ERRORS = 10  # shown as pictures
 PAIRS = 10  # the most frequent confusions that are listed
 EPOCHS = 20  # rows of the table of epochs
 SIDE, LARGE = 96, 180  # CSS pixels of a picture, about
+MOST_LEVEL, MOST_LETTERS = 12, 8  # columns of the matrix, and letters of a name, whose heads are not turned
+# Points of A4 paper that the matrix's columns share, and of a cell beside its digits; a digit's width, of its size.
+MATRIX_WIDTH, CELL_MARGIN, DIGIT = 400, 5, 0.6
+MOST_DECIMAL = 1e6  # a loss with four decimals; those of a larger one say nothing
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # the page can ask no address for anything
 DOUBT = "⚠"  # beside a reported figure that is not what it seems
 
@@ -66,6 +71,15 @@ class Told:
         """The text of a key in the report's language."""
         return text(self.language, key, **slots)
 
+    def paragraph(self, key: str, kind: str = "", **slots: object) -> str:
+        """The text of a key as a paragraph; only what the text itself marks is bold, not a part of a class's name."""
+        return paragraph(self.marked(key, **slots), kind)
+
+    def marked(self, key: str, **slots: object) -> str:
+        """The text of a key for `rich`, in which no asterisk of a slot is a mark."""
+        outside = {name: as_is(value) for name, value in slots.items() if type(value) is str}
+        return self.say(key, **slots | outside)
+
     def number(self, value: float, digits: int | None = None) -> str:
         """A number as it is written in the report's language."""
         return number(value, digits, language=self.language)
@@ -82,7 +96,7 @@ class Told:
 def write(run: Run, path: Path, language: str, other: Run | None = None) -> None:
     """Write the report to a new file, with a comparison with the run `other` if it is given.
 
-    Raises: Refusal, if a run is damaged or not done, or if `other` was not tested on the same images.
+    Raises: Refusal, if a run is damaged or not done, or if `other` is the run itself or was tested on other images.
     """
     told = _told(run, language, other)
     name = f"{title(run, language)} · {run.name}"
@@ -100,6 +114,8 @@ def _told(run: Run, language: str, other: Run | None) -> Told:
     report = run.report()
     if not report:
         raise no_report(run)
+    if other and other.name == run.name:
+        raise Refusal("error.compared_with_itself", run=run.name)
     answers = stored_answers(run)
     assert answers
     try:
@@ -135,6 +151,7 @@ def _top(told: Told) -> str:
     return (
         f"<h1>{escape(title(told.run, told.language))}</h1>\n"
         + paragraph(" · ".join(said), "accuracy")
+        + (told.paragraph("evaluate.people", "small") if told.run.spec.data in DRAWN else "")
         + (paragraph(use, "note") if use else "")
         + section(told.say("export.report.what"), table(("", ""), rows, "facts"))
     )
@@ -145,20 +162,21 @@ def _data(told: Told) -> str:
     from core.charts import bars  # altair is imported only for a chart
     from core.charts.svg import svg
 
+    test = np.array(told.report.confusion_matrix).sum(axis=1)
     try:
-        counts = class_counts(told.run.spec, dataset(told.run.spec.data))
+        counts = class_counts(told.run.spec, dataset(told.run.spec.data)) if told.test else {}
     except Refusal:
         counts = {}
-    if {name: int(of_class.sum()) for name, of_class in counts.items()} != dict(told.started.counts):
-        counts = {"test": np.array(told.report.confusion_matrix).sum(axis=1)}  # the others are not known here
+    sizes = {name: int(of_class.sum()) for name, of_class in counts.items()}
+    if sizes != dict(told.started.counts) or not np.array_equal(counts.get("test", []), test):
+        counts = {"test": test}  # the others are not known here
     absent = [] if len(counts) > 1 else [paragraph(told.say("export.report.no_data"), "small")]
     headings = {}
     for name, of_class in counts.items():
         images = told.say("export.report.images", count=int(of_class.sum()))
         headings[f"{told.say(f'chart.{name}')}\n{images}"] = of_class
-    test = counts["test"]
     baseline = majority_baseline(test)
-    says_little = told.say(
+    says_little = told.paragraph(
         "explore.baseline",
         name=told.names[int(test.argmax())],
         n=baseline.accuracy.n,
@@ -174,12 +192,12 @@ def _data(told: Told) -> str:
     heads = [told.say("chart.class"), *(name.replace("\n", ", ") for name in headings)]
     return section(
         told.say("export.report.data"),
-        paragraph(f"{data_name(told.run.spec.data, told.language)}."),
+        paragraph(as_is(f"{data_name(told.run.spec.data, told.language)}.")),
         *absent,
         _few(told),
         figure(svg(drawn, "balance"), told.say("export.report.balance")),
         table(heads, rows),
-        paragraph(says_little),
+        says_little,
     )
 
 
@@ -211,11 +229,15 @@ def _training(told: Told) -> str:
     from core.charts import curves
     from core.charts.svg import svg
 
+    damaged = told.run.damaged_lines()
+    said = [told.paragraph("log.damaged_lines", "note", count=damaged)] if damaged else []
+    said += _came_about(told)
     if not told.epochs:  # a damaged log
-        return ""
-    last, kept = told.epochs[-1].epoch, told.report.best_epoch
-    marks = {told.say("chart.best"): kept} if kept != last else {}
-    is_best = kept == last and told.report.best_by != "last"
+        return section(told.say("export.report.training"), *said)
+    last, kept, lost = told.report.epochs, told.report.best_epoch, told.report.lost_epoch
+    marks = {told.say("export.report.weights_kept").capitalize() if lost else told.say("chart.best"): kept}
+    marks = marks if kept != last else {}
+    is_best = kept == last and told.report.best_by != "last" and not lost
     marks[told.say("export.report.kept_last" if is_best else "chart.last")] = last
     names = {name: told.say(f"chart.{name}") for name in ("train", "val", "steps")}
     drawn = []
@@ -239,17 +261,32 @@ def _training(told: Told) -> str:
             height=260,
         )
         drawn.append(figure(svg(chart, what), told.say(f"chart.{what}_alt")))
-    slots = {"epoch": kept, "epochs": told.report.epochs, "by": told.say(f"chosen.{told.report.best_by}")}
-    seconds = duration(told.report.seconds, language=told.language)
     val = paragraph(told.say("evaluate.val_is_test"), "note") if told.run.spec.split == "test" else ""
     return section(
         told.say("export.report.training"),
         *drawn,
-        paragraph(told.say("export.report.kept", **slots, seconds=seconds, device=told.started.device_name)),
+        *said,
         val,
         _epochs(told),
         paragraph(told.say("evaluate.epochs_help"), "small"),
     )
+
+
+def _came_about(told: Told) -> list[str]:
+    """Which epoch's weights are kept and why, whether somebody ended the training, and what it began with."""
+    report, said = told.report, []
+    slots = {"epoch": report.best_epoch, "epochs": report.epochs, "by": told.say(f"chosen.{report.best_by}")}
+    slots |= {"seconds": duration(report.seconds, language=told.language), "device": told.started.device_name}
+    said.append(told.paragraph("export.report.kept_next" if report.lost_epoch else "export.report.kept", **slots))
+    if report.lost_epoch:
+        said.append(told.paragraph("train.lost_epoch", "note", lost=report.lost_epoch, epoch=report.best_epoch))
+    if report.is_by_hand:
+        said.append(told.paragraph("train.by_hand", "note", epoch=report.epochs, epochs=told.run.spec.epochs))
+    if found := taken(told.run, report, told.run.spec.weights_from):
+        name, of_taken = found
+        words = told.marked(f"taken.{name}", **of_taken).replace("`", "")
+        said.append(paragraph(words, "note" if name == "changed" else ""))
+    return said
 
 
 def _epochs(told: Told) -> str:
@@ -261,7 +298,11 @@ def _epochs(told: Told) -> str:
         one = told.epochs[place]
         kept = f" ✓ {told.say('export.report.weights_kept')}" if one.epoch == told.report.best_epoch else ""
         losses, shares = (one.train_loss, one.val_loss), (one.train_accuracy, one.val_accuracy)
-        cells = (*(told.number(loss, 4) for loss in losses), *map(told.percent, shares), told.number(one.learning_rate))
+        cells = (
+            *(told.number(loss, 4 if loss < MOST_DECIMAL else None) for loss in losses),
+            *map(told.percent, shares),
+            told.number(one.learning_rate),
+        )
         rows.append((f"{told.number(one.epoch)}{kept}", *cells))
     figures = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate")
     return table([told.say("chart.epoch"), *(told.say(f"measure.{name}") for name in figures)], rows)
@@ -277,7 +318,9 @@ def _results(told: Told) -> str:
     for name, (measure, method) in found.items():
         ends = [told.number(end, 4) for end in (measure.low, measure.high)]
         between = told.say("number.interval", low=ends[0], high=ends[1]) if np.isfinite(measure.low) else "–"
-        value = told.number(told.report.loss if name == "loss" else measure.value, 4)
+        value = (
+            told.number(told.report.loss, 4) if name == "loss" else fraction(measure.value, 4, language=told.language)
+        )
         rows.append((told.say(f"measure.{name}"), value, between, told.number(measure.n), told.say(f"method.{method}")))
     heads = [told.say(f"measure.{name}") for name in ("measure", "value", "interval", "n", "method")]
     return section(
@@ -320,12 +363,9 @@ def _classes(told: Told) -> str:
         language=told.language,
         least=np.floor(10 * least) / 10,
     )
-    seen = {name: one.recall.value for name, one in zip(told.names, told.measured.classes, strict=True) if one.recall.n}
-    lowest = min(seen.values())
-    weakest = ", ".join(name for name, value in seen.items() if value == lowest)
     return section(
         told.say("export.report.classes"),
-        paragraph(told.say("export.card.weakest", names=weakest, recall=told.percent(lowest))),
+        paragraph(weakest(told.measured.classes, list(map(as_is, told.names)), told.language)),
         _few(told),
         table(heads, [cells(name, one) for name, one in of_shown], "shares"),
         paragraph(told.say("evaluate.classes_help"), "small"),
@@ -338,16 +378,18 @@ def _confusions(told: Told) -> str:
     matrix = np.array(told.report.confusion_matrix)
     found = [(int(matrix[i, j]), i, j) for i, j in np.ndindex(*matrix.shape) if i != j and matrix[i, j]]
     pairs = sorted(found, key=lambda one: (-one[0], one[1:]))[:PAIRS]
-    rows = [
-        (f"{told.names[i]} → {told.names[j]}", told.number(count), told.percent(count / matrix[i].sum()))
-        for count, i, j in pairs
-    ]
+    rows = []
+    for count, i, j in pairs:
+        share = proportion(count, int(matrix[i].sum()))
+        shares = told.percent(share.value), told.interval(share)
+        rows.append((f"{told.names[i]} → {told.names[j]}", told.number(count), told.number(share.n), *shares))
     said = []
     for one in most_confused(matrix)[:MOST_CLASSES]:
         key = "evaluate.confused_tie" if len(one.predicted) > 1 else "evaluate.confused"
         predicted = told.say("evaluate.and").join(told.names[k] for k in one.predicted)
-        said.append(told.say(key, true=told.names[one.true], predicted=predicted, count=one.count))
-    heads = [told.say(key) for key in ("export.report.pair", "chart.images", "chart.share_of_row")]
+        said.append(told.marked(key, true=told.names[one.true], predicted=predicted, count=one.count))
+    columns = ("export.report.pair", "chart.images", "export.report.of_class", "chart.share_of_row", "measure.interval")
+    heads = [told.say(key) for key in columns]
     listed = f"<ul>{''.join(f'<li>{rich(one)}</li>' for one in said)}</ul>\n" if said else ""
     none = paragraph(told.say("evaluate.no_errors", n=told.report.n)) if not rows else ""
     return section(
@@ -376,15 +418,19 @@ def _matrix(told: Told, matrix: np.ndarray) -> str:
         kind = ' class="right"' if i == j else ""
         return f'<td{kind} style="background:{colours[place]};color:{ink}">{words}</td>'
 
-    first = "".join(f'<th scope="col">{escape(name)}</th>' for name in told.names)
+    first = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in told.names)
+    turned = " turned" if len(matrix) > MOST_LEVEL or max(map(len, told.names)) > MOST_LETTERS else ""
+    digits = len(cell_label(float(matrix.max()), None, told.language))
+    size = min(9.0, max(1.0, MATRIX_WIDTH / len(matrix) - CELL_MARGIN) / (DIGIT * digits))
     corner = "<br>".join(map(escape, told.say("matrix.axes").splitlines()))
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(cell(i, j) for j in range(len(matrix)))}</tr>\n'
+        f'<tr><th scope="row"><span>{escape(name)}</span></th>{"".join(cell(i, j) for j in range(len(matrix)))}</tr>\n'
         for i, name in enumerate(told.names)
     )
     drawn = f"<thead><tr><th>{corner}</th>{first}</tr></thead>\n<tbody>\n{body}</tbody>"
-    return f'<div class="wide together"><table class="matrix">{drawn}</table></div>\n' + paragraph(
-        f"{told.say('evaluate.matrix_alt')} {told.say('export.report.diagonal')}", "small"
+    return (
+        f'<div class="wide together"><table class="matrix{turned}" style="--fits:{size:.1f}pt">{drawn}</table></div>\n'
+        + paragraph(f"{told.say('evaluate.matrix_alt')} {told.say('export.report.diagonal')}", "small")
     )
 
 
@@ -428,7 +474,7 @@ def _one_error(told: Told, test: Split, index: int) -> str:
     shares = {"probability": answers.confidence[index], "of_truth": answers.of_truth[index]}
     slots = {key: percent(float(share), language=told.language) for key, share in shares.items()}
     slots |= {"true": names[true], "predicted": names[predicted], "rank": told.number(answers.rank_of_truth(index))}
-    parts = [paragraph(told.say("image.wrong", **slots, classes=len(names)))]
+    parts = [told.paragraph("image.wrong", **slots, classes=len(names))]
     parts.append(pictures(test.images[[place for _, place, _ in shown]], captions, LARGE))
     parts.append(paragraph(told.say("image.looks_help"), "small"))
     if len(names) <= MOST_CLASSES:
@@ -484,9 +530,11 @@ def _compared(told: Told) -> str:
         accuracy = told.say("compare.accuracy", accuracy=told.percent(right.value), interval=told.interval(right), n=n)
         kept = told.say("compare.kept_of", epoch=one.best_epoch, epochs=one.epochs)
         parameters = told.number(run.started().parameters)
-        columns.append((run.name, accuracy, kept, parameters, duration(one.seconds, language=told.language)))
-    labels = [told.say("export.fact.run")]
-    labels += [told.say(f"compare.{name}") for name in ("test_accuracy", "epochs", "parameters", "seconds")]
+        use = told.say(f"test_use.{one.test_use}").replace("**", "")
+        columns.append((run.name, accuracy, use, kept, parameters, duration(one.seconds, language=told.language)))
+    labels = [told.say(key) for key in ("export.fact.run", "compare.test_accuracy", "export.fact.test")]
+    labels += [told.say(f"compare.{name}") for name in ("epochs", "parameters", "seconds")]
+    selected = [run for run, one in ((told.run, told.report), (other, report)) if one.test_use == "selected"]
     heads = ("", this_run, other_run)
     settings = [
         (told.say(f"spec.{name}.label"), *(_value(told, name, value) for value in values))
@@ -495,7 +543,8 @@ def _compared(told: Told) -> str:
     return section(
         told.say("export.report.compared", run=other.name),
         paragraph(told.say(key, **slots)),
-        paragraph(told.say(by_points, **in_points)),
+        told.paragraph(by_points, **in_points),
+        *(told.paragraph("export.report.selected", "note", run=run.name) for run in selected),
         table(heads, list(zip(labels, *columns, strict=True)), "words"),
         heading(told.say("hyper.differ")) if settings else paragraph(told.say("hyper.same")),
         table(heads, settings, "words") if settings else "",
@@ -519,7 +568,12 @@ def _reported(told: Told) -> str:
     one = RECIPES[found[0]]
     name = f"{one.name}: {told.say(f'recipe.{one.name}.title')}"
     parts = []
-    if (repeated := repeated_by(told.run.spec)) and one.report and (result := of_run(told.run)):
+    repeated = repeated_by(told.run.spec) if one.report else None
+    if repeated and told.report.is_by_hand:
+        parts.append(told.paragraph("export.report.no_verdict_by_hand"))
+    elif repeated and not told.epochs:
+        parts.append(told.paragraph("export.report.no_verdict_damaged"))
+    elif repeated and (result := of_run(told.run)):
         row = Row(*repeated, told.run.spec.data, (result,))
         judged = row.verdict
         said = f"{told.say('recipes.verdict')}: **{told.say(f'verdict.{judged.word}')}**"

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,24 +102,33 @@ class Cluster(Executor):
             self._thread.join(timeout=2 * PATIENCE)
 
     def _tend(self) -> None:
-        while not self._closed.is_set():
-            try:
-                client = self._connected()
-                self._hand_over(client)
-                self._look(client)
-            except Refusal as refusal:
-                self._lose(refusal)
-            except ImportError:  # on a worker
-                self._lose(Refusal("cluster.other_program", address=self.address))
-            except (OSError, RuntimeError, ValueError):  # no answer, an interrupted one, or a client that has ended
-                self._lose(Refusal("cluster.absent", address=self.address))
-            self._wake.wait(LOOKS)
-            self._wake.clear()
+        try:
+            while not self._closed.is_set():
+                try:
+                    client = self._connected()
+                    self._hand_over(client)
+                    self._look(client)
+                except Refusal as refusal:
+                    self._lose(refusal)
+                except ImportError:  # on a worker
+                    self._lose(Refusal("cluster.other_program", address=self.address))
+                # No answer, an interrupted one, a client that has ended, or one that has lost what it had submitted.
+                except (OSError, RuntimeError, ValueError, CancelledError):
+                    self._lose(Refusal("cluster.absent", address=self.address))
+                self._wake.wait(LOOKS)
+                self._wake.clear()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Give back what is not finished, and take nothing more; if nobody has asked for that, an error has."""
+        problem = None if self._closed.is_set() else Refusal("cluster.ended", address=self.address)
+        self._closed.set()
         with self._lock:
             orders, self._orders = self._orders, []
         for order in orders:
             order.future.cancel()
-        self._lose(None)
+        self._lose(problem)
         if self._loop:
             self._loop.stop()
 

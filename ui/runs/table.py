@@ -21,6 +21,7 @@ CHOSEN = "runs"  # in the link: the names of the chosen runs; in the session sta
 MOST_ROWS = 100  # in sight at once, without asking for more
 MOST_COMPARED = 10
 MOST_LINKED = 20  # newest searches that are linked
+WIDE = 190  # px, of the accuracy with its interval
 ROWS, TURNED = "runs.rows", "runs.turned"  # keys in the session state
 FILTERS = ("data", "architecture", "status", "study", "owner", "tag")
 FIRST = ("data", "architecture", "status", "accuracy", "parameters", "seconds", "epochs_done", "device")
@@ -207,6 +208,7 @@ def _table(shown: Sequence[Listed], columns: Sequence[str], picked: Sequence[Lis
     for name in [*columns, *added]:
         title = f"{DIFFERS} {_title(name)}" if name in differ else _title(name)
         table[title] = [_cell(one, name) for one in shown]
+    accuracy = _title("accuracy")
     before = [names.index(one.summary.run) for one in picked if one.summary.run in names]
     key = f"runs-table-{zlib.crc32(','.join([*names, *table]).encode())}"  # other rows: the places mean other runs
 
@@ -228,6 +230,8 @@ def _table(shown: Sequence[Listed], columns: Sequence[str], picked: Sequence[Lis
         selection_mode="multi-row",
         selection_default={"selection": {"rows": before}},
         alt=t("runs.alt"),
+        # Else a column is as wide as its title, and cuts the beginning of the accuracy off.
+        column_config={title: st.column_config.Column(width=WIDE) for title in table if title.endswith(accuracy)},
     )
     wide_table_hint("runs")
 

@@ -43,7 +43,7 @@ def panel() -> None:
         st.subheader(t("study.same"))
         st.caption(t("study.same_help"))
         values = form.first_fields()
-        values = form.other_fields(values)
+        values = form.other_fields(values, snapshots=False)
         form.write_link(values)
         form.link_refused()
     with right:
