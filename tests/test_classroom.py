@@ -527,8 +527,9 @@ def ask(host: str, method: str = "GET", path: str = "/", body: bytes | None = No
     if body is not None and "Transfer_Encoding" not in headers:
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body)
-    answer = connection.getresponse()
-    content = answer.read()
+    answer, content = connection.getresponse(), b""
+    with contextlib.suppress(ConnectionResetError):  # a refusal may close the connection before it has read the body
+        content = answer.read()
     connection.close()
     return answer.status, answer.headers, content
 
