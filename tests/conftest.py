@@ -40,7 +40,10 @@ LONGEST = (
 
 
 # All of these files' tests take long, as do those in a browser.
-SLOW = ("test_cluster", "test_workers", "test_pad")
+SLOW = (
+    *("test_beside", "test_camera", "test_cluster", "test_estimate", "test_exported_script", "test_pad"),
+    "test_workers",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

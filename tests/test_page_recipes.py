@@ -45,6 +45,7 @@ def all_recipes() -> None:
     experiments.epochs_table(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("language", "accuracies"), [("en", ()), ("pt_BR", (0.6,)), ("en", (0.6, 0.985, 0.97))])
 def test_every_recipe_is_shown_with_no_result_with_one_and_with_three(frame, variant, language, accuracies):

@@ -597,6 +597,7 @@ def digits(read_digits):
         return dataset("mnist-5k").load()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_learns_real_digits_in_seconds(architecture, digits):
     fields, n, bar = LEARNING.get(architecture, ({}, 1000, 0.75))
