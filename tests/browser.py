@@ -44,6 +44,19 @@ def chromium(*options: str) -> Iterator:
 
 
 @contextlib.contextmanager
+def faultless(browser, address: str, most: int) -> Iterator:
+    """A page on a projector that waits at most so many milliseconds; no script of it may have raised in the end."""
+    complaints: list[str] = []
+    page = browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce").new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_default_timeout(most)
+    page.goto(address)
+    yield page
+    page.close()
+    assert not complaints
+
+
+@contextlib.contextmanager
 def serve(script: str, folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[str]:
     """Run `streamlit run script` in `folder` and yield its address; the server gets a SIGINT (Ctrl-C) at the end."""
     port = free_port()

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.browser import CHROMIUM, SEVEN, draw, serve_run
+from tests.browser import CHROMIUM, SEVEN, draw, faultless, serve_run
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -37,17 +37,10 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):
-    complaints = []
-    size = {"width": 1280, "height": 720}
-    one = browser.new_context(viewport=size, reduced_motion="reduce").new_page()
-    one.on("pageerror", lambda error: complaints.append(str(error)))
-    one.set_default_timeout(MINUTE)
-    one.goto(address)
-    one.locator(".strip canvas").first.wait_for()
-    one.get_by_text("products as a table").wait_for()  # the page's last element: nothing moves any more
-    yield one
-    one.close()
-    assert not complaints
+    with faultless(browser, address, MINUTE) as one:
+        one.locator(".strip canvas").first.wait_for()
+        one.get_by_text("products as a table").wait_for()  # the page's last element: nothing moves any more
+        yield one
 
 
 def test_the_layers_follow_the_pen_and_go_through_the_epochs(page):

@@ -57,8 +57,8 @@ def panel(seen: Seen) -> None:
         if found.seconds_left:
             words.append(t("search.left", seconds=duration(found.seconds_left)))
         if seen.study.minutes is not None:
-            spent = duration(found.seconds)
-            words.append(t("study.spent", seconds=spent, minutes=duration(60 * seen.study.minutes)))
+            minutes = duration(60 * seen.study.minutes)
+            words.append(t("study.spent", seconds=duration(found.seconds), minutes=minutes))
         ended = found.done + found.pruned + found.failed
         st.progress(ended / max(1, found.of), " · ".join(words))
 
