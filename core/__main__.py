@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "train":
             made.add_argument("--explain", action="store_true", help=_help("explain"))
             made.add_argument("--no-snapshots", action="store_true", help=_help("no_snapshots"))
+            _add(made, "--seeds", slot="count", says=_help("train_seeds"), type=int, default=1)
     made = command("search", searches.search)
     _add_fields(made)
     _add(made, "--vary", slot="varied", says=_help("vary"), action="append")

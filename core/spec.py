@@ -27,6 +27,7 @@ from core.words import text as words_of
 CUSTOM = "custom"  # the architecture's name when the user has written the layers
 TAKEN = ("first_layers", ("joint", "frozen"))  # the `only_if` of fields that need layers taken over from another run
 APART = ("first_layers", ("joint", "frozen", "random"))  # and of those that need first layers unlike the others
+MOST_SEEDS = 100  # trainings with one seed after the other that can be asked for at once
 Normalisation = Literal["unit", "half", "standard"]
 
 
@@ -231,6 +232,17 @@ def link(spec: RunSpec) -> str:
 def any_seed(spec: RunSpec) -> RunSpec:
     """The spec with the default seed: equal for specs that differ in the seed alone."""
     return spec.model_copy(update={"seed": default("seed")})
+
+
+def next_seeds(spec: RunSpec, count: int) -> list[RunSpec]:
+    """The spec and the same with the next seeds, `count` in all, at most `MOST_SEEDS`.
+
+    Raises: Refusal, if there are no such seeds.
+    """
+    last = spec.seed + count - 1
+    if last > bounds("seed")[1]:
+        raise field_value("seed", last)
+    return [spec.model_copy(update={"seed": seed}) for seed in range(spec.seed, last + 1)]
 
 
 def share_splits(one: RunSpec, other: RunSpec) -> bool:

@@ -15,4 +15,4 @@ else:
     chosen = table.chosen(listed)
     if chosen:
         actions.panel(chosen)
-        comparison.panel(chosen)
+        comparison.panel(table.lines(chosen))

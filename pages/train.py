@@ -13,9 +13,9 @@ from ui.data_card import data_are_here, data_facts, what_splits_lack
 from ui.link import copy_link
 from ui.notices import test_use_notice
 from ui.search.state import look_at
-from ui.status import REFUSED, start
+from ui.status import REFUSED
 from ui.text import refused, show_refusal, t
-from ui.train import live, network, rates
+from ui.train import live, network, rates, seeds
 
 with beside_or_below("form-and-run"):
     left, right = st.columns([1, 2], gap="large")
@@ -51,12 +51,17 @@ with left:
         refused(refusal, top.error)
     if here:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
-        begin.button(t("train.start"), **button, on_click=start, args=(spec, form.keeps_snapshots()))
+        words = t("train.start") if seeds.count() == 1 else t("train.start_seeds", count=seeds.count())
+        begin.button(words, **button, on_click=seeds.begin, args=(spec,))
         # The form is shared with Search, so nothing has to be handed over; for `query_params` see `form.to_train`.
         icon = ":material/manage_search:"
-        if begin.button(t("train.search"), icon=icon, type="tertiary", key="to-search"):
-            look_at("")
-            st.switch_page(server.PAGES / "search.py", query_params={})
+        with begin.container(horizontal=True, horizontal_alignment="distribute"):
+            if st.button(t("train.search"), icon=icon, type="tertiary", key="to-search"):
+                look_at("")
+                st.switch_page(server.PAGES / "search.py", query_params={})
+            seeds.ask()
+        with begin:
+            seeds.say()
     if spec:
         copy_link(spec)
     show_refusal(REFUSED, top.error)

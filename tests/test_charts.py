@@ -447,6 +447,33 @@ def test_labels_of_runs_that_cost_and_reach_the_same_do_not_cover_each_other():
     assert rows[3]["place"] == 0.9
 
 
+def test_each_run_of_a_setting_is_a_point_beside_their_mean_and_the_settings_differ_by_shape_too():
+    found = [
+        runs.Repeated("1", {"seed 0": 0.9, "seed 1": 0.92}, 0.91, 0.88, 0.94),
+        runs.Repeated("2, 3", {"seed 0": 0.8}, 0.8, 0.77, 0.83),
+    ]
+    chart = runs.points(found, x_title="number", y_title="accuracy", mean_title="mean", language="pt_BR")
+    bars, means, each = layers(chart)[1]
+    assert [row["mean" if "mean" in row else "accuracy"] for row in means["rows"]] == [0.91, 0.8]
+    assert [(row["low"], row["high"]) for row in bars["rows"]] == [(0.88, 0.94), (0.77, 0.83)]
+    assert [row["accuracy"] for row in each["rows"]] == [0.9, 0.92, 0.8]
+    assert [row["said"] for row in each["rows"]] == ["90,00%", "92,00%", "80,00%"]
+    assert len({row["x"] for row in each["rows"]}) == 3, "none covers another"
+    assert [round(row["x"]) for row in each["rows"]] == [0, 0, 1]
+    assert [row["shape"] for row in each["rows"]] == ["circle", "circle", "square"]
+    low, high = each["encoding"]["y"]["scale"]["domain"]
+    assert low < 0.77 < 0.94 < high
+    assert '["1", "2, 3"]' in each["encoding"]["x"]["axis"]["labelExpr"]
+
+
+def test_the_mean_of_curves_goes_as_far_as_all_of_them():
+    curves_of = [[(1, 0.2), (2, 0.4), (3, 0.6)], [(1, 0.4), (2, 0.8)], []]
+    assert runs.mean_course(curves_of) == [(1, pytest.approx(0.3)), (2, pytest.approx(0.6))]
+    assert runs.mean_course([[(0.5, 1), (1.5, 3)], [(1, 2), (2, 4), (3, 6)]]) == [(1.5, 3)]
+    assert runs.mean_course([[(1, 0.5)]]) == [(1, 0.5)]
+    assert runs.mean_course([]) == []
+
+
 # ---- pictures
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from core.commands import terminal
 from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
 from core.events import Epoch, Started, Step, from_line
+from core.measures.verdict import mean_interval
 from core.models.model import open_model
 from core.models.snapshots import open_at
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
@@ -148,6 +150,34 @@ def test_train_without_snapshots_keeps_none_of_the_past_epochs(shell):
     lines = shell.json("train", *flags(**FIELDS | {"epochs": 1}), "--no-snapshots")
     assert "snapshot" not in [line["event"] for line in lines]
     assert Run(shell.store / lines[-1]["run"]).snapshots() == []
+
+
+def test_train_with_several_seeds_trains_what_is_missing_and_says_last_what_they_came_to(shell):
+    fields = {"data": "tiny", "architecture": "mlp", "epochs": 1}
+    lines = shell.json("train", *flags(**fields), "--seeds", "2")
+    reports = [line for line in lines if line.get("event") == "report"]
+    assert [Run(shell.store / line["run"]).spec.seed for line in reports] == [0, 1]
+    code, output, error = shell.run("train", *flags(**fields, seed=1), "--seeds", "2", "--json")
+    assert code == 0
+    assert "with seed 1." in error.splitlines()[0]
+    (new,) = [line for line in objects(output) if line.get("event") == "report"]
+    last = objects(output)[-1]
+    found = [reports[1], new]
+    assert last["runs"] == [
+        {"run": line["run"], "seed": seed, "accuracy": line["accuracy"]} for seed, line in enumerate(found, 1)
+    ]
+    accuracies = [line["accuracy"] for line in found]
+    assert (last["n"], last["mean"]) == (2, pytest.approx(statistics.mean(accuracies)))
+    assert last["spread"] == pytest.approx(statistics.stdev(accuracies))
+    assert last["interval"] == list(mean_interval(accuracies, 30))
+    code, output, error = shell.run("train", *flags(**fields), "--seeds", "3", LC_ALL="pt_BR.UTF-8")
+    assert code == 0
+    assert "0, 1, 2" in one_sentence(error)
+    assert [line.partition(":")[0] for line in output.splitlines()[:-1]] == [
+        reports[0]["run"],
+        *(r["run"] for r in found),
+    ]
+    assert output.splitlines()[-1].startswith("3 sementes: acurácia de teste média ")
 
 
 def started_run(shell, known):
@@ -557,7 +587,9 @@ def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
         (["recipes", "run"], ["mnist-fast"]),
         (["recipes", "run", "003-f", "--variant", "quick"], ["“quick”", "faithful, honest, short"]),
         (["recipes", "run", "mnist-fast", "--variant", "short"], ["“short”", "faithful"]),
-        (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”", "at least 1"]),
+        (["recipes", "run", "003-f", "--data", "mnist-5k", "--seeds", "0"], ["--seeds", "“0”", "from 1 to 100"]),
+        (["train", "--seeds", "101"], ["--seeds", "“101”", "from 1 to 100"]),
+        (["train", "--seed", "2147483647", "--seeds", "2"], ["Seed (--seed)", "“2147483648”"]),
         (["recipes", "run", "002-a", "--store-results"], ["single training"]),
         (["recipes", "run", "mnist-fast", "--store-results"], ["of a report"]),
         (["data", "get", "mnits"], ["“mnits”"]),

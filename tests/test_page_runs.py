@@ -8,6 +8,7 @@ import pytest
 from core import store, words
 from core.measures.answers import stored_answers
 from core.measures.compare import difference, level_among, sentence
+from core.measures.repeats import compare_seeds
 from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
 from core.spec import checked
@@ -84,6 +85,65 @@ def test_seeds_of_one_spec_are_one_line_with_mean_and_spread(frame, several, lan
     slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
     slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
     assert words.text(language, "runs.seeds", names="2, 3", count=2, **slots) in texts(app)
+
+
+def line_of(app, run):
+    """The row of the line whose newest run this is."""
+    (found,) = [row for row in rows(app) if run.name[-4:] in row[0]]
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_runs_that_differ_in_the_seed_alone_are_one_line_if_the_reader_wants_it(frame, several, language):
+    assert len(rows(frame("runs", language))) == 4
+    app = frame("runs", language, seeds="1", sort="accuracy")
+    assert len(rows(app)) == 3
+    assert words.text(language, "runs.lines", count=3) in texts(app)
+    newest = max(several[1:3], key=lambda run: run.name)
+    accuracies = [run.report().accuracy for run in several[1:3]]
+    line = line_of(app, newest)
+    place = list(app.dataframe[0].value.columns).index(words.text(language, "runs.column.accuracy"))
+    assert line[place] == pytest.approx(np.mean(accuracies))
+    said = {"mean": words.percent(float(np.mean(accuracies)), 2, language=language), "count": 2}
+    said["spread"] = words.number(100 * float(np.std(accuracies, ddof=1)), 2, language=language)
+    shown_as = app.dataframe[0].proto.SerializeToString()
+    assert words.text(language, "runs.mean", **said).encode() in shown_as
+    best_first = sorted([several[0].report().accuracy, float(np.mean(accuracies))], reverse=True)
+    assert [row[place] for row in rows(app)][:2] == pytest.approx(best_first)
+
+
+def test_a_line_of_several_seeds_stands_for_all_its_runs(frame, several):
+    app = frame("runs", seeds="1", runs=several[1].name)
+    assert set(app.session_state["runs"]) == {run.name for run in several[1:3]}
+    assert app.query_params["runs"] == max(run.name for run in several[1:3])
+    assert words.text("en", "runs.chosen", count=2) in texts(app)
+    assert "one spec, 2 seeds" in texts(app)
+    assert len(app.get("vega_lite_chart")) == 2, "each run as a point, and the curves"
+    assert "cannot be told apart" not in texts(app), "repetitions are not compared with each other"
+    app.toggle(key="runs.grouped").set_value(False).run()
+    assert len(rows(app)) == 4
+    assert "seeds" not in app.query_params
+    assert len(app.query_params["runs"].split(",")) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_lines_are_compared_over_their_seeds_and_a_single_run_with_the_newest(frame, several, language):
+    fields = FIELDS | {"architecture": "mlp", "learning_rate": 0.0001}
+    others = [store.create(checked(fields | {"seed": seed})) for seed in (0, 1)]
+    for run in others:
+        assert work(str(run.folder)) == "done"
+    app = frame("runs", language, seeds="1", runs=f"{several[1].name},{others[0].name}")
+    a, b = ({run.spec.seed: stored_answers(run) for run in runs} for runs in (several[1:3], others))
+    key, slots = sentence(compare_seeds(b, a, share_splits=True), "2", "1", language)
+    assert words.text(language, key, **slots) in texts(app)
+    assert words.text(language, "runs.over_seeds", words="") not in texts(app)
+    assert words.text(language, "runs.courses_mean") in texts(app)
+    assert len(app.get("vega_lite_chart")) == 4
+    differ = app.table[-1].value
+    assert list(differ.columns)[1:] == [words.text(language, "spec.learning_rate.label")]
+    app = frame("runs", language, seeds="1", runs=f"{several[0].name},{others[0].name}")
+    beginning = words.text(language, "runs.stands_for", name="2", run="").rstrip(". ")
+    assert beginning in texts(app)
 
 
 def test_the_best_of_three_is_compared_at_a_level_for_all_three_pairs(frame, several):

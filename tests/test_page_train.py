@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import shutil
 
 import pytest
@@ -226,6 +227,58 @@ def test_start_makes_one_run_even_if_it_is_clicked_twice(frame):
     assert [run.spec.epochs for run in runs] == [1]
     assert app.selectbox(key="run").value == runs[0].name
     runs[0].ask("stop")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_several_seeds_are_queued_but_none_that_is_done_or_at_work(frame, language):
+    fields = {"architecture": "mlp", "epochs": 1, "batch_size": 512}
+    done = store.create(checked(fields | {"seed": 4}))
+    assert work(str(done.folder)) == "done"
+    app = frame(language=language, seed="3", **{name: str(value) for name, value in fields.items()})
+    link = dict(app.query_params)
+    app.number_input(key="train.seeds").set_value(3).run()
+    assert dict(app.query_params) == link, "the number is no part of the spec"
+    start = words.text(language, "train.start_seeds", count=3)
+    button(app, start).click().run()
+    assert not app.exception
+    runs = {run.spec.seed: run for run in store.runs()}
+    assert (set(runs), len(store.runs()), runs[4]) == ({3, 4, 5}, 3, done)
+    assert app.selectbox(key="run").value == runs[3].name
+    assert words.text(language, "train.not_again", count=1, seeds="4") in texts(app)
+    app.session_state["started"] = -math.inf  # as a second later
+    button(app, start).click().run()
+    assert len(store.runs()) == 3
+    assert words.text(language, "train.not_again", count=3, seeds="3, 4, 5") in texts(app)
+    app.button(key="to-runs").click().run()
+    assert not app.exception
+    assert app.session_state["runs"] == [runs[seed].name for seed in (3, 4, 5)]
+    assert len(app.dataframe[0].value) == 1, "one line"
+    for run in runs.values():
+        server.workers().stop(run)
+
+
+def test_seeds_that_a_spec_does_not_take_are_refused_and_none_is_queued(frame):
+    app = frame(seed=str(2**31 - 1))
+    app.number_input(key="train.seeds").set_value(2).run()
+    button(app, words.text("en", "train.start_seeds", count=2)).click().run()
+    assert "2147483648" in app.error[0].value
+    assert not store.runs()
+
+
+def test_one_run_is_trained_again_as_often_as_it_is_started(frame, trained):
+    spec = trained.spec
+    app = frame(**{name: str(getattr(spec, name)) for name in ("architecture", "epochs", "batch_size")})
+    button(app, words.text("en", "train.start")).click().run()
+    assert [run.spec for run in store.runs()] == [spec, spec]
+    assert "train.not_again" not in app.session_state
+    assert not [one for one in app.button if one.key == "to-runs"]
+    server.workers().stop(store.runs()[0])
+
+
+@pytest.mark.parametrize("page", ["train", "evaluate", "inside"])
+def test_the_choice_of_a_run_has_a_link_to_the_table_of_all(frame, trained, page):
+    links = {link.proto.label: link.proto.page for link in frame(page, run=trained.name).get("page_link")}
+    assert links[words.text("en", "train.all_runs")] == "runs"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

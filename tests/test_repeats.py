@@ -8,9 +8,13 @@ import pytest
 from core import words
 from core.measures.answers import Answers
 from core.measures.compare import compare, difference, level_among, mcnemar, of_images, sentence
+from core.measures.groups import by_setting
 from core.measures.repeats import Repeats, compare_seeds
 from core.measures.selection import lift, lift_sentence, most_lift, noise_band, simplest
+from core.measures.summary import Listed, Summary
+from core.measures.verdict import mean_interval
 from core.refusal import Refusal
+from core.spec import checked
 
 
 def answers(right, images="") -> Answers:
@@ -28,6 +32,40 @@ def test_seeds_have_a_mean_and_more_than_one_have_a_spread():
     found = Repeats((0.5, 0.6, 0.7))
     assert (found.mean, found.spread) == (pytest.approx(0.6), pytest.approx(0.1))
     assert Repeats((0.5,)).spread is None
+
+
+def line(*runs):
+    """A line of runs, each with its seed, its accuracy and how it ended; the oldest first."""
+    listed = []
+    for place, (seed, accuracy, by_hand) in enumerate(runs):
+        spec = checked({"architecture": "mlp", "seed": seed})
+        ends = None if accuracy is None else (accuracy - 0.01, accuracy + 0.01)
+        facts = {"accuracy": accuracy, "interval": ends, "n": 1_000, "by_hand": by_hand, "parameters": 101_770}
+        listed.append(Listed(Summary(f"run-{place}", spec, seconds=float(place), **facts), "done"))
+    (found,) = by_setting(listed)
+    return found
+
+
+def test_a_line_of_runs_has_the_mean_of_each_seeds_newest_run_that_was_trained_to_its_end():
+    found = line((0, 0.1, False), (0, 0.8, False), (1, 0.9, False), (2, None, False), (3, 0.2, True))
+    assert found.repeats == Repeats((0.8, 0.9))
+    assert found.interval == mean_interval([0.8, 0.9], 1_000)
+    assert found.values["accuracy"] == pytest.approx(0.85)
+    assert (found.values["seconds"], found.values["parameters"], found.values["seed"]) == (2.0, 101_770, 3)
+    alone = line((3, 0.2, True))
+    assert (alone.repeats, alone.interval) == (Repeats((0.2,)), (0.19, pytest.approx(0.21)))
+    assert (line((0, None, False)).repeats, line((0, None, False)).interval) == (None, None)
+
+
+def test_damaged_runs_and_other_specs_are_lines_of_their_own():
+    runs = [Listed(Summary(name), "damaged") for name in ("a", "b")]
+    runs += [Listed(Summary(f"c{k}", checked({"epochs": 1 + k % 2, "seed": k})), "done") for k in range(4)]
+    assert [[one.summary.run for one in found.runs] for found in by_setting(runs)] == [
+        ["a"],
+        ["b"],
+        ["c2", "c0"],
+        ["c3", "c1"],
+    ]
 
 
 def test_seeds_in_pairs_are_compared_by_the_differences_of_the_pairs():

@@ -14,10 +14,12 @@ from core.spec import (
     CUSTOM,
     RunSpec,
     allowed,
+    any_seed,
     checked,
     default,
     differing,
     hyperparameters,
+    next_seeds,
     only_if,
     read_field,
     value_text,
@@ -273,6 +275,18 @@ def test_equal_specs_are_equal_and_unequal_ones_are_not():
     assert checked({"seed": 1, "epochs": 3}) == checked({"epochs": "3", "seed": "1"})
     assert len(set(map(hash, (checked({"seed": seed}) for seed in (0, 1, 1, 2))))) == 3
     assert checked({}) == RunSpec()
+
+
+def test_the_next_seeds_are_those_that_the_field_takes():
+    spec = checked({"architecture": "mlp", "seed": 7})
+    found = next_seeds(spec, 3)
+    assert [one.seed for one in found] == [7, 8, 9]
+    assert {any_seed(one) for one in found} == {any_seed(spec)}
+    last = checked({"seed": 2**31 - 1})
+    assert next_seeds(last, 1) == [last]
+    with pytest.raises(Refusal, match=r"error\.field_value") as refused:
+        next_seeds(last, 2)
+    assert str(refused.value.slots["value"]) == str(2**31)
 
 
 def test_a_stored_spec_keeps_its_layers_when_the_architecture_changes(monkeypatch):

@@ -18,14 +18,14 @@ from core.__main__ import main
 from core.events import Epoch, Report, Started
 from core.measures.selection import decision, decision_sentence
 from core.refusal import Refusal
-from core.search import known_runs
+from core.search import known_runs, settled
 from core.search.importance import importance
 from core.search.rules import falls_behind, is_used_up, verdict
 from core.search.studies import Studies
 from core.search.study import Range, every, named, study_of
 from core.search.tpe import asked
 from core.search.trainings import best, cost, largest, own_runs, progress_of, read_tests, rungs, spent, trainings
-from core.spec import checked
+from core.spec import checked, next_seeds
 from core.store import Label
 from core.words import languages, number, text
 from tests.browser import ROOT
@@ -117,6 +117,21 @@ def reported(run, stop: str = "epochs"):
     )
     run.append(report)
     return run
+
+
+def test_a_spec_needs_no_training_if_a_run_of_it_is_done_or_at_work(small):
+    specs = next_seeds(checked({"data": "tiny", "architecture": "mlp", "epochs": 2}), 5)
+    runs = [store.create(spec, test=seed != 3) for seed, spec in enumerate(specs[:4])]
+    assert settled(specs, store.runs()) == {}
+    reported(written(runs[0], 0.5, 0.6))
+    reported(written(runs[1], 0.5, stop=None), "by_hand")
+    with runs[2].hold(), runs[3].hold():  # as workers would
+        assert settled(specs, store.runs()) == {specs[0]: runs[0], specs[2]: runs[2]}, (
+            "one does not read its test split"
+        )
+    assert settled(specs, store.runs()) == {specs[0]: runs[0]}
+    again = reported(written(store.create(specs[0]), 0.5, 0.7))
+    assert settled(specs[:1], store.runs(), lambda _: True) == {specs[0]: max(again, runs[0], key=lambda run: run.name)}
 
 
 # --- tpe --------------------------------------------------------------------------------------------------------------

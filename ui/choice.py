@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ CHOSEN = "run.chosen"  # by the reader; a run that a page shows by default is st
 OTHERS = "others"
 WIDTH = 480  # px, of the choice of models: a label fits
 BESIDE = 5  # models beside the first: already more than people can compare, and each has to answer at each pen-up
+# On a phone the choice has the width to itself, and the link stands below it.
+STYLE = """<style>@media (max-width: 640px) { .st-key-run-choice > div:first-child { min-width: 100%; } }</style>"""
 Option = TypeVar("Option")
 WhyNot = Callable[[Run], Refusal]
 LABELS = "run.labels"  # the name of the run behind each label that the reader has been shown
@@ -47,12 +50,14 @@ def choose_run(
     why_not: WhyNot | None = None,
     say: Callable[[str], object] = st.warning,
     label_visibility: Literal["visible", "collapsed"] = "visible",
+    all_runs: bool = True,
 ) -> Run | None:
     """Let the reader choose one of `names`; a run named by the link or chosen on another page is preselected.
 
     If that run is not among `names`, a sentence says why, none is shown in its place until the reader chooses, and the
     link no longer names it. Without a choice, `first` or else the first run is shown if `required`, else none.
     `why_not` says why a page that does not list all runs leaves one out that is not damaged; `say` shows the sentence.
+    `all_runs`: whether a link to the table of all runs stands beside the choice.
     """
     chosen = asked()
     if chosen and chosen in names:
@@ -71,16 +76,23 @@ def choose_run(
         _choose(_name(option) if option else None)
 
     labels = _labels(names)
-    st.selectbox(
-        label,
-        names,
-        index=names.index(shown) if required and shown else None,  # None lets the reader clear the choice
-        key=KEY,
-        format_func=labels.__getitem__,
-        on_change=remember,
-        placeholder=t("train.choose"),
-        label_visibility=label_visibility,
-    )
+    row = {"horizontal": True, "vertical_alignment": "center", "gap": "small", "key": "run-choice"}
+    with st.container(**row) if all_runs else contextlib.nullcontext():
+        st.selectbox(
+            label,
+            names,
+            index=names.index(shown) if required and shown else None,  # None lets the reader clear the choice
+            key=KEY,
+            format_func=labels.__getitem__,
+            on_change=remember,
+            placeholder=t("train.choose"),
+            label_visibility=label_visibility,
+        )
+        if all_runs:
+            st.html(STYLE)
+            st.page_link(
+                server.PAGES / "runs.py", label=t("train.all_runs"), icon=":material/table_rows:", width="content"
+            )
     return server.find(st.session_state[KEY])
 
 
@@ -102,7 +114,9 @@ def choose_runs(names: Sequence[str], *, beside: int = BESIDE) -> list[Run]:
     popover = st.popover(t("draw.choose"), icon=":material/model_training:", key="models")
     messages = st.container()  # in sight while the choice is closed
     with popover.container(width=WIDTH):
-        run = choose_run(t("draw.model"), names, required=True, why_not=why_not_offered, say=messages.warning)
+        run = choose_run(
+            t("draw.model"), names, required=True, why_not=why_not_offered, say=messages.warning, all_runs=False
+        )
         if not names:
             return []
         others = [name for name in names if not run or name != run.name]

@@ -8,14 +8,18 @@ import time
 import streamlit as st
 
 from core import store
-from core.spec import RunSpec
+from core.search import settled
+from core.spec import RunSpec, next_seeds
 from core.store import Label, Run, Status
+from core.training.ready import check
+from core.training.transfer import fits
 from ui import choice, server, visitor
 from ui.text import kept_refusal
 
 POLL_CURVES = 1.5  # seconds between two updates of a run's curves: drawing them takes 0.1 s of a core that could train
 DOUBLE_CLICK = 1.0  # seconds within which a second click on Start is ignored
 JUST_STARTED = "started.run"  # key in the session state: the name of the run that the visitor has started last
+REPEATED = "started.seeds"  # key: the names of the runs of the last start with several seeds, and the seeds left out
 REFUSED = "refused"  # why a run could not be started, see `ui.text.show_refusal`
 LIVELY: tuple[Status, ...] = ("queued", "running", "paused")
 ICONS: dict[Status, tuple[str, str]] = {
@@ -31,19 +35,45 @@ ICONS: dict[Status, tuple[str, str]] = {
 }
 
 
-def start(spec: RunSpec, snapshots: bool = True) -> None:
+def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
     """Queue a run of the spec and choose it for the reader. Called by a click, before the page is drawn.
 
-    `snapshots`: whether the run keeps the weights of past epochs.
+    Args:
+        spec: what to train.
+        snapshots: whether the run keeps the weights of past epochs.
+        seeds: with how many seeds, from that of the spec on, it is trained. If there are several, those with which a
+            run is done or at work are left out, see `REPEATED`, and the reader looks at the first of the others.
     """
     if time.monotonic() - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
         return
+    st.session_state.pop(REPEATED, None)
     with kept_refusal(REFUSED):
-        run = store.create(spec, label=Label(owner=visitor.name()), snapshots=snapshots)
-        server.workers().submit(run)
+        if seeds == 1:
+            run = _queued(spec, snapshots)
+        else:
+            specs = next_seeds(spec, seeds)
+            left = settled(specs, server.handles(), _is_at_work)
+            new = [one for one in specs if one not in left]
+            for one in new:
+                check(one, server.counts(one), fits(one).rows)
+            runs = left | {one: _queued(one, snapshots) for one in new}
+            names = [runs[one].name for one in specs]
+            st.session_state[REPEATED] = names, [one.seed for one in left]
+            run = runs[new[0] if new else specs[0]]
         choice.look_at(run)
         st.session_state[JUST_STARTED] = run.name
     st.session_state["started"] = time.monotonic()  # on a busy server, creating the run may have taken that long
+
+
+def _queued(spec: RunSpec, snapshots: bool) -> Run:
+    run = store.create(spec, label=Label(owner=visitor.name()), snapshots=snapshots)
+    server.workers().submit(run)
+    return run
+
+
+def _is_at_work(run: Run) -> bool:
+    """Whether a worker has the run, or the queue; one that has waited since the server was stopped is in neither."""
+    return run.is_held() or server.workers().place(run) is not None
 
 
 def status_of(run: Run) -> Status:

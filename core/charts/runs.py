@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 
 from core.charts.base import DASHES, INK, SHAPES, readable
 from core.charts.curves import lttb
-from core.words import number, percent
+from core.words import interval, number, percent
 
 POINTS_SENT = 200  # most points of a line that are sent to the browser
 Points = Sequence[tuple[float, float]]
@@ -72,6 +73,86 @@ def courses(
         lines,
         points.encode(x=x, y=y, color=color, tooltip=tooltip),
         labels.encode(x=x, y="place:Q", text="run:N"),
+    ]
+    return readable(alt.layer(*layers), language).properties(height=320)
+
+
+def mean_course(courses: Sequence[Points]) -> list[tuple[float, float]]:
+    """The mean of several curves of one quantity, as far as all of them have got; those without points are left out.
+
+    Between two points a curve is a straight line: steps may be told at other places.
+    """
+    known = [np.array(points, dtype=float) for points in courses if len(points)]
+    if len(known) < 2:
+        return [(x, y) for one in known for x, y in one.tolist()]
+    low, high = max(one[0, 0] for one in known), min(one[-1, 0] for one in known)
+    places = np.array([x for x in min(known, key=len)[:, 0] if low <= x <= high])
+    mean = np.mean([np.interp(places, one[:, 0], one[:, 1]) for one in known], axis=0)
+    return list(zip(places.tolist(), mean.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The accuracies of a setting's runs, which differ in the seed alone, for `points`."""
+
+    name: str  # a short one, such as a number
+    points: Mapping[str, float]  # 0 to 1, by the run's name in the tooltip
+    mean: float
+    low: float  # the ends of the mean's interval
+    high: float
+
+
+WIDEST = 0.7  # share of a setting's width over which its points are spread
+
+
+def points(
+    settings: Sequence[Repeated], *, x_title: str, y_title: str, mean_title: str, language: str
+) -> alt.LayerChart:
+    """Each run as a point, in a column for each setting, and beside them the mean with its interval.
+
+    Args:
+        settings: the settings, at least one.
+        x_title: title of the axis of settings.
+        y_title: title of the axis of accuracies.
+        mean_title: the words for the mean and its interval in the legend.
+        language: for number formats.
+    """
+    rows, means = [], []
+    for place, one in enumerate(settings):
+        shape, count = SHAPES[place % len(SHAPES)], len(one.points)
+        for number_of, (label, accuracy) in enumerate(one.points.items(), 1):
+            beside = WIDEST * (number_of / (count + 1) - 0.5)
+            said = percent(accuracy, 2, language=language)
+            rows.append((one.name, place + beside, accuracy, shape, label, said))
+        said = f"{percent(one.mean, 2, language=language)} ({interval(one.low, one.high, 1, language=language)})"
+        means.append((one.name, place, one.mean, one.low, one.high, mean_title, said))
+    data = pd.DataFrame(rows, columns=["setting", "x", "accuracy", "shape", "label", "said"])
+    of_means = pd.DataFrame(means, columns=["setting", "x", "accuracy", "low", "high", "of", "said"])
+    bottom = min(min(one.low, *one.points.values()) for one in settings)
+    top = max(max(one.high, *one.points.values()) for one in settings)
+    margin = 0.08 * (top - bottom) or 0.01
+    names = [one.name for one in settings]
+    marks = alt.Axis(
+        values=list(range(len(names))), labelExpr=f"{json.dumps(names)}[datum.value]", grid=False, ticks=False
+    )
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=(-0.5, len(names) - 0.5), nice=False), axis=marks)
+    scale = alt.Scale(domain=(max(0.0, bottom - margin), min(1.0, top + margin)), nice=False)
+    y, low = (
+        alt.Y(field, title=y_title, scale=scale, axis=alt.Axis(format=".1%")) for field in ("accuracy:Q", "low:Q")
+    )
+    tooltip = [alt.Tooltip("label:N", title=" "), alt.Tooltip("said:N", title=y_title)]
+    color = alt.Color("setting:N", scale=alt.Scale(domain=names), legend=None)
+    shape = alt.Shape("shape:N", scale=None, legend=None)
+    legend = alt.Legend(title=None, orient="top", symbolSize=400, symbolStrokeWidth=4)
+    dash = alt.StrokeDash("of:N", scale=alt.Scale(range=[DASHES[0]]), legend=legend)
+    bars = alt.Chart(of_means).mark_rule(strokeWidth=2, color=INK)
+    lines = alt.Chart(of_means).mark_point(shape="stroke", size=1_600, strokeWidth=4, color=INK, opacity=1)
+    each = alt.Chart(data).mark_point(filled=True, size=110, opacity=0.9)
+    of_mean = [alt.Tooltip("setting:N", title=x_title), alt.Tooltip("said:N", title=mean_title)]
+    layers = [
+        bars.encode(x=x, y=low, y2="high:Q", strokeDash=dash),
+        lines.encode(x=x, y=y, tooltip=of_mean),
+        each.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip),
     ]
     return readable(alt.layer(*layers), language).properties(height=320)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core import store
 from core.commands.terminal import decimals, language, say, t
-from core.commands.training import given, new_run, work_at
+from core.commands.training import each_seed, given, new_run, work_at
 from core.events import Report
 from core.measures.measures import wilson
 from core.measures.selection import simplest
@@ -79,11 +79,9 @@ def _repeat(options: argparse.Namespace) -> int:
     if name in SEARCHES:
         return _search(options)
     spec = ready_spec(name, variant, store.runs(), **given(options, ("data", "seed", "weights_from")))
-    if options.seeds < 1:
-        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed=t("allowed.least", low=1))
     results = []
-    for seed in range(spec.seed, spec.seed + options.seeds):
-        run = new_run(spec.model_copy(update={"seed": seed}))
+    for one in each_seed(spec, options):
+        run = new_run(one)
         if code := work_at(run, options):
             return code
         if name in PUBLISHED and (result := of_run(run, (name, variant))):

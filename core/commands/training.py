@@ -7,7 +7,7 @@ import math
 import shlex
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,64 @@ from typing import Any
 from core import settings, store
 from core.commands.terminal import BROKEN_OFF, decimals, find, language, mute, number, remarks, say, t, use_of_test
 from core.events import Epoch, Event, Failure, Report, Started
+from core.measures.repeats import Repeats
+from core.measures.verdict import mean_interval
 from core.refusal import Refusal
+from core.search import settled
 from core.search.rules import is_used_up
-from core.spec import RunSpec, checked, read_field
+from core.spec import MOST_SEEDS, RunSpec, checked, next_seeds, read_field
 from core.store import Run
 from core.training.ready import ready
 from core.training.transfer import fits
 
 
 def train(options: argparse.Namespace) -> int:
-    """Make a run of the fields given and work at it, or say how the kernels would compute its steps."""
+    """Make a run of the fields given and work at it, or say how the kernels would compute its steps.
+
+    With several seeds: a run for each, one after another, and last what they came to.
+    """
     spec = _spec(options)
     if options.explain:
         return explain(spec, options)
-    return work_at(new_run(spec, snapshots=not options.no_snapshots), options)
+    specs = each_seed(spec, options)
+    if len(specs) == 1:
+        return work_at(new_run(spec, snapshots=not options.no_snapshots), options)
+    runs = settled(specs, store.runs())
+    if runs:
+        left = t("train.not_again", count=len(runs), seeds=", ".join(str(one.seed) for one in runs))
+        print(left, file=sys.stderr)
+    for one in specs:
+        if one in runs:
+            continue
+        runs[one] = new_run(one, snapshots=not options.no_snapshots)
+        if code := work_at(runs[one], options):
+            return code
+    _tell_seeds(options, [runs[one] for one in specs])
+    return 0
+
+
+def each_seed(spec: RunSpec, options: argparse.Namespace) -> list[RunSpec]:
+    """The spec with each of as many seeds as `--seeds` asks for. Raises: Refusal."""
+    if not 1 <= options.seeds <= MOST_SEEDS:
+        allowed = t("allowed.whole", low=1, high=MOST_SEEDS)
+        raise Refusal("error.field_value", field="--seeds", value=options.seeds, allowed=allowed)
+    return next_seeds(spec, options.seeds)
+
+
+def _tell_seeds(options: argparse.Namespace, runs: Sequence[Run]) -> None:
+    """Mean, standard deviation and interval of the test accuracies of a spec's runs, and each of them."""
+    reports = [(run, report) for run in runs if (report := run.report())]
+    facts: dict[str, Any] = {"n": len(reports), "mean": None, "spread": None, "interval": None}
+    facts["runs"] = [{"run": run.name, "seed": run.spec.seed, "accuracy": found.accuracy} for run, found in reports]
+    words = t("cli.seeds_none")
+    if reports:
+        found = Repeats(tuple(report.accuracy for _, report in reports))
+        low, high = mean_interval(found.accuracies, reports[0][1].n)
+        facts |= {"mean": found.mean, "spread": found.spread, "interval": [low, high]}
+        slots = {"mean": decimals(found.mean), "spread": decimals(found.spread) or "–", "count": len(reports)}
+        lines = [f"{run.name}: {decimals(report.accuracy)}{use_of_test(report)}" for run, report in reports]
+        words = "\n".join([*lines, t("cli.seeds", low=decimals(low), high=decimals(high), **slots)])
+    say(options, facts, words)
 
 
 def explain(spec: RunSpec, options: argparse.Namespace) -> int:

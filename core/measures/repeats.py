@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from core.measures.compare import LEVEL, Difference, is_same_images, of_images
 from core.refusal import Refusal
 from core.spec import RunSpec, any_seed
 from core.store import Run
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,21 @@ def seeds_of(spec: RunSpec, runs: Iterable[Run]) -> dict[int, Run]:
 
     Runs that were ended by hand are left out: they have not repeated the spec.
     """
-    found: dict[int, Run] = {}
+    found: list[tuple[int, Run]] = []
     for run in runs:
         with contextlib.suppress(Refusal):  # damaged
             report = run.report()
             if report and not report.is_by_hand and any_seed(run.spec) == any_seed(spec):
-                found.setdefault(run.spec.seed, run)
-    return dict(sorted(found.items()))
+                found.append((run.spec.seed, run))
+    return first_of_each(found)
+
+
+def first_of_each(found: Iterable[tuple[int, Kept]]) -> dict[int, Kept]:
+    """Of each seed the first that is `found` with it, so that a seed that was trained twice counts once."""
+    kept: dict[int, Kept] = {}
+    for seed, one in found:
+        kept.setdefault(seed, one)
+    return dict(sorted(kept.items()))
 
 
 def answers_like(

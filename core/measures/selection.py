@@ -53,7 +53,9 @@ class Lift:
 
 
 def lift(right: np.ndarray) -> Lift:
-    """What chance adds to the best of k runs that answered the same N images; `right`: bool (k, N).
+    """What chance adds to the best of k runs that answered the same N images.
+
+    `right`: bool (k, N), or the share of seeds by which an image is right, 0 to 1, where each of k is a spec.
 
     Each sample of a bootstrap picks the run that is best on the drawn images, and looks at its accuracy on the images
     that were not drawn. The same answers give the same result. Source: Tsamardinos, Greasidou, Borboudakis 2018,

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from core.events import Epoch, Report, Started
 from core.networks.layers import text
 from core.refusal import Refusal
-from core.spec import RunSpec, differing, is_number
+from core.spec import RunSpec, any_seed, differing, is_number
 from core.store import Label, Run
 
 
@@ -34,6 +34,11 @@ class Summary:
     n: int | None = None  # number of test images
     test_use: str | None = None
     by_hand: bool = False  # the training was ended before its time, see `Report.is_by_hand`
+
+    @cached_property
+    def setting(self) -> str | None:
+        """A text that is equal for runs whose specs differ in the seed at most; None for a damaged run."""
+        return any_seed(self.spec).model_dump_json() if self.spec else None
 
 
 LONGEST_LOG = 2**24  # bytes of a log that is read as a whole: more than a training of a thousand epochs writes
@@ -163,18 +168,27 @@ def condition(written: str, read: Callable[[str], float]) -> Condition:
     return Condition(name, sign, value)
 
 
-def in_order(listed: Iterable[Listed], column: str, *, turned: bool = False) -> list[Listed]:
-    """The runs by a column, the greatest numbers or the first words first (`turned`: last); those without a value last.
+class Line(Protocol):
+    """A line of a table of runs: it has a value in each column, see `Listed.values`."""
+
+    values: cached_property[dict[str, Any]]
+
+
+AnyLine = TypeVar("AnyLine", bound=Line)
+
+
+def in_order(listed: Iterable[AnyLine], column: str, *, turned: bool = False) -> list[AnyLine]:
+    """The lines by a column: the greatest numbers or the first words first (`turned`: last), those without any last.
 
     Raises: Refusal, if there is no such column.
     """
     if column not in COLUMNS:
         raise Refusal("runs.no_column", column=column[:60], known=", ".join(COLUMNS))
 
-    def known(one: Listed) -> bool:
+    def known(one: Line) -> bool:
         return one.values.get(column) not in (None, "", ())
 
-    def key(one: Listed) -> tuple[bool, float, str]:
+    def key(one: Line) -> tuple[bool, float, str]:
         value = one.values[column]
         is_number = isinstance(value, int | float)
         return not is_number, -value if is_number else 0.0, "" if is_number else str(value)

@@ -295,6 +295,25 @@ def known_runs(runs: Iterable[Run], progress: Callable[[Run], int] = progress) -
     return {spec: run for spec, (_, run) in found.items()}
 
 
+def settled(
+    specs: Sequence[RunSpec], runs: Iterable[Run], is_at_work: Callable[[Run], bool] = Run.is_held
+) -> dict[RunSpec, Run]:
+    """Those of the specs that need no training, each with the one of its `runs` (newest first) that is done or at work.
+
+    Runs that were ended by hand are left out, as in `known_runs`, and those at work that do not read their test split.
+    """
+
+    def so_far(run: Run) -> int:
+        if run.spec not in specs:
+            return -1
+        if report := run.report():
+            return -1 if report.is_by_hand else 1
+        return 0 if is_at_work(run) and run.control().test else -1
+
+    found = known_runs(runs, so_far)
+    return {spec: found[spec] for spec in specs if spec in found}
+
+
 def accuracies_of(runs: Mapping[RunSpec, Run]) -> Callable[[RunSpec], float | None]:
     """A function that returns the best val accuracy (0 to 1) over the epochs of a spec's run; None until it is trained.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from core.charts import runs as charts
 from core.events import Epoch, Event, Started, Step
 from core.measures.answers import Answers
 from core.measures.compare import difference, is_same_images, level_among, sentence
-from core.measures.repeats import Repeats, answers_like, compare_seeds, seeds_of
+from core.measures.groups import Group, by_setting, singles
+from core.measures.repeats import answers_like, compare_seeds, seeds_of
 from core.measures.selection import MANY, lift, lift_sentence, simplest
 from core.measures.summary import Listed, all_differing, front
+from core.measures.verdict import SEEDS
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, any_seed, is_used, share_splits, value_text
@@ -23,7 +26,7 @@ from core.store import Run
 from ui import server
 from ui.choice import data_name, network_name, row_of
 from ui.columns import beside_or_below
-from ui.runs.table import MOST_COMPARED, called, name_of
+from ui.runs.table import MOST_COMPARED, called, line_name, name_of
 from ui.tables import folded_table
 from ui.text import Markdown, duration, interval, language, literal, number, percent, plain, t
 
@@ -31,38 +34,63 @@ COSTS = ("parameters", "seconds")  # of a summary
 WHATS = ("accuracy", "loss")
 
 
-def panel(chosen: Sequence[Listed]) -> None:
-    """Show the chosen runs side by side, the first ten of them; damaged ones are left out."""
-    readable = [one for one in chosen if one.summary.spec][:MOST_COMPARED]
-    if len(readable) < 2:
+def panel(chosen: Sequence[Group]) -> None:
+    """Show the first ten of the chosen lines side by side, or the runs of a single one; damaged ones are left out.
+
+    A line of several runs stands for all of them: it has their mean.
+    """
+    readable = [line for line in chosen if line.spec]
+    is_one = len(readable) == 1  # whose runs are repetitions: none is to be called better, or cheaper, than another
+    every = singles(readable[0].runs) if is_one else readable
+    shown = every[:MOST_COMPARED]
+    if len(shown) < 2:
         return
-    if len(chosen) > len(readable):
-        st.caption(t("runs.most", count=len(readable)))
-    names = {str(place): one for place, one in enumerate(readable, 1)}
-    st.markdown(" · ".join(f"**{name}** {called(one)}" for name, one in names.items()))
-    _words(names)
+    if len(shown) < len(every if is_one else chosen):
+        st.caption(t("runs.most", count=len(shown)))
+    names = {str(place): line for place, line in enumerate(shown, 1)}
+    st.markdown(" · ".join(f"**{name}** {literal(line_name(line))}" for name, line in names.items()))
+    settings = _settings(names, readable)
+    for label, line in settings.items():
+        if len(line.tested) > 1:
+            _seeds(label, line)
+    if not is_one:
+        _words(names)
+    _points(settings)
     _courses(names)
-    _trade_offs(names)
-    _differences(names)
+    if not is_one:
+        _trade_offs(names)
+        _differences(names)
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def _words(names: dict[str, Listed]) -> None:
-    """Say which of the tested runs is better, over seeds where there are several, and what chance adds to the best."""
-    tested = {name: one for name, one in names.items() if one.summary.accuracy is not None}
+def _settings(names: Mapping[str, Group], chosen: Sequence[Group]) -> dict[str, Group]:
+    """The tested runs of each setting by what the page calls them, the names of their lines, such as `2, 3`."""
+    found = {}
+    for line in by_setting([one for entry in chosen for one in entry.runs]):
+        counted = {one.summary.run for one in line.tested.values()}
+        called = [name for name, entry in names.items() if counted & {one.summary.run for one in entry.runs}]
+        if called:
+            found[", ".join(called)] = line
+    return found
+
+
+def _words(names: Mapping[str, Group]) -> None:
+    """Say which of the tested lines is better, over seeds where there are several, and what chance adds to the best."""
+    tested = {name: line for name, line in names.items() if line.tested}
     if len(tested) < 2:
         st.info(t("runs.not_tested"))
         return
-    for members in _by_spec(tested):
-        if len(members) > 1:
-            _seeds(members, tested)
-    answers = {name: found for name, one in tested.items() if (found := _answers(one))}
+    answers = {name: found for name, line in tested.items() if (found := _answers(line))}
     if not answers:
         return
-    best = max(answers, key=lambda name: tested[name].summary.accuracy or 0)
-    alike = {name: one for name, one in answers.items() if is_same_images(one, answers[best])}
+    best = max(answers, key=lambda name: tested[name].values["accuracy"])
+    like = next(iter(answers[best].values()))
+    same = {
+        name: {seed: one for seed, one in found.items() if is_same_images(one, like)} for name, found in answers.items()
+    }
+    alike = {name: found for name, found in same.items() if found}
     if len(alike) < len(tested):
         st.warning(t("runs.other_images", names=", ".join(name for name in tested if name not in alike)))
     if len(alike) > 2:
@@ -75,55 +103,59 @@ def _words(names: dict[str, Listed]) -> None:
         _picked(best, tested, alike)
 
 
-def _by_spec(tested: dict[str, Listed]) -> list[list[str]]:
-    """The names of the runs of each spec, one for each seed, see `seeds_of`."""
-    groups: dict[RunSpec, dict[Run, str]] = {}
-    for name, one in tested.items():
-        if one.summary.spec and (run := server.find(one.summary.run)):
-            groups.setdefault(any_seed(one.summary.spec), {})[run] = name
-    found = []
-    for spec, runs in groups.items():
-        newest_first = sorted(runs, key=lambda run: run.name, reverse=True)
-        found.append(sorted((runs[run] for run in seeds_of(spec, newest_first).values()), key=int))
-    return found
-
-
 def _said(key: str, slots: dict[str, Any]) -> str:
     """A sentence of the measures, whose slots are numbers as the reader's language writes them and numbers of runs."""
     return t(key, **{name: Markdown(value) if isinstance(value, str) else value for name, value in slots.items()})
 
 
-def _answers(one: Listed) -> Answers | None:
-    run = server.find(one.summary.run)
-    try:
-        return _test_answers(run) if run else None
-    except Refusal:  # damaged
-        return None
+def _answers(line: Group) -> dict[int, Answers]:
+    """The test answers of a line's tested runs by seed, without those of damaged ones."""
+    found = {}
+    for seed, one in line.tested.items():
+        run = server.find(one.summary.run)
+        with contextlib.suppress(Refusal):  # damaged
+            if run and (answers := _test_answers(run)):
+                found[seed] = answers
+    return found
 
 
 def _test_answers(run: Run) -> Answers | None:
     return server.answers(run, "test")
 
 
-def _seeds(members: Sequence[str], tested: dict[str, Listed]) -> None:
+def _seeds(label: str, line: Group) -> None:
     """Say mean, standard deviation and each point of runs that differ in the seed alone."""
-    found = Repeats(tuple(tested[name].summary.accuracy or 0 for name in members))
+    found = line.repeats
+    assert found
     points = Markdown(", ".join(percent(accuracy, 2) for accuracy in found.accuracies))
     slots = {"mean": percent(found.mean, 2), "spread": number(100 * (found.spread or 0), 2), "points": points}
-    st.markdown(t("runs.seeds", names=", ".join(members), count=len(members), **slots))
+    st.markdown(t("runs.seeds", names=label, count=len(found.accuracies), **slots))
 
 
-def _pair(name: str, best: str, tested: dict[str, Listed], answers: dict[str, Answers], told: set[RunSpec]) -> None:
-    """Say whether the best run is better than another one, and over the seeds if both were trained with several."""
+def _pair(
+    name: str,
+    best: str,
+    tested: Mapping[str, Group],
+    answers: Mapping[str, Mapping[int, Answers]],
+    told: set[RunSpec],
+) -> None:
+    """Say whether the best line is better than another one, and over the seeds if both were trained with several."""
     level = level_among(len(answers))
-    key, slots = sentence(difference(answers[name], answers[best], level), name, best, language())
-    said = [_said(key, slots)]
-    one, other = tested[name].summary.spec, tested[best].summary.spec
+    one, other = tested[name].spec, tested[best].spec
+    if one and other and min(len(answers[name]), len(answers[best])) > 1:
+        over = compare_seeds(answers[name], answers[best], share_splits=share_splits(one, other), level=level)
+        st.markdown(f"- {_said(*sentence(over, name, best, language()))}")
+        return
+    (single, first), (single_best, second) = (_newest(tested[of], answers[of]) for of in (name, best))
+    said = [_said(*sentence(difference(first, second, level), name, best, language()))]
+    for of, run in ((name, single), (best, single_best)):
+        if len(tested[of].runs) > 1:
+            said.append(t("runs.stands_for", name=of, run=Markdown(called(run))))
     if one and other and any_seed(one) != any_seed(other) and any_seed(one) not in told:
         told.add(any_seed(one))
         seeds = [seeds_of(spec, server.handles()) for spec in (one, other)]
         if min(map(len, seeds)) > 1:
-            (a, left), (b, also_left) = (answers_like(answers[best], runs, _test_answers) for runs in seeds)
+            (a, left), (b, also_left) = (answers_like(second, runs, _test_answers) for runs in seeds)
             if min(len(a), len(b)) > 1:
                 over = compare_seeds(a, b, share_splits=share_splits(one, other), level=level)
                 key, slots = sentence(over, name, best, language())
@@ -133,12 +165,18 @@ def _pair(name: str, best: str, tested: dict[str, Listed], answers: dict[str, An
     st.markdown("- " + " ".join(said))
 
 
-def _picked(best: str, tested: dict[str, Listed], answers: dict[str, Answers]) -> None:
+def _newest(line: Group, answers: Mapping[int, Answers]) -> tuple[Listed, Answers]:
+    """The newest of a line's runs that have answers, and these."""
+    seed = max(answers, key=lambda seed: line.tested[seed].summary.run)
+    return line.tested[seed], answers[seed]
+
+
+def _picked(best: str, tested: Mapping[str, Group], answers: Mapping[str, Mapping[int, Answers]]) -> None:
     """Say what chance adds to the best of many, and which is the simplest within one standard error of it."""
-    right = np.stack([one.is_right for one in answers.values()])
+    right = np.stack([np.mean([one.is_right for one in found.values()], axis=0) for found in answers.values()])
     key, slots = lift_sentence(lift(right), len(right), language())
     st.info(_said(key, slots))
-    sizes = [tested[name].summary.parameters or 0 for name in answers]
+    sizes = [tested[name].values["parameters"] or 0 for name in answers]
     n = right.shape[1]
     rule = simplest(right.mean(axis=1).tolist(), sizes, n)
     name = list(answers)[rule.place]
@@ -147,19 +185,54 @@ def _picked(best: str, tested: dict[str, Listed], answers: dict[str, Answers]) -
     st.markdown("- " + t("runs.simplest", **slots))
 
 
+# --- seeds ------------------------------------------------------------------------------------------------------------
+
+
+def _points(settings: Mapping[str, Group]) -> None:
+    """Draw each run of each setting as a point beside their mean and its interval, where one has several seeds."""
+    if all(len(line.tested) < 2 for line in settings.values()):
+        return
+    st.subheader(t("runs.points"))
+    drawn, table = [], {plain("runs.column.run"): [f"{label}: {line_name(line)}" for label, line in settings.items()]}
+    for label, line in settings.items():
+        assert line.repeats
+        assert line.interval
+        points = {
+            f"{plain('recipes.seed', seed=seed)} · {name_of(one)}": one.summary.accuracy or 0
+            for seed, one in line.tested.items()
+        }
+        drawn.append(charts.Repeated(label, points, line.repeats.mean, *line.interval))
+    chart = charts.points(
+        drawn,
+        x_title=plain("runs.points_x"),
+        y_title=plain("runs.column.accuracy"),
+        mean_title=plain("runs.points_mean"),
+        language=language(),
+    )
+    means = ", ".join(f"{one.name}: {percent(one.mean, 2)}" for one in drawn)
+    alt = plain("runs.points_alt", means=means)
+    st.altair_chart(chart, width="stretch", key="runs-points", alt=alt)
+    table[plain("runs.points_mean")] = [f"{percent(one.mean, 2)} ({interval(one.low, one.high)})" for one in drawn]
+    spreads = [line.repeats.spread if line.repeats else None for line in settings.values()]
+    table[plain("runs.points_spread")] = ["–" if one is None else number(100 * one, 2) for one in spreads]
+    table["n"] = [str(len(one.points)) for one in drawn]
+    table[plain("runs.points_each")] = [", ".join(percent(a, 2) for a in one.points.values()) for one in drawn]
+    folded_table(table)
+    st.caption(t("runs.points_help", most=SEEDS))
+
+
 # --- curves -----------------------------------------------------------------------------------------------------------
 
 
-def _courses(names: dict[str, Listed]) -> None:
-    """Draw val and train of all runs in one chart, of the quantity that the reader chooses."""
+def _courses(names: Mapping[str, Group]) -> None:
+    """Draw val and train of all lines in one chart, of the quantity that the reader chooses."""
     st.subheader(t("runs.courses"))
     what = row_of(t("runs.courses"), {one: t(f"chart.{one}") for one in WHATS}, "runs-what", persist_state="session")
     val, train = {}, {}
-    for name, one in names.items():
-        run = server.find(one.summary.run)
-        events = server.events(run) if run else []
-        val[name] = [(event.epoch, getattr(event, f"val_{what}")) for event in events if isinstance(event, Epoch)]
-        train[name] = _of_train(events, what)
+    for name, line in names.items():
+        told = [server.events(run) for one in line.runs if (run := server.find(one.summary.run))]
+        val[name] = charts.mean_course([_of_val(events, what) for events in told])
+        train[name] = charts.mean_course([_of_train(events, what) for events in told])
     values = [value for line in val.values() for _, value in line]  # a train curve begins far away
     if not values:
         st.caption(t("runs.no_epochs"))
@@ -174,6 +247,12 @@ def _courses(names: dict[str, Listed]) -> None:
         language=language(),
     )
     st.altair_chart(chart, width="stretch", key=f"runs-{what}", alt=plain("runs.courses_alt", count=len(names)))
+    if any(len(line.runs) > 1 for line in names.values()):
+        st.caption(t("runs.courses_mean"))
+
+
+def _of_val(events: Sequence[Event], what: str) -> list[tuple[float, float]]:
+    return [(event.epoch, getattr(event, f"val_{what}")) for event in events if isinstance(event, Epoch)]
 
 
 def _of_train(events: Sequence[Event], what: str) -> list[tuple[float, float]]:
@@ -188,20 +267,21 @@ def _of_train(events: Sequence[Event], what: str) -> list[tuple[float, float]]:
 # --- costs ------------------------------------------------------------------------------------------------------------
 
 
-def _trade_offs(names: dict[str, Listed]) -> None:
+def _trade_offs(names: Mapping[str, Group]) -> None:
     """Draw test accuracy against parameters and against seconds, with intervals and the Pareto front."""
-    tested = {name: one for name, one in names.items() if one.summary.interval}
+    tested = {name: line for name, line in names.items() if line.interval}
     if len(tested) < 2:
         return
     st.subheader(t("runs.trade_offs"))
-    table: dict[str, list[str]] = {plain("runs.column.run"): [f"{name} {name_of(one)}" for name, one in tested.items()]}
-    table[plain("runs.column.accuracy")] = [_accuracy(one) for one in tested.values()]
+    called = {name: f"{name} {line_name(line)}" for name, line in tested.items()}
+    table: dict[str, list[str]] = {plain("runs.column.run"): list(called.values())}
+    table[plain("runs.column.accuracy")] = [_accuracy(line) for line in tested.values()]
     with beside_or_below("runs-trade"):
         for column, cost in zip(st.columns(2, gap="large"), COSTS, strict=True):
             reached = [
-                charts.Reached(name, f"{name} {name_of(one)}", value, one.summary.accuracy or 0, *one.summary.interval)
-                for name, one in tested.items()
-                if (value := getattr(one.summary, cost)) and one.summary.interval
+                charts.Reached(name, called[name], value, line.values["accuracy"], *line.interval)
+                for name, line in tested.items()
+                if (value := line.values[cost]) and line.interval
             ]
             if len(reached) < 2:
                 continue
@@ -222,30 +302,32 @@ def _trade_offs(names: dict[str, Listed]) -> None:
             table[plain(f"runs.column.{cost}")] = [cells.get(name, "–") for name in tested]
     folded_table(table)
     st.caption(t("runs.front_help"))
-    if len({one.summary.device for one in tested.values()}) > 1:
+    if len({one.summary.device for line in tested.values() for one in line.runs}) > 1:
         st.caption(t("runs.devices"))
 
 
-def _accuracy(one: Listed) -> str:
-    assert one.summary.accuracy is not None
-    assert one.summary.interval
-    return f"{percent(one.summary.accuracy, 2)} ({interval(*one.summary.interval)}; n = {number(one.summary.n or 0)})"
+def _accuracy(line: Group) -> str:
+    assert line.interval
+    images = line.newest.summary.n or next(iter(line.tested.values())).summary.n or 0
+    return f"{percent(line.values['accuracy'], 2)} ({interval(*line.interval)}; n = {number(images)})"
 
 
 # --- what differs -----------------------------------------------------------------------------------------------------
 
 
-def _differences(names: dict[str, Listed]) -> None:
-    """Show the fields in which the runs' specs differ, a column for each run."""
-    specs = {name: one.summary.spec for name, one in names.items() if one.summary.spec}
+def _differences(names: Mapping[str, Group]) -> None:
+    """Show the fields in which the lines' specs differ, a row for each line."""
+    specs = {name: line.spec for name, line in names.items() if line.spec}
     differ = all_differing(list(specs.values()))
+    if any(len(line.runs) > 1 for line in names.values()):
+        differ = [name for name in differ if name != "seed"]  # a line has several
     if all(spec.architecture != CUSTOM for spec in specs.values()):
         differ = [name for name in differ if name != "layers"]  # the architecture's name says it
     st.subheader(t("runs.differences"))
     if not differ:
         st.caption(t("hyper.same"))
         return
-    cells = {plain("runs.column.run"): [f"**{name}** {called(names[name])}" for name in specs]}
+    cells = {plain("runs.column.run"): [f"**{name}** {literal(line_name(names[name]))}" for name in specs]}
     cells |= {plain(f"spec.{field}.label"): [_value(spec, field) for spec in specs.values()] for field in differ}
     st.table(cells, hide_index=True)
 

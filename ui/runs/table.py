@@ -1,16 +1,21 @@
-"""The table of all runs: filtered and sorted, with the columns that the reader wants; and the runs chosen in it."""
+"""The table of all runs: filtered and sorted, with the columns that the reader wants; and the runs chosen in it.
+
+A line is a run, or all runs that differ in the seed alone.
+"""
 
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from core.measures.groups import Group, by_setting, singles
 from core.measures.summary import COLUMNS, NUMBERS, Listed, all_differing, in_order
 from core.recipes.searches import belongs_to, choices_of
-from core.spec import RunSpec, is_number, is_used, value_text
+from core.spec import RunSpec, any_seed, is_number, is_used, value_text
 from ui import server, visitor
 from ui.choice import data_name, network_name
 from ui.runs import parallel
@@ -22,7 +27,9 @@ MOST_ROWS = 100  # in sight at once, without asking for more
 MOST_COMPARED = 10
 MOST_LINKED = 20  # newest searches that are linked
 WIDE = 190  # px, of the accuracy with its interval
-ROWS, TURNED = "runs.rows", "runs.turned"  # keys in the session state
+MOST_SAID = 5  # values of a line of several runs in one cell
+ROWS, TURNED, GROUPED = "runs.rows", "runs.turned", "runs.grouped"  # keys in the session state
+SEEDS = "seeds"  # in the link: "1" if runs that differ in the seed alone are one line
 FILTERS = ("data", "architecture", "status", "study", "owner", "tag")
 FIRST = ("data", "architecture", "status", "accuracy", "parameters", "seconds", "epochs_done", "device")
 HIDDEN = ("run", "name", "note", "layers", "weights_from", "n_val", "n")  # no columns of their own
@@ -38,36 +45,75 @@ def chosen(listed: Sequence[Listed]) -> list[Listed]:
     linked = st.query_params.get(CHOSEN)
     if CHOSEN not in st.session_state and linked:
         st.session_state[CHOSEN] = linked.split(",")
-    names = [name for name in st.session_state.get(CHOSEN, ()) if name in known]
-    if names:
-        st.query_params[CHOSEN] = ",".join(names)
+    found = [known[name] for name in st.session_state.get(CHOSEN, ()) if name in known]
+    if found:
+        st.query_params[CHOSEN] = ",".join(
+            line.newest.summary.run for line in lines(found)
+        )  # `_whole` finds the others
     else:
         st.query_params.pop(CHOSEN, None)
-    return [known[name] for name in names]
+    return found
+
+
+def look_at(names: Sequence[str]) -> None:
+    """Choose runs for a reader who comes from another page, with those of a setting as one line."""
+    st.session_state[CHOSEN], st.session_state[GROUPED] = list(names), True
+
+
+def lines(listed: Sequence[Listed]) -> list[Group]:
+    """The runs as lines: each its own, or all of a setting one, as the reader wants it."""
+    return by_setting(listed) if st.session_state.get(GROUPED) else singles(listed)
 
 
 def panel(listed: Sequence[Listed]) -> None:
-    """Show filters and the table; a click on a row chooses its run, one more click leaves it out again."""
+    """Show filters and the table; a click on a row chooses its runs, one more click leaves them out again."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs-filters"):
         fitting = _filtered(listed)
         by = _sort()
         columns = _columns()
         _searches(listed)
+        _grouping()
+    ordered = lines(fitting)
     if by != NEWEST or st.session_state.get(TURNED):
         turned = bool(st.session_state.get(TURNED))
-        fitting = in_order(fitting, by, turned=turned) if by != NEWEST else fitting[::-1]
+        ordered = in_order(ordered, by, turned=turned) if by != NEWEST else ordered[::-1]
+    fitting = [one for line in ordered for one in line.runs]
     within = parallel.panel("runs", [one.summary.run for one in _with_result(fitting)], lambda: _axes(fitting))
     if within is not None:
-        fitting = [one for one in fitting if one.summary.run in within]
+        kept = (tuple(one for one in line.runs if one.summary.run in within) for line in ordered)
+        ordered = [Group(runs) for runs in kept if runs]
     most = st.session_state.setdefault(ROWS, MOST_ROWS)
-    shown = fitting[:most]
-    st.caption(t("runs.count", count=len(fitting), all=len(listed)))
+    shown = ordered[:most]
+    count = sum(len(line.runs) for line in ordered)
+    in_lines = f" · {t('runs.lines', count=len(ordered))}" if st.session_state.get(GROUPED) else ""
+    st.caption(t("runs.count", count=count, all=len(listed)) + in_lines)
     if not shown:
         st.info(t("runs.none_fit"))
         return
-    _table(shown, columns, chosen(listed))
-    if len(fitting) > len(shown):
-        st.button(t("runs.more", count=len(fitting) - len(shown)), key="runs-more", on_click=_more)
+    _table(shown, columns, _whole(ordered, chosen(listed)))
+    if len(ordered) > len(shown):
+        st.button(t("runs.more", count=len(ordered) - len(shown)), key="runs-more", on_click=_more)
+
+
+def _grouping() -> None:
+    """Let the reader choose whether the runs that differ in the seed alone are one line; the link says so too."""
+    if GROUPED not in st.session_state:
+        st.session_state[GROUPED] = st.query_params.get(SEEDS) == "1"
+    st.toggle(t("runs.grouped"), key=GROUPED, help=t("runs.grouped_help"), persist_state="session", width="content")
+    if st.session_state[GROUPED]:
+        st.query_params[SEEDS] = "1"
+    else:
+        st.query_params.pop(SEEDS, None)
+
+
+def _whole(ordered: Sequence[Group], picked: list[Listed]) -> list[Listed]:
+    """The chosen runs, and where one of them is in a line, all others of the line: it stands for all its runs."""
+    names = {one.summary.run for one in picked}
+    there = [line.runs for line in ordered if any(one.summary.run in names for one in line.runs)]
+    added = [one for runs in there for one in runs if one.summary.run not in names]
+    if added:
+        st.session_state[CHOSEN] = [one.summary.run for one in (*picked, *added)]
+    return [*picked, *added]
 
 
 def _with_result(listed: Sequence[Listed]) -> list[Listed]:
@@ -197,27 +243,30 @@ def _title(name: str) -> str:
     return plain(f"spec.{name}.label") if name in RunSpec.model_fields else plain(f"runs.column.{name}")
 
 
-def _table(shown: Sequence[Listed], columns: Sequence[str], picked: Sequence[Listed]) -> None:
-    names = [one.summary.run for one in shown]
-    specs = [one.summary.spec for one in picked if one.summary.spec]
+def _table(shown: Sequence[Group], columns: Sequence[str], picked: Sequence[Listed]) -> None:
+    names = [[one.summary.run for one in line.runs] for line in shown]
+    places = {run: place for place, runs in enumerate(names) for run in runs}
+    specs = [line.spec for line in lines(picked) if line.spec]
+    if st.session_state.get(GROUPED):
+        specs = [any_seed(spec) for spec in specs]
     differ = all_differing(specs) if len(specs) > 1 else []
     added = [name for name in differ if name not in columns and name in OFFERED]
     if added or set(differ) & set(columns):
         st.caption(t("runs.differ_help", sign=DIFFERS, count=len(specs)))
-    table: dict[str, list[str | Said]] = {plain("runs.column.run"): [name_of(one) for one in shown]}
+    table: dict[str, list[str | Said]] = {plain("runs.column.run"): [line_name(line) for line in shown]}
     for name in [*columns, *added]:
         title = f"{DIFFERS} {_title(name)}" if name in differ else _title(name)
-        table[title] = [_cell(one, name) for one in shown]
+        table[title] = [_line_cell(line, name) for line in shown]
     accuracy = _title("accuracy")
-    before = [names.index(one.summary.run) for one in picked if one.summary.run in names]
-    key = f"runs-table-{zlib.crc32(','.join([*names, *table]).encode())}"  # other rows: the places mean other runs
+    known = [one.summary.run for one in picked]
+    before = list(dict.fromkeys(places[run] for run in known if run in places))
+    key = f"runs-table-{zlib.crc32(','.join([*places, *table]).encode())}"  # other rows: the places mean other runs
 
     def choose() -> None:
-        places = st.session_state[key]["selection"]["rows"]
-        kept = [one.summary.run for one in picked if one.summary.run not in names]
-        known = [one.summary.run for one in picked]
-        now = [names[place] for place in places]
-        st.session_state[CHOSEN] = [*kept, *sorted(now, key=lambda name: (name not in known, names.index(name)))]
+        rows = st.session_state[key]["selection"]["rows"]
+        kept = [run for run in known if run not in places]
+        order = sorted(rows, key=lambda place: (place not in before, place))
+        st.session_state[CHOSEN] = [*kept, *(run for place in order for run in names[place])]
 
     st.dataframe(
         sortable(table),
@@ -244,9 +293,49 @@ def name_of(one: Listed) -> str:
     return one.label.name or f"{name[6:8]}/{name[4:6]} {name[9:11]}:{name[11:13]} {name[-4:]}"
 
 
+def line_name(line: Group) -> str:
+    """What a line is called, where no Markdown is read: its newest run, and how many more it has."""
+    name = name_of(line.newest)
+    return plain("runs.several", count=len(line.runs) - 1, name=name) if len(line.runs) > 1 else name
+
+
 def called(one: Listed) -> str:
     """What a run is called, as Markdown."""
     return literal(name_of(one))
+
+
+def _line_cell(line: Group, name: str) -> str | Said:
+    """A line's cell: of several runs the mean, or each value once; of the test accuracy also spread and number."""
+    one = line.newest
+    if len(line.runs) == 1:
+        return _cell(one, name)
+    if name == "accuracy":
+        return _mean_cell(line) if line.repeats else (None, "")
+    if name in NUMBERS:
+        value = line.values[name]
+        return (value, _figure(one, name, value)) if value is not None else (None, "")
+    cells = dict.fromkeys(_cell(run, name) for run in line.runs)
+    if name == "status" and len(cells) > 1:
+        counts = Counter(run.status for run in line.runs)
+        return ", ".join(f"{_word(name, status)} ({count})" for status, count in counts.items())
+    if name == "seed":
+        cells = sorted(cells)
+    said = [cell[1] if isinstance(cell, tuple) else cell for cell in cells]
+    words = ", ".join([*filter(None, said[:MOST_SAID]), *(["…"] if len(said) > MOST_SAID else [])])
+    first = next(iter(cells))
+    return (first[0], words) if isinstance(first, tuple) else words
+
+
+def _mean_cell(line: Group) -> Said:
+    """Mean, standard deviation and number of the test accuracies of runs with several seeds."""
+    assert line.repeats
+    if line.repeats.spread is None:
+        (only,) = line.tested.values()
+        return line.repeats.mean, _figure(only, "accuracy", line.repeats.mean)
+    slots = {"mean": percent(line.repeats.mean, 2), "spread": number(100 * line.repeats.spread, 2)}
+    said = plain("runs.mean", count=len(line.tested), **slots)
+    is_selected = any(one.summary.test_use == "selected" for one in line.tested.values())
+    return line.repeats.mean, plain("test_use.mark", accuracy=said) if is_selected else said
 
 
 def _cell(one: Listed, name: str) -> str | Said:
