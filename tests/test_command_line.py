@@ -154,7 +154,7 @@ def test_train_without_snapshots_keeps_none_of_the_past_epochs(shell):
 
 
 def test_train_with_several_seeds_trains_what_is_missing_and_says_last_what_they_came_to(shell):
-    fields = {"data": "tiny", "architecture": "mlp", "epochs": 1}
+    fields = {"data": "tiny", "architecture": "mlp", "epochs": 1, "batch_size": 16, "learning_rate": 0.002}
     lines = shell.json("train", *flags(**fields), "--seeds", "2")
     reports = [line for line in lines if line.get("event") == "report"]
     assert [Run(shell.store / line["run"]).spec.seed for line in reports] == [0, 1]
