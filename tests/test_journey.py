@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from core import store
 from core.drawing import collection
 from core.events import Checkpoint, Epoch, Started, Step
-from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
+from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, draw, free_port, serve, served
 from tests.conftest import wait_for
 from ui.evaluate.errors import PICTURES
 
@@ -402,6 +402,55 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.get_by_role("button", name="Close").click()
     present.get_by_role("button", name="Open to the pupils").wait_for()
     assert not complaints
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_lesson_outlives_its_server_s_sudden_end_with_every_drawing_that_was_confirmed(browser, tmp_path):
+    environment = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    environment["BANCADA_CLASS_PORT"] = str(free_port())
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
+    shutil.copytree(starter.folder, tmp_path / "store" / starter.name)
+    port, complaints = free_port(), []
+    teacher = browser.new_context(locale="en-US", reduced_motion="reduce").new_page()
+    with served("app.py", ROOT, environment, port=port) as (address, server):
+        teacher.goto(f"{address}/classroom?run={starter.name}")
+        to_join, code = opened_to_pupils(teacher)
+        phones = [joined_phone(browser, to_join, code, name, "en-US", complaints) for name in ("Ana", "Rui")]
+        for digit, strokes, confirmed in ((7, SEVEN, True), (1, ONE, True), (7, SEVEN, False)):
+            teacher.get_by_role("combobox", name="What to ask").click()
+            teacher.get_by_role("option", name=f"The digit {digit}").click()
+            teacher.get_by_role("button", name="Next round").click()
+            for phone in phones:
+                phone.get_by_text(f"Draw the digit {digit}").wait_for()
+                finger(phone, *strokes)
+                phone.locator("#send:enabled").click()
+                if confirmed:  # else the drawings are on their way at the end
+                    phone.locator("#said", has_text=re.compile(".")).wait_for()
+        assert not complaints
+        server.kill()
+        server.wait()
+        for phone in phones:
+            phone.locator("#said", has_text="The connection is lost").wait_for()
+    kept = collection.kept(tmp_path / "store")
+    assert [(one.label, one.nickname) for one in kept[:4]] == [(7, "Ana"), (7, "Rui"), (1, "Ana"), (1, "Rui")]
+    assert len(kept) <= 6
+
+    with served("app.py", ROOT, environment, port=port) as (address, _):
+        teacher.goto(f"{address}/classroom?run={starter.name}")
+        teacher.get_by_role("combobox", name="Earlier sessions").click()
+        teacher.get_by_role("option", name=f"drawings: {len(kept)}").click()
+        with teacher.expect_download() as saving:
+            teacher.get_by_role("button", name="Save the results").click()
+        saving.value.save_as(tmp_path / "class.html")
+        saved = teacher.context.new_page()
+        saved.goto((tmp_path / "class.html").as_uri())
+        assert saved.locator("figure").count() == len(kept)
+        again, code = opened_to_pupils(teacher)
+        assert again == to_join
+        phones.append(joined_phone(browser, again, code, "Eva", "en-US", []))
+        phones[-1].locator("#ask").wait_for()
+    for page in (teacher, *phones):
+        page.context.close()
 
 
 def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
