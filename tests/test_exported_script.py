@@ -3,8 +3,10 @@
 import ast
 import hashlib
 import json
+import math
 import os
 import pickle
+import statistics
 import struct
 import subprocess
 import sys
@@ -13,15 +15,19 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from scipy.special import stdtrit
 
 from core import store
 from core.exports import export
 from core.exports.script import LOADED, NOTEBOOK, SCRIPT, code_of
+from core.measures.verdict import SEEDS
 from core.networks.layers import KINDS, build, parse, table
+from core.recipes.results import ready_spec, stored
 from core.refusal import Refusal
 from core.spec import checked
 from core.words import languages, text
 from core.work import work
+from tests.real_data import REAL_DATA, real, with_mnist
 from tests.test_exports import EVERY_LAYER
 
 ALLOWED = {
@@ -90,6 +96,31 @@ def test_a_lenet_is_trained_anew_and_rebuilt_on_the_data_that_come_with_the_app(
     assert found["retrained"] > 0.8
     for one in run.class_names(language):
         assert one in out
+
+
+@with_mnist
+def test_a_repeated_recipe_states_the_spread_over_its_seeds_and_is_trained_anew_within_it(
+    home, tmp_path, shared_cache, monkeypatch
+):
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
+    monkeypatch.setenv("BANCADA_CACHE", str(shared_cache))
+    run = done(**ready_spec("000-a", "honest", [], seed=0).model_dump())
+    measured = [one.accuracy for one in stored() if (one.recipe, one.variant) == ("000-a", "honest")]
+    mean, spread, count = statistics.mean(measured), statistics.stdev(measured), len(measured)
+    assert count >= SEEDS
+    figures = f"{count}", f"{100 * mean:.2f}%", f"{100 * spread:.2f}"
+    for language in languages():
+        export(run, "notebook", tmp_path / language, language)
+        head, *_ = json.loads((tmp_path / language / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+        (line,) = (one for one in head["source"] if "000-a" in one)
+        said = [one.replace(".", text(language, "number.decimal")) for one in figures]
+        assert all(f" {one} " in line for one in said), line
+    found, out = printed(run, "script", tmp_path / "out", real("MNIST/raw").parents[1])
+    assert_it_repeats(run, found, out)
+    (line,) = (one for one in out.splitlines() if "000-a" in one)
+    assert all(f" {one} " in line for one in figures), line
+    # The 95 % interval for one more seed.
+    assert abs(found["retrained"] - mean) <= stdtrit(count - 1, 0.975) * spread * math.sqrt(1 + 1 / count)
 
 
 SPECS = {
