@@ -189,13 +189,21 @@ OPTIMIZERS = [
 ]
 
 
+NETWORKS = {
+    "smooth": "conv(6, 3, padding=1, activation=tanh), avg_pool(2), flatten, dense(20, activation=sigmoid)",
+    "rectified": "conv(6, 3, activation=relu), max_pool(2), conv(8, 2, activation=relu), max_pool(2), flatten, "
+    "dense(20, activation=relu)",
+    "strided": "conv(5, 4, stride=2, padding=1, activation=relu), conv(7, 3, padding=same, activation=tanh), "
+    "conv(4, 2, stride=3, padding=2, activation=sigmoid), flatten",
+    "dense": "flatten, dense(30, activation=relu), dense(17)",
+}
+
+
 @pytest.mark.parametrize("fields", OPTIMIZERS, ids=str)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_weights_after_twenty_steps_are_the_exact_ones(fields, threads):
-    layers = (
-        "conv(6, 3, padding=1, activation=tanh), avg_pool(2), flatten, dense(20, activation=sigmoid), dense(classes)"
-    )
-    spec = checked({"layers": layers, "batch_size": 48, **fields})
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_weights_after_twenty_steps_are_the_exact_ones(network, fields, threads):
+    spec = checked({"layers": f"{NETWORKS[network]}, dense(classes)", "batch_size": 48, **fields})
     data, state = begun(spec, threads, n=112, shape=(2, 12, 12))  # the third batch of an epoch has 16 images
     assert (state.engine.computed_by, state.engine.parts) == ("kernels", threads)
     model = new_model(spec, (2, 12, 12), CLASSES).double()
