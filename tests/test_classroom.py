@@ -49,7 +49,8 @@ from tests.conftest import wait_for
 from tests.disk import CannotMountError, read_only
 from tests.page import LANGUAGES, component
 from tests.test_live_answer import SHIPPED, seven
-from ui.classroom import live_wall, opened
+from ui import server
+from ui.classroom import feature_maps, live_wall, opened
 from ui.classroom.pupils import (
     COOKIE,
     ENDED,
@@ -64,6 +65,7 @@ from ui.classroom.pupils import (
     style,
 )
 from ui.classroom.strangers import MOST_STRANGERS
+from ui.draw import live_answer
 
 SEVEN = seven()
 MODEL = next(run for run in SHIPPED if "mlp" in run.name)
@@ -602,6 +604,35 @@ def test_a_pupil_joins_draws_and_is_answered_and_the_wall_shows_it(room):
     assert report
     assert words.percent(report.accuracy, 1, language="en") in wall["models"][0]["test_text"]
     assert wall["matrix"][7][7] == 1
+
+
+def test_maps_are_shown_of_convolutions_of_finished_runs_and_of_nothing_else(home, room):
+    lenet, cnn = (next(run for run in SHIPPED if name in run.name) for name in ("lenet", "cnn-four-4072"))
+    for run in (lenet, cnn):
+        shutil.copytree(run.folder, home / run.name)
+
+    def told(*runs: store.Run, **changes: object) -> list[tuple[str, list[tuple[int, str]]]]:
+        models = [Contestant(run.name, run.name[-4:], "MNIST", None) for run in runs]
+        readers = [replace(server.model(store.find(run.name)), **changes) for run in runs]
+        now = replace(room, models=models, pupils=SimpleNamespace(readers=readers))
+        return [
+            (one["model"], [(layer["number"], layer["said"]) for layer in one["layers"]])
+            for one in feature_maps.inside(now, "en")
+        ]
+
+    first = (1, "Layer 1: 6 feature maps")
+    assert told(MODEL) == []
+    assert told(lenet) == [("", [first, (3, "Layer 3: 16 feature maps")])]
+    assert told(MODEL, lenet) == [("59ce", [first, (3, "Layer 3: 16 feature maps")])]
+    assert told(lenet, cnn) == [("59ce", [first]), ("4072", [(1, "Layer 1: 16 feature maps")])]
+    assert told(lenet, done=False) == [], "its weights of now are others than those that have read"
+    readers = [server.model(store.find(lenet.name))]
+    shutil.rmtree(home / lenet.name)
+    models = [Contestant(lenet.name, "LeNet", "MNIST", None)]
+    gone = replace(room, models=models, pupils=SimpleNamespace(readers=readers))
+    assert feature_maps.inside(gone, "en") == []
+    asked = live_answer.answered(SEVEN.tobytes(), [lenet.name], [], "en", 1)
+    assert "layers" not in asked, "the wall shows none of a run that is deleted after the page has asked"
 
 
 def test_the_page_is_light_in_the_browsers_language_and_without_what_is_not_its_own(room):
