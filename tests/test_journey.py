@@ -504,6 +504,27 @@ def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
     assert ana.get_by_role("button", name="Train").is_disabled()
     teacher.get_by_role("button", name="Read the test split").click()
     teacher.get_by_text("Test split, read once: <i>").wait_for(timeout=MINUTE)
+    for again in (False, True):  # once the race is over, and when the teacher shows the board
+        for phone in phones:
+            phone.locator("#look .model").nth(1).wait_for()
+            assert phone.locator("#race").is_hidden() == again
+            assert phone.evaluate("document.documentElement.scrollWidth") == 390
+        places = teacher.locator(".race tbody .place").all_inner_texts()
+        assert ana.locator("#look .model .name b").all_inner_texts() == places
+        assert "<i><b>Rui</b>" in ana.locator("#look").inner_text()
+        if not again:
+            teacher.get_by_role("button", name="Look").click()
+            teacher.get_by_role("combobox", name="What to look at").click()
+            teacher.get_by_role("option", name="Board of the race").click()
+            teacher.get_by_role("button", name="Show to all").click()
+            rui.get_by_text("Olhe: como no quadro").wait_for()
+    present = visit("/classroom?present=1")
+    for page in (teacher, present):
+        page.locator(".race tbody tr").nth(1).wait_for()
+    present.get_by_role("radio", name="Wall").click()
+    present.locator(".look .model").nth(1).wait_for()
+    present.locator(".question").scroll_into_view_if_needed()
+    assert not present.evaluate(SMALL_OR_CUT)
     teacher.get_by_role("button", name="Close").click()
     for phone in phones:
         phone.context.close()
