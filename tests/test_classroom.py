@@ -691,6 +691,7 @@ def test_another_host_is_refused(room, host):
     said = cookie(room)
     assert ask(room.host, Host=host)[0] in (400, 421)
     assert join(room, Host=host)[0] in (400, 421)
+    assert ask(room.host, "POST", "/race", b"{}", Cookie=said, Host=host)[0] in (400, 421)
     if host:
         for path in ("/class", "/answers"):
             with pytest.raises(InvalidStatus) as refusal, client(room, path, said, host=host):
@@ -702,8 +703,9 @@ def test_another_host_is_refused(room, host):
 def test_a_page_of_another_server_is_refused(room, origin):
     assert join(room, Origin=origin)[0] == 403
     assert not room.classroom.pupils
+    said = cookie(room)
+    assert ask(room.host, "POST", "/race", b"{}", Cookie=said, Origin=origin)[0] == 403
     if origin:
-        said = cookie(room)
         for path in ("/class", "/answers"):
             with pytest.raises(InvalidStatus) as refusal, client(room, path, said, origin=origin):
                 pass
@@ -1078,3 +1080,30 @@ def test_when_the_time_is_up_a_drawing_is_sent_only_by_whoever_says_that_it_is_f
             assert page.locator("#send").is_disabled()
     page.context.close()
     assert [one.label for one in collection.kept()] == [7]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+def test_a_phone_held_across_draws_and_sends_without_scrolling(room, browser):
+    size = {"width": 844, "height": 390}
+    page = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale="pt-BR").new_page()
+    page.goto(f"http://{room.host}/")
+    page.locator("#code").fill(room.classroom.door.code)
+    page.locator("#nickname").fill("Ana")
+    page.locator("#enter").click()
+
+    def in_sight(*places: str) -> bool:
+        boxes = [page.locator(place).bounding_box() for place in places]
+        return all(box and box["y"] >= 0 and box["y"] + box["height"] <= size["height"] for box in boxes)
+
+    for asked, button in (([], "#digits button:nth-child(8)"), ([7], "#send")):
+        room.classroom.begin(asked)
+        page.locator(button).wait_for()
+        draw(page, *STROKES)
+        page.locator(f"{button}:enabled").wait_for()
+        page.locator(".best").wait_for()  # the answer may move what is below it
+        assert in_sight(button, "canvas.sheet", ".best")
+        assert page.evaluate("[scrollY, document.documentElement.scrollWidth]") == [0, size["width"]]
+        page.locator(button).tap()
+        page.locator("#said", has_text="7").wait_for()
+    page.context.close()
+    assert [one.label for one in collection.kept()] == [7, 7]

@@ -379,6 +379,11 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     present = visit("/classroom?present=1")
     present.locator(".tile").nth(2).wait_for()
     assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
+    present.keyboard.press(" ")  # of its own tab: another digit
+    other = re.compile("Draw the digit [^7]")
+    for page in (teacher, present):
+        page.locator(".question", has_text=other).wait_for()
+    rui.get_by_text(re.compile("Desenhe o dígito [^7]")).wait_for()
     teacher.locator(".question").click()  # goes on, as the space bar does
     ana.get_by_text("Draw the digit 7").wait_for()
     rui.locator("#send").wait_for()
