@@ -398,6 +398,32 @@ def test_a_run_that_was_taken_off_is_deleted_also_when_its_worker_ends_after_the
     wait_for(lambda: not store.runs())
 
 
+def test_a_run_that_was_taken_off_before_the_server_was_killed_is_deleted_when_the_next_class_opens(queue):
+    race = raced(queue)
+    for pupil, place in ((1, 0), (2, 1)):
+        race.send(pupil, "Ana", "x", [0, place])
+    race.step()
+    race.take_off(1)
+    (run,) = store.runs()
+    with run.hold():  # by its worker, which ends last
+        races.end_left()
+    assert races.records()[0].taken_off == (run.name,)
+    assert store.runs() == [run]
+    races.end_left()
+    assert store.runs() == []
+    (record,) = races.records()
+    assert (record.taken_off, record.attempts) == ((), ())
+
+
+def test_a_file_of_a_stranger_deletes_no_run_that_is_of_no_race(queue):
+    race = raced(queue)
+    other = store.create(checked({"data": "tiny", "split": "official"}))
+    races._write(race.record.model_copy(update={"taken_off": (other.name, "gone")}))
+    races.end_left()
+    assert store.runs() == [other]
+    assert races.records()[0].taken_off == ()
+
+
 def test_a_race_that_a_killed_server_has_left_is_over_when_the_next_class_opens(queue, monkeypatch):
     race = raced(queue)
     race.send(1, "Ana", "trained", [0, 0])

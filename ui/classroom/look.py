@@ -1,4 +1,4 @@
-"""What phones see of the projector, as numbers from which `look.js` draws: bars, a board, a confusion matrix, curves."""
+"""What phones see of the projector, as numbers from which `look.js` draws: bars, a confusion matrix, curves."""
 
 from __future__ import annotations
 
