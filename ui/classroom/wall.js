@@ -256,9 +256,11 @@ function makeWall(root) {
   // The feature maps are as large as they can be for all of them to be in sight.
   function arrangeMaps() {
     const maps = root.querySelector(".maps");
-    let side = WIDEST_MAP;
-    do maps?.style.setProperty("--side", `${side}px`);
-    while (maps && maps.scrollHeight > maps.clientHeight && (side -= 4) >= NARROWEST_MAP);
+    if (!maps) return;
+    for (let side = WIDEST_MAP; side >= NARROWEST_MAP; side -= 4) {
+      maps.style.setProperty("--side", `${side}px`);
+      if (maps.scrollHeight <= maps.clientHeight) return;
+    }
   }
 
   const ticking = setInterval(() => {
