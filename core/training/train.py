@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.datasets import Split, Splits
-from core.events import BestBy, ComputedBy, Epoch, Step
+from core.events import MOST_RIGHT, BestBy, ComputedBy, Epoch, Step
 from core.images.augment import augmented
 from core.images.preprocessing import normalisation
+from core.measures.answers import packed
 from core.networks import layers
 from core.networks.modules import Scale, chance
 from core.refusal import Refusal
@@ -246,7 +247,8 @@ def train(
                 val_sums += sums_of(answered[-1], labels)
             yield None
         state.answers = ValAnswers.of(answered)
-        yield _epoch(spec, state, val_sums, len(data.val_labels), steps_per_epoch)
+        is_right = state.answers.predicted == data.val_labels
+        yield _epoch(spec, state, val_sums, is_right, steps_per_epoch)
 
 
 def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) -> Tensor:
@@ -445,11 +447,14 @@ def _step(state: State, told: _Told) -> Step:
     )
 
 
-def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_epoch: int) -> Epoch:
-    """End the epoch: update the state's epoch count, best epoch and reason to stop, and return the Epoch event."""
+def _epoch(spec: RunSpec, state: State, val_sums: Tensor, is_right: Tensor, steps_per_epoch: int) -> Epoch:
+    """End the epoch: update the state's epoch count, best epoch and reason to stop, and return the Epoch event.
+
+    `is_right`: bool (N,), whether the answer to each val image is right.
+    """
     with _timed(state):
         train_loss, train_accuracy = (value / state.images for value in state.sums.tolist())
-        val_loss, val_accuracy = (value / n_val for value in val_sums.tolist())
+        val_loss, val_accuracy = (value / len(is_right) for value in val_sums.tolist())
     if not math.isfinite(train_loss + val_loss):
         raise _diverged(state, val_loss)
     state.epoch += 1
@@ -477,6 +482,7 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
         learning_rate=learning_rate(spec, state.step - 1, steps_per_epoch * spec.epochs),
         seconds=state.seconds,
         processor_seconds=state.processor_seconds,
+        val_right=packed(is_right.cpu().numpy()) if len(is_right) <= MOST_RIGHT else "",
         best_epoch=state.best_epoch,
         stop=state.stop,
     )
