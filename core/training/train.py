@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -96,9 +97,7 @@ class State:
         """The initial state, with weights drawn from the spec's seed; `by`: see `Engine`. Raises: Refusal."""
         torch.manual_seed(spec.seed)
         model = new_model(spec, train.images.shape[1:], classes)
-        scale, shift = normalisation(spec, train.images)
-        scaling = {"scale": torch.from_numpy(scale), "shift": torch.from_numpy(shift)}
-        model.get_submodule("scale").load_state_dict(scaling)
+        scale_for(spec, model, train.images)
         model = model.to(device)
         if device.type == "mps":  # where channels-last is slower, and batch norm has crashed with it
             model = model.to(memory_format=torch.contiguous_format)
@@ -367,6 +366,13 @@ def new_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequent
     model = nn.Sequential(OrderedDict(scale=scale, layers=network)).to(memory_format=torch.channels_last)
     first_layers(model, spec.frozen).requires_grad_(False)
     return model
+
+
+def scale_for(spec: RunSpec, model: nn.Module, images: np.ndarray) -> None:
+    """Have the `Scale` in front of a new model normalise as the spec says, by train images uint8 (N, C, H, W)."""
+    scale, shift = normalisation(spec, images)
+    scaling = {"scale": torch.from_numpy(scale), "shift": torch.from_numpy(shift)}
+    model.get_submodule("scale").load_state_dict(scaling)
 
 
 def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
