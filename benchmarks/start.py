@@ -2,8 +2,8 @@
 
 Times an epoch of LeNet on real MNIST without any logging and as a worker does it; then the seconds from the queue to
 the first Step in a run's log, with a worker that waits and without, computed by the kernels, whose code is on the disk,
-and by PyTorch. `--update` writes the tables into RESULTS.md. Takes about four minutes on two cores; its progress goes
-to standard error.
+and by PyTorch; then how long the kernels' code takes to compile and to load. `--update` writes the tables into
+RESULTS.md. Takes about five minutes on two cores; its progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -32,6 +32,15 @@ from core.events import Event
 from core.workers import Workers
 
 LENET = NETWORKS["001-b"].spec
+# Prints the wall and processor seconds for the kernels' code alone, and whether it is there then.
+LOAD = """
+import time, numba
+from core.training.kernels import compiled
+wall, processor = time.perf_counter(), time.process_time()
+compiled.use_folder()
+is_there = compiled.compile_here()
+print(time.perf_counter() - wall, time.process_time() - processor, is_there)
+"""
 
 
 def main() -> None:
@@ -53,7 +62,8 @@ def main() -> None:
     command = [sys.executable, "-m", "benchmarks.start", "--telling", "--rounds", str(3 * options.rounds)]
     pairs = json.loads(subprocess.check_output(command, cwd=settings.ROOT, env=environment(), text=True))
     subprocess.run([sys.executable, "-m", "core.training.kernels"], cwd=settings.ROOT, check=True)
-    section = "\n\n".join([where, telling_table(pairs), start_table(starts(options.rounds))])
+    tables = telling_table(pairs), start_table(starts(options.rounds)), code_table(loads(options.rounds))
+    section = "\n\n".join([where, *tables])
     print(section)
     if options.update:
         update("start.py", section)
@@ -185,6 +195,23 @@ def wait_for_step(run: store.Run) -> None:
     raise TimeoutError("the run tells no Step")
 
 
+def loads(rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Wall and processor seconds until a new process has the kernels' code, by where it comes from, alternately."""
+    compiles, loads, cannot = "compiled, then written", "loaded from the disk", "compiled; its folder cannot be written"
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in (compiles, loads, cannot)}
+    for number in range(rounds):
+        tell(f"code, round {number + 1}")
+        with tempfile.TemporaryDirectory(prefix="bancada-") as folder:
+            file = Path(folder, "file")
+            file.touch()  # no folder can be made below a file, even by root
+            for name, cache in ((compiles, Path(folder, "cache")), (loads, Path(folder, "cache")), (cannot, file)):
+                command, where = [sys.executable, "-c", LOAD], os.environ | {"BANCADA_CACHE": str(cache)}
+                said = subprocess.check_output(command, cwd=settings.ROOT, env=where, text=True).split()
+                assert said[2] == "True"
+                found[name].append((float(said[0]), float(said[1])))
+    return found
+
+
 def telling_table(pairs: list[tuple[float, float]]) -> str:
     """A table with one row: an epoch without and with logging."""
     silent, told = ([pair[place] for pair in pairs] for place in (0, 1))
@@ -204,6 +231,15 @@ def start_table(found: dict[str, list[Start]]) -> str:
         seconds, processor = ([getattr(one, field) for one in those] for field in ("seconds", "processor_seconds"))
         memory = spread([one.memory / 2**20 for one in those], 0) if those[0].memory else ""
         rows += [f"| {name} | {spread(seconds)} | {spread(processor)} | {memory} | {len(those)} |"]
+    return "\n".join(rows)
+
+
+def code_table(found: dict[str, list[tuple[float, float]]]) -> str:
+    """A table with a row for each place that the kernels' code comes from."""
+    rows = ["### The kernels' machine code in a new process, after Numba's own import", ""]
+    rows += ["| it is | seconds | processor seconds | n |", "|---|---:|---:|---:|"]
+    for name, pairs in found.items():
+        rows += [f"| {name} | {' | '.join(spread(values) for values in zip(*pairs, strict=True))} | {len(pairs)} |"]
     return "\n".join(rows)
 
 

@@ -124,7 +124,15 @@ def _parser() -> argparse.ArgumentParser:
     _add(command("evaluate", runs.evaluate), "run", slot="run", says=_help("run"))
     made = command("export", runs.take_out)
     _add(made, "run", slot="run", says=_help("run"))
-    _add(made, "--as", slot="name", says=_help("export_as"), choices=EXPORTS, required=True, dest="kind")
+    _add(
+        made,
+        "--as",
+        slot="name",
+        says=_help("export_as", names=" | ".join(EXPORTS)),
+        choices=EXPORTS,
+        required=True,
+        dest="kind",
+    )
     _add(made, "--out", slot="file", says=_help("export_out"), type=Path)
     _add(made, "--compare", slot="run", says=_help("export_compare"), dest="other")
     _add(

@@ -46,6 +46,7 @@ def languages() -> dict[str, str]:
     return {code: text(code, "language.name") for code in _codes()}
 
 
+@functools.lru_cache(maxsize=256)  # a page asks some hundred times
 def closest(tag: str | None) -> str | None:
     """The available language closest to a browser's tag (`pt-BR`, `pt`, `en-GB`); None if none has the same base."""
     wanted = (tag or "").replace("-", "_").lower()

@@ -1,14 +1,16 @@
 """The worker: starts or resumes a run, trains it, logs its events, saves its state, evaluates the test split once.
 
-`python -m core.work` is the worker process: it imports what it needs, then reads from standard input, as one line of
-JSON, a run's folder and the number of its taking, null if it was not taken. When that input is closed later, the server
-is gone, and the worker saves the state and ends.
+`python -m core.work` is the worker process: it imports what it needs, then reads from standard input, as a line of JSON
+each, a run's folder and the number of its taking, null if it was not taken. It says `ready` after each run, or ends if
+that did not go as it should: whatever a run may have damaged, the next one gets a new process. When the input is
+closed, the server is gone, and the worker saves the state and ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import importlib
 import itertools
 import json
@@ -24,6 +26,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
@@ -49,11 +52,13 @@ from core.training.snapshots import Twin, dropped, precision_of, size_of
 from core.training.train import Data, State, ValAnswers, below, quality, sums_of, train
 from core.training.transfer import take_over
 from core.training.watch import watch
+from core.workers import READY
 
 # On a CPU, an error of torch, of its library oneDNN or of Python's threads has no type of its own.
 NO_MEMORY = ("memory", "could not create a primitive", "can't start new thread")
 # A snapshot leaves this many bytes a parameter of the disk free: three checkpoints of weights with two moments each.
 ROOM = 3 * 3 * 4
+MOST_IDLE = 2**30  # bytes of memory that a worker may keep while it waits for the next run
 JUDGING = 1.0  # seconds between two looks at the other runs of a study, where epochs are shorter than that
 PAUSE_LOOKS = 0.05  # seconds between two checks of `control` while paused
 
@@ -72,13 +77,22 @@ def work(
     Raises: Refusal, if the run does not exist, is damaged, has a newer format or cannot be written to.
     """
     run = Run(Path(folder))
+    _leave_in_order(run, leaving, tell, taking)
+    return run.status()
+
+
+def _leave_in_order(
+    run: Run, leaving: Callable[[], bool], tell: Callable[[Event], None], taking: int | None = None
+) -> bool:
+    """See `work`; returns whether the run is left without an error, and to no other worker."""
     _ = run.spec
     number = run.taken() if taking is None else taking
     with run.hold(number) as held, contextlib.suppress(OvertakenError):  # the run is another worker's now
         run.check_taking(number)
         if held and not run.report():
+            worker = _Worker(run, leaving, tell, number)
             try:
-                _Worker(run, leaving, tell, number).work()
+                worker.work()
             except OvertakenError:
                 raise
             except Exception as error:  # the one place where any error is turned into an event
@@ -87,7 +101,11 @@ def work(
                     if not run.report():  # a run with a report is done, whatever fails afterwards
                         run.append(failure, taking=number)
                 tell(failure)
-    return run.status()
+                return False
+            finally:
+                worker.writer.shutdown(wait=False)
+        return held
+    return False
 
 
 class _Worker:
@@ -528,26 +546,36 @@ def _storable(words: str) -> str:
 
 
 def main() -> None:
-    """The worker process: prepare, print `ready`, read one run's folder from standard input and train the run."""
+    """The worker process: prepare, then train the runs that standard input names, one after the other."""
     psutil.Process().nice(10 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
     prepare()
     _touch()
-    print("ready", flush=True)
-    line = sys.stdin.readline()
+    lines: SimpleQueue[str] = SimpleQueue()
     gone = threading.Event()
 
-    def watch() -> None:
-        sys.stdin.read()  # returns when the server closes the pipe or dies
+    def listen() -> None:
+        for line in sys.stdin:  # ends when the server closes the pipe or dies
+            lines.put(line)
         gone.set()
+        lines.put("")
 
-    threading.Thread(target=watch, daemon=True).start()
-    if line:
-        try:
-            folder, taking = json.loads(line)
-            work(folder, leaving=gone.is_set, taking=taking)
-        except (Refusal, OSError) as error:
-            print(error, file=sys.stderr, flush=True)
+    threading.Thread(target=listen, daemon=True).start()
+    with contextlib.suppress(OSError):  # nobody reads any more
+        while (line := lines.get()) and _is_fit_after(line, gone):
+            print(READY, flush=True)
     os._exit(0)  # all is on disk, and a regular exit of Python and torch would delay the next run by a second or two
+
+
+def _is_fit_after(line: str, gone: threading.Event) -> bool:
+    """Train the run that the line names; returns whether this process is then as good as a new one."""
+    folder, taking = json.loads(line)
+    try:
+        is_in_order = _leave_in_order(Run(Path(folder)), gone.is_set, lambda _: None, taking)
+    except (Refusal, OSError) as error:
+        print(error, file=sys.stderr, flush=True)
+        return False
+    gc.collect()  # the data, the model and its threads
+    return is_in_order and settings.device() == "cpu" and psutil.Process().memory_info().rss < MOST_IDLE
 
 
 def _touch() -> None:

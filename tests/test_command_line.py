@@ -27,6 +27,7 @@ from core.commands import terminal
 from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
 from core.events import Epoch, Started, Step, from_line
+from core.exports import EXPORTS
 from core.models.model import open_model
 from core.models.snapshots import open_at
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
@@ -827,7 +828,7 @@ def close_up(words):
 
 def help_texts(language, command):
     """All that a command's help can say in a language: by key, close up."""
-    slots = {"values": " | ".join(VARIANTS), "folder": command}
+    slots = {"values": " | ".join(VARIANTS), "names": " | ".join(EXPORTS), "folder": command}
     said = r"cli\.(help|slot)\.\w+|cli\.argparse\.(usage|options|arguments|help)|spec\.\w+\.help"
     return {key: close_up(text(language, key, **slots)) for key in words(language) if re.fullmatch(said, key)}
 

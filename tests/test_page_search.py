@@ -16,7 +16,8 @@ from core.measures.selection import decision, decision_sentence, lift_sentence, 
 from core.recipes.searches import SEARCHES
 from core.search import Driver, parameters
 from core.search.offer import first_values, options, read_list, variable
-from core.search.study import study
+from core.search.studies import Studies
+from core.search.study import named, study
 from core.search.trainings import trainings
 from core.spec import bounds, checked, is_number
 from core.work import work
@@ -130,6 +131,18 @@ def test_start_shows_the_search_which_a_click_stops_and_the_budget_can_be_change
     app = small("search", study="none-of-this-name")
     assert "none-of-this-name" in app.warning[0].value
     assert [one for one in app.button if one.key == "study-start"]
+
+
+def test_stop_reaches_a_run_that_is_created_and_not_yet_in_the_queue(small):
+    small()  # its environment
+    long = checked({**BASE, "layers": LAYERS, "epochs": 10_000})
+    asked = named(long, "grid", {"batch_size": (8, 16)})
+    first, second = Studies(at_once=2).needed(asked)
+    server.workers().submit(first)
+    app = small("search", study=asked.name)
+    app.button(key="study-stop").click().run()
+    assert not app.exception
+    assert [run.control().wanted for run in (first, second)] == ["stop", "stop"]
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------

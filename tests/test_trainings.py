@@ -353,6 +353,18 @@ def test_a_study_of_which_a_run_was_stopped_starts_no_others_until_it_goes_on(sm
     assert len(store.runs()) == 3
 
 
+def test_a_halted_study_follows_no_run_that_has_just_ended_until_it_goes_on(small):
+    study = named(BASE, "grid", {"batch_size": (8, 16, 32)})
+    studies = Studies(at_once=1)
+    (run,) = studies.needed(study)
+    written(run, 0.5)
+    studies.halt(study)
+    assert studies.follow(run) == []
+    assert store.runs() == [run]
+    (second,) = studies.needed(study)
+    assert [one.spec.batch_size for one in studies.follow(written(second, 0.5))] == [32]
+
+
 def test_each_of_two_searches_that_share_a_run_goes_on_after_it(small):
     first = named(BASE, "grid", {"batch_size": (8, 16)}, name="first")
     second = named(BASE, "grid", {"batch_size": (8, 32, 64)}, name="second")

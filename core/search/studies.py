@@ -21,8 +21,8 @@ class Studies(Driver):
     """The driver of all studies, and of the searches given by name, for the queue and for the command line.
 
     A study's runs are created when there is room for them, `at_once` at a time: what is tried next may depend on what
-    has been found, and a budget may be used up before. A study of which somebody has stopped a run of its own starts no
-    further ones by itself; what it `needs` when it goes on begins with the runs that were left.
+    has been found, and a budget may be used up before. A study that was halted, or of which somebody has stopped a run
+    of its own, starts no further ones by itself; what is `needed` when it goes on begins with the runs that were left.
 
     Args:
         searches: the searches by name.
@@ -36,6 +36,7 @@ class Studies(Driver):
         self._at_once = most if callable(most) else lambda: most
         # The studies that wait for a run, by its folder: its label names one at most, and none once it is deleted.
         self._waiting: dict[Path, dict[str, Study]] = {}
+        self._halted: set[str] = set()
 
     def needed(self, study: Study) -> list[Run]:
         """The runs to train now so that the study begins or goes on; those not in the store are created.
@@ -45,6 +46,7 @@ class Studies(Driver):
         and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
         with self._making():
+            self._halted.discard(study.name)
             study, found, is_over = self._now(study)
             running = [one.run for one in found if one.run and one.state == "running"]
             begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
@@ -67,16 +69,14 @@ class Studies(Driver):
         return list(dict.fromkeys(found))
 
     def halt(self, study: Study) -> None:
-        """Let the study follow no run of another's that it waits for; its own runs that are at work are to be stopped.
-
-        When it goes on, it waits for such runs again.
-        """
-        with self._making():
-            for waiting in self._waiting.values():
-                waiting.pop(study.name, None)
+        """Let the study follow no run, its own or another's, until it goes on; its runs at work are to be stopped."""
+        with self._making():  # a run that was just being created is in the store afterwards
+            self._halted.add(study.name)
 
     def _of_study(self, study: Study, left: Run) -> list[Run]:
         with self._making():
+            if study.name in self._halted:
+                return []
             study, found, is_over = self._now(study)
             begun = [one for one in found if one.run and not one.is_tried]
             if not is_over:

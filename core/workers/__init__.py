@@ -1,4 +1,4 @@
-"""A queue of runs and an executor that trains each of them in its own worker process."""
+"""A queue of runs and an executor that trains them in worker processes, a run at a time in each."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import psutil
@@ -28,6 +29,7 @@ from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, default
 from core.store import Run
 
+READY = "ready"  # what a worker process says after a run
 GRACE = 5.0  # seconds that a worker has to end by itself after a request to stop
 MOST_FOR_ESTIMATE = 120.0  # timeout in seconds; includes importing torch and some twenty steps
 SPARE_AFTER = 2.0  # seconds from the start to the first spare process, so that it does not slow the first page down
@@ -35,12 +37,13 @@ WORKED_AT = ("queued", "interrupted", "failed", "running", "paused")  # statuses
 
 
 def carry(folder: str, taking: int | None = None) -> str:
-    """Train the run in `folder` in a separate worker process until that ends; returns the run's status then.
+    """Train the run in `folder` in a worker process until that leaves it; returns the run's status then.
 
-    This is the executor's task. `taking`: the number of the `Run.take` that was made for it. A crash or an
-    out-of-memory kill affects only that run; a worker that does not stop on request is killed. One that dies without
-    being asked to stop, or that runs out of memory, which another program may have taken, is replaced once, not more
-    often: the run itself may be the reason. A run that is done, stopped or damaged is not touched.
+    This is the executor's task. `taking`: the number of the `Run.take` that was made for it. The process serves the
+    thread's next run as well, if nothing went wrong: a crash or an out-of-memory kill affects only that run. A worker
+    that does not stop on request is killed. One that dies without being asked to stop, or that runs out of memory,
+    which another program may have taken, is replaced once, not more often: the run itself may be the reason. A run that
+    is done, stopped or damaged is not touched.
     """
     run = Run(Path(folder))
     for _ in range(2):
@@ -195,7 +198,7 @@ class Workers:
 
 
 class LocalProcesses(Executor):
-    """An executor whose threads each keep one spare worker process, with torch imported, ready for the next run.
+    """An executor whose threads each keep one worker process, with torch imported, for one run after the other.
 
     A worker whose standard input is closed, on purpose or because this process has died, saves its state and ends.
     """
@@ -261,14 +264,73 @@ class LocalProcesses(Executor):
                 except BaseException as error:  # raised again by `Future.result`, as in every executor
                     future.set_exception(error)
         if _here.spare:
-            _here.spare.kill()  # it has no state to save, and may take seconds to notice that its input is closed
-            _end(_here.spare)
+            _here.spare.popen.kill()  # it has no state to save, and may take seconds to notice that its input is closed
+            _here.spare.end()
+
+
+class _Process:
+    """A worker process, which waits for a run; its threads do not spin, see `settings.wait_passively`.
+
+    Raises: OSError, if the system has no memory or process left.
+    """
+
+    def __init__(self) -> None:
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "core.work"],
+            cwd=settings.ROOT,
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "OMP_NUM_THREADS": str(settings.threads())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Its own process group, so that Ctrl-C in the terminal reaches only the server, which ends its workers.
+            start_new_session=os.name == "posix",
+            creationflags=0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP,  # pyright: ignore
+        )
+        self._ready: SimpleQueue[bool] = SimpleQueue()  # False: it has ended
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.popen.stdout
+        with self.popen.stdout as said:
+            for line in said:
+                if line.strip() == READY:  # not what a library prints
+                    self._ready.put(True)
+        self._ready.put(False)
+
+    def give(self, run: Run, taking: int | None) -> None:
+        """Send it a run to train."""
+        assert self.popen.stdin
+        with contextlib.suppress(OSError):  # it died while it waited: the run's status stays as it was
+            self.popen.stdin.write(json.dumps([str(run.folder), taking]) + "\n")  # JSON keeps any name in ASCII
+            self.popen.stdin.flush()
+
+    def has_left(self, timeout: float) -> bool | None:
+        """Wait until it has left its run; True: it is ready for another, False: it has ended, None: not yet."""
+        try:
+            return self._ready.get(timeout=timeout)
+        except Empty:
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.popen.poll() is None
+
+    def end(self) -> None:
+        """Close its standard input, which makes it end; kill it if it has not ended after `GRACE` seconds."""
+        assert self.popen.stdin
+        with contextlib.suppress(OSError):
+            self.popen.stdin.close()
+        try:
+            self.popen.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
 
 
 class _Here(threading.local):
-    """Per-thread state for `carry`, set by the threads of `LocalProcesses`; other threads have no spare process."""
+    """Per-thread state for `carry`, set by the threads of `LocalProcesses`; other threads keep no process."""
 
-    spare: subprocess.Popen[str] | None = None
+    spare: _Process | None = None
     executor: LocalProcesses | None = None
 
     def leaves(self, run: Run | None = None) -> bool:
@@ -279,48 +341,46 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def _living(spare: subprocess.Popen[str] | None) -> subprocess.Popen[str] | None:
+def _living(spare: _Process | None) -> _Process | None:
     """The spare process if it is alive, otherwise a new one.
 
     Once this thread's executor is closed, returns `spare` unchecked, or None if no new process could be started.
     """
     while not _here.leaves():
-        if spare and spare.poll() is None:
+        if spare and spare.is_alive():
             return spare
         if spare:
-            _end(spare)
+            spare.end()
         try:
-            spare = _process()
+            spare = _Process()
         except OSError:  # the system currently has no memory or process left
             spare = None
             time.sleep(1)
     return spare
 
 
-def _see_through(process: subprocess.Popen[str], run: Run, taking: int | None) -> bool:
-    """Send the run to the process and wait until it ends; a worker that does not stop on request is killed.
+def _see_through(process: _Process, run: Run, taking: int | None) -> bool:
+    """Give the run to the process and wait until it leaves it; a worker that does not stop on request is killed.
 
-    Returns whether the worker has died or has run out of memory.
+    A process that is ready for another run becomes the thread's spare one. Returns whether the worker has died or has
+    run out of memory.
     """
-    assert process.stdin
-    with contextlib.suppress(OSError):  # the process died while it waited: the run's status stays as it was
-        process.stdin.write(json.dumps([str(run.folder), taking]) + "\n")  # JSON keeps any folder name in ASCII
-        process.stdin.flush()
+    process.give(run, taking)
     asked: float | None = None
-    while process.poll() is None and not _here.leaves(run):
-        try:
-            process.wait(timeout=0.2)
-        except subprocess.TimeoutExpired:
-            if run.control().wanted != "stop":
-                asked = None
-                continue
-            asked = asked or time.monotonic()
-            if time.monotonic() - asked > GRACE:
-                process.kill()
-    _end(process)
+    while (is_ready := process.has_left(timeout=0.2)) is None and not _here.leaves(run):
+        if run.control().wanted != "stop":
+            asked = None
+            continue
+        asked = asked or time.monotonic()
+        if time.monotonic() - asked > GRACE:
+            process.popen.kill()
+    if is_ready and _here.executor:
+        _here.spare = process
+        return False
+    process.end()
     with contextlib.suppress(Refusal):
         latest = run.latest()
-        return bool(process.returncode) or (isinstance(latest, Failure) and latest.error == "error.out_of_memory")
+        return bool(process.popen.returncode) or (isinstance(latest, Failure) and latest.error == "error.out_of_memory")
     return False
 
 
@@ -396,30 +456,3 @@ def asked(command: str, spec: RunSpec) -> subprocess.Popen[str]:
         # Workers have nice 10, so a training gets three times as much processor time as an estimate with 15.
         psutil.Process(process.pid).nice(15 if os.name == "posix" else psutil.IDLE_PRIORITY_CLASS)
     return process
-
-
-def _process() -> subprocess.Popen[str]:
-    """Start a worker process, which waits for a run; its threads do not spin, see `settings.wait_passively`."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "core.work"],
-        cwd=settings.ROOT,
-        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "OMP_NUM_THREADS": str(settings.threads())},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # Its own process group, so that Ctrl-C in the terminal reaches only the server, which then ends its workers.
-        start_new_session=os.name == "posix",
-        creationflags=0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP,  # pyright: ignore
-    )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Close the worker's standard input, which makes it end; kill it if it has not ended after `GRACE` seconds."""
-    assert process.stdin
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-    try:
-        process.wait(timeout=GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

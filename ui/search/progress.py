@@ -29,7 +29,9 @@ def panel(seen: Seen) -> None:
     def stop() -> None:
         with kept_refusal(REFUSED):
             server.searches().halt(seen.study)
-            for run in see(seen.study).at_work():  # others than were drawn, if one has ended since then
+            now = see(seen.study)  # with others at work than were drawn, if one has ended since then
+            created = [one.run for one in now.trainings if one.run and one.is_own and one.state == "queued"]
+            for run in dict.fromkeys(now.at_work() + created):  # a run just created may not be in the queue yet
                 server.workers().stop(run)
 
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
