@@ -30,6 +30,7 @@ SlowerBecause = Literal["", "compiling", "numba"]
 
 MOST_IMAGES = 2_000_000  # of a data set, all splits together
 MOST_CLASSES = 1_000
+MOST_RIGHT = 60_000  # val images whose answers an Epoch holds: of more, chance adds little that could be told
 LONGEST_NAME = 80  # letters of a class name
 
 TestUse = Literal["once", "watched", "selected"]
@@ -54,6 +55,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Word = Annotated[str, Field(max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 FileName = Annotated[str, Field(max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+Bits = Annotated[str, Field(max_length=20_000, pattern=r"^[A-Za-z0-9+/=]*$")]  # one an image, packed
 Side = Annotated[int, Field(ge=1, le=4096)]
 ClassName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Names = Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=MOST_CLASSES)]
@@ -128,6 +130,9 @@ class Epoch(_Event):
     # The processor's time in these seconds, of all threads: it grows less than they do on a machine that is shared.
     # None in the logs of earlier versions, and in what was resumed from them.
     processor_seconds: Amount | None = None
+    # Which val images are answered rightly, see `answers.packed`; "" in logs of earlier versions, and if they are more
+    # than `MOST_RIGHT`.
+    val_right: Bits = ""
     best_epoch: Count  # best epoch so far by the spec's `best_by`; of equally good ones the last
     stop: Stop | None = None
     checkpoint: FileName = ""

@@ -10,6 +10,7 @@ from core.training.transfer import fits
 from ui import cluster, form, server
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here, data_facts, what_splits_lack
+from ui.inside.link import to_step
 from ui.link import copy_link
 from ui.notices import test_use_notice
 from ui.search.state import look_at
@@ -43,6 +44,7 @@ with left:
                 counts = server.counts(spec)
                 check(spec, counts, rows)
                 rates.finder(spec)
+                to_step(spec)
                 what_splits_lack(spec, source, unusual(spec, int(counts["train"].sum()), rows))
             test_use_notice(spec)
         can_start = here

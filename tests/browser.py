@@ -59,7 +59,15 @@ def faultless(browser, address: str, most: int) -> Iterator:
 @contextlib.contextmanager
 def serve(script: str, folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[str]:
     """Run `streamlit run script` in `folder` and yield its address; the server gets a SIGINT (Ctrl-C) at the end."""
-    port = free_port()
+    with served(script, folder, environment, *options, port=free_port()) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def served(
+    script: str, folder: Path, environment: Mapping[str, str], *options: str, port: int
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """As `serve`, at a port; yields the address and the server's process, which may be killed."""
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true", f"--server.port={port}"]
     with subprocess.Popen(
         [*command, *options], cwd=folder, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
@@ -67,7 +75,7 @@ def serve(script: str, folder: Path, environment: Mapping[str, str], *options: s
         address = f"http://127.0.0.1:{port}"
         try:
             wait_for_answer(f"{address}/_stcore/health")
-            yield address
+            yield address, server
         finally:
             server.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import json
 import re
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import words
@@ -49,3 +53,10 @@ def captions(app: AppTest) -> list[str]:
     pieces = [block.proto.body for block in app.main.get("html")]
     found = [words for piece in pieces for words in re.findall(r"<figcaption>(.*?)</figcaption>", piece, re.DOTALL)]
     return [html.unescape(words) for words in found]
+
+
+def shown_pictures(app: AppTest) -> list[np.ndarray]:
+    """The grey pictures with captions on the page, uint8 (H, W)."""
+    pieces = "".join(block.proto.body for block in app.main.get("html"))
+    found = re.findall(r'<figure [^>]*><img src="data:image/png;base64,([^"]*)"', pieces)
+    return [np.array(Image.open(io.BytesIO(base64.b64decode(one))).convert("L")) for one in found]

@@ -49,7 +49,8 @@ from tests.conftest import wait_for
 from tests.disk import CannotMountError, read_only
 from tests.page import LANGUAGES, component
 from tests.test_live_answer import SHIPPED, seven
-from ui.classroom import live_wall, opened
+from ui import server
+from ui.classroom import feature_maps, live_wall, opened
 from ui.classroom.pupils import (
     COOKIE,
     ENDED,
@@ -64,6 +65,7 @@ from ui.classroom.pupils import (
     style,
 )
 from ui.classroom.strangers import MOST_STRANGERS
+from ui.draw import live_answer
 
 SEVEN = seven()
 MODEL = next(run for run in SHIPPED if "mlp" in run.name)
@@ -604,6 +606,35 @@ def test_a_pupil_joins_draws_and_is_answered_and_the_wall_shows_it(room):
     assert wall["matrix"][7][7] == 1
 
 
+def test_maps_are_shown_of_convolutions_of_finished_runs_and_of_nothing_else(home, room):
+    lenet, cnn = (next(run for run in SHIPPED if name in run.name) for name in ("lenet", "cnn-four-4072"))
+    for run in (lenet, cnn):
+        shutil.copytree(run.folder, home / run.name)
+
+    def told(*runs: store.Run, **changes: object) -> list[tuple[str, list[tuple[int, str]]]]:
+        models = [Contestant(run.name, run.name[-4:], "MNIST", None) for run in runs]
+        readers = [replace(server.model(store.find(run.name)), **changes) for run in runs]
+        now = replace(room, models=models, pupils=SimpleNamespace(readers=readers))
+        return [
+            (one["model"], [(layer["number"], layer["said"]) for layer in one["layers"]])
+            for one in feature_maps.inside(now, "en")
+        ]
+
+    first = (1, "Layer 1: 6 feature maps")
+    assert told(MODEL) == []
+    assert told(lenet) == [("", [first, (3, "Layer 3: 16 feature maps")])]
+    assert told(MODEL, lenet) == [("59ce", [first, (3, "Layer 3: 16 feature maps")])]
+    assert told(lenet, cnn) == [("59ce", [first]), ("4072", [(1, "Layer 1: 16 feature maps")])]
+    assert told(lenet, done=False) == [], "its weights of now are others than those that have read"
+    readers = [server.model(store.find(lenet.name))]
+    shutil.rmtree(home / lenet.name)
+    models = [Contestant(lenet.name, "LeNet", "MNIST", None)]
+    gone = replace(room, models=models, pupils=SimpleNamespace(readers=readers))
+    assert feature_maps.inside(gone, "en") == []
+    asked = live_answer.answered(SEVEN.tobytes(), [lenet.name], [], "en", 1)
+    assert "layers" not in asked, "the wall shows none of a run that is deleted after the page has asked"
+
+
 def test_the_page_is_light_in_the_browsers_language_and_without_what_is_not_its_own(room):
     size = len(page("pt_BR", room.models, joined=False).encode()) + len(script().encode()) + len(style().encode())
     print(f"{size:,} bytes")
@@ -660,6 +691,7 @@ def test_another_host_is_refused(room, host):
     said = cookie(room)
     assert ask(room.host, Host=host)[0] in (400, 421)
     assert join(room, Host=host)[0] in (400, 421)
+    assert ask(room.host, "POST", "/race", b"{}", Cookie=said, Host=host)[0] in (400, 421)
     if host:
         for path in ("/class", "/answers"):
             with pytest.raises(InvalidStatus) as refusal, client(room, path, said, host=host):
@@ -671,8 +703,9 @@ def test_another_host_is_refused(room, host):
 def test_a_page_of_another_server_is_refused(room, origin):
     assert join(room, Origin=origin)[0] == 403
     assert not room.classroom.pupils
+    said = cookie(room)
+    assert ask(room.host, "POST", "/race", b"{}", Cookie=said, Origin=origin)[0] == 403
     if origin:
-        said = cookie(room)
         for path in ("/class", "/answers"):
             with pytest.raises(InvalidStatus) as refusal, client(room, path, said, origin=origin):
                 pass
@@ -1047,3 +1080,30 @@ def test_when_the_time_is_up_a_drawing_is_sent_only_by_whoever_says_that_it_is_f
             assert page.locator("#send").is_disabled()
     page.context.close()
     assert [one.label for one in collection.kept()] == [7]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+def test_a_phone_held_across_draws_and_sends_without_scrolling(room, browser):
+    size = {"width": 844, "height": 390}
+    page = browser.new_context(viewport=size, has_touch=True, is_mobile=True, locale="pt-BR").new_page()
+    page.goto(f"http://{room.host}/")
+    page.locator("#code").fill(room.classroom.door.code)
+    page.locator("#nickname").fill("Ana")
+    page.locator("#enter").click()
+
+    def in_sight(*places: str) -> bool:
+        boxes = [page.locator(place).bounding_box() for place in places]
+        return all(box and box["y"] >= 0 and box["y"] + box["height"] <= size["height"] for box in boxes)
+
+    for asked, button in (([], "#digits button:nth-child(8)"), ([7], "#send")):
+        room.classroom.begin(asked)
+        page.locator(button).wait_for()
+        draw(page, *STROKES)
+        page.locator(f"{button}:enabled").wait_for()
+        page.locator(".best").wait_for()  # the answer may move what is below it
+        assert in_sight(button, "canvas.sheet", ".best")
+        assert page.evaluate("[scrollY, document.documentElement.scrollWidth]") == [0, size["width"]]
+        page.locator(button).tap()
+        page.locator("#said", has_text="7").wait_for()
+    page.context.close()
+    assert [one.label for one in collection.kept()] == [7, 7]

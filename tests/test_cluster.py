@@ -369,7 +369,8 @@ def test_a_killed_worker_s_run_goes_on_elsewhere_and_one_that_stood_still_writes
     assert reached
     machines.kill(name)
     taken = seconds_until(lambda: len(run.events(Started)) == 2)
-    print(f"goes on elsewhere after {taken:.2f} s")
+    overbooked = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # the worker is nice: others come first
+    assert taken < 5 * overbooked
     started = run.last(Started)
     assert started
     assert started.pid != trainer.pid

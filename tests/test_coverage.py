@@ -19,6 +19,7 @@ from tests.simulation import (
     matrix_coverage,
     mean_coverage,
     picked_best,
+    picked_epoch,
     synthetic,
 )
 
@@ -102,3 +103,12 @@ def test_the_part_of_chance_in_the_best_of_many_is_told_and_the_truly_best_is_in
         assert found["best"] - found["most_lift"] >= found["best"] - found["lift"] - 0.0005, "at most"
         assert min(found["near"], found["near_alone"]) >= 0.9
     assert found["told"] > 0.3, "the answers tell runs apart"
+
+
+@pytest.mark.slow
+def test_the_part_of_chance_in_the_best_epoch_of_many_runs_is_told_from_the_answers_of_all_epochs():
+    for count, apart in ((6, 0.0), (20, 0.0), (20, 0.4)):
+        found = {name: mean for name, (mean, _) in picked_epoch(count, apart, times=30, seed=8).items()}
+        assert found["of_epochs"] == pytest.approx(found["lift"], abs=0.0025)
+        assert found["of_best"] < found["of_epochs"] - 0.0005, "the choice of the epoch is not seen in the best alone"
+        assert found["most_lift"] > found["of_epochs"] + 0.0015, "which is at most"

@@ -5,6 +5,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from core.events import (
     Activity,
@@ -21,6 +22,7 @@ from core.events import (
     is_intact,
     to_line,
 )
+from core.measures.answers import packed
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 AMOUNTS, SHARES = st.floats(0, allow_nan=False, allow_infinity=False), st.floats(0, 1)
@@ -41,6 +43,7 @@ OF_NAME = {
     "slots": SLOTS,
     "died_at": st.none() | COUNTS,
     "processor_seconds": st.none() | AMOUNTS,
+    "val_right": st.just("") | arrays(bool, st.integers(1, 50)).map(packed),
     "file": FILES,
     "dropped": st.lists(COUNTS, max_size=3).map(tuple),
     "error": st.sampled_from(["error.diverged", "data.npz_labels"]),

@@ -3,25 +3,33 @@
 import ast
 import hashlib
 import json
+import math
 import os
 import pickle
+import runpy
+import statistics
 import struct
 import subprocess
 import sys
 
+import medmnist
 import numpy as np
 import pytest
 import torch
 import torchvision
+from scipy.special import stdtrit
 
 from core import store
 from core.exports import export
 from core.exports.script import LOADED, NOTEBOOK, SCRIPT, code_of
+from core.measures.verdict import SEEDS
 from core.networks.layers import KINDS, build, parse, table
+from core.recipes.results import ready_spec, stored
 from core.refusal import Refusal
 from core.spec import checked
 from core.words import languages, text
 from core.work import work
+from tests.real_data import REAL_DATA, real, with_mnist
 from tests.test_exports import EVERY_LAYER
 
 ALLOWED = {
@@ -55,15 +63,20 @@ def printed(run, name, folder, data, language="en"):
     environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8")
     assert ended.returncode == 0, ended.stderr
+    return accuracies(ended.stdout, language), ended.stdout
+
+
+def accuracies(out, language="en"):
+    """The accuracies that a script has printed, by their text key."""
     said = {key: text(language, f"export.code.{key}") for key in ("retrained", "stored", "reported", "difference")}
     found = {
         key: float(line.removeprefix(words))
         for key, words in said.items()
-        for line in ended.stdout.splitlines()
+        for line in out.splitlines()
         if line.startswith(words)
     }
     assert found.keys() == said.keys()
-    return found, ended.stdout
+    return found
 
 
 def assert_it_repeats(run, found, out, language="en", most=None):
@@ -90,6 +103,31 @@ def test_a_lenet_is_trained_anew_and_rebuilt_on_the_data_that_come_with_the_app(
     assert found["retrained"] > 0.8
     for one in run.class_names(language):
         assert one in out
+
+
+@with_mnist
+def test_a_repeated_recipe_states_the_spread_over_its_seeds_and_is_trained_anew_within_it(
+    home, tmp_path, shared_cache, monkeypatch
+):
+    monkeypatch.setenv("BANCADA_DATA", REAL_DATA)
+    monkeypatch.setenv("BANCADA_CACHE", str(shared_cache))
+    run = done(**ready_spec("000-a", "honest", [], seed=0).model_dump())
+    measured = [one.accuracy for one in stored() if (one.recipe, one.variant) == ("000-a", "honest")]
+    mean, spread, count = statistics.mean(measured), statistics.stdev(measured), len(measured)
+    assert count >= SEEDS
+    figures = f"{count}", f"{100 * mean:.2f}%", f"{100 * spread:.2f}"
+    for language in languages():
+        export(run, "notebook", tmp_path / language, language)
+        head, *_ = json.loads((tmp_path / language / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+        (line,) = (one for one in head["source"] if "000-a" in one)
+        said = [one.replace(".", text(language, "number.decimal")) for one in figures]
+        assert all(f" {one} " in line for one in said), line
+    found, out = printed(run, "script", tmp_path / "out", real("MNIST/raw").parents[1])
+    assert_it_repeats(run, found, out)
+    (line,) = (one for one in out.splitlines() if "000-a" in one)
+    assert all(f" {one} " in line for one in figures), line
+    # The 95 % interval for one more seed.
+    assert abs(found["retrained"] - mean) <= stdtrit(count - 1, 0.975) * spread * math.sqrt(1 + 1 / count)
 
 
 SPECS = {
@@ -212,7 +250,7 @@ PARTS = ("train", "val", "test")
 
 def loader(name, folder):
     """What `load_data` of the script returns for a built-in data set whose files are in the folder."""
-    defined = {"np": np, "torch": torch, "torchvision": torchvision}
+    defined = {"medmnist": medmnist, "np": np, "torch": torch, "torchvision": torchvision}
     exec(f"def load_data(folder):\n{LOADED[name]}", defined)  # noqa: S102 -- our own code, as a script has it
     return defined["load_data"](folder)
 
@@ -255,3 +293,35 @@ def test_the_files_of_cifar10_are_loaded_in_their_order(tmp_path, monkeypatch):
     assert torch.equal(found["test"][0], torch.tensor(images[5]))
     assert found["train"][1].tolist() == list(range(10)) * 5
     assert found["test"][1].dtype == torch.int64
+
+
+@pytest.mark.parametrize(("name", "size"), [("bloodmnist", ""), ("bloodmnist-64", "_64")])
+def test_bloodmnist_is_loaded_by_medmnist_and_a_run_on_it_repeated(home, tmp_path, monkeypatch, capsys, name, size):
+    official, side = medmnist.INFO["bloodmnist"], int(size[1:] or 28)
+    data, arrays = tmp_path / "data", {}
+    for part, count in official["n_samples"].items():
+        labels = np.random.default_rng(count).integers(0, 8, (count, 1), dtype=np.uint8)
+        images = np.zeros((count, side, side, 3), dtype=np.uint8)
+        images[np.arange(count), labels[:, 0], :, 2] = 200
+        images[:, -1, :, 0] = np.arange(count)[:, None] % 256
+        arrays |= {f"{part}_images": images, f"{part}_labels": labels}
+    data.mkdir()
+    np.savez_compressed(data / f"bloodmnist{size}.npz", **arrays)
+    written = (data / f"bloodmnist{size}.npz").read_bytes()
+    monkeypatch.setitem(official, f"MD5{size}", hashlib.md5(written, usedforsecurity=False).hexdigest())
+    found = loader(name, data)
+    for part in PARTS:
+        images, labels = found[part]
+        assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
+        assert torch.equal(images, torch.tensor(arrays[f"{part}_images"].transpose(0, 3, 1, 2)))
+        assert labels.tolist() == arrays[f"{part}_labels"].flatten().tolist()
+
+    monkeypatch.setenv("BANCADA_DATA", str(data))
+    run = done(data=name, split="official", architecture="mlp", epochs=1, batch_size=256)
+    export(run, "script", tmp_path / "out")
+    # In this process, since the one beside it would know the md5 of the official file alone, and download that.
+    monkeypatch.setattr(sys, "argv", [SCRIPT, str(data)])
+    capsys.readouterr()
+    runpy.run_path(str(tmp_path / "out" / SCRIPT), run_name="__main__")
+    out = capsys.readouterr().out
+    assert_it_repeats(run, accuracies(out), out)

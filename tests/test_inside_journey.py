@@ -96,3 +96,17 @@ def test_a_map_and_a_place_are_chosen_by_the_keyboard(page):
     wait_for(lambda: page.locator(".said", has_text="It sees").inner_text() != before)
     page.locator(".strip section[data-number='8'] button.one").nth(7).click()
     page.get_by_text("value 8 of 10 (Seven)").wait_for()
+
+
+def test_the_form_leads_to_a_step_of_its_untrained_network_and_back(browser, address):
+    form = address.partition("/inside?")[0] + "/?lang=en&learning_rate=0.05"
+    with faultless(browser, form, MINUTE) as page:
+        page.get_by_role("link", name="Walk through one step").click()
+        page.get_by_text("Step 1 on 8 training images").wait_for()
+        page.get_by_role("button", name="Next step").click()
+        page.get_by_text("Step 2 on 8 training images").wait_for()
+        page.reload()
+        page.get_by_text("Step 1 on 8 training images").wait_for()
+        page.get_by_role("link", name="Back to the form").click()
+        page.get_by_role("button", name="Start training").wait_for()
+        assert page.get_by_role("textbox", name="Learning rate").input_value() == "0.05"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.datasets import Split, Splits
-from core.inside.step import Practice, Weight
+from core.inside.step import Practice, Weight, initial
 from core.spec import checked
 from core.training.train import Data, State, initial_model, learning_rate, update
 
@@ -50,6 +50,15 @@ def test_the_steps_are_those_of_a_training(name):
     assert found.number == 3
     for name, value in state.model.state_dict().items():
         assert torch.allclose(one.module.state_dict()[name], value, atol=1e-6), name
+
+
+def test_the_untrained_network_is_the_one_with_which_a_training_begins():
+    spec, (images, labels) = checked({"layers": NET, "seed": 3, "normalisation": "standard"}), batch()
+    before = torch.get_rng_state()
+    found = initial(spec, images, 4).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, value in State.new(spec, Split(images, labels), 4, torch.device("cpu")).model.state_dict().items():
+        assert torch.equal(found[name], value), name
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

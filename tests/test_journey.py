@@ -7,15 +7,23 @@ import os
 import re
 import shutil
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from core import store
+from core import store, words
 from core.drawing import collection
+from core.drawing.prepare import prepare
 from core.events import Checkpoint, Epoch, Started, Step
-from tests.browser import CHROMIUM, ROOT, SEVEN, draw, serve
+from core.inside.network import Network, feature_maps, reach
+from core.inside.pictures import diverging
+from core.models.model import open_model
+from tests.browser import CHROMIUM, ONE, ROOT, SEVEN, draw, free_port, serve, served
 from tests.conftest import wait_for
+from tests.test_classroom import SEVEN as SEVEN_INK
+from tests.test_classroom import client, cookie, handed_in, hear
 from ui.evaluate.errors import PICTURES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -280,22 +288,30 @@ def test_a_change_of_language_keeps_the_form(visit, back_to_none):
     assert page.locator("[data-testid=stException]").count() == 0
 
 
-# The texts of the wall that are smaller than 24 px on the screen, or not in sight.
 # What a race shows on a projector that is smaller than 24 px, or out of sight.
 SMALL_OR_CUT_IN_RACE = """() => [...document.querySelectorAll('.race :is(td, th), :has(> .race) p')].filter(one => {
   const { width, top, bottom } = one.getBoundingClientRect();
   const size = parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom;
   return one.textContent && width && (size < 24 || top < 0 || bottom > innerHeight);
 }).map(one => one.textContent)"""
+# The texts of the wall that are smaller than 24 px on the screen, or not in sight; those of an enlarged drawing.
 SMALL_OR_CUT = """() => {
   const host = [...document.querySelectorAll('*')].find(one => one.shadowRoot?.querySelector('.showing'));
-  return [...host.shadowRoot.querySelectorAll('.showing *, .tile')].filter(one => {
+  return [...host.shadowRoot.querySelectorAll('.showing *, .tile, .large *')].filter(one => {
     const text = [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
     const { width, top, bottom } = one.getBoundingClientRect();
     const size = parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom;
     return text && width && (size < 24 || top < 0 || bottom > innerHeight);
   }).map(one => one.textContent);
 }"""
+
+
+# The picture of each feature map: the layer's caption, and colours [r, g, b, ...] of its pixels.
+MAPS = """all => [...all.querySelectorAll('figure:not([hidden])')].map(figure => [
+  figure.querySelector('figcaption').textContent,
+  [...figure.querySelectorAll('canvas')].map(one =>
+    [...one.getContext('2d').getImageData(0, 0, one.width, one.height).data].filter((_, k) => k % 4 < 3)),
+])"""
 
 
 def finger(phone, *strokes) -> None:
@@ -363,6 +379,11 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     present = visit("/classroom?present=1")
     present.locator(".tile").nth(2).wait_for()
     assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
+    present.keyboard.press(" ")  # of its own tab: another digit
+    other = re.compile("Draw the digit [^7]")
+    for page in (teacher, present):
+        page.locator(".question", has_text=other).wait_for()
+    rui.get_by_text(re.compile("Desenhe o dígito [^7]")).wait_for()
     teacher.locator(".question").click()  # goes on, as the space bar does
     ana.get_by_text("Draw the digit 7").wait_for()
     rui.locator("#send").wait_for()
@@ -404,6 +425,102 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     assert not complaints
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_lesson_outlives_its_server_s_sudden_end_with_every_drawing_that_was_confirmed(browser, tmp_path):
+    environment = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    environment["BANCADA_CLASS_PORT"] = str(free_port())
+    starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
+    shutil.copytree(starter.folder, tmp_path / "store" / starter.name)
+    port, complaints = free_port(), []
+    teacher = browser.new_context(locale="en-US", reduced_motion="reduce").new_page()
+    with served("app.py", ROOT, environment, port=port) as (address, server):
+        teacher.goto(f"{address}/classroom?run={starter.name}")
+        to_join, code = opened_to_pupils(teacher)
+        phones = [joined_phone(browser, to_join, code, name, "en-US", complaints) for name in ("Ana", "Rui")]
+        for digit, strokes, confirmed in ((7, SEVEN, True), (1, ONE, True), (7, SEVEN, False)):
+            teacher.get_by_role("combobox", name="What to ask").click()
+            teacher.get_by_role("option", name=f"The digit {digit}").click()
+            teacher.get_by_role("button", name="Next round").click()
+            for phone in phones:
+                phone.get_by_text(f"Draw the digit {digit}").wait_for()
+                finger(phone, *strokes)
+                phone.locator("#send:enabled").click()
+                if confirmed:  # else the drawings are on their way at the end
+                    phone.locator("#said", has_text=re.compile(".")).wait_for()
+        assert not complaints
+        server.kill()
+        server.wait()
+        for phone in phones:
+            phone.locator("#said", has_text="The connection is lost").wait_for()
+    kept = collection.kept(tmp_path / "store")
+    assert [(one.label, one.nickname) for one in kept[:4]] == [(7, "Ana"), (7, "Rui"), (1, "Ana"), (1, "Rui")]
+    assert len(kept) <= 6
+
+    with served("app.py", ROOT, environment, port=port) as (address, _):
+        teacher.goto(f"{address}/classroom?run={starter.name}")
+        teacher.get_by_role("combobox", name="Earlier sessions").click()
+        teacher.get_by_role("option", name=f"drawings: {len(kept)}").click()
+        with teacher.expect_download() as saving:
+            teacher.get_by_role("button", name="Save the results").click()
+        saving.value.save_as(tmp_path / "class.html")
+        saved = teacher.context.new_page()
+        saved.goto((tmp_path / "class.html").as_uri())
+        assert saved.locator("figure").count() == len(kept)
+        again, code = opened_to_pupils(teacher)
+        assert again == to_join
+        phones.append(joined_phone(browser, again, code, "Eva", "en-US", []))
+        phones[-1].locator("#ask").wait_for()
+    for page in (teacher, *phones):
+        page.context.close()
+
+
+def test_an_enlarged_drawing_has_the_feature_maps_of_the_first_layers_beside_it(visit, folder, trained_store):
+    starter = next(run for run in store.runs(ROOT / "models_store") if "lenet" in run.name)
+    (mlp,) = store.runs(trained_store)
+    for run in (starter, mlp):
+        shutil.copytree(run.folder, folder / "store" / run.name, dirs_exist_ok=True)
+    teacher = visit(f"/classroom?run={mlp.name}")
+    teacher.locator(".st-key-models button").click()
+    teacher.locator(".stMultiSelect input").click()
+    teacher.get_by_role("option", name=re.compile(starter.name[-4:])).click()
+    teacher.keyboard.press("Escape")  # the list
+    teacher.keyboard.press("Escape")  # and the popover
+    address, code = opened_to_pupils(teacher)
+    room = SimpleNamespace(
+        host=address.removeprefix("http://").strip("/"),
+        classroom=SimpleNamespace(door=SimpleNamespace(code=code)),
+    )
+    with client(room, said=cookie(room)) as pupil:
+        pupil.send(handed_in(hear(pupil), 7))
+    teacher.get_by_role("radio", name="Wall").click()
+    teacher.locator(".tile").click()
+    assert teacher.locator(".about > p").count() == 3, "whose it is, and what each of two models reads"
+    model = open_model(starter)
+    image = model.seen(prepare(SEVEN_INK))
+    assert image is not None
+    maps = feature_maps(Network.of(model.module, starter.spec, model.shape, 10), image)
+    teacher.locator(".maps canvas").nth(21).wait_for()
+    shown = teacher.locator(".maps").evaluate(MAPS)
+    assert len(shown) == 2, "an MLP has none"
+    for (caption, pictures), layer in zip(shown, (1, 3), strict=True):
+        output = maps[layer - 1]
+        end = reach(output)
+        assert f"Layer {layer}: {len(output)} feature maps (±{words.number(end, 2, language='en')})" in caption
+        expected = [diverging(one, end).transpose(1, 2, 0).ravel() for one in output]
+        assert np.abs(np.array(pictures, int) - np.array(expected, int)).max() <= 2, "127 steps to each side of 0"
+    present = visit("/classroom?present=1", scheme="dark")
+    present.get_by_role("radio", name="Wall").click()
+    present.locator(".tile").click()
+    present.locator(".maps canvas").nth(21).wait_for()
+    assert not present.evaluate(SMALL_OR_CUT)
+    assert present.locator(".maps canvas").first.evaluate("one => getComputedStyle(one).imageRendering") == "pixelated"
+    present.keyboard.press("Escape")
+    present.locator(".large").wait_for(state="hidden")
+    teacher.keyboard.press(" ")  # on *Back to the wall*
+    teacher.locator(".large").wait_for(state="hidden")
+    teacher.get_by_role("button", name="Close").click()
+
+
 def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
     starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
     shutil.copytree(starter.folder, folder / "store" / starter.name, dirs_exist_ok=True)
@@ -441,6 +558,27 @@ def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
     assert ana.get_by_role("button", name="Train").is_disabled()
     teacher.get_by_role("button", name="Read the test split").click()
     teacher.get_by_text("Test split, read once: <i>").wait_for(timeout=MINUTE)
+    for again in (False, True):  # once the race is over, and when the teacher shows the board
+        for phone in phones:
+            phone.locator("#look .model").nth(1).wait_for()
+            assert phone.locator("#race").is_hidden() == again
+            assert phone.evaluate("document.documentElement.scrollWidth") == 390
+        places = teacher.locator(".race tbody .place").all_inner_texts()
+        assert ana.locator("#look .model .name b").all_inner_texts() == places
+        assert "<i><b>Rui</b>" in ana.locator("#look").inner_text()
+        if not again:
+            teacher.get_by_role("button", name="Look").click()
+            teacher.get_by_role("combobox", name="What to look at").click()
+            teacher.get_by_role("option", name="Board of the race").click()
+            teacher.get_by_role("button", name="Show to all").click()
+            rui.get_by_text("Olhe: como no quadro").wait_for()
+    present = visit("/classroom?present=1")
+    for page in (teacher, present):
+        page.locator(".race tbody tr").nth(1).wait_for()
+    present.get_by_role("radio", name="Wall").click()
+    present.locator(".look .model").nth(1).wait_for()
+    present.locator(".question").scroll_into_view_if_needed()
+    assert not present.evaluate(SMALL_OR_CUT)
     teacher.get_by_role("button", name="Close").click()
     for phone in phones:
         phone.context.close()

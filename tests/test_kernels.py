@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,12 @@ from hypothesis import strategies as some
 from torch.nn import functional
 
 from core import store
-from core.datasets import Split, Splits
-from core.events import Started
+from core.datasets import Split, Splits, dataset
+from core.events import Epoch, Inside, Started
+from core.exports import export
+from core.measures.answers import stored_answers
+from core.models.model import open_model
+from core.models.snapshots import answers_at, open_at, snapshots
 from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Misfit, parse, table
 from core.refusal import Refusal
@@ -35,6 +40,7 @@ from tests.kernel_cases import CASES, CLASSES, differences
 pytest.importorskip("numba", reason="Numba is not installed")
 CPU = torch.device("cpu")
 NEAR = 1e-5  # relative; float32 has seven digits
+HALF = 1e-3  # relative; float16, in which the weights of past epochs are kept, has three
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -183,13 +189,21 @@ OPTIMIZERS = [
 ]
 
 
+NETWORKS = {
+    "smooth": "conv(6, 3, padding=1, activation=tanh), avg_pool(2), flatten, dense(20, activation=sigmoid)",
+    "rectified": "conv(6, 3, activation=relu), max_pool(2), conv(8, 2, activation=relu), max_pool(2), flatten, "
+    "dense(20, activation=relu)",
+    "strided": "conv(5, 4, stride=2, padding=1, activation=relu), conv(7, 3, padding=same, activation=tanh), "
+    "conv(4, 2, stride=3, padding=2, activation=sigmoid), flatten",
+    "dense": "flatten, dense(30, activation=relu), dense(17)",
+}
+
+
 @pytest.mark.parametrize("fields", OPTIMIZERS, ids=str)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_weights_after_twenty_steps_are_the_exact_ones(fields, threads):
-    layers = (
-        "conv(6, 3, padding=1, activation=tanh), avg_pool(2), flatten, dense(20, activation=sigmoid), dense(classes)"
-    )
-    spec = checked({"layers": layers, "batch_size": 48, **fields})
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_weights_after_twenty_steps_are_the_exact_ones(network, fields, threads):
+    spec = checked({"layers": f"{NETWORKS[network]}, dense(classes)", "batch_size": 48, **fields})
     data, state = begun(spec, threads, n=112, shape=(2, 12, 12))  # the third batch of an epoch has 16 images
     assert (state.engine.computed_by, state.engine.parts) == ("kernels", threads)
     model = new_model(spec, (2, 12, 12), CLASSES).double()
@@ -316,6 +330,48 @@ def test_a_run_that_was_killed_ends_with_the_bits_of_one_that_was_not(home, shar
     assert outcome(killed) == outcome(unbroken)
     started = [event for event in killed.read()[0] if isinstance(event, Started)]
     assert [event.computed_by for event in started] == ["kernels", "kernels"]
+
+
+@pytest.mark.slow
+def test_what_the_app_shows_and_takes_home_of_a_run_is_there_when_kernels_compute_it(
+    home, shared_cache, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BANCADA_CACHE", str(shared_cache))
+    layers = "conv(6, 3, activation=relu), max_pool(2), flatten, dropout(0.2), dense(20, activation=tanh)"
+    fields = {"data": "tiny", "split": "official", "batch_size": 16, "epochs": 3, "learning_rate": 0.003}
+    run = store.create(checked(fields | {"layers": f"{layers}, dense(classes)"}))
+    read = dataset("tiny").load()
+    assert work(str(run.folder)) == "done"
+    started, report, model = run.started(), run.report(), open_model(run)
+    assert started.computed_by == "kernels"
+
+    insides, epochs = run.events(Inside), {event.epoch: event for event in run.events(Epoch)}
+    assert [one.epoch for one in insides] == list(epochs) == [1, 2, 3]
+    assert [one.epoch for one in snapshots(run)] == [0, 1, 2, 3]
+    for inside in insides:
+        answers, at = answers_at(run, inside.epoch), open_at(run, inside.epoch)
+        assert (answers.labels == answers.predicted).mean() == epochs[inside.epoch].val_accuracy
+        assert (at.probabilities(read.val.images).argmax(axis=1) == answers.predicted).all()
+        seen = {(one.layer, one.what): one for one in inside.histograms}
+        assert set(seen) == {(layer, what) for layer in (1, 5, 6) for what in ("weight", "bias", "gradient")}
+        for name, values in at.module.named_parameters():
+            _, place, what = re.split(r"layers\.(\d+)_.*\.", name)
+            one = seen[int(place), what]
+            assert sum(one.counts) == values.numel()
+            ends = (values.min().item(), values.max().item())
+            assert (one.low, one.high) == pytest.approx(ends, rel=HALF)
+        assert {(one.layer, one.function) for one in inside.activities} == {(1, "relu"), (5, "tanh")}
+
+    probabilities = model.probabilities(read.test.images)
+    assert report.accuracy == (probabilities.argmax(axis=1) == read.test.labels).mean()
+    assert np.abs(stored_answers(run).probabilities - probabilities).max() < NEAR
+    assert open_at(run, report.best_epoch).probabilities(read.test.images) == pytest.approx(probabilities, abs=0.01)
+
+    check = export(run, "html", tmp_path / "page.html")
+    assert (check.n, check.data) == (30, "tiny")
+    assert check.difference <= 1e-4
+    export(run, "report", tmp_path / "report.html")
+    assert run.name in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 # --- what is not a number ---------------------------------------------------------------------------------------------

@@ -94,9 +94,13 @@ def test_wilsons_interval_is_the_published_one(correct, n, low, high):
 def test_wilsons_interval_holds_the_proportion_and_stays_between_0_and_1(n, data):
     correct = data.draw(st.integers(0, n))
     low, high = wilson(correct, n)
-    assert 0 <= low <= correct / n + 1e-12
-    assert correct / n - 1e-12 <= high <= 1
+    assert 0 <= low <= correct / n <= high <= 1
     assert low < high
+
+
+def test_wilsons_interval_of_no_or_only_correct_answers_ends_at_their_proportion():
+    for n in range(1, 2_000):
+        assert (wilson(0, n)[0], wilson(n, n)[1]) == (0, 1)
 
 
 def test_of_no_images_there_is_no_proportion():

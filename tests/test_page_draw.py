@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ from core import store, words
 from core.datasets import dataset
 from core.drawing import collection
 from core.drawing.prepare import STEPS, prepare
-from core.models.model import open_model
+from core.models.model import POLARITY, open_model
 from core.spec import checked
 from core.store import Run
 from core.work import work
 from tests.browser import ROOT
-from tests.page import LANGUAGES, captions, sentence, told
+from tests.page import LANGUAGES, captions, component, sentence, shown_pictures, told
 from ui.draw.agreement import Answer, agreement, certainty
 
 
@@ -219,19 +220,54 @@ def test_a_model_of_other_data_is_not_offered_for_a_drawing(frame, trained, tmp_
     assert not any("Draw for this model" in label for label in links)
 
 
-def test_a_model_of_ones_own_digits_is_drawn_for_also_when_its_data_are_gone(frame, trained, tmp_path):
-    (tmp_path / "data").mkdir()
-    file, splits = tmp_path / "data" / "ours.npz", dataset("mnist-5k").load()
+def run_of_ones_own_digits(folder: Path, *, light: bool) -> Run:
+    """A run on some of the digits that come with the app as a set of one's own, on a light ground or a dark one."""
+    folder.mkdir()
+    splits = dataset("mnist-5k").load()
     arrays = {f"{part}_images": getattr(splits, part).images[::10, 0] for part in ("train", "test")}
+    arrays = {name: 255 - images if light else images for name, images in arrays.items()}
     arrays |= {f"{part}_labels": getattr(splits, part).labels[::10] for part in ("train", "test")}
-    np.savez(file, digits=np.array(True), class_names=np.array([str(k) for k in range(10)]), **arrays)
+    classes = np.array([str(k) for k in range(10)])
+    np.savez(folder / "ours.npz", digits=np.array(True), class_names=classes, **arrays)
     run = store.create(checked({"data": "ours", "architecture": "mlp", "epochs": 1}))
     assert work(str(run.folder)) == "done"
-    file.unlink()
+    return run
+
+
+def test_a_model_of_ones_own_digits_is_drawn_for_also_when_its_data_are_gone(frame, trained, tmp_path):
+    run = run_of_ones_own_digits(tmp_path / "data", light=False)
+    (tmp_path / "data" / "ours.npz").unlink()
     app = drawn(frame("draw", run=run.name))
     assert not app.warning
     assert told(app)["models"][0].endswith(run.name[-4:])
     assert open_model(run).digits
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_for_a_model_of_dark_digits_on_a_light_ground_a_drawing_is_turned_which_is_said_and_can_be_left_out(
+    frame, trained, tmp_path, language
+):
+    run = run_of_ones_own_digits(tmp_path / "data", light=True)
+    model = open_model(run)
+    app = drawn(frame("draw", language, run=run.name))
+    assert app.checkbox(key="step.polarity").label == words.text(language, "step.polarity.name")
+    steps = [words.text(language, f"step.{name}.on") for name in STEPS]
+    for without, state in (((), "on"), ((POLARITY,), "off")):
+        app.checkbox(key="step.polarity").set_value(not without).run()
+        assert not app.exception
+        assert captions(app) == [*steps, words.text(language, f"step.polarity.{state}")]
+        *_, centred, last = shown_pictures(app)
+        assert np.array_equal(last, centred if without else 255 - centred)
+        answer = model.answer(prepare(one_on_the_sheet(), without=without))
+        assert answer
+        assert np.array_equal(answer.image[0], last), "what is shown is what the model sees"
+        (row,) = told(app)["message"]["rows"]
+        np.testing.assert_allclose(row["shares"], answer.values, atol=1e-4)
+        assert ("without=polarity" in component(app, "bancada.pad")["live"]) == bool(without)
+    app.selectbox(key="run").select(trained.name).run()
+    assert captions(app) == steps, "its ground is dark already"
+    app.multiselect(key="others").set_value([run.name]).run()
+    assert captions(app) == [*steps, words.text(language, "step.polarity.on")], "one of several is enough"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

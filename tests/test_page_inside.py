@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 import time
+from urllib.parse import parse_qsl
 
 import numpy as np
 import psutil
@@ -23,8 +24,9 @@ from core.inside.sums import explained
 from core.models.model import open_model
 from core.models.snapshots import open_at, snapshots
 from core.refusal import Refusal
-from core.spec import checked
+from core.spec import checked, link
 from core.store import Run
+from core.training.transfer import fits
 from core.work import work
 from tests.page import LANGUAGES, button, captions, component, control, texts
 from tests.small_data import write_blood
@@ -374,8 +376,8 @@ def test_a_run_that_was_paused_within_an_epoch_shows_these_weights_apart_from_th
 ):
     model, image = open_model(unfinished), server.splits(unfinished.spec).parts()["val"].images[3]
     assert model.epoch == 0 < model.step
-    for number, link, wanted in (("now", {}, model), (0, {"epoch": "0"}, open_at(unfinished, 0))):
-        app = frame("inside", language, run=unfinished.name, image="val:3", **link)
+    for number, query, wanted in (("now", {}, model), (0, {"epoch": "0"}, open_at(unfinished, 0))):
+        app = frame("inside", language, run=unfinished.name, image="val:3", **query)
         maps = feature_maps(Network.of(wanted.module, unfinished.spec, wanted.shape, 10), image)
         assert np.abs(values_of(app, 1, (5, 28, 28)) - maps[0] * 127 / reach(maps[0])).max() <= 0.5
         said = words.text(language, "inside.epoch_now", epoch=1, step=model.step)
@@ -573,3 +575,58 @@ def test_a_step_is_walked_through_with_the_numbers_of_the_runs_own_network(frame
         assert not app.exception
     app.button(key="inside-step-again").click().run()
     assert all(f"**{loss}**" in texts(app) for loss in first)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_form_leads_to_the_first_step_of_its_training_without_a_run(frame, run, language):
+    fields = dict(parse_qsl(link(run.spec)))
+    form = frame("train", language, **fields)
+    (there,) = (one.proto for one in form.get("page_link") if one.proto.label == words.text(language, "inside.to_step"))
+    query = dict(parse_qsl(there.query_string))
+    assert (there.page, query) == ("inside", {"untrained": "1", **fields})
+    app = frame("inside", language, **query)
+    train = server.splits(run.spec).train
+    places = np.random.default_rng(run.spec.seed).permutation(len(train.labels))[:8]
+    found = Practice(run.spec, open_at(run, 0).module).step(
+        train.images[places], train.labels[places], run.spec.learning_rate
+    )
+    losses = (words.number(loss, 4, language=language) for loss in (found.loss, found.loss_after))
+    slots = dict(zip(("before", "after"), losses, strict=True), number=1, count=8)
+    assert words.text(language, "inside.step_said_untrained", **slots) in texts(app), "as the run's own first step"
+    for stage in ("loss", "backward", "update"):
+        control(app, "inside-step-stage").set_value(stage).run()
+        assert app.dataframe
+        assert not app.exception
+    app.button(key="inside-step-next").click().run()
+    assert words.text(language, "inside.step_said_untrained", **slots) not in texts(app)
+    assert [one.name for one in store.runs()] == [run.name]
+    (back,) = (one.proto for one in app.get("page_link") if one.proto.label == words.text(language, "inside.to_form"))
+    assert checked(dict(parse_qsl(back.query_string))) == run.spec
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"epochs": "no number"}, "error.field_value"),
+        ({"data": "no-such-data"}, "error.data_unknown"),
+        ({"architecture": "custom", "layers": "conv(6,90),flatten,dense(classes)"}, "error."),
+        ({"first_layers": "frozen", "layers_taken": "1", "weights_from": "gone"}, "error.weights_from_unknown"),
+    ],
+)
+def test_a_link_to_an_untrained_network_that_cannot_be_is_refused_with_the_reason(frame, wrong, key):
+    with pytest.raises(Refusal) as refusal:
+        fits(checked(wrong))
+    assert refusal.value.key.startswith(key)
+    app = frame("inside")
+    for name, value in {"untrained": "1", **wrong}.items():
+        app.query_params[name] = value
+    app.run()
+    assert app.error
+    assert not app.exception
+    assert [one for one in app.get("page_link") if one.proto.label == words.text("en", "inside.to_form")]
+
+
+def test_a_step_of_an_untrained_network_needs_its_data_on_this_machine(frame):
+    app = frame("inside", untrained="1", data="mnist")
+    assert not app.exception
+    assert button(app, words.text("en", "data.fetch", name="MNIST"))

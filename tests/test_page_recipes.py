@@ -310,6 +310,21 @@ def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_t
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_search_of_many_trainings_says_what_chance_adds_to_the_best(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    write_blood(tmp_path / "data")
+    frame()  # its environment
+    assert main(["recipes", "run", "002-a", "--variant", "short", "--data", "blood", "--seed", "5"]) == 0
+    link = {"view": "searches", "search": "002-a", "variant": "short", "data": "blood", "seed": "5"}
+    count = len(store.runs())
+    assert count > 5
+    slots = dict.fromkeys(("best", "n", "points", "expected"), "#") | {"count": count}
+    (_, *parts) = words.text(language, "selection.epochs_lift", **slots).split("#")
+    shown = texts(frame("recipes", language, **link))
+    assert all(part in shown for part in parts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_search_says_how_many_of_its_trainings_failed_why_and_what_to_do(frame, tmp_path, capsys, language):
     data = tmp_path / "data" / "blood.npz"
     data.parent.mkdir()

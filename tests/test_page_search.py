@@ -12,7 +12,7 @@ from core import store, words
 from core.__main__ import main
 from core.charts import study as charts
 from core.events import Epoch
-from core.measures.selection import decision, decision_sentence, noise_band
+from core.measures.selection import decision, decision_sentence, lift_sentence, lift_with_epochs, noise_band
 from core.recipes.searches import SEARCHES
 from core.search import Driver, parameters
 from core.search.offer import first_values, options, read_list, variable
@@ -157,6 +157,10 @@ def test_a_finished_grid_shows_its_winner_the_noise_band_and_its_cells(small, la
     accuracies = [one.accuracy for one in tried]
     said = decision(accuracies, [parameters(one.spec) for one in tried], 20)
     key, slots = decision_sentence(said)
+    assert words.text(language, key, **slots) in texts(app)
+    lifted = lift_with_epochs([one.run.events(Epoch) for one in tried], 20)
+    key, slots = lift_sentence(lifted, 6, language)
+    assert key == "selection.epochs_lift"
     assert words.text(language, key, **slots) in texts(app)
     best = tried[said.best]
     assert best.run.report()

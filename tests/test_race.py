@@ -22,7 +22,7 @@ from hypothesis import strategies as some
 from core import store, words
 from core.classroom import board, results
 from core.classroom import race as races
-from core.classroom.classroom import UNUSED, Classroom
+from core.classroom.classroom import UNUSED, Chart, Classroom
 from core.classroom.race import MOST_WAITING, Attempt, Race, Record, in_turn
 from core.classroom.rules import MOST_EPOCHS, Rules, applied, can_choose, read, rules, written
 from core.measures.measures import proportion
@@ -38,7 +38,7 @@ from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside,
 from tests.test_classroom import room as room  # the fixture
 from tests.test_classroom_quiz import asked
 from ui import server
-from ui.classroom import opened, phone_race
+from ui.classroom import live_wall, look, opened, phone_race
 from ui.classroom.pupils import MOST_A_MINUTE
 
 LESSON = "20261129-130500-000000"
@@ -398,6 +398,32 @@ def test_a_run_that_was_taken_off_is_deleted_also_when_its_worker_ends_after_the
     wait_for(lambda: not store.runs())
 
 
+def test_a_run_that_was_taken_off_before_the_server_was_killed_is_deleted_when_the_next_class_opens(queue):
+    race = raced(queue)
+    for pupil, place in ((1, 0), (2, 1)):
+        race.send(pupil, "Ana", "x", [0, place])
+    race.step()
+    race.take_off(1)
+    (run,) = store.runs()
+    with run.hold():  # by its worker, which ends last
+        races.end_left()
+    assert races.records()[0].taken_off == (run.name,)
+    assert store.runs() == [run]
+    races.end_left()
+    assert store.runs() == []
+    (record,) = races.records()
+    assert (record.taken_off, record.attempts) == ((), ())
+
+
+def test_a_file_of_a_stranger_deletes_no_run_that_is_of_no_race(queue):
+    race = raced(queue)
+    other = store.create(checked({"data": "tiny", "split": "official"}))
+    races._write(race.record.model_copy(update={"taken_off": (other.name, "gone")}))
+    races.end_left()
+    assert store.runs() == [other]
+    assert races.records()[0].taken_off == ()
+
+
 def test_a_race_that_a_killed_server_has_left_is_over_when_the_next_class_opens(queue, monkeypatch):
     race = raced(queue)
     race.send(1, "Ana", "trained", [0, 0])
@@ -542,6 +568,10 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         app.selectbox(key="race-attempt").set_value(1).run()
         app.button(key="race-take-off").click().run()
         assert race.record.attempts == ()
+        app.selectbox(key="class-look-kind").set_value("board").run()
+        app.button(key="class-look-show").click().run()
+        assert now.classroom.showing == Chart("board")
+        assert control(app, "class-view").value == "race", "the projector shows the board itself"
         app.button(key="race-end").click().run()
         assert race.record.ended
         app.button(key="class-close").click().run()
@@ -650,6 +680,76 @@ def test_the_seat_of_one_who_only_quizzes_or_races_is_not_given_away(room, queue
     assert cookie(room, "comes later")
     seats = [room.classroom.pupil(one.partition("=")[2]) for one in said]
     assert [one and one.name for one in seats] == ["quizzes", "races", None]
+
+
+@pytest.fixture
+def raced_room(room, queue, monkeypatch) -> opened.Opened:
+    """An open class with a race of which fourteen runs are trained, one of them far behind."""
+    monkeypatch.setattr(
+        board, "_outcome_of", lambda name: board._Outcome(20 if name == "r14" else 99 - int(name[1:]), 100, 1, 3.0)
+    )
+    race = room.classroom.begin_race(offered(attempts=1), queue)
+    race._closed.set()
+    attempts = [
+        Attempt(number=k, pupil=k, nickname="<i>Ana", title=f"t{k}", places=(0, 2), run=f"r{k}") for k in range(1, 15)
+    ]
+    race.record = race.record.model_copy(update={"attempts": tuple(attempts)})
+    race.version += 1
+    return room
+
+
+def test_a_phone_looks_at_the_board_as_it_is_on_the_projector_and_at_no_hidden_name(raced_room):
+    classroom, race = raced_room.classroom, raced_room.classroom.race
+    said = cookie(raced_room, "Rui")
+    with client(raced_room, "/class?lang=pt-BR", said) as pupil:
+        state = hear(pupil)
+        assert state["looking"], "pupil 1 has sent the one attempt"
+        seen = state["look"]
+        classroom.show(Chart("board"))
+        while (state := hear(pupil))["race"]:
+            pass
+        assert state["looking"]
+        assert "look" not in state, "it is sent once"
+        assert seen == json.loads(json.dumps(live_wall.wall(raced_room, "pt_BR")["look"]))
+        rows, (low, high) = board.of(race), board.axis_of(board.of(race))
+        assert len(seen["bars"]) == board.MOST_ROWS < len(rows)
+        first, of = seen["bars"][0], rows[0].accuracy
+        assert (first["place"], first["name"]) == ("1–13 ★", "t1 <i>Ana")
+        assert first["text"] == f"98,0% ({words.interval(of.low, of.high, 1, language='pt_BR')})"
+        assert first["test_text"] == "3 s · Taxa de aprendizado 0,001 · Unidades ocultas 16"
+        for name in ("low", "value", "high"):
+            assert first[name] == pytest.approx((getattr(of, name) - low) / (high - low))
+        assert seen["ends"] == [words.percent(low, 0, language="pt_BR"), "Val., n = 100", "100%"]
+        assert seen["notes"] == ["… e mais 3", words.text("pt_BR", "race.how", count=14)]
+        table = board.table(race.record, rows, "pt_BR", nicknames=True, titles=True)
+        assert all(escape(one[part]) in table for one in seen["bars"] for part in ("place", "text"))
+        classroom.hide_names(True)
+        while not (state := hear(pupil)).get("look"):
+            pass
+    assert [one["name"] for one in state["look"]["bars"][:2]] == ["#1", "#2"]
+    assert "Ana" not in json.dumps(state["look"])
+    assert "t1" not in json.dumps(state["look"])
+
+
+def test_a_run_far_behind_has_an_arrow_on_the_phone_as_on_the_board(raced_room):
+    race = raced_room.classroom.race
+    race.record = race.record.model_copy(update={"attempts": race.record.attempts[-5:]})
+    race.version += 1
+    last = look.of_race(race, "en", named=True)["bars"][-1]
+    assert (last["value"], last["low"], last["high"]) == (None, None, None)
+    assert last["text"].startswith("◀ 20.0% (")
+    assert "◀" in board.table(race.record, board.of(race), "en", nicknames=True, titles=True)
+
+
+def test_who_can_still_send_sees_no_board_below_the_choices_until_the_race_is_over(room, queue):
+    race = room.classroom.begin_race(offered(attempts=2), queue)
+    with client(room, said=cookie(room)) as pupil:
+        assert not hear(pupil)["looking"]
+        race.end()
+        while not (state := hear(pupil)).get("look"):
+            pass
+    assert (state["looking"], state["race"]["open"]) == (True, False)
+    assert state["look"]["notes"] == [words.text("en", "race.none_yet")]
 
 
 CLASS = """

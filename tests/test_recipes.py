@@ -12,9 +12,9 @@ from core.__main__ import main
 from core.commands.recipes import _said
 from core.datasets import DATASETS, dataset
 from core.measures.claims import Figure, doubt_count
-from core.measures.verdict import Verdict
+from core.measures.verdict import SEEDS, Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
-from core.recipes.results import Result, Row, epochs_to, keep, of_run, rows, stored
+from core.recipes.results import Result, Row, epochs_to, keep, of_run, of_seeds, rows, stored
 from core.refusal import Refusal
 from core.spec import RunSpec
 from core.work import work
@@ -287,6 +287,19 @@ def test_the_results_beside_the_recipes_are_what_runs_of_them_came_to():
         assert one.test_use == RECIPES[one.recipe].spec(one.variant).test_use
         assert one.parameters == parameters(one.recipe)
         assert one.accuracy * one.n == pytest.approx(round(one.accuracy * one.n))
+
+
+def test_a_spread_over_seeds_is_known_of_what_was_measured_often_enough_and_never_of_what_time_cuts_off():
+    found = {
+        (name, variant): of_seeds(RECIPES[name].spec(variant, seed=7)) for name in PUBLISHED for variant in VARIANTS
+    }
+    counts = {(row.recipe, row.variant): len(row.results) for row in rows(stored()) if row.is_own}
+    for (name, variant), row in found.items():
+        assert (row is not None) == (counts[name, variant] >= SEEDS and variant != "short")
+        if row:
+            assert (row.recipe, row.variant, len(row.results)) == (name, variant, counts[name, variant])
+    assert any(found.values())
+    assert of_seeds(RunSpec()) is None
 
 
 @pytest.mark.parametrize("accuracies", [(), (0.6,), (0.6, 0.985, 0.97)], ids=["none", "one", "three"])

@@ -1,16 +1,18 @@
 """Seeds of one spec and of two, and the best of many runs, in cases that were computed by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core import words
-from core.measures.answers import Answers
+from core.events import Epoch
+from core.measures.answers import Answers, packed, unpacked
 from core.measures.compare import compare, difference, level_among, mcnemar, of_images, sentence
 from core.measures.groups import by_setting
 from core.measures.repeats import Repeats, compare_seeds
-from core.measures.selection import lift, lift_sentence, most_lift, noise_band, simplest
+from core.measures.selection import lift, lift_sentence, lift_with_epochs, most_lift, noise_band, simplest
 from core.measures.summary import Listed, Summary
 from core.measures.verdict import mean_interval
 from core.refusal import Refusal
@@ -178,6 +180,43 @@ def test_the_choice_of_the_epoch_is_part_of_what_chance_adds():
     searches = random.binomial(1_000, 0.9, (60, 20, 10)) / 1_000  # runs by epochs, of which none is better than another
     expected = [most_lift(one.ravel().tolist(), 1_000).expected for one in searches]
     assert np.mean(expected) == pytest.approx(0.9, abs=0.002)
+
+
+def epochs_of(right: np.ndarray) -> list[list[Epoch]]:
+    """The epochs of k runs that answer bool (k, E, N)."""
+    figures = dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "learning_rate", "seconds"), 0.5)
+    return [
+        [
+            Epoch(epoch=place, step=place, val_accuracy=one.mean(), val_right=packed(one), best_epoch=1, **figures)
+            for place, one in enumerate(run, 1)
+        ]
+        for run in right
+    ]
+
+
+def test_what_chance_adds_to_the_best_of_all_epochs_is_the_bootstraps_where_all_answers_are_known():
+    random = np.random.default_rng(3)
+    right = random.random((8, 6, 500)) < np.linspace(0.3, 0.9, 6)[:, None]
+    runs = epochs_of(right)
+    found, backwards = lift_with_epochs(runs, 500), right[:, ::-1].reshape(-1, 500)
+    assert found == replace(lift(backwards), kind="epochs_lift"), "none of the first epochs is ever picked"
+    bound = most_lift(backwards.mean(axis=1).tolist(), 500)
+    assert found != bound
+    best, last = runs[3], runs[3][-1]
+    for changed in ("", packed(~right[3, 5]), packed(right[3, 5, :-8]), "AAAA", packed(np.ones(10**6, bool))):
+        runs[3] = [*best[:-1], last.model_copy(update={"val_right": changed})]
+        assert lift_with_epochs(runs, 500) == bound, "not known, or not its answers"
+    for language in words.languages():
+        (key, slots), (other, _) = lift_sentence(found, 8, language), lift_sentence(bound, 8, language)
+        assert words.text(language, key, **slots) != words.text(language, other, **slots)
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 750])
+def test_right_answers_are_packed_and_unpacked(n):
+    right = np.random.default_rng(n).random(n) < 0.5
+    assert unpacked(packed(right), n).tolist() == right.tolist()
+    assert unpacked(packed(right), n + 8) is None
+    assert unpacked(packed(right)[:-4], n) is None
 
 
 def test_accuracies_within_noise_cannot_be_told_from_the_best():

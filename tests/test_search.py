@@ -16,7 +16,7 @@ import pytest
 from core import store
 from core.__main__ import main
 from core.events import Checkpoint, Epoch, Started
-from core.measures.selection import simplest
+from core.measures.selection import lift_with_epochs, simplest
 from core.recipes import RECIPES, VARIANTS, searches
 from core.recipes.searches import SEARCHES, VAL_IMAGES, belongs_to, choices_of, choices_text, repeats
 from core.refusal import Refusal
@@ -220,6 +220,8 @@ def test_a_stage_brings_the_next_one_and_the_command_goes_on_without_repeating_w
         assert measured == max(event.val_accuracy for event in run.events(Epoch)), "not that of the kept epoch"
     assert lines[-1]["run"] == the_only_one_tested().name
     assert lines[-1]["chosen"] == dict(choices_of(the_only_one_tested().spec))
+    lifted = lift_with_epochs([run.events(Epoch) for run in store.runs()], runs[0].started().counts["val"])
+    assert lines[-1]["lift"]["about"] == pytest.approx(lifted.value, abs=0.1), "in another order"
     assert main(command) == 0, "all is done: nothing is left to train"
     assert len(store.runs()) == 9
     told = capsys.readouterr().out

@@ -17,6 +17,7 @@ from torch.nn import functional
 from core.datasets import Split, Splits, dataset
 from core.events import Epoch, Step, from_line, to_line
 from core.images.preprocessing import normalisation
+from core.measures.answers import unpacked
 from core.networks.architectures import ARCHITECTURES
 from core.refusal import Refusal
 from core.spec import CONSTANTS, Constants, checked
@@ -341,6 +342,19 @@ def test_the_steps_of_an_epoch_add_up_to_the_epoch():
     losses, accuracies = zip(*((step.loss, step.accuracy) for step in told(events, Step)), strict=True)
     assert np.average(losses, weights=images) == pytest.approx(epoch.train_loss)
     assert np.average(accuracies, weights=images) == pytest.approx(epoch.train_accuracy)
+
+
+def test_an_epoch_tells_which_val_images_are_answered_rightly(monkeypatch):
+    splits = small_splits()
+    events, state = trained(small_spec(epochs=3), splits)
+    images, labels = splits.val.images, splits.val.labels
+    right = [unpacked(epoch.val_right, len(labels)) for epoch in told(events, Epoch)]
+    assert [one.mean() for one in right] == [epoch.val_accuracy for epoch in told(events, Epoch)]
+    with torch.no_grad():
+        predicted = state.model.eval()(torch.tensor(images)).argmax(dim=1).numpy()
+    assert right[-1].tolist() == (predicted == labels).tolist()
+    monkeypatch.setattr("core.training.train.MOST_RIGHT", len(labels) - 1)
+    assert {epoch.val_right for epoch in told(trained(small_spec(), splits)[0], Epoch)} == {""}
 
 
 def test_every_event_is_a_line_of_json_that_reads_back():

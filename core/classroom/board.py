@@ -21,6 +21,7 @@ from core.words import duration, interval, percent, text
 
 _boards: WeakKeyDictionary[Race, tuple[int, list[Row]]] = WeakKeyDictionary()
 MOST_NAMED = 2  # attempts in a brief row
+MOST_ROWS = 11  # on a projector, and on a phone
 MOST_TESTED = 3  # runs whose test split is read for a race
 
 STYLE = """
@@ -145,6 +146,11 @@ def place_text(row: Row) -> str:
     return f"{row.first}" if row.first == row.last else f"{row.first}–{row.last}"
 
 
+def place_with_star(row: Row) -> str:
+    """The same, and a star if no run is better for certain."""
+    return place_text(row) + (" ★" if row.leads else "")
+
+
 def values_text(record: Record, places: Sequence[int], language: str, *, named: bool = True) -> str:
     """The chosen values, `Learning rate 0.01 · Batch size 64`; without their names, where a heading has them."""
     chosen = record.rules.chosen(places)
@@ -168,11 +174,27 @@ def _tested(board: Sequence[Row], language: str, *, titles: bool) -> str:
     return text(language, "race.tested", figures="; ".join(said)) if said else ""
 
 
+def who_text(row: Row, *, nicknames: bool, titles: bool) -> str:
+    """Whose run it is, in a line: titles and nicknames, or numbers where they are hidden."""
+    said = []
+    for one in row.attempts[:MOST_NAMED]:
+        names = [one.title] * titles + [one.nickname] * nicknames
+        said.append(" ".join(filter(None, names)) or f"#{one.number}")
+    others = len(row.attempts) - len(said)
+    return ", ".join(said) + (f" +{others}" if others else "")
+
+
+def more_text(board: Sequence[Row], shown: Sequence[Row], language: str) -> str:
+    """How many rows are not shown; "" if all are."""
+    left = len(board) - len(shown)
+    return text(language, "race.more", count=left) if left else ""
+
+
 def table(record: Record, board: Sequence[Row], language: str, *, nicknames: bool, titles: bool, brief: int = 0) -> str:
     """The board as a table of HTML; if `brief` is not 0, with so many rows at most, each of a single line."""
     if not board:
         return f"<p>{escape(text(language, 'race.none_yet'))}</p>"
-    axis = _axis(board)
+    axis = axis_of(board)
     ends = "".join(f"<span>{escape(percent(end, 0, language=language))}</span>" for end in axis)
     head = {
         "place": escape(text(language, "race.column.place")),
@@ -185,8 +207,7 @@ def table(record: Record, board: Sequence[Row], language: str, *, nicknames: boo
     cells = "".join(f'<th class="{name}">{words}</th>' for name, words in head.items())
     shown = board[:brief] if brief else board
     said = [_row(record, row, axis, language, nicknames=nicknames, titles=titles, brief=bool(brief)) for row in shown]
-    left = len(board) - len(shown)
-    more = f"<p>{escape(text(language, 'race.more', count=left))}</p>" if left else ""
+    more = f"<p>{escape(left)}</p>" if (left := more_text(board, shown, language)) else ""
     named = "race brief" if brief else "race"
     return f'<table class="{named}"><thead><tr>{cells}</tr></thead><tbody>{"".join(said)}</tbody></table>{more}'
 
@@ -219,11 +240,11 @@ def _row(
     of = row.accuracy
     value = percent(of.value, 1, language=language)
     cells = {
-        "place": place_text(row) + (" ★" if row.leads else ""),
+        "place": place_with_star(row),
         "who": ", ".join(who) + (f" +{others}" if others else ""),
         "values": escape(values_text(record, row.attempts[0].places, language, named=False)),
         "accuracy": _track(of, axis),
-        "figure": escape(value if brief else _figure(of, language)),
+        "figure": escape(value if brief else figure_text(of, language)),
         "seconds": escape(duration(row.seconds, language=language)),
     }
     said = "".join(f'<td class="{name}">{words}</td>' for name, words in cells.items())
@@ -240,11 +261,12 @@ def _track(of: Measure, axis: tuple[float, float]) -> str:
     return f'<div class="track">{span}<i class="point" style="left:{at:.2f}%"></i></div>'
 
 
-def _figure(of: Measure, language: str) -> str:
+def figure_text(of: Measure, language: str) -> str:
+    """An accuracy in percent with the ends of its interval."""
     return f"{percent(of.value, 1, language=language)} ({interval(of.low, of.high, 1, language=language)})"
 
 
-def _axis(board: Sequence[Row]) -> tuple[float, float]:
+def axis_of(board: Sequence[Row]) -> tuple[float, float]:
     """The ends of the axis, in twentieths: the intervals of the better half fit, where ties have to be seen."""
     better = board[: max(3, math.ceil(len(board) / 2))]
     low, high = min(row.accuracy.low for row in better), max(row.accuracy.high for row in board)

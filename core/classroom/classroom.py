@@ -66,9 +66,9 @@ class Round:
 
 @dataclass(frozen=True)
 class Chart:
-    """What everybody looks at: the class's own results, or the curves or the confusion matrix of a run."""
+    """What everybody looks at: the class's own results, a race's board, or a run's curves or confusion matrix."""
 
-    kind: Literal["results", "curves", "matrix"]
+    kind: Literal["results", "board", "curves", "matrix"]
     run: str = ""
     name: str = ""  # how the run is called on the screen
 
@@ -324,6 +324,11 @@ class Classroom:
             self.quiz = self.showing = None
             self.version += 1
         return race
+
+    @property
+    def shows_board(self) -> bool:
+        """Whether the projector shows the board of the race: while the pupils race, or look at it."""
+        return self.racing or (self.showing is not None and self.showing.kind == "board")
 
     def _rename_in_earlier_races(self, number: int, name: str) -> None:
         for record in races.records(self.lesson):

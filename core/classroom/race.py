@@ -78,6 +78,7 @@ class Record(BaseModel):
     number: Annotated[int, Field(ge=1, le=9999)]  # of the race in the lesson
     rules: Rules
     attempts: Annotated[tuple[Attempt, ...], Field(max_length=MOST_IN_ALL)] = ()
+    taken_off: tuple[RunName, ...] = ()  # runs to delete when no worker holds them any more
     ended: bool = False  # nobody can send anything any more
 
     @model_validator(mode="after")
@@ -137,7 +138,6 @@ class Race:
         self._workers, self._changed, self._clock = workers, changed, clock
         self._handed: dict[str, float] = {}  # runs that the app's queue has -> since when, seconds of the clock
         self._took: list[float] = []  # seconds of the turns so far
-        self._deleted: set[str] = set()  # runs to delete when the queue has them no more
         self._out: set[int] = set()  # pupils who were sent out
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -223,11 +223,12 @@ class Race:
             found = self._attempt(number)
             if not found:
                 return
-            self._keep_attempts(one for one in self.record.attempts if one.number != number)
-            if found.run and not self._sharing(found.run):
-                if found.run in self._handed:
-                    self._workers.stop(_run(found.run))
-                self._deleted.add(found.run)
+            attempts = tuple(one for one in self.record.attempts if one.number != number)
+            runs = {found.run} - {"", *(one.run for one in self._sharing(found.run) if one is not found)}
+            taken_off = (*self.record.taken_off, *runs)
+            self._keep(self.record.model_copy(update={"attempts": attempts, "taken_off": taken_off}))
+            for name in runs & set(self._handed):
+                self._workers.stop(_run(name))
 
     def end(self) -> None:
         """Take no more attempts, and forget those that wait."""
@@ -297,10 +298,9 @@ class Race:
                 self._took.append(self._clock() - self._handed.pop(name))
                 self.version += 1
                 self._changed()
-        for name in self._deleted - set(self._handed):
-            with contextlib.suppress(Refusal):
-                _run(name).delete()
-                self._deleted.discard(name)
+        left = tuple(name for name in self.record.taken_off if name in self._handed or not _is_deleted(name))
+        # Not stored: the file may have been deleted after the race, and the name of a run that is gone does no harm.
+        self.record = self.record.model_copy(update={"taken_off": left})
 
     def _begin(self, attempt: Attempt) -> None:
         """Train what an attempt has chosen, for all who have chosen the same."""
@@ -331,7 +331,7 @@ class Race:
                 told = self._clock()
                 self._changed()
         until = time.monotonic() + MOST_SECONDS
-        while self._deleted and time.monotonic() < until:  # their workers end still
+        while self.record.taken_off and time.monotonic() < until:  # their workers end still
             time.sleep(LOOKS)
             with self._lock:
                 self._look()
@@ -396,10 +396,33 @@ def records(lesson: str | None = None) -> list[Record]:
 
 
 def end_left() -> None:
-    """End the stored races that a killed server has left as if they were on. Raises: Refusal."""
+    """End the stored races that a killed server has left as if they were on, and delete what was taken off them.
+
+    Raises: Refusal.
+    """
     for record in records():
-        if not record.ended:
-            _write(_ended(record))
+        left = tuple(name for name in record.taken_off if not _is_deleted(name))
+        if not record.ended or left != record.taken_off:
+            _write(_ended(record).model_copy(update={"taken_off": left}))
+
+
+def _is_deleted(name: str) -> bool:
+    """Delete a run of a race, unless a worker holds it; whether it is gone, or bears the race's tag no more."""
+    with contextlib.suppress(Refusal):
+        if not (run := _tagged(name)):
+            return True
+        run.delete()
+        return True
+    return False
+
+
+def _tagged(name: str) -> Run | None:
+    """A run that bears the race's tag; None without one: a file of strangers may name any run. Raises: Refusal."""
+    try:
+        run = store.find(name)
+    except Refusal:  # deleted before
+        return None
+    return run if TAG in run.label().tags else None
 
 
 def _ended(record: Record) -> Record:
@@ -422,12 +445,8 @@ def _renamed(record: Record, pupil: int, nickname: str) -> Record:
 
 def delete(record: Record) -> None:
     """Delete a race that is over, and its runs. Raises: Refusal, while a worker holds one of them."""
-    deleted = []
-    for name in {one.run for one in record.attempts if one.run}:
-        with contextlib.suppress(Refusal):  # deleted before
-            run = store.find(name)
-            if TAG in run.label().tags:  # a file of strangers may name any run
-                deleted.append(run)
+    names = {*(one.run for one in record.attempts if one.run), *record.taken_off}
+    deleted = [run for name in names if (run := _tagged(name))]
     for run in deleted:
         run.delete()
     with writing(_folder()):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core import store
+from core.commands.searches import lifted
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import each_seed, given, new_run, work_at
 from core.events import Report
@@ -109,7 +110,8 @@ def _search(options: argparse.Namespace) -> int:
     code, found, runs = _carry_out(options, Driver(SEARCHES), search, tell, options.name, options.variant, **others)
     best = chosen(search, found)
     if best and (report := runs[best.spec].report()):
-        _tell_chosen(options, path(options.name, found), runs[best.spec], report)
+        tried = [runs[spec] for spec in dict.fromkeys(cell.spec for cell in found if cell.measured is not None)]
+        _tell_chosen(options, path(options.name, found), runs[best.spec], report, tried)
     elif code == FAILED:
         _tell_failures(options, [cell for cell in found if cell.stage == told], runs)
     return code
@@ -191,13 +193,17 @@ def _tell_simplest(options: argparse.Namespace, stage: Sequence[Cell], n_val: in
         say(options, facts, t("cli.simplest", **slots))
 
 
-def _tell_chosen(options: argparse.Namespace, choices: Choices, run: Run, report: Report) -> None:
-    """The test accuracy of the training that the search ends with, the only one whose test split it reads."""
+def _tell_chosen(options: argparse.Namespace, choices: Choices, run: Run, report: Report, tried: list[Run]) -> None:
+    """The test accuracy of the training that the search ends with, the only one whose test split it reads.
+
+    And what chance adds to the best of those `tried`.
+    """
     facts = {"recipe": options.name, "variant": options.variant, "run": run.name, "chosen": dict(choices)}
     facts |= {"accuracy": report.accuracy, "accuracy_interval": report.accuracy_interval, "n": report.n}
     low, high = map(decimals, report.accuracy_interval)
     slots = {"option": choices_text(choices, language()), "accuracy": decimals(report.accuracy)}
-    say(options, facts, t("cli.chosen", **slots, low=low, high=high, n=report.n))
+    facts["lift"], line = lifted(tried)
+    say(options, facts, "\n".join([t("cli.chosen", **slots, low=low, high=high, n=report.n), *line]))
 
 
 def _table(options: argparse.Namespace) -> int:

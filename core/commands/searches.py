@@ -12,7 +12,7 @@ from core import store
 from core.commands.terminal import decimals, language, say, t
 from core.commands.training import given, work_at
 from core.events import Failure
-from core.measures.selection import MANY, decision, decision_sentence, lift_sentence, most_lift
+from core.measures.selection import MANY, decision, decision_sentence, lift_sentence, lift_with_epochs
 from core.refusal import Refusal
 from core.search import cells, parameters, trained_epochs
 from core.search.rules import is_used_up
@@ -163,12 +163,17 @@ def _tell_best(options: argparse.Namespace, asked: Study, found: Sequence[Traini
     facts["tests_read"] = read_tests(asked, found, store.runs())
     if facts["tests_read"] > 1:
         lines.append(t("study.tests_read", count=facts["tests_read"]))
-    facts["lift"] = None
-    if len(here) > MANY:
-        looks = [epoch.val_accuracy for one in here if one.run for epoch in trained_epochs(one.run)]
-        lifted = most_lift(looks, n)
-        key, told = lift_sentence(lifted, len(here), language())
-        lines.append(t(key, **told))
-        key, told = lift_sentence(lifted, len(here), FALLBACK)
-        facts["lift"] = {"at_most": lifted.value, "expected": lifted.expected, "words": text(FALLBACK, key, **told)}
-    say(options, facts, "\n".join(lines))
+    facts["lift"], line = lifted([one.run for one in here if one.run])
+    say(options, facts, "\n".join([*lines, *line]))
+
+
+def lifted(runs: Sequence[Run]) -> tuple[dict[str, Any] | None, list[str]]:
+    """What chance adds to the best of these trained runs: facts and a line; None and no line if they are not many."""
+    if len(runs) <= MANY:
+        return None, []
+    found = lift_with_epochs([trained_epochs(run) for run in runs], runs[0].started().counts["val"])
+    key, slots = lift_sentence(found, len(runs), language())
+    fallback, told = lift_sentence(found, len(runs), FALLBACK)
+    value = "at_most" if found.kind == "most_lift" else "about"
+    facts = {value: found.value, "expected": found.expected, "words": text(FALLBACK, fallback, **told)}
+    return facts, [t(key, **slots)]

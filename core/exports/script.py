@@ -28,10 +28,11 @@ from core.exports.card import plain
 from core.exports.facts import facts, title
 from core.models.model import open_model
 from core.networks.layers import DenseBlock, in_words, shape_text, table
+from core.recipes.results import of_seeds
 from core.refusal import Refusal
 from core.spec import CONSTANTS, RunSpec
 from core.store import MODEL, Run, no_report
-from core.words import interval, text
+from core.words import interval, number, percent, text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -160,7 +161,7 @@ if ${low} <= retrained <= ${high}:
     print(${q_within})
 else:
     print(${q_outside})
-predicted = answers(network, test_images).argmax(dim=1)
+${seeds}predicted = answers(network, test_images).argmax(dim=1)
 for label, name in enumerate(CLASSES):
     print(name, round((predicted[test_labels == label] == label).double().mean().item(), 4))
 """
@@ -395,6 +396,7 @@ def _parts(run: Run, language: str, folder: str, data_folder: str) -> list[Part]
         "low": low,
         "high": high,
         "accuracy": report.accuracy,
+        "seeds": f"print({seeds!r})\n" if (seeds := _of_seeds(run, language)) else "",
     }
     slots["keras"] = Template(KERAS).substitute(slots) if spec.defaults == "keras" else ""
     filled = partial(_filled, slots)
@@ -429,7 +431,26 @@ def _told(run: Run, language: str, parts: Sequence[Part]) -> list[str]:
     packages = [name for name in PACKAGES if re.search(rf"^(?:from|import) {name}\b", parts[0].code, re.MULTILINE)]
     install = text(language, "export.code.install", packages=" ".join(packages))
     known = [" ".join(f"{name}: {value}".split()) for name, value in facts(run, language).items()]
-    return [" ".join(title(run, language).split()), "", about, install, "", *known]
+    seeds = [line] if (line := _of_seeds(run, language)) else []
+    return [" ".join(title(run, language).split()), "", about, *seeds, install, "", *known]
+
+
+def _of_seeds(run: Run, language: str) -> str:
+    """The spread of the recipe that the run repeats, over its seeds; "" if it repeats none or none is known."""
+    report, row = run.report(), of_seeds(run.spec)
+    if not row or not report or report.is_by_hand:
+        return ""
+    found = row.verdict
+    assert found.measured is not None
+    assert found.spread is not None
+    return text(
+        language,
+        "export.code.seeds",
+        recipe=f"{row.recipe} ({text(language, f'variant.{row.variant}')})",
+        count=found.seeds,
+        mean=percent(found.measured, 2, language=language),
+        spread=number(100 * found.spread, 2, language=language),
+    )
 
 
 def _loading(spec: RunSpec) -> str:

@@ -18,7 +18,8 @@ from torch.nn import functional
 from core.networks.modules import chance
 from core.spec import CONSTANTS, RunSpec
 from core.training.engine import first_layers, optimize
-from core.training.train import new_optimizer
+from core.training.train import initial_model, new_optimizer, scale_for
+from core.training.transfer import take_over
 
 LARGEST = 10
 Place = tuple[int, ...]
@@ -94,6 +95,17 @@ class Check:
         """The difference of the two, relative to the larger; 0 if both are 0."""
         larger = max(abs(self.by_differences), abs(self.by_backward))
         return abs(self.by_differences - self.by_backward) / larger if larger else 0.0
+
+
+def initial(spec: RunSpec, images: np.ndarray, classes: int) -> nn.Sequential:
+    """The network with which a training of the spec on train images uint8 (N, C, H, W) of K `classes` begins.
+
+    Raises: Refusal, as `take_over`.
+    """
+    model = initial_model(spec, images.shape[1:], classes)
+    scale_for(spec, model, images)
+    take_over(spec, model)
+    return model
 
 
 class Practice:

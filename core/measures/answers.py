@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -113,6 +115,22 @@ class Answers:
             return places
         worst = self.of_truth if order == "loss" else -self.confidence  # a low probability of the truth is a high loss
         return places[np.argsort(worst[places], kind="stable")]
+
+
+def packed(is_right: np.ndarray) -> str:
+    """Which images are answered rightly, bool (N,), as text: a bit an image, compressed, in base64."""
+    return base64.b64encode(zlib.compress(np.packbits(is_right).tobytes(), 9)).decode()
+
+
+def unpacked(text: str, n: int) -> np.ndarray | None:
+    """Which of `n` images are answered rightly, bool (N,), from `packed`; None if the text is not of so many images."""
+    size, stream = math.ceil(n / 8), zlib.decompressobj()
+    try:
+        held = stream.decompress(base64.b64decode(text), size + 1)  # a stranger's may become very large
+    except (ValueError, zlib.error):
+        return None
+    is_whole = stream.eof and len(held) == size
+    return np.unpackbits(np.frombuffer(held, np.uint8), count=n).astype(bool) if is_whole else None
 
 
 def stored_answers(run: Run, split: Literal["val", "test"] = "test") -> Answers | None:

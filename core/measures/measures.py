@@ -198,4 +198,5 @@ def wilson(correct: float, n: float, z: float = 1.959964) -> tuple[float, float]
     p = correct / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # Rounded, an end at 0 or 1 would lie a little beyond the proportion.
+    return max(0.0, min(p, float(centre - half))), min(1.0, max(p, float(centre + half)))

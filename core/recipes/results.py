@@ -113,6 +113,18 @@ class Row:
         return statistics.mean(values) if values else None
 
 
+def of_seeds(spec: RunSpec) -> Row | None:
+    """The stored results of the recipe's variant that a spec repeats, with a spread over the seeds.
+
+    None if it repeats none, or one that has too few seeds, or one whose length depends on the machine. Raises: Refusal.
+    """
+    repeated = repeated_by(spec)
+    if not repeated or spec.time_limit:
+        return None
+    (row,) = (one for one in rows(stored()) if (one.recipe, one.variant, one.data) == (*repeated, spec.data))
+    return row if row.verdict.spread is not None else None
+
+
 def ready_spec(name: str, variant: str, runs: Iterable[Run], **others: Any) -> RunSpec:
     """The spec of a recipe's variant, ready to run: like `Recipe.spec`, but with `weights_from` filled in if needed.
 

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from core.datasets import Split, Splits
-from core.events import BestBy, ComputedBy, Epoch, Step
+from core.events import MOST_RIGHT, BestBy, ComputedBy, Epoch, Step
 from core.images.augment import augmented
 from core.images.preprocessing import normalisation
+from core.measures.answers import packed
 from core.networks import layers
 from core.networks.modules import Scale, chance
 from core.refusal import Refusal
@@ -95,9 +97,7 @@ class State:
         """The initial state, with weights drawn from the spec's seed; `by`: see `Engine`. Raises: Refusal."""
         torch.manual_seed(spec.seed)
         model = new_model(spec, train.images.shape[1:], classes)
-        scale, shift = normalisation(spec, train.images)
-        scaling = {"scale": torch.from_numpy(scale), "shift": torch.from_numpy(shift)}
-        model.get_submodule("scale").load_state_dict(scaling)
+        scale_for(spec, model, train.images)
         model = model.to(device)
         if device.type == "mps":  # where channels-last is slower, and batch norm has crashed with it
             model = model.to(memory_format=torch.contiguous_format)
@@ -246,7 +246,8 @@ def train(
                 val_sums += sums_of(answered[-1], labels)
             yield None
         state.answers = ValAnswers.of(answered)
-        yield _epoch(spec, state, val_sums, len(data.val_labels), steps_per_epoch)
+        is_right = state.answers.predicted == data.val_labels
+        yield _epoch(spec, state, val_sums, is_right, steps_per_epoch)
 
 
 def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) -> Tensor:
@@ -367,6 +368,13 @@ def new_model(spec: RunSpec, shape: tuple[int, ...], classes: int) -> nn.Sequent
     return model
 
 
+def scale_for(spec: RunSpec, model: nn.Module, images: np.ndarray) -> None:
+    """Have the `Scale` in front of a new model normalise as the spec says, by train images uint8 (N, C, H, W)."""
+    scale, shift = normalisation(spec, images)
+    scaling = {"scale": torch.from_numpy(scale), "shift": torch.from_numpy(shift)}
+    model.get_submodule("scale").load_state_dict(scaling)
+
+
 def new_optimizer(spec: RunSpec, model: nn.Module) -> torch.optim.Optimizer:
     """The spec's optimizer, with PyTorch's or Keras's default constants (which differ in Adam's epsilon).
 
@@ -445,11 +453,14 @@ def _step(state: State, told: _Told) -> Step:
     )
 
 
-def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_epoch: int) -> Epoch:
-    """End the epoch: update the state's epoch count, best epoch and reason to stop, and return the Epoch event."""
+def _epoch(spec: RunSpec, state: State, val_sums: Tensor, is_right: Tensor, steps_per_epoch: int) -> Epoch:
+    """End the epoch: update the state's epoch count, best epoch and reason to stop, and return the Epoch event.
+
+    `is_right`: bool (N,), whether the answer to each val image is right.
+    """
     with _timed(state):
         train_loss, train_accuracy = (value / state.images for value in state.sums.tolist())
-        val_loss, val_accuracy = (value / n_val for value in val_sums.tolist())
+        val_loss, val_accuracy = (value / len(is_right) for value in val_sums.tolist())
     if not math.isfinite(train_loss + val_loss):
         raise _diverged(state, val_loss)
     state.epoch += 1
@@ -477,6 +488,7 @@ def _epoch(spec: RunSpec, state: State, val_sums: Tensor, n_val: int, steps_per_
         learning_rate=learning_rate(spec, state.step - 1, steps_per_epoch * spec.epochs),
         seconds=state.seconds,
         processor_seconds=state.processor_seconds,
+        val_right=packed(is_right.cpu().numpy()) if len(is_right) <= MOST_RIGHT else "",
         best_epoch=state.best_epoch,
         stop=state.stop,
     )

@@ -51,7 +51,7 @@ def quiz_popover(now: Opened) -> None:
         if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin"):
             with st.spinner(t("class.quiz.reading")), kept_refusal(REFUSED):
                 now.classroom.begin_quiz(prepared(now, run, count, seed), seconds or None)
-                _see_wall()
+                _see("wall")
             st.rerun()
 
 
@@ -87,12 +87,14 @@ def look_popover(now: Opened) -> None:
     with popover.container(width=WIDTH):
         st.markdown(t("class.look.about"))
         kinds = {"results": plain("class.look.results")}
+        if now.classroom.race:
+            kinds["board"] = plain("class.look.board")
         names = [run.name for run in server.handles()]
         if names:
             kinds |= {"curves": plain("class.look.curves_of"), "matrix": plain("class.look.matrix_of")}
         kind = st.selectbox(t("class.look.what"), list(kinds), format_func=kinds.__getitem__, key="class-look-kind")
         name = ""
-        if kind != "results":
+        if kind in ("curves", "matrix"):
             if kind == "matrix":
                 names = server.done()
             labels = {one: run_label(one) for one in names}
@@ -108,14 +110,14 @@ def ends_quiz(classroom: Classroom) -> None:
 
 
 def _show(now: Opened, kind: str, name: str | None) -> None:
-    if kind in ("results", "curves", "matrix"):
+    if kind in ("results", "board", "curves", "matrix"):
         now.classroom.show(Chart(kind, name or "", short_label(name) if name else ""))
-        _see_wall()
+        _see("race" if kind == "board" else "wall")
 
 
-def _see_wall() -> None:
-    """Show the wall, and close what has been opened: it would lie over an image that is in sight for seconds."""
-    st.session_state[VIEW_NEXT] = "wall"
+def _see(view: str) -> None:
+    """Show the wall or the board, and close what is open: it would lie over an image that is in sight for seconds."""
+    st.session_state[VIEW_NEXT] = view
     st.session_state[BEGUN] = st.session_state.get(BEGUN, 0) + 1
 
 

@@ -23,8 +23,21 @@ function makeBar(of) {
   if (of.test !== null) mark("test", of.test);
   const figures = element("div", "", { className: "text" });
   figures.append(element("b", of.text), element("span", of.test_text));
-  row.append(element("div", of.name, { className: "name" }), track, figures);
+  const name = element("div", "", { className: "name" });
+  if (of.place) name.append(element("b", of.place), " "); // of a race
+  name.append(element("bdi", of.name));
+  row.append(name, track, figures);
   return row;
+}
+
+// Bars below each other; those of a race have an axis of their own.
+function makeBars({ bars, ends }) {
+  const all = element("div", "", { className: ends.length ? "bars board" : "bars" });
+  const axis = element("div", "", { className: "ends" });
+  axis.append(...ends.map((one) => element("span", one)));
+  if (ends.length) all.append(axis);
+  all.append(...bars.map(makeBar));
+  return all;
 }
 
 // Counts, `[true][predicted]`. Names that are not the classes' numbers stand in the rows, numbered for the columns.
@@ -81,7 +94,7 @@ function makeCurves(of) {
 // Fill a section with what there is to look at.
 function fillLook(section, look) {
   const parts = look.title ? [element("h2", look.title)] : [];
-  parts.push(...look.bars.map(makeBar));
+  if (look.bars.length) parts.push(makeBars(look));
   if (look.curves) parts.push(makeCurves(look.curves));
   if (look.matrix) {
     const table = element("table", "");

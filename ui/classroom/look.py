@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import words
+from core.classroom import board
 from core.classroom.classroom import Chart, Classroom
 from core.classroom.figures import accuracy_text
 from core.classroom.quiz import MOST_CLASSES
+from core.classroom.race import Race
 from core.classroom.results import Contestant, Results
 from core.drawing.collection import CLASSES
 from core.events import Epoch
@@ -63,16 +65,19 @@ class Look:
 
     def _key(self) -> object:
         """What changes it at once."""
-        quiz = self.classroom.quiz
-        return self.classroom.showing, quiz and (quiz.asked.number, quiz.place, quiz.stage), self.classroom.frozen
+        classroom, quiz = self.classroom, self.classroom.quiz
+        asked = quiz and (quiz.asked.number, quiz.place, quiz.stage)
+        return classroom.showing, asked, classroom.racing, classroom.frozen, classroom.names_hidden
 
 
 def seen(classroom: Classroom, models: Sequence[Contestant], language: str) -> dict[str, Any]:
-    """What is seen now: `title`, `bars`, sentences (`notes`), `matrix` and `curves`, or None."""
+    """What is seen now: `title`, `bars` with the `ends` of their axis, sentences (`notes`), `matrix` and `curves`."""
     quiz, chart = classroom.quiz, classroom.showing
     if quiz:
         of = of_outcome(quiz, language)
         return _view(bars=of["bars"], notes=of["notes"])
+    if classroom.race and classroom.shows_board:
+        return of_race(classroom.race, language, named=not classroom.names_hidden)
     if chart and chart.kind != "results":
         return of_run(chart, language)
     found = classroom.results()
@@ -97,6 +102,42 @@ def of_run(chart: Chart, language: str) -> dict[str, Any]:
     return found
 
 
+def of_race(race: Race, language: str, *, named: bool) -> dict[str, Any]:
+    """The board of a race: a bar for each of the first rows, on one axis; `named`: titles and nicknames are shown."""
+    rows = board.of(race)
+    title = words.text(language, "race.saved", number=race.record.number)
+    if not rows:
+        return _view(title, notes=[words.text(language, "race.none_yet")])
+    axis, shown = board.axis_of(rows), rows[: board.MOST_ROWS]
+    low, high = (words.percent(end, 0, language=language) for end in axis)
+    of = words.text(language, "race.column.accuracy", n=rows[0].accuracy.n)
+    notes = [board.more_text(rows, shown, language), *board.notes(rows, language, titles=named)]
+    return _view(
+        title,
+        [_of_row(race, row, axis, language, named=named) for row in shown],
+        notes=[one for one in notes if one],
+        ends=[low, of, high],
+    )
+
+
+def _of_row(race: Race, row: board.Row, axis: tuple[float, float], language: str, *, named: bool) -> dict[str, Any]:
+    """The bar of a trained run; its shares are those of the axis. One that lies left of it has an arrow instead."""
+    of, low, width = row.accuracy, axis[0], axis[1] - axis[0]
+    in_sight = of.value >= low
+    least, value, most = (max(0.0, share - low) / width if in_sight else None for share in (of.low, of.value, of.high))
+    values = board.values_text(race.record, row.attempts[0].places, language)
+    return {
+        "place": board.place_with_star(row),
+        "name": board.who_text(row, nicknames=named, titles=named),
+        "value": value,
+        "low": least,
+        "high": most,
+        "text": ("" if in_sight else "◀ ") + board.figure_text(of, language),
+        "test": None,
+        "test_text": f"{words.duration(row.seconds, language=language)} · {values}",
+    }
+
+
 def of_model(model: Contestant, found: Results, language: str) -> dict[str, Any]:
     """The bar of a model on the class's drawings, with its accuracy on its test images."""
     of, test = found.accuracy.get(model.run), model.test
@@ -110,8 +151,10 @@ def _view(
     notes: Sequence[str] = (),
     matrix: dict[str, Any] | None = None,
     curves: dict[str, Any] | None = None,
+    ends: Sequence[str] = (),
 ) -> dict[str, Any]:
-    return {"title": title, "bars": list(bars), "notes": list(notes), "matrix": matrix, "curves": curves}
+    shown = {"title": title, "bars": list(bars), "notes": list(notes), "matrix": matrix, "curves": curves}
+    return shown | {"ends": list(ends)}
 
 
 def _matrix(run: Any, language: str) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def _open(now: Opened) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
         begun = len(classroom.rounds) > 1 or classroom.quizzes or classroom.showing
-        first = "race" if classroom.racing else "wall" if begun else "join"
+        first = "race" if classroom.shows_board else "wall" if begun else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
         if view == "race":
             race.controls(classroom)

@@ -40,6 +40,15 @@ def state(classroom: Classroom, pupil: Pupil, language: str) -> dict[str, Any] |
     }
 
 
+def is_done(classroom: Classroom, pupil: Pupil) -> bool:
+    """Whether the pupil can send nothing more to the race."""
+    race = classroom.race
+    if not race or race.record.ended:
+        return True
+    own = sum(one.pupil == pupil.number for one in race.record.attempts)
+    return own >= race.record.rules.attempts
+
+
 def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | None, language: str) -> dict[str, Any]:
     """What has become of an attempt: `share` and `curve` while it is trained, 0 to 1."""
     now = "trained" if row and not one.stopped else race.state(one)  # which reads a file: each phone asks every second

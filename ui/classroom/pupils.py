@@ -330,7 +330,7 @@ class Pupils:
         """Whether the pupil sees what the projector shows: where the teacher says so, or nothing is left to do."""
         quiz = self.classroom.quiz
         if self.classroom.racing:
-            return False
+            return phone_race.is_done(self.classroom, pupil)
         if quiz or self.classroom.showing:
             return not quiz or quiz.stage in ("told", "end")
         current, place, _ = self.classroom.place(pupil)

@@ -42,7 +42,6 @@ FIRST = ("learning_rate", "batch_size", "optimizer")  # choices that are offered
 ATTEMPTS = (1, 2, 3, 5)
 SECONDS = (5, 10, 20, 30, 60, MOST_SECONDS)
 EPOCHS = (1, 2, 3, 5, 10, 20, MOST_EPOCHS)
-MOST_ROWS = 11  # on a projector
 STYLE = f"""<style>{board.STYLE}
 .stHtml:has(.race) {{ overflow-x: auto; }}
 .stHtml:has(.race) p {{ margin: 0.25rem 0; line-height: 1.25; }}
@@ -104,7 +103,7 @@ def panel(classroom: Classroom) -> None:
 
 def _board(classroom: Classroom, race: Race) -> None:
     rows, shows = board.of(race), not classroom.names_hidden
-    brief = MOST_ROWS if present.is_on() else 0
+    brief = board.MOST_ROWS if present.is_on() else 0
     with st.container(key="race-board"):
         shown = _shown(race.record, rows, nicknames=shows, titles=shows, brief=brief)
         st.html(f"<p>{_at_work(race, titled=shows)}</p>{shown}")

@@ -3,6 +3,7 @@
 const walls = new WeakMap(); // parentElement -> wall: Streamlit calls the function below at each change of data
 const RETRY = 1000; // ms until a lost connection is tried again
 const WIDEST = 120, NARROWEST = 40, NAMED = 56; // px of a drawing: at most, at least, and from which a name fits
+const WIDEST_MAP = 120, NARROWEST_MAP = 12; // px of a feature map
 
 export default function ({ parentElement, data, setTriggerValue }) {
   let wall = walls.get(parentElement);
@@ -183,15 +184,93 @@ function makeWall(root) {
     };
     const back = element("button", data.words.back, { type: "button" });
     back.onclick = () => enlarge(null);
-    box.replaceChildren(tiles.get(number).querySelector("img").cloneNode(), ...said, off, back);
-    back.focus();
+    const picture = tiles.get(number).querySelector("img").cloneNode();
+    const about = element("div", "", { className: "about" });
+    const buttons = element("div", "", { className: "buttons" });
+    buttons.append(off, back);
+    about.append(...said, buttons);
+    box.classList.toggle("inside", data.inside.length > 0);
+    box.replaceChildren(picture, about);
+    back.focus({ preventScroll: true });
+    comeIntoSight();
+    if (data.inside.length) lookInside(picture, about);
+  }
+
+  // The feature maps of the first layers, which come when they are computed. Where a run cannot answer, there are none.
+  async function lookInside(picture, about) {
+    const maps = element("div", "", { className: "maps" });
+    const ink = pixels(diverging(data.colours));
+    const asked = data.inside.map(({ model, live, layers }) => {
+      const figures = layers.map((layer) => {
+        const figure = element("figure", "", { hidden: true });
+        figure.append(element("figcaption", ""), element("div", "", { className: "line" }));
+        return figure;
+      });
+      maps.append(...figures);
+      return { model, live, layers, figures };
+    });
+    const scale = element("p", "", { className: "scale", hidden: true });
+    scale.append(element("span", data.words.below), element("i", ""), element("span", data.words.above));
+    scale.querySelector("i").style.background =
+      `linear-gradient(to right, ${data.colours.map((colour) => `rgb(${colour})`).join()})`;
+    maps.append(scale);
+    about.append(maps);
+    const sheet = await raster(picture);
+    for (const { model, live, layers, figures } of asked) {
+      const own = new WebSocket(new URL(live, location.href.replace(/^http/, "ws")));
+      own.onopen = () => own.send(sheet);
+      own.onmessage = (message) => {
+        own.close();
+        const answer = JSON.parse(message.data).layers ?? {};
+        layers.forEach((layer, k) => {
+          if (!answer[layer.number]) return;
+          const { values, reach } = answer[layer.number];
+          const [height, width] = layer.shape;
+          const steps = whole(values);
+          const canvases = Array.from({ length: steps.length / (height * width) }, (_, channel) => {
+            const canvas = document.createElement("canvas");
+            drawMap(canvas, ink, steps, channel * height * width, layer.shape);
+            return canvas;
+          });
+          const [caption, line] = figures[k].children;
+          caption.textContent = [`${layer.said} (${reach})`, model].filter(Boolean).join(" · ");
+          line.replaceChildren(...canvases);
+          figures[k].hidden = scale.hidden = false;
+        });
+        arrangeMaps();
+      };
+    }
+  }
+
+  // A drawing's pixels, 0 ground to 255 ink, as the live answers take them.
+  async function raster(picture) {
+    await picture.decode();
+    const [width, height] = [picture.naturalWidth, picture.naturalHeight];
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const rgba = context.getImageData(0, 0, width, height).data;
+    return Uint8Array.from({ length: width * height }, (_, k) => rgba[4 * k]);
+  }
+
+  // The feature maps are as large as they can be for all of them to be in sight.
+  function arrangeMaps() {
+    const maps = root.querySelector(".maps");
+    if (!maps) return;
+    for (let side = WIDEST_MAP; side >= NARROWEST_MAP; side -= 4) {
+      maps.style.setProperty("--side", `${side}px`);
+      if (maps.scrollHeight <= maps.clientHeight) return;
+    }
   }
 
   const ticking = setInterval(() => {
     const left = ends === null ? 0 : (ends - performance.now()) / 1000;
     find("left").textContent = ends === null ? "" : `${Math.max(0, Math.ceil(left))} s`;
   }, 200);
-  const resizing = new ResizeObserver(arrange);
+  const resizing = new ResizeObserver(() => {
+    arrange();
+    arrangeMaps();
+  });
   resizing.observe(find("tiles"));
   document.addEventListener("keydown", press);
   find("question").onclick = goOn;

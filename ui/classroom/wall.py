@@ -7,13 +7,15 @@ from collections.abc import Callable
 import segno
 import streamlit as st
 
+from ui import inside
+from ui.classroom import feature_maps
 from ui.classroom.live_wall import wall_address
 from ui.classroom.look import look_script, look_style
 from ui.classroom.opened import Opened
 from ui.files import beside
 from ui.text import language, plain
 
-WORDS = ("go", "enter", "code", "off", "back", "hardest", "matrix_of", "empty", "frozen", "lost")
+WORDS = ("go", "enter", "code", "off", "back", "hardest", "matrix_of", "empty", "frozen", "lost", "below", "above")
 HTML = """
 <div class="class">
   <section class="joining">
@@ -46,7 +48,7 @@ _wall = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssu
     "bancada.wall",
     html=HTML,
     css=look_style() + beside(__file__, "wall.css"),
-    js=look_script() + beside(__file__, "wall.js"),
+    js=look_script() + beside(inside.__file__, "maps.js") + beside(__file__, "wall.js"),
 )
 
 
@@ -77,6 +79,8 @@ def show_wall(
             "address": url,
             "qr": segno.make(url, error="m").svg_inline(scale=1, border=2, dark="#000", light="#fff", omitsize=True),
             "words": {name: plain(f"class.wall.{name}") for name in WORDS},
+            "inside": feature_maps.inside(opened, language()),
+            "colours": feature_maps.COLOURS,
         },
         on_next_change=go_on,
         on_off_change=take,

@@ -27,7 +27,3 @@ function drawMap(canvas, ink, values, from, [height, width]) {
   if (canvas.height !== height) canvas.height = height;
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
-
-function element(tag, text, values = {}) {
-  return Object.assign(document.createElement(tag), { textContent: text, ...values });
-}

@@ -112,7 +112,8 @@ def _beside_image(run: Run, epoch: Chosen, one: Opened) -> Iterator[Seen | None]
 
 def _step(run: Run, epoch: Chosen, one: Opened) -> None:
     del epoch  # `one` has its weights
-    step.panel(run, one)
+    model = one.model
+    step.panel(step.Start(run.spec, model.module, one.network.rows, model.names(language()), key=model.sha256))
 
 
 def _filters(run: Run, epoch: Chosen, one: Opened) -> None:

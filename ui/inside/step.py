@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import streamlit as st
+from torch import nn
 
 from core import words
 from core.inside.step import Check, Practice, Step, Update, Weight
-from core.networks.layers import in_words
+from core.networks.layers import Row, in_words
 from core.refusal import Refusal
-from core.store import Run
+from core.spec import RunSpec
 from ui import server
 from ui.choice import row_of
 from ui.gallery import gallery
-from ui.inside.opened import Opened
 from ui.text import language, number, percent, plain, refused, t
 
 IMAGES = 8  # of a batch: as many as can be looked at
 STAGES = ("forward", "loss", "backward", "update")
 DIGITS = 6  # significant, of a weight and its change
 BAR = " "  # the title of a column of bars, and the text beside each: Streamlit writes it in the browser's language
-PRACTICE = "inside.practice"  # key in the session state: the sha256 of the weights, and their `Practice`
+PRACTICE = "inside.practice"  # key in the session state: a `Start.key`, and the `Practice` of these weights
 
 
-def panel(run: Run, one: Opened) -> None:
+@dataclass(frozen=True)
+class Start:
+    """A network with the weights from which the steps begin."""
+
+    spec: RunSpec
+    module: nn.Module
+    rows: Sequence[Row]  # of its layers
+    names: Sequence[str]  # of the K classes
+    key: str  # tells these weights from others
+    said: str = "inside.step_said"  # text key: from which weights the step is made, and what it does to the loss
+
+
+def panel(start: Start) -> None:
     """Let the reader walk through a step on some train images, and make the next one."""
+    spec = start.spec
     try:
-        train = server.splits(run.spec).train
+        train = server.splits(spec).train
     except Refusal as refusal:
         refused(refusal, st.warning)
         return
-    practice, rate = _practice(run, one), run.spec.learning_rate
-    places = _places(len(train.labels), practice.number, run.spec.seed)
+    practice, rate = _practice(start), spec.learning_rate
+    places = _places(len(train.labels), practice.number, spec.seed)
     images, labels = train.images[places], train.labels[places]
 
     def go_on() -> None:
@@ -49,25 +63,24 @@ def panel(run: Run, one: Opened) -> None:
             again = partial(st.session_state.pop, PRACTICE, None)
             st.button(t("inside.step_again"), key="inside-step-again", icon=":material/replay:", on_click=again)
     found = copy.deepcopy(practice).step(images, labels, rate)
-    names = one.model.names(language())
     slots = {"number": found.number, "count": len(images), "before": number(found.loss, 4)}
-    st.markdown(t("inside.step_said", **slots, after=number(found.loss_after, 4)))
+    st.markdown(t(start.said, **slots, after=number(found.loss_after, 4)))
     if stage == "forward":
-        _forward(found, images, labels, names)
+        _forward(found, images, labels, start.names)
     elif stage == "loss":
-        _loss(found, labels, names)
+        _loss(found, labels, start.names)
     elif stage == "backward":
-        _backward(found, one, practice.check(images, labels, found.followed.weight))
+        _backward(found, start.rows, practice.check(images, labels, found.followed.weight))
     else:
-        _update(found, one, practice, images, labels)
+        _update(found, start.rows, practice, images, labels)
 
 
-def _practice(run: Run, one: Opened) -> Practice:
+def _practice(start: Start) -> Practice:
     """The network and its optimizer before the step that is shown; of other weights than the last, a new one."""
     weights, practice = st.session_state.get(PRACTICE, ("", None))
-    if practice is None or weights != one.model.sha256:
-        practice = Practice(run.spec, one.model.module)
-        st.session_state[PRACTICE] = one.model.sha256, practice
+    if practice is None or weights != start.key:
+        practice = Practice(start.spec, start.module)
+        st.session_state[PRACTICE] = start.key, practice
     return practice
 
 
@@ -106,9 +119,9 @@ def _loss(found: Step, labels: np.ndarray, names: Sequence[str]) -> None:
     st.caption(t("inside.step_loss_help"))
 
 
-def _backward(found: Step, one: Opened, check: Check) -> None:
+def _backward(found: Step, layers: Sequence[Row], check: Check) -> None:
     """Show the norm of each layer's gradient, and check one derivative."""
-    rows = [row for row in one.network.rows if found.gradient_norms[row.number - 1] is not None]
+    rows = [row for row in layers if found.gradient_norms[row.number - 1] is not None]
     norms = [found.gradient_norms[row.number - 1] or 0.0 for row in rows]
     st.dataframe(
         {
@@ -126,7 +139,7 @@ def _backward(found: Step, one: Opened, check: Check) -> None:
     st.markdown(t("inside.step_check", **slots))
 
 
-def _update(found: Step, one: Opened, before: Practice, images: np.ndarray, labels: np.ndarray) -> None:
+def _update(found: Step, rows: Sequence[Row], before: Practice, images: np.ndarray, labels: np.ndarray) -> None:
     """Show the weights that changed most, and follow one of them by hand."""
     weights = [update.weight for update in found.largest]
     chosen = st.selectbox(
@@ -150,11 +163,11 @@ def _update(found: Step, one: Opened, before: Practice, images: np.ndarray, labe
     )
     slots = {"weight": _named(found.followed.weight), "value": _exact(found.followed.after)}
     st.markdown(t("inside.step_followed", **slots))
-    _largest(found.largest, one)
+    _largest(found.largest, rows)
 
 
-def _largest(updates: list[Update], one: Opened) -> None:
-    layers = [in_words(one.network.row(each.weight.layer).layer).say(language()) for each in updates]
+def _largest(updates: list[Update], rows: Sequence[Row]) -> None:
+    layers = [in_words(rows[each.weight.layer - 1].layer).say(language()) for each in updates]
     st.markdown(f"**{t('inside.step_largest')}**")
     st.dataframe(
         {

@@ -19,6 +19,10 @@ export default function ({ parentElement, data, setTriggerValue }) {
   };
 }
 
+function element(tag, text, values = {}) {
+  return Object.assign(document.createElement(tag), { textContent: text, ...values });
+}
+
 function makeStrip(root) {
   const own = root.querySelector(".strip");
   const strip = {};

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.datasets import dataset, datasets
 from core.events import Epoch, Event
-from core.measures.selection import decision, decision_sentence
+from core.measures.selection import MANY, decision, decision_sentence
 from core.recipes import Variant
 from core.recipes.reported import Reported, Series
 from core.recipes.searches import SEARCHES, VAL_IMAGES, choices_text, option_text, path, repeats, reported_of
@@ -38,6 +38,7 @@ from core.words import FALLBACK
 from ui import estimate, server
 from ui.choice import data_name, linked_row, row_of
 from ui.data_card import data_are_here
+from ui.search.chance import chance
 from ui.search.state import BEST, NEAR, SIMPLEST
 from ui.status import LIVELY, POLL_CURVES, status_of
 from ui.tables import Said, sortable, wide_table_hint
@@ -239,7 +240,7 @@ def _way(search: Search, found: Sequence[Cell]) -> None:
 
 
 def _outcome(name: str, found: Sequence[Cell], runs: Runs) -> None:
-    """Show the test accuracy of the run that the search has chosen, and whether that of others is known too."""
+    """Show the test accuracy of the run that the search has chosen, whether others' is known, and what chance adds."""
     best = chosen(SEARCHES[name], found)
     report = runs[best.spec].report() if best else None
     if not best or not report:
@@ -250,6 +251,9 @@ def _outcome(name: str, found: Sequence[Cell], runs: Runs) -> None:
     )
     more = {runs[cell.spec] for cell in found if runs[cell.spec].report()} - {runs[best.spec]}
     st.success(words + (" " + t("search.more_tested", count=len(more)) if more else ""))
+    tried = tuple(runs[spec] for spec in dict.fromkeys(cell.spec for cell in found if cell.measured is not None))
+    if len(tried) > MANY:
+        st.markdown(chance(tried))
 
 
 def _table(name: str, found: Sequence[Cell], runs: Runs, *, is_own: bool) -> None:

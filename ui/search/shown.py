@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import streamlit as st
 from core.charts import study as charts
 from core.charts.study import Kind, Tried
 from core.events import Epoch
-from core.measures.selection import MANY, Lift, decision, decision_sentence, lift_sentence, most_lift
+from core.measures.selection import MANY, decision, decision_sentence
 from core.refusal import Refusal
 from core.search import trained_epochs
 from core.search.importance import LEAST_RUNS
@@ -24,6 +23,7 @@ from core.store import Run
 from ui import server
 from ui.columns import beside_or_below
 from ui.runs import parallel
+from ui.search.chance import chance
 from ui.search.state import BEST, NEAR, POLL, PRUNED, SIMPLEST, Seen, name_of, see
 from ui.status import status_of
 from ui.tables import Said, sortable, unfolded, wide_table_hint
@@ -73,15 +73,8 @@ def _words(seen: Seen) -> None:
         key = "study.simplest_is_best" if seen.simplest == best else "study.simplest"
         lines.append(t(key, option=seen.words(seen.simplest), error=error, n=seen.n, **_figures(seen, seen.simplest)))
     if len(seen.done) > MANY:
-        looks = tuple(epoch.val_accuracy for one in seen.done if one.run for epoch in trained_epochs(one.run))
-        key, slots = lift_sentence(_lift(looks, seen.n), len(seen.done), language())
-        lines.append(t(key, **{name: Markdown(one) if isinstance(one, str) else one for name, one in slots.items()}))
+        lines.append(chance(tuple(one.run for one in seen.done if one.run)))
     st.markdown("\n".join(f"- {line}" for line in lines))
-
-
-@functools.lru_cache(maxsize=20)
-def _lift(looks: tuple[float, ...], n: int) -> Lift:
-    return most_lift(looks, n)
 
 
 def _figures(seen: Seen, one: Training) -> dict[str, Any]:
