@@ -41,8 +41,8 @@ LONGEST = (
 
 # All of these files' tests take long, as do those in a browser.
 SLOW = (
-    *("test_beside", "test_camera", "test_cluster", "test_estimate", "test_exported_script", "test_pad"),
-    "test_workers",
+    *("test_beside", "test_camera", "test_cluster", "test_estimate", "test_exported_script", "test_kernels"),
+    *("test_live_answer", "test_pad", "test_workers"),
 )
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.browser import CHROMIUM, serve_run
+from tests.conftest import wait_for
 from ui.streamlit_words import WORDS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -243,7 +244,7 @@ def test_an_open_lesson_adds_one_slim_line_and_its_arrow_key_goes_on_but_not_whi
         page = look("data?lesson=errors&step=2", size)
         page.locator(".st-key-lesson-bar").wait_for()
         page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
-        assert 0 < box(page, first)["y"] - before <= 40
+        wait_for(lambda page=page, before=before: 0 < box(page, first)["y"] - before <= 40)
     page = look("lessons?lesson=errors&step=2")
     on = box(page, ".st-key-lesson-next button")
     assert on["y"] + on["height"] <= 200

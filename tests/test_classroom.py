@@ -971,6 +971,7 @@ def opened_aside(code: str, *arguments: str) -> Iterator[tuple[subprocess.Popen,
         yield server, SimpleNamespace(host=host, classroom=SimpleNamespace(door=SimpleNamespace(code=digits)))
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_in_a_round_has_lost_nothing_that_it_said_it_had(home, monkeypatch):
     shutil.copytree(MODEL.folder, home / MODEL.name)
     with opened_aside(CLASS, MODEL.name) as (server, room), client(room, said=cookie(room)) as pupil:

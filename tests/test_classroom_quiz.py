@@ -460,6 +460,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_has_lost_no_answer_that_it_said_it_had(home, trained_store):
     shutil.copytree(trained_store, home)
     with opened_aside(QUIZ, store.runs()[0].name) as (server, room):

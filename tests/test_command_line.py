@@ -237,6 +237,7 @@ def test_a_run_broken_off_by_ctrl_c_and_by_kill_and_taken_up_equals_an_unbroken_
     assert len([event for event in run.events() if isinstance(event, Started)]) == 4
 
 
+@pytest.mark.slow
 @signals
 def test_a_reader_that_goes_away_leaves_a_run_that_can_be_taken_up(shell):
     shell.store.mkdir(exist_ok=True)
@@ -254,6 +255,7 @@ def test_a_reader_that_goes_away_leaves_a_run_that_can_be_taken_up(shell):
         assert "no epoch" in one_sentence(error)
 
 
+@pytest.mark.slow
 @signals
 def test_a_run_that_was_left_is_finished_with_the_epochs_that_it_has(shell):
     shell.store.mkdir(exist_ok=True)
@@ -553,6 +555,7 @@ def test_data_that_are_here_need_not_be_fetched(shell):
     assert shell.json("data", "get", "mnist-5k") == [{"name": "mnist-5k", "state": "ready"}]
 
 
+@pytest.mark.slow
 def test_data_cannot_be_fetched_while_the_network_is_away(shell, tmp_path):
     nowhere = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "HTTP", "HTTPS")}
     code, _, error = shell.run_apart("data", "get", "mnist", BANCADA_DATA=str(tmp_path), **nowhere)

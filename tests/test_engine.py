@@ -311,6 +311,7 @@ for _ in range(60):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_no_training_imports_the_compiler_of_torch():
     code = """
 import itertools, sys, numpy, torch

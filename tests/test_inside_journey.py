@@ -109,4 +109,5 @@ def test_the_form_leads_to_a_step_of_its_untrained_network_and_back(browser, add
         page.get_by_text("Step 1 on 8 training images").wait_for()
         page.get_by_role("link", name="Back to the form").click()
         page.get_by_role("button", name="Start training").wait_for()
-        assert page.get_by_role("textbox", name="Learning rate").input_value() == "0.05"
+        rate = page.get_by_role("textbox", name="Learning rate")
+        wait_for(lambda: rate.input_value() == "0.05")

@@ -261,6 +261,7 @@ def test_a_number_from_nowhere_shows_an_image_that_there_is(frame, trained):
     assert len(captions(app)) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_encoder_is_shown_and_compared_by_its_codes_with_random_weights(frame, trained, language):
     app = look_at(frame("evaluate", language, run=trained.name), "encoder")

@@ -266,6 +266,7 @@ def test_nobody_sees_what_a_run_makes_of_test_images_before_it_is_done(frame, un
     assert "inside-dead" in [one.key for one in app.button], "its dead channels are looked for only when it is asked"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("view", ["layers", "why", "plane"])
 def test_of_a_run_that_validates_on_the_test_images_none_is_shown_before_it_is_done(frame, language, view):
@@ -394,6 +395,7 @@ def test_a_link_to_an_epoch_that_is_none_shows_the_model(frame, run, asked):
     assert app.session_state["inside-epoch"] == 1
 
 
+@pytest.mark.slow
 def test_the_film_goes_from_the_first_epoch_to_the_last_and_ends(frame, run):
     app = frame("inside", run=run.name)
     seen = [app.session_state["inside-epoch"]]

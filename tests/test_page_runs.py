@@ -236,6 +236,7 @@ def test_a_link_to_runs_that_are_gone_chooses_none(frame, several):
     assert "runs" not in app.query_params
 
 
+@pytest.mark.slow
 def test_a_run_that_is_held_is_not_deleted_and_the_reason_is_said(frame, several):
     with several[1].hold():
         app = frame("runs", runs=f"{several[1].name},{several[2].name}")

@@ -185,6 +185,7 @@ def test_what_a_sweep_tries_does_not_depend_on_the_rate_that_the_form_has():
     assert swept(checked(TINY)) != swept(checked(TINY | {"batch_size": 17}))
 
 
+@pytest.mark.slow
 def test_one_click_tries_the_rates_and_one_takes_the_suggestion_into_the_form(frame):
     server.sweep.clear()
     app = frame(language="pt_BR", architecture="mlp")

@@ -172,6 +172,7 @@ def test_a_run_ends_with_the_same_bits_with_and_without_them(home, fields):
     assert both[0] == both[1]
 
 
+@pytest.mark.slow
 def test_what_is_switched_off_stays_off_when_the_run_is_paused_and_resumed(home, driver):
     run = new(keep=False)
     run.ask("pause")

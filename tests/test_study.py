@@ -87,6 +87,7 @@ def test_a_plan_of_another_program_with_values_of_other_types_is_no_study(small,
     assert Studies(at_once=1).follow(run) == []
 
 
+@pytest.mark.slow
 def test_two_processes_create_one_run_of_each_training(small):
     code = (
         "import sys; from tests.test_study import *; study = named(BASE, 'grid', GRID); print(flush=True);"

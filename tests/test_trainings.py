@@ -189,6 +189,7 @@ def test_tpe_knows_what_others_have_trained_in_its_space_and_trains_none_of_it(s
     assert best(found).spec in others
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_tpe_search_killed_in_its_middle_goes_on_and_trains_nothing_twice(small):
     vary = ("--vary=learning_rate=0.001..1", "--vary=batch_size=8,16,32,64")
