@@ -39,7 +39,7 @@ LONGEST = (
 )
 
 
-# All of these files' tests take long, as do those in a browser.
+# All of these files' tests take long, as do those in a browser and those that walk all lessons.
 SLOW = (
     *("test_beside", "test_camera", "test_cluster", "test_estimate", "test_exported_script", "test_kernels"),
     *("test_live_answer", "test_pad", "test_workers"),
@@ -49,8 +49,8 @@ SLOW = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what takes long, and put the files that take longest first; the order within a file stays."""
     for item in items:
-        in_browser = isinstance(item, pytest.Function) and "browser" in item.fixturenames
-        if in_browser or item.path.stem in SLOW or item.path.parent.name == "faults":
+        takes_long = isinstance(item, pytest.Function) and {"browser", "walked"} & set(item.fixturenames)
+        if takes_long or item.path.stem in SLOW or item.path.parent.name == "faults":
             item.add_marker(pytest.mark.slow)
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))

@@ -296,7 +296,7 @@ from tests.test_engine import begun, engine, small_spec, update
 engine.LEAST_WORK = {"float32": 1}
 data, state = begun(small_spec(), 1)
 update(small_spec(), data, state, torch.arange(24), 0.01)
-for _ in range(60):
+for _ in range(30):
     pid = os.fork()
     if not pid:
         data, state = begun(small_spec(), 4)

@@ -592,7 +592,7 @@ FAULTS = (
         60,
         1_000,
     ),
-    Fault("F20", "the same on the pages", "exceptions 0", hostile_folders_on_pages, 3, 1_000),
+    Fault("F20", "the same on the pages", "exceptions 0", hostile_folders_on_pages, 2, 1_000),
     Fault("F25", "1,000 runs in the store, listed", "`runs` <= 200 ms", many_runs, 200, 1_000),
     Fault("F25", "10,000 runs in the store, listed", "`runs` <= 2,000 ms", many_runs, 0, 10_000),
     Fault("F25", "1,000 runs in the store, on the pages", "warm <= 200 ms", many_runs_on_pages, 0, 1_000),
