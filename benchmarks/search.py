@@ -43,7 +43,7 @@ SPACE: dict[str, Varied] = {
 }
 PARTS = ("queue", "tpe", "prune")
 AFTER = (1 / 3, 2 / 3, 1)  # parts of the runs after which the best is told
-LOOKS = 0.05  # seconds between two looks at whether a search is over
+LOOKS = 0.25  # seconds between two looks at whether a search is over; each takes time from the processes that train
 
 
 def main() -> None:

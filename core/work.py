@@ -562,7 +562,7 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     with contextlib.suppress(OSError):  # nobody reads any more
         while (line := lines.get()) and _is_fit_after(line, gone):
-            print(READY, flush=True)
+            print(f"\n{READY}", flush=True)  # after a library's line without an end, too
     os._exit(0)  # all is on disk, and a regular exit of Python and torch would delay the next run by a second or two
 
 

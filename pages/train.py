@@ -40,6 +40,7 @@ with left:
             here = data_are_here(source)  # or a button in the place of Start that fetches them
         with top:
             network.how_long(spec)
+            seeds.of_one()
             if here:
                 counts = server.counts(spec)
                 check(spec, counts, rows)

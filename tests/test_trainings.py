@@ -378,6 +378,10 @@ def test_a_halted_study_follows_no_run_that_has_just_ended_until_it_goes_on(smal
     assert studies.follow(run) == []
     assert store.runs() == [run]
     (second,) = studies.needed(study)
+    studies.halt(study)
+    second.ask("stop")
+    assert studies.follow(second) == []
+    second.ask("run")  # by hand, on its own page
     assert [one.spec.batch_size for one in studies.follow(written(second, 0.5))] == [32]
 
 

@@ -134,8 +134,9 @@ def train_in_new_process(*runs: Run) -> None:
 
 @pytest.mark.slow
 def test_a_run_comes_to_the_same_whatever_its_process_trained_before_and_one_that_fails_leaves_it_to_none(
-    home,
+    home, monkeypatch
 ):
+    monkeypatch.setenv("BANCADA_THREADS", "2")
     data = {"data": "mnist-5k", "split": "stratified", "batch_size": 256}
     fields = {
         "divided": data | {"architecture": "lenet"},

@@ -386,7 +386,7 @@ def drawn_answers(run: Run, kept: list[LabelledDrawing]) -> Answers:
     return answers_to(model(run), kept)
 
 
-@st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_PREDICTIONS)
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_PREDICTIONS)  # ten settings of six seeds
 def answers(run: Run, split: Literal["val", "test"]) -> Answers | None:
     """The stored answers of a finished run's best model, see `stored_answers`. Raises: Refusal."""
     return stored_answers(run, split)

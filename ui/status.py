@@ -40,7 +40,7 @@ def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
 
     Args:
         spec: what to train.
-        snapshots: whether the run keeps the weights of past epochs.
+        snapshots: whether the run keeps the weights of past epochs; of several, the first one that is new.
         seeds: with how many seeds, from that of the spec on, it is trained. If there are several, those with which a
             run is done or at work are left out, see `REPEATED`, and the reader looks at the first of the others.
     """
@@ -56,7 +56,7 @@ def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
             new = [one for one in specs if one not in left]
             for one in new:
                 check(one, server.counts(one), fits(one).rows)
-            runs = left | {one: _queued(one, snapshots) for one in new}
+            runs = left | {one: _queued(one, snapshots and one == new[0]) for one in new}  # of a hundred, 6 GiB
             names = [runs[one].name for one in specs]
             st.session_state[REPEATED] = names, [one.seed for one in left]
             run = runs[new[0] if new else specs[0]]

@@ -81,8 +81,8 @@ def rows(record: Record) -> list[Row]:
     Two runs are told apart only where their intervals do not overlap, which are those of all runs together: else, of
     forty equal runs, some two would be told apart in most races. A run's best place is behind those that lie
     wholly above it, its worst before those that lie wholly below. So the places of runs that tie overlap, and a run can
-    tie with two that differ from each other. Predictions on val, which a paired test would need, are stored only where
-    the test split has been read.
+    tie with two that differ from each other. A paired test would tell more of them apart, but not by an interval for
+    each run, which a class can see.
     """
     shared: dict[str, list[Attempt]] = {}
     for one in record.attempts:

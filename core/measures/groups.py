@@ -56,7 +56,7 @@ class Group:
         if len(self.runs) == 1:
             return self.newest.values
         found = dict(self.newest.values)
-        for name in NUMBERS:
+        for name in set(NUMBERS) - {"trial"}:  # a place in a search, which has no mean
             known = [value for one in self.runs if (value := one.values[name]) is not None]
             found[name] = statistics.fmean(known) if len(set(known)) > 1 else next(iter(known), None)
         return found | {"accuracy": self.repeats.mean if self.repeats else None}

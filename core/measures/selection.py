@@ -16,7 +16,7 @@ from core.words import number, percent
 
 MANY = 5  # of the best of more than so many runs, the part of chance is told
 DRAWS, LEAST_DRAWS = 1_000, 200  # samples of the bootstrap; fewer of many runs and images, so that a page need not wait
-_MOST_LOOKS = 2 * 10**9  # looks at an answer, of all samples together, where there are more than the least
+_MOST_LOOKS = 2 * 10**9  # looks at an answer, of all samples together: about a second
 NEVER = 18  # such that at most exp(-18) of the samples pick what is left out, see `_in_reach`
 _AT_ONCE, _ROWS = 100, 200  # samples that are drawn at once, and runs that they are taken of: this bounds the memory
 
@@ -86,13 +86,16 @@ def lift(right: np.ndarray) -> Lift:
 def lift_with_epochs(runs: Sequence[Sequence[Epoch]], n: int) -> Lift:
     """What chance adds to the best of several runs if it and its epoch were picked by the same `n` val images.
 
-    Of each run all epochs are given. It is their `lift` where the answers of each are known, else `most_lift`. Epochs
-    so far behind that no sample would pick them are left out.
+    Of each run all epochs are given. It is their `lift` where the answers of each are known, and not so many that it
+    would take seconds; else `most_lift`. Epochs so far behind that no sample would pick them are left out.
     """
     # A sample picks as a search does: of equally good runs the first, of equally good epochs the last.
     epochs = [epoch for run in runs for epoch in reversed(run)]
     accuracies = [epoch.val_accuracy for epoch in epochs]
-    right = [_right(epochs[place], n) for place in _in_reach(accuracies, n)]
+    reach = _in_reach(accuracies, n)
+    if LEAST_DRAWS * len(reach) * n > _MOST_LOOKS:
+        return most_lift(accuracies, n)
+    right = [_right(epochs[place], n) for place in reach]
     known = [one for one in right if one is not None]
     if len(known) < len(right):
         return most_lift(accuracies, n)

@@ -148,9 +148,9 @@ class Driver:
         They are new runs for the next stage, if this run completes its own stage, or the run that the last stage has
         chosen, if nobody has asked for its test split yet. Raises: Refusal.
         """
-        if run.control().wanted == "stop":  # also if its training has ended before it could stop
-            return []
         with self._making():
+            if run.control().wanted == "stop":  # also if its training has ended before it could stop
+                return []
             known = known_runs(store.runs())
             for search in self._searches.values():
                 for variant in search.variants:
@@ -302,9 +302,10 @@ def settled(
 
     Runs that were ended by hand are left out, as in `known_runs`, and those at work that do not read their test split.
     """
+    wanted = set(specs)
 
     def so_far(run: Run) -> int:
-        if run.spec not in specs:
+        if run.spec not in wanted:
             return -1
         if report := run.report():
             return -1 if report.is_by_hand else 1

@@ -36,7 +36,7 @@ class Studies(Driver):
         self._at_once = most if callable(most) else lambda: most
         # The studies that wait for a run, by its folder: its label names one at most, and none once it is deleted.
         self._waiting: dict[Path, dict[str, Study]] = {}
-        self._halted: set[str] = set()
+        self._halted: dict[str, set[Path]] = {}  # by name: the folders of its runs that were trained then
 
     def needed(self, study: Study) -> list[Run]:
         """The runs to train now so that the study begins or goes on; those not in the store are created.
@@ -46,7 +46,7 @@ class Studies(Driver):
         and the layers fit it is the caller's to check, see `training.transfer.fits`. Raises: Refusal.
         """
         with self._making():
-            self._halted.discard(study.name)
+            self._halted.pop(study.name, None)
             study, found, is_over = self._now(study)
             running = [one.run for one in found if one.run and one.state == "running"]
             begun = [one.run for one in found if one.run and not one.is_tried and one.run not in running]
@@ -69,19 +69,26 @@ class Studies(Driver):
         return list(dict.fromkeys(found))
 
     def halt(self, study: Study) -> None:
-        """Let the study follow no run, its own or another's, until it goes on; its runs at work are to be stopped."""
+        """Let the study follow no run until it goes on, or one of its own that is not trained yet does.
+
+        Its runs at work are to be stopped.
+        """
         with self._making():  # a run that was just being created is in the store afterwards
-            self._halted.add(study.name)
+            own = own_runs(study, store.runs())
+            self._halted[study.name] = {run.folder for run in own if run.is_trained()}
 
     def _of_study(self, study: Study, left: Run) -> list[Run]:
         with self._making():
-            if study.name in self._halted:
-                return []
+            is_own = left.label().study == study.name
+            if (trained := self._halted.get(study.name)) is not None:
+                if not is_own or left.folder in trained or _is_stopped(left):
+                    return []
+                del self._halted[study.name]
             study, found, is_over = self._now(study)
             begun = [one for one in found if one.run and not one.is_tried]
             if not is_over:
                 stopped = [one for one in begun if one.run and _is_stopped(one.run)]
-                if any(one.is_own for one in stopped) or (left.label().study == study.name and _is_stopped(left)):
+                if any(one.is_own for one in stopped) or (is_own and _is_stopped(left)):
                     return []
                 # One that was left, whose worker has died, is not queued again by itself: it may be the reason.
                 waits = sum(one.state in ("queued", "running") for one in found)

@@ -282,6 +282,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            errors="replace",  # a library may print anything
             # Its own process group, so that Ctrl-C in the terminal reaches only the server, which ends its workers.
             start_new_session=os.name == "posix",
             creationflags=0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP,  # pyright: ignore
@@ -291,11 +292,13 @@ class _Process:
 
     def _listen(self) -> None:
         assert self.popen.stdout
-        with self.popen.stdout as said:
-            for line in said:
-                if line.strip() == READY:  # not what a library prints
-                    self._ready.put(True)
-        self._ready.put(False)
+        try:
+            with self.popen.stdout as said:
+                for line in said:
+                    if line.strip() == READY:  # not what a library prints
+                        self._ready.put(True)
+        finally:
+            self._ready.put(False)
 
     def give(self, run: Run, taking: int | None) -> None:
         """Send it a run to train."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -123,13 +124,15 @@ def _backward(found: Step, layers: Sequence[Row], check: Check) -> None:
     """Show the norm of each layer's gradient, and check one derivative."""
     rows = [row for row in layers if found.gradient_norms[row.number - 1] is not None]
     norms = [found.gradient_norms[row.number - 1] or 0.0 for row in rows]
+    largest = max(filter(math.isfinite, norms), default=0.0) or 1.0
+    bars = [norm if math.isfinite(norm) else largest for norm in norms]  # of a step that diverges, full
     st.dataframe(
         {
             t("network.layer"): [f"{row.number}. {in_words(row.layer).say(language())}" for row in rows],
             t("inside.step_norm"): [number(norm) for norm in norms],
-            BAR: norms,
+            BAR: bars,
         },
-        column_config={BAR: st.column_config.ProgressColumn(format=BAR, min_value=0.0, max_value=max(norms) or 1.0)},
+        column_config={BAR: st.column_config.ProgressColumn(format=BAR, min_value=0.0, max_value=largest)},
         hide_index=True,
         width="stretch",
     )

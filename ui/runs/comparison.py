@@ -28,7 +28,7 @@ from ui.choice import data_name, network_name, row_of
 from ui.columns import beside_or_below
 from ui.runs.table import MOST_COMPARED, called, line_name, name_of
 from ui.tables import folded_table
-from ui.text import Markdown, duration, interval, language, literal, number, percent, plain, t
+from ui.text import Markdown, as_written, duration, interval, language, literal, number, percent, plain, t
 
 COSTS = ("parameters", "seconds")  # of a summary
 WHATS = ("accuracy", "loss")
@@ -49,7 +49,7 @@ def panel(chosen: Sequence[Group]) -> None:
         st.caption(t("runs.most", count=len(shown)))
     names = {str(place): line for place, line in enumerate(shown, 1)}
     st.markdown(" · ".join(f"**{name}** {literal(line_name(line))}" for name, line in names.items()))
-    settings = _settings(names, readable)
+    settings = {line_name(readable[0]): readable[0]} if is_one else _settings(names)
     for label, line in settings.items():
         if len(line.tested) > 1:
             _seeds(label, line)
@@ -65,10 +65,10 @@ def panel(chosen: Sequence[Group]) -> None:
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def _settings(names: Mapping[str, Group], chosen: Sequence[Group]) -> dict[str, Group]:
+def _settings(names: Mapping[str, Group]) -> dict[str, Group]:
     """The tested runs of each setting by what the page calls them, the names of their lines, such as `2, 3`."""
     found = {}
-    for line in by_setting([one for entry in chosen for one in entry.runs]):
+    for line in by_setting([one for entry in names.values() for one in entry.runs]):
         counted = {one.summary.run for one in line.tested.values()}
         called = [name for name, entry in names.items() if counted & {one.summary.run for one in entry.runs}]
         if called:
@@ -105,7 +105,7 @@ def _words(names: Mapping[str, Group]) -> None:
 
 def _said(key: str, slots: dict[str, Any]) -> str:
     """A sentence of the measures, whose slots are numbers as the reader's language writes them and numbers of runs."""
-    return t(key, **{name: Markdown(value) if isinstance(value, str) else value for name, value in slots.items()})
+    return t(key, **as_written(slots))
 
 
 def _answers(line: Group) -> dict[int, Answers]:
@@ -190,6 +190,7 @@ def _picked(best: str, tested: Mapping[str, Group], answers: Mapping[str, Mappin
 
 def _points(settings: Mapping[str, Group]) -> None:
     """Draw each run of each setting as a point beside their mean and its interval, where one has several seeds."""
+    settings = {label: line for label, line in settings.items() if line.tested}
     if all(len(line.tested) < 2 for line in settings.values()):
         return
     st.subheader(t("runs.points"))

@@ -260,7 +260,8 @@ def _table(shown: Sequence[Group], columns: Sequence[str], picked: Sequence[List
     accuracy = _title("accuracy")
     known = [one.summary.run for one in picked]
     before = list(dict.fromkeys(places[run] for run in known if run in places))
-    key = f"runs-table-{zlib.crc32(','.join([*places, *table]).encode())}"  # other rows: the places mean other runs
+    rows_of = ["+".join(runs) for runs in names]  # of other rows the places mean other runs
+    key = f"runs-table-{zlib.crc32(','.join([*rows_of, *table]).encode())}"
 
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -311,7 +312,7 @@ def _line_cell(line: Group, name: str) -> str | Said:
         return _cell(one, name)
     if name == "accuracy":
         return _mean_cell(line) if line.repeats else (None, "")
-    if name in NUMBERS:
+    if name in NUMBERS and name != "trial":
         value = line.values[name]
         return (value, _figure(one, name, value)) if value is not None else (None, "")
     cells = dict.fromkeys(_cell(run, name) for run in line.runs)

@@ -7,13 +7,13 @@ import functools
 from core.measures.selection import Lift, lift_sentence, lift_with_epochs
 from core.search import trained_epochs
 from core.store import Run
-from ui.text import Markdown, language, t
+from ui.text import as_written, language, t
 
 
 def chance(runs: tuple[Run, ...]) -> str:
     """What chance adds to the best of these trained runs, all with the same val images."""
     key, slots = lift_sentence(_lift(runs), len(runs), language())
-    return t(key, **{name: Markdown(one) if isinstance(one, str) else one for name, one in slots.items()})
+    return t(key, **as_written(slots))
 
 
 @functools.lru_cache(maxsize=20)

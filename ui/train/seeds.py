@@ -39,6 +39,12 @@ def ask() -> None:
         )
 
 
+def of_one() -> None:
+    """Say that the time on the page is that of one run, if several are asked for."""
+    if count() > 1:
+        st.caption(t("train.seeds_time", count=count()))
+
+
 def say() -> None:
     """Say what has been started with several seeds: what was there already, and where all of them are compared."""
     if REPEATED not in st.session_state:
