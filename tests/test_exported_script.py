@@ -207,7 +207,7 @@ def test_words_from_outside_stay_data_in_the_code(home, tmp_path, tiny_data):
     classes = ["a", '"', "${x}\\", "import os"]
     np.savez(tiny_data / f"{name}.npz", **arrays, class_names=np.array(classes))
     try:
-        run = done(data="bloodmnist", split="official", architecture="mlp", epochs=1)
+        run = done(data=name, split="official", architecture="mlp", epochs=1)
         for kind in ("script", "notebook"):
             found, out = printed(run, kind, tmp_path / kind, tiny_data)
             assert found["difference"] == 0
