@@ -274,12 +274,18 @@ def test_a_search_lists_all_its_trainings_and_queues_each_once(frame, tmp_path, 
         assert len(app.get("vega_lite_chart")) == 2
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_test_images(frame, tmp_path, language):
+def searched(frame, tmp_path, search: str) -> dict[str, str]:
+    """Carry out a search in its short variant on the small images of blood cells; returns the link to it."""
     (tmp_path / "data").mkdir()
     write_blood(tmp_path / "data")
     frame()  # its environment
-    assert main(["recipes", "run", "pooling", "--variant", "short", "--data", "blood", "--seed", "5"]) == 0
+    assert main(["recipes", "run", search, "--variant", "short", "--data", "blood", "--seed", "5"]) == 0
+    return {"view": "searches", "search": search, "variant": "short", "data": "blood", "seed": "5"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_test_images(frame, tmp_path, language):
+    link = searched(frame, tmp_path, "pooling")
     (best,), (other,) = ([run for run in store.runs() if run.is_done() == done] for done in (True, False))
     report = best.report()
     assert report
@@ -288,7 +294,6 @@ def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_t
     app.number_input(key="search-seed").set_value(5)
     app.selectbox(key="search-data").select("blood").run()
     assert not app.exception
-    link = {"view": "searches", "search": "pooling", "variant": "short", "data": "blood", "seed": "5"}
     assert link.items() <= app.query_params.items()
     app = frame("recipes", language, **link)
     option = words.text(language, "search.option_" + choices_of(best.spec)[0][1])
@@ -311,11 +316,7 @@ def test_a_finished_search_opens_its_runs_and_only_the_chosen_one_has_read_its_t
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_search_of_many_trainings_says_what_chance_adds_to_the_best(frame, tmp_path, language):
-    (tmp_path / "data").mkdir()
-    write_blood(tmp_path / "data")
-    frame()  # its environment
-    assert main(["recipes", "run", "002-a", "--variant", "short", "--data", "blood", "--seed", "5"]) == 0
-    link = {"view": "searches", "search": "002-a", "variant": "short", "data": "blood", "seed": "5"}
+    link = searched(frame, tmp_path, "002-a")
     count = len(store.runs())
     assert count > 5
     slots = dict.fromkeys(("best", "n", "points", "expected"), "#") | {"count": count}
