@@ -28,6 +28,16 @@ from ui.evaluate.errors import PICTURES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 MINUTE = 60_000  # milliseconds
+# Begins to note the places of the button Stop in every frame.
+NOTE_STOPS = """() => {
+  window.tops = new Set();
+  const note = () => {
+    const stop = document.querySelector(".st-key-ask-stop");
+    if (stop) window.tops.add(stop.getBoundingClientRect().top);
+    requestAnimationFrame(note);
+  };
+  note();
+}"""
 CURVES_TOP = "() => document.querySelector('.st-key-live-curves').getBoundingClientRect().top"
 # Whether the first such element lies in the window from its top to its bottom, and nothing over it.
 UNCOVERED = """selector => {
@@ -195,10 +205,12 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     page.get_by_role("button", name="Stop").click()
     badge(page, "stopped").wait_for()
     assert run.checkpoints()[-1].step > steps + 1
+    page.evaluate(NOTE_STOPS)
     page.get_by_role("button", name="Resume").click()
     badge(page, "training").wait_for(timeout=MINUTE)
     page.get_by_role("button", name="Stop").click()
     badge(page, "stopped").wait_for()
+    assert page.evaluate("window.tops.size") == 1, "it stays below the pointer while Pause takes the place of Resume"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -132,8 +132,17 @@ def _bring() -> None:
             placeholder=t("import.choose"),
             width=300,
         )
-    # Called at the beginning of the next run: a later file, whose upload ends meanwhile, could break off this one.
-    st.button(t("import.look"), type="primary", icon=":material/search:", on_click=_look, key="import-look")
+    chosen = st.session_state["import-files"] or st.session_state.get("import-place")
+    # Files are listed as soon as they are chosen, but are here only when all are uploaded. `_look` is called at the
+    # beginning of the next run: an upload that ends meanwhile could break off this one.
+    st.button(
+        t("import.look"),
+        type="primary",
+        icon=":material/search:",
+        disabled=not chosen,
+        on_click=_look,
+        key="import-look",
+    )
 
 
 def _look() -> None:
@@ -145,8 +154,6 @@ def _look() -> None:
         elif place:
             chosen = brought(place)
             _start([(chosen.name, chosen)])
-        else:
-            raise Refusal("import.none_chosen")
 
 
 def _start_uploaded(files: Sequence[Any]) -> None:

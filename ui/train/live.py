@@ -45,6 +45,7 @@ TO_GO_ON = ("stopped", "interrupted", "failed")  # statuses of a run that no wor
 STYLE = """<style>
 .st-key-live { gap: 0.5rem; scroll-margin-top: 8rem; }
 .st-key-live-controls { min-height: 2.75rem; justify-content: center; }
+.st-key-live-controls .stElementContainer ~ .stElementContainer { display: none; }
 .st-key-live-result { min-height: 6.5rem; }
 .st-key-live-curves { min-height: 22rem; }
 .st-key-live-links { min-height: 2.5rem; }
@@ -164,7 +165,8 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     if report and _chance(report) is not None:
         colour = "gray"  # done, but nothing to be glad of
     with st.container(key="live-controls"):
-        # A column for each button: while the browser replaces a button by another, it shows both for a moment.
+        # A column for each button: while the browser replaces a button by another, it has both for a moment. The style
+        # hides the second, or the other buttons would move from below the pointer while it is pressed.
         widths = [5, 4, 4, 4, 4] if _may_control(run) else [5, 16]
         first, *others = st.columns(widths, gap="small", vertical_alignment="center")
         first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
