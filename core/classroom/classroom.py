@@ -74,6 +74,14 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class UnderWay:
+    """What would be cut short if something else began."""
+
+    kind: Literal["quiz", "round"]
+    number: int  # from 1
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A drawing that was handed in."""
 
@@ -293,6 +301,18 @@ class Classroom:
     def asking(self) -> bool:
         """Whether a quiz is on that has not ended yet."""
         return self.quiz is not None and self.quiz.stage != "end"
+
+    @property
+    def under_way(self) -> UnderWay | None:
+        """The quiz that is on, or the round that somebody who is there still draws for; None if neither is."""
+        with self._lock:
+            if self.asking:
+                return UnderWay("quiz", self.quizzes)
+            current = self.round
+            if self.quiz or self.showing or self.racing or self.left() == 0:
+                return None
+            theirs = (one.done.get(current.number, 0) for one in self.pupils.values() if one.here)
+            return UnderWay("round", current.number) if any(done < len(current.asked) for done in theirs) else None
 
     @property
     def moment(self) -> tuple[int, str]:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import settings
 from core.classroom import quiz, results
+from core.classroom.classroom import UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.classroom.results import Contestant
 from core.drawing import collection
@@ -17,7 +18,7 @@ from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
-from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
+from ui.classroom.activities import VIEW_NEXT, ending_button, look_popover, quiz_popover
 from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
@@ -155,20 +156,29 @@ def _open(now: Opened) -> None:
             race.controls(classroom)
         else:
             _round(now)
-        with st.container(horizontal=True, width="content", key="class-rest"):
+        with st.container(horizontal=True, width="content", vertical_alignment="center", key="class-rest"):
             quiz_popover(now)
             look_popover(now)
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
             if classroom.drawn() or classroom.quizzes or classroom.race:
                 _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
-            st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
+            on = classroom.under_way if classroom.asking else None
+            ending_button(classroom, on, t("class.close"), ":material/close:", "class-close", opened.close_class)
+    _follow(now, classroom.under_way)
     if view == "race":
         race.panel(classroom)
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+
+
+@st.fragment(run_every=1)
+def _follow(now: Opened, drawn: UnderWay | None) -> None:
+    """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
+    if opened.current() is not now or now.classroom.under_way != drawn:
+        st.rerun()
 
 
 def _round(now: Opened) -> None:
