@@ -57,7 +57,7 @@ from tests.browser import CHROMIUM, ROOT, draw
 from tests.browser import SEVEN as STROKES
 from tests.conftest import wait_for
 from tests.disk import CannotMountError, read_only
-from tests.page import LANGUAGES, component
+from tests.page import LANGUAGES, component, control
 from tests.test_live_answer import SHIPPED, seven
 from ui import server
 from ui.classroom import feature_maps, live_wall, opened
@@ -1071,6 +1071,41 @@ def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypat
         assert not app.exception
         assert opened.current() is None
         assert app.selectbox(key="class-lesson").value == now.classroom.lesson
+    finally:
+        opened.close_class()
+
+
+def test_a_tab_follows_what_is_begun_in_another_one_unless_it_is_told_to_stay(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    classroom = now.classroom
+
+    def view() -> str:
+        app.run()
+        assert not app.exception
+        return control(app, "class-view").value
+
+    try:
+        assert view() == "join"
+        classroom.begin([7])
+        assert view() == "wall"
+        control(app, "class-view").set_value("join").run()
+        assert view() == "join", "until something else begins"
+        classroom.show(Chart("board"))
+        assert view() == "race"
+        app.toggle(key="class-stay").set_value(True).run()
+        classroom.begin([1])
+        assert view() == "race"
+        app.button(key="class-look-show").click().run()
+        assert view() == "wall", "what is begun in this tab"
+        classroom.show(Chart("board"))
+        assert view() == "wall"
+        app.toggle(key="class-stay").set_value(False).run()
+        assert view() == "race", "what is on now"
+        opened.close_class()
+        other = opened.open_class(now.models, "127.0.0.1").classroom
+        assert view() == "join"
+        other.show(Chart("board"))
+        assert view() == "race"
     finally:
         opened.close_class()
 
