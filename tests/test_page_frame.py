@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -265,3 +266,13 @@ def test_a_run_stays_chosen_whose_label_changes_while_the_browser_shows_the_old_
     assert not app.warning
     assert app.selectbox(key="run").value == lasting.name
     assert app.query_params["run"] == lasting.name
+
+
+def test_a_page_finds_the_language_once_and_looks_at_its_file_no_more_than_once_a_second(frame, monkeypatch):
+    asked, closest = [], words.closest
+    frame()
+    monkeypatch.setattr(words, "closest", lambda tag: asked.append(tag) or closest(tag))
+    looks, begun = words._changed.cache_info().misses, time.monotonic()
+    frame()
+    assert words._changed.cache_info().misses - looks <= 2 * (2 + (time.monotonic() - begun) / words.LOOKS)
+    assert len(asked) < 200, "not for each of its texts"

@@ -10,7 +10,7 @@ from ui.focus import keep_focus
 from ui.lessons.bar import bar
 from ui.server import PAGES
 from ui.streamlit_words import speak
-from ui.text import browsers_language, language, t
+from ui.text import browsers_language, language, one_language, t
 
 # The pages by what a visitor wants to do, each with its icon.
 GROUPS = {
@@ -124,6 +124,7 @@ with row:
         key="lang",
         bind="query-params",
     )
-if page.url_path != "lessons":  # which shows the open lesson itself
-    bar()
-page.run()
+with one_language():  # which cannot be another one below its control
+    if page.url_path != "lessons":  # which shows the open lesson itself
+        bar()
+    page.run()

@@ -76,7 +76,7 @@ def classes_table(rows: tuple[ClassMeasures, ...], names: tuple[str, ...]) -> No
         for name in ("precision", "recall", "f1")
         for end in ("", "_low", "_high")
     }
-    offer_csv(pd.DataFrame({"class": names, **measured, "images": [row.support for row in rows]}), "classes")
+    offer_csv({"class": names, **measured, "images": [row.support for row in rows]}, "classes")
 
 
 def probability_bars(

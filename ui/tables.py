@@ -37,11 +37,17 @@ def unfolded(key: str) -> DeltaGenerator | None:
     return folded if folded.open else None
 
 
-def offer_csv(table: pd.DataFrame, name: str) -> None:
+def offer_csv(table: pd.DataFrame | Mapping[str, Sequence[object]], name: str) -> None:
     """Show a button that saves the table as `name`.csv, with unformatted numbers and a decimal point."""
+
+    def written() -> str:  # when it is clicked
+        import pandas as pd
+
+        return pd.DataFrame(table).to_csv(index=False)
+
     st.download_button(
         t("evaluate.download"),
-        lambda: table.to_csv(index=False),  # when it is clicked
+        written,
         f"{name}.csv",
         "text/csv",
         on_click="ignore",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Real
 
@@ -18,6 +19,7 @@ import streamlit as st
 from core import words
 from core.refusal import Refusal
 
+_drawn = threading.local()  # the language of the page that this thread draws now
 missing: set[str] = set()  # the keys that had no text; the tests check that there are none
 
 
@@ -90,10 +92,22 @@ def _text(code: str, key: str, slots: Mapping[str, object]) -> str:
 
 def language() -> str:
     """The reader's language, as its file is named: the chosen one or the link's, else the browser's, else English."""
-    # In this order, and no more than is needed: a page asks some hundred times.
+    if kept := getattr(_drawn, "language", None):
+        return kept
+    # In this order, and no more than is needed.
     return (
         words.closest(st.session_state.get("lang")) or words.closest(st.query_params.get("lang")) or browsers_language()
     )
+
+
+@contextlib.contextmanager
+def one_language() -> Iterator[None]:
+    """Find the language once for all that is drawn meanwhile: a page asks for it some hundred times."""
+    _drawn.language = language()
+    try:
+        yield
+    finally:
+        del _drawn.language
 
 
 def browsers_language() -> str:
