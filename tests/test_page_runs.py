@@ -82,9 +82,17 @@ def test_seeds_of_one_spec_are_one_line_with_mean_and_spread(frame, several, lan
     app = frame("runs", language, runs=",".join(run.name for run in several[:3]))
     reports = [run.report().accuracy for run in several[1:3]]
     slots = {"mean": words.percent(float(np.mean(reports)), 2, language=language)}
-    slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
     slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
-    assert words.text(language, "runs.seeds", names="2, 3", count=2, **slots) in texts(app)
+    assert words.text(language, "runs.seeds_few", names="2, 3", count=2, most=3, **slots) in texts(app)
+    third = store.create(checked(FIELDS | {"architecture": "mlp", "seed": 2}))
+    assert work(str(third.folder)) == "done"
+    app = frame("runs", language, seeds="1", runs=",".join(run.name for run in (several[1], third)))
+    reports.append(third.report().accuracy)
+    slots = {"mean": words.percent(float(np.mean(reports)), 2, language=language)}
+    slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
+    assert words.text(language, "runs.mean", count=3, **slots).encode() in app.dataframe[0].proto.SerializeToString()
+    slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
+    assert words.text(language, "runs.seeds", names="1", count=3, **slots).partition("** ")[2] in texts(app)
 
 
 def line_of(app, run):
@@ -105,9 +113,8 @@ def test_runs_that_differ_in_the_seed_alone_are_one_line_if_the_reader_wants_it(
     place = list(app.dataframe[0].value.columns).index(words.text(language, "runs.column.accuracy"))
     assert line[place] == pytest.approx(np.mean(accuracies))
     said = {"mean": words.percent(float(np.mean(accuracies)), 2, language=language), "count": 2}
-    said["spread"] = words.number(100 * float(np.std(accuracies, ddof=1)), 2, language=language)
     shown_as = app.dataframe[0].proto.SerializeToString()
-    assert words.text(language, "runs.mean", **said).encode() in shown_as
+    assert words.text(language, "runs.mean_few", **said).encode() in shown_as
     best_first = sorted([several[0].report().accuracy, float(np.mean(accuracies))], reverse=True)
     assert [row[place] for row in rows(app)][:2] == pytest.approx(best_first)
 

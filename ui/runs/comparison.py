@@ -15,10 +15,9 @@ from core.events import Epoch, Event, Started, Step
 from core.measures.answers import Answers
 from core.measures.compare import difference, is_same_images, level_among, sentence
 from core.measures.groups import Group, by_setting, singles
-from core.measures.repeats import answers_like, compare_seeds, seeds_of
+from core.measures.repeats import SEEDS, answers_like, compare_seeds, seeds_of
 from core.measures.selection import MANY, lift, lift_sentence, simplest
 from core.measures.summary import Listed, all_differing, front
-from core.measures.verdict import SEEDS
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, any_seed, is_used, share_splits, value_text
@@ -128,8 +127,11 @@ def _seeds(label: str, line: Group) -> None:
     found = line.repeats
     assert found
     points = Markdown(", ".join(percent(accuracy, 2) for accuracy in found.accuracies))
-    slots = {"mean": percent(found.mean, 2), "spread": number(100 * (found.spread or 0), 2), "points": points}
-    st.markdown(t("runs.seeds", names=label, count=len(found.accuracies), **slots))
+    slots = {"names": label, "count": len(found.accuracies), "mean": percent(found.mean, 2), "points": points}
+    if found.spread is None:
+        st.markdown(t("runs.seeds_few", most=SEEDS, **slots))
+    else:
+        st.markdown(t("runs.seeds", spread=number(100 * found.spread, 2), **slots))
 
 
 def _pair(

@@ -330,11 +330,14 @@ def _line_cell(line: Group, name: str) -> str | Said:
 def _mean_cell(line: Group) -> Said:
     """Mean, standard deviation and number of the test accuracies of runs with several seeds."""
     assert line.repeats
-    if line.repeats.spread is None:
+    if len(line.tested) == 1:
         (only,) = line.tested.values()
         return line.repeats.mean, _figure(only, "accuracy", line.repeats.mean)
-    slots = {"mean": percent(line.repeats.mean, 2), "spread": number(100 * line.repeats.spread, 2)}
-    said = plain("runs.mean", count=len(line.tested), **slots)
+    slots = {"mean": percent(line.repeats.mean, 2), "count": len(line.tested)}
+    if line.repeats.spread is None:
+        said = plain("runs.mean_few", **slots)
+    else:
+        said = plain("runs.mean", spread=number(100 * line.repeats.spread, 2), **slots)
     is_selected = any(one.summary.test_use == "selected" for one in line.tested.values())
     return line.repeats.mean, plain("test_use.mark", accuracy=said) if is_selected else said
 
