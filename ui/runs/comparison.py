@@ -79,7 +79,7 @@ def _words(names: Mapping[str, Group]) -> None:
     """Say which of the tested lines is better, over seeds where there are several, and what chance adds to the best."""
     tested = {name: line for name, line in names.items() if line.tested}
     if len(tested) < 2:
-        st.info(t("runs.not_tested"))
+        _not_tested([one for line in names.values() for one in line.runs])
         return
     answers = {name: found for name, line in tested.items() if (found := _answers(line))}
     if not answers:
@@ -100,6 +100,19 @@ def _words(names: Mapping[str, Group]) -> None:
             _pair(name, best, tested, alike, told)
     if len(alike) > MANY:
         _picked(best, tested, alike)
+
+
+def _not_tested(runs: Sequence[Listed]) -> None:
+    """Say what is lacking to call a run better; a search reads the test split for its best run alone."""
+    studies = dict.fromkeys(one.label.study for one in runs if one.status == "trained" and one.label.plan)
+    if not studies:
+        st.info(t("runs.not_tested"))
+        return
+    st.info(t("runs.not_tested_search"))
+    with st.container(horizontal=True, key="runs-to-search"):
+        for name in studies:
+            link = {"label": t("runs.to_search", study=name), "query_params": {"study": name}}
+            st.page_link(server.PAGES / "search.py", icon=":material/manage_search:", width="content", **link)
 
 
 def _said(key: str, slots: dict[str, Any]) -> str:
