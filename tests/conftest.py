@@ -22,7 +22,7 @@ from core.spec import checked
 from tests.browser import ROOT, chromium
 from tests.driver import Driver
 from tests.small_data import write_small_data
-from ui import form, text
+from ui import text
 
 wait_passively()  # has to come before the first import of torch
 os.environ.setdefault("BANCADA_KERNELS", "0")  # the tests repeat to the last bit whether or not something is compiled
@@ -141,7 +141,7 @@ def home(tmp_path, cache, tiny_data, monkeypatch) -> Path:
 
 @pytest.fixture
 def frame(tmp_path, cache, monkeypatch):
-    """A function that opens a page of the app in a language, with a store of the test's own; the form is unfolded."""
+    """A function that opens a page of the app in a language, with a store of the test's own."""
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("BANCADA_DATA", str(tmp_path / "data"))
 
@@ -150,8 +150,6 @@ def frame(tmp_path, cache, monkeypatch):
         app.query_params["lang"] = language.replace("_", "-")
         for name, value in query.items():
             app.query_params[name] = value
-        for group in form.GROUPS:
-            app.session_state[f"form-{group}"] = True
         app.run()
         if page != "train":
             app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()

@@ -20,7 +20,7 @@ from tests.browser import ROOT
 from tests.conftest import wait_for
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.page import LANGUAGES, button, control, texts
-from ui import form, server
+from ui import server
 from ui.status import status_of
 
 
@@ -42,40 +42,6 @@ def test_a_recipe_fills_the_whole_form_and_the_link_and_leaves_it_to_the_visitor
     assert app.selectbox(key="architecture").value == spec.architecture
     assert app.selectbox(key="recipe").value == "", "the form is no longer the recipe"
     assert words.text(language, f"recipe.{name}.help") not in texts(app)
-
-
-def test_a_folded_group_draws_no_field_and_has_the_values_of_the_link_and_of_the_reader(frame):
-    app = frame(language="pt_BR", patience="7", rotation="2.5")
-
-    def fold(folded: bool) -> set[str]:
-        for group in form.GROUPS:
-            app.session_state[f"form-{group}"] = not folded
-        app.run()
-        assert not app.exception
-        return {one.key for one in app.text_input} & {"learning_rate", "patience", "rotation", "seed"}
-
-    fresh = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
-    fresh.query_params["patience"] = "7"
-    fresh.run()
-    assert "patience" not in [one.key for one in fresh.text_input]
-    for page in ("data", "train"):  # another page does not keep what a link says
-        fresh.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
-    assert fresh.query_params["patience"] == "7"
-
-    assert fold(True) == {"learning_rate"}
-    assert (app.query_params["patience"], app.query_params["rotation"]) == ("7", "2.5")
-    assert len(fold(False)) == 4
-    app.text_input(key="rotation").set_value("3,5").run()
-    fold(True)
-    control(app, "lang").set_value("en").run()
-    assert app.query_params["rotation"] == "3.5"
-    fold(False)
-    assert (app.text_input(key="rotation").value, app.text_input(key="patience").value) == ("3.5", "7")
-    app.text_input(key="rotation").set_value("much").run()
-    said = app.error[0].value
-    fold(True)
-    assert app.error[0].value == said, "what is wrong is said also where it cannot be seen"
-    assert button(app, "Start training").disabled
 
 
 def form_alone() -> None:

@@ -77,20 +77,17 @@ def fields(names: Sequence[str], values: dict[str, Any] | None = None) -> dict[s
 def other_fields(values: dict[str, Any], *, snapshots: bool = True) -> dict[str, Any]:
     """Draw the other fields, collapsed by group, except those that other values leave unused; returns all values.
 
-    A group is drawn once it is opened: all of them took a third of the page's time.
     `snapshots`: whether the reader may choose that a run keeps its snapshots.
     """
     values = dict(values)
     first = [name for names in FIRST for name in names]
     for group in GROUPS:
         own_layers = group == "network" and values["architecture"] == CUSTOM
-        key = f"form-{group}" + ("-own" if own_layers else "")  # of another one, which is open
-        folded = st.expander(t(f"form.{group}"), expanded=own_layers, key=key, on_change="rerun")
-        with folded:
+        with st.expander(t(f"form.{group}"), expanded=own_layers):
             for name, field in RunSpec.model_fields.items():
                 if _extra(field)["group"] == group and name not in first:
-                    (_draw if folded.open else _take)(name, values)
-            if group == "stop" and snapshots and folded.open:
+                    _draw(name, values)
+            if group == "stop" and snapshots:
                 help = t("form.snapshots_help")
                 st.toggle(t("form.snapshots"), value=True, key=SNAPSHOTS, help=help, persist_state="session")
     return values
@@ -162,17 +159,6 @@ def _draw(name: str, values: dict[str, Any]) -> None:
         values[name] = _widget(name, _extra(RunSpec.model_fields[name])["unit"], values)
 
 
-def _take(name: str, values: dict[str, Any]) -> None:
-    """Take the value that the field would have if it were drawn."""
-    if not is_used(name, values):
-        return
-    start = _start(name)
-    if start != default(name):  # from a link, which another page does not keep
-        st.session_state.setdefault(name, _shown(name, start))
-    value = st.session_state.get(name, _shown(name, start))
-    values[name] = _read(name, value) if is_number(name) else None if name == "layers" else value
-
-
 def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     field, start = RunSpec.model_fields[name], _start(name)
     label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
@@ -234,12 +220,7 @@ def _lines(layers: Layers | str) -> str:
 def _number(name: str, label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
     """Draw a text field for a number, since the browser's own number field reads `1.000` as 1 and `0,002` as 2."""
     hint = value_text(name, None, language()) if default(name) is None else None
-    return _read(name, st.text_input(label, value=_shown(name, start), placeholder=hint, **common))
-
-
-def _read(name: str, written: str | None) -> float | str | None:
-    """The number that is written in a field; what is written, if it is no number."""
-    written = (written or "").strip()
+    written = (st.text_input(label, value=_shown(name, start), placeholder=hint, **common) or "").strip()
     if not written and default(name) is None:
         return None
     return read_field(name, written, language())
