@@ -1134,6 +1134,10 @@ def test_a_running_round_is_ended_by_no_single_click_and_by_none_that_was_not_to
         app.run()
         assert not app.button(key=show).disabled
         assert not app.warning
+        classroom.begin([1])
+        app.run()
+        app.button(key="class-close").click().run()
+        assert opened.current() is None, "the end of the lesson needs no second click in a round"
     finally:
         opened.close_class()
 

@@ -131,12 +131,13 @@ def is_told(classroom: Classroom, told: UnderWay | None) -> bool:
 
 
 def ending_button(
-    classroom: Classroom, on: UnderWay | None, label: str, icon: str, key: str, act: Callable[[], None]
+    find: Callable[[], UnderWay | None], label: str, icon: str, key: str, act: Callable[[], None]
 ) -> None:
-    """A button that ends what is on, if something is: then it is below a sentence that says so, in a popover."""
+    """A button that ends what `find` finds to be on: then it is below a sentence that says so, in a popover."""
+    on = find()
 
     def clicked() -> None:
-        if is_told(classroom, on):
+        if find() in (None, on):  # another tab may have begun something since
             act()
 
     if on:

@@ -167,8 +167,13 @@ def _open(now: Opened) -> None:
             if classroom.drawn() or classroom.quizzes or classroom.race:
                 _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
-            on = classroom.under_way if classroom.asking else None
-            ending_button(classroom, on, t("class.close"), ":material/close:", "class-close", opened.close_class)
+            ending_button(
+                lambda: classroom.under_way if classroom.asking else None,
+                t("class.close"),
+                ":material/close:",
+                "class-close",
+                opened.close_class,
+            )
     _follow(now, (classroom.begun, classroom.under_way))
     if view == "race":
         race.panel(classroom)

@@ -55,8 +55,13 @@ def controls(classroom: Classroom) -> None:
     if not race:
         return
     if not classroom.racing:
-        on = classroom.under_way
-        ending_button(classroom, on, t("race.watch"), ":material/phone_iphone:", "race-watch", classroom.watch_race)
+        ending_button(
+            lambda: classroom.under_way,
+            t("race.watch"),
+            ":material/phone_iphone:",
+            "race-watch",
+            classroom.watch_race,
+        )
     if not race.record.ended:
         st.button(
             t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
