@@ -424,6 +424,8 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     present.get_by_role("button", name="Open to the pupils").wait_for()  # the other tab has heard of it
     teacher.get_by_role("button", name="Open to the pupils").click()
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
+    present.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()  # for the pupils to join, in every tab
+    present.get_by_role("radio", name="Wall").click()
     present.locator(".question", has_text="Draw any digit").wait_for()
     present.get_by_text("The drawings appear here").wait_for()
     present.get_by_role("button", name="Next round").click()  # far below, on a projector
