@@ -82,6 +82,6 @@ PARTS = {"recipes": recipes.PARTS, "search": search.PARTS}
 
 def test_what_is_measured_in_parts_has_its_place_in_the_results():
     text = RESULTS.read_text(encoding="utf-8")
-    for name in ["training.py avx2", *(f"{of}.py {part}" for of, parts in PARTS.items() for part in parts)]:
+    for name in ["training.py avx2", "tiles.py", *(f"{of}.py {part}" for of, parts in PARTS.items() for part in parts)]:
         assert f"<!-- {name}: begin -->" in text
         assert f"<!-- {name}: end -->" in text
