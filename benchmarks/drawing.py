@@ -22,7 +22,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.no_digits import KINDS  # noqa: E402  the path comes first
+from benchmarks.no_digits import KINDS, logo  # noqa: E402  the path comes first
 from benchmarks.results import machine, update  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets import Split, dataset  # noqa: E402
@@ -30,6 +30,7 @@ from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa
 from core.drawing import SHEET  # noqa: E402
 from core.drawing.prepare import Prepared, prepare  # noqa: E402
 from core.drawing.strokes import inked  # noqa: E402
+from core.images import paper  # noqa: E402
 from core.measures.measures import by_writer, proportion  # noqa: E402
 from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt  # noqa: E402
 from core.models.model import DRAWN, Model, open_model  # noqa: E402
@@ -238,6 +239,17 @@ def seeds(models: Sequence[Model], digits: Sequence[PenDigit], mnist: Split) -> 
     ]
 
 
+def logos(models: Sequence[Model]) -> list[str]:
+    """A table with a row for each model: the share of logos that are held back, which come as files with a picture."""
+    random = np.random.default_rng(0)
+    made, rows = [paper.prepared(logo(random)) for _ in range(MADE)], []
+    for model in models:
+        reasons, _ = doubts(model, made)
+        why = [f"{(reasons == f'doubt.{reason}').mean():.1%}" for reason in REASONS]
+        rows.append([f"`{model.run}`", str(MADE), percent(reasons != ""), *why])
+    return table(["model", "logos", "held back", *(reason.replace("_", " ") for reason in REASONS)], rows)
+
+
 def seconds(call: Callable[[], object], n: int = 200) -> str:
     """The median, shortest and longest time of `n` calls, ms, as text."""
     taken = []
@@ -253,14 +265,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the drawing pipeline on people's pen strokes.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="by default the starter models")
     parser.add_argument("--seeds", action="store_true", help="only a row a run: one recipe's trainings by their seed")
+    parser.add_argument("--logos", action="store_true", help="only how many logos are held back")
     parser.add_argument("--update", action="store_true", help="write the tables into RESULTS.md")
     options = parser.parse_args()
+    runs = [store.find(name) for name in options.runs] or [run for run in store.runs() if run.report()]
+    models = [open_model(run) for run in sorted(runs, key=lambda run: run.name)]
+    if options.logos:
+        say("drawing.py --logos", [machine(), *logos(models)], options.update)
+        return 0
     for name in ("mnist", "fashion-mnist", "pen-digits"):
         if dataset(name).state()[0] != "ready":
             print(f"{name} is in no data folder: python -m core data get {name}", file=sys.stderr)
             return 1
-    runs = [store.find(name) for name in options.runs] or [run for run in store.runs() if run.report()]
-    models = [open_model(run) for run in sorted(runs, key=lambda run: run.name)]
     folder = next(folder for folder in settings.data_folders() if (folder / FILE).is_file())
     digits = pen_digits(folder / FILE)
     test, mnist = [one for one in digits if one.writer in WRITERS["test"]], dataset("mnist").load().test

@@ -2,7 +2,10 @@
 
 from dataclasses import asdict
 
+import numpy as np
+
 from benchmarks import recipes, search, training
+from benchmarks.no_digits import LOGO, logo
 from benchmarks.race import Figures, Race
 from benchmarks.results import RESULTS
 
@@ -74,3 +77,14 @@ def test_what_is_measured_in_parts_has_its_place_in_the_results():
     for name in [f"{of}.py {part}" for of, parts in PARTS.items() for part in parts]:
         assert f"<!-- {name}: begin -->" in text
         assert f"<!-- {name}: end -->" in text
+
+
+def test_a_logo_is_a_picture_of_filled_parts_on_an_even_ground():
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        picture = logo(random)
+        assert picture.shape == (LOGO, LOGO, 4)
+        ground = (picture == picture[0, 0]).all(axis=2)
+        assert ground[[0, -1]].all()
+        assert ground[:, [0, -1]].all()
+        assert 0.02 < 1 - ground.mean() < 0.8

@@ -588,6 +588,44 @@ UNCLEAR = {
 }
 
 
+def test_a_few_coloured_pictures_among_many_grey_ones_are_found_wherever_they_lie(folder):
+    grey = np.stack([np.repeat(digit(k % 10, 8)[..., None], 3, axis=2) for k in range(300)])
+    red = grey.copy()
+    red[140, ..., 1:] = 0
+    for name, images, channels in (("grey", grey, 1), ("red", red, 3)):
+        files = {f"{k // 150}/{k:03}.png": picture(one) for k, one in enumerate(images)}
+        paths = put(folder / name, files), folder / f"{name}.npz"
+        np.savez(paths[1], x=np.concatenate([images, *[grey] * 4]), y=np.repeat([*range(150)], 10))
+        assert [look([(path.name, path)], lambda *_: None).shape(Wishes())[0] for path in paths] == [channels] * 2
+
+
+def test_strokes_of_a_class_on_the_other_ground_are_turned_like_those_of_all_others(folder):
+    few = np.concatenate([np.repeat(np.arange(9), 40), [9] * 2])  # a class that 64 of all would miss
+    images = np.stack([digit(k, dark=k != 9) for k in few])
+    grey = np.full((28, 28), 120, np.uint8)
+    grey[8:20, 12:16] = 20
+    images[0] = grey  # neither: it goes with the most
+    order = np.argsort(few, kind="stable")[::-1]
+    files = {f"{k}/{n:03}.png": picture(image) for n, (k, image) in enumerate(zip(few, images, strict=True))}
+    np.savez(folder / "own.npz", x=images[order], y=few[order])
+    for path in (put(folder / "mine", files), folder / "own.npz"):
+        _, splits, found = taken(path, name=path.stem, digits=True)
+        assert "some dark on light, some light on dark" in said(found), path
+        for split in splits.parts().values():
+            for image, label in zip(split.images[:, 0], split.labels.tolist(), strict=True):
+                assert np.array_equal(image, digit(label)) or np.array_equal(image, 255 - grey), path
+
+
+def test_what_would_vanish_on_the_ground_of_the_others_gets_the_other_ground(folder):
+    clear = {k: np.dstack([np.full((20, 20, 3), 255 * (k == 2), np.uint8), digit(k, 20)]) for k in range(3)}
+    files = {f"{k}/{n:02}.png": picture(clear[k]) for k in range(3) for n in range(6 if k < 2 else 2)}
+    _, splits, found = taken(put(folder / "clear", files), name="clear")
+    assert "what would vanish on it, on the other" in said(found)
+    for split in splits.parts().values():
+        for image, label in zip(split.images, split.labels, strict=True):
+            assert (image[0, 0, 0], np.ptp(image) > 200) == (0 if label == 2 else 255, True)
+
+
 @pytest.mark.parametrize("kind", UNCLEAR)
 def test_folders_of_which_it_is_unclear_what_they_are_are_refused(folder, kind):
     files, names = UNCLEAR[kind]

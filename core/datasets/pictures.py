@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from core.datasets.arrays import PART_WORDS, words_in
 from core.datasets.entries import DAMAGED_ARCHIVE, Entry
 from core.drawing.decoder import DAMAGED, MOST_PHOTO_PIXELS, MOST_PIXELS, MOST_SIDE
-from core.drawing.picture import MOST_MIB
+from core.drawing.picture import DARK, LIGHT, MOST_MIB, rims
 from core.refusal import Refusal
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")
@@ -29,7 +29,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PICTURES = 100_000
 LARGEST_SIDE = 64  # px, that is proposed
 DIGIT_SIDE = 28  # px
-LOOKED_AT = 64  # pictures that are decoded before the import, to see whether they have colours and a dark ground
+LOOKED_AT = 64  # pictures that are decoded before the import, to see on what ground they are
+LOOKED_FOR_COLOURS = 2**28  # px that are decoded besides, until a picture has colours: 340,000 pictures of 28 x 28 px
+VANISHING = 64  # grey levels: what is not transparent can hardly be seen on a ground that is nearer to it
 DEPTHS = (255, 1023, 4095, 16383, 65535)  # the greatest value of a picture with 8 to 16 bits
 TURNED = range(2, 9)  # what a camera writes of a picture that is to be turned or mirrored (Exif)
 UNSAFE = (*DAMAGED, *DAMAGED_ARCHIVE, Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -56,6 +58,7 @@ class Look:
 
     depth: int  # greatest value of those with 16 bits
     ground: int  # grey level that is put behind transparent parts
+    mixed: bool = False  # some pictures would vanish on it, and get the other
 
 
 def arranged(files: Sequence[Entry]) -> tuple[dict[str, dict[str, list[Entry]]], list[Entry]]:
@@ -177,7 +180,9 @@ def decoded(entry: Entry, look: Look, least: int) -> Image.Image:
             return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8))
         if upright.mode in ("P", "PA", "RGBA", "LA", "La", "RGBa") or "transparency" in upright.info:
             clear = upright.convert("RGBA")
-            ground = Image.new("RGBA", clear.size, (look.ground,) * 3)
+            level = _level(np.asarray(clear).reshape(-1, 4))
+            vanishes = level is not None and abs(level - look.ground) < VANISHING
+            ground = Image.new("RGBA", clear.size, (255 - look.ground if vanishes else look.ground,) * 3)
             return Image.alpha_composite(ground, clear).convert("RGB")
         return upright.convert("L" if upright.mode in ("1", "L", "F") else "RGB")
     except (*UNSAFE, MemoryError) as error:
@@ -213,23 +218,56 @@ def _rim(image: Image.Image) -> Any:
     return int(median) if median.ndim == 0 else tuple(median.tolist())
 
 
-def is_dark_on_light(images: np.ndarray) -> bool:
-    """Whether most images uint8 (N, C, H, W) have a light rim."""
-    sides = (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1])
-    rims = np.concatenate([side.reshape(len(images), -1) for side in sides], axis=1)
-    return bool(len(images)) and float(np.median(np.median(rims, axis=1))) > 127
+def grounds(levels: np.ndarray) -> tuple[bool, bool]:
+    """Whether most images have dark strokes on a light ground, and whether some are clearly so and others the reverse.
 
-
-def look_at(entries: Sequence[Entry], known: Sequence[Facts]) -> tuple[Look, bool]:
-    """How to decode the pictures, and whether any has colours, by decoding some of them.
-
-    What is transparent lies on white if what is not is dark, else on black.
+    The levels (N,) are those of their rims.
     """
-    deepest, inks, colour = 0, [], False
-    places = np.unique(np.linspace(0, len(entries) - 1, min(LOOKED_AT, len(entries))).astype(int))
+    most = bool(len(levels)) and float(np.median(levels)) > 127
+    return most, bool((levels < DARK).any() and (levels > LIGHT).any())
+
+
+def light_on_dark(images: np.ndarray, *, is_dark: bool) -> np.ndarray:
+    """Images of strokes uint8 (N, C, H, W), each that has a light ground turned.
+
+    One whose ground is neither light nor dark is turned if `is_dark`, that is, if most have dark strokes.
+    """
+    levels = rims(images)
+    turned = (levels > LIGHT) | ((levels >= DARK) & is_dark)
+    images[turned] = 255 - images[turned]
+    return images
+
+
+def spread(labels: np.ndarray, count: int) -> np.ndarray:
+    """The places of about `count` of the labels (N,), as many of each class, and within a class far apart."""
+
+    def some(places: np.ndarray, most: int) -> np.ndarray:
+        return places[np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int))]
+
+    chosen = some(np.unique(labels), count)
+    of_class = [some(np.flatnonzero(labels == k), -(-count // len(chosen))) for k in chosen]
+    return np.sort(np.concatenate([np.array([], np.int64), *of_class]))
+
+
+def look_at(entries: Sequence[Entry], known: Sequence[Facts], labels: np.ndarray, tell: Tell) -> tuple[Look, bool]:
+    """How to decode the pictures of these labels (N,), and whether any has colours, by decoding some of them.
+
+    What is transparent lies on white if what is not is dark, else on black. Since a few coloured pictures among many
+    grey ones count, all are looked at until one has colours, or `LOOKED_FOR_COLOURS` are.
+    """
+    deepest, inks, colour, left = 0, [], False, LOOKED_FOR_COLOURS
+    first = spread(labels, LOOKED_AT).tolist()
     deep = [place for place, fact in enumerate(known) if fact.deep]  # all: one scale must fit the deepest
-    for place in sorted({*places.tolist(), *deep}):
+    asked = {*first, *deep}
+    for place in [*sorted(asked), *(place for place in range(len(entries)) if place not in asked)]:
         entry, fact = entries[place], known[place]
+        if place not in asked:
+            left -= fact.size[0] * fact.size[1]
+            if colour or left < 0:
+                break
+            if not fact.colour:
+                continue
+        tell(entry.name, place, len(entries))
         try:
             with Image.open(io.BytesIO(entry.content(MOST_MIB * 2**20)), formats=FORMATS) as image:
                 _check_size(image, entry)
@@ -239,15 +277,22 @@ def look_at(entries: Sequence[Entry], known: Sequence[Facts]) -> tuple[Look, boo
                     deepest = max(deepest, int(np.asarray(image).max()))
                 elif fact.clear or fact.colour:
                     pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
-                    seen = pixels[pixels[:, 3] > 127, :3].astype(int)
-                    if fact.clear and len(seen) and len(seen) < len(pixels):
-                        inks.append(float(seen.mean()))
+                    level = _level(pixels) if fact.clear else None
+                    inks += [] if level is None else [level]
                     # JPEG and scanners leave a breath of colour in what is grey.
+                    seen = pixels[pixels[:, 3] > 127, :3].astype(int)
                     colour |= bool(len(seen)) and float(np.ptp(seen, axis=1).mean()) > 6
         except (*UNSAFE, MemoryError):
             continue
     depth = next(one for one in DEPTHS if one >= deepest) if deepest else DEPTHS[-1]
-    return Look(depth, 255 if inks and float(np.median(inks)) < 128 else 0), colour
+    ground = 255 if inks and float(np.median(inks)) < 128 else 0
+    return Look(depth, ground, any(abs(level - ground) < VANISHING for level in inks)), colour
+
+
+def _level(pixels: np.ndarray) -> float | None:
+    """The mean grey level of what is not transparent among pixels uint8 (N, 4); None if all or nothing is."""
+    seen = pixels[pixels[:, 3] > 127, :3]
+    return float(seen.mean()) if 0 < len(seen) < len(pixels) else None
 
 
 def natural_shape(sizes: Counter[tuple[int, int]], *, digits: bool, colour: bool) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ import unicodedata
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,12 +47,14 @@ from core.datasets.arrays import (
 from core.datasets.entries import ARCHIVES, DAMAGED_ARCHIVE, Entry, entries
 from core.datasets.files import UNREADABLE
 from core.datasets.torchvision_sets import DIGIT_NAMES
+from core.drawing.picture import rims
 from core.events import LONGEST_NAME, MOST_CLASSES, MOST_IMAGES
 from core.refusal import Refusal
 
 KNOWN = (*pictures.SUFFIXES, *tables.SUFFIXES, *ARCHIVES, ".npz", ".npy", "ubyte")  # ends of names that may be imported
 IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 ROWS = 1000  # images that are converted at a time
+SOME = 256  # images of a split's array that are looked at, to see on what ground they are
 NAMED = 5  # most names in a sentence
 # What is not read, with the line of Python that makes of it what is.
 SAVED = "numpy.savez({arrays}, images={images}, labels={labels})"
@@ -246,8 +248,8 @@ class PictureSource(Source):
         self.sizes = Counter(fact.size for fact in facts)
         self.formats = Counter(fact.format for fact in facts)
         self.counts = {kind: sum(getattr(fact, kind) for fact in facts) for kind in ("deep", "clear", "turned")}
-        self.look, self.colour = pictures.look_at(every, facts)
-        self._is_dark: bool | None = None
+        self.look, self.colour = pictures.look_at(every, facts, np.concatenate([*self.labels.values()]), tell)
+        self._ground: tuple[bool, bool] | None = None
 
     def _check(self) -> None:
         used = sorted({int(label) for labels in self.labels.values() for label in labels})
@@ -281,7 +283,7 @@ class PictureSource(Source):
     ) -> tuple[np.ndarray, np.ndarray]:
         shape, whole = self.shape(wishes), self._whole(wishes)
         found, good = np.empty((len(places), *shape), np.uint8), np.ones(len(places), bool)
-        is_dark = wishes.digits and self.is_dark()
+        is_dark = self.ground()[0] if wishes.digits else False
         for row, place in enumerate(places.tolist()):
             entry = self.files[part][place]
             tell(entry.name, row)
@@ -293,16 +295,18 @@ class PictureSource(Source):
                 if entry.name not in self.unread:
                     self.left_out[refusal.key] += 1
                 self.unread[entry.name] += 1
-        return (255 - found[good] if is_dark else found[good]), good
+        return (pictures.light_on_dark(found[good], is_dark=is_dark) if wishes.digits else found[good]), good
 
-    def is_dark(self) -> bool:
-        """Whether the pictures have dark strokes on a light ground."""
-        if self._is_dark is None:
-            part = next(iter(self.files))
-            places = np.unique(np.linspace(0, len(self.files[part]) - 1, 64).astype(int))
-            images, _ = self.images(part, places, Wishes(side=pictures.DIGIT_SIDE, colour=False), lambda *_: None)
-            self._is_dark = pictures.is_dark_on_light(images)
-        return self._is_dark
+    def ground(self) -> tuple[bool, bool]:
+        """Whether most pictures have dark strokes on a light ground, and whether some are the other way round."""
+        if self._ground is None:
+            small = Wishes(side=pictures.DIGIT_SIDE, colour=False)
+            some = [
+                self.images(part, pictures.spread(labels, pictures.LOOKED_AT), small, lambda *_: None)[0]
+                for part, labels in self.labels.items()
+            ]
+            self._ground = pictures.grounds(rims(np.concatenate(some)))
+        return self._ground
 
     def rows(self, wishes: Wishes) -> list[Row]:
         count = sum(map(len, self.files.values()))
@@ -331,25 +335,21 @@ class PictureSource(Source):
             rows.append(("deep", [("import.size.pictures", {"count": self.counts["deep"]})], [deep]))
         if self.counts["clear"]:
             ground: Said = (f"import.ground.{'white' if self.look.ground else 'black'}", {})
-            rows.append(("clear", [("import.size.pictures", {"count": self.counts["clear"]})], [ground]))
+            becomes = [ground, *([("import.ground.other", {})] if self.look.mixed else [])]
+            rows.append(("clear", [("import.size.pictures", {"count": self.counts["clear"]})], becomes))
         rows.append(("labels", [("import.labels.folders", {})], [_classes_said(self.names)]))
-        return rows + _ground_rows(wishes, self.is_dark)
+        return rows + _ground_rows(wishes, self.ground)
 
     def left_rows(self) -> list[Row]:
         return _left_rows(self.left_out, list(self.unread))
 
 
-def _ground_rows(wishes: Wishes, is_dark: Callable[[], bool]) -> list[Row]:
+def _ground_rows(wishes: Wishes, ground: Callable[[], tuple[bool, bool]]) -> list[Row]:
     if not wishes.digits:
         return []
-    dark = is_dark()
-    return [
-        (
-            "ground",
-            [(f"import.ink.{'dark' if dark else 'light'}", {})],
-            [(f"import.ink.{'turned' if dark else 'kept'}", {})],
-        )
-    ]
+    dark, both = ground()
+    found = "both" if both else "dark" if dark else "light"
+    return [("ground", [(f"import.ink.{found}", {})], [(f"import.ink.{'kept' if found == 'light' else 'turned'}", {})])]
 
 
 def _left_rows(left_out: Counter[str], examples: Sequence[str] = ()) -> list[Row]:
@@ -491,15 +491,21 @@ class ArraySource(Source):
         self.choices = {"turned": self.transposed}
         if any(meant.order == "flat" and meant.shape[0] == 3 for _, _, meant in self.arrays.values()):
             self.choices["by_pixel"] = self._is_by_pixel()
-        some = self._some()
-        self.colour = some.shape[1] == 3 and bool((some != some[:, :1]).any())
-        self.dark = pictures.is_dark_on_light(some)
+        self.colour = any(self._coloured())
+        some = [rims(self._some(part, pictures.spread(labels, SOME))) for part, labels in self.labels.items()]
+        self.ground = pictures.grounds(np.concatenate(some))
 
-    def _some(self) -> np.ndarray:
-        """Some images of the first split, uint8 (n, C, H, W)."""
-        _, images, meant = next(iter(self.arrays.values()))
-        places = np.unique(np.linspace(0, len(images) - 1, min(256, len(images))).astype(int))
-        return self.scale(self._meant(meant, Wishes()).arranged(images[places]))
+    def _coloured(self) -> Iterator[bool]:
+        """Whether images have colours, part by part: all are looked at, since a few among many grey ones count."""
+        for part, (_, images, meant) in self.arrays.items():
+            for begin in range(0, len(images) if meant.shape[0] == 3 else 0, ROWS):
+                some = self._some(part, np.s_[begin : begin + ROWS])
+                yield bool((some != some[:, :1]).any())
+
+    def _some(self, part: str, which: np.ndarray | slice) -> np.ndarray:
+        """Some images of a split, uint8 (n, C, H, W)."""
+        _, images, meant = self.arrays[part]
+        return self.scale(self._meant(meant, Wishes()).arranged(images[which]))
 
     def _is_by_pixel(self) -> bool:
         """Whether neighbours in flat coloured images are more alike if each pixel's colours stand together."""
@@ -547,7 +553,8 @@ class ArraySource(Source):
                     np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
                 )
                 found[begin + row] = pictures.fitted(picture, shape, whole=self.looks_like_digits)
-        return (255 - found if wishes.digits and self.dark else found), np.ones(len(places), bool)
+        found = pictures.light_on_dark(found, is_dark=self.ground[0]) if wishes.digits else found
+        return found, np.ones(len(places), bool)
 
     def rows(self, wishes: Wishes) -> list[Row]:
         listed = "; ".join(
@@ -581,7 +588,7 @@ class ArraySource(Source):
         if self.dropped:
             names = ", ".join(self.dropped[:NAMED]) + (", …" if len(self.dropped) > NAMED else "")
             rows.append(("empty", [("import.labels.empty", {"names": names})], [("import.left.empty", {})]))
-        return [*rows, *_ground_rows(wishes, lambda: self.dark)]
+        return [*rows, *_ground_rows(wishes, lambda: self.ground)]
 
     def left_rows(self) -> list[Row]:
         return _left_rows(self.left_out)

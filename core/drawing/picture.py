@@ -137,16 +137,20 @@ def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def ground(images: np.ndarray) -> Literal["dark", "light", ""]:
-    """Whether most images uint8 (N, C, H, W) have a dark or a light ground; "" where neither, as with photographs.
-
-    An image's ground is the median of its rim: a figure that reaches the rim here and there does not change it.
-    """
-    grey = images.mean(axis=1)
-    rim = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
-    levels = np.median(rim, axis=1)
+    """Whether most images uint8 (N, C, H, W) have a dark or a light ground; "" where neither, as with photographs."""
+    levels = rims(images)
     if (levels < DARK).mean() >= MOST_ALIKE:
         return "dark"
     return "light" if (levels > LIGHT).mean() >= MOST_ALIKE else ""
+
+
+def rims(images: np.ndarray) -> np.ndarray:
+    """The grey level (N,) of each image's ground, 0 to 255, of images uint8 (N, C, H, W): the median of its rim.
+
+    A figure that reaches the rim here and there does not change it.
+    """
+    sides = (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1])
+    return np.median(np.concatenate([side.mean(axis=1) for side in sides], axis=1), axis=1)
 
 
 def over_black(rgba: np.ndarray) -> Image.Image:
