@@ -2,7 +2,8 @@
 
 `python -m benchmarks.divergence [--update]` trains each recipe, and a linear network, at 0.1, 1, 10 and 100 times
 its learning rate, on a part of its data; `--update` writes the table into RESULTS.md. Data sets that are in no data
-folder are replaced by noise in their shape with a bright band for each class. It takes about half an hour on two cores.
+folder are replaced by noise in their shape with a bright band for each class. It takes about half an hour on two cores;
+`--only fashion-best ...` prints the rows of these alone.
 """
 
 from __future__ import annotations
@@ -144,11 +145,16 @@ def main() -> int:
     """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure which trainings recover from a high loss.")
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
+    specs = {**BESIDE, **{name: one.spec() for name, one in RECIPES.items()}}
+    parser.add_argument("--only", nargs="+", choices=specs, default=list(specs), help="print the rows of these alone")
     options = parser.parse_args()
+    if options.update and len(options.only) < len(specs):
+        parser.error("--update writes the whole table: leave --only away")
     lines = [f"| recipe | steps an epoch | {' | '.join(f'rate x {factor}' for factor in FACTORS)} |"]
     lines += ["|---|---:|" + "---|" * len(FACTORS)]
     found: list[Course] = []
-    for name, spec in {**BESIDE, **{name: one.spec() for name, one in RECIPES.items()}}.items():
+    for name in options.only:
+        spec = specs[name]
         row = [
             course(spec.model_copy(update={"learning_rate": factor * spec.learning_rate}, deep=True))
             for factor in FACTORS

@@ -23,6 +23,16 @@ from benchmarks.networks import Network
 from benchmarks.results import busy, tell
 from core import settings
 
+HELD = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx2,+fma",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+}
+"""What holds the kernels and the peers' libraries to AVX2, the vectors of most laptops, on a processor with AVX-512."""
 SITUATIONS = ("idle", "busy", "two")  # alone; while another process keeps a core busy; two runs of it at once
 
 
@@ -174,7 +184,7 @@ def timed(runners: Sequence[Runner], images: int) -> tuple[float, float]:
 
 def environment(runs: int = 1) -> dict[str, str]:
     """The environment of a process that has all cores for this number of runs, whatever is set here."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
+    kept = {key: value for key, value in os.environ.items() if key in HELD or not key.startswith(("OMP_", "MKL_"))}
     return kept | {"BANCADA_RUNS": str(runs), "BANCADA_THREADS": "", "BANCADA_DEVICE": "cpu"}
 
 

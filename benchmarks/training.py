@@ -11,6 +11,9 @@ twice at once. All of it ends within `--minutes`, by default nine, by making few
 networks take about half an hour. `--update` keeps the figures in `training.json` beside this file, a network at a time,
 and writes the section of RESULTS.md from all that are kept there; so several commands may share the networks.
 
+`--avx2` holds all of them to the vectors that most laptops have (`HELD` in `race.py`), idle; what it measures is kept
+apart, in `training-avx2.json` and a section of its own.
+
 `BANCADA_KERAS` and `BANCADA_JAX` each name a Python that has Keras and TensorFlow, or JAX and Optax; without them,
 virtual environments are made in the cache folder. Progress goes to standard error.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -28,11 +32,11 @@ from pathlib import Path
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.contestants.turn import EPOCH, SkippedError
 from benchmarks.networks import NETWORKS, Network
-from benchmarks.race import SITUATIONS, Figures, Race, python_of, race
+from benchmarks.race import HELD, SITUATIONS, Figures, Race, python_of, race
 from benchmarks.results import machine, ratio, spread, tell, update
 from core.datasets import dataset
 
-KEPT = Path(__file__).with_name("training.json")
+KEPT, KEPT_AVX2 = (Path(__file__).with_name(name) for name in ("training.json", "training-avx2.json"))
 TURN, ROUNDS, MINUTES = 0.7, 5, 9.0  # seconds of a turn; most rounds; minutes for all networks
 USUAL = ("000-c", "001-b", "003-d")  # the networks that are measured unless others are named
 OURS = "engine"  # the contestant with which the others are compared
@@ -49,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at most")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="in all; two rounds are made in any case")
     parser.add_argument("--limits", action="store_true", help="also what no engine can go below; needs `tensors`")
+    parser.add_argument("--avx2", action="store_true", help="hold all to AVX2, as most laptops are; idle only")
     parser.add_argument("--quick", action="store_true", help="two rounds of short turns: to see whether it works")
     options = parser.parse_args()
     if options.quick and options.update:
@@ -56,6 +61,9 @@ def main() -> None:
     if dataset("mnist").state()[0] != "ready":
         parser.exit(1, "MNIST is in no data folder: python -m core data get mnist\n")
 
+    if options.avx2:
+        os.environ.update(HELD)
+        options.situations = ("idle",)
     names = [name for name in CONTESTANTS if name in options.only or "all" in options.only]
     environments, missing = {}, {}
     for name in names:
@@ -82,18 +90,22 @@ def main() -> None:
         races[name].where = where
         races[name].skipped |= missing
         if options.update:
-            write(races)
-    print(section(races))
+            write(races, options.avx2)
+    print(avx2_section(races) if options.avx2 else section(races))
 
 
-def write(races: dict[str, Race]) -> None:
+def write(races: dict[str, Race], is_avx2: bool = False) -> None:
     """Keep the races in place of earlier ones of the same networks, and write the section from all."""
-    kept = {name: Race.read(values) for name, values in json.loads(KEPT.read_text()).items()} if KEPT.exists() else {}
+    file = KEPT_AVX2 if is_avx2 else KEPT
+    kept = {name: Race.read(values) for name, values in json.loads(file.read_text()).items()} if file.exists() else {}
     kept |= races
     kept = {name: kept[name] for name in NETWORKS if name in kept}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(asdict(one))}" for name, one in kept.items())
-    KEPT.write_text(f"{{\n{lines}\n}}\n")  # a line a network
-    update("training.py", section(kept))
+    file.write_text(f"{{\n{lines}\n}}\n")  # a line a network
+    if is_avx2:
+        update("training.py avx2", avx2_section(kept))
+    else:
+        update("training.py", section(kept))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -104,6 +116,20 @@ def section(races: dict[str, Race]) -> str:
     parts = [overview(races), *(network_table(NETWORKS[name], one) for name, one in races.items())]
     parts += [load_table(races), at_once_table(races), limits_table(races)]
     return "\n\n".join(part for part in parts if part)
+
+
+def avx2_section(races: dict[str, Race]) -> str:
+    """A table with rows for each network, of contestants that are held to AVX2."""
+    parts = [f"{name}: {one.where} n = {len(one.elsewhere)}." for name, one in races.items()]
+    rows = ["| network | contestant | seconds per epoch (60,000 images) | processor seconds |"]
+    rows[-1] += " these / this engine's |"
+    rows += ["|---|---|---:|---:|---:|"]
+    for network, name, found in every(races, "idle"):
+        mine = races[network].figures.get(OURS)
+        cells = [network, titled(name, found), spread(found.seconds()), spread(found.processor())]
+        cells += [ratio(found.processor(), mine.processor()) if mine and name != OURS else ""]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n\n".join([*parts, "\n".join(rows)])
 
 
 def best_peer(one: Race, situation: str) -> str:

@@ -69,12 +69,23 @@ def test_races_of_several_commands_stand_side_by_side(tmp_path, monkeypatch):
     assert asdict(Race.read(asdict(RACE))) == asdict(RACE)
 
 
+def test_what_is_held_to_avx2_is_kept_apart_and_ours_is_compared_in_processor_seconds(tmp_path, monkeypatch):
+    (tmp_path / "RESULTS.md").write_text("<!-- training.py avx2: begin -->\nold\n<!-- training.py avx2: end -->\n")
+    monkeypatch.setattr(training, "KEPT", tmp_path / "training.json")
+    monkeypatch.setattr(training, "KEPT_AVX2", tmp_path / "training-avx2.json")
+    monkeypatch.setattr("benchmarks.results.RESULTS", tmp_path / "RESULTS.md")
+    training.write({"001-b": RACE}, is_avx2=True)
+    assert {file.name for file in tmp_path.iterdir()} == {"RESULTS.md", "training-avx2.json"}
+    (line,) = [line for line in (tmp_path / "RESULTS.md").read_text().splitlines() if "Keras" in line]
+    assert line == ("| 001-b | Keras on TensorFlow | 2.50 (2.00 to 3.00) | 5.00 (4.00 to 6.00) | 2.50 (2.00 to 3.00) |")
+
+
 PARTS = {"recipes": recipes.PARTS, "search": search.PARTS}
 
 
 def test_what_is_measured_in_parts_has_its_place_in_the_results():
     text = RESULTS.read_text(encoding="utf-8")
-    for name in [f"{of}.py {part}" for of, parts in PARTS.items() for part in parts]:
+    for name in ["training.py avx2", "tiles.py", *(f"{of}.py {part}" for of, parts in PARTS.items() for part in parts)]:
         assert f"<!-- {name}: begin -->" in text
         assert f"<!-- {name}: end -->" in text
 

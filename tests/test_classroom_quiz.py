@@ -512,6 +512,8 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert game.answer(ana.number, 0, first.label)
         app.button(key="class-next").click().run()
         assert game.stage == "told"
+        keys = [one.key for one in app.button]
+        assert keys.index("class-quiz-end") > keys.index("class-close") > keys.index("class-freeze"), "it moves none"
         app.button(key="class-quiz-end").click().run()
         assert game.stage == "end"
         assert not app.warning

@@ -118,7 +118,9 @@ def test_start_shows_the_search_which_a_click_stops_and_the_budget_can_be_change
     run = store.runs()[0]
     assert run.label().study == name
     assert "epochs" not in app.query_params, "of the form"
-    assert not [one for one in app.button if one.key == "study-start"]
+    keys = [one.key for one in app.button]
+    assert "study-start" not in keys
+    assert keys.index("study-stop") > keys.index("study-again"), "what comes and goes moves no other button"
     app.button(key="study-stop").click().run()
     assert all(one.control().wanted == "stop" for one in store.runs() if not one.is_trained())
     changed = server.searches().change(study(name, store.runs()), runs=7)
@@ -192,7 +194,7 @@ def test_pruned_runs_are_shown_and_not_compared(small):
     app = small("search", study=name)
     assert words.text("en", "study.progress_pruned", count=len(pruned)) in app.get("progress")[0].proto.text
     done = len(tried) - len(pruned)
-    assert f"of {done} runs cannot be told from the best" in texts(app) or done == 1
+    assert f"of the {done} runs may be just as good" in texts(app) or "that is hardly luck" in texts(app) or done == 1
     app.session_state["study-courses-open"] = True
     app.session_state["study-courses-table"] = True
     table = app.run().dataframe[-1].value
@@ -208,7 +210,7 @@ def test_stages_are_shown_one_by_one_with_what_decided_them(small):
     said = texts(app)
     assert "**1. Learning rate** 2 of 2" in said
     assert "**2. Optimizer** 2 of 2" in said
-    assert said.count("ecided by") == 3, "each stage, and all runs"
+    assert said.count(" validation images ") == 3, "each stage, and all runs"
 
 
 def test_importance_is_told_from_ten_finished_runs_on(small):

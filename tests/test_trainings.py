@@ -498,8 +498,15 @@ def test_the_decision_is_said_in_images_and_names_those_that_cannot_be_told_from
     found = decision([0.9, 0.9 + 3 / 3588, 0.5], [10, 20, 5], 3588)
     assert (found.best, found.near, found.by, found.simplest.place) == (1, [0, 1], 3, 0)
     key, slots = decision_sentence(found)
-    of = {"en": "of", "pt_BR": "de"}[language]
-    assert f"3 {of} {number(3588, language=language)}" in text(language, key, **slots)
+    images = number(3588, language=language)
+    said = {
+        "en": f"The best gets 3 more of the {images} validation images right than the second.",
+        "pt_BR": f"Das {images} imagens de validação, a melhor acerta 3 a mais que a segunda.",
+    }
+    assert text(language, key, **slots).startswith(said[language] + " 1 ")
+    key, slots = decision_sentence(decision([0.9, 0.5], [10, 20], 3588))
+    luck = {"en": "hardly luck", "pt_BR": "dificilmente é sorte"}
+    assert luck[language] in text(language, key, **slots), "nobody is as good"
     for accuracies in ([0.5], [0.5, 0.5]):
         key, slots = decision_sentence(decision(accuracies, [1] * len(accuracies), 20))
         assert text(language, key, **slots)

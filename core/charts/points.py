@@ -63,7 +63,7 @@ def plane(
     wrong = drawn.transform_filter("datum.true !== datum.predicted")
     errors = wrong.mark_point(shape="cross", size=130, filled=True, opacity=1, stroke=INK, strokeWidth=1)
     middles = data.groupby("true", sort=False)[["x", "y"]].median().reset_index()
-    middles["y"] = _apart(middles, *domains, height)
+    middles["y"] = _apart(middles, domains[0], domains[1], height)
     at = alt.Chart(middles).encode(x=x, y=y, text="true:N")
     halo = at.mark_text(fontSize=FONT + 1, fontWeight=700, color="#ffffff", stroke="#ffffff", strokeWidth=4)
     layers = [right.add_params(select), errors, halo, at.mark_text(fontSize=FONT + 1, fontWeight=700, color="#000000")]

@@ -68,10 +68,13 @@ def _tell_seeds(options: argparse.Namespace, runs: Sequence[Run]) -> None:
         found = Repeats(tuple(report.accuracy for _, report in reports), reports[0][1].n)
         low, high = found.interval
         facts |= {"mean": found.mean, "spread": found.spread, "interval": [low, high]}
-        slots = {"mean": decimals(found.mean), "spread": decimals(found.spread), "count": len(reports), "most": SEEDS}
-        key = "cli.seeds_few" if found.spread is None else "cli.seeds"
+        slots = {"mean": decimals(found.mean), "count": len(reports), "low": decimals(low), "high": decimals(high)}
+        if found.spread is None:
+            summary = t("cli.seeds_few", most=SEEDS, **slots)
+        else:
+            summary = t("cli.seeds", spread=decimals(found.spread), **slots)
         lines = [f"{run.name}: {decimals(report.accuracy)}{use_of_test(report)}" for run, report in reports]
-        words = "\n".join([*lines, t(key, low=decimals(low), high=decimals(high), **slots)])
+        words = "\n".join([*lines, summary])
     say(options, facts, words)
 
 

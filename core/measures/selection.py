@@ -209,6 +209,7 @@ def decision(accuracies: Sequence[float], parameters: Sequence[int], n: int) -> 
 
 def decision_sentence(found: Decision) -> tuple[str, dict[str, Any]]:
     """By how many images the best was decided, and how many cannot be told from it: text key and slots."""
-    how = "alone" if found.by is None else "by" if found.by else "tie"
-    slots = {"count": len(found.near) - 1, "all": len(found.band.is_near), "images": found.by, "n": found.band.n}
+    others = len(found.near) - 1
+    how = "alone" if found.by is None else "clear" if not others else "by" if found.by else "tie"
+    slots = {"count": others, "all": len(found.band.is_near), "images": found.by, "n": found.band.n}
     return f"selection.decided.{how}", slots

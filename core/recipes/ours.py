@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Chosen by val accuracy among some thirty candidates, with three seeds each. What helped: normalising the pixels (+0.1
-# percentage points), a stride in place of the first pooling (half the time), bfloat16, and a large learning rate that
-# falls to almost 0.
+# Chosen by val accuracy among some thirty candidates, with three seeds each; benchmarks/RESULTS.md says what helped.
 MNIST_FAST: dict[str, Any] = {
     "data": "mnist",
     "architecture": "cnn-strided",
@@ -36,9 +34,7 @@ MNIST_BEST: dict[str, Any] = {
     "best_by": "last",
 }
 
-# Chosen by val accuracy (n = 6,000) among five candidates of 12 or 36 epochs, with one seed each; 30 to save time.
-# Batch norm, with a learning rate of its own, helped (+0.7 percentage points); a shift of 1 px (-0.2), and erasing a
-# square of 8 px in place of dropout (-0.1), did not, as far as chance shows.
+# Chosen by val accuracy among five candidates with one seed each, which benchmarks/RESULTS.md names.
 FASHION_BEST: dict[str, Any] = {
     "data": "fashion-mnist",
     "layers": (
@@ -59,10 +55,8 @@ FASHION_BEST: dict[str, Any] = {
     "best_by": "last",
 }
 
-# `DRAWING_MNIST_ONLY` was chosen among three candidates on pen digits, without those of test. Drawings are centred and
-# have MNIST's stroke width, so an elastic deformation of 1 px helps only a little; doubling all augmentations costs
-# more than a percentage point. `DRAWING` was chosen among three, too: with 30 epochs in place of 20 the thickest pen is
-# read better (val: 98.2 in place of 97.6 %); with 20,000 scribbles in place of 12,000 more digits are held back.
+# Each chosen among three candidates: `DRAWING_MNIST_ONLY` on pen digits, without those of test, `DRAWING` on val;
+# benchmarks/RESULTS.md says what was tried.
 DRAWING_MNIST_ONLY: dict[str, Any] = MNIST_BEST | {"val_fraction": 0.02, "shift": 1, "elastic": 1}
 DRAWING: dict[str, Any] = MNIST_BEST | {
     "data": "mnist-and-drawings",

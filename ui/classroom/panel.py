@@ -33,6 +33,8 @@ COUNTDOWNS = (0, 10, 20, 30, 60)  # seconds for each digit that is asked; 0: non
 STYLE = """<style>
 .stMain { --class-height: max(26rem, calc(100vh - 190px)); }
 .st-key-class-controls { row-gap: 0.25rem; }
+.st-key-class-next button { min-width: 9rem; }
+.st-key-class-freeze button { min-width: 11rem; }
 </style>"""
 # The controls are below what the class looks at.
 PRESENTED = f"""<style>
@@ -155,17 +157,14 @@ def _open(now: Opened) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
-        if view == "race":
-            race.controls(classroom)
-        else:
+        if view != "race":
             _round(now)
+        # What comes and goes stands last, so that no other button moves from below the pointer.
         with st.container(horizontal=True, width="content", vertical_alignment="center", key="class-rest"):
             quiz_popover(now)
             look_popover(now)
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
-            if classroom.drawn() or classroom.quizzes or classroom.race:
-                _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
             st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
             ending_button(
                 lambda: classroom.under_way if classroom.asking else None,
@@ -174,6 +173,12 @@ def _open(now: Opened) -> None:
                 "class-close",
                 opened.close_class,
             )
+        if view == "race":
+            race.controls(classroom)
+        else:
+            _passing(now)
+        if classroom.drawn() or classroom.quizzes or classroom.race:
+            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
     _follow(now, (classroom.begun, classroom.under_way))
     if view == "race":
         race.panel(classroom)
@@ -209,11 +214,9 @@ def _round(now: Opened) -> None:
                 width=width,
                 persist_state="session",
             )
-    asked, asking = classroom.quiz, classroom.asking
+    asking = classroom.asking
     words_of_it = t("class.quiz.go_on" if asking else "class.next")
     st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
-    if asked and asking:
-        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
     frozen = classroom.frozen
     st.button(
         t("class.go_on" if frozen else "class.freeze"),
@@ -222,6 +225,13 @@ def _round(now: Opened) -> None:
         on_click=classroom.freeze,
         args=(not frozen,),
     )
+
+
+def _passing(now: Opened) -> None:
+    """Buttons that are there for a while: the end of a quiz, and what puts the last drawing back on the wall."""
+    classroom = now.classroom
+    if (asked := classroom.quiz) and classroom.asking:
+        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
     if classroom.taken:
         st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 

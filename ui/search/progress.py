@@ -13,6 +13,11 @@ from ui.search.state import POLL, Seen, links, see
 from ui.text import duration, kept_refusal, literal, show_refusal, t
 
 REFUSED = "study.refused"
+# While the browser replaces one button by the other, it has both for a moment. They come last, and of two only the
+# first is seen, so that nothing moves from below the pointer.
+STYLE = """<style>
+.st-key-study-work .stElementContainer ~ .stElementContainer { display: none; }
+</style>"""
 
 
 def panel(seen: Seen) -> None:
@@ -34,15 +39,17 @@ def panel(seen: Seen) -> None:
             for run in dict.fromkeys(now.at_work() + created):  # a run just created may not be in the queue yet
                 server.workers().stop(run)
 
+    st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
-        if not at_work and (is_unread or not so_far.is_over):
-            words = t("search.test") if is_unread else t("study.go_on", count=so_far.left)
-            icon = ":material/play_arrow:"
-            st.button(words, key="study-go-on", icon=icon, type="primary", on_click=go_on)
-        if at_work:
-            st.button(t("study.stop"), key="study-stop", icon=":material/stop:", on_click=stop)
         _budget(seen)
         links(seen.study)
+        with st.container(width="content", key="study-work"):
+            if not at_work and (is_unread or not so_far.is_over):
+                words = t("search.test") if is_unread else t("study.go_on", count=so_far.left)
+                icon = ":material/play_arrow:"
+                st.button(words, key="study-go-on", icon=icon, type="primary", on_click=go_on)
+            if at_work:
+                st.button(t("study.stop"), key="study-stop", icon=":material/stop:", on_click=stop)
     show_refusal(REFUSED)
     before = [(one.spec, one.state) for one in seen.trainings]
 

@@ -37,13 +37,16 @@ LAYERS = (Conv, MaxPool, AvgPool, GlobalAvgPool, Flatten, Dense, Dropout, Activa
 FUNCTIONS: tuple[Activation, ...] = ("none", "relu", "sigmoid", "tanh")
 """What is covered; an instruction names an activation by its place here."""
 BLOCK = 16
-"""Images in a block of a network with feature maps: one AVX-512 vector, so that LeNet's maps take 0.9 MB of a cache."""
+"""Images in a block of a network with feature maps: one AVX-512 vector, so that LeNet's maps take 0.9 MB of a cache.
+For 64 images they take four times as much, and a step 1.02 to 1.17 times as long (`benchmarks/tiles.py`)."""
 DENSE_BLOCK = 64
-"""Images in a block of a network without: each weight read from memory then serves more images."""
+"""Images in a block of a network without: each weight read from memory then serves more images. With 16 or 128 images a
+step takes 1.03 to 1.14 times as long, with 256 1.10 to 1.19 times, with 32 about as long (`benchmarks/tiles.py`)."""
 ALIGNED = 16  # numbers: what begins at a multiple of this begins a cache line
 TOGETHER = 4  # filters in a tile of `Correlate`
 NEAR = 24 * 1024
-"""Bytes that an instruction goes over again and again: they stay in a first-level cache of 32 kB."""
+"""Bytes of gradients that a `Correlate` goes over again and again: they stay in a first-level cache of 32 kB, and a sum
+rounds less. Where `benchmarks/tiles.py` has run, a sum of all takes as long; slower caches were not tried."""
 
 
 # --- places -----------------------------------------------------------------------------------------------------------
@@ -443,8 +446,7 @@ class _Writer:
 
     def __init__(self, block: int, lanes: int):
         self.block, self.lanes = block, lanes
-        self.most_places = NEAR // (TOGETHER * lanes * 4)  # of `Correlate`, with gradients of a tile's filters
-        self.most_taps = NEAR // (2 * lanes * 4 + 8 * 4)  # of `Product`, with two vectors and eight weights each
+        self.most_places = NEAR // (TOGETHER * lanes * 4)  # of `Correlate`
         self.memory = 0
         self.tables: list[int] = []
         self.known: dict[tuple[int, ...], Table] = {}
@@ -565,7 +567,7 @@ class _Writer:
         of, to, seen = self.windows(x, y, (kernel, kernel), stride)
         taps = self.table(c * x.step + tap for c in range(x.channels) for tap in seen)
         w, bias = Weights(weights, depth, 1), weights + filters * depth
-        there = self.in_parts(Product(x.start, of, taps, w, bias, y.start, y.step, to, filters))
+        there: list[Instruction] = [Product(x.start, of, taps, w, bias, y.start, y.step, to, filters)]
         back: list[Instruction] = []
         if dy and is_trained:
             whole = depth - depth % self.lanes if isinstance(layer, Dense) else 0
@@ -577,10 +579,11 @@ class _Writer:
                 along = self.table(range(0, whole, self.lanes))
                 images = self.table(range(0, self.block * depth, depth))
                 w = Weights(dy.start, dy.step, 1, in_memory=True)
-                back += self.in_parts(Product(by_image, along, images, w, -1, weights, depth, along, filters))
+                back.append(Product(by_image, along, images, w, -1, weights, depth, along, filters))
             if whole < depth:
                 rest, g = Table(taps.start + whole, depth - whole), weights + whole
-                back += self.in_parts(Correlate(x.start, of, rest, dy.start, dy.step, to, g, depth, filters))
+                for some, same in zip(of.parts(self.most_places), to.parts(self.most_places), strict=True):
+                    back.append(Correlate(x.start, some, rest, dy.start, dy.step, same, g, depth, filters))
             back.append(Total(dy.start, dy.step, to, bias, filters))
         if dy and dx:
             # Each tap of the kernel adds the gradient at all spots to the inputs that it has seen from there.
@@ -588,17 +591,5 @@ class _Writer:
             over_filters = self.table(f * dy.step for f in range(filters))
             for number, tap in enumerate(seen):
                 w, g = Weights(weights + number, kernel**2, depth), dx.start + tap
-                back += self.in_parts(Product(dy.start, to, over_filters, w, -1, g, dx.step, of, x.channels))
+                back.append(Product(dy.start, to, over_filters, w, -1, g, dx.step, of, x.channels))
         return there, back
-
-    def in_parts(self, one: Product | Correlate) -> list[Instruction]:
-        """The instruction, its sums split so that what they read stays near: each part adds to the one before."""
-        if isinstance(one, Correlate):
-            both = zip(one.x_places.parts(self.most_places), one.y_places.parts(self.most_places), strict=True)
-            return [replace(one, x_places=of, y_places=to) for of, to in both]
-        found: list[Instruction] = []
-        for taps in one.taps.parts(self.most_taps):
-            t = taps.start - one.taps.start
-            w = one.w._replace(start=one.w.start + t * one.w.tap_step)
-            found.append(replace(one, taps=taps, w=w, bias=-1 if t else one.bias))
-        return found
