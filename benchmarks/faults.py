@@ -22,8 +22,8 @@ FAULTS: tuple[Fault, ...] = tuple(
     sorted((one for area in AREAS for one in area.FAULTS), key=lambda fault: int(fault.number.removeprefix("F")))
 )
 NOT_INJECTED = (
-    "Not injected: F27 and F28, the loss of a remote worker or scheduler: there is no remote engine, only an "
-    "executor's interface (`tests/test_workers.py` breaks one). Not on this machine: a GPU out of memory (F10 raises "
+    "Not injected here: F27 and F28, the loss of a remote worker or scheduler (`tests/test_cluster.py` kills both, and "
+    "the section on more than one machine has the times). Not on this machine: a GPU out of memory (F10 raises "
     "the error instead), a network drive that loses its lock (F18 deletes the lock file), the kernel's clock (F21 "
     "changes the program's)."
 )

@@ -19,7 +19,7 @@ from benchmarks.results import machine, spread, update
 from core import store
 from core.datasets import dataset
 from core.events import Epoch, Report, Started
-from core.measures.verdict import mean_interval
+from core.measures.repeats import Repeats
 from core.recipes import RECIPES
 from core.spec import RunSpec, checked
 from core.training.kernels import compiled
@@ -53,7 +53,7 @@ def recipe(name: str) -> list[str]:
     started, goal, n = runs[0][0].last(Started), GOALS[name], runs[0][1].n
     assert started
     accuracies = [report.accuracy for _, report in runs]
-    low, high = mean_interval(accuracies, n)
+    low, high = Repeats(tuple(accuracies), n).interval
     until = [found for run, _ in runs if (found := seconds_until(run, goal)) is not None]
     cells = {
         "recipe": f"`{name}`",

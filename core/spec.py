@@ -376,7 +376,7 @@ def write_number(value: float, language: str) -> str:
 def value_text(name: str, value: Any, language: str) -> str:
     """A field's value in the language, with its unit; names of data and runs, architectures and layers as they are."""
     if value is None:
-        return words_of(language, "form.not_used")
+        return words_of(language, "form.own_size" if name == "image_size" else "form.not_used")
     if is_number(name):
         of = words_of(language, f"unit.{unit(name)}") if unit(name) else ""
         is_count = isinstance(value, int) and name != "seed"  # a seed is a name rather than an amount

@@ -23,7 +23,8 @@ from tests.faults.fault import surroundings
 
 GOLDEN = ROOT / "tests" / "golden"
 FIELDS = {"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "image_size": 8, "batch_size": 16}
-STATUSES = {"done": {}, "interrupted": {"seed": 1}, "stopped": {"seed": 2}, "failed": {"learning_rate": 1e6}}
+DIVERGES = {"layers": "flatten, dense(9), dense(classes)", "optimizer": "sgd", "learning_rate": 1e6}
+STATUSES = {"done": {}, "interrupted": {"seed": 1}, "stopped": {"seed": 2}, "failed": DIVERGES}
 
 
 def write(home: Path) -> None:
@@ -33,7 +34,8 @@ def write(home: Path) -> None:
     for status, fields in STATUSES.items():
         label = store.Label(owner="Ana", study="golden", trial=1, note="kept for ever", tags=("tiny",))
         run = store.create(checked({**FIELDS, **fields}), home, label)
-        looks = itertools.repeat(False) if status == "done" else itertools.chain([False] * 12, itertools.repeat(True))
+        left = [False] * 12 if status in ("interrupted", "stopped") else itertools.repeat(False)
+        looks = itertools.chain(left, itertools.repeat(True))
         work(str(run.folder), leaving=functools.partial(next, looks))
         if status == "stopped":
             run.ask("stop")
@@ -47,7 +49,8 @@ def write(home: Path) -> None:
 
 
 def main(name: str) -> None:
-    with tempfile.TemporaryDirectory() as folder, surroundings(Path(folder)):
+    # The kernels that a run did not wait for may still be written to the cache.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, surroundings(Path(folder)):
         write(Path(folder) / "store")
         for lock in Path(folder).glob("store/*/lock"):
             lock.unlink()

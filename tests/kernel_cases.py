@@ -66,11 +66,11 @@ def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
         scaling, rest = (given["scale"], given["shift"]), (none, count, program.block, logits)
         sums = (0.0, 0.0)
         for _ in range(2):  # the second time with what the first one has left in memory
-            memory[program.gradients :][: program.parameters] = 0
+            memory[: program.parameters] = 0
             sums = run(program.lines, program.tables, parameters, memory, *images_and_labels, *scaling, *rest)
         if trains:
             found |= {"loss": abs(sums[0] / given["loss"] - 1), "right": abs(sums[1] - given["right"])}
-            ours, exact = memory[program.gradients :][: program.parameters], given["gradients"]
+            ours, exact = memory[: program.parameters], given["gradients"]
             of_layers = np.cumsum([row.parameters for row in rows])
             for row, mine, theirs in zip(rows, np.split(ours, of_layers), np.split(exact, of_layers), strict=False):
                 if row.parameters:

@@ -14,9 +14,9 @@ from core.measures.answers import Answers, Measure, loss_change
 from core.measures.calibration import tempered
 from core.measures.compare import difference
 from core.measures.measures import measures
-from core.measures.repeats import compare_seeds
+from core.measures.repeats import Repeats, compare_seeds
 from core.measures.selection import lift, most_lift, noise_band
-from core.measures.verdict import judged, mean_interval
+from core.measures.verdict import judged
 
 OVERALL = ("balanced_accuracy", "macro_f1", "weighted_f1", "kappa")
 SUPPORTS = {
@@ -161,7 +161,7 @@ def mean_coverage(accuracy: float, n: int, seeds: int, ratio: float, *, times: i
     spread = math.sqrt(ratio * accuracy * (1 - accuracy) / n)
     correct = random.binomial(n, accuracy, times) / n
     measured = np.clip(correct[:, None] + random.normal(0, spread, (times, seeds)), 0, 1)
-    ends = [mean_interval(one.tolist(), n) for one in measured]
+    ends = [Repeats(tuple(one.tolist()), n).interval for one in measured]
     return sum(low <= accuracy <= high for low, high in ends) / times
 
 

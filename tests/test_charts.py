@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.charts import bars, base, curves, matrices, pictures, runs
+from core.charts import bars, base, curves, matrices, pictures, points, runs
 from core.measures.answers import Answers
 from core.measures.calibration import calibration
 from core.measures.measures import proportion
@@ -489,3 +489,23 @@ def test_an_enlarged_image_has_hard_edges():
 def test_a_colour_image_keeps_its_colours():
     image = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
     np.testing.assert_array_equal(pixels(pictures.enlarge(image, 1)), image.transpose(1, 2, 0))
+
+
+def test_names_on_the_map_of_the_data_do_not_cover_each_other():
+    names, random = ["Four", "Zero", "Six", "Nine", "One"], np.random.default_rng(0)
+    middles = np.array([[0, 0], [0.2, 0.1], [0.1, -0.1], [5, 0], [0, 9]])
+    labels = np.arange(500) % len(names)
+    scattered = (middles[labels] + random.normal(size=(500, 2))).astype(np.float32)
+    words = {name: name for name in ("true_class", "predicted_class", "image", "own")}
+    chart = points.plane(scattered, labels, labels, names, words=words, language="en").to_dict()
+    layer = next(layer for layer in chart["layer"] if layer["mark"]["type"] == "text")
+    (left, right), (bottom, top) = (layer["encoding"][axis]["scale"]["domain"] for axis in "xy")
+    across, along = points.WIDTH / (right - left), chart["height"] / (top - bottom)  # px
+    shown = {row["true"]: (across * row["x"], along * row["y"]) for row in chart["datasets"][layer["data"]["name"]]}
+    for name, (x, y) in shown.items():
+        own = np.median(scattered[labels == names.index(name)], axis=0)
+        assert abs(y - along * own[1]) < 3 * points.LINE, "near its points"
+        for other, (other_x, other_y) in shown.items():
+            is_beside = abs(x - other_x) >= points.LETTER * (len(name) + len(other)) / 2
+            assert name == other or is_beside or abs(y - other_y) >= points.LINE
+    assert shown["Nine"][1] == pytest.approx(along * np.median(scattered[labels == 3, 1])), "nothing was in its way"

@@ -35,7 +35,17 @@ from websockets.sync.client import ClientConnection, connect
 import app
 from core import store, words
 from core.classroom import results
-from core.classroom.classroom import GRACE, HOUR, MOST_AN_HOUR, MOST_FROM, MOST_PUPILS, UNUSED, Classroom
+from core.classroom.classroom import (
+    GRACE,
+    HOUR,
+    MOST_AN_HOUR,
+    MOST_FROM,
+    MOST_PUPILS,
+    UNUSED,
+    Chart,
+    Classroom,
+    UnderWay,
+)
 from core.classroom.door import Door
 from core.classroom.figures import accuracy_on_test, accuracy_text
 from core.classroom.results import Contestant
@@ -47,7 +57,7 @@ from tests.browser import CHROMIUM, ROOT, draw
 from tests.browser import SEVEN as STROKES
 from tests.conftest import wait_for
 from tests.disk import CannotMountError, read_only
-from tests.page import LANGUAGES, component
+from tests.page import LANGUAGES, component, control
 from tests.test_live_answer import SHIPPED, seven
 from ui import server
 from ui.classroom import feature_maps, live_wall, opened
@@ -219,6 +229,24 @@ def test_a_round_takes_what_it_asks_once_from_each_and_late_only_within_the_grac
     with pytest.raises(Refusal, match="over"):
         classroom.hand_in(ana, 3, 0, 3, SEVEN)
     assert [one.drawing.label for one in classroom.drawn()] == [1, 7, 1]
+
+
+def test_a_round_is_under_way_while_somebody_who_is_there_can_still_send(lesson):
+    classroom, ana, clock = lesson.classroom, lesson.ana, lesson.clock
+    assert classroom.under_way is None, "any digits, as many as one likes"
+    classroom.begin([1, 7])
+    assert classroom.under_way is None, "nobody is there"
+    classroom.connected(ana, 1)
+    assert classroom.under_way == UnderWay("round", 2)
+    classroom.show(Chart("results"))
+    assert classroom.under_way is None
+    classroom.begin([1], 20)
+    assert classroom.under_way == UnderWay("round", 3)
+    clock.now += 20
+    assert classroom.under_way is None, "its time is up"
+    classroom.begin([1])
+    assert classroom.hand_in(ana, 4, 0, 1, SEVEN)
+    assert classroom.under_way is None, "all have sent all"
 
 
 def test_a_pupil_hands_in_no_more_than_so_many_an_hour_and_others_still_can(lesson, monkeypatch):
@@ -1043,6 +1071,69 @@ def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypat
         assert not app.exception
         assert opened.current() is None
         assert app.selectbox(key="class-lesson").value == now.classroom.lesson
+    finally:
+        opened.close_class()
+
+
+def test_a_tab_follows_what_is_begun_in_another_one_unless_it_is_told_to_stay(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    classroom = now.classroom
+
+    def view() -> str:
+        app.run()
+        assert not app.exception
+        return control(app, "class-view").value
+
+    try:
+        assert view() == "join"
+        classroom.begin([7])
+        assert view() == "wall"
+        control(app, "class-view").set_value("join").run()
+        assert view() == "join", "until something else begins"
+        classroom.show(Chart("board"))
+        assert view() == "race"
+        app.toggle(key="class-stay").set_value(True).run()
+        classroom.begin([1])
+        assert view() == "race"
+        app.button(key="class-look-show").click().run()
+        assert view() == "wall", "what is begun in this tab"
+        classroom.show(Chart("board"))
+        assert view() == "wall"
+        app.toggle(key="class-stay").set_value(False).run()
+        assert view() == "race", "what is on now"
+        opened.close_class()
+        other = opened.open_class(now.models, "127.0.0.1").classroom
+        assert view() == "join"
+        other.show(Chart("board"))
+        assert view() == "race"
+    finally:
+        opened.close_class()
+
+
+def test_a_running_round_is_ended_by_no_single_click_and_by_none_that_was_not_told(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    classroom, show = now.classroom, "class-look-show"
+    try:
+        ana = classroom.join(classroom.door.code, "Ana", "x")
+        classroom.connected(ana, 1)
+        assert not app.button(key=show).disabled
+        classroom.begin([7])  # in another tab
+        app.button(key=show).click().run()
+        assert classroom.showing is None, "the page had not said yet what it ends"
+        assert [one.value for one in app.warning] == [words.text("en", "class.round.ends")] * 2, "by a quiz, or a chart"
+        assert app.button(key=show).disabled
+        assert app.button(key="class-quiz-begin").disabled
+        app.checkbox(key="class-look-ends-round-2").check().run()
+        assert app.button(key="class-quiz-begin").disabled
+        app.button(key=show).click().run()
+        assert classroom.showing == Chart("results")
+        classroom.begin([1])
+        app.run()
+        assert app.button(key=show).disabled, "each round is asked about anew"
+        classroom.hand_in(ana, 3, 0, 1, SEVEN)
+        app.run()
+        assert not app.button(key=show).disabled
+        assert not app.warning
     finally:
         opened.close_class()
 

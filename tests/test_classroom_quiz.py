@@ -500,9 +500,13 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert first.picture == picture_of(trained, quiz_answers, first.index), "the image's own pixels"
         assert not component(app, "bancada.wall")["joining"]
         ends = words.text(language, "class.quiz.ends")
-        assert [one.value for one in app.warning] == [ends] * 2, "beside another quiz, and beside a chart"
+        assert [one.value for one in app.warning] == [ends] * 3, "beside another quiz, a chart, and the lesson's end"
+        assert app.button(key="class-look-show").disabled
         control(app, "class-view").set_value("race").run()
-        assert ends in [one.value for one in app.main.warning]
+        assert [one.value for one in app.warning] == [ends] * 4
+        assert app.button(key="race-start").disabled
+        app.checkbox(key="race-start-ends-quiz-1").check().run()
+        assert not app.button(key="race-start").disabled
         control(app, "class-view").set_value("wall").run()
         ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
         assert game.answer(ana.number, 0, first.label)

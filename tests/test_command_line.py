@@ -29,7 +29,7 @@ from core.drawing.picture import open_picture
 from core.drawing.prepare import prepare
 from core.events import Epoch, Started, Step, from_line
 from core.exports import EXPORTS
-from core.measures.verdict import mean_interval
+from core.measures.repeats import Repeats
 from core.models.model import open_model
 from core.models.snapshots import open_at
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
@@ -169,8 +169,8 @@ def test_train_with_several_seeds_trains_what_is_missing_and_says_last_what_they
     ]
     accuracies = [line["accuracy"] for line in found]
     assert (last["n"], last["mean"]) == (2, pytest.approx(statistics.mean(accuracies)))
-    assert last["spread"] == pytest.approx(statistics.stdev(accuracies))
-    assert last["interval"] == list(mean_interval(accuracies, 30))
+    assert last["spread"] is None, "two seeds do not tell it"
+    assert last["interval"] == list(Repeats(tuple(accuracies), 30).interval)
     code, output, error = shell.run("train", *flags(**fields), "--seeds", "3", LC_ALL="pt_BR.UTF-8")
     assert code == 0
     assert "0, 1, 2" in one_sentence(error)
@@ -179,6 +179,36 @@ def test_train_with_several_seeds_trains_what_is_missing_and_says_last_what_they
         *(r["run"] for r in found),
     ]
     assert output.splitlines()[-1].startswith("3 sementes: acurácia de teste média ")
+
+
+def test_several_seeds_are_checked_before_the_first_is_trained_and_each_remark_is_said_once(shell):
+    fields = {"data": "tiny", "architecture": "mlp", "epochs": 1, "batch_size": 128}
+    code, output, error = shell.run("train", *flags(**fields), "--seeds", "2", "--json")
+    assert (code, len([line for line in objects(output) if line.get("event") == "report"])) == (0, 2)
+    assert "A batch of 128 images" in one_sentence(error)
+
+
+class CtrlC(io.StringIO):
+    """An output that gets a Ctrl-C the moment that a report is written to it."""
+
+    def write(self, words: str) -> int:
+        if '"event":"report"' in words:
+            signal.raise_signal(signal.SIGINT)
+        return super().write(words)
+
+
+def test_ctrl_c_in_the_last_moments_of_a_run_begins_no_other_seed(shell, monkeypatch):
+    for name, value in shell.environment().items():
+        monkeypatch.setenv(name, value)
+    fields = {"data": "tiny", "architecture": "mlp", "epochs": 1, "batch_size": 16, "learning_rate": 0.003}
+    shell.store.mkdir(exist_ok=True)
+    known = names(shell)
+    with contextlib.redirect_stdout(CtrlC()) as output:
+        code = main(["train", *flags(**fields), "--seeds", "3", "--json"])
+    assert code == 130
+    assert objects(output.getvalue())[-1]["event"] == "report"
+    (run,) = names(shell) - known
+    assert Run(shell.store / run).status() == "done"
 
 
 def started_run(shell, known):

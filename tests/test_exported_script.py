@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 from core import store
 from core.exports import export
 from core.exports.script import LOADED, NOTEBOOK, SCRIPT, code_of
-from core.measures.verdict import SEEDS
+from core.measures.repeats import SEEDS
 from core.networks.layers import KINDS, build, parse, table
 from core.recipes.results import ready_spec, stored
 from core.refusal import Refusal

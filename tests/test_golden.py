@@ -14,7 +14,7 @@ from core.measures.answers import stored_answers
 from core.models.model import open_model
 from core.store import Run
 from core.work import work
-from tests.golden import GOLDEN, STATUSES
+from tests.golden import GOLDEN, STATUSES, write
 
 STORES = sorted(path.name for path in GOLDEN.iterdir())
 
@@ -31,6 +31,13 @@ def contents(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def test_todays_code_can_lay_up_a_store_for_later_versions(home):
+    write(home)
+    found = {run.name: run.facts()["status"] for run in store.runs()}
+    assert found == {f"golden-{status}": status for status in (*STATUSES, "queued")}
+    assert len(collection.kept(home)) == 2
 
 
 def test_a_store_of_an_earlier_format_is_read_whole_and_not_changed_by_reading(golden, capsys):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from core import store, words
+from core.classroom.race import TAG
 from core.drawing import collection
 from core.drawing.prepare import prepare
 from core.events import Checkpoint, Epoch, Started, Step
@@ -533,35 +534,50 @@ def test_an_enlarged_drawing_has_the_feature_maps_of_the_first_layers_beside_it(
     teacher.get_by_role("button", name="Close").click()
 
 
-def test_a_class_races_and_each_phone_sees_its_own(visit, browser, folder):
+def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, folder, runs):
     starter = next(run for run in store.runs(ROOT / "models_store") if "cnn-four-4072" in run.name)
     shutil.copytree(starter.folder, folder / "store" / starter.name, dirs_exist_ok=True)
     teacher = visit(f"/classroom?run={starter.name}")
     address, code = opened_to_pupils(teacher)
+    present = visit("/classroom?present=1")
+    present.locator(".code", has_text=code).wait_for()
     teacher.get_by_role("radio", name="Race").click()
     teacher.get_by_role("button", name="Start the race").click()
-    teacher.get_by_text("No training has ended yet").wait_for()
+    for page in (teacher, present):  # which follows
+        page.get_by_text("No training has ended yet").wait_for()
     phones, complaints = [], []
-    for name, locale, go in (("Ana", "en-US", "Train"), ("<b>Rui</b>", "pt-BR", "Treinar")):
+    pupils = ("Ana", "en-US", "Train", 2), ("Eva", "en-US", "Train", 0), ("<b>Rui</b>", "pt-BR", "Treinar", 1)
+    for name, locale, go, rate in pupils:
         phone = joined_phone(browser, address, code, name, locale, complaints)
-        for group, place in ((0, 2), (1, 2), (2, 1)):  # a large learning rate, a large batch, Adam
-            phone.locator(".options").nth(group).locator("label").nth(place - len(phones) * (group == 0)).tap()
+        for group, place in ((0, rate), (1, 2), (2, 1)):  # a learning rate, a large batch, Adam
+            phone.locator(".options").nth(group).locator("label").nth(place).tap()
         phone.locator("[name=title]").fill(f"<i>{name}")
         button = phone.get_by_role("button", name=go)
         box = button.bounding_box()
         assert box["y"] + box["height"] <= 844, "in sight without scrolling"
         button.tap()
         phone.locator("article").wait_for()
+        if not phones:  # the others have to wait for a run that stands still
+            wait_for(lambda: [run for run in runs() if TAG in run.label().tags])
+            (first,) = (run for run in runs() if TAG in run.label().tags)
+            first.ask("pause")
         phones.append(phone)
-    ana, rui = phones
+    ana, eva, rui = phones
     assert ana.locator("article").count() == 1, "another's attempt is not to be seen"
+    eva.locator(".state", has_text="Place 1 in the queue").wait_for()
+    rui.locator(".state", has_text="Lugar 2 na fila").wait_for()
+    eva.get_by_role("button", name="Stop").tap()
+    eva.locator("article").wait_for(state="detached")
+    rui.locator(".state", has_text="Lugar 1 na fila").wait_for()
+    first.ask("run")
+    eva.context.close()
+    phones.remove(eva)
     rui.get_by_role("button", name="Parar").wait_for()
     for phone in phones:
         phone.locator("article.trained .state", has_text="✓").wait_for(timeout=MINUTE)
         assert not phone.locator(".stop").is_visible()
     teacher.locator(".race tbody tr").nth(1).wait_for()
     assert "<i><b>Rui</b>" in teacher.locator(".race").inner_text()
-    present = visit("/classroom?present=1")
     present.locator(".race tbody tr").nth(1).wait_for()
     assert not present.evaluate(SMALL_OR_CUT_IN_RACE)
     present.close()

@@ -326,11 +326,13 @@ def test_evaluate_train_and_draw_lead_inside(frame, run):
     assert any("image=test" in one for one in links)
     for page in ("train", "draw"):
         app = frame(page, run=run.name)
-        assert [
-            one
+        (there,) = [
+            one.proto.label
             for one in app.main.get("page_link")
             if "inside" in one.proto.page and run.name in one.proto.query_string
         ]
+        assert there.startswith("Look inside ")
+        assert run.name[-4:] in there, "of several models on Draw it leads into one"
 
 
 def test_a_client_can_send_anything_for_a_place(frame, run):

@@ -11,6 +11,7 @@ from core.measures.compare import difference, level_among, sentence
 from core.measures.repeats import compare_seeds
 from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
+from core.search.study import Study
 from core.spec import checked
 from core.store import Label, Run
 from core.work import work
@@ -82,9 +83,17 @@ def test_seeds_of_one_spec_are_one_line_with_mean_and_spread(frame, several, lan
     app = frame("runs", language, runs=",".join(run.name for run in several[:3]))
     reports = [run.report().accuracy for run in several[1:3]]
     slots = {"mean": words.percent(float(np.mean(reports)), 2, language=language)}
-    slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
     slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
-    assert words.text(language, "runs.seeds", names="2, 3", count=2, **slots) in texts(app)
+    assert words.text(language, "runs.seeds_few", names="2, 3", count=2, most=3, **slots) in texts(app)
+    third = store.create(checked(FIELDS | {"architecture": "mlp", "seed": 2}))
+    assert work(str(third.folder)) == "done"
+    app = frame("runs", language, seeds="1", runs=",".join(run.name for run in (several[1], third)))
+    reports.append(third.report().accuracy)
+    slots = {"mean": words.percent(float(np.mean(reports)), 2, language=language)}
+    slots["spread"] = words.number(100 * float(np.std(reports, ddof=1)), 2, language=language)
+    assert words.text(language, "runs.mean", count=3, **slots).encode() in app.dataframe[0].proto.SerializeToString()
+    slots["points"] = ", ".join(words.percent(one, 2, language=language) for one in reports)
+    assert words.text(language, "runs.seeds", names="1", count=3, **slots).partition("** ")[2] in texts(app)
 
 
 def line_of(app, run):
@@ -105,9 +114,8 @@ def test_runs_that_differ_in_the_seed_alone_are_one_line_if_the_reader_wants_it(
     place = list(app.dataframe[0].value.columns).index(words.text(language, "runs.column.accuracy"))
     assert line[place] == pytest.approx(np.mean(accuracies))
     said = {"mean": words.percent(float(np.mean(accuracies)), 2, language=language), "count": 2}
-    said["spread"] = words.number(100 * float(np.std(accuracies, ddof=1)), 2, language=language)
     shown_as = app.dataframe[0].proto.SerializeToString()
-    assert words.text(language, "runs.mean", **said).encode() in shown_as
+    assert words.text(language, "runs.mean_few", **said).encode() in shown_as
     best_first = sorted([several[0].report().accuracy, float(np.mean(accuracies))], reverse=True)
     assert [row[place] for row in rows(app)][:2] == pytest.approx(best_first)
 
@@ -300,3 +308,65 @@ def test_the_status_of_a_finished_run_is_not_read_a_second_time(several, monkeyp
 def test_the_front_holds_what_no_other_run_beats():
     assert front([1, 2, 3, 4], [0.9, 0.8, 0.95, 0.95]) == [0, 2]
     assert front([2, 2, 1], [0.9, 0.95, 0.5]) == [2, 1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_link_to_runs_that_are_not_here_names_them_and_shows_the_others(frame, several, language):
+    app = frame("runs", language, runs=f"gone-1,{several[0].name},gone-2")
+    sentence = words.text(language, "runs.unknown", count=2, names="gone-1, gone-2")
+    assert [one.value.replace("\\", "") for one in app.warning] == [sentence]
+    assert app.query_params["runs"] == several[0].name
+    assert words.text(language, "runs.chosen", count=1) in texts(app)
+
+
+def test_names_of_runs_that_are_not_here_are_said_until_none_is_chosen(frame, several):
+    app = frame("runs", runs=f"gone,{several[0].name}")
+    assert "gone" in app.warning[0].value
+    app.button(key="runs-leave").click().run()
+    assert not app.warning
+
+
+def shown_before(app, kind):
+    """What stands on the page before the first element of a kind, as texts."""
+    found = []
+
+    def walk(node):
+        for child in getattr(node, "children", {}).values():
+            if child.type == kind:
+                return True
+            found.append(str(getattr(child, "value", "")))
+            if walk(child):
+                return True
+        return False
+
+    assert walk(app.main)
+    return "\n".join(found)
+
+
+def test_nothing_above_the_table_changes_while_runs_are_ticked_and_it_stays_the_same_table(frame, several):
+    apps = [frame("runs", runs=",".join(run.name for run in several[:count])) for count in (1, 2, 3)]
+    assert "≠: the 3 chosen runs" in texts(apps[-1])
+    assert len({shown_before(app, app.dataframe[0].type) for app in apps}) == 1
+    assert len({app.dataframe[0].proto.id for app in apps}) == 1, "another one would forget how far it was scrolled"
+
+
+def test_the_accuracies_that_are_compared_stand_in_the_table_from_the_beginning(frame, several):
+    headings = list(frame("runs").dataframe[0].value.columns)
+    assert {"Validation accuracy", "Test accuracy"} <= set(headings)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_runs_of_a_search_that_have_read_no_test_images_lead_to_the_search(frame, several, language):
+    a, b = several[:2]
+    assert words.text(language, "runs.not_tested") not in texts(frame("runs", language, runs=f"{a.name},{b.name}"))
+    waiting = [store.create(checked(FIELDS | {"epochs": epochs})) for epochs in (1, 2)]
+    app = frame("runs", language, runs=",".join(run.name for run in waiting))
+    assert words.text(language, "runs.not_tested") in texts(app)
+    label = Label(study="rates", plan=Study("rates", checked(FIELDS), "grid", {"epochs": (1, 2)}, 2).plan())
+    trained = [store.create(checked(FIELDS | {"epochs": epochs}), label=label) for epochs in (1, 2)]
+    for run in trained:
+        run.ask("run", test=False)
+        assert work(str(run.folder)) == "trained"
+    app = frame("runs", language, runs=",".join(run.name for run in trained))
+    assert words.text(language, "runs.not_tested_search") in texts(app)
+    assert [one for one in app.get("page_link") if one.proto.query_string == "study=rates"]

@@ -332,6 +332,24 @@ def test_lines_outside_of_the_ranges_are_grey():
     assert [param["name"] for param in chart["params"]] == [charts.BRUSH]
 
 
+def test_labels_of_parallel_coordinates_do_not_cover_each_other():
+    accuracies = [0.2, 0.9, 0.91, 0.92, 0.99]
+    axes = [
+        charts.axis("kind", ["a", "b"], {"a": "a" * 60, "b": "b"}),
+        charts.axis("Share for validation", accuracies, {value: f"{value:.2f}" for value in accuracies}),
+    ]
+    lines = {str(value): ["a", value] for value in accuracies}
+    chart = charts.parallel(axes, lines, list(lines), language="en").to_dict()
+    texts = [layer for layer in chart["layer"] if layer["mark"]["type"] == "text"]
+    said = [row["said"] for layer in texts for row in chart["datasets"][layer["data"]["name"]]]
+    assert {"0.20", "0.99", "0.90"} <= set(said), "the ends, and what is far enough from them"
+    assert not {"0.91", "0.92"} & set(said), "0.90 leaves no room for them"
+    assert "Share for\nvalidation" in said
+    left, right = texts[0]["encoding"]["x"]["scale"]["domain"]
+    limits = [layer["mark"]["limit"]["expr"] for layer in texts]
+    assert all(limit.startswith(f"width / {right - left} - ") for limit in limits), "less than from axis to axis"
+
+
 # --- the searches of report 002 ---------------------------------------------------------------------------------------
 
 

@@ -572,6 +572,13 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         app.button(key="class-look-show").click().run()
         assert now.classroom.showing == Chart("board")
         assert control(app, "class-view").value == "race", "the projector shows the board itself"
+        now.classroom.begin([7])  # in another tab, which this page has not heard of
+        now.classroom.connected(ana, 1)
+        app.button(key="race-watch").click().run()
+        assert not now.classroom.racing, "Ana is drawing"
+        control(app, "class-view").set_value("race").run()
+        app.button(key="race-watch").click().run()  # below the sentence that says what it ends
+        assert now.classroom.racing
         app.button(key="race-end").click().run()
         assert race.record.ended
         app.button(key="class-close").click().run()

@@ -12,7 +12,8 @@ from core.__main__ import main
 from core.commands.recipes import _said
 from core.datasets import DATASETS, dataset
 from core.measures.claims import Figure, doubt_count
-from core.measures.verdict import SEEDS, Verdict
+from core.measures.repeats import SEEDS
+from core.measures.verdict import Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS, repeated_by
 from core.recipes.results import Result, Row, epochs_to, keep, of_run, of_seeds, rows, stored
 from core.refusal import Refusal

@@ -11,10 +11,11 @@ from core.events import Epoch
 from core.measures.answers import Answers, packed, unpacked
 from core.measures.compare import compare, difference, level_among, mcnemar, of_images, sentence
 from core.measures.groups import by_setting
-from core.measures.repeats import Repeats, compare_seeds
+from core.measures.measures import wilson
+from core.measures.repeats import SEEDS, Repeats, compare_seeds
 from core.measures.selection import lift, lift_sentence, lift_with_epochs, most_lift, noise_band, simplest
 from core.measures.summary import Listed, Summary
-from core.measures.verdict import mean_interval
+from core.measures.verdict import judged
 from core.refusal import Refusal
 from core.spec import checked
 
@@ -30,10 +31,21 @@ def shares(n, *counts):
     return {seed: answers(np.arange(n) < count) for seed, count in enumerate(counts)}
 
 
-def test_seeds_have_a_mean_and_more_than_one_have_a_spread():
-    found = Repeats((0.5, 0.6, 0.7))
+def test_seeds_have_a_mean_and_from_three_on_a_spread():
+    found = Repeats((0.5, 0.6, 0.7), 1_000)
     assert (found.mean, found.spread) == (pytest.approx(0.6), pytest.approx(0.1))
-    assert Repeats((0.5,)).spread is None
+    assert Repeats((0.5,), 1_000).spread is None
+
+
+@pytest.mark.parametrize("accuracies", [(0.8,), (0.8, 0.9), (0.8, 0.9, 0.7)])
+def test_a_line_of_runs_and_a_verdict_say_the_same_of_the_same_seeds(accuracies):
+    of_line = line(*((seed, accuracy, False) for seed, accuracy in enumerate(accuracies))).repeats
+    verdict = judged(0.5, 1_000, accuracies, 1_000)
+    assert of_line
+    assert (verdict.measured, verdict.interval, verdict.spread) == (of_line.mean, of_line.interval, of_line.spread)
+    assert (of_line.spread is None) == (len(accuracies) < SEEDS), "two do not tell a standard deviation"
+    if of_line.spread is None:
+        assert of_line.interval == pytest.approx(wilson(1_000 * of_line.mean, 1_000)), "the test images alone"
 
 
 def line(*runs):
@@ -50,12 +62,12 @@ def line(*runs):
 
 def test_a_line_of_runs_has_the_mean_of_each_seeds_newest_run_that_was_trained_to_its_end():
     found = line((0, 0.1, False), (0, 0.8, False), (1, 0.9, False), (2, None, False), (3, 0.2, True))
-    assert found.repeats == Repeats((0.8, 0.9))
-    assert found.interval == mean_interval([0.8, 0.9], 1_000)
+    assert found.repeats == Repeats((0.8, 0.9), 1_000)
+    assert found.interval == pytest.approx(wilson(850, 1_000))
     assert found.values["accuracy"] == pytest.approx(0.85)
     assert (found.values["seconds"], found.values["parameters"], found.values["seed"]) == (2.0, 101_770, 3)
     alone = line((3, 0.2, True))
-    assert (alone.repeats, alone.interval) == (Repeats((0.2,)), (0.19, pytest.approx(0.21)))
+    assert (alone.repeats, alone.interval) == (Repeats((0.2,), 1_000), pytest.approx(wilson(200, 1_000)))
     assert (line((0, None, False)).repeats, line((0, None, False)).interval) == (None, None)
 
 

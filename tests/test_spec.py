@@ -217,6 +217,14 @@ def test_an_empty_form_field_means_that_a_limit_is_not_used(nothing):
     assert (spec.patience, spec.time_limit, spec.target_accuracy, spec.image_size) == (None, None, None, None)
 
 
+def test_a_field_that_is_left_empty_says_what_that_means():
+    assert value_text("patience", None, "en") == "not used"
+    assert [value_text("image_size", None, language) for language in ("en", "pt_BR")] == [
+        "as in the data",
+        "como nos dados",
+    ]
+
+
 @pytest.mark.parametrize("name", ["learnin_rate", "lr", "epochs ", ""])
 def test_an_unknown_field_is_named_beside_the_known_ones(name):
     with pytest.raises(Refusal) as refused:

@@ -3,7 +3,8 @@
 import pytest
 
 from core.measures.measures import wilson
-from core.measures.verdict import judged, mean_difference, mean_interval
+from core.measures.repeats import Repeats
+from core.measures.verdict import judged, mean_difference
 
 
 def test_a_difference_within_both_intervals_is_reproduced():
@@ -48,9 +49,9 @@ def test_fewer_test_images_widen_it_too():
 
 
 def test_the_interval_of_a_mean_adds_what_comes_from_images_and_from_seeds():
-    assert mean_interval([0.979], 10_000) == pytest.approx(wilson(9_790, 10_000))
+    assert Repeats((0.979,), 10_000).interval == pytest.approx(wilson(9_790, 10_000))
     # Wilson of 5,100 of 10,000: 0.5002 to 0.5198; s = 0.01, t = 4.303: 4.303 * 0.01 / sqrt(3) = 0.0248
-    low, high = mean_interval([0.50, 0.51, 0.52], 10_000)
+    low, high = Repeats((0.50, 0.51, 0.52), 10_000).interval
     assert (low, high) == (pytest.approx(0.51 - 0.0267, abs=0.0001), pytest.approx(0.51 + 0.0267, abs=0.0001))
     # 1.96^2 (0.2500 + 0.2499) / 10,000 + 2 * 0.0248^2: 0.0378
     delta, half = mean_difference([0.50, 0.51, 0.52], [0.49, 0.50, 0.51], 10_000)

@@ -13,7 +13,8 @@ import streamlit as st
 from core.datasets import dataset
 from core.measures.answers import Measure
 from core.measures.measures import measures
-from core.measures.verdict import SEEDS, Difference, class_differences, mean_interval
+from core.measures.repeats import SEEDS, Repeats
+from core.measures.verdict import Difference, class_differences
 from core.recipes import RECIPES, Variant, repeated_by
 from core.recipes.compared import (
     Measured,
@@ -399,8 +400,8 @@ def _classes(shown: Training) -> None:
     own = images if done is None or done.matrix is None else done.matrix.sum(axis=1)
     recalls = [[recall or 0.0 for recall in each.recall] for each in told]
     measured = [
-        Measure(statistics.mean(of_class), *mean_interval(of_class, int(n)), int(n))
-        for of_class, n in zip(zip(*recalls, strict=True), own, strict=False)
+        Measure(found.mean, *found.interval, found.n)
+        for found in (Repeats(of_class, int(n)) for of_class, n in zip(zip(*recalls, strict=True), own, strict=False))
     ]
     of_done = () if done is None or done.matrix is None else measures(done.matrix).classes
     precisions = [one.precision.value for one in of_done]  # NaN for a class never predicted

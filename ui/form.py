@@ -13,7 +13,18 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Layers, parse
 from core.recipes import PUBLISHED, RECIPES
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, checked, default, is_number, is_used, only_if, read_field, write_number
+from core.spec import (
+    CUSTOM,
+    RunSpec,
+    checked,
+    default,
+    is_number,
+    is_used,
+    only_if,
+    read_field,
+    value_text,
+    write_number,
+)
 from ui import server
 from ui.choice import data_name, run_label
 from ui.terms import explained
@@ -208,7 +219,7 @@ def _lines(layers: Layers | str) -> str:
 
 def _number(name: str, label: str, start: float | None, common: dict[str, Any]) -> float | str | None:
     """Draw a text field for a number, since the browser's own number field reads `1.000` as 1 and `0,002` as 2."""
-    hint = t("form.not_used") if default(name) is None else None
+    hint = value_text(name, None, language()) if default(name) is None else None
     written = (st.text_input(label, value=_shown(name, start), placeholder=hint, **common) or "").strip()
     if not written and default(name) is None:
         return None

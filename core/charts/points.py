@@ -10,6 +10,9 @@ import pandas as pd
 
 from core.charts.base import FONT, INK, readable
 
+WIDTH = 320  # px of the plane at least, on a phone
+LETTER, LINE = 0.62 * (FONT + 1), 1.2 * (FONT + 1)  # px that a class's name needs for a letter, and as a line
+
 
 def plane(
     points: np.ndarray,
@@ -45,9 +48,8 @@ def plane(
     ends = [(float(low), float(high)) for low, high in zip(points.min(axis=0), points.max(axis=0), strict=True)]
     if own is not None:
         ends = [(min(low, float(at)), max(high, float(at))) for (low, high), at in zip(ends, own, strict=True)]
-    rooms = [
-        alt.Scale(domain=[low - 0.04 * (high - low), high + 0.04 * (high - low)], nice=False) for low, high in ends
-    ]
+    domains = [[low - 0.04 * (high - low), high + 0.04 * (high - low)] for low, high in ends]
+    rooms = [alt.Scale(domain=domain, nice=False) for domain in domains]
     x, y = alt.X("x:Q", axis=None, scale=rooms[0]), alt.Y("y:Q", axis=None, scale=rooms[1])
     colour = alt.Color("true:N", legend=None, scale=alt.Scale(domain=list(names), scheme="tableau10"))
     tooltip = [
@@ -61,6 +63,7 @@ def plane(
     wrong = drawn.transform_filter("datum.true !== datum.predicted")
     errors = wrong.mark_point(shape="cross", size=130, filled=True, opacity=1, stroke=INK, strokeWidth=1)
     middles = data.groupby("true", sort=False)[["x", "y"]].median().reset_index()
+    middles["y"] = _apart(middles, *domains, height)
     at = alt.Chart(middles).encode(x=x, y=y, text="true:N")
     halo = at.mark_text(fontSize=FONT + 1, fontWeight=700, color="#ffffff", stroke="#ffffff", strokeWidth=4)
     layers = [right.add_params(select), errors, halo, at.mark_text(fontSize=FONT + 1, fontWeight=700, color="#000000")]
@@ -72,6 +75,22 @@ def plane(
         layers.append(one.mark_point(shape=shape, size=420, strokeWidth=4, color=INK, filled=False))
         layers.append(one.mark_text(dy=-20, fontSize=FONT, fontWeight=700, color=INK).encode(text="said:N"))
     return readable(alt.layer(*layers), language).properties(height=height)
+
+
+def _apart(middles: pd.DataFrame, across: Sequence[float], along: Sequence[float], height: int) -> list[float]:
+    """The height of each class's name, moved down from the middle of its points where it would cover another one.
+
+    `across`, `along`: the ends of the axes, of which the second has `height` pixels, and the first at least `WIDTH`.
+    """
+    letter, line = LETTER * (across[1] - across[0]) / WIDTH, LINE * (along[1] - along[0]) / height
+    xs, ys, halves = middles["x"].tolist(), middles["y"].tolist(), [letter * len(name) / 2 for name in middles["true"]]
+    placed: list[int] = []
+    for one in np.argsort(ys)[::-1].tolist():  # from the top on
+        near = [ys[other] for other in placed if abs(xs[one] - xs[other]) < halves[one] + halves[other]]
+        while covered := [y for y in near if abs(ys[one] - y) < line]:
+            ys[one] = min(covered) - 1.001 * line  # a little more than a line: else rounding may leave it covered
+        placed.append(one)
+    return ys
 
 
 def plane_table(

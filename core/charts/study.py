@@ -22,6 +22,8 @@ _SHAPES = {"best": "diamond", "near": "square", "behind": "circle", "pruned": _T
 _DASHES = {"best": [1, 0], "near": [1, 0], "behind": [1, 0], "pruned": [5, 4]}
 POINTS_SENT = 60  # most points of one of many lines
 NAMED = 7  # most values of an axis that it names
+LINE = 0.07  # of the height of an axis of `parallel`: what a label needs
+PARALLEL = 120  # px from one axis of `parallel` to the next, in which a word and a number can be read
 BRUSH = "brush"  # the selection of `parallel`
 
 
@@ -239,6 +241,8 @@ def parallel(
         lines: a value for each axis by the run's name.
         passing: the names of the runs that are drawn in colour; the others are thin and grey.
         language: for number formats.
+
+    No label is wider than the room between two axes, see `PARALLEL` for how much that has to be.
     """
     within = frozenset(passing)
     rows = [
@@ -248,15 +252,17 @@ def parallel(
     ]
     data = pd.DataFrame(rows, columns=["run", "x", "y", "said", "value", "passes"])
     ticks = [
-        (place, one.places[value], one.words[value])
-        for place, one in enumerate(axes)
-        for value in _ticks(list(one.places))
+        (place, one.places[value], one.words[value]) for place, one in enumerate(axes) for value in _ticks(one.places)
     ]
     marked = pd.DataFrame(ticks, columns=["x", "y", "said"])
-    titles = pd.DataFrame([(place, 1.16, one.title) for place, one in enumerate(axes)], columns=["x", "y", "said"])
+    titles = pd.DataFrame(
+        [(place, 1.26, _in_two(one.title)) for place, one in enumerate(axes)], columns=["x", "y", "said"]
+    )
     bars = pd.DataFrame([(place, 0.0, 1.0) for place in range(len(axes))], columns=["x", "y", "top"])
-    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=(-0.3, len(axes) - 0.55), nice=False))
-    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=(-0.08, 1.24), nice=False))
+    left, right = -0.45, len(axes) - 0.4  # room for half of the first title, and for the last axis's values
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=(left, right), nice=False))
+    room = f"width / {right - left}"  # pixels from one axis to the next
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=(-0.08, 1.28), nice=False))
     drawn = alt.Chart(data).encode(x=x, y=y, detail="run:N", order="x:Q")
     grey = drawn.transform_filter("!datum.passes").mark_line(color="#808080", strokeWidth=1, opacity=0.35)
     coloured = drawn.transform_filter("datum.passes").mark_line(strokeWidth=2.5, opacity=0.9)
@@ -266,26 +272,37 @@ def parallel(
     points = drawn.transform_filter("datum.passes").mark_point(filled=True, size=45, opacity=1)
     at = {"x": x, "y": y}
     text = alt.Chart(marked).encode(**at, text="said:N")
-    halo = text.mark_text(
-        align="left", dx=8, fontSize=FONT - 1, stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round"
-    )
+    fits: dict[str, Any] = {"align": "left", "dx": 8, "fontSize": FONT - 1, "limit": alt.ExprRef(f"{room} - 16")}
+    halo = text.mark_text(**fits, stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round")
+    title: dict[str, Any] = {"fontSize": FONT, "fontWeight": 600, "limit": alt.ExprRef(f"{room} - 8")}
+    title |= {"baseline": "top", "lineBreak": "\n"}
     layers = [
         grey,
         coloured.encode(color=color),
         points.encode(color=color, tooltip=tooltip).add_params(select),
         alt.Chart(bars).mark_rule(strokeWidth=2, color=INK).encode(**at, y2="top:Q"),
         halo,
-        text.mark_text(align="left", dx=8, fontSize=FONT - 1, color=INK),
-        alt.Chart(titles).mark_text(fontSize=FONT, fontWeight=600, color=INK, limit=190).encode(**at, text="said:N"),
+        text.mark_text(**fits, color=INK),
+        alt.Chart(titles).mark_text(**title, color=INK).encode(**at, text="said:N"),
     ]
     return readable(alt.layer(*layers), language).properties(height=340)
 
 
-def _ticks(values: Sequence[Any]) -> list[Any]:
-    """The values that an axis names: all of a few, else both ends and one in the middle."""
-    if len(values) <= NAMED:
-        return list(values)
-    return [values[0], values[len(values) // 2], values[-1]]
+def _in_two(title: str) -> str:
+    """A title in two lines, of which the longer one is as short as the words allow."""
+    words = title.split()
+    lines = [(" ".join(words[:place]), " ".join(words[place:])) for place in range(len(words))]
+    return "\n".join(filter(None, min(lines, key=lambda both: max(map(len, both)))))
+
+
+def _ticks(places: Mapping[Any, float]) -> list[Any]:
+    """The values that an axis names: both ends, and of a few all, else the middle one, where there is room for them."""
+    values = list(places)
+    kept = [values[0], *([values[-1]] if len(values) > 1 else [])]
+    for value in values[1:-1] if len(values) <= NAMED else [values[len(values) // 2]]:
+        if all(abs(places[value] - places[other]) >= LINE for other in kept):
+            kept.append(value)
+    return kept
 
 
 def brushed(axes: Sequence[Axis], brush: Mapping[str, Any]) -> dict[int, tuple[int, int]]:

@@ -74,6 +74,14 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class UnderWay:
+    """What would be cut short if something else began."""
+
+    kind: Literal["quiz", "round"]
+    number: int  # from 1
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A drawing that was handed in."""
 
@@ -111,6 +119,7 @@ class Classroom:
         self.quiz: Quiz | None = None  # of now; None while it is a round's time
         self.quizzes = 0  # of the lesson so far
         self.showing: Chart | None = None  # what everybody looks at instead of drawing
+        self.begun = 0  # how often the teacher has begun something: a round, a quiz, a race or a chart
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
@@ -271,7 +280,7 @@ class Classroom:
             self.quiz = self.showing = None
             self._frozen_at = None
             self.racing = False  # those who wait for their turn need not watch
-            self.version += 1
+            self._begin()
 
     def begin_quiz(self, what: Asked, seconds: float | None = None) -> Quiz:
         """Show images and ask what they are, with some seconds to answer each. Raises: Refusal."""
@@ -280,19 +289,35 @@ class Classroom:
             what = what.model_copy(update={"number": max(what.number, self.quizzes + 1)})
             self.quiz = Quiz(what, seconds, self._change, self.clock)
             self.quizzes, self.showing, self.racing = what.number, None, False
-            self.version += 1
+            self._begin()
             return self.quiz
 
     def show(self, chart: Chart) -> None:
         """Have everybody look at a chart until the next round or quiz."""
         with self._lock:
             self.quiz, self.showing, self.racing = None, chart, False
-            self.version += 1
+            self._begin()
+
+    def _begin(self) -> None:
+        self.begun += 1
+        self.version += 1
 
     @property
     def asking(self) -> bool:
         """Whether a quiz is on that has not ended yet."""
         return self.quiz is not None and self.quiz.stage != "end"
+
+    @property
+    def under_way(self) -> UnderWay | None:
+        """The quiz that is on, or the round that somebody who is there still draws for; None if neither is."""
+        with self._lock:
+            if self.asking:
+                return UnderWay("quiz", self.quizzes)
+            current = self.round
+            if self.quiz or self.showing or self.racing or self.left() == 0:
+                return None
+            theirs = (one.done.get(current.number, 0) for one in self.pupils.values() if one.here)
+            return UnderWay("round", current.number) if any(done < len(current.asked) for done in theirs) else None
 
     @property
     def moment(self) -> tuple[int, str]:
@@ -322,7 +347,7 @@ class Classroom:
         with self._lock:
             self.race, self.racing = race, True
             self.quiz = self.showing = None
-            self.version += 1
+            self._begin()
         return race
 
     @property
@@ -340,7 +365,7 @@ class Classroom:
         with self._lock:
             self.racing = self.race is not None
             self.quiz = self.showing = None
-            self.version += 1
+            self._begin()
 
     def _change(self) -> None:
         with self._lock:

@@ -13,8 +13,9 @@ from core.commands.terminal import decimals, language, say, t
 from core.commands.training import each_seed, given, new_run, work_at
 from core.events import Report
 from core.measures.measures import wilson
+from core.measures.repeats import SEEDS
 from core.measures.selection import simplest
-from core.measures.verdict import SEEDS, Verdict
+from core.measures.verdict import Verdict
 from core.recipes import PUBLISHED, RECIPES, VARIANTS
 from core.recipes.results import RESULTS, Row, keep, of_run, ready_spec, rows, stored
 from core.recipes.searches import SEARCHES, VAL_IMAGES, Choices, choices_text, option_text, path

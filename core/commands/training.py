@@ -15,8 +15,7 @@ from typing import Any
 from core import settings, store
 from core.commands.terminal import BROKEN_OFF, decimals, find, language, mute, number, remarks, say, t, use_of_test
 from core.events import Epoch, Event, Failure, Report, Started
-from core.measures.repeats import Repeats
-from core.measures.verdict import mean_interval
+from core.measures.repeats import SEEDS, Repeats
 from core.refusal import Refusal
 from core.search import settled
 from core.search.rules import is_used_up
@@ -41,10 +40,10 @@ def train(options: argparse.Namespace) -> int:
     if runs:
         left = t("train.not_again", count=len(runs), seeds=", ".join(str(one.seed) for one in runs))
         print(left, file=sys.stderr)
-    for one in specs:
-        if one in runs:
-            continue
-        runs[one] = new_run(one, snapshots=not options.no_snapshots)
+    missing = [one for one in specs if one not in runs]
+    _check(missing)
+    for one in missing:
+        runs[one] = store.create(one, snapshots=not options.no_snapshots)
         if code := work_at(runs[one], options):
             return code
     _tell_seeds(options, [runs[one] for one in specs])
@@ -66,12 +65,13 @@ def _tell_seeds(options: argparse.Namespace, runs: Sequence[Run]) -> None:
     facts["runs"] = [{"run": run.name, "seed": run.spec.seed, "accuracy": found.accuracy} for run, found in reports]
     words = t("cli.seeds_none")
     if reports:
-        found = Repeats(tuple(report.accuracy for _, report in reports))
-        low, high = mean_interval(found.accuracies, reports[0][1].n)
+        found = Repeats(tuple(report.accuracy for _, report in reports), reports[0][1].n)
+        low, high = found.interval
         facts |= {"mean": found.mean, "spread": found.spread, "interval": [low, high]}
-        slots = {"mean": decimals(found.mean), "spread": decimals(found.spread) or "–", "count": len(reports)}
+        slots = {"mean": decimals(found.mean), "spread": decimals(found.spread), "count": len(reports), "most": SEEDS}
+        key = "cli.seeds_few" if found.spread is None else "cli.seeds"
         lines = [f"{run.name}: {decimals(report.accuracy)}{use_of_test(report)}" for run, report in reports]
-        words = "\n".join([*lines, t("cli.seeds", low=decimals(low), high=decimals(high), **slots)])
+        words = "\n".join([*lines, t(key, low=decimals(low), high=decimals(high), **slots)])
     say(options, facts, words)
 
 
@@ -114,9 +114,15 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
 
 def new_run(spec: RunSpec, *, snapshots: bool = True) -> Run:
     """A run of the spec, which can be trained here; says first what its splits lack. Raises: Refusal."""
-    for key, slots in ready(spec, language()):
-        print(t(key, **slots), file=sys.stderr)  # standard output is for the events
+    _check([spec])
     return store.create(spec, snapshots=snapshots)
+
+
+def _check(specs: Sequence[RunSpec]) -> None:
+    """See that each spec can be trained here, and say what their splits lack, each sentence once. Raises: Refusal."""
+    said = [t(key, **slots) for spec in specs for key, slots in ready(spec, language())]
+    for line in dict.fromkeys(said):
+        print(line, file=sys.stderr)  # standard output is for the events
 
 
 def estimate(options: argparse.Namespace) -> int:
@@ -188,7 +194,10 @@ def _to_take_up(options: argparse.Namespace) -> Run:
 
 
 def work_at(run: Run, options: argparse.Namespace) -> int:
-    """Work at the run in this process and print its events. Ctrl-C, once, or no reader any more: save and leave."""
+    """Work at the run in this process and print its events. Ctrl-C, once, or no reader any more: save and leave.
+
+    Returns the exit code: `BROKEN_OFF` also if the run was done before it could be left, so that no other one begins.
+    """
     asked: list[int] = []
     failures: list[Failure] = []
 
@@ -213,9 +222,7 @@ def work_at(run: Run, options: argparse.Namespace) -> int:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    if status == "done":
-        return 0
-    if status in ("trained", "pruned"):  # of a search, which a Ctrl-C ends
+    if status in ("done", "trained", "pruned"):
         return BROKEN_OFF if asked else 0
     if failures:  # told, even where the disk is too full to hold it
         raise Refusal(failures[-1].error, **failures[-1].slots)

@@ -24,7 +24,7 @@ from core.measures.calibration import calibration, sentence
 from core.measures.compare import compare, difference, verdict
 from core.measures.compare import sentence as difference_sentence
 from core.measures.measures import ADDED, ClassMeasures, Measures, measures, most_confused, proportion
-from core.measures.verdict import SEEDS
+from core.measures.repeats import SEEDS
 from core.models.encoder import tested_splits
 from core.models.model import DRAWN
 from core.networks.layers import in_words, shape_text

@@ -10,7 +10,6 @@ from typing import Any
 
 from core.measures.repeats import Repeats, first_of_each
 from core.measures.summary import NUMBERS, Listed
-from core.measures.verdict import mean_interval
 from core.spec import RunSpec
 
 
@@ -40,15 +39,12 @@ class Group:
     def repeats(self) -> Repeats | None:
         """Their test accuracies, by seed; None if no run is tested."""
         found = tuple(one.summary.accuracy for one in self.tested.values() if one.summary.accuracy is not None)
-        return Repeats(found) if found else None
+        return Repeats(found, next(iter(self.tested.values())).summary.n or 0) if found else None
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of their mean accuracy, see `mean_interval`; None if no run is tested."""
-        if not self.repeats:
-            return None
-        first, *others = (one.summary for one in self.tested.values())
-        return mean_interval(self.repeats.accuracies, first.n or 0) if others else first.interval
+        """The 95 % interval of their mean accuracy, see `Repeats`; None if no run is tested."""
+        return self.repeats.interval if self.repeats else None
 
     @cached_property
     def values(self) -> dict[str, Any]:

@@ -14,18 +14,21 @@ import numpy as np
 
 from core.measures.answers import Answers
 from core.measures.compare import LEVEL, Difference, is_same_images, of_images
+from core.measures.measures import wilson
 from core.refusal import Refusal
 from core.spec import RunSpec, any_seed
 from core.store import Run
 
 Kept = TypeVar("Kept")
+SEEDS = 3  # least number of seeds for a meaningful standard deviation
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """The accuracies (0 to 1) of k trainings of one spec, one for each seed."""
+    """The accuracies (0 to 1) of k trainings of one spec, one for each seed, measured on the same `n` images."""
 
     accuracies: tuple[float, ...]
+    n: int
 
     @property
     def mean(self) -> float:
@@ -34,8 +37,24 @@ class Repeats:
 
     @property
     def spread(self) -> float | None:
-        """Their sample standard deviation; None for a single training."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+        """Their sample standard deviation; None for fewer than `SEEDS`."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) >= SEEDS else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of their mean.
+
+        Both sources of chance are added as variances: the images by Wilson's interval of the mean, and the seeds by
+        `of_seeds`. Source: Banerjee 1961, Sankhya A 23, 359.
+        """
+        low, high = wilson(self.mean * self.n, self.n)
+        down, up = (math.hypot(end - self.mean, self.of_seeds) for end in (low, high))
+        return max(0.0, self.mean - down), min(1.0, self.mean + up)
+
+    @property
+    def of_seeds(self) -> float:
+        """The half-width of the 95 % interval of their mean that the seeds explain; 0 where the spread is not known."""
+        return 0.0 if self.spread is None else _half(self.accuracies, LEVEL)
 
 
 def seeds_of(spec: RunSpec, runs: Iterable[Run]) -> dict[int, Run]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.measures.measures import wilson
+from core.measures.repeats import SEEDS, Repeats
 
 Word = Literal["reproduced", "better", "worse", "impossible", "not_comparable", "not_measured", "not_reported"]
-SEEDS = 3  # least number of seeds for a meaningful standard deviation
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Verdict:
     word: Word
     seeds: int = 0
     measured: float | None = None  # the mean over the seeds
-    interval: tuple[float, float] | None = None  # of that mean, see `mean_interval`
-    spread: float | None = None  # the sample standard deviation over the seeds; None for fewer than `SEEDS`
+    interval: tuple[float, float] | None = None  # of that mean, see `Repeats`
+    spread: float | None = None  # the standard deviation over the seeds, see `Repeats`
     delta: float | None = None  # measured - reported
     tolerance: float | None = None  # the largest |delta| that is `reproduced`; None if not judged by it
 
@@ -47,47 +47,26 @@ def judged(reported: float | None, n_reported: int | None, measured: Sequence[fl
     """
     from scipy.special import stdtrit
 
-    mean, k = statistics.mean(measured), len(measured)
-    spread = statistics.stdev(measured) if k >= SEEDS else None
+    found, k = Repeats(tuple(measured), n), len(measured)
+    mean, spread = found.mean, found.spread
     if reported is None or n_reported is None:
-        return Verdict("not_reported", k, mean, mean_interval(measured, n), spread)
+        return Verdict("not_reported", k, mean, found.interval, spread)
     images = 1.959964**2 * (reported * (1 - reported) / n_reported + mean * (1 - mean) / n)
     seeds = float(stdtrit(k - 1, 0.975)) ** 2 * spread**2 * (1 + 1 / k) if spread else 0.0
     delta, tolerance = mean - reported, math.sqrt(images + seeds)
     word: Word = "reproduced" if abs(delta) <= tolerance else "better" if delta > 0 else "worse"
-    return Verdict(word, k, mean, mean_interval(measured, n), spread, delta, tolerance)
-
-
-def mean_interval(accuracies: Sequence[float], n: int) -> tuple[float, float]:
-    """The 95 % interval of the mean accuracy (0 to 1) of k seeds, measured on the same `n` images.
-
-    Both sources of chance are added as variances: the images by Wilson's interval of the mean, and the seeds by
-    t s / sqrt(k), where t is the 97.5 % quantile of Student's t with k - 1 degrees of freedom. With fewer than three
-    seeds the interval covers the images alone. Source: Banerjee 1961, as in `judged`.
-    """
-    mean = statistics.mean(accuracies)
-    low, high = wilson(mean * n, n)
-    seeds = _of_seeds(accuracies)
-    return max(0.0, mean - math.hypot(mean - low, seeds)), min(1.0, mean + math.hypot(high - mean, seeds))
+    return Verdict(word, k, mean, found.interval, spread, delta, tolerance)
 
 
 def mean_difference(a: Sequence[float], b: Sequence[float], n: int) -> tuple[float, float]:
-    """The mean accuracy of b's seeds minus that of a's, and the half-width of its 95 % interval, see `mean_interval`.
+    """The mean accuracy of b's seeds minus that of a's, and the half-width of its 95 % interval, see `Repeats`.
 
     Both were measured on the same `n` images, whose share is computed as if they were two sets: the interval is too
     wide rather than too narrow.
     """
-    first, second = statistics.mean(a), statistics.mean(b)
-    images = 1.959964**2 * (first * (1 - first) + second * (1 - second)) / n
-    return second - first, math.sqrt(images + _of_seeds(a) ** 2 + _of_seeds(b) ** 2)
-
-
-def _of_seeds(accuracies: Sequence[float]) -> float:
-    """The half-width of the 95 % interval of a mean over seeds; 0 for fewer than three, whose spread is unknown."""
-    from scipy.special import stdtrit
-
-    k = len(accuracies)
-    return float(stdtrit(k - 1, 0.975)) * statistics.stdev(accuracies) / math.sqrt(k) if k >= SEEDS else 0.0
+    first, second = Repeats(tuple(a), n), Repeats(tuple(b), n)
+    images = 1.959964**2 * sum(one.mean * (1 - one.mean) for one in (first, second)) / n
+    return second.mean - first.mean, math.sqrt(images + first.of_seeds**2 + second.of_seeds**2)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 
 from core import words
 from core.charts.pictures import enlarge
 from core.classroom import quiz
-from core.classroom.classroom import Chart, Classroom
+from core.classroom.classroom import Chart, Classroom, UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.datasets import dataset
 from core.refusal import Refusal
@@ -47,8 +49,8 @@ def quiz_popover(now: Opened) -> None:
             )
         st.session_state.setdefault("class-quiz-seed", int(np.random.default_rng().integers(1000)))
         seed = whole_number(t("class.quiz.seed"), 0, 999_999, key="class-quiz-seed")
-        ends_quiz(now.classroom)
-        if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin"):
+        agreed = agrees(now.classroom.under_way, "class-quiz")
+        if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin", disabled=not agreed) and agreed:
             with st.spinner(t("class.quiz.reading")), kept_refusal(REFUSED):
                 now.classroom.begin_quiz(prepared(now, run, count, seed), seconds or None)
                 _see("wall")
@@ -99,18 +101,54 @@ def look_popover(now: Opened) -> None:
                 names = server.done()
             labels = {one: run_label(one) for one in names}
             name = st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-look-run")
-        ends_quiz(now.classroom)
-        st.button(t("class.look.show"), type="primary", key="class-look-show", on_click=_show, args=(now, kind, name))
+        on = now.classroom.under_way
+        agreed = agrees(on, "class-look")
+        st.button(
+            t("class.look.show"),
+            type="primary",
+            key="class-look-show",
+            disabled=not agreed,
+            on_click=_show,
+            args=(now, kind, name, on),
+        )
 
 
-def ends_quiz(classroom: Classroom) -> None:
-    """Say that what can be begun here ends the quiz that is on, if one is."""
-    if classroom.asking:
-        st.warning(t("class.quiz.ends"))
+def agrees(on: UnderWay | None, place: str) -> bool:
+    """Have the teacher agree that what is on ends, before something else can begin at this place of the page.
+
+    Returns whether it may begin: nothing is on, or the teacher has agreed. The box is above the button, and nothing
+    moves: two clicks at the same place do no harm.
+    """
+    if not on:
+        return True
+    st.warning(t(f"class.{on.kind}.ends"))
+    return st.checkbox(t(f"class.{on.kind}.finish"), key=f"{place}-ends-{on.kind}-{on.number}")
 
 
-def _show(now: Opened, kind: str, name: str | None) -> None:
-    if kind in ("results", "board", "curves", "matrix"):
+def is_told(classroom: Classroom, told: UnderWay | None) -> bool:
+    """Whether the teacher was told of what a click ends: another tab may have begun something since."""
+    return classroom.under_way in (None, told)
+
+
+def ending_button(
+    classroom: Classroom, on: UnderWay | None, label: str, icon: str, key: str, act: Callable[[], None]
+) -> None:
+    """A button that ends what is on, if something is: then it is below a sentence that says so, in a popover."""
+
+    def clicked() -> None:
+        if is_told(classroom, on):
+            act()
+
+    if on:
+        with st.popover(label, icon=icon, key=f"{key}-ends"):
+            st.warning(t(f"class.{on.kind}.ends"))
+            st.button(label, icon=icon, key=key, type="primary", on_click=clicked)
+    else:
+        st.button(label, icon=icon, key=key, on_click=clicked)
+
+
+def _show(now: Opened, kind: str, name: str | None, told: UnderWay | None) -> None:
+    if is_told(now.classroom, told) and kind in ("results", "board", "curves", "matrix"):
         now.classroom.show(Chart(kind, name or "", short_label(name) if name else ""))
         _see("race" if kind == "board" else "wall")
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import settings
 from core.classroom import quiz, results
+from core.classroom.classroom import UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.classroom.results import Contestant
 from core.drawing import collection
@@ -17,7 +18,7 @@ from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
-from ui.classroom.activities import VIEW_NEXT, look_popover, quiz_popover
+from ui.classroom.activities import VIEW_NEXT, ending_button, look_popover, quiz_popover
 from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
@@ -26,6 +27,7 @@ from ui.text import kept_refusal, language, plain, show_refusal, t
 MOST_MODELS = 2  # read the drawings: as many as a projector has room for
 # Keys in the session state.
 REFUSED, ADDRESS, VIEW, ASK, SECONDS = "class.refused", "class-address", "class-view", "class-ask", "class-seconds"
+SEEN, STAY = "class.seen", "class-stay"  # of what has begun, and whether this tab stays where it is
 KINDS = ("another", "each", "confused", "free")  # of rounds, beside one for each digit
 COUNTDOWNS = (0, 10, 20, 30, 60)  # seconds for each digit that is asked; 0: none
 STYLE = """<style>
@@ -144,31 +146,43 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
+    first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
+    begun = (classroom.lesson, classroom.begun)
+    if st.session_state.get(SEEN) != begun and not st.session_state.get(STAY):  # something, perhaps in another tab
+        st.session_state[SEEN], st.session_state[VIEW] = begun, first
     if VIEW_NEXT in st.session_state:
         st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
-        begun = len(classroom.rounds) > 1 or classroom.quizzes or classroom.showing
-        first = "race" if classroom.shows_board else "wall" if begun else "join"
         view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
         if view == "race":
             race.controls(classroom)
         else:
             _round(now)
-        with st.container(horizontal=True, width="content", key="class-rest"):
+        with st.container(horizontal=True, width="content", vertical_alignment="center", key="class-rest"):
             quiz_popover(now)
             look_popover(now)
             with st.popover(t("class.pupils"), icon=":material/group:"):
                 _pupils(now)
             if classroom.drawn() or classroom.quizzes or classroom.race:
                 _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
-            st.button(t("class.close"), icon=":material/close:", key="class-close", on_click=opened.close_class)
+            st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
+            on = classroom.under_way if classroom.asking else None
+            ending_button(classroom, on, t("class.close"), ":material/close:", "class-close", opened.close_class)
+    _follow(now, (classroom.begun, classroom.under_way))
     if view == "race":
         race.panel(classroom)
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+
+
+@st.fragment(run_every=1)
+def _follow(now: Opened, drawn: tuple[int, UnderWay | None]) -> None:
+    """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
+    if opened.current() is not now or (now.classroom.begun, now.classroom.under_way) != drawn:
+        st.rerun()
 
 
 def _round(now: Opened) -> None:

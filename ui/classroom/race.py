@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import settings
 from core.classroom import board
-from core.classroom.classroom import Classroom
+from core.classroom.classroom import Classroom, UnderWay
 from core.classroom.race import START, Race, Record, delete, progress, records
 from core.classroom.results import begun
 from core.classroom.rules import (
@@ -34,7 +34,7 @@ from core.spec import RunSpec, checked, default
 from core.training.ready import ready
 from ui import estimate, present, server
 from ui.choice import data_name
-from ui.classroom.activities import ends_quiz
+from ui.classroom.activities import agrees, ending_button, is_told
 from ui.text import kept_refusal, language, percent, plain, refused, show_refusal, t
 
 REFUSED, TEST_REFUSED, ASKED = "race.refused", "race.test-refused", "race.estimate"  # keys in the session state
@@ -55,10 +55,8 @@ def controls(classroom: Classroom) -> None:
     if not race:
         return
     if not classroom.racing:
-        ends = t("class.quiz.ends") if classroom.asking else None
-        st.button(
-            t("race.watch"), icon=":material/phone_iphone:", key="race-watch", on_click=classroom.watch_race, help=ends
-        )
+        on = classroom.under_way
+        ending_button(classroom, on, t("race.watch"), ":material/phone_iphone:", "race-watch", classroom.watch_race)
     if not race.record.ended:
         st.button(
             t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
@@ -157,7 +155,6 @@ def _take_off(race: Race) -> None:
 
 def _set_up(classroom: Classroom) -> None:
     st.caption(t("race.about"))
-    ends_quiz(classroom)
     found, begin = None, None
     try:
         spec = _spec()
@@ -196,16 +193,19 @@ def _set_up(classroom: Classroom) -> None:
         _worst(found, slowest, max(1, len(classroom.pupils)))
     except Refusal as refusal:
         refused(refusal, st.warning)
-    (begin or st).button(
-        t("race.start"),
-        type="primary",
-        icon=":material/flag:",
-        key="race-start",
-        width="stretch",
-        disabled=found is None,
-        on_click=_start,
-        args=(classroom, found),
-    )
+    on = classroom.under_way
+    with begin or st.container():
+        agreed = agrees(on, "race-start")
+        st.button(
+            t("race.start"),
+            type="primary",
+            icon=":material/flag:",
+            key="race-start",
+            width="stretch",
+            disabled=found is None or not agreed,
+            on_click=_start,
+            args=(classroom, found, on),
+        )
 
 
 def _spec() -> RunSpec:
@@ -275,7 +275,9 @@ def _worst(found: Rules, slowest: RunSpec, people: int) -> None:
 # --- clicks -----------------------------------------------------------------------------------------------------------
 
 
-def _start(classroom: Classroom, found: Rules) -> None:
+def _start(classroom: Classroom, found: Rules, told: UnderWay | None) -> None:
+    if not is_told(classroom, told):
+        return
     with kept_refusal(REFUSED):
         classroom.begin_race(found, server.workers())
         _set_up_again(False)

@@ -105,7 +105,7 @@ def _show_steps(rows: Sequence[Sequence[str]], pictures: Mapping[str, np.ndarray
         pictures = {**pictures, POLARITY: last if POLARITY in without else 1 - last}
     for row in rows:
         for column, name in zip(st.columns(len(STEPS)), row, strict=False):
-            column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}")
+            column.checkbox(t(f"step.{name}.name"), value=True, key=f"step.{name}", persist_state="session")
         if shown := {name: pictures[name] for name in row if name in pictures}:
             images = [(picture[None] * 255).round().astype(np.uint8) for picture in shown.values()]
             done = [t(f"step.{name}.off" if name in without else f"step.{name}.on") for name in shown]

@@ -10,6 +10,7 @@ import streamlit as st
 from core.spec import RunSpec, link
 from core.store import Run
 from ui import server
+from ui.choice import short_label
 from ui.text import t
 
 UNTRAINED = "untrained"  # in the link, beside the fields of a spec: its network is shown as it is before any training
@@ -18,7 +19,7 @@ UNTRAINED = "untrained"  # in the link, beside the fields of a spec: its network
 def to_inside(run: Run, image: str = "") -> None:
     """Show a link to the inside of a run's network, at an image, such as `test:17`, if one is given."""
     query = {"run": run.name} | ({"image": image} if image else {})
-    words = t("inside.look_image" if image else "inside.look")
+    words = t("inside.look_image" if image else "inside.look", run=short_label(run.name))
     st.page_link(server.PAGES / "inside.py", label=words, icon=":material/neurology:", query_params=query)
 
 

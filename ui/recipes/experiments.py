@@ -11,7 +11,8 @@ import streamlit as st
 
 from core.datasets import dataset
 from core.events import Epoch, TestUse
-from core.measures.verdict import SEEDS, Verdict, Word, mean_difference
+from core.measures.repeats import SEEDS
+from core.measures.verdict import Verdict, Word, mean_difference
 from core.recipes import PUBLISHED, RECIPES, Variant
 from core.recipes.compared import trainings_of
 from core.recipes.figures import accuracy_text, figure_text, lines, mean_text, reached_text, reported_text

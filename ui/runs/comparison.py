@@ -15,10 +15,9 @@ from core.events import Epoch, Event, Started, Step
 from core.measures.answers import Answers
 from core.measures.compare import difference, is_same_images, level_among, sentence
 from core.measures.groups import Group, by_setting, singles
-from core.measures.repeats import answers_like, compare_seeds, seeds_of
+from core.measures.repeats import SEEDS, answers_like, compare_seeds, seeds_of
 from core.measures.selection import MANY, lift, lift_sentence, simplest
 from core.measures.summary import Listed, all_differing, front
-from core.measures.verdict import SEEDS
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
 from core.spec import CUSTOM, RunSpec, any_seed, is_used, share_splits, value_text
@@ -80,7 +79,7 @@ def _words(names: Mapping[str, Group]) -> None:
     """Say which of the tested lines is better, over seeds where there are several, and what chance adds to the best."""
     tested = {name: line for name, line in names.items() if line.tested}
     if len(tested) < 2:
-        st.info(t("runs.not_tested"))
+        _not_tested([one for line in names.values() for one in line.runs])
         return
     answers = {name: found for name, line in tested.items() if (found := _answers(line))}
     if not answers:
@@ -101,6 +100,19 @@ def _words(names: Mapping[str, Group]) -> None:
             _pair(name, best, tested, alike, told)
     if len(alike) > MANY:
         _picked(best, tested, alike)
+
+
+def _not_tested(runs: Sequence[Listed]) -> None:
+    """Say what is lacking to call a run better; a search reads the test split for its best run alone."""
+    studies = dict.fromkeys(one.label.study for one in runs if one.status == "trained" and one.label.plan)
+    if not studies:
+        st.info(t("runs.not_tested"))
+        return
+    st.info(t("runs.not_tested_search"))
+    with st.container(horizontal=True, key="runs-to-search"):
+        for name in studies:
+            link = {"label": t("runs.to_search", study=name), "query_params": {"study": name}}
+            st.page_link(server.PAGES / "search.py", icon=":material/manage_search:", width="content", **link)
 
 
 def _said(key: str, slots: dict[str, Any]) -> str:
@@ -128,8 +140,11 @@ def _seeds(label: str, line: Group) -> None:
     found = line.repeats
     assert found
     points = Markdown(", ".join(percent(accuracy, 2) for accuracy in found.accuracies))
-    slots = {"mean": percent(found.mean, 2), "spread": number(100 * (found.spread or 0), 2), "points": points}
-    st.markdown(t("runs.seeds", names=label, count=len(found.accuracies), **slots))
+    slots = {"names": label, "count": len(found.accuracies), "mean": percent(found.mean, 2), "points": points}
+    if found.spread is None:
+        st.markdown(t("runs.seeds_few", most=SEEDS, **slots))
+    else:
+        st.markdown(t("runs.seeds", spread=number(100 * found.spread, 2), **slots))
 
 
 def _pair(

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.charts import study as charts
+from ui.columns import beside_or_below
 from ui.text import language, plain, t
 
 Said = tuple[Any, str]  # a value, None where a run does not use the field, and its words
@@ -73,26 +74,34 @@ def _chart(key: str, axes: Sequence[charts.Axis], lines: Mapping[str, Sequence[A
             st.session_state[_key(key, axes[place])] = ends
 
     chart = charts.parallel(axes, lines, [name for name in lines if name in within], language=language())
-    st.altair_chart(
-        chart,
-        width="stretch",
-        key=f"{key}-parallel",
-        on_select=brush,
-        selection_mode=charts.BRUSH,
-        alt=plain("parallel.alt", fields=", ".join(one.title for one in axes)),
+    # In a narrow window the chart keeps its width, and is moved sideways.
+    within_sight = f".st-key-{key}-sideways"
+    st.html(
+        f"<style>{within_sight} {{ overflow-x: auto; }}"
+        f"{within_sight} > div {{ min-width: {charts.PARALLEL * len(axes)}px; }}</style>"
     )
+    with st.container(key=f"{key}-sideways"):
+        st.altair_chart(
+            chart,
+            width="stretch",
+            key=f"{key}-parallel",
+            on_select=brush,
+            selection_mode=charts.BRUSH,
+            alt=plain("parallel.alt", fields=", ".join(one.title for one in axes)),
+        )
     st.caption(t("parallel.help"))
-    for place in range(0, len(axes), 4):
-        for column, one in zip(st.columns(4), axes[place : place + 4], strict=False):
-            words = [one.words[value] for value in one.places]
-            column.select_slider(
-                one.title,
-                range(len(words)),
-                value=_ends(key, one),
-                format_func=words.__getitem__,
-                key=_key(key, one),
-                persist_state="session",
-            )
+    with beside_or_below(f"{key}-ranges"):
+        for place in range(0, len(axes), 4):
+            for column, one in zip(st.columns(4), axes[place : place + 4], strict=False):
+                words = [one.words[value] for value in one.places]
+                column.select_slider(
+                    one.title,
+                    range(len(words)),
+                    value=_ends(key, one),
+                    format_func=words.__getitem__,
+                    key=_key(key, one),
+                    persist_state="session",
+                )
     st.button(t("parallel.reset"), icon=":material/restart_alt:", key=f"{key}-reset", on_click=_reset, args=(key, axes))
 
 

@@ -31,7 +31,7 @@ MOST_SAID = 5  # values of a line of several runs in one cell
 ROWS, TURNED, GROUPED = "runs.rows", "runs.turned", "runs.grouped"  # keys in the session state
 SEEDS = "seeds"  # in the link: "1" if runs that differ in the seed alone are one line
 FILTERS = ("data", "architecture", "status", "study", "owner", "tag")
-FIRST = ("data", "architecture", "status", "accuracy", "parameters", "seconds", "epochs_done", "device")
+FIRST = ("data", "architecture", "status", "val_accuracy", "accuracy", "parameters", "seconds", "epochs_done")
 HIDDEN = ("run", "name", "note", "layers", "weights_from", "n_val", "n")  # no columns of their own
 OFFERED = tuple(name for name in COLUMNS if name not in HIDDEN)
 SORTED = ("accuracy", "val_accuracy", "parameters", "seconds", "epochs_done", "data", "architecture", "status", "study")
@@ -39,13 +39,24 @@ NEWEST = "newest"
 DIFFERS = "≠"
 
 
+def _asked() -> list[str]:
+    """The names of the chosen runs, at first those that the link names; some may not be there."""
+    linked = st.query_params.get(CHOSEN)
+    if CHOSEN not in st.session_state and linked:
+        st.session_state[CHOSEN] = [name for name in linked.split(",") if name]
+    return st.session_state.get(CHOSEN, [])
+
+
+def _unknown(listed: Sequence[Listed]) -> list[str]:
+    """The names of the chosen runs that are not there."""
+    known = {one.summary.run for one in listed}
+    return [name for name in _asked() if name not in known]
+
+
 def chosen(listed: Sequence[Listed]) -> list[Listed]:
     """The chosen runs that are there, in the order in which the link or the table names them."""
     known = {one.summary.run: one for one in listed}
-    linked = st.query_params.get(CHOSEN)
-    if CHOSEN not in st.session_state and linked:
-        st.session_state[CHOSEN] = linked.split(",")
-    found = [known[name] for name in st.session_state.get(CHOSEN, ()) if name in known]
+    found = [known[name] for name in _asked() if name in known]
     if found:
         st.query_params[CHOSEN] = ",".join(
             line.newest.summary.run for line in lines(found)
@@ -67,6 +78,9 @@ def lines(listed: Sequence[Listed]) -> list[Group]:
 
 def panel(listed: Sequence[Listed]) -> None:
     """Show filters and the table; a click on a row chooses its runs, one more click leaves them out again."""
+    if unknown := _unknown(listed):
+        names = ", ".join([*(name[:80] for name in unknown[:MOST_SAID]), *(["…"] if len(unknown) > MOST_SAID else [])])
+        st.warning(t("runs.unknown", count=len(unknown), names=names))
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs-filters"):
         fitting = _filtered(listed)
         by = _sort()
@@ -90,7 +104,7 @@ def panel(listed: Sequence[Listed]) -> None:
     if not shown:
         st.info(t("runs.none_fit"))
         return
-    _table(shown, columns, _whole(ordered, chosen(listed)))
+    _table(shown, columns, _whole(ordered, chosen(listed)), unknown)
     if len(ordered) > len(shown):
         st.button(t("runs.more", count=len(ordered) - len(shown)), key="runs-more", on_click=_more)
 
@@ -243,7 +257,10 @@ def _title(name: str) -> str:
     return plain(f"spec.{name}.label") if name in RunSpec.model_fields else plain(f"runs.column.{name}")
 
 
-def _table(shown: Sequence[Group], columns: Sequence[str], picked: Sequence[Listed]) -> None:
+def _table(
+    shown: Sequence[Group], columns: Sequence[str], picked: Sequence[Listed], unknown: Sequence[str] = ()
+) -> None:
+    """Show the lines; `unknown`: chosen names that no run has, kept so that their message does not go at a click."""
     names = [[one.summary.run for one in line.runs] for line in shown]
     places = {run: place for place, runs in enumerate(names) for run in runs}
     specs = [line.spec for line in lines(picked) if line.spec]
@@ -251,8 +268,6 @@ def _table(shown: Sequence[Group], columns: Sequence[str], picked: Sequence[List
         specs = [any_seed(spec) for spec in specs]
     differ = all_differing(specs) if len(specs) > 1 else []
     added = [name for name in differ if name not in columns and name in OFFERED]
-    if added or set(differ) & set(columns):
-        st.caption(t("runs.differ_help", sign=DIFFERS, count=len(specs)))
     table: dict[str, list[str | Said]] = {plain("runs.column.run"): [line_name(line) for line in shown]}
     for name in [*columns, *added]:
         title = f"{DIFFERS} {_title(name)}" if name in differ else _title(name)
@@ -261,11 +276,11 @@ def _table(shown: Sequence[Group], columns: Sequence[str], picked: Sequence[List
     known = [one.summary.run for one in picked]
     before = list(dict.fromkeys(places[run] for run in known if run in places))
     rows_of = ["+".join(runs) for runs in names]  # of other rows the places mean other runs
-    key = f"runs-table-{zlib.crc32(','.join([*rows_of, *table]).encode())}"
+    key = f"runs-table-{zlib.crc32(','.join(rows_of).encode())}"
 
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
-        kept = [run for run in known if run not in places]
+        kept = [*unknown, *(run for run in known if run not in places)]
         order = sorted(rows, key=lambda place: (place not in before, place))
         st.session_state[CHOSEN] = [*kept, *(run for place in order for run in names[place])]
 
@@ -284,6 +299,8 @@ def _table(shown: Sequence[Group], columns: Sequence[str], picked: Sequence[List
         column_config={title: st.column_config.Column(width=WIDE) for title in table if title.endswith(accuracy)},
     )
     wide_table_hint("runs")
+    if added or set(differ) & set(columns):  # below, so that the row under the pointer stays there
+        st.caption(t("runs.differ_help", sign=DIFFERS, count=len(specs)))
 
 
 def name_of(one: Listed) -> str:
@@ -330,11 +347,14 @@ def _line_cell(line: Group, name: str) -> str | Said:
 def _mean_cell(line: Group) -> Said:
     """Mean, standard deviation and number of the test accuracies of runs with several seeds."""
     assert line.repeats
-    if line.repeats.spread is None:
+    if len(line.tested) == 1:
         (only,) = line.tested.values()
         return line.repeats.mean, _figure(only, "accuracy", line.repeats.mean)
-    slots = {"mean": percent(line.repeats.mean, 2), "spread": number(100 * line.repeats.spread, 2)}
-    said = plain("runs.mean", count=len(line.tested), **slots)
+    slots = {"mean": percent(line.repeats.mean, 2), "count": len(line.tested)}
+    if line.repeats.spread is None:
+        said = plain("runs.mean_few", **slots)
+    else:
+        said = plain("runs.mean", spread=number(100 * line.repeats.spread, 2), **slots)
     is_selected = any(one.summary.test_use == "selected" for one in line.tested.values())
     return line.repeats.mean, plain("test_use.mark", accuracy=said) if is_selected else said
 

@@ -19,14 +19,10 @@ _is_kept = use_folder()
 # Not "fastmath", which hides what is not a number; only `run` is called from Python.
 _njit: Any = numba.njit
 _inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-KIND = {kind: place for place, kind in enumerate(program.KINDS)}
-GATHER, PRODUCT, CORRELATE, TOTAL = (
-    KIND[kind] for kind in (program.Gather, program.Product, program.Correlate, program.Total)
+# In the order of `program.KINDS`.
+GATHER, PRODUCT, CORRELATE, TOTAL, ACTIVATE, DERIVE, POOLING, POOLING_BACK, DROP, TRANSPOSE, ZERO, LOSS, LOGITS = range(
+    len(program.KINDS)
 )
-ACTIVATE, DERIVE, POOLING, POOLING_BACK = (
-    KIND[kind] for kind in (program.Activate, program.Derive, program.Pooling, program.PoolingBack)
-)
-DROP, TRANSPOSE, ZERO, LOSS = (KIND[kind] for kind in (program.Drop, program.Transpose, program.Zero, program.Loss))
 RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmoid", "tanh"))
 
 
@@ -85,59 +81,46 @@ def _correlations(rows: int, columns: int):
     return correlations
 
 
-def _tiled(tiled: Any, rows: int, columns: int):
+def _along(tiled: Any, rows: int, columns: int):
     """All places (or taps) for `rows` filters: in tiles of `columns`, and of one for what is left."""
     wide, single, places = tiled(rows, columns), tiled(rows, 1), tiled is _products
 
     @_inner
-    def run_tiled(line, memory, tables, parameters, f):
+    def along(line, memory, tables, parameters, f):
         count = line.y_places_count if places else line.taps_count
         whole = count - count % columns
         wide(line, memory, tables, parameters, f, 0, whole)
         single(line, memory, tables, parameters, f, whole, count)
 
-    return run_tiled
+    return along
 
 
-_wide = registers() >= 32
-_products_of_6 = _tiled(_products, 6, 4 if _wide else 2)
-_products_of_4 = _tiled(_products, 4, 4 if _wide else 2)
-_products_of_1 = _tiled(_products, 1, 8)
-_correlations_of_4 = _tiled(_correlations, 4, 4 if _wide else 2)
-_correlations_of_2 = _tiled(_correlations, 2, 5)
-_correlations_of_1 = _tiled(_correlations, 1, 8)
+def _tiled(tiled: Any, most: tuple[int, int], some: tuple[int, int], one: int, halved: int = 0):
+    """All filters: in tiles of the most (rows, columns), of some, and of one filter; `halved` ones in two of some."""
+    of_most, of_some, of_one = (_along(tiled, *size) for size in (most, some, (1, one)))
+    most_filters, some_filters = most[0], some[0]
+
+    @_inner
+    def all_tiles(line, memory, tables, parameters):
+        f = 0
+        while f < line.filters:
+            left = line.filters - f
+            if left >= most_filters and left != halved:
+                of_most(line, memory, tables, parameters, f)
+                f += most_filters
+            elif left >= some_filters:
+                of_some(line, memory, tables, parameters, f)
+                f += some_filters
+            else:
+                of_one(line, memory, tables, parameters, f)
+                f += 1
+
+    return all_tiles
 
 
-@_inner
-def _product(line, memory, tables, parameters):
-    f = 0
-    while f < line.filters:
-        left = line.filters - f
-        if left >= 6 and left != 8:
-            _products_of_6(line, memory, tables, parameters, f)
-            f += 6
-        elif left >= 4:
-            _products_of_4(line, memory, tables, parameters, f)
-            f += 4
-        else:
-            _products_of_1(line, memory, tables, parameters, f)
-            f += 1
-
-
-@_inner
-def _correlate(line, memory, tables, parameters):
-    f = 0
-    while f < line.filters:
-        left = line.filters - f
-        if left >= 4:
-            _correlations_of_4(line, memory, tables, parameters, f)
-            f += 4
-        elif left >= 2:
-            _correlations_of_2(line, memory, tables, parameters, f)
-            f += 2
-        else:
-            _correlations_of_1(line, memory, tables, parameters, f)
-            f += 1
+_columns = 4 if registers() >= 32 else 2
+_product = _tiled(_products, (6, _columns), (4, _columns), one=8, halved=8)
+_correlate = _tiled(_correlations, (4, _columns), (2, 5), one=8)
 
 
 @_inner
@@ -199,88 +182,83 @@ def _derive(line, memory):
 @_inner
 def _share(line):
     """What each value of a window counts in its mean."""
-    return tiles.spread(np.array([1 / (line.window_rows * line.window_columns)], np.float32), 0, 0, 1, 1)
+    return tiles.spread(np.array([1 / line.taps_count], np.float32), 0, 0, 1, 1)
 
 
 @_inner
-def _pooling(line, memory, block):
-    share = _share(line)
-    x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
-    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.y_columns
+def _largest(memory, tables, x, taps, count):
+    """The largest values of a window from x on."""
+    most = _vector(memory, x)
+    for t in range(taps + 1, taps + count):
+        most = tiles.larger(most, _vector(memory, x + tables[np.uint64(t)]))
+    return most
+
+
+@_inner
+def _pooling(line, memory, tables):
+    share, is_mean, taps, count = _share(line), line.is_mean, line.taps, line.taps_count
+    x_places, y_places = line.x_places, line.y_places
     for c in range(line.x_channels):
-        for i in range(line.y_rows):
-            x = line.x + c * x_step + i * window_rows * x_row_step
-            y = line.y + c * y_step + i * y_row_step
-            for at in range(0, columns * block, LANES):  # the lanes of a place, and the places of a row
-                of = x + at // block * window_columns * block + at % block
+        x, y = line.x + c * line.x_step, line.y_start + c * line.y_step
+        for p in range(line.y_places_count):
+            of = x + tables[np.uint64(x_places + p)]
+            if is_mean:
                 value = _vector(memory, of)
-                for u in range(window_rows):
-                    for v in range(window_columns):
-                        if u or v:
-                            other = _vector(memory, of + u * x_row_step + v * block)
-                            value = tiles.plus(value, other) if is_mean else tiles.larger(value, other)
-                if is_mean:
-                    value = tiles.times(value, share)
-                _put(value, memory, y + at)
+                for t in range(taps + 1, taps + count):
+                    value = tiles.plus(value, _vector(memory, of + tables[np.uint64(t)]))
+                value = tiles.times(value, share)
+            else:
+                value = _largest(memory, tables, of, taps, count)
+            _put(value, memory, y + tables[np.uint64(y_places + p)])
 
 
 @_inner
-def _pooling_back(line, memory, block):
-    share, zero = _share(line), zeros(1, 1)
-    x_step, x_row_step, y_step, y_row_step = line.x_step, line.x_row_step, line.y_step, line.y_row_step
-    window_rows, window_columns, is_mean, columns = line.window_rows, line.window_columns, line.is_mean, line.y_columns
-    function = line.function
+def _pooling_back(line, memory, tables):
+    share, is_mean, taps, count = _share(line), line.is_mean, line.taps, line.taps_count
+    x_places, y_places, function, zero = line.x_places, line.y_places, line.function, zeros(1, 1)
     for c in range(line.x_channels):
-        for i in range(line.y_rows):
-            x = line.x + c * x_step + i * window_rows * x_row_step
-            y = line.y + c * y_step + i * y_row_step
-            for at in range(0, columns * block, LANES):
-                of = x + at // block * window_columns * block + at % block
-                gradient, most = _vector(memory, y + at), zero
-                if is_mean:
-                    gradient = tiles.times(gradient, share)
-                else:
-                    most = _vector(memory, of)
-                    for u in range(window_rows):
-                        for v in range(window_columns):
-                            most = tiles.larger(most, _vector(memory, of + u * x_row_step + v * block))
-                    gradient = _derivative(function, most, gradient)
-                for u in range(window_rows):
-                    for v in range(window_columns):
-                        here = of + u * x_row_step + v * block
-                        value = _vector(memory, here)
-                        if is_mean:
-                            _put(_derivative(function, value, gradient), memory, here)
-                        else:
-                            _put(tiles.where_equal(value, most, gradient, zero), memory, here)
-                            gradient = tiles.where_equal(value, most, zero, gradient)
-        for i in range(line.x_rows):
-            for j in range(line.x_columns):
-                if i >= line.y_rows * window_rows or j >= columns * window_columns:
-                    for lane in range(0, block, LANES):
-                        _put(zero, memory, line.x + c * x_step + i * x_row_step + j * block + lane)
+        x, y = line.x + c * line.x_step, line.y_start + c * line.y_step
+        for p in range(line.y_places_count):
+            of, gradient = x + tables[np.uint64(x_places + p)], _vector(memory, y + tables[np.uint64(y_places + p)])
+            if is_mean:
+                gradient = tiles.times(gradient, share)
+                for t in range(taps, taps + count):
+                    here = of + tables[np.uint64(t)]
+                    _put(_derivative(function, _vector(memory, here), gradient), memory, here)
+            else:
+                most = _largest(memory, tables, of, taps, count)
+                gradient = _derivative(function, most, gradient)
+                for t in range(taps, taps + count):
+                    here = of + tables[np.uint64(t)]
+                    value = _vector(memory, here)
+                    _put(tiles.where_equal(value, most, gradient, zero), memory, here)
+                    gradient = tiles.where_equal(value, most, zero, gradient)
+        for p in range(line.rest, line.rest + line.rest_count):
+            _put(zero, memory, x + tables[np.uint64(p)])
 
 
 # --- image by image ---------------------------------------------------------------------------------------------------
 
 
 @_inner
+def _normalised(pixels, first, count, factor, addend, memory, to, step):
+    for pixel in range(count):
+        memory[np.uint64(to + pixel * step)] = np.float32(pixels[np.uint64(first + pixel)]) * factor + addend
+
+
+@_inner
 def _gather(line, memory, images, first, scale, shift, block):
     x_step, x_row_step, columns, size = line.x_step, line.x_row_step, line.x_columns, line.x_rows * line.x_columns
     for c in range(line.x_channels):
-        factor, addend = scale[c], shift[c]
+        x, by_image = line.x + c * x_step, line.by_image + c * size
         for i in range(line.x_rows):  # all images' before the next, since a row of the map stays near
             for image in range(block):
-                pixels = images[min(first + image, len(images) - 1)]
-                of, to = c * size + i * columns, line.x + c * x_step + i * x_row_step + image
-                for j in range(columns):
-                    memory[np.uint64(to + j * block)] = np.float32(pixels[np.uint64(of + j)]) * factor + addend
+                pixels, to = images[min(first + image, len(images) - 1)], x + i * x_row_step + image
+                _normalised(pixels, c * size + i * columns, columns, scale[c], shift[c], memory, to, block)
         if line.by_image >= 0:
             for image in range(block):
-                pixels = images[min(first + image, len(images) - 1)]
-                to = line.by_image + (image * line.x_channels + c) * size
-                for pixel in range(size):
-                    memory[np.uint64(to + pixel)] = np.float32(pixels[np.uint64(c * size + pixel)]) * factor + addend
+                pixels, to = images[min(first + image, len(images) - 1)], by_image + image * line.x_values
+                _normalised(pixels, c * size, size, scale[c], shift[c], memory, to, 1)
 
 
 @_inner
@@ -339,28 +317,12 @@ def _logits(line, memory, logits, first, block):
 
 # --- the interpreter --------------------------------------------------------------------------------------------------
 
-_line = numba.from_dtype(program.LINE)
+_lines, _numbers, _images = numba.from_dtype(program.LINE)[::1], numba.int64[::1], numba.uint8[:, ::1]
+_values, _rows, _number = numba.float32[::1], numba.float32[:, ::1], numba.int64
+_arguments = (_lines, _numbers, _values, _values, _images, _numbers, _values, _values, _rows, _number, _number, _rows)
 
 
-@_njit(
-    numba.types.UniTuple(numba.float64, 2)(
-        _line[::1],
-        numba.int64[::1],
-        numba.float32[::1],
-        numba.float32[::1],
-        numba.uint8[:, ::1],
-        numba.int64[::1],
-        numba.float32[::1],
-        numba.float32[::1],
-        numba.float32[:, ::1],
-        numba.int64,
-        numba.int64,
-        numba.float32[:, ::1],
-    ),
-    nogil=True,
-    error_model="numpy",
-    cache=_is_kept,
-)
+@_njit(numba.types.UniTuple(numba.float64, 2)(*_arguments), nogil=True, error_model="numpy", cache=_is_kept)
 def run(lines, tables, parameters, memory, images, labels, scale, shift, factors, batch, block, logits):
     """Run a program on images; returns the sums over them of the loss (nats) and of right answers, 0 without labels.
 
@@ -390,9 +352,9 @@ def run(lines, tables, parameters, memory, images, labels, scale, shift, factors
             elif kind == TOTAL:
                 _total(line, memory, tables)
             elif kind == POOLING:
-                _pooling(line, memory, block)
+                _pooling(line, memory, tables)
             elif kind == POOLING_BACK:
-                _pooling_back(line, memory, block)
+                _pooling_back(line, memory, tables)
             elif kind == ACTIVATE:
                 _activate(line, memory, block)
             elif kind == DERIVE:
@@ -409,6 +371,6 @@ def run(lines, tables, parameters, memory, images, labels, scale, shift, factors
                 more, more_right = _loss(line, memory, labels, first, batch, block)
                 loss += more
                 right += more_right
-            else:
+            elif kind == LOGITS:
                 _logits(line, memory, logits, first, block)
     return loss, right

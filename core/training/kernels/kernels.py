@@ -41,8 +41,7 @@ class Kernels:
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
         self._parameters = np.empty(sum(parameter.numel() for parameter in model.parameters()), np.float32)
         self._memories = [_memory(self._training) for _ in range(parts)]
-        there = slice(self._training.gradients, self._training.gradients + self._training.parameters)
-        self._gradients = [torch.from_numpy(memory[there]) for memory in self._memories]
+        self._gradients = [torch.from_numpy(memory[: self._training.parameters]) for memory in self._memories]
         self._of_thread = threading.local()
         self._trained: list[tuple[nn.Parameter, Tensor]] = []  # with their gradients
         flat, at = torch.from_numpy(self._parameters), 0

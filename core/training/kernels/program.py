@@ -97,6 +97,10 @@ class Table(NamedTuple):
     start: int
     length: int
 
+    def parts(self, most: int) -> list[Table]:
+        """The table in parts of at most so many numbers."""
+        return [Table(self.start + at, min(most, self.length - at)) for at in range(0, self.length, most)]
+
     def __str__(self) -> str:
         """The number of numbers."""
         return f"{self.length}"
@@ -141,6 +145,10 @@ number. So it finds the distance of a map's rows in `x_row_step`, if the field i
 
 
 # --- instructions -----------------------------------------------------------------------------------------------------
+# In the formulas x, y, dx and dy are maps [c, i, j, image], or [c, p] with p a place (i, j); v is one of all values
+# (c, i, j). A product has weights [f, t]: f is a filter or unit, t a tap, the distance to a value that it sees from p.
+# Each docstring ends with the order of the loops, from the outermost; the images are innermost, a vector at a time,
+# unless it says otherwise.
 
 
 @dataclass(frozen=True)
@@ -152,7 +160,10 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Gather(Instruction):
-    """The block's images, normalised; a place after the last image of a part takes that one again."""
+    """The block's images, normalised; a place after the last image of a part takes that one again.
+
+    Loops: c, i, image, j; then, for `by_image`, c, image, (i, j).
+    """
 
     formula: ClassVar = "x[c, i, j, image] = pixel[image, c, i, j] * scale[c] + shift[c]"
     x: Map
@@ -163,7 +174,7 @@ class Gather(Instruction):
 class Product(Instruction):
     """Convolution and dense layer forward, their input's gradient, and a dense layer's weight gradient.
 
-    In tiles of filters (or units) by places; for each tile, the sum over t innermost.
+    Of that, p are the inputs, a vector at a time, and t the images. Loops: tiles of filters, tiles of places, t.
     """
 
     formula: ClassVar = "y[f, p] = (bias[f] or y[f, p]) + sum over t of w[f, t] * x[p + t]"
@@ -180,7 +191,7 @@ class Product(Instruction):
 
 @dataclass(frozen=True)
 class Correlate(Instruction):
-    """Weight gradient of a convolution: in tiles of filters by taps; for each tile, the sum over places innermost."""
+    """Weight gradient of a convolution, and what is left of a dense layer's. Loops: tiles of filters, of taps, p."""
 
     formula: ClassVar = "g[f, t] += sum over p and images of dy[f, p] * x[p + t]"
     x: int
@@ -196,7 +207,7 @@ class Correlate(Instruction):
 
 @dataclass(frozen=True)
 class Total(Instruction):
-    """Gradient of the biases."""
+    """Gradient of the biases. Loops: f, p."""
 
     formula: ClassVar = "g[f] += sum over p and images of dy[f, p]"
     y: int
@@ -208,7 +219,7 @@ class Total(Instruction):
 
 @dataclass(frozen=True)
 class Activate(Instruction):
-    """An activation function in place; padding stays 0."""
+    """An activation function in place; padding stays 0. Loops: c, i, j."""
 
     formula: ClassVar = "y = f(y)"
     function: int  # of FUNCTIONS
@@ -217,7 +228,7 @@ class Activate(Instruction):
 
 @dataclass(frozen=True)
 class Derive(Instruction):
-    """Back through an activation function, whose derivative follows from its value."""
+    """Back through an activation function, whose derivative follows from its value. Loop: v, and padding."""
 
     formula: ClassVar = "dx = dx * f'(x)"
     function: int
@@ -227,35 +238,36 @@ class Derive(Instruction):
 
 @dataclass(frozen=True)
 class Pooling(Instruction):
-    """Mean or maximum of windows side by side."""
+    """Mean or maximum of windows side by side. Loops: c, p, t."""
 
-    formula: ClassVar = "y[c, i, j] = mean or largest of the window of x[c] at i, j"
+    formula: ClassVar = "y[c, p] = mean or largest over t of x[c, p + t]"
     is_mean: int
     x: Map
+    x_places: Table  # of the windows
+    taps: Table  # of the values in one
     y: Map
-    window_rows: int
-    window_columns: int
+    y_places: Table
 
 
 @dataclass(frozen=True)
-class PoolingBack(Instruction):
+class PoolingBack(Pooling):
     """Back through a pooling and the activation before it; the gradient takes the place of the values.
 
-    Of equal largest values the first gets the gradient, as in PyTorch; what no window covers gets 0.
+    Of equal largest values the first gets the gradient, as in PyTorch; what no window covers gets 0. `y` is the
+    gradient of what was pooled. Loops: c, p, t twice for a maximum, which has to be found first; then `rest`.
     """
 
-    formula: ClassVar = "x[c] = dy[c, i, j] * f'(x[c]) * (1 / size of window, or 1 where x[c] is the largest)"
-    is_mean: int
-    x: Map
-    y: Map  # the gradient of y
-    window_rows: int
-    window_columns: int
+    formula: ClassVar = "x[c, p + t] = dy[c, p] * f'(x[c, p + t]) * (1 / size of window, or 1 for the largest, else 0)"
+    rest: Table  # of what no window covers
     function: int
 
 
 @dataclass(frozen=True)
 class Drop(Instruction):
-    """Dropout, and back from the gradient of y to that of x; PyTorch has drawn the factors 0 or 1 / (1 - rate)."""
+    """Dropout, and back from the gradient of y to that of x; PyTorch has drawn the factors 0 or 1 / (1 - rate).
+
+    Loops: image, c, i, j; number by number.
+    """
 
     formula: ClassVar = "y[v, image] = x[v, image] * factor[image, v]"
     x: Map
@@ -265,7 +277,7 @@ class Drop(Instruction):
 
 @dataclass(frozen=True)
 class Transpose(Instruction):
-    """The input of a dense layer, for its weight gradient, which is a sum over images."""
+    """The input of a dense layer, for its weight gradient, which is a sum over images. Loops: image, v, by numbers."""
 
     formula: ClassVar = "by_image[image, v] = x[v, image]"
     x: Map
@@ -274,7 +286,7 @@ class Transpose(Instruction):
 
 @dataclass(frozen=True)
 class Zero(Instruction):
-    """Before products are added to a gradient."""
+    """Before products are added to a gradient. Loop: v, and padding."""
 
     formula: ClassVar = "dx = 0"
     dx: Map
@@ -282,7 +294,10 @@ class Zero(Instruction):
 
 @dataclass(frozen=True)
 class Loss(Instruction):
-    """Softmax, cross-entropy and their gradient; 0 for places after the last image of a part."""
+    """Softmax, cross-entropy and their gradient; 0 for places after the last image of a part.
+
+    Loops: image, and there k for the largest logit, for the sum and for the gradient; number by number.
+    """
 
     formula: ClassVar = "loss += -log softmax(x)[label]; dx = (softmax(x) - [label]) / batch size"
     x: Map
@@ -291,7 +306,7 @@ class Loss(Instruction):
 
 @dataclass(frozen=True)
 class Logits(Instruction):
-    """The logits, for the caller."""
+    """The logits, for the caller. Loops: image, k; number by number."""
 
     formula: ClassVar = "logits[image, k] = x[k, image]"
     x: Map
@@ -383,8 +398,7 @@ class Program:
     block: int
     lanes: int
     memory: int  # float32 that a thread needs
-    gradients: int  # place of the gradients of all parameters ...
-    parameters: int  # ... and their number; 0 if the program does not train
+    parameters: int  # whose gradients memory begins with; 0 if the program does not train
 
     @cached_property
     def lines(self) -> np.ndarray:
@@ -434,7 +448,6 @@ class _Writer:
         self.memory = 0
         self.tables: list[int] = []
         self.known: dict[tuple[int, ...], Table] = {}
-        self.vectors = self.table(range(0, block, lanes))  # of one value
 
     def room(self, count: int) -> int:
         """The place of `count` numbers more in memory."""
@@ -461,7 +474,7 @@ class _Writer:
         chain = stages(rows, trains=trains, frozen=frozen)
         first = chain[0]
         parameters = sum(stage.parameters for stage in chain) if trains else 0
-        gradients = self.room(parameters)
+        self.room(parameters)  # for their gradients, which have their places
         x = self.map(first.before, first.padding)
         dx: Map | None = None  # none before anything that is trained
         by_image = -1
@@ -476,25 +489,17 @@ class _Writer:
             dy = None
             if is_trained or dx:  # a pooling's gradient takes the place of what it has pooled
                 dy = y if after and after.pools else self.map(stage.after, (y.before, y.after))
-            gradient = gradients + weights if is_trained else -1
             there: list[Instruction]
             back: list[Instruction] = []
-            if isinstance(stage.layer, Conv):
-                there, back = self.convolution(stage.layer, x, y, dx, dy, weights, gradient)
-            elif isinstance(stage.layer, Dense):
-                there, back = self.dense(x, y, dx, dy, weights, gradient, by_image)
+            if isinstance(stage.layer, Conv | Dense):
+                there, back = self.linear(stage.layer, x, y, dx, dy, weights, is_trained, by_image)
             elif isinstance(stage.layer, Dropout):
                 there = [Drop(x, y, dropped)]
                 if dx and dy:
                     back = [Drop(dy, dx, dropped)]
                 dropped += x.values
             else:
-                size = stage.layer.size if isinstance(stage.layer, Pool) else 1
-                window = (x.rows, x.columns) if isinstance(stage.layer, GlobalAvgPool) else (size, size)
-                is_mean = not isinstance(stage.layer, MaxPool)
-                there = [Pooling(is_mean, x, y, *window)]
-                if dx and dy:
-                    back = [PoolingBack(is_mean, x, dy, *window, function)]
+                there, back = self.pooling(stage.layer, x, y, dx, dy, function)
             if dx and function and not stage.pools:
                 back.append(Derive(function, x, dx))
             function, by_image = FUNCTIONS.index(stage.activation), -1
@@ -511,96 +516,89 @@ class _Writer:
         else:
             forward.append((0, Logits(x)))
         instructions = (*forward, *(one for back in reversed(backward) for one in back))
-        return Program(instructions, np.array(self.tables), self.block, self.lanes, self.memory, gradients, parameters)
+        return Program(instructions, np.array(self.tables), self.block, self.lanes, self.memory, parameters)
 
-    def convolution(
-        self, layer: Conv, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradient: int
-    ) -> tuple[list[Instruction], list[Instruction]]:
-        """Forward and back. The place of weights (F, C, k, k) and biases (F,), and of their gradients, -1 if frozen."""
-        kernel, filters, depth = layer.kernel, layer.filters, x.channels * layer.kernel**2
+    def windows(self, x: Map, y: Map, size: tuple[int, int], stride: int) -> tuple[Table, Table, list[int]]:
+        """The places of the vectors of all windows of x and of their values in y, and those of a window's values."""
         spots = [(i, j, v) for i in range(y.rows) for j in range(y.columns) for v in range(0, self.block, self.lanes)]
-        of = self.table(layer.stride * (i * x.row_step + j * x.block) + v for i, j, v in spots)
+        of = self.table(stride * (i * x.row_step + j * x.block) + v for i, j, v in spots)
         to = self.table(y.first + i * y.row_step + j * y.block + v for i, j, v in spots)
-        seen = [i * x.row_step + j * x.block for i in range(kernel) for j in range(kernel)]  # from one spot
+        return of, to, [i * x.row_step + j * x.block for i in range(size[0]) for j in range(size[1])]
+
+    def pooling(
+        self, layer: Pool | GlobalAvgPool | ActivationLayer, x: Map, y: Map, dx: Map | None, dy: Map | None, before: int
+    ) -> tuple[list[Instruction], list[Instruction]]:
+        """Forward, and back through the activation before it, too."""
+        stride = layer.size if isinstance(layer, Pool) else 1
+        size = (x.rows, x.columns) if isinstance(layer, GlobalAvgPool) else (stride, stride)
+        is_mean = not isinstance(layer, MaxPool)
+        of, to, window = self.windows(x, y, size, stride)
+        taps = self.table(window)
+        there: list[Instruction] = [Pooling(is_mean, x, of, taps, y, to)]
+        if not (dx and dy):
+            return there, []
+        covered = (y.rows * size[0], y.columns * size[1])
+        left = [(i, j) for i in range(x.rows) for j in range(x.columns) if i >= covered[0] or j >= covered[1]]
+        rest = self.table(i * x.row_step + j * x.block + v for i, j in left for v in range(0, self.block, self.lanes))
+        return there, [PoolingBack(is_mean, x, of, taps, dy, to, rest, before)]
+
+    def linear(
+        self,
+        layer: Conv | Dense,
+        x: Map,
+        y: Map,
+        dx: Map | None,
+        dy: Map | None,
+        weights: int,
+        is_trained: bool,
+        by_image: int,
+    ) -> tuple[list[Instruction], list[Instruction]]:
+        """Forward and back of a convolution, or of a dense layer, which is one of 1 x 1 on a map of 1 x 1.
+
+        `weights`: the place of weights (F, C, k, k) or (units, inputs), then biases (F,), and of their gradients.
+        """
+        kernel, stride = (layer.kernel, layer.stride) if isinstance(layer, Conv) else (1, 1)
+        if isinstance(layer, Dense):
+            x = replace(x, channels=x.values, rows=1, columns=1)
+            dx = dx and replace(dx, channels=x.values, rows=1, columns=1)
+        filters, depth = y.channels, x.channels * kernel**2
+        of, to, seen = self.windows(x, y, (kernel, kernel), stride)
         taps = self.table(c * x.step + tap for c in range(x.channels) for tap in seen)
-        bias = filters * depth
-        there = self.product(
-            x.start, of, taps, Weights(weights, depth, 1), y.start, y.step, to, filters, weights + bias
-        )
+        w, bias = Weights(weights, depth, 1), weights + filters * depth
+        there = self.in_parts(Product(x.start, of, taps, w, bias, y.start, y.step, to, filters))
         back: list[Instruction] = []
-        if dy and gradient >= 0:
-            back += self.correlate(x.start, of, taps, dy.start, dy.step, to, gradient, depth, filters)
-            back.append(Total(dy.start, dy.step, to, gradient + bias, filters))
+        if dy and is_trained:
+            whole = depth - depth % self.lanes if isinstance(layer, Dense) else 0
+            if whole:
+                # In vectors along the inputs, which lie side by side in the gradient as in the weights.
+                if by_image < 0:
+                    by_image = self.room(self.block * depth)
+                    back.append(Transpose(x, by_image))
+                along = self.table(range(0, whole, self.lanes))
+                images = self.table(range(0, self.block * depth, depth))
+                w = Weights(dy.start, dy.step, 1, in_memory=True)
+                back += self.in_parts(Product(by_image, along, images, w, -1, weights, depth, along, filters))
+            if whole < depth:
+                rest, g = Table(taps.start + whole, depth - whole), weights + whole
+                back += self.in_parts(Correlate(x.start, of, rest, dy.start, dy.step, to, g, depth, filters))
+            back.append(Total(dy.start, dy.step, to, bias, filters))
         if dy and dx:
             # Each tap of the kernel adds the gradient at all spots to the inputs that it has seen from there.
             back.append(Zero(dx))
             over_filters = self.table(f * dy.step for f in range(filters))
             for number, tap in enumerate(seen):
-                w = Weights(weights + number, kernel**2, depth)
-                back += self.product(dy.start, to, over_filters, w, dx.start + tap, dx.step, of, x.channels)
+                w, g = Weights(weights + number, kernel**2, depth), dx.start + tap
+                back += self.in_parts(Product(dy.start, to, over_filters, w, -1, g, dx.step, of, x.channels))
         return there, back
 
-    def dense(
-        self, x: Map, y: Map, dx: Map | None, dy: Map | None, weights: int, gradient: int, by_image: int
-    ) -> tuple[list[Instruction], list[Instruction]]:
-        """Forward and back. The place of weights (units, inputs) and biases (units,), and of their gradients."""
-        units, inputs, block, one = y.channels, x.values, self.block, self.vectors
-        bias = units * inputs
-        taps = self.table(v * block for v in range(inputs))
-        w = Weights(weights, inputs, 1)
-        there = self.product(x.start, one, taps, w, y.start, y.step, one, units, weights + bias)
-        back: list[Instruction] = []
-        if dy and gradient >= 0:
-            # In vectors along the inputs, which lie side by side in the gradient as in the weights.
-            if by_image < 0:
-                by_image = self.room(block * inputs)
-                back.append(Transpose(x, by_image))
-            whole = inputs - inputs % self.lanes
-            if whole:
-                along, over_images = (
-                    self.table(range(0, whole, self.lanes)),
-                    self.table(range(0, block * inputs, inputs)),
-                )
-                w = Weights(dy.start, dy.step, 1, in_memory=True)
-                back += self.product(by_image, along, over_images, w, gradient, inputs, along, units)
-            if whole < inputs:
-                rest = self.table(v * block for v in range(whole, inputs))
-                back += self.correlate(x.start, one, rest, dy.start, dy.step, one, gradient + whole, inputs, units)
-            back.append(Total(dy.start, dy.step, one, gradient + bias, units))
-        if dy and dx:
-            back.append(Zero(dx))
-            over_units = self.table(unit * dy.step for unit in range(units))
-            w = Weights(weights, 1, inputs)
-            back += self.product(dy.start, one, over_units, w, dx.start, block, one, inputs)
-        return there, back
-
-    def product(
-        self,
-        x: int,
-        of: Table,
-        taps: Table,
-        w: Weights,
-        y: int,
-        y_step: int,
-        to: Table,
-        filters: int,
-        bias: int = -1,
-    ) -> list[Instruction]:
-        """A product whose sums are split into parts, so that what they read stays near; each adds to the one before."""
+    def in_parts(self, one: Product | Correlate) -> list[Instruction]:
+        """The instruction, its sums split so that what they read stays near: each part adds to the one before."""
+        if isinstance(one, Correlate):
+            both = zip(one.x_places.parts(self.most_places), one.y_places.parts(self.most_places), strict=True)
+            return [replace(one, x_places=of, y_places=to) for of, to in both]
         found: list[Instruction] = []
-        for t in range(0, taps.length, self.most_taps):
-            some = Table(taps.start + t, min(self.most_taps, taps.length - t))
-            of_some = w._replace(start=w.start + t * w.tap_step)
-            found.append(Product(x, of, some, of_some, -1 if t else bias, y, y_step, to, filters))
-        return found
-
-    def correlate(
-        self, x: int, of: Table, taps: Table, y: int, y_step: int, to: Table, g: int, g_step: int, filters: int
-    ) -> list[Instruction]:
-        """A correlation whose sums are split into parts, so that what they read stays near."""
-        found: list[Instruction] = []
-        for p in range(0, to.length, self.most_places):
-            count = min(self.most_places, to.length - p)
-            of_some, to_some = Table(of.start + p, count), Table(to.start + p, count)
-            found.append(Correlate(x, of_some, taps, y, y_step, to_some, g, g_step, filters))
+        for taps in one.taps.parts(self.most_taps):
+            t = taps.start - one.taps.start
+            w = one.w._replace(start=one.w.start + t * one.w.tap_step)
+            found.append(replace(one, taps=taps, w=w, bias=-1 if t else one.bias))
         return found
