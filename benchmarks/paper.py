@@ -1,5 +1,8 @@
 """Measures what models read of digits on paper: `python benchmarks/paper.py [--n N] [--folder FOLDER] [--update]`.
 
+`--causes` only prints which pictures are read wrongly, and without which step not: of those with specks, and those on
+which nobody wrote.
+
 Pen digits of the last ten writers are put onto the papers of `scenes.py`, as files, which stay in the folder. Each file
 is read twice: as a drawing whose ground is the colour of its rim, which was the only way before, and by
 `core/images/paper.py`. It needs the pen digits in a data folder, and with 250 files a scene three quarters of an hour.
@@ -25,15 +28,16 @@ from core import settings, store  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing.picture import open_picture  # noqa: E402
 from core.drawing.prepare import prepare  # noqa: E402
-from core.images.paper import prepared  # noqa: E402
-from core.models.model import Model, open_model  # noqa: E402
+from core.drawing.strokes import inked  # noqa: E402
+from core.images.paper import STEPS, prepared  # noqa: E402
+from core.models.model import Answer, Model, open_model  # noqa: E402
 
 SEED = 16  # of the scenes that are reported; nothing was adjusted to them
 READERS = {"by its rim": prepare, "by `paper.py`": prepared}
 HELD, WRONG, RIGHT = range(3)
 
 
-def files(folder: Path, digits: list[PenDigit], name: str, n: int) -> list[tuple[Path, int]]:
+def files(folder: Path, digits: list[PenDigit], name: str, n: int) -> list[tuple[Path, PenDigit]]:
     """The files of a scene, with their digits; those that are not there are made."""
     every = {**SCENES, **UNTRIED}
     made = []
@@ -43,15 +47,20 @@ def files(folder: Path, digits: list[PenDigit], name: str, n: int) -> list[tuple
         file = folder / f"{name.replace(' ', '-').replace(chr(39), '')}-{k}"
         if not file.exists():
             file.write_bytes(every[name](one.strokes, random))
-        made.append((file, one.digit))
+        made.append((file, one))
     return made
+
+
+def blank_scene(k: int) -> str:
+    """The scene of a file on which nobody wrote: all in turn but the largest, the last."""
+    return list(SCENES)[k % (len(SCENES) - 1)]
 
 
 def blank_files(folder: Path, n: int) -> list[Path]:
     """Files of all scenes in turn on which nobody wrote."""
     made = []
     for k in range(n):
-        name = list(SCENES)[k % (len(SCENES) - 1)]  # without the largest, the last
+        name = blank_scene(k)
         file = folder / f"blank-{k}"
         if not file.exists():
             file.write_bytes(without_digit(SCENES[name])(np.random.default_rng([SEED, 99, k])))
@@ -68,12 +77,52 @@ def read(model: Model, reader: str, file: Path) -> tuple[int | None, float]:
     return answer.best if answer else None, taken
 
 
+def said(answer: Answer | None) -> str:
+    """What a model answers, or why it holds its answer back."""
+    if answer is None:
+        return "nothing drawn"
+    return answer.doubt.removeprefix("doubt.") if answer.doubt else f"{answer.best} ({answer.values.max():.0%})"
+
+
+def without_a_step(model: Model, file: Path, read: int | None) -> str:
+    """The steps without which a picture would not be read so."""
+    picture = open_picture(file)
+    others = {step: model.answer(prepared(picture, without=[step])) for step in STEPS}
+    return ", ".join(f"{step}: {said(one)}" for step, one in others.items() if (one and one.best) != read) or "none"
+
+
+def causes(model: Model, folder: Path, digits: list[PenDigit], n: int) -> list[str]:
+    """Two tables with a row for each picture that is read wrongly: of those with specks, and where nobody wrote."""
+    specks, blank = [], []
+    for file, one in files(folder, digits, "specks", n):
+        answer = model.answer(prepared(open_picture(file)))
+        if answer and answer.best not in (None, one.digit):
+            drawn = model.answer(prepare(inked(one.strokes)))
+            cells = [f"{one.digit}, writer {one.writer}", said(answer), said(drawn)]
+            specks.append([*cells, without_a_step(model, file, answer.best)])
+            tell(f"{file.name} | {' | '.join(specks[-1])}")
+    for k, file in enumerate(blank_files(folder, n)):
+        answer = model.answer(prepared(open_picture(file)))
+        if answer and answer.best is not None:
+            blank.append([blank_scene(k), said(answer), without_a_step(model, file, answer.best)])
+            tell(f"{file.name} | {' | '.join(blank[-1])}")
+    same = sum(cells[2].partition(" ")[0] == cells[1].partition(" ")[0] for cells in specks)
+    last = "without this step"
+    return [
+        f"With specks, {len(specks)} of {n} are read wrongly; {same} of them so too where the same strokes are drawn "
+        f"on the pad. Where nobody wrote, {len(blank)} of {n} are read as a digit.",
+        *table(["written among specks", "read", "drawn on the pad", last], specks),
+        *table(["scene on which nobody wrote", "read", last], blank),
+    ]
+
+
 def main() -> int:
     """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure what is read of digits on paper.")
     parser.add_argument("--n", type=int, default=250, help="files a scene")
     parser.add_argument("--folder", type=Path, help="where the files are kept")
     parser.add_argument("--make", action="store_true", help="only make the files")
+    parser.add_argument("--causes", action="store_true", help="only look at what is read wrongly, and why")
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
@@ -87,6 +136,9 @@ def main() -> int:
             for name in (*SCENES, *UNTRIED):
                 files(folder, digits, name, k)
         return 0
+    if options.causes:
+        print("\n".join([machine(), "", *causes(model, folder, digits, options.n)]))
+        return 0
     for name in (*SCENES, *UNTRIED):
         made = files(folder, digits, name, options.n)
         cells = [name if name in SCENES else f"*{name}*", str(len(made))]
@@ -94,8 +146,8 @@ def main() -> int:
             found = [read(model, reader, file) for file, _ in made]
             kinds = np.array(
                 [
-                    HELD if answer is None else RIGHT if answer == label else WRONG
-                    for (answer, _), (_, label) in zip(found, made, strict=True)
+                    HELD if answer is None else RIGHT if answer == one.digit else WRONG
+                    for (answer, _), (_, one) in zip(found, made, strict=True)
                 ]
             )
             of_answered = percent(kinds[kinds != HELD] == RIGHT) if (kinds != HELD).any() else "–"

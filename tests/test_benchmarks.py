@@ -4,10 +4,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from benchmarks import recipes, search, training
+from benchmarks import recipes, search, sheets, training
 from benchmarks.no_digits import LOGO, logo
 from benchmarks.race import Figures, Race
 from benchmarks.results import RESULTS
+from core.datasets.pen_digits import PenDigit
+from tests.sheets import strokes
 
 
 def figures(words="", **seconds):
@@ -88,6 +90,20 @@ def test_what_is_measured_in_parts_has_its_place_in_the_results():
     for name in ["training.py avx2", "tiles.py", *(f"{of}.py {part}" for of, parts in PARTS.items() for part in parts)]:
         assert f"<!-- {name}: begin -->" in text
         assert f"<!-- {name}: end -->" in text
+
+
+def test_each_kind_of_sheet_is_written_and_photographed_as_its_name_says():
+    random = np.random.default_rng(0)
+    own = [PenDigit(digit, 1, tuple(strokes(digit, random))) for digit in range(10)]
+    few = [len(sheets.written("few digits", own, random).ends) for _ in range(20)]
+    assert set(few) == {3, 4, 5, 6, 7, 8}
+    for kind in sheets.KINDS:
+        assert (sheets.view(kind, random).creases > 0) == ("creased" in kind)
+    printed = [kind for kind in sheets.KINDS if sheets.is_printed(kind)]
+    assert len(printed) == 2
+    for kind in printed:
+        boxes = [place for place, _ in sheets.written(kind, own, random).ends]
+        assert boxes == sorted(boxes), "row after row"
 
 
 def test_a_logo_is_a_picture_of_filled_parts_on_an_even_ground():

@@ -57,3 +57,22 @@ def test_a_small_paper_on_a_table_is_not_taken_for_bright_ink():
     for seed in range(4):
         picture = open_picture(UNTRIED["sheet on a table"](SEVEN, np.random.default_rng(seed)))
         assert 0.001 < (cleaned(picture).ink > 128).mean() < 0.04
+
+
+def test_what_is_only_along_the_sides_is_no_one_but_a_one_in_a_picture_cut_to_it_is():
+    picture = np.full((300, 240, 4), 255, np.uint8)
+    picture[80:200, :8, :3] = 0
+    picture[:120, 228:234, :3] = 0  # along the side, from the top
+    assert not cleaned(picture).ink.any()
+    assert cleaned(picture[60:220, :10]).ink.any()
+    picture[60:220, 100:110, :3] = 0
+    assert cleaned(picture).ink[60:220, 100:110].all()
+
+
+def test_specks_alone_are_nothing_drawn_and_a_small_digit_is():
+    picture = np.full((800, 800, 4), 255, np.uint8)
+    for row in range(100, 700, 90):  # what is left where ruled lines cross a margin's line
+        picture[row : row + 5, 60:66, :3] = 0
+    assert prepared(picture).image is None
+    picture[400:420, 300:303, :3] = 0
+    assert prepared(picture).image is not None

@@ -31,6 +31,8 @@ WEAKEST = 0.3  # of the usual ink: weaker ink is no stroke
 JUMP = 0.12  # of the ground's logarithm between neighbours: an edge of the paper, or of a hard shadow
 COLOURED = 0.12  # by which the factors of red, green and blue differ: not a shadow
 DARKEST = 0.35  # of the paper's light is left in its shadow
+ALONG = 0.08  # of the picture's side: all that is left lies so near to a side, so it is left of an edge, not a digit
+LEAST = 0.015  # of the longer side: nothing that is left is larger, so it is specks or crossings of lines
 SMALLEST = 0.12  # of the largest stroke's extent: what is smaller is a speck
 
 
@@ -314,14 +316,17 @@ def _over_threshold(ink: Picture) -> Picture:
 def _strokes(ink: Picture) -> Picture:
     """The ink without what is no stroke: specks, much smaller than the largest part, and what reaches in from the rim.
 
-    What reaches the rim stays if there is nothing else.
+    What reaches the rim stays if there is nothing else. Specks alone, and what is only along the sides, are no digit.
     """
     from scipy.ndimage import find_objects, maximum_filter
 
     found, count = connected(ink > 0, diagonally=True)
+    boxes = find_objects(found)
+    extents = np.array([max(part.stop - part.start for part in box) for box in boxes])
+    if extents.max(initial=0) < LEAST * max(ink.shape) or all(_is_along_a_side(box, ink.shape) for box in boxes):
+        return np.zeros_like(ink)
     if count < 2:
         return ink
-    extents = np.array([max(part.stop - part.start for part in box) for box in find_objects(found)])
     at_rim = np.zeros(count, bool)
     at_rim[np.setdiff1d(border(found), [0]) - 1] = True
     if (extents[~at_rim] > 0.1 * max(ink.shape)).any():
@@ -330,3 +335,10 @@ def _strokes(ink: Picture) -> Picture:
         extents *= np.bincount(found[~from_rim], minlength=count + 1)[1:] > 0  # also the splinters beside it
     dropped = extents < SMALLEST * extents.max()
     return np.where(np.concatenate([[False], dropped])[found], 0, ink)
+
+
+def _is_along_a_side(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a box lies within `ALONG` of one of the four sides of a picture (H, W)."""
+    return any(
+        part.stop < ALONG * side or part.start > (1 - ALONG) * side for part, side in zip(box, shape, strict=True)
+    )
