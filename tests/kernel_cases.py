@@ -43,7 +43,8 @@ CASES = [  # layers, shape of an image, images
     # Logits that are the values of a map.
     ("conv(1, 3, activation=relu), flatten", (2, 7, 3), 18),
     ("conv(1, 2), max_pool(2), flatten", (1, 3, 12), 7),
-    # Sums so long that they are taken in parts.
+    # Sums over so many places that they are taken in parts; many filters and values.
+    ("conv(3, 3, activation=relu), conv(4, 3), max_pool(4), flatten, dense(5)", (1, 26, 26), 17),
     ("conv(40, 3, activation=relu), conv(12, 3), flatten, dense(5)", (1, 8, 8), 16),
     ("flatten, dense(301, activation=tanh), dense(203), dense(5)", (1, 20, 20), 65),
 ]  # fmt: skip

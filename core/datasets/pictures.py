@@ -32,6 +32,8 @@ DIGIT_SIDE = 28  # px
 LOOKED_AT = 64  # pictures that are decoded before the import, to see on what ground they are
 LOOKED_FOR_COLOURS = 2**28  # px that are decoded besides, until a picture has colours: 340,000 pictures of 28 x 28 px
 VANISHING = 64  # grey levels: what is not transparent can hardly be seen on a ground that is nearer to it
+VANISHED = 0.9  # of a picture's visible pixels would vanish: it does
+COLOURED = 6  # mean difference of a picture's red, green and blue: JPEG and scanners leave less in what is grey
 DEPTHS = (255, 1023, 4095, 16383, 65535)  # the greatest value of a picture with 8 to 16 bits
 TURNED = range(2, 9)  # what a camera writes of a picture that is to be turned or mirrored (Exif)
 UNSAFE = (*DAMAGED, *DAMAGED_ARCHIVE, Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -180,8 +182,7 @@ def decoded(entry: Entry, look: Look, least: int) -> Image.Image:
             return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8))
         if upright.mode in ("P", "PA", "RGBA", "LA", "La", "RGBa") or "transparency" in upright.info:
             clear = upright.convert("RGBA")
-            level = _level(np.asarray(clear).reshape(-1, 4))
-            vanishes = level is not None and abs(level - look.ground) < VANISHING
+            vanishes = _vanishes(_ink(np.asarray(clear)), look.ground)
             ground = Image.new("RGBA", clear.size, (255 - look.ground if vanishes else look.ground,) * 3)
             return Image.alpha_composite(ground, clear).convert("RGB")
         return upright.convert("L" if upright.mode in ("1", "L", "F") else "RGB")
@@ -262,7 +263,6 @@ def look_at(entries: Sequence[Entry], known: Sequence[Facts], labels: np.ndarray
     for place in [*sorted(asked), *(place for place in range(len(entries)) if place not in asked)]:
         entry, fact = entries[place], known[place]
         if place not in asked:
-            left -= fact.size[0] * fact.size[1]
             if colour or left < 0:
                 break
             if not fact.colour:
@@ -272,27 +272,32 @@ def look_at(entries: Sequence[Entry], known: Sequence[Facts], labels: np.ndarray
             with Image.open(io.BytesIO(entry.content(MOST_MIB * 2**20)), formats=FORMATS) as image:
                 _check_size(image, entry)
                 image.draft(None, (128, 128))  # pyright: ignore[reportArgumentType]
+                left -= 0 if place in asked else image.width * image.height
                 image.load()
                 if fact.deep:
                     deepest = max(deepest, int(np.asarray(image).max()))
                 elif fact.clear or fact.colour:
-                    pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
-                    level = _level(pixels) if fact.clear else None
-                    inks += [] if level is None else [level]
-                    # JPEG and scanners leave a breath of colour in what is grey.
-                    seen = pixels[pixels[:, 3] > 127, :3].astype(int)
-                    colour |= bool(len(seen)) and float(np.ptp(seen, axis=1).mean()) > 6
+                    pixels = np.asarray(image.convert("RGBA"))
+                    ink = _ink(pixels) if fact.clear else pixels[:0, 0, :3]
+                    inks += [(float(ink.mean()), {one: _vanishes(ink, one) for one in (0, 255)})] if len(ink) else []
+                    seen = pixels[pixels[..., 3] > 127, :3]
+                    colour |= bool(len(seen)) and float(np.ptp(seen, axis=1).mean()) > COLOURED
         except (*UNSAFE, MemoryError):
             continue
     depth = next(one for one in DEPTHS if one >= deepest) if deepest else DEPTHS[-1]
-    ground = 255 if inks and float(np.median(inks)) < 128 else 0
-    return Look(depth, ground, any(abs(level - ground) < VANISHING for level in inks)), colour
+    ground = 255 if inks and float(np.median([level for level, _ in inks])) < 128 else 0
+    return Look(depth, ground, any(vanishes[ground] for _, vanishes in inks)), colour
 
 
-def _level(pixels: np.ndarray) -> float | None:
-    """The mean grey level of what is not transparent among pixels uint8 (N, 4); None if all or nothing is."""
-    seen = pixels[pixels[:, 3] > 127, :3]
-    return float(seen.mean()) if 0 < len(seen) < len(pixels) else None
+def _ink(pixels: np.ndarray) -> np.ndarray:
+    """The pixels (N, 3) that are not transparent, of uint8 (H, W, 4); none if all or none of them are."""
+    seen = pixels[pixels[..., 3] > 127, :3]
+    return seen if len(seen) < pixels[..., 0].size else seen[:0]
+
+
+def _vanishes(ink: np.ndarray, ground: int) -> bool:
+    """Whether nearly all of the ink, uint8 (N, 3), can hardly be seen on a ground of this grey level."""
+    return bool(len(ink)) and float((np.abs(ink.mean(axis=1) - ground) < VANISHING).mean()) > VANISHED
 
 
 def natural_shape(sizes: Counter[tuple[int, int]], *, digits: bool, colour: bool) -> tuple[int, int, int]:

@@ -500,7 +500,7 @@ class ArraySource(Source):
         for part, (_, images, meant) in self.arrays.items():
             for begin in range(0, len(images) if meant.shape[0] == 3 else 0, ROWS):
                 some = self._some(part, np.s_[begin : begin + ROWS])
-                yield bool((some != some[:, :1]).any())
+                yield bool((np.ptp(some, axis=1).mean(axis=(1, 2)) > pictures.COLOURED).any())
 
     def _some(self, part: str, which: np.ndarray | slice) -> np.ndarray:
         """Some images of a split, uint8 (n, C, H, W)."""

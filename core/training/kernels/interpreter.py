@@ -13,16 +13,31 @@ import numpy as np
 
 from core.training.kernels import program, tiles
 from core.training.kernels.compiled import registers, use_folder
+from core.training.kernels.program import (
+    KINDS,
+    Activate,
+    Correlate,
+    Derive,
+    Drop,
+    Gather,
+    Logits,
+    Loss,
+    Pooling,
+    PoolingBack,
+    Product,
+    Total,
+    Transpose,
+    Zero,
+)
 from core.training.kernels.tiles import LANES, entries, load, not_inlined, store, zeros
 
 _is_kept = use_folder()
 # Not "fastmath", which hides what is not a number; only `run` is called from Python.
 _njit: Any = numba.njit
 _inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-# In the order of `program.KINDS`.
-GATHER, PRODUCT, CORRELATE, TOTAL, ACTIVATE, DERIVE, POOLING, POOLING_BACK, DROP, TRANSPOSE, ZERO, LOSS, LOGITS = range(
-    len(program.KINDS)
-)
+GATHER, PRODUCT, CORRELATE, TOTAL = map(KINDS.index, (Gather, Product, Correlate, Total))
+ACTIVATE, DERIVE, POOLING, POOLING_BACK = map(KINDS.index, (Activate, Derive, Pooling, PoolingBack))
+DROP, TRANSPOSE, ZERO, LOSS, LOGITS = map(KINDS.index, (Drop, Transpose, Zero, Loss, Logits))
 RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmoid", "tanh"))
 
 

@@ -41,7 +41,7 @@ BLOCK = 16
 For 64 images they take four times as much, and a step 1.02 to 1.17 times as long (`benchmarks/tiles.py`)."""
 DENSE_BLOCK = 64
 """Images in a block of a network without: each weight read from memory then serves more images. With 16 or 128 images a
-step takes 1.03 to 1.14 times as long, with 256 1.10 to 1.19 times, with 32 about as long (`benchmarks/tiles.py`)."""
+step takes 1.05 to 1.14 times as long, with 256 1.16 to 1.19 times, with 32 0.98 to 1.09 (`benchmarks/tiles.py`)."""
 ALIGNED = 16  # numbers: what begins at a multiple of this begins a cache line
 TOGETHER = 4  # filters in a tile of `Correlate`
 NEAR = 24 * 1024
