@@ -247,6 +247,20 @@ def test_ranges_of_parallel_coordinates_leave_runs_out_here_and_on_the_page_runs
         assert links == [f"study={name}"], "the two pages lead to each other"
 
 
+def test_the_name_of_a_search_does_not_get_into_a_style_sheet(small):
+    small()  # its environment
+    name = searched("1", "--study", "São 2.1 x{}*{display:none}", "--vary", "learning_rate=0.001,0.1")
+    app = small("search", study=name)
+    app.session_state["study-parallel-open"] = True
+    app.run()
+    assert app.select_slider
+    assert app.get("vega_lite_chart")
+    styles = [one.proto.body for one in app.get("html") if "<style>" in one.proto.body]
+    assert [one for one in styles if ".st-key-study-ranges " in one]
+    assert [one for one in styles if ".st-key-study-sideways " in one]
+    assert not [one for one in styles if "São" in one]
+
+
 def test_a_box_over_an_axis_is_its_lowest_and_its_highest_value():
     rates = charts.axis("rate", [0.1, 0.001, 0.01, None], {None: "–", 0.1: "0.1", 0.01: "0.01", 0.001: "0.001"})
     assert list(rates.places) == [None, 0.001, 0.01, 0.1]
