@@ -370,3 +370,8 @@ def test_runs_of_a_search_that_have_read_no_test_images_lead_to_the_search(frame
     app = frame("runs", language, runs=",".join(run.name for run in trained))
     assert words.text(language, "runs.not_tested_search") in texts(app)
     assert [one for one in app.get("page_link") if one.proto.query_string == "study=rates"]
+    queued = store.create(checked(FIELDS | {"epochs": 3}), label=label)
+    for others in (queued, a):  # one that waits, and a tested one that is of no search
+        app = frame("runs", language, runs=f"{queued.name},{others.name},{waiting[0].name}")
+        assert words.text(language, "runs.not_tested_search") in texts(app)
+        assert words.text(language, "runs.not_tested") not in texts(app)

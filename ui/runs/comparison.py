@@ -104,7 +104,7 @@ def _words(names: Mapping[str, Group]) -> None:
 
 def _not_tested(runs: Sequence[Listed]) -> None:
     """Say what is lacking to call a run better; a search reads the test split for its best run alone."""
-    studies = dict.fromkeys(one.label.study for one in runs if one.status == "trained" and one.label.plan)
+    studies = dict.fromkeys(one.label.study for one in runs if one.label.plan and one.summary.accuracy is None)
     if not studies:
         st.info(t("runs.not_tested"))
         return
