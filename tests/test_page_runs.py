@@ -326,6 +326,12 @@ def test_names_of_runs_that_are_not_here_are_said_until_none_is_chosen(frame, se
     assert not app.warning
 
 
+def test_names_of_runs_that_are_not_here_stay_where_a_line_of_seeds_is_completed(frame, several):
+    app = frame("runs", seeds="1", runs=f"gone,{several[1].name}")
+    assert {run.name for run in several[1:3]} < set(app.session_state["runs"])
+    assert "gone" in app.run().warning[0].value
+
+
 def shown_before(app, kind):
     """What stands on the page before the first element of a kind, as texts."""
     found = []

@@ -104,7 +104,7 @@ def panel(listed: Sequence[Listed]) -> None:
     if not shown:
         st.info(t("runs.none_fit"))
         return
-    _table(shown, columns, _whole(ordered, chosen(listed)), unknown)
+    _table(shown, columns, _whole(ordered, chosen(listed), unknown), unknown)
     if len(ordered) > len(shown):
         st.button(t("runs.more", count=len(ordered) - len(shown)), key="runs-more", on_click=_more)
 
@@ -120,13 +120,16 @@ def _grouping() -> None:
         st.query_params.pop(SEEDS, None)
 
 
-def _whole(ordered: Sequence[Group], picked: list[Listed]) -> list[Listed]:
-    """The chosen runs, and where one of them is in a line, all others of the line: it stands for all its runs."""
+def _whole(ordered: Sequence[Group], picked: list[Listed], unknown: Sequence[str]) -> list[Listed]:
+    """The chosen runs, and where one of them is in a line, all others of the line: it stands for all its runs.
+
+    `unknown`: as in `_table`.
+    """
     names = {one.summary.run for one in picked}
     there = [line.runs for line in ordered if any(one.summary.run in names for one in line.runs)]
     added = [one for runs in there for one in runs if one.summary.run not in names]
     if added:
-        st.session_state[CHOSEN] = [one.summary.run for one in (*picked, *added)]
+        st.session_state[CHOSEN] = [*unknown, *(one.summary.run for one in (*picked, *added))]
     return [*picked, *added]
 
 
