@@ -326,6 +326,21 @@ def test_names_of_runs_that_are_not_here_are_said_until_none_is_chosen(frame, se
     assert not app.warning
 
 
+def test_a_link_whose_runs_are_all_gone_says_so_over_an_empty_store_too_until_it_is_hidden(frame, several):
+    for found in (several, []):
+        app = frame("runs", runs="gone,gone-too")
+        assert "gone, gone-too" in app.warning[0].value.replace("\\", "")
+        app.button(key="runs-forget").click().run()
+        assert not app.exception
+        assert not app.warning
+        assert "runs" not in app.query_params
+        assert bool(app.dataframe) == bool(found)
+        for run in found:
+            run.delete()
+    app = frame("runs", runs="gone")
+    assert app.info[0].value == words.text("en", "runs.none_yet")
+
+
 def test_names_of_runs_that_are_not_here_stay_where_a_line_of_seeds_is_completed(frame, several):
     app = frame("runs", seeds="1", runs=f"gone,{several[1].name}")
     assert {run.name for run in several[1:3]} < set(app.session_state["runs"])

@@ -53,6 +53,20 @@ def _unknown(listed: Sequence[Listed]) -> list[str]:
     return [name for name in _asked() if name not in known]
 
 
+def warn(listed: Sequence[Listed]) -> None:
+    """Name the chosen runs that are not there, with a button that forgets them."""
+    if not (unknown := _unknown(listed)):
+        return
+    names = ", ".join([*(name[:80] for name in unknown[:MOST_SAID]), *(["…"] if len(unknown) > MOST_SAID else [])])
+    st.warning(t("runs.unknown", count=len(unknown), names=names))
+    st.button(t("runs.forget"), icon=":material/close:", key="runs-forget", on_click=_forget, args=(unknown,))
+
+
+def _forget(unknown: Sequence[str]) -> None:
+    st.session_state[CHOSEN] = [name for name in st.session_state[CHOSEN] if name not in unknown]
+    st.query_params.pop(CHOSEN, None)  # `chosen` writes the others
+
+
 def chosen(listed: Sequence[Listed]) -> list[Listed]:
     """The chosen runs that are there, in the order in which the link or the table names them."""
     known = {one.summary.run: one for one in listed}
@@ -78,9 +92,7 @@ def lines(listed: Sequence[Listed]) -> list[Group]:
 
 def panel(listed: Sequence[Listed]) -> None:
     """Show filters and the table; a click on a row chooses its runs, one more click leaves them out again."""
-    if unknown := _unknown(listed):
-        names = ", ".join([*(name[:80] for name in unknown[:MOST_SAID]), *(["…"] if len(unknown) > MOST_SAID else [])])
-        st.warning(t("runs.unknown", count=len(unknown), names=names))
+    unknown = _unknown(listed)
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs-filters"):
         fitting = _filtered(listed)
         by = _sort()
