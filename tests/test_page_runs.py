@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from core import store, words
 from core.measures.answers import stored_answers
 from core.measures.compare import difference, level_among, sentence
 from core.measures.repeats import compare_seeds
+from core.measures.selection import lift, lift_sentence
 from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
 from core.search.study import Study
@@ -16,6 +19,7 @@ from core.spec import checked
 from core.store import Label, Run
 from core.work import work
 from tests.page import LANGUAGES, button, texts
+from tests.small_data import write_small_data
 from ui import server
 
 FIELDS = {"data": "mnist-5k", "epochs": 1, "batch_size": 512}
@@ -162,6 +166,25 @@ def test_the_best_of_three_is_compared_at_a_level_for_all_three_pairs(frame, sev
         key, slots = sentence(difference(answers[name], answers[best], level_among(3)), name, best, "en")
         assert words.text("en", key, **slots) in texts(app)
     assert words.text("en", "runs.pairs", count=3, pairs=3) in texts(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_many_it_is_said_what_was_chosen_from_and_on_which_images(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    write_small_data(tmp_path / "data")
+    fields = {"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "architecture": "custom"}
+    specs = [checked(fields | {"epochs": 1, "learning_rate": rate / 100}) for rate in range(1, 7)]
+    runs = [store.create(spec) for spec in (*specs, specs[0].model_copy(update={"seed": 1}))]
+    for run in runs:
+        assert work(str(run.folder)) == "done"
+    answers = {run: found.is_right for run in runs if (found := stored_answers(run))}
+    single = np.stack([answers[run] for run in runs[:6]])
+    means = np.stack([np.mean([single[0], answers[runs[6]]], axis=0), *single[1:]])
+    names = ",".join(run.name for run in runs[:6])
+    for seeds, right, kind in (("0", single, "lift"), ("1", means, "seeds_lift")):
+        key, slots = lift_sentence(replace(lift(right), kind=kind), 6, language)
+        assert key == f"selection.{kind}"
+        assert words.text(language, key, **slots) in texts(frame("runs", language, seeds=seeds, runs=names))
 
 
 def test_one_seed_that_was_trained_twice_counts_once(frame, several):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,10 @@ def _newest(line: Group, answers: Mapping[int, Answers]) -> tuple[Listed, Answer
 def _picked(best: str, tested: Mapping[str, Group], answers: Mapping[str, Mapping[int, Answers]]) -> None:
     """Say what chance adds to the best of many, and which is the simplest within one standard error of it."""
     right = np.stack([np.mean([one.is_right for one in found.values()], axis=0) for found in answers.values()])
-    key, slots = lift_sentence(lift(right), len(right), language())
+    found = lift(right)
+    if any(len(seeds) > 1 for seeds in answers.values()):
+        found = replace(found, kind="seeds_lift")
+    key, slots = lift_sentence(found, len(right), language())
     st.info(_said(key, slots))
     sizes = [tested[name].values["parameters"] or 0 for name in answers]
     n = right.shape[1]
