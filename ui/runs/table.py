@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.measures import repeats
 from core.measures.groups import Group, by_setting, singles
 from core.measures.summary import COLUMNS, NUMBERS, Listed, all_differing, in_order
 from core.recipes.searches import belongs_to, choices_of
@@ -125,7 +126,8 @@ def _grouping() -> None:
     """Let the reader choose whether the runs that differ in the seed alone are one line; the link says so too."""
     if GROUPED not in st.session_state:
         st.session_state[GROUPED] = st.query_params.get(SEEDS) == "1"
-    st.toggle(t("runs.grouped"), key=GROUPED, help=t("runs.grouped_help"), persist_state="session", width="content")
+    told = t("runs.grouped_help", least=repeats.SEEDS)
+    st.toggle(t("runs.grouped"), key=GROUPED, help=told, persist_state="session", width="content")
     if st.session_state[GROUPED]:
         st.query_params[SEEDS] = "1"
     else:
