@@ -636,9 +636,9 @@ def test_what_would_vanish_on_the_ground_of_the_others_gets_the_other_ground(fol
 
 def test_a_light_sticker_with_a_dark_outline_stays_on_the_ground_of_the_others(folder):
     ink, sticker = digit(0, 20), np.full((20, 20), 255, np.uint8)
-    sticker[[3, 16], 3:17] = sticker[3:17, [3, 16]] = 0
+    sticker[[1, 18], 1:19] = sticker[1:19, [1, 18]] = 0  # on the whole it is light
     seen = np.zeros((20, 20), np.uint8)
-    seen[3:17, 3:17] = 255
+    seen[1:19, 1:19] = 255
     clear = {k: np.dstack([np.zeros((20, 20, 3), np.uint8), ink]) for k in range(2)}
     clear[2] = np.dstack([*[sticker] * 3, seen])
     files = {f"{k}/{n:02}.png": picture(clear[k]) for k in range(3) for n in range(6)}
