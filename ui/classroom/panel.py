@@ -173,12 +173,12 @@ def _open(now: Opened) -> None:
                 "class-close",
                 opened.close_class,
             )
+        if classroom.drawn() or classroom.quizzes or classroom.race:
+            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
         if view == "race":
             race.controls(classroom)
         else:
             _passing(now)
-        if classroom.drawn() or classroom.quizzes or classroom.race:
-            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
     _follow(now, (classroom.begun, classroom.under_way))
     if view == "race":
         race.panel(classroom)
