@@ -148,10 +148,12 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
+    drawn = classroom.begun, classroom.under_way  # read first: what begins while the page is drawn is not seen yet
     first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
-    begun = (classroom.lesson, classroom.begun)
-    if st.session_state.get(SEEN) != begun and not st.session_state.get(STAY):  # something, perhaps in another tab
-        st.session_state[SEEN], st.session_state[VIEW] = begun, first
+    lesson, begun = st.session_state.get(SEEN, ("", 0))
+    another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
+    if another or (begun != drawn[0] and not st.session_state.get(STAY)):  # something, perhaps in another tab
+        st.session_state[SEEN], st.session_state[VIEW] = (classroom.lesson, drawn[0]), first
     if VIEW_NEXT in st.session_state:
         st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
@@ -179,7 +181,7 @@ def _open(now: Opened) -> None:
             race.controls(classroom)
         else:
             _passing(now)
-    _follow(now, (classroom.begun, classroom.under_way))
+    _follow(now, drawn)
     if view == "race":
         race.panel(classroom)
         return
