@@ -1141,6 +1141,7 @@ def test_a_running_round_is_ended_by_no_single_click_and_by_none_that_was_not_to
         ana = classroom.join(classroom.door.code, "Ana", "x")
         classroom.connected(ana, 1)
         assert not app.button(key=show).disabled
+        assert app.checkbox(key="class-look-ends").disabled, "there is nothing to agree to"
         classroom.begin([7])  # in another tab
         app.button(key=show).click().run()
         assert classroom.showing is None, "the page had not said yet what it ends"
@@ -1157,6 +1158,7 @@ def test_a_running_round_is_ended_by_no_single_click_and_by_none_that_was_not_to
         classroom.hand_in(ana, 3, 0, 1, SEVEN)
         app.run()
         assert not app.button(key=show).disabled
+        assert app.checkbox(key="class-look-ends").disabled, "the box does not go: the button would take its place"
         assert not app.warning
         classroom.begin([1])
         app.run()

@@ -319,6 +319,12 @@ SMALL_OR_CUT = """() => {
 }"""
 
 
+# How far the box and the button of *Look* are below the top of what is said above them, in CSS pixels.
+BELOW = """() => ['.stCheckbox', '.st-key-class-look-show'].map(one => {
+  const said = document.querySelector('.st-key-class-look-told');
+  return said.parentElement.parentElement.querySelector(one).getBoundingClientRect().top
+    - said.getBoundingClientRect().top;
+})"""
 # The picture of each feature map: the layer's caption, and colours [r, g, b, ...] of its pixels.
 MAPS = """all => [...all.querySelectorAll('figure:not([hidden])')].map(figure => [
   figure.querySelector('figcaption').textContent,
@@ -378,6 +384,9 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.get_by_role("button", name="Next round").click()
     teacher.locator(".question", has_text="Draw the digit 7").wait_for()
     rui.get_by_text("Desenhe o dígito 7").wait_for()
+    teacher.get_by_role("button", name="Look").click()
+    teacher.locator("button:disabled", has_text="Show to all").wait_for()
+    below = teacher.evaluate(BELOW)
     for phone in phones:
         finger(phone, *SEVEN)
         phone.locator(".best").wait_for()  # answered while drawing
@@ -385,6 +394,10 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
         assert send["y"] + send["height"] <= 844, "in sight without scrolling"
         phone.locator("#send").click()
         phone.locator("#said", has_text="7").wait_for()
+    teacher.locator("button:enabled", has_text="Show to all").wait_for()  # by itself: nobody draws any more
+    assert teacher.evaluate(BELOW) == below, "no button comes to lie where another thing was"
+    teacher.keyboard.press("Escape")
+    teacher.get_by_role("button", name="Show to all").wait_for(state="hidden")
     teacher.locator(".tile").nth(2).wait_for()
     assert "n = 3" in teacher.locator(".model").inner_text()
     assert teacher.locator(".matrix tbody tr").nth(8).locator("td").nth(7).inner_text() == "3"

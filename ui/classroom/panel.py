@@ -18,7 +18,7 @@ from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
-from ui.classroom.activities import VIEW_NEXT, ending_button, look_popover, quiz_popover
+from ui.classroom.activities import ROOM, VIEW_NEXT, ending_button, look_popover, quiz_popover
 from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
@@ -45,7 +45,7 @@ div:has(> .st-key-class-controls) {{ order: 1; }}
 
 def panel() -> None:
     """Show the open class, or how to open one."""
-    st.html(PRESENTED if present.is_on() else STYLE)
+    st.html((PRESENTED if present.is_on() else STYLE) + ROOM)
     show_refusal(REFUSED)
     now = opened.current()
     if now:
