@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core import words
 from core.__main__ import main
-from core.datasets import dataset, datasets
+from core.datasets import dataset, datasets, pictures
 from core.datasets.entries import entries
 from core.datasets.importing import Importer, brought, described, free_name, good_name, importable, write
 from core.datasets.sources import Wishes, look, scale
@@ -599,6 +599,14 @@ def test_a_few_coloured_pictures_among_many_grey_ones_are_found_wherever_they_li
         assert [look([(path.name, path)], lambda *_: None).shape(Wishes())[0] for path in paths] == [channels] * 2
 
 
+def test_grey_pictures_take_nothing_from_the_search_for_coloured_ones(folder, monkeypatch):
+    monkeypatch.setattr(pictures, "LOOKED_FOR_COLOURS", 28 * 28)  # one picture
+    files = {f"{k // 150}/{k:03}.png": picture(digit(k % 10)) for k in range(300)}
+    files["0/140.png"] = picture(np.dstack([digit(1), *[np.zeros((28, 28), np.uint8)] * 2]))
+    path = put(folder / "red", files)
+    assert look([(path.name, path)], lambda *_: None).shape(Wishes())[0] == 3
+
+
 def test_strokes_of_a_class_on_the_other_ground_are_turned_like_those_of_all_others(folder):
     few = np.concatenate([np.repeat(np.arange(9), 40), [9] * 2])  # a class that 64 of all would miss
     images = np.stack([digit(k, dark=k != 9) for k in few])
@@ -624,6 +632,20 @@ def test_what_would_vanish_on_the_ground_of_the_others_gets_the_other_ground(fol
     for split in splits.parts().values():
         for image, label in zip(split.images, split.labels, strict=True):
             assert (image[0, 0, 0], np.ptp(image) > 200) == (0 if label == 2 else 255, True)
+
+
+def test_a_light_sticker_with_a_dark_outline_stays_on_the_ground_of_the_others(folder):
+    ink, sticker = digit(0, 20), np.full((20, 20), 255, np.uint8)
+    sticker[[1, 18], 1:19] = sticker[1:19, [1, 18]] = 0  # on the whole it is light
+    seen = np.zeros((20, 20), np.uint8)
+    seen[1:19, 1:19] = 255
+    clear = {k: np.dstack([np.zeros((20, 20, 3), np.uint8), ink]) for k in range(2)}
+    clear[2] = np.dstack([*[sticker] * 3, seen])
+    files = {f"{k}/{n:02}.png": picture(clear[k]) for k in range(3) for n in range(6)}
+    path = put(folder / "clear", files)
+    assert not look([(path.name, path)], lambda *_: None).look.mixed
+    _, splits, _ = taken(path, name="clear")
+    assert all((split.images[:, 0, 0, 0] == 255).all() for split in splits.parts().values())
 
 
 @pytest.mark.parametrize("kind", UNCLEAR)
