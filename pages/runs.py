@@ -8,6 +8,7 @@ from ui.text import t
 
 cluster.panel()
 listed = server.listed()
+table.warn(listed)
 if not listed:
     st.info(t("runs.none_yet"))
 else:

@@ -628,7 +628,7 @@ def test_what_would_vanish_on_the_ground_of_the_others_gets_the_other_ground(fol
     clear = {k: np.dstack([np.full((20, 20, 3), 255 * (k == 2), np.uint8), digit(k, 20)]) for k in range(3)}
     files = {f"{k}/{n:02}.png": picture(clear[k]) for k in range(3) for n in range(6 if k < 2 else 2)}
     _, splits, found = taken(put(folder / "clear", files), name="clear")
-    assert "what would vanish on it, on the other" in said(found)
+    assert "what would vanish there, on black" in said(found)
     for split in splits.parts().values():
         for image, label in zip(split.images, split.labels, strict=True):
             assert (image[0, 0, 0], np.ptp(image) > 200) == (0 if label == 2 else 255, True)

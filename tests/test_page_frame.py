@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -269,10 +270,15 @@ def test_a_run_stays_chosen_whose_label_changes_while_the_browser_shows_the_old_
 
 
 def test_a_page_finds_the_language_once_and_looks_at_its_file_no_more_than_once_a_second(frame, monkeypatch):
+    now = [time.monotonic()]
+    monkeypatch.setattr(words, "time", SimpleNamespace(monotonic=lambda: now[0]))
     asked, closest = [], words.closest
     frame()
     monkeypatch.setattr(words, "closest", lambda tag: asked.append(tag) or closest(tag))
-    looks, begun = words._changed.cache_info().misses, time.monotonic()
+    looks = words._changed.cache_info().misses
     frame()
-    assert words._changed.cache_info().misses - looks <= 2 * (2 + (time.monotonic() - begun) / words.LOOKS)
-    assert len(asked) < 200, "not for each of its texts"
+    assert words._changed.cache_info().misses == looks, "within the same second"
+    assert len(asked) <= 80, "for each text of the frame, but not of the page"
+    now[0] += words.LOOKS
+    frame()
+    assert looks < words._changed.cache_info().misses <= looks + len(LANGUAGES), "once a file"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from core import store, words
 from core.measures.answers import stored_answers
 from core.measures.compare import difference, level_among, sentence
 from core.measures.repeats import compare_seeds
+from core.measures.selection import lift, lift_sentence
 from core.measures.summary import Listed, all_differing, condition, front, in_order, status_of, summary
 from core.refusal import Refusal
 from core.search.study import Study
@@ -16,6 +19,7 @@ from core.spec import checked
 from core.store import Label, Run
 from core.work import work
 from tests.page import LANGUAGES, button, texts
+from tests.small_data import write_small_data
 from ui import server
 
 FIELDS = {"data": "mnist-5k", "epochs": 1, "batch_size": 512}
@@ -162,6 +166,25 @@ def test_the_best_of_three_is_compared_at_a_level_for_all_three_pairs(frame, sev
         key, slots = sentence(difference(answers[name], answers[best], level_among(3)), name, best, "en")
         assert words.text("en", key, **slots) in texts(app)
     assert words.text("en", "runs.pairs", count=3, pairs=3) in texts(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_many_it_is_said_what_was_chosen_from_and_on_which_images(frame, tmp_path, language):
+    (tmp_path / "data").mkdir()
+    write_small_data(tmp_path / "data")
+    fields = {"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "architecture": "custom"}
+    specs = [checked(fields | {"epochs": 1, "learning_rate": rate / 100}) for rate in range(1, 7)]
+    runs = [store.create(spec) for spec in (*specs, specs[0].model_copy(update={"seed": 1}))]
+    for run in runs:
+        assert work(str(run.folder)) == "done"
+    answers = {run: found.is_right for run in runs if (found := stored_answers(run))}
+    single = np.stack([answers[run] for run in runs[:6]])
+    means = np.stack([np.mean([single[0], answers[runs[6]]], axis=0), *single[1:]])
+    names = ",".join(run.name for run in runs[:6])
+    for seeds, right, kind in (("0", single, "lift"), ("1", means, "seeds_lift")):
+        key, slots = lift_sentence(replace(lift(right), kind=kind), 6, language)
+        assert key == f"selection.{kind}"
+        assert words.text(language, key, **slots) in texts(frame("runs", language, seeds=seeds, runs=names))
 
 
 def test_one_seed_that_was_trained_twice_counts_once(frame, several):
@@ -326,6 +349,27 @@ def test_names_of_runs_that_are_not_here_are_said_until_none_is_chosen(frame, se
     assert not app.warning
 
 
+def test_a_link_whose_runs_are_all_gone_says_so_over_an_empty_store_too_until_it_is_hidden(frame, several):
+    for found in (several, []):
+        app = frame("runs", runs="gone,gone-too")
+        assert "gone, gone-too" in app.warning[0].value.replace("\\", "")
+        app.button(key="runs-forget").click().run()
+        assert not app.exception
+        assert not app.warning
+        assert "runs" not in app.query_params
+        assert bool(app.dataframe) == bool(found)
+        for run in found:
+            run.delete()
+    app = frame("runs", runs="gone")
+    assert app.info[0].value == words.text("en", "runs.none_yet")
+
+
+def test_names_of_runs_that_are_not_here_stay_where_a_line_of_seeds_is_completed(frame, several):
+    app = frame("runs", seeds="1", runs=f"gone,{several[1].name}")
+    assert {run.name for run in several[1:3]} < set(app.session_state["runs"])
+    assert "gone" in app.run().warning[0].value
+
+
 def shown_before(app, kind):
     """What stands on the page before the first element of a kind, as texts."""
     found = []
@@ -370,3 +414,8 @@ def test_runs_of_a_search_that_have_read_no_test_images_lead_to_the_search(frame
     app = frame("runs", language, runs=",".join(run.name for run in trained))
     assert words.text(language, "runs.not_tested_search") in texts(app)
     assert [one for one in app.get("page_link") if one.proto.query_string == "study=rates"]
+    queued = store.create(checked(FIELDS | {"epochs": 3}), label=label)
+    for others in (queued, a):  # one that waits, and a tested one that is of no search
+        app = frame("runs", language, runs=f"{queued.name},{others.name},{waiting[0].name}")
+        assert words.text(language, "runs.not_tested_search") in texts(app)
+        assert words.text(language, "runs.not_tested") not in texts(app)

@@ -194,7 +194,7 @@ def test_pruned_runs_are_shown_and_not_compared(small):
     app = small("search", study=name)
     assert words.text("en", "study.progress_pruned", count=len(pruned)) in app.get("progress")[0].proto.text
     done = len(tried) - len(pruned)
-    assert f"of the {done} runs may be just as good" in texts(app) or "that is hardly luck" in texts(app) or done == 1
+    assert f"of the {done} runs may be just as good" in texts(app) or "hardly explains that" in texts(app) or done == 1
     app.session_state["study-courses-open"] = True
     app.session_state["study-courses-table"] = True
     table = app.run().dataframe[-1].value
@@ -245,6 +245,20 @@ def test_ranges_of_parallel_coordinates_leave_runs_out_here_and_on_the_page_runs
         assert len(shown(app) if page == "search" else app.dataframe[0].value) == 6
         (links,) = [[one.proto.query_string for one in app.get("page_link") if "study=" in one.proto.query_string]]
         assert links == [f"study={name}"], "the two pages lead to each other"
+
+
+def test_the_name_of_a_search_does_not_get_into_a_style_sheet(small):
+    small()  # its environment
+    name = searched("1", "--study", "São 2.1 x{}*{display:none}", "--vary", "learning_rate=0.001,0.1")
+    app = small("search", study=name)
+    app.session_state["study-parallel-open"] = True
+    app.run()
+    assert app.select_slider
+    assert app.get("vega_lite_chart")
+    styles = [one.proto.body for one in app.get("html") if "<style>" in one.proto.body]
+    assert [one for one in styles if ".st-key-study-ranges " in one]
+    assert [one for one in styles if ".st-key-study-sideways " in one]
+    assert not [one for one in styles if "São" in one]
 
 
 def test_a_box_over_an_axis_is_its_lowest_and_its_highest_value():

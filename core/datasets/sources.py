@@ -334,8 +334,10 @@ class PictureSource(Source):
             deep: Said = ("import.values.scaled", {"high": self.look.depth})
             rows.append(("deep", [("import.size.pictures", {"count": self.counts["deep"]})], [deep]))
         if self.counts["clear"]:
-            ground: Said = (f"import.ground.{'white' if self.look.ground else 'black'}", {})
-            becomes = [ground, *([("import.ground.other", {})] if self.look.mixed else [])]
+            ground, rest = ("white", "black") if self.look.ground else ("black", "white")
+            becomes = [(f"import.ground.{ground}", {})]
+            if self.look.mixed:
+                becomes.append((f"import.ground.rest_{rest}", {}))
             rows.append(("clear", [("import.size.pictures", {"count": self.counts["clear"]})], becomes))
         rows.append(("labels", [("import.labels.folders", {})], [_classes_said(self.names)]))
         return rows + _ground_rows(wishes, self.ground)

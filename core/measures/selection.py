@@ -49,7 +49,7 @@ class Lift:
     expected: float  # the accuracy of what is picked in this way, on images by which it was not picked
     n: int  # number of images
     # The key of its sentence: where only accuracies are known, the lift is at most this.
-    kind: Literal["lift", "epochs_lift", "most_lift"]
+    kind: Literal["lift", "seeds_lift", "epochs_lift", "most_lift"]
 
     @property
     def value(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def _words(names: Mapping[str, Group]) -> None:
 
 def _not_tested(runs: Sequence[Listed]) -> None:
     """Say what is lacking to call a run better; a search reads the test split for its best run alone."""
-    studies = dict.fromkeys(one.label.study for one in runs if one.status == "trained" and one.label.plan)
+    studies = dict.fromkeys(one.label.study for one in runs if one.label.plan and one.summary.accuracy is None)
     if not studies:
         st.info(t("runs.not_tested"))
         return
@@ -189,7 +190,10 @@ def _newest(line: Group, answers: Mapping[int, Answers]) -> tuple[Listed, Answer
 def _picked(best: str, tested: Mapping[str, Group], answers: Mapping[str, Mapping[int, Answers]]) -> None:
     """Say what chance adds to the best of many, and which is the simplest within one standard error of it."""
     right = np.stack([np.mean([one.is_right for one in found.values()], axis=0) for found in answers.values()])
-    key, slots = lift_sentence(lift(right), len(right), language())
+    found = lift(right)
+    if any(len(seeds) > 1 for seeds in answers.values()):
+        found = replace(found, kind="seeds_lift")
+    key, slots = lift_sentence(found, len(right), language())
     st.info(_said(key, slots))
     sizes = [tested[name].values["parameters"] or 0 for name in answers]
     n = right.shape[1]

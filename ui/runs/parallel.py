@@ -41,9 +41,9 @@ def panel(
             return None
         drawn = [charts.axis(title, [value for value, _ in found[title]], dict(found[title])) for title in titles]
         lines = {name: [found[title][place][0] for title in titles] for place, name in enumerate(names)}
-        key = f"{key}{sign}"
-        within = {name for name, values in lines.items() if _fits(key, drawn, values)}
-        _chart(key, drawn, lines, within)
+        kept = f"{key}{sign}"
+        within = {name for name, values in lines.items() if _fits(kept, drawn, values)}
+        _chart(key, kept, drawn, lines, within)
     if len(within) < len(names):
         st.caption(t("parallel.within", count=len(within), all=len(names)))
     return within
@@ -67,11 +67,19 @@ def _fits(key: str, axes: Sequence[charts.Axis], values: Sequence[Any]) -> bool:
     return True
 
 
-def _chart(key: str, axes: Sequence[charts.Axis], lines: Mapping[str, Sequence[Any]], within: set[str]) -> None:
+def _chart(
+    key: str, kept: str, axes: Sequence[charts.Axis], lines: Mapping[str, Sequence[Any]], within: set[str]
+) -> None:
+    """Draw the chart, and the sliders below it.
+
+    `key` begins the keys of containers, which stand in style sheets: a name that people gave must not. `kept` begins
+    those of what is chosen.
+    """
+
     def brush() -> None:
-        box = st.session_state[f"{key}-parallel"].get("selection", {}).get(charts.BRUSH, {})
+        box = st.session_state[f"{kept}-parallel"].get("selection", {}).get(charts.BRUSH, {})
         for place, ends in charts.brushed(axes, box).items():
-            st.session_state[_key(key, axes[place])] = ends
+            st.session_state[_key(kept, axes[place])] = ends
 
     chart = charts.parallel(axes, lines, [name for name in lines if name in within], language=language())
     # In a narrow window the chart keeps its width, and is moved sideways.
@@ -84,7 +92,7 @@ def _chart(key: str, axes: Sequence[charts.Axis], lines: Mapping[str, Sequence[A
         st.altair_chart(
             chart,
             width="stretch",
-            key=f"{key}-parallel",
+            key=f"{kept}-parallel",
             on_select=brush,
             selection_mode=charts.BRUSH,
             alt=plain("parallel.alt", fields=", ".join(one.title for one in axes)),
@@ -97,12 +105,14 @@ def _chart(key: str, axes: Sequence[charts.Axis], lines: Mapping[str, Sequence[A
                 column.select_slider(
                     one.title,
                     range(len(words)),
-                    value=_ends(key, one),
+                    value=_ends(kept, one),
                     format_func=words.__getitem__,
-                    key=_key(key, one),
+                    key=_key(kept, one),
                     persist_state="session",
                 )
-    st.button(t("parallel.reset"), icon=":material/restart_alt:", key=f"{key}-reset", on_click=_reset, args=(key, axes))
+    st.button(
+        t("parallel.reset"), icon=":material/restart_alt:", key=f"{kept}-reset", on_click=_reset, args=(kept, axes)
+    )
 
 
 def _reset(key: str, axes: Sequence[charts.Axis]) -> None:

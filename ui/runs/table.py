@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.measures import repeats
 from core.measures.groups import Group, by_setting, singles
 from core.measures.summary import COLUMNS, NUMBERS, Listed, all_differing, in_order
 from core.recipes.searches import belongs_to, choices_of
@@ -53,6 +54,20 @@ def _unknown(listed: Sequence[Listed]) -> list[str]:
     return [name for name in _asked() if name not in known]
 
 
+def warn(listed: Sequence[Listed]) -> None:
+    """Name the chosen runs that are not there, with a button that forgets them."""
+    if not (unknown := _unknown(listed)):
+        return
+    names = ", ".join([*(name[:80] for name in unknown[:MOST_SAID]), *(["…"] if len(unknown) > MOST_SAID else [])])
+    st.warning(t("runs.unknown", count=len(unknown), names=names))
+    st.button(t("runs.forget"), icon=":material/close:", key="runs-forget", on_click=_forget, args=(unknown,))
+
+
+def _forget(unknown: Sequence[str]) -> None:
+    st.session_state[CHOSEN] = [name for name in st.session_state[CHOSEN] if name not in unknown]
+    st.query_params.pop(CHOSEN, None)  # `chosen` writes the others
+
+
 def chosen(listed: Sequence[Listed]) -> list[Listed]:
     """The chosen runs that are there, in the order in which the link or the table names them."""
     known = {one.summary.run: one for one in listed}
@@ -78,9 +93,7 @@ def lines(listed: Sequence[Listed]) -> list[Group]:
 
 def panel(listed: Sequence[Listed]) -> None:
     """Show filters and the table; a click on a row chooses its runs, one more click leaves them out again."""
-    if unknown := _unknown(listed):
-        names = ", ".join([*(name[:80] for name in unknown[:MOST_SAID]), *(["…"] if len(unknown) > MOST_SAID else [])])
-        st.warning(t("runs.unknown", count=len(unknown), names=names))
+    unknown = _unknown(listed)
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs-filters"):
         fitting = _filtered(listed)
         by = _sort()
@@ -104,7 +117,7 @@ def panel(listed: Sequence[Listed]) -> None:
     if not shown:
         st.info(t("runs.none_fit"))
         return
-    _table(shown, columns, _whole(ordered, chosen(listed)), unknown)
+    _table(shown, columns, _whole(ordered, chosen(listed), unknown), unknown)
     if len(ordered) > len(shown):
         st.button(t("runs.more", count=len(ordered) - len(shown)), key="runs-more", on_click=_more)
 
@@ -113,20 +126,24 @@ def _grouping() -> None:
     """Let the reader choose whether the runs that differ in the seed alone are one line; the link says so too."""
     if GROUPED not in st.session_state:
         st.session_state[GROUPED] = st.query_params.get(SEEDS) == "1"
-    st.toggle(t("runs.grouped"), key=GROUPED, help=t("runs.grouped_help"), persist_state="session", width="content")
+    told = t("runs.grouped_help", least=repeats.SEEDS)
+    st.toggle(t("runs.grouped"), key=GROUPED, help=told, persist_state="session", width="content")
     if st.session_state[GROUPED]:
         st.query_params[SEEDS] = "1"
     else:
         st.query_params.pop(SEEDS, None)
 
 
-def _whole(ordered: Sequence[Group], picked: list[Listed]) -> list[Listed]:
-    """The chosen runs, and where one of them is in a line, all others of the line: it stands for all its runs."""
+def _whole(ordered: Sequence[Group], picked: list[Listed], unknown: Sequence[str]) -> list[Listed]:
+    """The chosen runs, and where one of them is in a line, all others of the line: it stands for all its runs.
+
+    `unknown`: as in `_table`.
+    """
     names = {one.summary.run for one in picked}
     there = [line.runs for line in ordered if any(one.summary.run in names for one in line.runs)]
     added = [one for runs in there for one in runs if one.summary.run not in names]
     if added:
-        st.session_state[CHOSEN] = [one.summary.run for one in (*picked, *added)]
+        st.session_state[CHOSEN] = [*unknown, *(one.summary.run for one in (*picked, *added))]
     return [*picked, *added]
 
 
