@@ -354,6 +354,12 @@ def opened_to_pupils(teacher) -> tuple[str, str]:
     return address, code
 
 
+def close_to_pupils(teacher) -> None:
+    """Close the class, so that another test can open one."""
+    teacher.get_by_role("button", name="Close").click()
+    teacher.get_by_role("button", name="Open to the pupils").wait_for()
+
+
 def joined_phone(browser, address: str, code: str, name: str, locale: str, complaints: list[str]):
     """The page of a phone that has joined; errors of its scripts, and what its console complains of, are noted."""
     size = {"width": 390, "height": 844}
@@ -546,7 +552,7 @@ def test_an_enlarged_drawing_has_the_feature_maps_of_the_first_layers_beside_it(
     present.locator(".large").wait_for(state="hidden")
     teacher.keyboard.press(" ")  # on *Back to the wall*
     teacher.locator(".large").wait_for(state="hidden")
-    teacher.get_by_role("button", name="Close").click()
+    close_to_pupils(teacher)
 
 
 def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, folder, runs):
@@ -622,7 +628,7 @@ def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, fo
     present.locator(".look .model").nth(1).wait_for()
     present.locator(".question").scroll_into_view_if_needed()
     assert not present.evaluate(SMALL_OR_CUT)
-    teacher.get_by_role("button", name="Close").click()
+    close_to_pupils(teacher)
     for phone in phones:
         phone.context.close()
     assert not complaints
@@ -687,7 +693,7 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
     assert not present.evaluate(SMALL_OR_CUT)
     rui.locator("#look polyline").nth(1).wait_for()
     assert "validação" in rui.locator("#look").inner_text()
-    teacher.get_by_role("button", name="Close").click()
+    close_to_pupils(teacher)
     for phone in phones:
         phone.context.close()
     assert not complaints
