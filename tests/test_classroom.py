@@ -1075,7 +1075,7 @@ def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypat
         opened.close_class()
 
 
-def test_a_tab_follows_what_is_begun_in_another_one_unless_it_is_told_to_stay(frame, trained, monkeypatch):
+def test_a_tab_shows_what_was_begun_last_in_any_tab_unless_it_is_told_to_stay(frame, trained, monkeypatch):
     app, now = opened_by_teacher(frame, monkeypatch, "en")
     classroom = now.classroom
 
@@ -1106,6 +1106,30 @@ def test_a_tab_follows_what_is_begun_in_another_one_unless_it_is_told_to_stay(fr
         assert view() == "join"
         other.show(Chart("board"))
         assert view() == "race"
+        app.toggle(key="class-stay").set_value(True).run()
+        opened.close_class()
+        other = opened.open_class(now.models, "127.0.0.1").classroom
+        assert view() == "join", "the code of the next lesson, whatever was on in the one before"
+        other.begin([7])
+        assert view() == "join", "where it is told to stay"
+    finally:
+        opened.close_class()
+
+
+def test_a_tab_follows_what_is_begun_in_another_one_while_it_is_drawn(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    handles = server.handles
+
+    def meanwhile() -> Any:
+        if not now.classroom.showing:
+            now.classroom.show(Chart("board"))
+        return handles()
+
+    try:
+        monkeypatch.setattr(server, "handles", meanwhile)  # read after the view was chosen
+        app.run()
+        assert not app.exception
+        assert control(app, "class-view").value == "race"
     finally:
         opened.close_class()
 
@@ -1117,6 +1141,7 @@ def test_a_running_round_is_ended_by_no_single_click_and_by_none_that_was_not_to
         ana = classroom.join(classroom.door.code, "Ana", "x")
         classroom.connected(ana, 1)
         assert not app.button(key=show).disabled
+        assert app.checkbox(key="class-look-ends").disabled, "there is nothing to agree to"
         classroom.begin([7])  # in another tab
         app.button(key=show).click().run()
         assert classroom.showing is None, "the page had not said yet what it ends"
@@ -1133,6 +1158,7 @@ def test_a_running_round_is_ended_by_no_single_click_and_by_none_that_was_not_to
         classroom.hand_in(ana, 3, 0, 1, SEVEN)
         app.run()
         assert not app.button(key=show).disabled
+        assert app.checkbox(key="class-look-ends").disabled, "the box does not go: the button would take its place"
         assert not app.warning
         classroom.begin([1])
         app.run()

@@ -319,6 +319,12 @@ SMALL_OR_CUT = """() => {
 }"""
 
 
+# How far the box and the button of *Look* are below the top of what is said above them, in CSS pixels.
+BELOW = """() => ['.stCheckbox', '.st-key-class-look-show'].map(one => {
+  const said = document.querySelector('.st-key-class-look-told');
+  return said.parentElement.parentElement.querySelector(one).getBoundingClientRect().top
+    - said.getBoundingClientRect().top;
+})"""
 # The picture of each feature map: the layer's caption, and colours [r, g, b, ...] of its pixels.
 MAPS = """all => [...all.querySelectorAll('figure:not([hidden])')].map(figure => [
   figure.querySelector('figcaption').textContent,
@@ -346,6 +352,12 @@ def opened_to_pupils(teacher) -> tuple[str, str]:
     teacher.locator(".code", has_text=re.compile(r"\d{4}")).wait_for()
     address, code = (teacher.locator(f".{name}").inner_text() for name in ("address", "code"))
     return address, code
+
+
+def close_to_pupils(teacher) -> None:
+    """Close the class, so that another test can open one."""
+    teacher.get_by_role("button", name="Close").click()
+    teacher.get_by_role("button", name="Open to the pupils").wait_for()
 
 
 def joined_phone(browser, address: str, code: str, name: str, locale: str, complaints: list[str]):
@@ -378,6 +390,9 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.get_by_role("button", name="Next round").click()
     teacher.locator(".question", has_text="Draw the digit 7").wait_for()
     rui.get_by_text("Desenhe o dígito 7").wait_for()
+    teacher.get_by_role("button", name="Look").click()
+    teacher.locator("button:disabled", has_text="Show to all").wait_for()
+    below = teacher.evaluate(BELOW)
     for phone in phones:
         finger(phone, *SEVEN)
         phone.locator(".best").wait_for()  # answered while drawing
@@ -385,6 +400,10 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
         assert send["y"] + send["height"] <= 844, "in sight without scrolling"
         phone.locator("#send").click()
         phone.locator("#said", has_text="7").wait_for()
+    teacher.locator("button:enabled", has_text="Show to all").wait_for()  # by itself: nobody draws any more
+    assert teacher.evaluate(BELOW) == below, "no button comes to lie where another thing was"
+    teacher.keyboard.press("Escape")
+    teacher.get_by_role("button", name="Show to all").wait_for(state="hidden")
     teacher.locator(".tile").nth(2).wait_for()
     assert "n = 3" in teacher.locator(".model").inner_text()
     assert teacher.locator(".matrix tbody tr").nth(8).locator("td").nth(7).inner_text() == "3"
@@ -533,7 +552,7 @@ def test_an_enlarged_drawing_has_the_feature_maps_of_the_first_layers_beside_it(
     present.locator(".large").wait_for(state="hidden")
     teacher.keyboard.press(" ")  # on *Back to the wall*
     teacher.locator(".large").wait_for(state="hidden")
-    teacher.get_by_role("button", name="Close").click()
+    close_to_pupils(teacher)
 
 
 def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, folder, runs):
@@ -609,7 +628,7 @@ def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, fo
     present.locator(".look .model").nth(1).wait_for()
     present.locator(".question").scroll_into_view_if_needed()
     assert not present.evaluate(SMALL_OR_CUT)
-    teacher.get_by_role("button", name="Close").click()
+    close_to_pupils(teacher)
     for phone in phones:
         phone.context.close()
     assert not complaints
@@ -674,7 +693,7 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
     assert not present.evaluate(SMALL_OR_CUT)
     rui.locator("#look polyline").nth(1).wait_for()
     assert "validação" in rui.locator("#look").inner_text()
-    teacher.get_by_role("button", name="Close").click()
+    close_to_pupils(teacher)
     for phone in phones:
         phone.context.close()
     assert not complaints

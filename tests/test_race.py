@@ -572,6 +572,8 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         app.button(key="class-look-show").click().run()
         assert now.classroom.showing == Chart("board")
         assert control(app, "class-view").value == "race", "the projector shows the board itself"
+        keys = [getattr(one, "key", None) for one in app.main]
+        assert keys.index("race-watch") > keys.index("race-end"), "what goes at its click leaves no other below it"
         now.classroom.begin([7])  # in another tab, which this page has not heard of
         now.classroom.connected(ana, 1)
         app.button(key="race-watch").click().run()

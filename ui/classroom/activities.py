@@ -26,6 +26,11 @@ REFUSED, VIEW_NEXT, BEGUN = "class-quiz.refused", "class-view.next", "class-quiz
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
 WIDTH = 560  # px: a run's label is in sight
+# Room for the longest sentence above a box of `agrees`.
+ROOM = """<style>
+.st-key-class-quiz-told, .st-key-class-look-told { min-height: 5rem; }
+.st-key-race-start-told { min-height: 8rem; }
+</style>"""
 
 
 def quiz_popover(now: Opened) -> None:
@@ -116,13 +121,18 @@ def look_popover(now: Opened) -> None:
 def agrees(on: UnderWay | None, place: str) -> bool:
     """Have the teacher agree that what is on ends, before something else can begin at this place of the page.
 
-    Returns whether it may begin: nothing is on, or the teacher has agreed. The box is above the button, and nothing
-    moves: two clicks at the same place do no harm.
+    Returns whether it may begin: nothing is on, or the teacher has agreed. The box is above the button, so that two
+    clicks at the same place do no harm. It is there, and the sentence has its room, also where nothing is on: what is
+    on may end by itself, and the button stays where it is.
     """
-    if not on:
-        return True
-    st.warning(t(f"class.{on.kind}.ends"))
-    return st.checkbox(t(f"class.{on.kind}.finish"), key=f"{place}-ends-{on.kind}-{on.number}")
+    with st.container(key=f"{place}-told"):
+        if on:
+            st.warning(t(f"class.{on.kind}.ends"))
+        else:
+            st.markdown(t("class.ends_nothing"))
+    key = f"{place}-ends-{on.kind}-{on.number}" if on else f"{place}-ends"
+    agreed = st.checkbox(t("class.agree"), key=key, disabled=not on)
+    return agreed or not on
 
 
 def is_told(classroom: Classroom, told: UnderWay | None) -> bool:

@@ -18,7 +18,7 @@ from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
-from ui.classroom.activities import VIEW_NEXT, ending_button, look_popover, quiz_popover
+from ui.classroom.activities import ROOM, VIEW_NEXT, ending_button, look_popover, quiz_popover
 from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
@@ -45,7 +45,7 @@ div:has(> .st-key-class-controls) {{ order: 1; }}
 
 def panel() -> None:
     """Show the open class, or how to open one."""
-    st.html(PRESENTED if present.is_on() else STYLE)
+    st.html((PRESENTED if present.is_on() else STYLE) + ROOM)
     show_refusal(REFUSED)
     now = opened.current()
     if now:
@@ -148,10 +148,12 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
+    drawn = classroom.begun, classroom.under_way  # read first: what begins while the page is drawn is not seen yet
     first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
-    begun = (classroom.lesson, classroom.begun)
-    if st.session_state.get(SEEN) != begun and not st.session_state.get(STAY):  # something, perhaps in another tab
-        st.session_state[SEEN], st.session_state[VIEW] = begun, first
+    lesson, begun = st.session_state.get(SEEN, ("", 0))
+    another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
+    if another or (begun != drawn[0] and not st.session_state.get(STAY)):  # something, perhaps in another tab
+        st.session_state[SEEN], st.session_state[VIEW] = (classroom.lesson, drawn[0]), first
     if VIEW_NEXT in st.session_state:
         st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
@@ -173,13 +175,13 @@ def _open(now: Opened) -> None:
                 "class-close",
                 opened.close_class,
             )
+        if classroom.drawn() or classroom.quizzes or classroom.race:
+            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
         if view == "race":
             race.controls(classroom)
         else:
             _passing(now)
-        if classroom.drawn() or classroom.quizzes or classroom.race:
-            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
-    _follow(now, (classroom.begun, classroom.under_way))
+    _follow(now, drawn)
     if view == "race":
         race.panel(classroom)
         return

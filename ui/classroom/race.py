@@ -54,7 +54,15 @@ def controls(classroom: Classroom) -> None:
     race = classroom.race
     if not race:
         return
-    if not classroom.racing:
+    if race.record.ended:
+        with st.container(width="content", key="race-test-box"):
+            st.fragment(_offer_test, run_every=1.0, key="race-test-fragment")(race)
+        st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
+    else:
+        st.button(
+            t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
+        )
+    if not classroom.racing:  # last, since its click takes it away
         ending_button(
             lambda: classroom.under_way,
             t("race.watch"),
@@ -62,14 +70,6 @@ def controls(classroom: Classroom) -> None:
             "race-watch",
             classroom.watch_race,
         )
-    if not race.record.ended:
-        st.button(
-            t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
-        )
-        return
-    with st.container(width="content", key="race-test-box"):
-        st.fragment(_offer_test, run_every=1.0, key="race-test-fragment")(race)
-    st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
 
 
 def _offer_test(race: Race) -> None:
