@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core import words
 from core.datasets import DATASETS, dataset
 from tests.browser import ROOT
+from tests.conftest import wait_for
 from tests.page import LANGUAGES, button, captions, control, texts
 from tests.real_data import REAL_DATA, with_mnist
 
@@ -242,7 +242,4 @@ def test_uploaded_files_lie_on_the_disk_only_as_long_as_the_import_lasts(frame, 
     uploads = tmp_path / "cache" / "uploads"
     assert len(list(uploads.rglob("*"))) == 3, "a folder with two files, by numbers"
     app.button(key="import-back").click().run()
-    end = time.monotonic() + 10
-    while list(uploads.rglob("*")):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not list(uploads.iterdir()))
