@@ -610,7 +610,7 @@ def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, fo
     for again in (False, True):  # once the race is over, and when the teacher shows the board
         for phone in phones:
             phone.locator("#look .model").nth(1).wait_for()
-            assert phone.locator("#race").is_hidden() == again
+            phone.locator("#race").wait_for(state="hidden" if again else "visible")
             assert phone.evaluate("document.documentElement.scrollWidth") == 390
         places = teacher.locator(".race tbody .place").all_inner_texts()
         assert ana.locator("#look .model .name b").all_inner_texts() == places

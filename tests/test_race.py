@@ -361,6 +361,24 @@ def test_a_training_that_fails_says_why_on_the_phone(trains):
     race.close()
 
 
+def test_a_training_that_has_just_ended_goes_on_for_the_phone_until_the_board_has_it(queue):
+    race, classroom = raced(queue), Classroom(reads_one)
+    classroom.race, classroom.racing = race, True
+    ana = classroom.join(classroom.door.code, "Ana", "x")
+    race.send(ana.number, "Ana", "mine", [0, 0])
+    race.step()
+
+    def said() -> str:
+        found = phone_race.state(classroom, ana, "en")
+        assert found
+        return found["own"][0]["state"]
+
+    assert said() == "training"
+    work(str(store.find(race.record.attempts[0].run).folder))
+    assert said() == "training"
+    assert len(board.rows(race.record)) == 1, "but not of this board yet"
+
+
 def test_a_sent_out_pupil_leaves_no_name_and_no_training(queue):
     classroom = Classroom(reads_one)
     ana, rui = (classroom.join(classroom.door.code, name, name) for name in ("Ana", "Rui"))

@@ -52,6 +52,8 @@ def is_done(classroom: Classroom, pupil: Pupil) -> bool:
 def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | None, language: str) -> dict[str, Any]:
     """What has become of an attempt: `share` and `curve` while it is trained, 0 to 1."""
     now = "trained" if row and not one.stopped else race.state(one)  # which reads a file: each phone asks every second
+    if now == "trained" and not row:
+        now = "training"  # it has just ended, and the board that was looked at does not have it yet
     said: dict[str, Any] = {
         "number": one.number,
         "title": one.title,
@@ -70,7 +72,7 @@ def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | No
         said |= {"share": so_far.share, "curve": list(so_far.curve)}
         slots = {"share": words.percent(so_far.share, 0, language=language), "seconds": round(so_far.left or 0)}
         key += "" if so_far.left is not None else "_begins"
-    if now == "trained" and row:
+    if row and now == "trained":
         accuracy = words.percent(row.accuracy.value, 1, language=language)
         ends = words.interval(row.accuracy.low, row.accuracy.high, 1, language=language)
         slots = {"accuracy": accuracy, "interval": ends, "n": row.accuracy.n, "place": board.place_text(row)}
