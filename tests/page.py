@@ -28,6 +28,11 @@ def control(app: AppTest, key: str) -> Any:
     return next(one for one in app.get("button_group") if one.key == key)
 
 
+def views(app: AppTest) -> Any:
+    """The row of views of a class, which gets another key when the app changes the view."""
+    return next(one for one in app.get("button_group") if str(one.key).startswith("class-view-"))
+
+
 def button(app: AppTest, label: str) -> Any:
     return next(one for one in app.button if one.label == label)
 

@@ -23,7 +23,7 @@ from core.classroom.results import Contestant
 from core.measures.answers import Answers, stored_answers
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
-from tests.page import LANGUAGES, component, control
+from tests.page import LANGUAGES, component, views
 from tests.test_classroom import (
     SEVEN,
     Clock,
@@ -502,12 +502,12 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         ends = words.text(language, "class.quiz.ends")
         assert [one.value for one in app.warning] == [ends] * 3, "beside another quiz, a chart, and the lesson's end"
         assert app.button(key="class-look-show").disabled
-        control(app, "class-view").set_value("race").run()
+        views(app).set_value("race").run()
         assert [one.value for one in app.warning] == [ends] * 4
         assert app.button(key="race-start").disabled
         app.checkbox(key="race-start-ends-quiz-1").check().run()
         assert not app.button(key="race-start").disabled
-        control(app, "class-view").set_value("wall").run()
+        views(app).set_value("wall").run()
         ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
         assert game.answer(ana.number, 0, first.label)
         app.button(key="class-next").click().run()

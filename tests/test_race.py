@@ -33,7 +33,7 @@ from core.work import work
 from core.workers import Workers
 from tests.browser import CHROMIUM
 from tests.conftest import wait_for
-from tests.page import LANGUAGES, control
+from tests.page import LANGUAGES, views
 from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
 from tests.test_classroom import room as room  # the fixture
 from tests.test_classroom_quiz import asked
@@ -558,7 +558,7 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
     monkeypatch.setattr(server, "workers", lambda: Workers(Idle()))
     app, now = opened_by_teacher(frame, monkeypatch, language)
     try:
-        control(app, "class-view").set_value("race").run()
+        views(app).set_value("race").run()
         app.selectbox(key="race-architecture").set_value("cnn-small").run()
         app.multiselect(key="race-choose").set_value(["learning_rate", "filters"]).run()
         app.multiselect(key=f"race-values-filters-{language}").set_value(["4"]).run()
@@ -589,14 +589,14 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         app.selectbox(key="class-look-kind").set_value("board").run()
         app.button(key="class-look-show").click().run()
         assert now.classroom.showing == Chart("board")
-        assert control(app, "class-view").value == "race", "the projector shows the board itself"
+        assert views(app).value == "race", "the projector shows the board itself"
         keys = [getattr(one, "key", None) for one in app.main]
         assert keys.index("race-watch") > keys.index("race-end"), "what goes at its click leaves no other below it"
         now.classroom.begin([7])  # in another tab, which this page has not heard of
         now.classroom.connected(ana, 1)
         app.button(key="race-watch").click().run()
         assert not now.classroom.racing, "Ana is drawing"
-        control(app, "class-view").set_value("race").run()
+        views(app).set_value("race").run()
         app.button(key="race-watch").click().run()  # below the sentence that says what it ends
         assert now.classroom.racing
         app.button(key="race-end").click().run()
@@ -628,7 +628,7 @@ def test_the_test_split_is_read_for_the_best_run_of_the_click_and_not_of_the_pag
                 race.send(pupil, f"pupil {pupil}", "x", [pupil - 1, pupil - 1])
             wait_for(lambda: race.record.attempts[1].run)
             race.end()
-            control(app, "class-view").set_value("race").run()
+            views(app).set_value("race").run()
             assert [row.run for row in board.of(race)] == [race.record.attempts[0].run]
             goes_on.set()
             wait_for(lambda: len(board.of(race)) == 2 and not race.at_work())

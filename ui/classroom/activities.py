@@ -22,7 +22,7 @@ from ui.numbers import whole_number
 from ui.text import kept_refusal, plain, show_refusal, t
 
 # Keys in the session state: what was refused, what the class sees from the next run on, and how much has begun.
-REFUSED, VIEW_NEXT, BEGUN = "class-quiz.refused", "class-view.next", "class-quiz.begun"
+REFUSED, SHOWN, BEGUN = "class-quiz.refused", "class.shown", "class-quiz.begun"
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
 WIDTH = 560  # px: a run's label is in sight
@@ -100,12 +100,11 @@ def look_popover(now: Opened) -> None:
         if names:
             kinds |= {"curves": plain("class.look.curves_of"), "matrix": plain("class.look.matrix_of")}
         kind = st.selectbox(t("class.look.what"), list(kinds), format_func=kinds.__getitem__, key="class-look-kind")
-        name = ""
         if kind in ("curves", "matrix"):
             if kind == "matrix":
                 names = server.done()
             labels = {one: run_label(one) for one in names}
-            name = st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-look-run")
+            st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-look-run")
         on = now.classroom.under_way
         agreed = agrees(on, "class-look")
         st.button(
@@ -114,7 +113,7 @@ def look_popover(now: Opened) -> None:
             key="class-look-show",
             disabled=not agreed,
             on_click=_show,
-            args=(now, kind, name, on),
+            args=(now, on),
         )
 
 
@@ -158,15 +157,29 @@ def ending_button(
         st.button(label, icon=icon, key=key, on_click=clicked)
 
 
-def _show(now: Opened, kind: str, name: str | None, told: UnderWay | None) -> None:
+def _show(now: Opened, told: UnderWay | None) -> None:
+    # What is chosen at the click, which may be newer than the page's last run.
+    kind = st.session_state["class-look-kind"]
+    name = (st.session_state.get("class-look-run") or "") if kind in ("curves", "matrix") else ""
+    if not {"curves": bool(name), "matrix": name in server.done()}.get(kind, True):
+        return  # the choice of a run was not there yet
     if is_told(now.classroom, told) and kind in ("results", "board", "curves", "matrix"):
-        now.classroom.show(Chart(kind, name or "", short_label(name) if name else ""))
+        now.classroom.show(Chart(kind, name, short_label(name) if name else ""))
         _see("race" if kind == "board" else "wall")
+
+
+def see(view: str) -> None:
+    """Have this tab show a view from now on.
+
+    The row of views gets another key: the browser, which may not have heard of it, would send what it showed before.
+    """
+    _, number = st.session_state.get(SHOWN, ("", 0))
+    st.session_state[SHOWN] = view, number + 1
 
 
 def _see(view: str) -> None:
     """Show the wall or the board, and close what is open: it would lie over an image that is in sight for seconds."""
-    st.session_state[VIEW_NEXT] = view
+    see(view)
     st.session_state[BEGUN] = st.session_state.get(BEGUN, 0) + 1
 
 

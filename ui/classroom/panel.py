@@ -18,7 +18,7 @@ from core.store import Run
 from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
-from ui.classroom.activities import ROOM, VIEW_NEXT, ending_button, look_popover, quiz_popover
+from ui.classroom.activities import ROOM, SHOWN, ending_button, look_popover, quiz_popover, see
 from ui.classroom.lesson_plan import show_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
@@ -117,7 +117,7 @@ def _open_class(runs: Sequence[Run]) -> None:
     with kept_refusal(REFUSED):
         # The address as it is at the click, which may be newer than the page's last run.
         opened.open_class([_contestant(run.name) for run in runs], st.session_state[ADDRESS])
-        st.session_state[VIEW] = "join"
+        see("join")
 
 
 def _contestant(name: str) -> Contestant:
@@ -153,12 +153,12 @@ def _open(now: Opened) -> None:
     lesson, begun = st.session_state.get(SEEN, ("", 0))
     another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
     if another or (begun != drawn[0] and not st.session_state.get(STAY)):  # something, perhaps in another tab
-        st.session_state[SEEN], st.session_state[VIEW] = (classroom.lesson, drawn[0]), first
-    if VIEW_NEXT in st.session_state:
-        st.session_state[VIEW] = st.session_state.pop(VIEW_NEXT)
+        st.session_state[SEEN] = classroom.lesson, drawn[0]
+        see(first)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
-        view = row_of(t("class.view.label"), views, VIEW, default=first, persist_state="session")
+        asked, number = st.session_state[SHOWN]
+        view = row_of(t("class.view.label"), views, f"{VIEW}-{number}", default=asked, persist_state="session")
         if view != "race":
             _round(now)
         # What comes and goes stands last, so that no other button moves from below the pointer.
@@ -287,12 +287,12 @@ def _next() -> None:
         return
     if (asked := now.classroom.quiz) and asked.stage != "end":
         asked.go_on()
-        st.session_state[VIEW] = "wall"
+        see("wall")
         return
     asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
     seconds = st.session_state.get(SECONDS) or 0
     now.classroom.begin(asked, seconds * len(asked) or None)
-    st.session_state[VIEW] = "wall"
+    see("wall")
 
 
 def _digits(now: Opened, kind: str) -> list[int]:
