@@ -52,10 +52,11 @@ with left:
     except Refusal as refusal:
         here = True
         refused(refusal, top.error)
+    seeds.start_if_asked(spec if can_start else None)
     if here:
         button = {"type": "primary", "width": "stretch", "shortcut": "s", "disabled": not can_start}
         words = t("train.start") if seeds.count() == 1 else t("train.start_seeds", count=seeds.count())
-        begin.button(words, **button, on_click=seeds.begin, args=(spec,))
+        begin.button(words, **button, on_click=seeds.ask_to_start)
         # The form is shared with Search, so nothing has to be handed over; for `query_params` see `form.to_train`.
         icon = ":material/manage_search:"
         with begin.container(horizontal=True, horizontal_alignment="distribute"):

@@ -36,7 +36,7 @@ ICONS: dict[Status, tuple[str, str]] = {
 
 
 def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
-    """Queue a run of the spec and choose it for the reader. Called by a click, before the page is drawn.
+    """Queue a run of the spec and choose it for the reader. To be called before the choice of a run is drawn.
 
     Args:
         spec: what to train.

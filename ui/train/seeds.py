@@ -12,6 +12,7 @@ from ui.terms import explained
 from ui.text import t
 
 SEEDS = "train.seeds"  # in the session state: no field of the spec, and not in the link
+ASKED = "train.asked"  # in the session state, from a click on *Start* until the page has the form's spec
 
 
 def count() -> int:
@@ -19,10 +20,20 @@ def count() -> int:
     return st.session_state.get(SEEDS, 1)
 
 
-def begin(spec: RunSpec | None) -> None:
-    """Start what the form asks for. Called by a click, before the page is drawn."""
-    if spec:
+def ask_to_start() -> None:
+    """Note that a start is asked for. Called by a click, before the page is drawn."""
+    st.session_state[ASKED] = True
+
+
+def start_if_asked(spec: RunSpec | None) -> None:
+    """Start what the form asks for, if a click has asked for it; None: the form cannot be trained.
+
+    Not by the click itself: that would start what the form was when the page was drawn last. Who changes a field and
+    then clicks does so before the page has answered.
+    """
+    if st.session_state.pop(ASKED, False) and spec:
         start(spec, form.keeps_snapshots(), count())
+        st.rerun()
 
 
 def ask() -> None:
