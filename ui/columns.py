@@ -14,6 +14,15 @@ def beside_or_below(key: str) -> DeltaGenerator:
     return st.container(key=key)
 
 
+def first_alone(key: str) -> str:
+    """The style by which a container, or each of its columns, shows the first of its elements alone.
+
+    While the browser replaces a button by another one it has both for a moment, and the other buttons would move from
+    below the pointer while it is pressed.
+    """
+    return f".st-key-{key} .stElementContainer ~ .stElementContainer {{ display: none; }}"
+
+
 def in_sight(key: str) -> DeltaGenerator:
     """A container that stays visible while the longer column beside it is scrolled."""
     column = f'[data-testid="stColumn"]:has(.st-key-{key})'

@@ -10,7 +10,7 @@ import streamlit as st
 from core import words
 from core.charts.pictures import enlarge
 from core.classroom import quiz
-from core.classroom.classroom import Chart, Classroom, UnderWay
+from core.classroom.classroom import Chart, UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.datasets import dataset
 from core.refusal import Refusal
@@ -21,7 +21,7 @@ from ui.data_card import answered_images
 from ui.numbers import whole_number
 from ui.text import kept_refusal, plain, show_refusal, t
 
-# Keys in the session state: what was refused, what the class sees from the next run on, and how much has begun.
+# Keys in the session state: what was refused, what this tab shows, and how much has begun.
 REFUSED, SHOWN, BEGUN = "class-quiz.refused", "class.shown", "class-quiz.begun"
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
@@ -134,9 +134,9 @@ def agrees(on: UnderWay | None, place: str) -> bool:
     return agreed or not on
 
 
-def is_told(classroom: Classroom, told: UnderWay | None) -> bool:
-    """Whether the teacher was told of what a click ends: another tab may have begun something since."""
-    return classroom.under_way in (None, told)
+def is_told(on: UnderWay | None, told: UnderWay | None) -> bool:
+    """Whether the teacher was told of what a click ends, which is on now: another tab may have begun it since."""
+    return on in (None, told)
 
 
 def ending_button(
@@ -146,7 +146,7 @@ def ending_button(
     on = find()
 
     def clicked() -> None:
-        if find() in (None, on):  # another tab may have begun something since
+        if is_told(find(), on):
             act()
 
     if on:
@@ -163,7 +163,7 @@ def _show(now: Opened, told: UnderWay | None) -> None:
     name = (st.session_state.get("class-look-run") or "") if kind in ("curves", "matrix") else ""
     if not {"curves": bool(name), "matrix": name in server.done()}.get(kind, True):
         return  # the choice of a run was not there yet
-    if is_told(now.classroom, told) and kind in ("results", "board", "curves", "matrix"):
+    if is_told(now.classroom.under_way, told) and kind in ("results", "board", "curves", "matrix"):
         now.classroom.show(Chart(kind, name, short_label(name) if name else ""))
         _see("race" if kind == "board" else "wall")
 

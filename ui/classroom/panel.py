@@ -117,7 +117,6 @@ def _open_class(runs: Sequence[Run]) -> None:
     with kept_refusal(REFUSED):
         # The address as it is at the click, which may be newer than the page's last run.
         opened.open_class([_contestant(run.name) for run in runs], st.session_state[ADDRESS])
-        see("join")
 
 
 def _contestant(name: str) -> Contestant:

@@ -72,7 +72,7 @@ def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | No
         said |= {"share": so_far.share, "curve": list(so_far.curve)}
         slots = {"share": words.percent(so_far.share, 0, language=language), "seconds": round(so_far.left or 0)}
         key += "" if so_far.left is not None else "_begins"
-    if row and now == "trained":
+    if now == "trained" and row:
         accuracy = words.percent(row.accuracy.value, 1, language=language)
         ends = words.interval(row.accuracy.low, row.accuracy.high, 1, language=language)
         slots = {"accuracy": accuracy, "interval": ends, "n": row.accuracy.n, "place": board.place_text(row)}

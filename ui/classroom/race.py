@@ -281,7 +281,7 @@ def _worst(found: Rules, slowest: RunSpec, people: int) -> None:
 
 
 def _start(classroom: Classroom, found: Rules, told: UnderWay | None) -> None:
-    if not is_told(classroom, told):
+    if not is_told(classroom.under_way, told):
         return
     with kept_refusal(REFUSED):
         classroom.begin_race(found, server.workers())

@@ -9,15 +9,11 @@ from core.events import Failure
 from core.search.study import MOST_MINUTES, MOST_RUNS
 from core.search.trainings import Progress, progress_of, spent
 from ui import server
+from ui.columns import first_alone
 from ui.search.state import POLL, Seen, links, see
 from ui.text import duration, kept_refusal, literal, show_refusal, t
 
 REFUSED = "study.refused"
-# While the browser replaces one button by the other, it has both for a moment. They come last, and of two only the
-# first is seen, so that nothing moves from below the pointer.
-STYLE = """<style>
-.st-key-study-work .stElementContainer ~ .stElementContainer { display: none; }
-</style>"""
 
 
 def panel(seen: Seen) -> None:
@@ -39,7 +35,7 @@ def panel(seen: Seen) -> None:
             for run in dict.fromkeys(now.at_work() + created):  # a run just created may not be in the queue yet
                 server.workers().stop(run)
 
-    st.html(STYLE)
+    st.html(f"<style>{first_alone('study-work')}</style>")
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
         _budget(seen)
         links(seen.study)

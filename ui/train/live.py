@@ -24,7 +24,7 @@ from core.refusal import Refusal
 from core.spec import RunSpec
 from core.store import Run, Status
 from ui import choice, cluster, hyperparameters, notices, present, server, visitor
-from ui.columns import NARROW
+from ui.columns import NARROW, first_alone
 from ui.inside.link import to_inside
 from ui.status import ICONS, JUST_STARTED, LIVELY, POLL_CURVES, REFUSED, status_of
 from ui.tables import folded_table
@@ -45,7 +45,7 @@ TO_GO_ON = ("stopped", "interrupted", "failed")  # statuses of a run that no wor
 STYLE = """<style>
 .st-key-live { gap: 0.5rem; scroll-margin-top: 8rem; }
 .st-key-live-controls { min-height: 2.75rem; justify-content: center; }
-.st-key-live-controls .stElementContainer ~ .stElementContainer { display: none; }
+FIRST_ALONE
 .st-key-live-result { min-height: 6.5rem; }
 .st-key-live-curves { min-height: 22rem; }
 .st-key-live-links { min-height: 2.5rem; }
@@ -68,7 +68,7 @@ STYLE = """<style>
   .st-key-live-links { min-height: 5.75rem; }
   .bancada-result { height: 8.5rem; }
 }
-</style>""".replace("NARROW", str(NARROW))
+</style>""".replace("NARROW", str(NARROW)).replace("FIRST_ALONE", first_alone("live-controls"))
 
 # Where the window is too narrow for two columns, or too low, the run that was just started may be out of sight.
 _show = st.components.v2.component(  # pyright: ignore[reportAttributeAccessIssue]
@@ -165,8 +165,7 @@ def _state(run: Run, status: Status, events: list[Event], epochs: int) -> None:
     if report and _chance(report) is not None:
         colour = "gray"  # done, but nothing to be glad of
     with st.container(key="live-controls"):
-        # A column for each button: while the browser replaces a button by another, it has both for a moment. The style
-        # hides the second, or the other buttons would move from below the pointer while it is pressed.
+        # A column for each button, see `first_alone`.
         widths = [5, 4, 4, 4, 4] if _may_control(run) else [5, 16]
         first, *others = st.columns(widths, gap="small", vertical_alignment="center")
         first.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
