@@ -13,7 +13,7 @@ import sys
 
 import torch
 
-from benchmarks.results import machine, update
+from benchmarks.results import machine, say
 from core import settings
 from core.datasets import dataset
 from core.events import Epoch
@@ -67,10 +67,7 @@ def main() -> int:
         means = " | ".join(f"{statistics.mean(way):.4f}" for way in ways)
         lines.append(f"| {name} | {seeds} | {means} | {statistics.mean(differences):+.4f} | {error:.4f} |")
         print(lines[-1], differences, flush=True)
-    text = "\n".join([machine(), "", *lines])
-    print(text)
-    if options.update:
-        update("adam.py", text)
+    say("adam.py", [machine(), "", *lines], options.update)
     return 0
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmarks.results import machine, update
+from benchmarks.results import machine, say
 from core.datasets import Split, Splits, dataset
 from core.recipes import RECIPES
 from core.refusal import Refusal
@@ -163,10 +163,7 @@ def main() -> int:
         title = name if row[0].is_real else f"{name} (noise)"
         lines.append(f"| {title} | {row[0].steps_per_epoch} | {' | '.join(one.words() for one in row)} |")
         print(lines[-1], flush=True)
-    text = "\n".join([machine(), "", *_summary(found), "", *lines])
-    print(text)
-    if options.update:
-        update("divergence.py", text)
+    say("divergence.py", [machine(), "", *_summary(found), "", *lines], options.update)
     return 0
 
 

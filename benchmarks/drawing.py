@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.no_digits import KINDS, logo  # noqa: E402  the path comes first
-from benchmarks.results import machine, update  # noqa: E402
+from benchmarks.results import machine, say  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets import Split, dataset  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
@@ -312,13 +312,6 @@ def main() -> int:
     ]
     say("drawing.py", text, options.update)
     return 0
-
-
-def say(name: str, text: Sequence[str], write: bool) -> None:
-    """Print a section and, if `write`, write it into RESULTS.md."""
-    print("\n".join(text))
-    if write:
-        update(name, "\n".join(text))
 
 
 if __name__ == "__main__":

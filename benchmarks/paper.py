@@ -21,8 +21,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.drawing import percent, say, table  # noqa: E402  the path comes first
-from benchmarks.results import machine, spread, tell  # noqa: E402
+from benchmarks.drawing import percent, table  # noqa: E402  the path comes first
+from benchmarks.results import machine, say, spread, tell  # noqa: E402
 from benchmarks.scenes import SCENES, UNTRIED, without_digit  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402

@@ -29,6 +29,13 @@ def update(name: str, section: str) -> None:
     RESULTS.write_text(f"{before}{begin}\n\n{section}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
+def say(name: str, text: Sequence[str], write: bool) -> None:
+    """Print a section and, if `write`, write it into RESULTS.md."""
+    print("\n".join(text))
+    if write:
+        update(name, "\n".join(text))
+
+
 def machine(*more: str) -> str:
     """The date, the machine, the versions (followed by `more`) and the load average, as text."""
     packages = [f"{name} {version(name)}" for name in ("torch", "streamlit")]

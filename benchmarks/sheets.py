@@ -28,8 +28,8 @@ from core.settings import wait_passively  # noqa: E402  the path comes first
 
 wait_passively()
 
-from benchmarks.drawing import percent, say, table  # noqa: E402
-from benchmarks.results import machine, tell  # noqa: E402
+from benchmarks.drawing import percent, table  # noqa: E402
+from benchmarks.results import machine, say, tell  # noqa: E402
 from core import settings, store, words  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing import collection  # noqa: E402

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.results import busy, machine, spread, update  # noqa: E402  the path comes first
+from benchmarks.results import busy, machine, say, spread  # noqa: E402  the path comes first
 from core import settings  # noqa: E402
 
 REPEATS = 5
@@ -78,10 +78,7 @@ def main() -> None:
         idle, loaded = seconds[name, "nothing"], seconds[name, "a busy process"]
         ratio = statistics.median(loaded) / statistics.median(idle)
         lines.append(f"| {name} | {spread(idle)} | {spread(loaded)} | {ratio:.2f} |")
-    text = "\n".join(lines)
-    print(text)
-    if options.update:
-        update("threads.py", text)
+    say("threads.py", lines, options.update)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.contestants.turn import Clock, mnist
 from benchmarks.networks import NETWORKS
-from benchmarks.results import machine, ratio, spread, tell, update
+from benchmarks.results import machine, ratio, say, spread, tell
 from core.datasets import Split, Splits
 from core.events import Epoch
 from core.training.kernels import program
@@ -69,10 +69,7 @@ def main() -> None:
                 times = "" if value == best else ratio(found, seconds[best])
                 lines.append(f"| `{size}` | {network} | {name} | {spread(found)} | {times} |")
             tell(f"{size}, {network}: {[round(statistics.median(found), 2) for found in seconds.values()]}")
-    text = "\n".join(lines)
-    print(text)
-    if options.update:
-        update("tiles.py", text)
+    say("tiles.py", lines, options.update)
 
 
 if __name__ == "__main__":
