@@ -264,10 +264,18 @@ def _normalised(pixels, first, count, factor, addend, memory, to, step):
 @_inner
 def _gather(line, memory, images, first, scale, shift, block):
     x_step, x_row_step, columns, size = line.x_step, line.x_row_step, line.x_columns, line.x_rows * line.x_columns
+    whole = min(block, len(images) - first) // LANES * LANES if columns >= LANES else 0
     for c in range(line.x_channels):
         x, by_image = line.x + c * x_step, line.by_image + c * size
+        factor, addend = tiles.spread(scale, c, 0, LANES, 1), tiles.spread(shift, c, 0, LANES, 1)
         for i in range(line.x_rows):  # all images' before the next, since a row of the map stays near
-            for image in range(block):
+            for image in range(0, whole, LANES):
+                for some in range(0, columns, LANES):
+                    j = min(some, columns - LANES)
+                    at = (first + image) * images.shape[1] + c * size + i * columns + j
+                    pixels = tiles.plus(tiles.times(tiles.transposed(images, at, images.shape[1]), factor), addend)
+                    store(pixels, memory, x + i * x_row_step + j * block + image, block, (0,))
+            for image in range(whole, block):
                 pixels, to = images[min(first + image, len(images) - 1)], x + i * x_row_step + image
                 _normalised(pixels, c * size + i * columns, columns, scale[c], shift[c], memory, to, block)
         if line.by_image >= 0:
