@@ -45,11 +45,11 @@ RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmo
 
 
 # A tile of R x C vectors needs R x C + C registers and one for a weight: with 32 registers at most 24 sums, with 16 at
-# most 12. (A tile of one filter has fewer sums, and may read its x from memory.) Eight sums or more hide the time that an
-# addition takes. Of eight filters six and then two single ones would be slow, so that they are taken as four and four.
-# Each further size costs 0.3 s to compile, so that there are few: without tiles of six filters, the products of LeNet,
-# whose first layer has as many, took 0.81 and 0.84 s of processor time for 60,000 images instead of 0.62 and 0.67 (by
-# hand, 16 lanes, a shared machine, n = 2).
+# most 12. (A tile of one filter has fewer sums, and may read its x from memory.) Eight sums or more hide the time that
+# an addition takes. Of eight filters six and then two single ones would be slow, so that they are taken as four and
+# four. Each further size costs 0.3 s to compile, so that there are few: without tiles of six filters, the products of
+# LeNet, whose first layer has as many, took 0.81 and 0.84 s of processor time for 60,000 images instead of 0.62 and
+# 0.67 (by hand, 16 lanes, a shared machine, n = 2).
 
 
 def _products(rows: int, columns: int):
