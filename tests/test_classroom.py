@@ -428,7 +428,7 @@ def test_the_page_counts_people_as_the_wall_does_whatever_their_names_are_by_now
         classroom.hand_in(lesson.rui, 1, place, place, SEVEN)
     classroom.remove(lesson.ana.number)
     (kept,) = results.lessons().values()
-    saved = results.page(classroom.lesson, kept, [Contestant("one", "one", "MNIST", None)], "en")
+    saved = results.page(classroom.lesson, kept, [Contestant("one", "one", "MNIST", None)], "en", titles=True)
     assert words.text("en", "class.saved.facts", count=10, people=2) in saved
     assert accuracy_text(classroom.results().accuracy["one"], "en") in saved
     assert len({one.writer for one in kept}) == 2, "also among *Our drawings*"
@@ -490,8 +490,29 @@ def test_a_frozen_wall_stays_as_it_is_while_drawings_are_kept(lesson):
     classroom.hand_in(lesson.rui, 1, 0, 1, SEVEN)
     assert len(classroom.drawn()) == classroom.results().accuracy["one"].n == 1
     assert len(collection.kept()) == 2
+    assert len(classroom.kept()) == 2
     classroom.freeze(False)
     assert len(classroom.drawn()) == classroom.results().accuracy["one"].n == 2
+
+
+def test_what_is_deleted_among_all_drawings_goes_from_the_wall_and_its_figures_and_nothing_else(lesson, home):
+    classroom = lesson.classroom
+    drawn = [classroom.hand_in(lesson.ana, 1, place, 7, SEVEN) for place in range(3)]
+    classroom.forget_deleted()
+    assert len(classroom.drawn()) == 3
+    seen = classroom.version
+    collection.delete([drawn[1].drawing.name])
+    classroom.forget_deleted()
+    assert classroom.version > seen
+    assert classroom.drawn() == [drawn[0], drawn[2]]
+    assert classroom.results().accuracy["one"].n == 2
+    shutil.rmtree(home / collection.FOLDER)
+    (home / collection.FOLDER).touch()
+    classroom.forget_deleted()
+    assert len(classroom.drawn()) == 2, "a folder that cannot be read has not been emptied"
+    (home / collection.FOLDER).unlink()
+    classroom.forget_deleted()
+    assert classroom.drawn() == []
 
 
 def test_the_figures_are_those_of_other_people_and_the_hardest_is_the_least_likely_of_those_misread(lesson):
@@ -519,7 +540,7 @@ def test_a_lesson_is_saved_as_one_page_without_nicknames(lesson, language):
     classroom.begin([1])
     classroom.hand_in(lesson.rui, 2, 0, 1, SEVEN)
     models = [Contestant("one", "<i>model", "MNIST", proportion(990, 1000))]
-    saved = results.page(classroom.lesson, results.lessons()[classroom.lesson], models, language)
+    saved = results.page(classroom.lesson, results.lessons()[classroom.lesson], models, language, titles=True)
     assert "Ana" not in saved
     assert "Rui" not in saved
     assert "<i>" not in saved
@@ -957,7 +978,7 @@ def test_where_a_model_fails_the_others_go_on_the_drawing_is_kept_and_the_wall_s
     assert wall["failed"] == words.text("en", "class.failed", models="A bad one")
     assert (wall["on"][0]["read"], wall["on"][0]["right"]) == ("?", None)
     (kept,) = collection.kept()
-    assert results.page(room.classroom.lesson, [kept], room.models, "en")
+    assert results.page(room.classroom.lesson, [kept], room.models, "en", titles=True)
 
 
 def test_clear_cache_forgets_no_open_class(room):

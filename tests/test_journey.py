@@ -425,9 +425,12 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     ana.get_by_text("Draw the digit 7").wait_for()
     finger(ana, ((0.2, 0.2), (0.8, 0.8)), ((0.8, 0.2), (0.2, 0.8)))
     ana.locator("#send").click()
-    teacher.locator(".tile", has_text="Ana").click()
-    teacher.get_by_role("button", name="Take it off the wall").click()
+    teacher.locator(".tile", has_text="Ana").wait_for()
+    teacher.locator(".question").click()
     teacher.locator(".tile").wait_for(state="detached")
+    teacher.locator(".hardest", has_text="Ana").click()  # of the round before
+    teacher.get_by_role("button", name="Take it off the wall").click()
+    teacher.locator(".hardest").wait_for(state="hidden")
     assert len(collection.kept(folder / "store")) == 3
     with teacher.expect_download() as saving:
         teacher.get_by_role("button", name="Save the results").click()

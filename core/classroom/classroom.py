@@ -439,8 +439,21 @@ class Classroom:
     def drawn(self) -> list[Drawn]:
         """All drawings of the lesson that may be shown, oldest first."""
         with self._lock:
-            most = self._last if self._frozen_at is None else self._frozen_at
-            return [one for number, one in self._drawn.items() if number <= most]
+            return [one for one in self.kept() if self._frozen_at is None or one.number <= self._frozen_at]
+
+    def kept(self) -> list[Drawn]:
+        """All drawings of the lesson, also those that a frozen wall does not show, oldest first."""
+        with self._lock:
+            return list(self._drawn.values())
+
+    def forget_deleted(self) -> None:
+        """Neither show nor count what was deleted among *Our drawings*."""
+        with self._files:  # no file gets another name meanwhile
+            drawn = self.kept()
+            gone = collection.missing(one.drawing.name for one in drawn)
+            for one in drawn:
+                if one.drawing.name in gone:
+                    self._forget(one.number)
 
     def take_off(self, number: int) -> None:
         """Take a drawing off the wall and out of the test set. Raises: Refusal."""

@@ -102,12 +102,17 @@ def begun(lesson: str) -> str:
     return datetime.strptime(lesson, collection.TIME).strftime("%Y-%m-%d %H:%M")
 
 
-def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
-    """The results of a lesson, of its drawings, quizzes and races, as one HTML page; without scripts and nicknames."""
+def page(
+    lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str, *, titles: bool
+) -> str:
+    """The results of a lesson, of its drawings, quizzes and races, as one HTML page; without scripts and nicknames.
+
+    `titles`: whether what pupils have called their attempts in a race is in it, which may be names too.
+    """
     title = _said(language, "class.saved.title", time=begun(lesson))
     parts = [f"<h1>{title}</h1>", *(_of_drawings(drawings, models, language) if drawings else ())]
     parts += [quiz_section(one, language) for one in quiz.kept(lesson)]
-    parts += [board.section(record, language) for record in races.records(lesson)]
+    parts += [board.section(record, language, titles=titles) for record in races.records(lesson)]
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
     return "\n".join([begin, *parts, "</body></html>\n"])

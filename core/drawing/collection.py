@@ -152,6 +152,17 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
     return found
 
 
+def missing(names: Iterable[str], store: Path | None = None) -> set[str]:
+    """Which of these drawings were deleted; none while their folder cannot be read."""
+    try:
+        there = {path.name for path in _folder(store).iterdir()}
+    except FileNotFoundError:
+        there = set()
+    except OSError:
+        return set()
+    return set(names) - there
+
+
 def delete(names: Iterable[str], store: Path | None = None) -> None:
     """Remove drawings by name; names of drawings that do not exist and invalid names are ignored. Raises: Refusal."""
     with writing(_folder(store)):

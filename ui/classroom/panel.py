@@ -9,7 +9,7 @@ import streamlit as st
 
 from core import settings
 from core.classroom import quiz, results
-from core.classroom.classroom import UnderWay
+from core.classroom.classroom import Classroom, UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.classroom.results import Contestant
 from core.drawing import collection
@@ -125,14 +125,20 @@ def _contestant(name: str) -> Contestant:
     return Contestant(name, short_label(name), data_name(data) if data else "", accuracy_on_test(name))
 
 
-def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
+def _offer_page(
+    lesson: str,
+    drawn: Callable[[], Sequence[LabelledDrawing]],
+    known: Sequence[Contestant] = (),
+    *,
+    titled: Callable[[], bool] = lambda: False,  # whether names were hidden is not known of an earlier lesson
+) -> None:
     """Offer the results of a lesson as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
     by_run, said = {one.run: one for one in known}, language()
     models = [by_run.get(name) or _contestant(name) for name in names]
     st.download_button(
         t("class.save"),
-        lambda: results.page(lesson, drawn(), models, said),
+        lambda: results.page(lesson, drawn(), models, said, titles=titled()),
         f"bancada-class-{lesson[:15]}.html",
         "text/html",
         on_click="ignore",
@@ -174,8 +180,13 @@ def _open(now: Opened) -> None:
                 "class-close",
                 opened.close_class,
             )
-        if classroom.drawn() or classroom.quizzes or classroom.race:
-            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
+        if classroom.kept() or classroom.quizzes or classroom.race:
+            _offer_page(
+                classroom.lesson,
+                lambda: _kept(classroom),
+                now.models,
+                titled=lambda: not classroom.names_hidden,
+            )
         if view == "race":
             race.controls(classroom)
         else:
@@ -189,9 +200,16 @@ def _open(now: Opened) -> None:
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
 
 
+def _kept(classroom: Classroom) -> list[LabelledDrawing]:
+    """The drawings of the lesson that have not been deleted."""
+    classroom.forget_deleted()
+    return [one.drawing for one in classroom.kept()]
+
+
 @st.fragment(run_every=1)
 def _follow(now: Opened, drawn: tuple[int, UnderWay | None]) -> None:
     """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
+    now.classroom.forget_deleted()
     if opened.current() is not now or (now.classroom.begun, now.classroom.under_way) != drawn:
         st.rerun()
 

@@ -100,12 +100,13 @@ function makeWall(root) {
       fillMatrix(find("matrix"), { counts: message.matrix, names, caption: data.words.matrix_of });
     }
     const hardest = message.hardest;
-    find("hardest").replaceChildren();
+    find("hardest").hidden = !hardest;
     if (hardest) {
       const said = `${data.words.hardest} ${hardest.label} → ${hardest.read} ✗ ${hardest.name}`;
-      find("hardest").append(element("img", "", { src: hardest.picture, alt: "" }), element("figcaption", said));
+      find("hardest").querySelector("img").src = hardest.picture;
+      find("hardest").querySelector("span").textContent = said;
     }
-    if (large !== null && !tiles.has(large)) enlarge(null);
+    if (large !== null && !drawing(large)) enlarge(null);
     const kind = message.quiz ? "quiz" : message.look ? "look" : "tiles";
     find("showing").dataset.kind = kind;
     if (message.quiz) ask(message.quiz);
@@ -170,11 +171,16 @@ function makeWall(root) {
     find("quiz").classList.toggle("ended", quiz.stage === "end");
   }
 
+  // Of those in sight: of this round, and the hardest, which may be of an earlier one.
+  function drawing(number) {
+    return [...(latest?.on ?? []), latest?.hardest].find((one) => one?.number === number);
+  }
+
   function enlarge(number) {
     large = number;
     const box = find("large");
     box.hidden = number === null;
-    const one = latest?.on.find((each) => each.number === number);
+    const one = drawing(number);
     if (!one) return;
     const said = [`${one.label} · ${one.name}`, ...one.answers].map((line) => element("p", line));
     const off = element("button", data.words.off, { type: "button", className: "off" });
@@ -184,7 +190,7 @@ function makeWall(root) {
     };
     const back = element("button", data.words.back, { type: "button" });
     back.onclick = () => enlarge(null);
-    const picture = tiles.get(number).querySelector("img").cloneNode();
+    const picture = (tiles.get(number) ?? find("hardest")).querySelector("img").cloneNode();
     const about = element("div", "", { className: "about" });
     const buttons = element("div", "", { className: "buttons" });
     buttons.append(off, back);
@@ -275,6 +281,7 @@ function makeWall(root) {
   document.addEventListener("keydown", press);
   find("question").onclick = goOn;
   find("qr").onclick = goOn;
+  find("hardest").onclick = () => enlarge(latest.hardest.number);
 
   return {
     set(to, setTrigger) {

@@ -25,7 +25,8 @@ HTML = """
   </section>
   <section class="showing">
     <header>
-      <p class="question" role="status"></p><p class="left"></p><p class="arrived"></p><figure class="hardest"></figure>
+      <p class="question" role="status"></p><p class="left"></p><p class="arrived"></p>
+      <button type="button" class="hardest" hidden><img alt=""><span></span></button>
     </header>
     <div class="tiles"><p class="empty"></p></div>
     <div class="figures">
