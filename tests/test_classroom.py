@@ -70,6 +70,7 @@ from ui.classroom.pupils import (
     MOST_BODY,
     MOST_TAKEN,
     OUTSIDE,
+    UNKNOWN,
     page,
     script,
     style,
@@ -705,7 +706,7 @@ def test_a_session_is_a_random_token_of_128_bits_that_no_script_can_read(room):
         assert "samesite=strict" in one.lower()
     assert found[0] != found[1]
     with client(room, said=f"{COOKIE}={'0' * 32}") as other:
-        assert closed_with(other) == OUTSIDE
+        assert closed_with(other) == UNKNOWN
 
 
 def test_a_wrong_code_is_told_and_five_cost_a_wait(room):
@@ -877,6 +878,39 @@ def test_closing_ends_every_connection_within_a_second(room):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address, int(port)), timeout=1)
     assert opened.current() is None
+
+
+def test_what_has_arrived_before_the_end_is_kept_and_told(room, monkeypatch):
+    reading, go_on = threading.Event(), threading.Event()
+
+    def reads_late(pixels: np.ndarray, label: int) -> list[Reading]:
+        reading.set()
+        go_on.wait(30)
+        return reads_one(pixels, label)
+
+    monkeypatch.setattr(room.classroom, "_read", reads_late)
+    monkeypatch.setattr(opened, "FAREWELL", 30)
+    with client(room, said=cookie(room)) as pupil, ThreadPoolExecutor(1) as thread:
+        pupil.send(handed_in(hear(pupil), 7))
+        reading.wait(30)
+        closing = thread.submit(opened.close_class)
+        wait_for(room.classroom.closed.is_set)
+        go_on.set()
+        while (state := hear(pupil))["said"] is None:
+            pass
+        assert state["place"] == 1
+        assert closed_with(pupil) == ENDED
+        closing.result()
+    assert len(collection.kept()) == 1
+
+
+def test_a_phone_of_a_class_that_was_opened_before_is_not_told_that_it_was_sent_out(room):
+    said = cookie(room)
+    opened.close_class()
+    again = opened.open_class(room.models, "127.0.0.1")
+    for path in ("/class", "/answers"):
+        with client(again, path, said) as old:
+            assert closed_with(old) == UNKNOWN
 
 
 def idle(room: opened.Opened, count: int, stack: contextlib.ExitStack) -> list[socket.socket]:

@@ -123,6 +123,7 @@ class Classroom:
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
+        self._sent_out: set[str] = set()  # tokens
         self._drawn: dict[int, Drawn] = {}
         self._names: dict[int, str] = {}  # of all pupils, also of removed ones
         self._times: deque[float] = deque()  # of the hour's drawings of all, seconds of the clock
@@ -171,6 +172,10 @@ class Classroom:
         """The pupil with this token; None if nobody has it, or the pupil was removed."""
         return self._by_token.get(token or "")
 
+    def was_sent_out(self, token: str | None) -> bool:
+        """Whether the teacher has sent out the pupil who had this token."""
+        return token in self._sent_out
+
     def connected(self, pupil: Pupil, by: int) -> None:
         """Note that the pupil has one connection more (1) or less (-1)."""
         with self._lock:
@@ -203,6 +208,7 @@ class Classroom:
             if not pupil:
                 return
             self._by_token.pop(pupil.token, None)
+            self._sent_out.add(pupil.token)
             self._names[number] = ""
             self.version += 1
         if self.race:

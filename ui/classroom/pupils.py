@@ -56,15 +56,16 @@ TICK = 0.1  # seconds between two looks at whether there is something to tell
 LAST = 5  # seconds after the end of a round in which a pupil may send what is finished; less than `GRACE`
 SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
 
-# WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who has not
-# joined or was sent out, and for a pupil who has the page open elsewhere.
-VIOLATION, ENDED, OUTSIDE, ELSEWHERE = 1008, 4000, 4001, 4002
+# WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who was sent
+# out, for a pupil who has the page open elsewhere, and for somebody whom this class does not know: who has not joined,
+# or did so in a class before.
+VIOLATION, ENDED, OUTSIDE, ELSEWHERE, UNKNOWN = 1008, 4000, 4001, 4002, 4003
 
 # No inline style or script is allowed. Older Safari does not take a WebSocket of the same host for one of 'self'.
 POLICY = "default-src 'self'; connect-src 'self' ws://{host}; img-src data:; object-src 'none'; base-uri 'none'; "
 POLICY += "form-action 'none'; frame-ancestors 'none'"
 # The texts that the script needs.
-SAID = ("again", "closed", "elsewhere", "lost", "over", "finished", "out", "send", "what", "left")
+SAID = ("again", "anew", "closed", "elsewhere", "lost", "over", "finished", "out", "send", "unsent", "what", "left")
 
 
 class OnlyHere:
@@ -186,7 +187,7 @@ class Pupils:
         await socket.accept()
         pupil = self.classroom.pupil(socket.cookies.get(COOKIE))
         if not pupil:
-            await socket.close(OUTSIDE)
+            await socket.close(self._nobody(socket.cookies.get(COOKIE)))
             return None
         task = asyncio.current_task()
         assert task
@@ -227,7 +228,11 @@ class Pupils:
         """The code with which the pupil's connections end; None as long as they go on."""
         if self.classroom.closed.is_set():
             return ENDED
-        return None if self.classroom.pupil(pupil.token) else OUTSIDE
+        return None if self.classroom.pupil(pupil.token) else self._nobody(pupil.token)
+
+    def _nobody(self, token: str | None) -> int:
+        """The code with which a connection ends whose token is nobody's."""
+        return OUTSIDE if self.classroom.was_sent_out(token) else UNKNOWN
 
     async def _tell(self, socket: WebSocket, pupil: Pupil) -> int:
         """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
@@ -238,7 +243,9 @@ class Pupils:
         receiving = asyncio.create_task(socket.receive())
         try:
             while True:
-                if (end := self._end(pupil)) is not None:
+                end = self._end(pupil)
+                # At the end of the class, what has arrived is still taken, and told what came of it.
+                if end is not None and (end != ENDED or (sentence is None and not receiving.done())):
                     return end
                 if self._is_looking(pupil) and (look := self._look.fresh(language)) is None:
                     look = await loop.run_in_executor(self._pool, self._look.now, language)
@@ -249,7 +256,7 @@ class Pupils:
                     if new or state != told or sentence is not None:  # most changes are those of others
                         await _send(socket, {**state, **new, "left": left, "said": sentence})
                         told, sentence, seen = state, None, look
-                done, _ = await asyncio.wait({receiving}, timeout=TICK)
+                done, _ = await asyncio.wait({receiving}, timeout=TICK if end is None else 0)
                 if not done:
                     continue
                 message = receiving.result()
