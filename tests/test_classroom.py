@@ -60,7 +60,7 @@ from tests.disk import CannotMountError, read_only
 from tests.page import LANGUAGES, component, views
 from tests.test_live_answer import SHIPPED, seven
 from ui import server
-from ui.classroom import feature_maps, live_wall, opened
+from ui.classroom import feature_maps, live_wall, opened, panel
 from ui.classroom.pupils import (
     COOKIE,
     ENDED,
@@ -146,16 +146,12 @@ def test_guesses_from_many_addresses_meet_a_longer_code_that_the_class_can_read_
     assert len(door.code) == 8
 
 
-def test_one_address_of_many_pupils_may_mistype_more_often_and_a_new_code_ends_every_wait():
-    clock = Clock()
-    door = Door(clock)
-    for _ in range(3):
+def test_five_wrong_codes_cost_a_wait_also_where_many_have_joined_and_a_new_code_ends_it():
+    door = Door(Clock())
+    for _ in range(30):
         assert door.admits(door.code, "school")
-    for _ in range(14):
+    for _ in range(5):
         assert not door.admits("wrong", "school")
-    assert door.admits(door.code, "school")
-    for _ in range(4 * 5):
-        door.admits("wrong", "school")
     with pytest.raises(Refusal, match="wait"):
         door.admits(door.code, "school")
     door.change()
@@ -720,6 +716,24 @@ def test_a_wrong_code_is_told_and_five_cost_a_wait(room):
     assert "wrong codes" in json.loads(content)["sentence"]
 
 
+def test_who_has_a_seat_waits_for_nobody_who_guesses_at_the_same_address(room):
+    said = cookie(room)
+    for _ in range(5):
+        assert join(room, "Rui", "0")[0] == 403
+    assert "Too many" in json.loads(join(room, "Rui")[2])["sentence"]
+    assert join(room, "Ana", Cookie=said)[0] == 200
+    with client(room, said=said) as pupil:
+        assert hear(pupil)["name"] == "Ana"
+
+
+def test_a_code_that_has_become_longer_is_spoken_of_where_the_code_stands(room):
+    assert live_wall.wall(room, "en")["longer"] == ""
+    for k in range(50):
+        room.classroom.door.admits("wrong", f"10.0.0.{k}")
+    wall = live_wall.wall(room, "pt_BR")
+    assert (len(wall["code"]), wall["longer"]) == (6, words.text("pt_BR", "class.longer"))
+
+
 def test_a_phone_that_closed_its_browser_has_its_seat_still(room):
     assert f"Max-Age={KEPT_FOR}" in join(room)[1]["set-cookie"]
 
@@ -1173,6 +1187,21 @@ def test_a_tab_shows_what_was_begun_last_in_any_tab_unless_it_is_told_to_stay(fr
         opened.close_class()
 
 
+def test_the_next_round_is_what_any_tab_has_set(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    try:
+        projected = frame("classroom", "en")
+        app.selectbox(key="class-ask").set_value("7").run()
+        app.selectbox(key="class-seconds").set_value(20).run()
+        projected.run()
+        assert (projected.selectbox(key="class-ask").value, projected.selectbox(key="class-seconds").value) == ("7", 20)
+        panel._go_on()  # the space bar, in a tab that has heard of nothing
+        assert now.classroom.round.asked == (7,)
+        assert 15 < (now.classroom.left() or 0) <= 20
+    finally:
+        opened.close_class()
+
+
 def test_a_tab_follows_what_is_begun_in_another_one_while_it_is_drawn(frame, trained, monkeypatch):
     app, now = opened_by_teacher(frame, monkeypatch, "en")
     handles = server.handles
@@ -1284,5 +1313,16 @@ def test_a_phone_held_across_draws_and_sends_without_scrolling(room, browser):
         assert page.evaluate("[scrollY, document.documentElement.scrollWidth]") == [0, size["width"]]
         page.locator(button).tap()
         page.locator("#said", has_text="7").wait_for()
+    room.classroom.begin([3])
+    page.locator("#send", has_text="3").wait_for()
+    touch, box = page.context.new_cdp_session(page), page.locator("canvas.sheet").bounding_box()
+    assert box
+    for kind, share in (("touchStart", 0.3), ("touchMove", 0.6)):
+        at = {"x": box["x"] + share * box["width"], "y": box["y"] + share * box["height"]}
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+    room.classroom.begin([4])  # while the finger is down
+    page.locator("#send", has_text="4").wait_for()
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert page.locator("#send").is_disabled(), "what was drawn for another digit is gone"
     page.context.close()
     assert [one.label for one in collection.kept()] == [7, 7]

@@ -412,7 +412,23 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
 
     present = visit("/classroom?present=1")
     present.locator(".tile").nth(2).wait_for()
+    others = SimpleNamespace(
+        host=address.removeprefix("http://").strip("/"),
+        classroom=SimpleNamespace(door=SimpleNamespace(code=code)),
+    )
+    for k in range(3, 40):
+        with client(others, said=cookie(others, f"Maria Aparecida {k}")) as pupil:
+            pupil.send(handed_in(hear(pupil), 7))
+            while hear(pupil)["said"] is None:
+                pass
+    present.locator(".tile").nth(39).wait_for()
     assert not present.evaluate(SMALL_OR_CUT), "text below 24 px, or out of sight, on a projector"
+    late = visit("/classroom?present=1")
+    late.get_by_role("radio", name="Join").click()
+    late.locator(".names li", has_text=re.compile(r"^\+\d+$")).wait_for()
+    *shown, more = late.locator(".names li").all_inner_texts()
+    assert len(shown) + int(more) == 40
+    late.close()
     present.keyboard.press(" ")  # of its own tab: another digit
     other = re.compile("Draw the digit [^7]")
     for page in (teacher, present):
@@ -432,14 +448,14 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     teacher.locator(".hardest", has_text="Ana").click()  # of the round before
     teacher.get_by_role("button", name="Take it off the wall").click()
     teacher.locator(".hardest").wait_for(state="hidden")
-    assert len(collection.kept(folder / "store")) == 3
+    assert len(collection.kept(folder / "store")) == 40
     with teacher.expect_download() as saving:
         teacher.get_by_role("button", name="Save the results").click()
     saved = tmp_path / "class.html"
     saving.value.save_as(saved)
     saved_page = ana.context.new_page()
     saved_page.goto(saved.as_uri())
-    assert saved_page.locator("figure").count() == 3
+    assert saved_page.locator("figure").count() == 40
     assert "Rui" not in saved_page.content()
     teacher.get_by_role("button", name="Close").click()
     for phone, words_of_it in ((ana, "The session is over"), (rui, "A sessão terminou"), (eva, "The session is over")):
@@ -578,6 +594,7 @@ def test_a_class_races_in_a_queue_and_each_phone_sees_its_own(visit, browser, fo
     address, code = opened_to_pupils(teacher)
     present = visit("/classroom?present=1")
     present.locator(".code", has_text=code).wait_for()
+    present.locator(".unreached", has_text="If phones cannot reach the address").wait_for()  # nobody has joined
     teacher.get_by_role("radio", name="Race").click()
     teacher.get_by_role("button", name="Start the race").click()
     for page in (teacher, present):  # which follows

@@ -41,6 +41,7 @@ from tests.test_classroom import room as room  # the fixture
 from tests.test_classroom_quiz import asked
 from ui import server
 from ui.classroom import live_wall, look, opened, phone_race
+from ui.classroom import race as race_page
 from ui.classroom.pupils import MOST_A_MINUTE
 
 LESSON = "20261129-130500-000000"
@@ -153,6 +154,31 @@ def test_the_time_left_is_that_of_the_turns_before(queue, idle):
     idle.end()
     race.step()
     assert (race.seconds_to(1), race.seconds_to(3)) == (8, 24)
+
+
+def test_a_training_of_the_teachers_that_goes_first_is_spoken_of_and_takes_no_time_of_the_turn(queue, idle):
+    queue.submit(store.create(checked(TINY)))
+    clock, classroom = Clock(), Classroom(reads_one)
+    ana = classroom.join(classroom.door.code, "Ana", "x")
+    classroom.race, classroom.racing = race, _ = raced(queue, clock), True
+    for place in (0, 1):
+        race.send(ana.number, "Ana", "x", [0, place])
+    race.step()
+    clock.now = 100
+    race.step()
+
+    def said() -> list[str]:
+        shown = phone_race.state(classroom, ana, "en")
+        assert shown
+        return [one["sentence"] for one in shown["own"]]
+
+    behind = [words.text("en", f"race.state.{key}_behind", place=1) for key in ("waiting", "next")]
+    assert said() == behind
+    assert race_page._at_work(race, titled=True) == escape(words.text("en", "race.behind", waiting=2))
+    idle.end()
+    clock.now = 108
+    assert race.seconds_to(1) == 30 + races.START - 8
+    assert not set(said()) & set(behind)
 
 
 def test_a_disk_that_is_slow_keeps_no_phone_waiting(queue, monkeypatch):

@@ -271,6 +271,11 @@ class Race:
         """The names of the runs that the app's queue has."""
         return list(self._handed)
 
+    def is_held_up(self) -> bool:
+        """Whether trainings that are not the race's go first, whose end the race does not know."""
+        places = [self._workers.place(_run(name)) for name in self.at_work()]
+        return bool(places) and all(places)
+
     def seconds_a_turn(self) -> float:
         """The mean seconds of a turn; as long as the rules allow until one has ended."""
         took = list(self._took)
@@ -294,7 +299,10 @@ class Race:
     def _look(self) -> None:
         """Note which trainings have ended, and delete those runs that are to be."""
         for name in list(self._handed):
-            if self._workers.place(_run(name)) is None:
+            place = self._workers.place(_run(name))
+            if place:  # behind a training of the teacher's: its turn has not begun
+                self._handed[name] = self._clock()
+            if place is None:
                 self._took.append(self._clock() - self._handed.pop(name))
                 self.version += 1
                 self._changed()

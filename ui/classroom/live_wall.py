@@ -80,6 +80,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
     """What `wall.js` shows; `sent`: the numbers of the drawings whose pictures it has."""
     from core.classroom import results
     from core.classroom.classroom import MOST_SHOWN
+    from core.classroom.door import SHORTEST
     from ui.classroom.look import of_model, seen
     from ui.classroom.quiz_words import for_wall
 
@@ -104,8 +105,10 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
             language, "class.arrived", drawings=len(theirs), people=people, joined=len(classroom.pupils)
         ),
         "joined": words.text(language, "class.joined", count=len(classroom.pupils)),
+        "nobody": not classroom.pupils,
         "names": [name for number in list(classroom.pupils) if (name := names.get(number))],
-        "code": classroom.door.code,
+        "code": (code := classroom.door.code),
+        "longer": words.text(language, "class.longer") if len(code) > SHORTEST else "",
         "frozen": classroom.frozen,
         "failed": words.text(language, "class.failed", models=", ".join(failed)) if failed else "",
         "on": entries,

@@ -153,7 +153,8 @@ def _offer_page(
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
-    drawn = classroom.begun, classroom.under_way  # read first: what begins while the page is drawn is not seen yet
+    # Read first: what begins while the page is drawn is not seen yet.
+    drawn = classroom.begun, classroom.under_way, classroom.to_ask
     first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
     lesson, begun = st.session_state.get(SEEN, ("", 0))
     another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
@@ -197,7 +198,7 @@ def _open(now: Opened) -> None:
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
-        st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+        st.caption(t("class.unreached", port=now.port))
 
 
 def _kept(classroom: Classroom) -> list[LabelledDrawing]:
@@ -207,16 +208,18 @@ def _kept(classroom: Classroom) -> list[LabelledDrawing]:
 
 
 @st.fragment(run_every=1)
-def _follow(now: Opened, drawn: tuple[int, UnderWay | None]) -> None:
-    """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
-    now.classroom.forget_deleted()
-    if opened.current() is not now or (now.classroom.begun, now.classroom.under_way) != drawn:
+def _follow(now: Opened, drawn: tuple[int, UnderWay | None, tuple[str, int]]) -> None:
+    """See whether something has begun, ended or been set since the page was drawn, in another tab or by itself."""
+    classroom = now.classroom
+    classroom.forget_deleted()
+    if opened.current() is not now or (classroom.begun, classroom.under_way, classroom.to_ask) != drawn:
         st.rerun()
 
 
 def _round(now: Opened) -> None:
     """What to ask next, and the wall."""
     classroom = now.classroom
+    st.session_state[ASK], st.session_state[SECONDS] = classroom.to_ask  # also as another tab has set it
     with st.container(horizontal=True, width="content", key="class-settings"):
         kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
         kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
@@ -231,11 +234,12 @@ def _round(now: Opened) -> None:
                 label_visibility="collapsed",
                 key=key,
                 width=width,
-                persist_state="session",
+                on_change=_choose,
+                args=(classroom,),
             )
     asking = classroom.asking
     words_of_it = t("class.quiz.go_on" if asking else "class.next")
-    st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    st.button(words_of_it, type="primary", key="class-next", on_click=_next_as_shown, help=t("class.next_help"))
     frozen = classroom.frozen
     st.button(
         t("class.go_on" if frozen else "class.freeze"),
@@ -297,8 +301,19 @@ def _go_on() -> None:
         _next()
 
 
+def _choose(classroom: Classroom) -> None:
+    classroom.to_ask = st.session_state[ASK], st.session_state[SECONDS]
+
+
+def _next_as_shown() -> None:
+    """Go on with what this tab shows at the click, which may be newer than the page's last run."""
+    if now := opened.current():
+        _choose(now.classroom)
+        _next()
+
+
 def _next() -> None:
-    """Go on in the quiz, or ask the next round, as the teacher has set it."""
+    """Go on in the quiz, or ask the next round, as the teacher has set it in any tab."""
     now = opened.current()
     if not now:
         return
@@ -306,8 +321,8 @@ def _next() -> None:
         asked.go_on()
         see("wall")
         return
-    asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
-    seconds = st.session_state.get(SECONDS) or 0
+    kind, seconds = now.classroom.to_ask
+    asked = _digits(now, kind)
     now.classroom.begin(asked, seconds * len(asked) or None)
     see("wall")
 

@@ -11,11 +11,7 @@ const FIRST_WAIT = 500, LONGEST_WAIT = 5000; // ms until a lost connection is tr
 const pad = makePad(at("board"), told);
 pad.label(told.labels);
 pad.answer({ ...told.answers, to: -1 });
-let sequence = 0;
-pad.send = (drawing) => {
-  sequence = drawing.seq;
-  offer();
-};
+pad.send = () => offer();
 
 let socket = null;
 let state = null; // the server's latest message
@@ -123,7 +119,7 @@ function hear(message) {
   ends = state.left === null ? null : performance.now() + 1000 * state.left;
   const goesOn = before && (before.round !== state.round || before.place !== state.place);
   if (goesOn || state.said !== null) pending = null; // kept, refused, or of a round that is over
-  if (goesOn) pad.clear(sequence);
+  if (goesOn) pad.drop();
   if (state.said !== null || before?.round !== state.round) say(state.said ?? "");
   tick();
   offer();

@@ -25,6 +25,7 @@ function makeWall(root) {
   let ends = null; // of the round, on the clock of `performance.now()`
   let large = null; // the number of the drawing that is shown large
   let latest = null; // message
+  let named = ""; // the names, and the room that they have
   let asked = null; // what everybody looks at: when it is another one, it comes into sight
 
   function goOn() {
@@ -69,7 +70,10 @@ function makeWall(root) {
     find("arrived").textContent = message.frozen ? `${data.words.frozen} ${message.arrived}` : message.arrived;
     find("joined").textContent = message.joined;
     find("code").textContent = message.code;
-    find("names").replaceChildren(...message.names.map((name) => element("li", name)));
+    find("code").classList.toggle("long", Boolean(message.longer));
+    find("unreached").textContent = message.nobody ? data.unreached : "";
+    find("longer").textContent = message.longer;
+    arrangeNames();
     const on = new Set(message.on.map((one) => one.number));
     for (const [number, tile] of tiles) if (!on.has(number)) tile.remove(), tiles.delete(number);
     for (const one of message.on) {
@@ -125,6 +129,24 @@ function makeWall(root) {
   // The controls of a presented page are below the wall: whoever has clicked there has scrolled the question away.
   function comeIntoSight() {
     if (root.querySelector(".class").getBoundingClientRect().top < 0) root.querySelector(".class").scrollIntoView();
+  }
+
+  // Those names that do not fit are counted.
+  function arrangeNames() {
+    const box = find("who");
+    const names = latest?.names ?? [];
+    const now = JSON.stringify([names, box.clientWidth, box.clientHeight, find("unreached").textContent]);
+    if (now === named) return;
+    named = now;
+    const list = find("names");
+    list.replaceChildren(...names.map((name) => element("li", name)));
+    if (box.scrollHeight <= box.clientHeight) return;
+    const more = element("li", "");
+    list.append(more);
+    for (let left = 1; left <= names.length && box.scrollHeight > box.clientHeight; left++) {
+      more.previousElementSibling.remove();
+      more.textContent = `+${left}`;
+    }
   }
 
   // The drawings are as large as they can be for all of them to be in sight.
@@ -275,9 +297,11 @@ function makeWall(root) {
   }, 200);
   const resizing = new ResizeObserver(() => {
     arrange();
+    arrangeNames();
     arrangeMaps();
   });
   resizing.observe(find("tiles"));
+  resizing.observe(find("who"));
   document.addEventListener("keydown", press);
   find("question").onclick = goOn;
   find("qr").onclick = goOn;
