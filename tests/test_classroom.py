@@ -69,7 +69,9 @@ from ui.classroom.pupils import (
     MOST_ANSWERS,
     MOST_BODY,
     MOST_TAKEN,
+    MOST_WHERE_BUSY,
     OUTSIDE,
+    THREADS,
     UNKNOWN,
     page,
     script,
@@ -866,6 +868,17 @@ def test_who_floods_is_answered_no_faster(room):
         for _ in range(MOST_ANSWERS):
             hear(live)
         assert time.monotonic() - begun > (MOST_ANSWERS - 1) / MOST_ANSWERS
+
+
+def test_where_drawings_of_others_wait_each_is_answered_less_often(room):
+    room.pupils._asked = THREADS  # others'
+    with client(room, "/answers", cookie(room)) as live:
+        begun = time.monotonic()
+        for _ in range(MOST_WHERE_BUSY):
+            live.send(SEVEN.tobytes())
+        for _ in range(MOST_WHERE_BUSY):
+            hear(live)
+    assert time.monotonic() - begun > (MOST_WHERE_BUSY - 1) / MOST_WHERE_BUSY
 
 
 def test_closing_ends_every_connection_within_a_second(room):

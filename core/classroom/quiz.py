@@ -1,7 +1,7 @@
 """You or the model: a class says what it sees in test images, beside a finished run's stored answers to the same.
 
 A quiz is a file in the store: one line that says what is asked, then one line for each answer, appended before the
-answer counts. So a server that is killed loses no answer that it has confirmed. Nicknames are not in it.
+answer counts. So neither a killed server nor a power cut loses an answer that was confirmed. Nicknames are not in it.
 """
 
 from __future__ import annotations
@@ -396,7 +396,7 @@ def _append(what: Asked, given: Given, *, is_first: bool) -> None:
     with writing(path.parent):
         if is_first:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_aside(path, new=True) as file:
+            with written_aside(path, durable=True, new=True) as file:
                 file.write(what.model_dump_json().encode() + b"\n" + line)
         else:
             with opened(path, "a+b") as file:
@@ -404,6 +404,8 @@ def _append(what: Asked, given: Given, *, is_first: bool) -> None:
                 if file.read(1) != b"\n":  # a full disk has cut off the last line: end it, so that it spoils no other
                     line = b"\n" + line
                 file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
 
 
 def _folder(store: Path | None) -> Path:

@@ -1,6 +1,7 @@
 """Labelled drawings that users have saved, as an additional test set for every model.
 
-Each drawing is a PNG in a folder of the store, written atomically, so that several servers may save at the same time.
+Each drawing is a PNG in a folder of the store, written atomically, so that several servers may save at the same time,
+and synced to disk, so that a power cut loses none that was confirmed.
 The file name contains time and label; the nickname is PNG metadata, and so are the round and the models' answers, if it
 was drawn in a lesson with a class. The stored pixels are the ink as the pad sends it, so that a changed preparation can
 be applied to the same strokes.
@@ -129,7 +130,7 @@ def _write(drawing: LabelledDrawing, folder: Path) -> None:
     text.add_itxt("nickname", drawing.nickname)
     if drawing.in_class:
         text.add_itxt("class", json.dumps(asdict(drawing.in_class)))
-    with written_aside(folder / drawing.name) as file:
+    with written_aside(folder / drawing.name, durable=True) as file:
         Image.fromarray(drawing.pixels).save(file, "PNG", pnginfo=text)
 
 

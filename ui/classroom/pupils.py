@@ -49,7 +49,9 @@ COOKIE = "bancada_class"
 MOST_BODY = 400  # bytes of a message that joins
 HEAD = 3  # bytes before a drawing that is handed in, round, place and label; or of an answer: quiz, place and class
 KEPT_FOR = 12 * 3600  # seconds that the browser keeps the cookie: a phone that closed it has its seat still
-MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
+MOST_ANSWERS = 25  # answers a second to one pupil while the pen is down
+MOST_WHERE_BUSY = 12  # the same, while others' drawings wait for an answer
+THREADS = 2  # that answer drawings
 MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that are refused
 MOST_A_MINUTE = 30  # messages of one pupil to a race
 TICK = 0.1  # seconds between two looks at whether there is something to tell
@@ -101,7 +103,9 @@ class Pupils:
         self.readers = readers
         self.host = host
         self.strangers = strangers
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="class")
+        self._keeping = ThreadPoolExecutor(THREADS, thread_name_prefix="class keeps")  # which waits for the disk
+        self._asked = 0  # drawings that wait for an answer, or are answered now
         self._look = Look(classroom, models)
         self._sent: dict[int, deque[float]] = {}  # pupil -> times of the latest messages to a race
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
@@ -124,7 +128,8 @@ class Pupils:
 
     def close(self) -> None:
         """Let the threads go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._keeping):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     # --- the page ---
 
@@ -161,7 +166,7 @@ class Pupils:
             async with asyncio.timeout(SLOWEST):
                 said = json.loads(await _body(request))
             take = partial(phone_race.take, self.classroom, pupil, said)
-            await asyncio.get_running_loop().run_in_executor(self._pool, take)
+            await asyncio.get_running_loop().run_in_executor(self._keeping, take)
         except Refusal as refusal:
             sentence = words.text(language_of(request), refusal.key, **refusal.slots)
             return JSONResponse({"sentence": sentence}, status_code=403)
@@ -267,7 +272,7 @@ class Pupils:
                     return VIOLATION
                 begun = loop.time()
                 take = self._hand_in if len(content) > HEAD else self._take_answer
-                sentence = await loop.run_in_executor(self._pool, take, pupil, content, language)
+                sentence = await loop.run_in_executor(self._keeping, take, pupil, content, language)
                 moment = None
                 receiving = asyncio.create_task(self._receive(socket, begun + 1 / MOST_TAKEN))
         finally:
@@ -358,8 +363,14 @@ class Pupils:
                 return VIOLATION
             begun = loop.time()
             read = partial(live_answer.answered_by, self.readers, content, (), language)
-            await _send(socket, await loop.run_in_executor(self._pool, read))
-            await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+            self._asked += 1
+            try:
+                answer = await loop.run_in_executor(self._pool, read)
+            finally:
+                self._asked -= 1
+            await _send(socket, answer)
+            most = MOST_ANSWERS if self._asked < THREADS else MOST_WHERE_BUSY
+            await asyncio.sleep(begun + 1 / most - loop.time())
 
 
 def _is_possible(content: bytes) -> bool:
