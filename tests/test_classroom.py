@@ -1123,6 +1123,7 @@ def test_a_teacher_opens_asks_freezes_saves_and_closes(frame, trained, monkeypat
         assert wall["joining"]
         assert "<svg" in wall["qr"]
         assert str(now.host.rpartition(":")[2]) in app.caption[0].value
+        assert words.text(language, "lessons.plan.title") in app.expander[-1].label, "also while the class is open"
         app.selectbox(key="class-ask").set_value("7").run()
         app.selectbox(key="class-seconds").set_value(20).run()
         app.button(key="class-next").click().run()

@@ -19,7 +19,7 @@ from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
 from ui.classroom.activities import ROOM, SHOWN, ending_button, look_popover, quiz_popover, see
-from ui.classroom.lesson_plan import show_plan
+from ui.classroom.lesson_plan import fold_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -84,7 +84,7 @@ def _closed() -> None:
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
-    show_plan()
+    fold_plan()
     quizzes = quiz.lessons()
     if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -195,10 +195,12 @@ def _open(now: Opened) -> None:
     _follow(now, drawn)
     if view == "race":
         race.panel(classroom)
+        fold_plan()
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
         st.caption(t("class.unreached", port=now.port))
+    fold_plan()
 
 
 def _kept(classroom: Classroom) -> list[LabelledDrawing]:
