@@ -413,6 +413,28 @@ def test_a_name_that_cannot_be_taken_off_is_said_and_can_be_tried_again(home):
         assert [one.nickname for one in collection.kept()] == [""]
 
 
+def test_all_who_have_joined_from_one_address_are_sent_out_at_once_and_stay_out(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    classroom, door = now.classroom, now.classroom.door
+    try:
+        prankster = [classroom.join(door.code, "x", "10.0.0.9") for _ in range(3)]
+        other = classroom.join(door.code, "Ana", "10.0.0.1")
+        before = door.code
+        app.run()
+        app.selectbox(key="class-pupil").set_value(other.number).run()
+        assert not [one for one in app.button if one.key == "class-together"], "nobody else is there"
+        app.selectbox(key="class-pupil").set_value(prankster[1].number).run()
+        assert app.button(key="class-together").disabled, "it needs two clicks"
+        app.checkbox(key=f"class-together-{prankster[1].number}-agree").check().run()
+        app.button(key="class-together").click().run()
+        assert not app.exception
+        assert list(classroom.pupils) == [other.number]
+        assert all(classroom.was_sent_out(one.token) for one in prankster)
+        assert door.code != before
+    finally:
+        opened.close_class()
+
+
 def test_a_pupil_is_called_as_no_other_is(lesson):
     lesson.classroom.rename(lesson.rui.number, "Ana")
     assert lesson.rui.name == "Ana 2"

@@ -220,6 +220,27 @@ class Classroom:
             self.pupils.pop(number, None)
             self.version += 1
 
+    def from_address_of(self, number: int) -> list[int]:
+        """The numbers of all who have joined from the same address as this pupil; none if there is no such pupil."""
+        with self._lock:
+            pupil = self.pupils.get(number)
+            return [one.number for one in self.pupils.values() if pupil and one.address == pupil.address]
+
+    def remove_all(self, numbers: Sequence[int]) -> None:
+        """Send several pupils out, and take another code, with which they do not come back.
+
+        Raises: Refusal, as `remove` does, after it has tried each.
+        """
+        self.change_code()
+        failed = None
+        for number in numbers:
+            try:
+                self.remove(number)
+            except Refusal as refusal:
+                failed = refusal
+        if failed:
+            raise failed
+
     def change_code(self) -> None:
         """Have whoever joins from now on give another code; nobody has to wait any more."""
         with self._lock:

@@ -288,7 +288,24 @@ def _pupils(now: Opened) -> None:
         with st.container(horizontal=True):
             st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number, name))
             st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
+        _remove_together(now, number)
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
+
+
+def _remove_together(now: Opened, number: int) -> None:
+    """Let all be sent out who have joined from the address of this pupil: they may be a single person."""
+    those = now.classroom.from_address_of(number)
+    if len(those) < 2:
+        return
+    agreed = st.checkbox(t("class.together.agree", count=len(those)), key=f"class-together-{number}-agree")
+    st.button(
+        t("class.together.remove", count=len(those)),
+        key="class-together",
+        disabled=not agreed,
+        on_click=_remove_all,
+        args=(now, those),
+        help=t("class.together.help"),
+    )
 
 
 def _go_on() -> None:
@@ -375,3 +392,8 @@ def _rename(now: Opened, number: int, name: str) -> None:
 def _remove(now: Opened, number: int) -> None:
     with kept_refusal(REFUSED):
         now.classroom.remove(number)
+
+
+def _remove_all(now: Opened, numbers: Sequence[int]) -> None:
+    with kept_refusal(REFUSED):
+        now.classroom.remove_all(numbers)
