@@ -25,11 +25,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core import settings
+from core.classroom.figures import share_of_right
 from core.drawing.collection import TIME
 from core.files import content, opened, written_aside
 from core.measures.answers import Answers, Measure
 from core.measures.compare import LEVEL
-from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal, writing
 
 FOLDER = "_quizzes"  # in the store; no run has such a name
@@ -317,18 +317,13 @@ def outcome(what: Asked, given: Sequence[Given], told: int | None = None) -> Out
     images = {place: bool(model) for (_, place), model in zip(seen, models, strict=True)}
     return Outcome(
         people=len(people),
-        pupils=_share(right, whose),
+        pupils=share_of_right(right, whose),
         model=Measure(sum(images.values()) / len(images) if images else math.nan, math.nan, math.nan, len(images)),
-        of_wrong=_share(right[~models], whose[~models]),
-        of_right=_share(right[models], whose[models]),
+        of_wrong=share_of_right(right[~models], whose[~models]),
+        of_right=share_of_right(right[models], whose[models]),
         p=sign_flip(np.bincount(pupil, weights=ahead, minlength=len(people)).astype(np.int64)),
         advantage=float(ahead.mean()) if len(ahead) else 0.0,
     )
-
-
-def _share(right: np.ndarray, whose: np.ndarray) -> Measure:
-    several = len(set(whose.tolist())) > 1
-    return by_writer(right, whose.tolist()) if several else proportion(int(right.sum()), len(right))
 
 
 def sign_flip(differences: np.ndarray) -> float:

@@ -16,12 +16,12 @@ from PIL import Image
 
 from core.classroom import board, quiz
 from core.classroom import race as races
-from core.classroom.figures import accuracy_text
+from core.classroom.figures import accuracy_text, share_of_right
 from core.classroom.quiz_page import quiz_section
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
 from core.measures.answers import Measure, confusion_matrix
-from core.measures.measures import by_writer, most_confused, proportion
+from core.measures.measures import most_confused
 from core.words import text
 
 STYLE = """
@@ -59,10 +59,7 @@ def results(drawings: Sequence[LabelledDrawing], writers: Sequence[int | str]) -
     for run, read in answers.items():
         places, predicted = (np.array(part, dtype=np.int64) for part in zip(*read, strict=True))
         right = labels[places] == predicted
-        several = len(set(whose[places].tolist())) > 1
-        accuracy[run] = (
-            by_writer(right, whose[places].tolist()) if several else proportion(int(right.sum()), len(right))
-        )
+        accuracy[run] = share_of_right(right, whose[places])
         matrix[run] = confusion_matrix(labels[places], predicted, CLASSES)
     return Results(accuracy, matrix, min(misread, key=mean.__getitem__, default=None))
 
