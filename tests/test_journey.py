@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import shutil
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +16,7 @@ from core import store, words
 from core.classroom.race import TAG
 from core.drawing import collection
 from core.drawing.prepare import prepare
-from core.events import Checkpoint, Epoch, Started, Step
+from core.events import Epoch
 from core.inside.network import Network, feature_maps, reach
 from core.inside.pictures import diverging
 from core.models.model import open_model
@@ -213,30 +212,6 @@ def test_a_training_outlives_the_tab_and_obeys_its_buttons(visit, runs):
     page.get_by_role("button", name="Stop").click()
     badge(page, "stopped").wait_for()
     assert page.evaluate("window.tops.size") == 1, "it stays below the pointer while Pause takes the place of Resume"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_server_ends_within_seconds_of_ctrl_c_and_its_training_goes_on_with_the_next(browser, tmp_path):
-    environment = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
-    page = browser.new_page()
-    with serve("app.py", ROOT, environment) as address:
-        page.goto(f"{address}/?architecture=cnn&epochs=900")
-        page.get_by_role("button", name="Start training").click()
-        wait_for(lambda: store.runs(tmp_path / "store"))
-        (run,) = store.runs(tmp_path / "store")
-        wait_for(lambda: isinstance(run.latest(), Step))
-        clock = time.monotonic()
-    overbooked = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # the worker is nice: others come first
-    assert time.monotonic() - clock < 3 * overbooked
-    saved = run.latest()
-    assert isinstance(saved, Checkpoint | Epoch)
-    assert run.status() == "interrupted"
-    with serve("app.py", ROOT, environment) as address:
-        page.goto(address)
-        page.get_by_role("button", name="Resume").click()
-        wait_for(lambda: isinstance(last := run.latest(), Step) and last.step > saved.step)
-    page.close()
-    assert [event.step for event in run.events() if isinstance(event, Started)] == [0, saved.step]
 
 
 def test_the_page_speaks_portuguese_to_a_browser_that_does(visit):
