@@ -51,8 +51,10 @@ local_script_runner.require_widgets_deltas = wait_for_its_end
 
 # Those that take longest begin first, so that two processes end at nearly the same time.
 LONGEST = (
-    *("test_journey", "test_workers", "test_command_line", "test_draw", "test_strangers", "test_arrangement"),
-    *("test_search", "test_worker_faults", "test_hostile_store", "test_lessons", "test_store", "test_pad"),
+    *("test_journey", "test_workers", "test_exported_page", "test_kernels", "test_command_line", "test_draw"),
+    *("test_exported_script", "test_arrangement", "test_strangers", "test_search", "test_worker_faults"),
+    *("test_hostile_store", "test_inside_journey", "test_lessons", "test_pad", "test_search_journey", "test_cluster"),
+    *("test_store", "test_page_recipes"),
 )
 
 
