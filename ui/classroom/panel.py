@@ -71,16 +71,12 @@ def _closed() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         runs = choose_runs(names, beside=MOST_MODELS - 1)
         addresses = settings.addresses()
-        st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
-        st.button(
-            t("class.open"),
-            type="primary",
-            icon=":material/qr_code_2:",
-            key="class-open",
-            disabled=not runs or not addresses,
-            on_click=_open_class,
-            args=(runs,),
-        )
+        address = st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
+        can_open = bool(runs and address)
+        words_of_it, icon = t("class.open"), ":material/qr_code_2:"
+        if st.button(words_of_it, type="primary", icon=icon, key="class-open", disabled=not can_open) and can_open:
+            _open_class(runs, address)
+            st.rerun()
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
@@ -109,14 +105,14 @@ def _closed() -> None:
 
 
 def _delete_answers(lesson: str) -> None:
-    with kept_refusal(REFUSED):
-        quiz.delete(lesson)
+    if lesson == st.session_state["class-lesson"]:
+        with kept_refusal(REFUSED):
+            quiz.delete(lesson)
 
 
-def _open_class(runs: Sequence[Run]) -> None:
+def _open_class(runs: Sequence[Run], address: str) -> None:
     with kept_refusal(REFUSED):
-        # The address as it is at the click, which may be newer than the page's last run.
-        opened.open_class([_contestant(run.name) for run in runs], st.session_state[ADDRESS])
+        opened.open_class([_contestant(run.name) for run in runs], address)
 
 
 def _contestant(name: str) -> Contestant:
@@ -258,11 +254,11 @@ def _pupils(now: Opened) -> None:
         key="class-pupil",
     )
     if number in pupils:
-        name = st.text_input(
+        st.text_input(
             t("class.new_name"), pupils[number], max_chars=collection.LONGEST_NICKNAME, key=f"class-name-{number}"
         )
         with st.container(horizontal=True):
-            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number, name))
+            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number))
             st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
 
@@ -332,11 +328,13 @@ def _put_back(now: Opened) -> None:
         now.classroom.put_back()
 
 
-def _rename(now: Opened, number: int, name: str) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.rename(number, name)
+def _rename(now: Opened, number: int) -> None:
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.rename(number, st.session_state[f"class-name-{number}"])
 
 
 def _remove(now: Opened, number: int) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.remove(number)
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.remove(number)

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -255,15 +256,15 @@ def _offer(row: Row, rows: Sequence[Row]) -> None:
 def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
     used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
-    st.button(
-        t("recipes.run", name=row.recipe, seed=seed),
-        icon=":material/play_arrow:",
-        type="primary",
-        width="stretch",
-        disabled=not here,
-        on_click=start,
-        args=(spec.model_copy(update={"seed": seed}),),
-    )
+    button: dict[str, Any] = {
+        "type": "primary",
+        "icon": ":material/play_arrow:",
+        "key": "recipes-run",
+        "width": "stretch",
+    }
+    if st.button(t("recipes.run", name=row.recipe, seed=seed), **button, disabled=not here) and here:
+        start(spec.model_copy(update={"seed": seed}))
+        st.rerun()
     form.to_train(spec)
     show_refusal(REFUSED)
 
