@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 
 from core import settings
 from core.classroom import quiz, results
-from core.classroom.classroom import UnderWay
+from core.classroom.classroom import Classroom, UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.classroom.results import Contestant
 from core.drawing import collection
@@ -143,12 +144,12 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
-    drawn = classroom.begun, classroom.under_way  # read first: what begins while the page is drawn is not seen yet
+    drawn = _moment(classroom)  # read first: what begins while the page is drawn is not seen yet
     first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
     lesson, begun = st.session_state.get(SEEN, ("", 0))
     another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
-    if another or (begun != drawn[0] and not st.session_state.get(STAY)):  # something, perhaps in another tab
-        st.session_state[SEEN] = classroom.lesson, drawn[0]
+    if another or (begun != drawn.begun and not st.session_state.get(STAY)):  # something, perhaps in another tab
+        st.session_state[SEEN] = classroom.lesson, drawn.begun
         see(first)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
@@ -164,7 +165,7 @@ def _open(now: Opened) -> None:
                 _pupils(now)
             st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
             ending_button(
-                lambda: classroom.under_way if classroom.asking else None,
+                lambda: (classroom.under_way if classroom.asking else None) or classroom.raced,
                 t("class.close"),
                 ":material/close:",
                 "class-close",
@@ -185,10 +186,23 @@ def _open(now: Opened) -> None:
         st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
 
 
+class _Moment(NamedTuple):
+    """How much has begun in a lesson, and what would be cut short."""
+
+    begun: int
+    under_way: UnderWay | None
+    quizzed: UnderWay | None
+    raced: UnderWay | None
+
+
+def _moment(classroom: Classroom) -> _Moment:
+    return _Moment(classroom.begun, classroom.under_way, classroom.quizzed, classroom.raced)
+
+
 @st.fragment(run_every=1)
-def _follow(now: Opened, drawn: tuple[int, UnderWay | None]) -> None:
+def _follow(now: Opened, drawn: _Moment) -> None:
     """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
-    if opened.current() is not now or (now.classroom.begun, now.classroom.under_way) != drawn:
+    if opened.current() is not now or _moment(now.classroom) != drawn:
         st.rerun()
 
 
@@ -228,7 +242,7 @@ def _passing(now: Opened) -> None:
     """Buttons that are there for a while: the end of a quiz, and what puts the last drawing back on the wall."""
     classroom = now.classroom
     if (asked := classroom.quiz) and classroom.asking:
-        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
+        ending_button(lambda: classroom.quizzed, t("class.quiz.finish"), ":material/flag:", "class-quiz-end", asked.end)
     if classroom.taken:
         st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -59,8 +60,13 @@ def controls(classroom: Classroom) -> None:
             st.fragment(_offer_test, run_every=1.0, key="race-test-fragment")(race)
         st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
     else:
-        st.button(
-            t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
+        ending_button(
+            lambda: classroom.raced,
+            t("race.end"),
+            ":material/flag:",
+            "race-end",
+            partial(_end, race),
+            help=t("race.end_help"),
         )
     if not classroom.racing:  # last, since its click takes it away
         ending_button(
