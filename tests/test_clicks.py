@@ -187,6 +187,25 @@ def test_of_the_drawings_that_the_page_asks_about_those_that_still_fit_are_delet
 # --- what is trained --------------------------------------------------------------------------------------------------
 
 
+def clicked_twice() -> None:
+    """A page that a second click has begun, and that a third one begins again."""
+    import streamlit as st
+
+    from core.spec import checked
+    from ui import status
+
+    st.session_state[status.STARTED] = 99.5
+    for st.session_state[status.CLICKED] in (100.0, 101.0):
+        status.start(checked({"data": "tiny"}))
+
+
+def test_two_clicks_on_start_begin_one_run_however_long_the_page_takes_until_it_begins_it(queue):
+    del queue
+    app = AppTest.from_function(clicked_twice, default_timeout=30).run()
+    assert not app.exception
+    assert len(store.runs()) == 1
+
+
 def test_a_search_tries_what_is_written_and_the_chosen_one_is_stopped_and_repeated(frame, queue):
     app = frame("search", **{**FIELDS, "epochs": "1"})
     at_once(app, {"study-list-learning_rate-en": "0.5"}, "study-start")

@@ -26,7 +26,7 @@ from ui import form, notices, server
 from ui.choice import data_name, linked, linked_row, run_label
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here
-from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
+from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, note_click, start, status_of
 from ui.tables import Said, sortable, wide_table_hint
 from ui.text import Markdown, language, literal, number, percent, show_refusal, signed_points, t
 
@@ -262,7 +262,8 @@ def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
         "key": "recipes-run",
         "width": "stretch",
     }
-    if st.button(t("recipes.run", name=row.recipe, seed=seed), **button, disabled=not here) and here:
+    words = t("recipes.run", name=row.recipe, seed=seed)
+    if st.button(words, **button, disabled=not here, on_click=note_click) and here:
         start(spec.model_copy(update={"seed": seed}))
         st.rerun()
     form.to_train(spec)
