@@ -107,6 +107,32 @@ def store(typing: Any, tile: Any, array: Any, start: Any, step: Any, offsets: An
 
 
 @intrinsic
+def transposed(typing: Any, array: Any, start: Any, step: Any):
+    """A tile of LANES x 1, as float32: tile[r, 0] = array[start + r], array[start + step + r], ... lane after lane."""
+    tile = Tile(LANES, 1)
+
+    def code(context: Any, builder: Any, signature: Any, values: Any):
+        data = _data(context, builder, signature.args[0], values[0])
+        kind = ir.VectorType(data.type.pointee, LANES).as_pointer()
+        places = [_at(builder, data, _stepped(builder, values[1], values[2], r)) for r in range(LANES)]
+        rows = [builder.load(builder.bitcast(place, kind), align=1) for place in places]
+        if rows[0].type != VECTOR:
+            rows = [builder.uitofp(row, VECTOR) for row in rows]
+        # Blocks of `half` x `half` off the diagonal change places, in each square of twice the size.
+        for half in _halves(LANES):
+            for r in range(LANES):
+                if not r & half:
+                    low, high = rows[r], rows[r + half]
+                    rows[r] = _lanes(builder, low, [n + (LANES - half if n & half else 0) for n in range(LANES)], high)
+                    rows[r + half] = _lanes(
+                        builder, low, [n + (LANES if n & half else half) for n in range(LANES)], high
+                    )
+        return _built(builder, tile, lambda r, c: rows[r])
+
+    return tile(array, types.intp, types.intp), code
+
+
+@intrinsic
 def add_lanes(typing: Any, tile: Any, array: Any, start: Any, step: Any):
     """array[start + r * step + c] += the sum of the lanes of tile[r, c], halves added to halves."""
 
@@ -115,7 +141,7 @@ def add_lanes(typing: Any, tile: Any, array: Any, start: Any, step: Any):
         for r in range(tile.rows):
             for c in range(tile.columns):
                 vector = builder.extract_value(values[0], r * tile.columns + c)
-                while (half := vector.type.count // 2) > 0:
+                for half in _halves(LANES):
                     low, high = (_lanes(builder, vector, range(of, of + half)) for of in (0, half))
                     vector = builder.fadd(low, high)
                 place = _at(builder, data, _stepped(builder, values[2], values[3], r), c)
@@ -296,10 +322,16 @@ def _same(number: float):
     return ir.Constant(VECTOR, [FLOAT(number)] * LANES)
 
 
-def _lanes(builder: Any, vector: Any, chosen: Any):
+def _halves(count: int) -> list[int]:
+    """Half of a power of two, a quarter, and so on, down to 1."""
+    return [count >> n for n in range(1, count.bit_length())]
+
+
+def _lanes(builder: Any, vector: Any, chosen: Any, more: Any = None):
+    """A vector of the chosen lanes of one, or of one and of `more`, which follow."""
     order = [INT(lane) for lane in chosen]
     mask = ir.Constant(ir.VectorType(INT, len(order)), order)
-    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+    return builder.shuffle_vector(vector, more or ir.Constant(vector.type, ir.Undefined), mask)
 
 
 def _fused(builder: Any, x: Any, y: Any, z: Any):
