@@ -239,10 +239,12 @@ def test_a_round_takes_what_it_asks_once_from_each_and_late_only_within_the_grac
     assert classroom.left() == 20
     clock.now += GRACE
     assert classroom.hand_in(lesson.rui, 2, 0, 1, SEVEN), "drawn in time"
+    came = clock.now
     clock.now += 20.1
     with pytest.raises(Refusal, match="over"):
         classroom.hand_in(ana, 3, 0, 3, SEVEN)
-    assert [one.drawing.label for one in classroom.drawn()] == [1, 7, 1]
+    assert classroom.hand_in(ana, 3, 0, 3, SEVEN, came), "it has waited for its turn"
+    assert [one.drawing.label for one in classroom.drawn()] == [1, 7, 1, 3]
 
 
 def test_a_round_is_under_way_while_somebody_who_is_there_can_still_send(lesson):
@@ -982,6 +984,29 @@ def test_what_has_arrived_before_the_end_is_kept_and_told(room, monkeypatch):
         assert closed_with(pupil) == ENDED
         closing.result()
     assert len(collection.kept()) == 1
+
+
+def test_all_forty_drawings_that_have_arrived_are_kept_also_those_still_waiting_when_the_connections_end(
+    room, monkeypatch
+):
+    go_on = threading.Event()
+
+    def reads_late(pixels: np.ndarray, label: int) -> list[Reading]:
+        go_on.wait(30)
+        return reads_one(pixels, label)
+
+    monkeypatch.setattr(room.classroom, "_read", reads_late)
+    with contextlib.ExitStack() as stack:
+        stack.callback(go_on.set)
+        pupils = [stack.enter_context(client(room, said=cookie(room, f"pupil {k}"))) for k in range(40)]
+        for pupil in pupils:
+            pupil.send(handed_in(hear(pupil), 7))
+        opened.close_class()
+        assert [closed_with(pupil) for pupil in pupils] == [1006] * 40, "none is told, and none waits"
+        go_on.set()
+        wait_for(lambda: len(collection.kept()) == 40)
+        room.thread.join(30)
+        assert not room.thread.is_alive()
 
 
 def test_a_phone_of_a_class_that_was_opened_before_is_not_told_that_it_was_sent_out(room):

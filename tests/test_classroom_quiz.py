@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,7 @@ from core.drawing import collection
 from core.measures.answers import Answers, stored_answers
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
+from tests.conftest import wait_for
 from tests.page import LANGUAGES, component, views
 from tests.test_classroom import (
     SEVEN,
@@ -419,6 +422,81 @@ def test_an_answer_has_an_exact_form(room, message):
         pupil.send(message)
         assert closed_with(pupil) == 1008
     assert HEAD == 3
+
+
+def test_forty_answers_in_the_last_second_cost_few_syncs_and_none_is_refused(room, monkeypatch):
+    monkeypatch.setattr(quiz, "LOOK", 0.0)
+    room.classroom.clock = clock = Clock()
+    game = room.classroom.begin_quiz(asked(2, room.classroom.lesson), 20)
+    go_on, syncs, real = threading.Event(), [], os.fsync
+
+    def fsync(descriptor: int) -> None:
+        syncs.append(descriptor)
+        go_on.wait(30)
+        real(descriptor)
+
+    with contextlib.ExitStack() as stack:
+        pupils = [stack.enter_context(client(room, said=cookie(room, f"pupil {k}"))) for k in range(40)]
+        states = [until(pupil, "answer") for pupil in pupils]
+        monkeypatch.setattr(os, "fsync", fsync)
+        stack.callback(go_on.set)
+        clock.now += 20.5  # less than `LATE` after the end of the time
+        for pupil, state in zip(pupils, states, strict=True):
+            pupil.send(answer(state, 0))
+        for _ in range(2):  # after that, all answers have arrived
+            for pupil in pupils:
+                pupil.ping().wait(30)
+        clock.now += 10
+        game.go_on()
+        go_on.set()
+        wait_for(lambda: game.counts().tolist() == [40, 0, 0])
+        assert all(until(pupil, "told")["quiz"]["given"] == 0 for pupil in pupils)
+    assert len(syncs) <= 4, "of the new file and its name, and of all others"
+    (kept,) = quiz.kept(room.classroom.lesson)
+    assert sorted(one.pupil for one in kept.given) == list(range(1, 41))
+
+
+def test_an_answer_is_judged_by_when_it_came_and_not_by_when_it_is_looked_at(lesson):
+    game, clock = lesson.quiz, lesson.clock
+    clock.now = LOOK + 1
+    came = clock.now
+    clock.now += 1
+    game.go_on()
+    game.go_on()
+    assert game.place == 1
+    assert game.answer(lesson.ana, 0, 0, came), "before the truth was told"
+    for place, at in ((0, LOOK + 2.5), (1, came), (1, clock.now), (0, LOOK - 1)):
+        with pytest.raises(Refusal, match="over"):
+            game.answer(lesson.rui, place, 0, at)
+    clock.now += LOOK
+    came = clock.now
+    clock.now += 1
+    game.end()
+    assert game.answer(lesson.rui, 1, 0, came)
+    with pytest.raises(Refusal, match="over"):
+        game.answer(lesson.ana, 1, 0)
+
+
+def test_answers_that_a_full_disk_refuses_can_be_given_again(lesson, monkeypatch):
+    game = lesson.quiz
+    lesson.clock.now += LOOK
+    first, second = game.take(lesson.ana, 0, 0), game.take(lesson.rui, 0, 1)
+    assert first
+    assert second
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(Refusal):
+            game.keep(first)
+    assert game.counts().tolist() == [0, 0, 0]
+    assert game.answer(lesson.ana, 0, 2)
+    game.keep(second)
+    assert game.counts().tolist() == [0, 1, 1]
+    (kept,) = quiz.kept(lesson.classroom.lesson)
+    assert sorted((one.pupil, one.answer) for one in kept.given) == [(lesson.ana, 2), (lesson.rui, 1)]
 
 
 def test_what_is_answered_without_a_quiz_or_to_another_one_is_told_to_be_too_late(room):

@@ -415,18 +415,20 @@ class Classroom:
 
     # --- what is drawn ---
 
-    def hand_in(self, pupil: Pupil, number: int, place: int, label: int, pixels: np.ndarray) -> Drawn | None:
+    def hand_in(
+        self, pupil: Pupil, number: int, place: int, label: int, pixels: np.ndarray, arrived: float | None = None
+    ) -> Drawn | None:
         """Keep a drawing, uint8 (SHEET, SHEET), of a digit 0 to 9; None if it has been handed in before.
 
         `number` and `place` say for which round it was drawn, and how many of it were handed in before. They are known
-        modulo 256.
+        modulo 256. `arrived`: when, seconds of the clock; None: now.
 
         Raises:
             Refusal: the pupil was removed, the round is over or asks for another digit, the pupil has drawn
                 `MOST_AN_HOUR` or all of them `MOST_OF_CLASS` in an hour, nothing is drawn, or it cannot be kept.
         """
         with pupil.handing_in:  # sent again over a new connection, it waits for what becomes of the first
-            current, done = self._taking(pupil, number, place, label)
+            current, done = self._taking(pupil, number, place, label, arrived)
             if done % 256 != place:
                 return None
             read = tuple(self._read(pixels, label))
@@ -443,14 +445,15 @@ class Classroom:
                 self._drawn[self._last] = found = Drawn(self._last, pupil.number, drawing)
         return found
 
-    def _taking(self, pupil: Pupil, number: int, place: int, label: int) -> tuple[Round, int]:
+    def _taking(self, pupil: Pupil, number: int, place: int, label: int, arrived: float | None) -> tuple[Round, int]:
         """The round that a drawing belongs to, and how many of it the pupil has handed in. Raises: Refusal."""
         with self._lock:
             if pupil.token not in self._by_token:
                 raise Refusal("class.pupil.out")
             now = self.clock()
             current = next((one for one in self.rounds[-2:] if one.number % 256 == number), None)
-            if not current or (current.ends is not None and now > current.ends + GRACE):
+            came = now if arrived is None else arrived
+            if not current or (current.ends is not None and came > current.ends + GRACE):
                 raise Refusal("class.over")
             done = pupil.done.get(current.number, 0)
             if done % 256 == place:

@@ -214,18 +214,22 @@ class Quiz:
         self.place = 0  # of the image of now
         self._changed = changed
         self._clock = clock
-        self._begun = clock()
-        self._told = False
-        self._ended = False
-        self._given: dict[tuple[int, int], Given] = {}  # by pupil and place
-        self._lock = threading.RLock()
+        self._begun = [clock()]  # when each image came into sight ...
+        self._told: list[float] = []  # ... and when the truth about it was told
+        self._ended: float | None = None
+        self._given: dict[tuple[int, int], Given] = {}  # by pupil and place, those that are on the disk
+        self._taken: dict[tuple[int, int], Given] = {}  # the same, those that are to be written
+        self._lock = threading.RLock()  # nobody waits for the disk under it
+        self._writing = threading.Lock()
 
     @property
     def stage(self) -> Stage:
         """What happens now: the image is in sight, answers are taken, the time is up, the truth is told; or the end."""
-        if self._ended or self._told:
-            return "end" if self._ended else "told"
-        passed = self._clock() - self._begun
+        if self._ended is not None:
+            return "end"
+        if len(self._told) > self.place:
+            return "told"
+        passed = self._clock() - self._begun[self.place]
         if passed < LOOK:
             return "look"
         return "answer" if self.seconds is None or passed < LOOK + self.seconds else "late"
@@ -233,51 +237,92 @@ class Quiz:
     @property
     def has_more(self) -> bool:
         """Whether the truth about an image is still to be told."""
-        return not self._ended and not (self._told and self.place + 1 == len(self.asked.images))
+        return self._ended is None and len(self._told) < len(self.asked.images)
 
     def left(self) -> float | None:
         """The seconds until the image goes, or the time to answer is over; None if nothing ends by itself."""
         stage = self.stage
         end = {"look": LOOK, "answer": None if self.seconds is None else LOOK + self.seconds}.get(stage)
-        return None if end is None else max(0.0, self._begun + end - self._clock())
+        return None if end is None else max(0.0, self._begun[self.place] + end - self._clock())
 
     def go_on(self) -> None:
         """Tell the truth about the image of now, or show the next one, or end; nothing while an image is in sight."""
         with self._lock:
             if self.stage in ("look", "end"):
                 return
-            if not self._told:
-                self._told = True
+            if len(self._told) == self.place:
+                self._told.append(self._clock())
             elif self.place + 1 < len(self.asked.images):
-                self.place, self._told, self._begun = self.place + 1, False, self._clock()
+                self._begun.append(self._clock())
+                self.place += 1
             else:
-                self._ended = True
+                self._ended = self._clock()
         self._changed()
 
     def end(self) -> None:
         """End the quiz: its results stay in sight."""
         with self._lock:
-            self._ended = True
+            if self._ended is None:
+                self._ended = self._clock()
         self._changed()
 
-    def answer(self, pupil: int, place: int, answer: int) -> bool:
-        """Keep an answer; False if the pupil has answered this image before, which stays as it is.
+    def answer(self, pupil: int, place: int, answer: int, arrived: float | None = None) -> bool:
+        """Take and keep an answer; False if the pupil has answered this image before, which stays as it is.
 
-        Raises: Refusal, if it is another image's time, there is no such class, or it cannot be kept.
+        Raises: Refusal, as `take` and `keep` do.
+        """
+        one = self.take(pupil, place, answer, arrived)
+        if one:
+            self.keep(one)
+        return one is not None
+
+    def take(self, pupil: int, place: int, answer: int, arrived: float | None = None) -> Given | None:
+        """Take an answer, which does not wait for the disk; it counts after `keep`. None if it counts already.
+
+        `arrived`: when, seconds of the clock; None: now.
+
+        Raises: Refusal, if that was not this image's time, or there is no such class.
         """
         with self._lock:
             if (pupil, place) in self._given:
-                return False
-            late = self._begun + LOOK + (self.seconds or 0) + LATE < self._clock()
-            if place != self.place or self.stage not in ("answer", "late") or (self.stage == "late" and late):
+                return None
+            if not self._was_asked(place, self._clock() if arrived is None else arrived):
                 raise Refusal("class.quiz.over")
             if answer >= self.asked.class_count:
                 raise Refusal("class.quiz.over")
-            one = Given(pupil=pupil, place=place, answer=answer)
-            _append(self.asked, one, is_first=not self._given)
-            self._given[pupil, place] = one
+            return self._taken.setdefault((pupil, place), Given(pupil=pupil, place=place, answer=answer))
+
+    def keep(self, one: Given) -> None:
+        """Write an answer that was taken, together with all others that wait: they cost one sync to disk.
+
+        Raises: Refusal, if it cannot be kept; then it may be taken again.
+        """
+        key = one.pupil, one.place
+        with self._writing:
+            if key in self._given:  # written with another one
+                return
+            with self._lock:
+                self._taken[key] = one
+                waiting = list(self._taken.values())
+            try:
+                _append(self.asked, waiting, is_first=not self._given)
+            except Refusal:
+                with self._lock:
+                    del self._taken[key]
+                raise
+            with self._lock:
+                for other in waiting:
+                    self._given[other.pupil, other.place] = other
+                    self._taken.pop((other.pupil, other.place), None)
         self._changed()
-        return True
+
+    def _was_asked(self, place: int, at: float) -> bool:
+        """Whether answers to an image were taken at that time, whatever is asked now."""
+        if place >= len(self._begun) or at < self._begun[place] + LOOK:
+            return False
+        over = [*self._told[place : place + 1], *([] if self._ended is None else [self._ended])]
+        late = self.seconds is not None and at > self._begun[place] + LOOK + self.seconds + LATE
+        return not late and all(at < end for end in over)
 
     def given(self, pupil: int) -> int | None:
         """What the pupil has answered to the image of now; None if nothing."""
@@ -389,21 +434,21 @@ def delete(lesson: str, store: Path | None = None) -> None:
                 (_folder(store) / name).unlink(missing_ok=True)
 
 
-def _append(what: Asked, given: Given, *, is_first: bool) -> None:
-    """Write an answer to its quiz's file, which begins with the first. Raises: Refusal."""
+def _append(what: Asked, given: Sequence[Given], *, is_first: bool) -> None:
+    """Write answers to their quiz's file, which begins with the first. Raises: Refusal."""
     path = _folder(None) / f"{what.lesson}-{what.number}.jsonl"
-    line = given.model_dump_json().encode() + b"\n"
+    lines = b"".join(one.model_dump_json().encode() + b"\n" for one in given)
     with writing(path.parent):
         if is_first:
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_aside(path, durable=True, new=True) as file:
-                file.write(what.model_dump_json().encode() + b"\n" + line)
+                file.write(what.model_dump_json().encode() + b"\n" + lines)
         else:
             with opened(path, "a+b") as file:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a full disk has cut off the last line: end it, so that it spoils no other
-                    line = b"\n" + line
-                file.write(line)
+                    lines = b"\n" + lines
+                file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
 

@@ -106,17 +106,25 @@ def open_class(models: Sequence[Contestant], address: str) -> Opened:
             ws_max_size=HEAD + SHEET * SHEET,
         )
         opened = Opened(classroom, models, host, _Server(config), pupils, failed)
-        opened.thread = _Thread(target=opened.server.run, kwargs={"sockets": [listener]}, name=THREAD, daemon=True)
+        opened.thread = _Thread(target=_serve, args=(opened, listener), name=THREAD, daemon=True)
         opened.thread.opened = opened
         opened.thread.start()
         return opened
 
 
-def close_class() -> None:
-    """Close the class, if one is open: every connection ends within a second."""
+def _serve(opened: Opened, listener: socket.socket) -> None:
+    opened.server.run([listener])
+    opened.pupils.close()
+
+
+def close_class(drawn: Opened | None = None) -> None:
+    """Close the class, if one is open; nothing if `drawn` is another one. Every connection ends within a second.
+
+    What has arrived is kept, if need be after that, in the class's own threads.
+    """
     with _lock:
         opened = current()
-        if not opened:
+        if not opened or drawn not in (None, opened):
             return
         opened.classroom.closed.set()
         end = time.monotonic() + FAREWELL
@@ -124,8 +132,6 @@ def close_class() -> None:
             time.sleep(0.02)
         opened.server.should_exit = True
         opened.thread.join(FAREWELL)
-        opened.server.force_exit = True  # does not wait for whoever is being answered still
-        opened.pupils.close()
         if opened.classroom.race:
             opened.classroom.race.close()
 

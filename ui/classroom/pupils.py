@@ -127,9 +127,9 @@ class Pupils:
         return Starlette(routes=routes, middleware=middleware)
 
     def close(self) -> None:
-        """Let the threads go."""
-        for pool in (self._pool, self._keeping):
-            pool.shutdown(wait=False, cancel_futures=True)
+        """Let the threads go; what is to be kept is kept still."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._keeping.shutdown(wait=False)
 
     # --- the page ---
 
@@ -245,11 +245,13 @@ class Pupils:
         loop = asyncio.get_running_loop()
         moment, told, sentence = None, {}, None  # `sentence`: what came of a drawing or an answer, told once
         look = seen = None  # what the page shows of the projector, and what it has
-        receiving = asyncio.create_task(socket.receive())
+        receiving = asyncio.create_task(self._receive(socket, loop.time()))
         try:
             while True:
                 end = self._end(pupil)
                 # At the end of the class, what has arrived is still taken, and told what came of it.
+                if end == ENDED and sentence is None:
+                    await asyncio.wait({receiving}, timeout=TICK)  # it may be on its way to here
                 if end is not None and (end != ENDED or (sentence is None and not receiving.done())):
                     return end
                 if self._is_looking(pupil) and (look := self._look.fresh(language)) is None:
@@ -264,33 +266,50 @@ class Pupils:
                 done, _ = await asyncio.wait({receiving}, timeout=TICK if end is None else 0)
                 if not done:
                     continue
-                message = receiving.result()
+                message, arrived = receiving.result()
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect(message.get("code", 1006))
                 content = message.get("bytes")
                 if content is None or not _is_possible(content):
                     return VIOLATION
                 begun = loop.time()
-                take = self._hand_in if len(content) > HEAD else self._take_answer
-                sentence = await loop.run_in_executor(self._keeping, take, pupil, content, language)
+                sentence = await self._take(pupil, content, arrived, language)
                 moment = None
                 receiving = asyncio.create_task(self._receive(socket, begun + 1 / MOST_TAKEN))
         finally:
             receiving.cancel()
 
-    async def _receive(self, socket: WebSocket, earliest: float) -> Any:
-        """The next message, not before that time of the loop: who sends faster is not answered faster."""
-        await asyncio.sleep(earliest - asyncio.get_running_loop().time())
-        return await socket.receive()
+    async def _receive(self, socket: WebSocket, earliest: float) -> tuple[Any, float]:
+        """The next message, and when it has come, seconds of the class's clock.
 
-    def _hand_in(self, pupil: Pupil, content: bytes, language: str) -> str:
-        """Keep a drawing; returns what to say of it."""
-        number, place, label = content[:HEAD]
-        pixels = np.frombuffer(content, np.uint8, offset=HEAD).reshape(SHEET, SHEET)
+        Not before `earliest`, a time of the loop: who sends faster is not answered faster.
+        """
+        await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+        return await socket.receive(), self.classroom.clock()
+
+    async def _take(self, pupil: Pupil, content: bytes, arrived: float, language: str) -> str:
+        """Keep a drawing or an answer of a quiz; returns what to say of it, if anything."""
+        run = partial(asyncio.get_running_loop().run_in_executor, self._keeping)
         try:
-            drawn = self.classroom.hand_in(pupil, number, place, label, pixels)
+            if len(content) > HEAD:
+                return await run(self._hand_in, pupil, content, arrived, language)
+            number, place, answer = content
+            quiz = self.classroom.quiz
+            if not quiz or quiz.asked.number % 256 != number:
+                raise Refusal("class.quiz.over")
+            # Taken here, and not where others wait for the disk: so all that have come are written at once.
+            if one := quiz.take(pupil.number, place, answer, arrived):
+                await run(quiz.keep, one)
+            pupil.took_part = True
         except Refusal as refusal:
             return words.text(language, refusal.key, **refusal.slots)
+        return ""
+
+    def _hand_in(self, pupil: Pupil, content: bytes, arrived: float, language: str) -> str:
+        """Keep a drawing; returns what to say of it. Raises: Refusal."""
+        number, place, label = content[:HEAD]
+        pixels = np.frombuffer(content, np.uint8, offset=HEAD).reshape(SHEET, SHEET)
+        drawn = self.classroom.hand_in(pupil, number, place, label, pixels, arrived)
         if not drawn:
             return ""
         said = [answer.predicted for answer in drawn.in_class.answers]
@@ -298,19 +317,6 @@ class Pupils:
             return words.text(language, "class.sent_unread", digit=label)
         right = sum(one == label for one in said)
         return words.text(language, "class.sent", digit=label, right=right, count=len(said), first=said[0])
-
-    def _take_answer(self, pupil: Pupil, content: bytes, language: str) -> str:
-        """Keep an answer of a quiz; returns what to say of it, if anything."""
-        number, place, answer = content
-        quiz = self.classroom.quiz
-        try:
-            if not quiz or quiz.asked.number % 256 != number:
-                raise Refusal("class.quiz.over")
-            quiz.answer(pupil.number, place, answer)
-            pupil.took_part = True
-        except Refusal as refusal:
-            return words.text(language, refusal.key, **refusal.slots)
-        return ""
 
     def _state(self, pupil: Pupil, language: str) -> tuple[dict[str, Any], float | None]:
         """What the page shows, and the seconds left: the round, how many drawings are handed in, what is asked."""
