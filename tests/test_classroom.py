@@ -442,7 +442,13 @@ def test_all_who_have_joined_from_one_address_are_sent_out_at_once_and_stay_out(
         assert not [one for one in app.button if one.key == "class-together"], "nobody else is there"
         app.selectbox(key="class-pupil").set_value(prankster[1].number).run()
         assert app.button(key="class-together").disabled, "it needs two clicks"
-        app.checkbox(key=f"class-together-{prankster[1].number}-agree").check().run()
+        agree = "class-together-{}-agree"
+        app.checkbox(key=agree.format("1-2-3")).check().run()
+        assert not app.button(key="class-together").disabled
+        prankster.append(classroom.join(door.code, "x", "10.0.0.9"))
+        app.run()
+        assert app.button(key="class-together").disabled, "nobody has agreed to one more"
+        app.checkbox(key=agree.format("1-2-3-5")).check().run()
         app.button(key="class-together").click().run()
         assert not app.exception
         assert list(classroom.pupils) == [other.number]
@@ -513,10 +519,12 @@ def test_what_is_taken_off_the_wall_is_not_kept_until_it_is_put_back(lesson):
     first, second = (classroom.hand_in(pupil, 1, 0, 7, SEVEN) for pupil in (lesson.ana, lesson.rui))
     classroom.take_off(first.number)
     assert [one.number for one in classroom.drawn()] == [second.number]
+    assert classroom.off() == [first.number]
     assert [one.nickname for one in collection.kept()] == ["Rui"]
     assert classroom.results().accuracy["one"].n == 1
     classroom.put_back()
     assert [one.number for one in classroom.drawn()] == [first.number, second.number]
+    assert classroom.off() == []
     assert {one.nickname for one in collection.kept()} == {"Ana", "Rui"}
     assert all(one.in_class for one in collection.kept())
 
@@ -549,6 +557,10 @@ def test_what_is_deleted_among_all_drawings_goes_from_the_wall_and_its_figures_a
     classroom.forget_deleted()
     assert len(classroom.drawn()) == 2, "a folder that cannot be read has not been emptied"
     (home / collection.FOLDER).unlink()
+    away = home.rename(home.with_name("away"))
+    classroom.forget_deleted()
+    assert len(classroom.drawn()) == 2, "a disk that is away has lost nothing"
+    away.rename(home)
     classroom.forget_deleted()
     assert classroom.drawn() == []
 
@@ -1290,6 +1302,22 @@ def test_the_next_round_is_what_any_tab_has_set(frame, trained, monkeypatch):
         panel._go_on()  # the space bar, in a tab that has heard of nothing
         assert now.classroom.round.asked == (7,)
         assert 15 < (now.classroom.left() or 0) <= 20
+        now.classroom.to_ask = "free", 20  # set in another tab, of which this one has not heard
+        app.selectbox(key="class-seconds").set_value(60).run()
+        assert now.classroom.to_ask == ("free", 60)
+    finally:
+        opened.close_class()
+
+
+def test_a_page_closes_no_other_class_than_the_one_that_it_shows(frame, trained, monkeypatch):
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    try:
+        opened.close_class()  # and opened anew, in another tab
+        another = opened.open_class(now.models, "127.0.0.1")
+        app.button(key="class-close").click().run()
+        assert opened.current() is another
+        app.button(key="class-close").click().run()
+        assert opened.current() is None
     finally:
         opened.close_class()
 

@@ -491,6 +491,11 @@ class Classroom:
         with self._lock:
             return list(self._drawn.values())
 
+    def off(self) -> list[int]:
+        """The numbers of the drawings that were taken off the wall or deleted."""
+        with self._lock:
+            return [number for number in range(1, self._last + 1) if number not in self._drawn]
+
     def forget_deleted(self) -> None:
         """Neither show nor count what was deleted among *Our drawings*."""
         with self._files:  # no file gets another name meanwhile

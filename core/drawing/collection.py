@@ -154,10 +154,12 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
 
 
 def missing(names: Iterable[str], store: Path | None = None) -> set[str]:
-    """Which of these drawings were deleted; none while their folder cannot be read."""
+    """Which of these drawings were deleted; none while their folder cannot be read, or the whole store is away."""
     try:
         there = {path.name for path in _folder(store).iterdir()}
     except FileNotFoundError:
+        if not _folder(store).parent.is_dir():
+            return set()
         there = set()
     except OSError:
         return set()

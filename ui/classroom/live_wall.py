@@ -112,6 +112,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
         "frozen": classroom.frozen,
         "failed": words.text(language, "class.failed", models=", ".join(failed)) if failed else "",
         "on": entries,
+        "off": classroom.off(),
         "models": [of_model(model, found, language) for model in opened.models],
         "matrix": found.matrix[first].tolist() if first in found.matrix else None,
         "hardest": hardest and {**_entry(hardest, names, opened, language), "picture": results.png(hardest.drawing)},

@@ -124,7 +124,7 @@ def close_class(drawn: Opened | None = None) -> None:
     """
     with _lock:
         opened = current()
-        if not opened or drawn not in (None, opened):
+        if not opened or (drawn and drawn is not opened):
             return
         opened.classroom.closed.set()
         end = time.monotonic() + FAREWELL

@@ -175,7 +175,7 @@ def _open(now: Opened) -> None:
                 t("class.close"),
                 ":material/close:",
                 "class-close",
-                opened.close_class,
+                lambda: opened.close_class(now),
             )
         if classroom.kept() or classroom.quizzes or classroom.race:
             _offer_page(
@@ -246,7 +246,7 @@ def _round(now: Opened) -> None:
                 key=key,
                 width=width,
                 on_change=_choose,
-                args=(classroom,),
+                args=(classroom, key),
             )
     asking = classroom.asking
     words_of_it = t("class.quiz.go_on" if asking else "class.next")
@@ -306,7 +306,8 @@ def _remove_together(now: Opened, number: int) -> None:
     those = now.classroom.from_address_of(number)
     if len(those) < 2:
         return
-    agreed = st.checkbox(t("class.together.agree", count=len(those)), key=f"class-together-{number}-agree")
+    key = f"class-together-{'-'.join(map(str, those))}-agree"  # whoever has agreed to others has not agreed to these
+    agreed = st.checkbox(t("class.together.agree", count=len(those)), key=key)
     st.button(
         t("class.together.remove", count=len(those)),
         key="class-together",
@@ -329,14 +330,17 @@ def _go_on() -> None:
         _next()
 
 
-def _choose(classroom: Classroom) -> None:
-    classroom.to_ask = st.session_state[ASK], st.session_state[SECONDS]
+def _choose(classroom: Classroom, *keys: str) -> None:
+    """Set what the next round asks at these keys, and leave the rest as it is set, perhaps in another tab."""
+    both = zip((ASK, SECONDS), classroom.to_ask, strict=True)
+    kind, seconds = (st.session_state[key] if key in keys else before for key, before in both)
+    classroom.to_ask = kind, seconds
 
 
 def _next_as_shown() -> None:
     """Go on with what this tab shows at the click, which may be newer than the page's last run."""
     if now := opened.current():
-        _choose(now.classroom)
+        _choose(now.classroom, ASK, SECONDS)
         _next()
 
 

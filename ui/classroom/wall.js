@@ -110,7 +110,7 @@ function makeWall(root) {
       find("hardest").querySelector("img").src = hardest.picture;
       find("hardest").querySelector("span").textContent = said;
     }
-    if (large !== null && !drawing(large)) enlarge(null);
+    if (message.off.includes(large)) enlarge(null); // perhaps in another tab
     const kind = message.quiz ? "quiz" : message.look ? "look" : "tiles";
     find("showing").dataset.kind = kind;
     if (message.quiz) ask(message.quiz);
