@@ -61,8 +61,8 @@ from tests.conftest import wait_for
 from tests.disk import CannotMountError, read_only
 from tests.page import LANGUAGES, component, views
 from tests.test_live_answer import SHIPPED, seven
-from ui import server
-from ui.classroom import feature_maps, live_wall, opened, panel
+from ui import inside, server
+from ui.classroom import feature_maps, live_wall, opened, panel, wall
 from ui.classroom.pupils import (
     COOKIE,
     ENDED,
@@ -81,6 +81,7 @@ from ui.classroom.pupils import (
 )
 from ui.classroom.strangers import MOST_STRANGERS
 from ui.draw import live_answer
+from ui.files import beside
 
 SEVEN = seven()
 MODEL = next(run for run in SHIPPED if "mlp" in run.name)
@@ -1408,6 +1409,55 @@ def test_when_the_time_is_up_a_drawing_is_sent_only_by_whoever_says_that_it_is_f
             assert page.locator("#send").is_disabled()
     page.context.close()
     assert [one.label for one in collection.kept()] == [7]
+
+
+WALL = """
+<script>
+  window.fired = [];
+  window.WebSocket = class { constructor() { window.socket = this; } close() {} };
+</script>
+<script type="module">
+  import wall from "/wall.js";
+  const data = { live: "/wall", joining: false, words: {}, qr: "", inside: [], colours: [] };
+  wall({ parentElement: document.body, data, setTriggerValue: (...one) => fired.push(one) });
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+def test_the_hardest_drawing_that_was_opened_stays_when_another_becomes_the_hardest(lesson, browser, monkeypatch):
+    classroom, chances = lesson.classroom, iter((0.3, 0.2))
+    monkeypatch.setattr(classroom, "_read", lambda *_: [Reading("one", 1, next(chances))])
+    shown = SimpleNamespace(classroom=classroom, models=[Contestant("one", "MLP", "MNIST", None)], failed=set())
+    page = browser.new_page()
+    script = wall.look_script() + beside(inside.__file__, "maps.js") + beside(wall.__file__, "wall.js")
+    page.route("**/wall.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
+    page.route("**/", lambda route: route.fulfill(body=wall.HTML + WALL, content_type="text/html"))
+    page.goto("http://wall.test/")
+    page.wait_for_function("window.socket")
+
+    def hear() -> None:
+        page.evaluate("message => socket.onmessage({ data: message })", json.dumps(live_wall.wall(shown, "en")))
+
+    first = classroom.hand_in(lesson.ana, 1, 0, 7, SEVEN)
+    assert first
+    classroom.begin([7])
+    hear()
+    large = page.locator(".large")
+    page.locator(".hardest").click()
+    assert classroom.hand_in(lesson.rui, 2, 0, 7, SEVEN)
+    hear()
+    assert large.is_visible(), "another one is the hardest now"
+    page.keyboard.press(" ")  # on *Back to the wall*
+    assert large.is_hidden()
+    page.locator(".tile").click()
+    hear()
+    assert large.is_visible()
+    classroom.take_off(2)  # in another tab
+    hear()
+    assert large.is_hidden()
+    assert page.evaluate("fired") == [], "no round was begun"
+    page.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
