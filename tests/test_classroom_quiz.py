@@ -105,6 +105,12 @@ def test_each_drawing_and_each_answer_is_on_the_disk_before_it_counts(lesson, ho
     ana = lesson.classroom.pupils[lesson.ana]
     assert lesson.classroom.hand_in(ana, 1, 0, 7, SEVEN)
     assert [synced[0].suffix, *synced[1:]] == [".part", home / collection.FOLDER]
+    for place in (1, 2):
+        assert lesson.classroom.hand_in(ana, 1, place, 7, SEVEN)
+    synced.clear()
+    lesson.classroom.rename(lesson.ana, "Bea")
+    assert [one.suffix for one in synced[:-1]] == [".part"] * 3, "of each drawing"
+    assert synced[-1] == home / collection.FOLDER, "and the names of all at once"
 
 
 # --- which images -----------------------------------------------------------------------------------------------------

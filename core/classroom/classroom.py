@@ -266,25 +266,36 @@ class Classroom:
 
     def _sign(self, pupil: Pupil) -> None:
         """Write the name of now into all drawings of the pupil. Raises: Refusal, after it has tried each."""
-        failed = None
-        with pupil.handing_in, self._files:
-            name = self._names[pupil.number]
+        failed, signed = None, False
+        with pupil.handing_in:
             with self._lock:
-                theirs = [one for one in self._drawn.values() if one.pupil == pupil.number]
-            for one in theirs:
-                if one.drawing.nickname != name:
-                    try:
-                        drawing = collection.find(collection.rename(one.drawing.name, name))
-                    except Refusal as refusal:
-                        if refusal.key == "error.drawing_gone":  # deleted among *Our drawings*, the name with it
-                            self._forget(one.number)
-                        else:
-                            failed = refusal
-                    else:
-                        with self._lock:
-                            self._drawn[one.number] = replace(one, drawing=drawing)
+                theirs = [one.number for one in self._drawn.values() if one.pupil == pupil.number]
+            for number in theirs:
+                try:
+                    signed |= self._sign_one(number)
+                except Refusal as refusal:
+                    failed = refusal
+        if signed:
+            collection.sync_names()
         if failed:
             raise failed
+
+    def _sign_one(self, number: int) -> bool:
+        """Write the name of now into a drawing; whether it had another one. Raises: Refusal."""
+        with self._files:  # for one drawing at a time: every tab that looks for deleted ones waits here
+            one = self._drawn.get(number)
+            if not one or one.drawing.nickname == self._names[one.pupil]:
+                return False
+            try:
+                drawing = collection.find(collection.rename(one.drawing.name, self._names[one.pupil]))
+            except Refusal as refusal:
+                if refusal.key != "error.drawing_gone":
+                    raise
+                self._forget(number)  # deleted among *Our drawings*, the name with it
+                return False
+            with self._lock:
+                self._drawn[number] = replace(one, drawing=drawing)
+            return True
 
     def _forget(self, number: int) -> Drawn | None:
         with self._lock:

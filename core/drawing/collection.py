@@ -13,6 +13,7 @@ import contextlib
 import functools
 import io
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,7 @@ from core import settings
 from core.drawing import SHEET
 from core.drawing.decoder import DAMAGED
 from core.drawing.prepare import SIDE, prepare
-from core.files import written_aside
+from core.files import sync, written_aside
 from core.refusal import Refusal, writing
 
 FOLDER = "_drawings"  # in the store; no run has such a name
@@ -109,6 +110,7 @@ def keep_all(
                 now = datetime.now()
                 names.append(f"{now.strftime(TIME)}-{label:d}-{secrets.token_hex(4)}.png")
                 _write(LabelledDrawing(names[-1], label, now, printable(nickname), pixels, in_class), _folder(store))
+            sync(_folder(store))
     except Refusal:
         with contextlib.suppress(Refusal):
             delete(names, store)
@@ -125,23 +127,37 @@ def find(name: str, store: Path | None = None) -> LabelledDrawing:
 
 
 def _write(drawing: LabelledDrawing, folder: Path) -> None:
-    """Write a drawing's file. Raises: OSError."""
+    """Write a drawing's file, whose content is on the disk afterwards, but its name after a sync of the folder.
+
+    Raises: OSError.
+    """
     text = PngImagePlugin.PngInfo()
     text.add_itxt("nickname", drawing.nickname)
     if drawing.in_class:
         text.add_itxt("class", json.dumps(asdict(drawing.in_class)))
-    with written_aside(folder / drawing.name, durable=True) as file:
+    with written_aside(folder / drawing.name) as file:
         Image.fromarray(drawing.pixels).save(file, "PNG", pnginfo=text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def rename(name: str, nickname: str, store: Path | None = None) -> str:
-    """Give a drawing another nickname; returns its new name, by which a reader knows a change. Raises: Refusal."""
+    """Give a drawing another nickname; returns its new name, by which a reader knows a change.
+
+    A power cut may undo it until `sync_names`. Raises: Refusal.
+    """
     again = f"{name.rpartition('-')[0]}-{secrets.token_hex(4)}.png"
     drawing = replace(find(name, store), nickname=printable(nickname))
     with writing(_folder(store)):
         _write(drawing, _folder(store))  # over the file itself, so that there is one drawing at every moment
         (_folder(store) / name).rename(_folder(store) / again)
     return again
+
+
+def sync_names(store: Path | None = None) -> None:
+    """Sync to disk what `rename` has done. Raises: Refusal."""
+    with writing(_folder(store)):
+        sync(_folder(store))
 
 
 def kept(store: Path | None = None) -> list[LabelledDrawing]:
