@@ -98,7 +98,7 @@ def in_turn(attempts: Sequence[Attempt]) -> list[Attempt]:
     turns = Counter(one.pupil for one in attempts if one.took_turn)
     order = []
     for one in sorted(attempts, key=lambda one: one.number):
-        if not one.run and not one.stopped:
+        if not one.run:
             turns[one.pupil] += 1
             order.append((turns[one.pupil], one.number, one))
     return [one for _, _, one in sorted(order, key=lambda turn: turn[:2])]
@@ -172,7 +172,7 @@ class Race:
             own = [one for one in self.record.attempts if one.pupil == pupil]
             if len(own) >= rules.attempts:
                 raise Refusal("race.enough", most=rules.attempts)
-            if sum(not one.run and not one.stopped for one in own) >= MOST_WAITING:
+            if sum(not one.run for one in own) >= MOST_WAITING:
                 raise Refusal("race.waits", most=MOST_WAITING)
             if len(self.record.attempts) >= MOST_IN_ALL:
                 raise Refusal("race.full", most=MOST_IN_ALL)
@@ -300,7 +300,7 @@ class Race:
         """Note which trainings have ended, and delete those runs that are to be."""
         for name in list(self._handed):
             place = self._workers.place(_run(name))
-            if place:  # behind a training of the teacher's: its turn has not begun
+            if place:  # behind a training that is not of this race: its turn has not begun
                 self._handed[name] = self._clock()
             if place is None:
                 self._took.append(self._clock() - self._handed.pop(name))
