@@ -537,6 +537,12 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert game.stage == "told"
         keys = [one.key for one in app.button]
         assert keys.index("class-quiz-end") > keys.index("class-close") > keys.index("class-freeze"), "it moves none"
+        assert [one.value for one in app.warning].count(ends) == 3, "nobody is there"
+        now.classroom.connected(ana, 1)
+        app.button(key="class-quiz-end").click().run()
+        assert game.stage == "told", "the page had not said yet what it ends"
+        said = [one.value for one in app.warning].count(ends)
+        assert said == 4, "beside another quiz, a chart, the lesson's end, and this one's"
         app.button(key="class-quiz-end").click().run()
         assert game.stage == "end"
         assert not app.warning

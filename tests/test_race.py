@@ -670,6 +670,30 @@ def test_saved_are_all_drawings_also_of_a_frozen_wall_but_no_deleted_ones_and_no
         opened.close_class()
 
 
+def test_a_race_in_which_attempts_wait_ends_only_where_the_page_has_said_so(frame, trained, monkeypatch):
+    workers = Workers(Idle())
+    monkeypatch.setattr(server, "workers", lambda: workers)
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    what = rules(checked({"architecture": "mlp"}), OFFER, 30, 5)
+    try:
+        race = now.classroom.begin_race(what, workers)
+        views(app).set_value("race").run()
+        assert not app.warning
+        app.button(key="race-end").click().run()
+        assert race.record.ended, "nobody has sent anything"
+        race, ends = now.classroom.begin_race(what, workers), words.text("en", "class.race.ends")
+        app.run()
+        race.send(1, "Ana", "x", [0, 0])
+        app.button(key="race-end").click().run()
+        assert not race.record.ended, "the page had not said yet what it ends"
+        assert [one.value for one in app.warning] == [ends] * 2, "the race alone, or with the lesson"
+        app.button(key="race-end").click().run()
+        assert race.record.ended
+        assert not app.warning
+    finally:
+        opened.close_class()
+
+
 def test_the_test_split_is_read_for_the_best_run_of_the_click_and_not_of_the_pages_last_look(
     frame, trained, monkeypatch
 ):

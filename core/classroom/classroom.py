@@ -77,7 +77,7 @@ class Chart:
 class UnderWay:
     """What would be cut short if something else began."""
 
-    kind: Literal["quiz", "round"]
+    kind: Literal["quiz", "round", "race"]
     number: int  # from 1
 
 
@@ -346,6 +346,20 @@ class Classroom:
                 return None
             theirs = (one.done.get(current.number, 0) for one in self.pupils.values() if one.here)
             return UnderWay("round", current.number) if any(done < len(current.asked) for done in theirs) else None
+
+    @property
+    def quizzed(self) -> UnderWay | None:
+        """The quiz that somebody who is there has still to do with: an image that is asked, or one that follows it."""
+        with self._lock:
+            left = self.quiz is not None and self.quiz.has_more
+            return UnderWay("quiz", self.quizzes) if left and any(one.here for one in self.pupils.values()) else None
+
+    @property
+    def raced(self) -> UnderWay | None:
+        """The race in which attempts wait or are at work."""
+        race = self.race
+        going = race and not race.record.ended and (race.at_work() or race.waiting())
+        return UnderWay("race", race.record.number) if race and going else None
 
     @property
     def moment(self) -> tuple[int, str]:

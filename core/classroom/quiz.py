@@ -230,6 +230,11 @@ class Quiz:
             return "look"
         return "answer" if self.seconds is None or passed < LOOK + self.seconds else "late"
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the truth about an image is still to be told."""
+        return not self._ended and not (self._told and self.place + 1 == len(self.asked.images))
+
     def left(self) -> float | None:
         """The seconds until the image goes, or the time to answer is over; None if nothing ends by itself."""
         stage = self.stage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -71,16 +72,12 @@ def _closed() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         runs = choose_runs(names, beside=MOST_MODELS - 1)
         addresses = settings.addresses()
-        st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
-        st.button(
-            t("class.open"),
-            type="primary",
-            icon=":material/qr_code_2:",
-            key="class-open",
-            disabled=not runs or not addresses,
-            on_click=_open_class,
-            args=(runs,),
-        )
+        address = st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
+        can_open = bool(runs and address)
+        words_of_it, icon = t("class.open"), ":material/qr_code_2:"
+        if st.button(words_of_it, type="primary", icon=icon, key="class-open", disabled=not can_open) and can_open:
+            _open_class(runs, address)
+            st.rerun()
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
@@ -109,14 +106,14 @@ def _closed() -> None:
 
 
 def _delete_answers(lesson: str) -> None:
-    with kept_refusal(REFUSED):
-        quiz.delete(lesson)
+    if lesson == st.session_state["class-lesson"]:
+        with kept_refusal(REFUSED):
+            quiz.delete(lesson)
 
 
-def _open_class(runs: Sequence[Run]) -> None:
+def _open_class(runs: Sequence[Run], address: str) -> None:
     with kept_refusal(REFUSED):
-        # The address as it is at the click, which may be newer than the page's last run.
-        opened.open_class([_contestant(run.name) for run in runs], st.session_state[ADDRESS])
+        opened.open_class([_contestant(run.name) for run in runs], address)
 
 
 def _contestant(name: str) -> Contestant:
@@ -153,13 +150,12 @@ def _offer_page(
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
-    # Read first: what begins while the page is drawn is not seen yet.
-    drawn = classroom.begun, classroom.under_way, classroom.to_ask
+    drawn = _moment(classroom)  # read first: what begins while the page is drawn is not seen yet
     first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
     lesson, begun = st.session_state.get(SEEN, ("", 0))
     another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
-    if another or (begun != drawn[0] and not st.session_state.get(STAY)):  # something, perhaps in another tab
-        st.session_state[SEEN] = classroom.lesson, drawn[0]
+    if another or (begun != drawn.begun and not st.session_state.get(STAY)):  # something, perhaps in another tab
+        st.session_state[SEEN] = classroom.lesson, drawn.begun
         see(first)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
@@ -175,7 +171,7 @@ def _open(now: Opened) -> None:
                 _pupils(now)
             st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
             ending_button(
-                lambda: classroom.under_way if classroom.asking else None,
+                lambda: (classroom.under_way if classroom.asking else None) or classroom.raced,
                 t("class.close"),
                 ":material/close:",
                 "class-close",
@@ -209,12 +205,25 @@ def _kept(classroom: Classroom) -> list[LabelledDrawing]:
     return [one.drawing for one in classroom.kept()]
 
 
+class _Moment(NamedTuple):
+    """How much has begun in a lesson, what would be cut short, and what the next round asks."""
+
+    begun: int
+    under_way: UnderWay | None
+    quizzed: UnderWay | None
+    raced: UnderWay | None
+    to_ask: tuple[str, int]
+
+
+def _moment(classroom: Classroom) -> _Moment:
+    return _Moment(classroom.begun, classroom.under_way, classroom.quizzed, classroom.raced, classroom.to_ask)
+
+
 @st.fragment(run_every=1)
-def _follow(now: Opened, drawn: tuple[int, UnderWay | None, tuple[str, int]]) -> None:
+def _follow(now: Opened, drawn: _Moment) -> None:
     """See whether something has begun, ended or been set since the page was drawn, in another tab or by itself."""
-    classroom = now.classroom
-    classroom.forget_deleted()
-    if opened.current() is not now or (classroom.begun, classroom.under_way, classroom.to_ask) != drawn:
+    now.classroom.forget_deleted()
+    if opened.current() is not now or _moment(now.classroom) != drawn:
         st.rerun()
 
 
@@ -256,7 +265,7 @@ def _passing(now: Opened) -> None:
     """Buttons that are there for a while: the end of a quiz, and what puts the last drawing back on the wall."""
     classroom = now.classroom
     if (asked := classroom.quiz) and classroom.asking:
-        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
+        ending_button(lambda: classroom.quizzed, t("class.quiz.finish"), ":material/flag:", "class-quiz-end", asked.end)
     if classroom.taken:
         st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 
@@ -282,11 +291,11 @@ def _pupils(now: Opened) -> None:
         key="class-pupil",
     )
     if number in pupils:
-        name = st.text_input(
+        st.text_input(
             t("class.new_name"), pupils[number], max_chars=collection.LONGEST_NICKNAME, key=f"class-name-{number}"
         )
         with st.container(horizontal=True):
-            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number, name))
+            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number))
             st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
         _remove_together(now, number)
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
@@ -303,7 +312,7 @@ def _remove_together(now: Opened, number: int) -> None:
         key="class-together",
         disabled=not agreed,
         on_click=_remove_all,
-        args=(now, those),
+        args=(now, number, those),
         help=t("class.together.help"),
     )
 
@@ -384,16 +393,19 @@ def _put_back(now: Opened) -> None:
         now.classroom.put_back()
 
 
-def _rename(now: Opened, number: int, name: str) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.rename(number, name)
+def _rename(now: Opened, number: int) -> None:
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.rename(number, st.session_state[f"class-name-{number}"])
 
 
 def _remove(now: Opened, number: int) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.remove(number)
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.remove(number)
 
 
-def _remove_all(now: Opened, numbers: Sequence[int]) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.remove_all(numbers)
+def _remove_all(now: Opened, number: int, those: Sequence[int]) -> None:
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.remove_all(those)
