@@ -97,6 +97,7 @@ class Engine:
     ):
         _keep_freed_memory()
         _spare_the_compiler()
+        _round_to_zero()
         # A forked process reinitialises autograd at its first use; torch crashes if two threads do that at once.
         torch.ones(1, requires_grad=True).exp()
         self.model = in_quick_order(model)
@@ -378,5 +379,15 @@ def _spare_the_compiler() -> None:
             method.__dict__.setdefault("__dynamo_disable", method)
 
 
+def _round_to_zero() -> None:
+    """Have this thread take numbers below 1.2e-38 as 0, as TensorFlow and JAX do.
+
+    Adam's mean gradient of a weight gets that small where its pixel is black in hundreds of steps, and stays so: each
+    step of Adam then takes longer (`benchmarks/adam.py`).
+    """
+    torch.set_flush_denormal(True)
+
+
 def _compute_alone() -> None:
     torch.set_num_threads(1)
+    _round_to_zero()
