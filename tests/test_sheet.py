@@ -158,6 +158,16 @@ def test_digits_on_ruled_and_squared_paper_are_found_and_the_lines_are_not(squar
     assert np.mean([one.guess == place % 10 for place, one in enumerate(read.digits)]) > 0.9
 
 
+def test_digits_on_folded_paper_are_found_and_the_folds_are_not():
+    folded = View(turn=5, creases=4, table=None, size=(1200, 1600))
+    chance, paper = random(), sheets.Paper()
+    for place, (left, top, height) in enumerate(sheets.places("rows", 30, chance)):
+        paper.write(place % 10, sheets.strokes(place % 10, chance), left, top, height)
+    assert len(sheet.read(photographed(paper, folded)).digits) == 30
+    paper, written = pupils_sheet(height=9)
+    assert [one.written for one in sheet.read(photographed(paper, folded)).digits] == sorted(row for row, _ in written)
+
+
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_picture_that_lies_on_its_side_is_turned(quarters, model):
     chance, paper = random(), sheets.Paper()

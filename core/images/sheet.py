@@ -16,6 +16,7 @@ from core.drawing import SHEET
 from core.drawing.picture import over_black
 from core.drawing.prepare import border
 from core.images import printed_sheet as printed
+from core.images.folds import without_folds
 from core.images.lines import straight, strength, without_lines
 from core.images.parts import connected, darkness
 from core.refusal import Refusal
@@ -134,7 +135,8 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
     from scipy import ndimage
 
     flat = printed.flattened(grey, place, DETAIL)
-    share, _ = darkness(flat, round(WIDEST_STROKE * DETAIL))
+    widest = round(WIDEST_STROKE * DETAIL)
+    share, _ = darkness(flat, widest)
     boxes = np.zeros(flat.shape, dtype=np.int32)  # the number of the box at each pixel, from 1
     lines = np.zeros(flat.shape, dtype=bool)
     near = round(BESIDE_LINE * DETAIL)
@@ -150,6 +152,8 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
             beside, above = (printed.BOX_STEP - width) / 2, (printed.BOX_DOWN - height) / 2
             at = _pixels((left - beside, top - above, width + 2 * beside, height + 2 * above))
             boxes[at] = row * printed.COLUMNS + column + 1
+    share[lines & (share < FAINT_LINE)] = 0
+    share, _ = darkness(without_folds(flat, share, np.ones(flat.shape, bool)), widest)
     share[lines & (share < FAINT_LINE)] = 0
     parts, count = connected(share > FAINTEST, diagonally=True)
     # A stroke that reaches into the next box stays with its digit; touching digits are cut at the border.
@@ -204,7 +208,10 @@ def ink(grey: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
     level = grey if _is_dark_ink(grey) else 255 - grey
-    share, paper = darkness(level, max(9, round(WIDEST_SHARE * max(grey.shape))))
+    widest = max(9, round(WIDEST_SHARE * max(grey.shape)))
+    share, paper = darkness(level, widest)
+    level = without_folds(level, share, ~(_is_dark(paper) | _is_rough(share)))
+    share, paper = darkness(level, widest)
     share[_is_dark(paper)] = 0  # it is a dark table
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     step = _is_step(paper)

@@ -20,7 +20,7 @@ from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
 from ui.classroom.activities import ROOM, SHOWN, ending_button, look_popover, quiz_popover, see
-from ui.classroom.lesson_plan import show_plan
+from ui.classroom.lesson_plan import fold_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -81,7 +81,7 @@ def _closed() -> None:
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
-    show_plan()
+    fold_plan()
     quizzes = quiz.lessons()
     if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -122,14 +122,20 @@ def _contestant(name: str) -> Contestant:
     return Contestant(name, short_label(name), data_name(data) if data else "", accuracy_on_test(name))
 
 
-def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
+def _offer_page(
+    lesson: str,
+    drawn: Callable[[], Sequence[LabelledDrawing]],
+    known: Sequence[Contestant] = (),
+    *,
+    titled: Callable[[], bool] = lambda: False,  # whether names were hidden is not known of an earlier lesson
+) -> None:
     """Offer the results of a lesson as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
     by_run, said = {one.run: one for one in known}, language()
     models = [by_run.get(name) or _contestant(name) for name in names]
     st.download_button(
         t("class.save"),
-        lambda: results.page(lesson, drawn(), models, said),
+        lambda: results.page(lesson, drawn(), models, said, titles=titled()),
         f"bancada-class-{lesson[:15]}.html",
         "text/html",
         on_click="ignore",
@@ -171,8 +177,13 @@ def _open(now: Opened) -> None:
                 "class-close",
                 opened.close_class,
             )
-        if classroom.drawn() or classroom.quizzes or classroom.race:
-            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
+        if classroom.kept() or classroom.quizzes or classroom.race:
+            _offer_page(
+                classroom.lesson,
+                lambda: _kept(classroom),
+                now.models,
+                titled=lambda: not classroom.names_hidden,
+            )
         if view == "race":
             race.controls(classroom)
         else:
@@ -180,28 +191,38 @@ def _open(now: Opened) -> None:
     _follow(now, drawn)
     if view == "race":
         race.panel(classroom)
+        fold_plan()
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
-        st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+        st.caption(t("class.unreached", port=now.port))
+    fold_plan()
+
+
+def _kept(classroom: Classroom) -> list[LabelledDrawing]:
+    """The drawings of the lesson that have not been deleted."""
+    classroom.forget_deleted()
+    return [one.drawing for one in classroom.kept()]
 
 
 class _Moment(NamedTuple):
-    """How much has begun in a lesson, and what would be cut short."""
+    """How much has begun in a lesson, what would be cut short, and what the next round asks."""
 
     begun: int
     under_way: UnderWay | None
     quizzed: UnderWay | None
     raced: UnderWay | None
+    to_ask: tuple[str, int]
 
 
 def _moment(classroom: Classroom) -> _Moment:
-    return _Moment(classroom.begun, classroom.under_way, classroom.quizzed, classroom.raced)
+    return _Moment(classroom.begun, classroom.under_way, classroom.quizzed, classroom.raced, classroom.to_ask)
 
 
 @st.fragment(run_every=1)
 def _follow(now: Opened, drawn: _Moment) -> None:
-    """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
+    """See whether something has begun, ended or been set since the page was drawn, in another tab or by itself."""
+    now.classroom.forget_deleted()
     if opened.current() is not now or _moment(now.classroom) != drawn:
         st.rerun()
 
@@ -209,6 +230,7 @@ def _follow(now: Opened, drawn: _Moment) -> None:
 def _round(now: Opened) -> None:
     """What to ask next, and the wall."""
     classroom = now.classroom
+    st.session_state[ASK], st.session_state[SECONDS] = classroom.to_ask  # also as another tab has set it
     with st.container(horizontal=True, width="content", key="class-settings"):
         kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
         kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
@@ -223,11 +245,12 @@ def _round(now: Opened) -> None:
                 label_visibility="collapsed",
                 key=key,
                 width=width,
-                persist_state="session",
+                on_change=_choose,
+                args=(classroom,),
             )
     asking = classroom.asking
     words_of_it = t("class.quiz.go_on" if asking else "class.next")
-    st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    st.button(words_of_it, type="primary", key="class-next", on_click=_next_as_shown, help=t("class.next_help"))
     frozen = classroom.frozen
     st.button(
         t("class.go_on" if frozen else "class.freeze"),
@@ -274,7 +297,24 @@ def _pupils(now: Opened) -> None:
         with st.container(horizontal=True):
             st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number))
             st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
+        _remove_together(now, number)
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
+
+
+def _remove_together(now: Opened, number: int) -> None:
+    """Let all be sent out who have joined from the address of this pupil: they may be a single person."""
+    those = now.classroom.from_address_of(number)
+    if len(those) < 2:
+        return
+    agreed = st.checkbox(t("class.together.agree", count=len(those)), key=f"class-together-{number}-agree")
+    st.button(
+        t("class.together.remove", count=len(those)),
+        key="class-together",
+        disabled=not agreed,
+        on_click=_remove_all,
+        args=(now, number, those),
+        help=t("class.together.help"),
+    )
 
 
 def _go_on() -> None:
@@ -289,8 +329,19 @@ def _go_on() -> None:
         _next()
 
 
+def _choose(classroom: Classroom) -> None:
+    classroom.to_ask = st.session_state[ASK], st.session_state[SECONDS]
+
+
+def _next_as_shown() -> None:
+    """Go on with what this tab shows at the click, which may be newer than the page's last run."""
+    if now := opened.current():
+        _choose(now.classroom)
+        _next()
+
+
 def _next() -> None:
-    """Go on in the quiz, or ask the next round, as the teacher has set it."""
+    """Go on in the quiz, or ask the next round, as the teacher has set it in any tab."""
     now = opened.current()
     if not now:
         return
@@ -298,8 +349,8 @@ def _next() -> None:
         asked.go_on()
         see("wall")
         return
-    asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
-    seconds = st.session_state.get(SECONDS) or 0
+    kind, seconds = now.classroom.to_ask
+    asked = _digits(now, kind)
     now.classroom.begin(asked, seconds * len(asked) or None)
     see("wall")
 
@@ -352,3 +403,9 @@ def _remove(now: Opened, number: int) -> None:
     if number == st.session_state["class-pupil"]:
         with kept_refusal(REFUSED):
             now.classroom.remove(number)
+
+
+def _remove_all(now: Opened, number: int, those: Sequence[int]) -> None:
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.remove_all(those)

@@ -133,6 +133,8 @@ def _at_work(race: Race, *, titled: bool) -> str:
     running = {one.run: one for one in reversed(race.record.attempts) if one.run in handed}
     if not running:
         return plain("race.over" if race.record.ended else "race.at_rest")
+    if not race.record.ended and race.is_held_up():
+        return escape(plain("race.behind", waiting=len(waiting) + len(running)))
     titles = [one.title if titled and one.title else f"#{one.number}" for one in running.values()]
     share = percent(max(progress(name).share for name in running), 0)
     seconds = race.seconds_to(len(waiting) + 1)

@@ -86,7 +86,7 @@ def load(typing: Any, array: Any, start: Any, step: Any, offsets: Any, rows: Any
     def code(context: Any, builder: Any, signature: Any, values: Any):
         data = _data(context, builder, signature.args[0], values[0])
         places = _places(builder, data, tile, *values[1:4])
-        return _built(builder, tile, lambda r, c: _vector(builder, places[r][c]))
+        return _built(builder, tile, lambda r, c: _loaded(builder, places[r][c]))
 
     return tile(array, types.intp, types.intp, offsets, rows), code
 
@@ -100,7 +100,7 @@ def store(typing: Any, tile: Any, array: Any, start: Any, step: Any, offsets: An
         places = _places(builder, data, tile, *values[2:5])
         for r in range(tile.rows):
             for c in range(tile.columns):
-                _put(builder, builder.extract_value(values[0], r * tile.columns + c), places[r][c])
+                _stored(builder, builder.extract_value(values[0], r * tile.columns + c), places[r][c])
         return context.get_dummy_value()
 
     return types.void(tile, array, types.intp, types.intp, offsets), code
@@ -154,14 +154,14 @@ def add_lanes(typing: Any, tile: Any, array: Any, start: Any, step: Any):
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _products(weight: Callable[..., Any]):
+def _adding(weight: Callable[..., Any]):
     @intrinsic
     def add(typing: Any, tile: Any, x: Any, start: Any, offsets: Any, w: Any, w_start: Any, w_step: Any):
         def code(context: Any, builder: Any, signature: Any, values: Any):
             tile_value, _, start, offsets, _, w_start, w_step = values
             x_data, w_data = (_data(context, builder, signature.args[at], values[at]) for at in (1, 4))
             at = _at(builder, x_data, start)
-            xs = [_vector(builder, _at(builder, at, of)) for of in cgutils.unpack_tuple(builder, offsets, tile.columns)]
+            xs = [_loaded(builder, _at(builder, at, of)) for of in cgutils.unpack_tuple(builder, offsets, tile.columns)]
             ws = [weight(builder, w_data, w_start, w_step, r) for r in range(tile.rows)]
             before = lambda r, c: builder.extract_value(tile_value, r * tile.columns + c)  # noqa: E731
             return _built(builder, tile, lambda r, c: _fused(builder, xs[c], ws[r], before(r, c)))
@@ -177,13 +177,13 @@ def _spread(builder: Any, data: Any, start: Any, step: Any, row: int):
     return _lanes(builder, one, [0] * LANES)
 
 
-def _vector_of_row(builder: Any, data: Any, start: Any, step: Any, row: int):
-    return _vector(builder, _at(builder, data, _stepped(builder, start, step, row)))
+def _row(builder: Any, data: Any, start: Any, step: Any, row: int):
+    return _loaded(builder, _at(builder, data, _stepped(builder, start, step, row)))
 
 
-add_products = _products(_spread)
+add_products = _adding(_spread)
 """tile[r, c] + w[w_start + r * w_step] * x[start + offsets[c]:], w a number."""
-add_products_of_vectors = _products(_vector_of_row)
+add_products_of_vectors = _adding(_row)
 """tile[r, c] + w[w_start + r * w_step:] * x[start + offsets[c]:], w a vector."""
 
 
@@ -310,11 +310,11 @@ def _places(builder: Any, data: Any, tile: Tile, start: Any, step: Any, offsets:
     return [[_at(builder, data, builder.add(row, column)) for column in columns] for row in rows]
 
 
-def _vector(builder: Any, place: Any):
+def _loaded(builder: Any, place: Any):
     return builder.load(builder.bitcast(place, VECTOR.as_pointer()), align=4)
 
 
-def _put(builder: Any, vector: Any, place: Any):
+def _stored(builder: Any, vector: Any, place: Any):
     builder.store(vector, builder.bitcast(place, VECTOR.as_pointer()), align=4)
 
 
