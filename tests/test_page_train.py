@@ -21,7 +21,7 @@ from tests.conftest import wait_for
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.page import LANGUAGES, button, control, texts
 from ui import server
-from ui.status import status_of
+from ui.status import STARTED, status_of
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -245,7 +245,7 @@ def test_several_seeds_are_queued_but_none_that_is_done_or_at_work(frame, langua
     assert (set(runs), len(store.runs()), runs[4]) == ({3, 4, 5}, 3, done)
     assert app.selectbox(key="run").value == runs[3].name
     assert words.text(language, "train.not_again", count=1, seeds="4") in texts(app)
-    app.session_state["started"] = -math.inf  # as a second later
+    app.session_state[STARTED] = -math.inf  # as a second later
     button(app, start).click().run()
     assert len(store.runs()) == 3
     assert words.text(language, "train.not_again", count=3, seeds="3, 4, 5") in texts(app)
