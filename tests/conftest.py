@@ -36,14 +36,15 @@ manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.sca
 # has ended: together a fifth of a page's processor time.
 COMPILED, get_bytecode = ScriptCache(), ScriptCache.get_bytecode
 ScriptCache.get_bytecode = lambda _, path: get_bytecode(COMPILED, path)
-look_whether_it_has_ended = local_script_runner.require_widgets_deltas
 
 
 def wait_for_its_end(runner: local_script_runner.LocalScriptRunner, timeout: float = 3) -> None:
     assert runner._script_thread
     runner._script_thread.join(timeout)
     if not runner.script_stopped():
-        look_whether_it_has_ended(runner, 0)  # raises
+        runner.request_stop()
+        runner.join()
+        raise RuntimeError(f"the page ran for more than {timeout} s")
 
 
 local_script_runner.require_widgets_deltas = wait_for_its_end

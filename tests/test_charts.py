@@ -386,6 +386,8 @@ def test_each_split_has_a_panel_in_which_its_largest_class_has_the_longest_bar()
     assert [row["label"] for row in marks["rows"]] == ["10", "20", "30", "0", "5", "0"]
     headings = by_mark(chart, "text")[1]
     assert [row["heading"] for row in headings["rows"]] == list(counts)
+    one_line = bars.class_balance({"Treino": np.ones(3)}, CLASSES, y_title="Classe", language="pt_BR")
+    assert chart.height == one_line.height + 20, "else the classes get less room, and names are left out"
     table = bars.class_balance_table(counts, CLASSES, y_title="Classe")
     assert list(table.columns) == ["Classe", "Treino, em uso: 60", "Teste, 5"]
     assert table["Teste, 5"].tolist() == [0, 5, 0]

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -27,7 +28,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Misfit, parse, table
 from core.refusal import Refusal
 from core.spec import checked
-from core.training.engine import Team, computed_by
+from core.training.engine import Team, computed_by, optimize
 from core.training.kernels import compiled
 from core.training.kernels.program import Correlate, Loss, Product, written
 from core.training.train import Data, State, new_model, new_optimizer, order, train, update
@@ -465,11 +466,22 @@ def test_a_run_does_not_compile_before_its_steps_where_no_code_can_be_kept(home,
     ]
 
 
-def test_numbers_that_processors_take_long_for_are_zero_in_every_thread():
+def test_numbers_that_processors_take_long_for_are_zero_in_every_thread_of_a_step_and_only_there():
     _, state = begun(small(), threads=2)
-    tiny = torch.full((64,), 1e-30)
-    assert not (tiny * 1e-15).any()
-    assert state.engine.team.run(lambda factor: bool((tiny * factor).any()), [1e-15] * 8) == [False] * 8
+    tiny, both = torch.full((64,), 1e-30), threading.Barrier(2)
+
+    def product(factor):
+        both.wait(10)  # so that each thread computes one
+        return bool((tiny * factor).any())
+
+    assert state.engine.team.run(product, [1e-15, 1e-15]) == [False, False]
+    weights = torch.nn.Parameter(torch.full((64,), 1e-30))
+    weights.grad = tiny * -1e-15
+    assert weights.grad.any(), "outside of a step they are what they were"
+    before = weights.detach().clone()
+    optimize(torch.optim.SGD([weights], lr=1e30, fused=True))
+    assert torch.equal(weights, before)
+    assert float(tiny[0]) * 1e-290 > 0
 
 
 def test_a_damaged_file_of_code_is_deleted_and_the_run_goes_on_with_torch(shared_cache, tmp_path):

@@ -21,7 +21,7 @@ from tests.conftest import wait_for
 from tests.disk import CannotMountError, full, read_only, small_disk
 from tests.page import LANGUAGES, button, control, texts
 from ui import server
-from ui.status import status_of
+from ui.status import STARTED, status_of
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -245,7 +245,7 @@ def test_several_seeds_are_queued_but_none_that_is_done_or_at_work(frame, langua
     assert (set(runs), len(store.runs()), runs[4]) == ({3, 4, 5}, 3, done)
     assert app.selectbox(key="run").value == runs[3].name
     assert words.text(language, "train.not_again", count=1, seeds="4") in texts(app)
-    app.session_state["started"] = -math.inf  # as a second later
+    app.session_state[STARTED] = -math.inf  # as a second later
     button(app, start).click().run()
     assert len(store.runs()) == 3
     assert words.text(language, "train.not_again", count=3, seeds="3, 4, 5") in texts(app)
@@ -431,6 +431,17 @@ def test_anothers_run_is_not_opened_unasked_and_has_no_buttons_until_they_are_as
         mine.session_state["visitor"] = "0123456789abcdef"
         assert mine.run().selectbox(key="run").value == run.name, "its owner sees it at once"
         assert not mine.button(key="ask-stop").disabled
+
+
+def test_an_interrupted_run_of_ones_own_is_opened_unasked(frame, trained):
+    run = store.create(trained.spec, label=Label(owner="0123456789abcdef"))
+    events = (trained.folder / "events.jsonl").read_text().splitlines(keepends=True)
+    (run.folder / "events.jsonl").write_text("".join(events[:3]))
+    assert run.status() == "interrupted"
+    app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
+    app.session_state["visitor"] = "0123456789abcdef"
+    assert app.run().selectbox(key="run").value == run.name
+    assert not app.button(key="ask-resume").disabled
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -198,7 +198,7 @@ def class_balance(
     start, end = (
         alt.X(field, axis=None, scale=alt.Scale(domain=[0, len(counts)], nice=False)) for field in ("start:Q", "end:Q")
     )
-    y = alt.Y("class:N", title=y_title, scale=alt.Scale(domain=list(class_names)), axis=alt.Axis(labelLimit=220))
+    y = alt.Y("class:N", title=y_title, scale=alt.Scale(domain=list(class_names)), axis=alt.Axis(labelLimit=160))
     titles = {"class:N": y_title, "split:N": " ", "label:N": "n"}
     tooltip = [alt.Tooltip(field, title=title) for field, title in titles.items()]
     chart = alt.Chart(bars).encode(y=y)
@@ -210,7 +210,8 @@ def class_balance(
         .encode(x=start, text="heading:N"),
     ]
     padding = {"left": 5, "top": 48, "right": 5, "bottom": 5}  # the headings are at the top
-    height = 30 * len(class_names) + padding["top"] + padding["bottom"]
+    lines = max((heading.count("\n") + 1 for heading in counts), default=1)  # which a plot that has to fit gives way to
+    height = 30 * len(class_names) + 20 * lines + padding["top"] + padding["bottom"]
     return readable(alt.layer(*layers), language).properties(height=height, padding=padding)
 
 

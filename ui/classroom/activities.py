@@ -30,6 +30,8 @@ WIDTH = 560  # px: a run's label is in sight
 ROOM = """<style>
 .st-key-class-quiz-told, .st-key-class-look-told { min-height: 5rem; }
 .st-key-race-start-told { min-height: 8rem; }
+@media (max-width: 480px) { .st-key-class-quiz-told, .st-key-class-look-told { min-height: 6.5rem; } }
+@media (min-width: 641px) and (max-width: 850px) { .st-key-race-start-told { min-height: 11rem; } }
 </style>"""
 
 
