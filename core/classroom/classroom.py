@@ -119,7 +119,8 @@ class Classroom:
         self.quiz: Quiz | None = None  # of now; None while it is a round's time
         self.quizzes = 0  # of the lesson so far
         self.showing: Chart | None = None  # what everybody looks at instead of drawing
-        self.to_ask = "another", 0  # as the teacher has set it: a kind of question, and seconds for each digit or 0
+        # As the teacher has set it: a kind of question, and seconds for each digit or 0.
+        self.to_ask: tuple[str, int] = "another", 0
         self.begun = 0  # how often the teacher has begun something: a round, a quiz, a race or a chart
         self.pupils: dict[int, Pupil] = {}
         self._read = read

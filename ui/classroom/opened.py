@@ -113,8 +113,10 @@ def open_class(models: Sequence[Contestant], address: str) -> Opened:
 
 
 def _serve(opened: Opened, listener: socket.socket) -> None:
-    opened.server.run([listener])
-    opened.pupils.close()
+    try:
+        opened.server.run([listener])
+    finally:
+        opened.pupils.close()
 
 
 def close_class(drawn: Opened | None = None) -> None:

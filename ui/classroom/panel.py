@@ -332,8 +332,11 @@ def _go_on() -> None:
 
 def _choose(classroom: Classroom, *keys: str) -> None:
     """Set what the next round asks at these keys, and leave the rest as it is set, perhaps in another tab."""
-    both = zip((ASK, SECONDS), classroom.to_ask, strict=True)
-    kind, seconds = (st.session_state[key] if key in keys else before for key, before in both)
+    kind, seconds = classroom.to_ask
+    if ASK in keys:
+        kind = st.session_state[ASK]
+    if SECONDS in keys:
+        seconds = st.session_state[SECONDS]
     classroom.to_ask = kind, seconds
 
 
