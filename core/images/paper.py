@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
+from core.drawing.picture import with_margin
 from core.drawing.prepare import Picture, Prepared, border, grey, prepare
 from core.images.lines import straight, without_lines
 from core.images.parts import connected
@@ -31,8 +32,11 @@ WEAKEST = 0.3  # of the usual ink: weaker ink is no stroke
 JUMP = 0.12  # of the ground's logarithm between neighbours: an edge of the paper, or of a hard shadow
 COLOURED = 0.12  # by which the factors of red, green and blue differ: not a shadow
 DARKEST = 0.35  # of the paper's light is left in its shadow
-ALONG = 0.08  # of the picture's side: all that is left lies so near to a side, so it is left of an edge, not a digit
+ALONG = 0.08  # of the picture's side: all that is left lies so near to a side, so it may be left of an edge
+BESIDE = 0.004  # of the picture's side: what is so near to it is at it
+SLIM = 3.0  # times as long along a side as across
 LEAST = 0.015  # of the longer side: nothing that is left is larger, so it is specks or crossings of lines
+MARGIN = 0.4  # of the longer side of a picture that is cut to its ink: what it gets around it
 SMALLEST = 0.12  # of the largest stroke's extent: what is smaller is a speck
 
 
@@ -64,7 +68,7 @@ def cleaned(rgba: np.ndarray, *, without: Collection[str] = ()) -> Cleaned:
     if "ink" in without:
         brightness = grey(rgba)
         return Cleaned((brightness * 255).round().astype(np.uint8), {})
-    rgba = _on_paper(rgba)
+    rgba = with_margin(_on_paper(rgba), MARGIN)
     pictures = {}
     paper = np.ones(rgba.shape[:2], bool)
     if rgba.ndim == 2:  # on a transparent ground, opacity is ink
@@ -338,7 +342,14 @@ def _strokes(ink: Picture) -> Picture:
 
 
 def _is_along_a_side(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a box lies within `ALONG` of one of the four sides of a picture (H, W)."""
-    return any(
-        part.stop < ALONG * side or part.start > (1 - ALONG) * side for part, side in zip(box, shape, strict=True)
-    )
+    """Whether a box lies within `ALONG` of one of the four sides of a picture (H, W), and at it or slim along it.
+
+    What is left of an edge does; a digit near a side has paper on all of its sides, unless it is a 1 along it.
+    """
+    for axis, (part, side) in enumerate(zip(box, shape, strict=True)):
+        away = min(part.start, side - part.stop)
+        across = part.stop - part.start
+        other = box[1 - axis].stop - box[1 - axis].start
+        if away + across < ALONG * side and (away < BESIDE * side or other > SLIM * across):
+            return True
+    return False
