@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -190,7 +190,7 @@ def _beside_ink(level: np.ndarray) -> np.ndarray | None:
         near = max(2, round(NEAR * max(ink.shape)))
         sides = [ink[:near].any(0), ink[-near:].any(0), ink[:, :near].any(1), ink[:, -near:].any(1)]
         places = [int((np.diff(np.pad(side, 1).astype(np.int8)) == 1).sum()) for side in sides]
-        thickest = 2 * float(np.max(distance_transform_edt(np.pad(ink, 1))))
+        thickest = 2 * float(np.asarray(distance_transform_edt(np.pad(ink, 1))).max())
         few = min(places) > 0 and max(places) <= MOST_ENDS and _rim(ink).mean() < MOST_RIM
         if not few or thickest > THICKEST * max(ink.shape):
             return None
@@ -205,7 +205,7 @@ def _rim(picture: np.ndarray) -> np.ndarray:
 
 def _is_beside_stroke(ground: np.ndarray) -> bool:
     """Whether all of a picture but the `ground`, bool (H, W), is one straight stroke along its longer side."""
-    from scipy.ndimage import find_objects, label
+    from scipy import ndimage
 
     if ground.shape[0] < ground.shape[1]:
         ground = ground.T
@@ -214,7 +214,8 @@ def _is_beside_stroke(ground: np.ndarray) -> bool:
     if height < SLIM * width or not opposite:
         return False
     inner = ground[height // 8 : height - height // 8, width // 4 : max(width // 4 + 1, width - width // 4)]
-    parts = find_objects(label(ground, np.ones((3, 3)))[0])
+    numbered, _ = cast("tuple[np.ndarray, int]", ndimage.label(ground, np.ones((3, 3))))
+    parts = ndimage.find_objects(numbered)
     spans = [min((rows.stop - rows.start) / height, (columns.stop - columns.start) / width) for rows, columns in parts]
     return bool(inner.mean() < INNER and max(spans) < SPAN)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.images.parts import connected
+
 BLOCK = 4  # px: folds are looked for on a picture so much smaller
 STEP = 16  # px along a fold from one place at which its light is known to the next
 NEAR = 8  # px from a fold at which there is nothing of its shade
@@ -119,7 +121,7 @@ def _light(picture: np.ndarray, line: np.ndarray, reach: int) -> np.ndarray:
 
 def _seen(light: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """How many px beside a line its shade is at each step (N,), and which steps are of a fold, of their `_light`."""
-    from scipy.ndimage import binary_closing, label
+    from scipy.ndimage import binary_closing
 
     middle = light[:, BESIDE - SLACK : BESIDE + SLACK + 1]
     around = np.minimum(light[:, : 2 * SLACK + 1], light[:, -2 * SLACK - 1 :])
@@ -128,9 +130,10 @@ def _seen(light: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     seen = (shade > FAINTEST) & (shade < DARKEST)
     hidden = round(HIDDEN * longest / STEP)
     own = seen & _is_paper(light)
-    parts, count = label(binary_closing(np.pad(own, hidden), np.ones(hidden + 1))[hidden:-hidden])
-    shares = np.bincount(parts, own, count + 1)[1:] / np.maximum(1, np.bincount(parts, minlength=count + 1)[1:])
-    is_long = np.bincount(parts, minlength=count + 1)[1:] * STEP > SHORTEST * longest
+    parts, count = connected(binary_closing(np.pad(own, hidden), np.ones(hidden + 1))[hidden:-hidden])
+    lengths = np.bincount(parts, minlength=count + 1)[1:]
+    shares = np.bincount(parts, own, count + 1)[1:] / np.maximum(1, lengths)
+    is_long = lengths * STEP > SHORTEST * longest
     return shades.argmax(axis=1) - SLACK, seen & bool((is_long & (shares > SEEN)).any())
 
 

@@ -327,7 +327,9 @@ def _strokes(ink: Picture) -> Picture:
     found, count = connected(ink > 0, diagonally=True)
     boxes = find_objects(found)
     extents = np.array([max(part.stop - part.start for part in box) for box in boxes])
-    if extents.max(initial=0) < LEAST * max(ink.shape) or all(_is_along_a_side(box, ink.shape) for box in boxes):
+    large = [box for box, extent in zip(boxes, extents, strict=True) if extent >= extents.max() / 2]
+    is_edge = all(_is_near_a_side(box, ink.shape) for box in boxes) and all(_is_edge(box, ink.shape) for box in large)
+    if extents.max(initial=0) < LEAST * max(ink.shape) or is_edge:
         return np.zeros_like(ink)
     if count < 2:
         return ink
@@ -341,15 +343,20 @@ def _strokes(ink: Picture) -> Picture:
     return np.where(np.concatenate([[False], dropped])[found], 0, ink)
 
 
-def _is_along_a_side(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a box lies within `ALONG` of one of the four sides of a picture (H, W), and at it or slim along it.
+def _is_near_a_side(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a box lies within `ALONG` of one of the four sides of a picture (H, W)."""
+    return any(
+        part.stop < ALONG * side or part.start > (1 - ALONG) * side for part, side in zip(box, shape, strict=True)
+    )
 
-    What is left of an edge does; a digit near a side has paper on all of its sides, unless it is a 1 along it.
+
+def _is_edge(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a box is at one of the four sides of a picture (H, W), or slim along it, as what is left of an edge is.
+
+    A digit near a side has paper on all of its own sides; only a 1 along it is slim, too.
     """
-    for axis, (part, side) in enumerate(zip(box, shape, strict=True)):
-        away = min(part.start, side - part.stop)
-        across = part.stop - part.start
-        other = box[1 - axis].stop - box[1 - axis].start
-        if away + across < ALONG * side and (away < BESIDE * side or other > SLIM * across):
-            return True
-    return False
+    rows, columns = box
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    at_side = any(min(part.start, side - part.stop) < BESIDE * side for part, side in zip(box, shape, strict=True))
+    level, upright = _is_near_a_side((rows,), shape[:1]), _is_near_a_side((columns,), shape[1:])
+    return at_side or (level and width > SLIM * height) or (upright and height > SLIM * width)
