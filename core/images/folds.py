@@ -20,6 +20,7 @@ SLACK = 10  # px by which a fold may lie beside the straight line that was found
 WIDE = 60  # px from a fold to which the light changes slowly afterwards
 SHORTEST = 0.25  # of the picture's longer side: a fold is longer
 HIDDEN = 0.06  # of it: no longer part of a fold is hidden
+EDGE = 5  # steps before the edge of the paper to which a fold is sure to be seen
 SEEN = 0.7  # of a fold: not hidden
 WINDOW = 0.08  # of it: the part of a fold by which the light in its middle is known; strokes cover less than half of it
 FAINTEST, DARKEST = 0.03, 0.45  # of the paper's brightness: the shade of a fold
@@ -61,6 +62,8 @@ def without_folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> np
 
 def _folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> list[_Fold]:
     """All that may be folds on a picture, which they are evened out on, so that none is found twice."""
+    from scipy.ndimage import binary_dilation
+
     found = []
     for angle, distance in _lines(_shade(share)):
         is_level = abs(np.sin(angle)) > abs(np.cos(angle))
@@ -72,7 +75,8 @@ def _folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> list[_Fol
         if own.any():
             line += _through(np.flatnonzero(own), beside[own], len(picture))
             _, own = _seen(_light(picture, line, BESIDE), max(level.shape))
-            own &= _light(paper.T if is_level else paper, line, 0)[:, 0] > 0.5
+            on_paper = _light(paper.T if is_level else paper, line, 0)[:, 0] > 0.5
+            own &= binary_dilation(on_paper, iterations=EDGE)  # the edge of the paper may be taken for none
         if own.any():
             found.append(_Fold(is_level, line, own))
             _even_out(picture, found[-1], NEAR)
