@@ -24,7 +24,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
-from benchmarks.results import machine, ratio, spread, tell, update  # noqa: E402
+from benchmarks.results import machine, ratio, say, spread, tell  # noqa: E402
 from core.events import Epoch, Started  # noqa: E402
 from core.spec import checked  # noqa: E402
 from core.store import Run, create  # noqa: E402
@@ -75,10 +75,7 @@ def main() -> None:
             f"| from the kill -9 of both processes to the first line of the next | {len(away)} | {spread(away)} |"
         )
     lines = [machine(), "", "| what | n | seconds: median (least to most) |", "|---|---:|---:|", *rows]
-    section = "\n".join([*lines, "", f"Epochs repeated after a kill: at most {max(lost, default=0)}."])
-    print(section)
-    if options.update:
-        update("cluster.py", section)
+    say("cluster.py", [*lines, "", f"Epochs repeated after a kill: at most {max(lost, default=0)}."], options.update)
 
 
 @contextlib.contextmanager

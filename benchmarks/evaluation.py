@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
 from benchmarks.pages import EVALUATE, MANY, TRAIN, Figures, add, opened, own_folders, pause, waits_table, watch  # noqa: E402
-from benchmarks.results import machine, spread, tell, update  # noqa: E402
+from benchmarks.results import machine, say, spread, tell  # noqa: E402
 from core import store  # noqa: E402
 from core.datasets import dataset  # noqa: E402
 from core.store import Run  # noqa: E402
@@ -45,10 +45,8 @@ def main() -> None:
         with serve("app.py", ROOT, environment) as address:
             time.sleep(5)  # meanwhile the server imports what its pages need
             visit(browser, f"{address}/?run={run.name}", run, waits)
-        section = "\n\n".join([where, waits_table(waits), passes_table(*passes(run))])
-    print(section)
-    if options.update:
-        update("evaluation.py", section)
+        tables = waits_table(waits), passes_table(*passes(run))
+    say("evaluation.py", [where, *tables], options.update, between="\n\n")
 
 
 def visit(browser, address: str, run: Run, waits: Figures) -> None:

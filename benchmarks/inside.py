@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the rep
 import numpy as np  # noqa: E402  the path comes first
 
 from benchmarks.pages import FEW, MANY, START, Figures, add, opened, pause, waits_table  # noqa: E402
-from benchmarks.results import machine, spread, tell, update  # noqa: E402
+from benchmarks.results import machine, say, spread, tell  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.spec import checked  # noqa: E402
 from tests.browser import CHROMIUM, ONE, SEVEN, chromium, draw, serve  # noqa: E402
@@ -71,10 +71,7 @@ def main() -> None:
                 follow(browser, address, runs, waits, "while a training runs")
         rows = computed()
     heads = ["| computed in one go | n | ms: median (least to most) |", "|---|---:|---:|"]
-    section = "\n".join([where, "", waits_table(waits), "", *heads, *rows])
-    print(section)
-    if options.update:
-        update("inside.py", section)
+    say("inside.py", [where, "", waits_table(waits), "", *heads, *rows], options.update)
 
 
 def trained(architecture: str) -> store.Run:

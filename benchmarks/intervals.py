@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the rep
 
 import numpy as np  # noqa: E402
 
-from benchmarks.results import machine, update  # noqa: E402
+from benchmarks.results import machine, say  # noqa: E402
 from core.measures.answers import Answers, stored_answers  # noqa: E402
 from core.measures.measures import wilson  # noqa: E402
 from core.store import runs  # noqa: E402
@@ -55,10 +55,8 @@ def main() -> None:
     parser.add_argument("--update", action="store_true", help="write the section into RESULTS.md")
     options = parser.parse_args()
     parts: Iterable[Callable[[], str]] = (overall, proportions, gaps, losses, verdicts, means, specs, picked, searched)
-    section = "\n\n".join([machine(f"numpy {np.__version__}"), *(part() for part in parts)])
-    print(section)
-    if options.update:
-        update("intervals.py", section)
+    sections = [machine(f"numpy {np.__version__}"), *(part() for part in parts)]
+    say("intervals.py", sections, options.update, between="\n\n")
 
 
 def overall() -> str:

@@ -28,7 +28,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
-from benchmarks.results import machine, tell, update  # noqa: E402
+from benchmarks.results import machine, say, tell  # noqa: E402
 from core import settings  # noqa: E402
 from core.datasets import dataset  # noqa: E402
 from tests.browser import CHROMIUM, ONE, SEVEN, chromium, draw, serve  # noqa: E402
@@ -110,10 +110,7 @@ def main() -> None:
         places, moved = arrangement(browser)
     parts = [where, waits_table(waits), places_table(places, moved), memory_table(memory)]
     parts += [trainings_table(trainings())]
-    section = "\n\n".join(parts)
-    print(section)
-    if options.update:
-        update("pages.py", section)
+    say("pages.py", parts, options.update, between="\n\n")
 
 
 # --- the pages --------------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def race(
             more = [start(name, runs=2) for _ in range(2)] if CONTESTANTS[name].ours else [start(name, runs=1)]
             for runner in more:
                 runner.answer()
-            pairs[name] = [alone[name], *more][-2:]
+            pairs[name] = more if CONTESTANTS[name].ours else [alone[name], *more]
         for number in range(rounds):
             begun = time.monotonic()
             found.elsewhere.append(psutil.cpu_percent(interval=0.25) / 100)

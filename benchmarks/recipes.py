@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import machine, spread, update
+from benchmarks.results import machine, say, spread
 from core import store
 from core.datasets import dataset
 from core.events import Epoch, Report, Started
@@ -123,10 +123,8 @@ def main() -> int:
             if part == "precision":  # the kernels know no bfloat16
                 os.environ["BANCADA_KERNELS"] = "0"
             where = machine()
-            text = "\n".join([where, "", *(precisions() if part == "precision" else recipe(part))])
-            print(text, flush=True)
-            if options.update:
-                update(f"recipes.py {part}", text)
+            lines = precisions() if part == "precision" else recipe(part)
+            say(f"recipes.py {part}", [where, "", *lines], options.update)
     return 0
 
 

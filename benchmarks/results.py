@@ -29,11 +29,12 @@ def update(name: str, section: str) -> None:
     RESULTS.write_text(f"{before}{begin}\n\n{section}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
-def say(name: str, text: Sequence[str], write: bool) -> None:
-    """Print a section and, if `write`, write it into RESULTS.md."""
-    print("\n".join(text))
+def say(name: str, parts: Sequence[str], write: bool, between: str = "\n") -> None:
+    """Print a section of these lines, or parts with something else `between`; if `write`, write it into RESULTS.md."""
+    section = between.join(parts)
+    print(section, flush=True)
     if write:
-        update(name, "\n".join(text))
+        update(name, section)
 
 
 def machine(*more: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script gets its own folder there, not the repository's
 
-from benchmarks.results import machine, spread, tell, update  # noqa: E402
+from benchmarks.results import machine, say, spread, tell  # noqa: E402
 
 COLD, WARM = 5, 20  # repetitions
 TRAINING = ("-m", "core", "train", "--architecture", "mlp", "--epochs", "5", "--json")
@@ -65,10 +65,7 @@ def main() -> None:
     )
     lines = [f"| {what} | {n} | {spread([1_000 * one for one in seconds], 0)} |" for what, n, seconds in rows]
     heads = ["| what | n | ms: median (least to most) |", "|---|---:|---:|"]
-    section = "\n".join([machine(), "", f"{options.count:,} runs of five epochs each.", "", *heads, *lines])
-    print(section)
-    if options.update:
-        update("runs.py", section)
+    say("runs.py", [machine(), "", f"{options.count:,} runs of five epochs each.", "", *heads, *lines], options.update)
 
 
 def fill(store: Path, count: int, environment: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
-from benchmarks.results import machine, ratio, spread, tell, update
+from benchmarks.results import machine, ratio, say, spread, tell
 from core import settings, store
 from core.datasets import dataset
 from core.images.splits import choose
@@ -63,10 +63,7 @@ def main() -> None:
     for part in options.parts or PARTS:
         where = machine(f"optuna {_optuna()}")
         table = measure[part](options.runs, options.epochs, options.repeats)
-        section = f"{where}\n\n{table}"
-        print(section)
-        if options.update:
-            update(f"search.py {part}", section)
+        say(f"search.py {part}", [where, table], options.update, between="\n\n")
 
 
 def _optuna() -> str:

@@ -40,7 +40,7 @@ from core.models.model import Model, open_model  # noqa: E402
 from core.models.sheets import ReadSheet, read_sheet  # noqa: E402
 from core.refusal import Refusal  # noqa: E402
 from tests import sheets  # noqa: E402
-from tests.browser import chromium, faultless, serve  # noqa: E402
+from tests.browser import chromium, faultless, projector, serve  # noqa: E402
 
 MODEL = "20261129-135155-mnist-and-drawings-cnn-four-4072"
 KINDS = (
@@ -190,7 +190,8 @@ def of_class(digits: Sequence[PenDigit], count: int) -> list[str]:
             files.append(Path(folder, f"{place:02}.jpg"))
             files[-1].write_bytes(sheets.encoded(sheets.photograph(paper, view("printed", random), random), quality=85))
         mebibytes = sum(file.stat().st_size for file in files) / 2**20
-        with serve("app.py", ROOT, own) as address, faultless(browser, f"{address}/draw", MINUTES * 60_000) as page:
+        waits = MINUTES * 60_000
+        with serve("app.py", ROOT, own) as address, faultless(projector(browser), f"{address}/draw", waits) as page:
             page.get_by_role("radio", name=words.text("en", "draw.mode_sheet"), exact=True).click()
             page.locator(".st-key-sheet-print").wait_for()
             begun = time.perf_counter()

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.results import machine, ratio, spread, tell, update
+from benchmarks.results import machine, ratio, say, spread, tell
 from core import settings, store
 from core.datasets import dataset
 from core.events import Epoch, Event
@@ -42,10 +42,7 @@ def main() -> None:
     head = (
         "| network | without, s | with, s | with / without | processor s, with / without | share of the seconds | n |"
     )
-    section = "\n".join([where, "", head, "|---|---:|---:|---:|---:|---:|---:|", *rows])
-    print(section)
-    if options.update:
-        update("snapshots.py", section)
+    say("snapshots.py", [where, "", head, "|---|---:|---:|---:|---:|---:|---:|", *rows], options.update)
 
 
 Turn = tuple[float, float, float]

@@ -25,7 +25,7 @@ import psutil
 from benchmarks.contestants.turn import WARM
 from benchmarks.networks import NETWORKS
 from benchmarks.race import environment
-from benchmarks.results import machine, ratio, spread, tell, update
+from benchmarks.results import machine, ratio, say, spread, tell
 from core import settings, store
 from core.datasets import dataset
 from core.events import Event
@@ -63,10 +63,7 @@ def main() -> None:
     pairs = json.loads(subprocess.check_output(command, cwd=settings.ROOT, env=environment(), text=True))
     subprocess.run([sys.executable, "-m", "core.training.kernels"], cwd=settings.ROOT, check=True)
     tables = telling_table(pairs), start_table(starts(options.rounds)), code_table(loads(options.rounds))
-    section = "\n\n".join([where, *tables])
-    print(section)
-    if options.update:
-        update("start.py", section)
+    say("start.py", [where, *tables], options.update, between="\n\n")
 
 
 def telling_and_saving(rounds: int) -> list[tuple[float, float]]:

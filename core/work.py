@@ -548,7 +548,7 @@ def _storable(words: str) -> str:
 def main() -> None:
     """The worker process: prepare, then train the runs that standard input names, one after the other."""
     psutil.Process().nice(10 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    prepare()
+    prepare(waits=True)
     _touch()
     lines: SimpleQueue[str] = SimpleQueue()
     gone = threading.Event()

@@ -1,9 +1,10 @@
-"""The page Lessons: lessons for a class, one step at a time, and the glossary."""
+"""The page Lessons: lessons for a class, one step at a time, the plan of a lesson with phones, and the glossary."""
 
 import streamlit as st
 
 from core.refusal import Refusal
 from ui.choice import row_of
+from ui.classroom.lesson_plan import show_plan
 from ui.lessons import glossary, steps
 from ui.lessons.place import here
 from ui.text import refused, t
@@ -16,9 +17,7 @@ except Refusal as refusal:
 if place and glossary.TERM not in st.query_params:
     steps.panel(place)
 else:
-    say = {"list": t("lessons.list"), "glossary": t("lessons.glossary")}
+    say = {"list": t("lessons.list"), "plan": t("lessons.plan.title"), "glossary": t("lessons.glossary")}
     asked = "glossary" if glossary.TERM in st.query_params else "list"
-    if row_of(t("lessons.show"), say, "lessons", default=asked) == "glossary":
-        glossary.panel()
-    else:
-        steps.cards()
+    shown = row_of(t("lessons.show"), say, "lessons", default=asked)
+    {"list": steps.cards, "plan": show_plan, "glossary": glossary.panel}[shown]()

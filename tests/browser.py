@@ -43,11 +43,16 @@ def chromium(*options: str) -> Iterator:
             browser.close()
 
 
+def projector(browser):
+    """A browser profile on a projector, whose cache keeps Streamlit's scripts for the pages to come."""
+    return browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+
+
 @contextlib.contextmanager
-def faultless(browser, address: str, most: int) -> Iterator:
-    """A page on a projector that waits at most so many milliseconds; no script of it may have raised in the end."""
+def faultless(profile, address: str, most: int) -> Iterator:
+    """A page that waits at most so many milliseconds; no script of it may have raised in the end."""
     complaints: list[str] = []
-    page = browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce").new_page()
+    page = profile.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.set_default_timeout(most)
     page.goto(address)

@@ -290,13 +290,20 @@ def test_matrix_and_errors_are_in_sight_on_a_projector_and_the_matrix_is_walked_
     page.get_by_text("errors among").first.wait_for()
 
 
+# Whether the images of the matrix are in its column, right below it.
+RIGHT_BELOW = """() => {
+  const [matrix, images] = ['matrix', 'cell'].map(
+    key => document.querySelector(`.st-key-${key}`).getBoundingClientRect());
+  return images.left === matrix.left && matrix.bottom < images.top && images.top < matrix.bottom + 150;
+}"""
+
+
 def test_no_number_of_the_matrix_is_cut_and_a_tap_leads_to_its_images_on_a_tablet_and_a_phone(look):
     for size in (TABLET, PHONE):
         page = look("evaluate", size)
         found = cells(page)
-        matrix, images = box(page, ".st-key-matrix"), box(page, ".st-key-cell")
-        assert images["x"] == matrix["x"], "one column"
-        assert matrix["y"] + matrix["height"] < images["y"] < matrix["y"] + matrix["height"] + 150, "right below it"
+        box(page, ".st-key-cell")
+        page.wait_for_function(RIGHT_BELOW, timeout=10_000)
         assert all(one["left"] >= 0 and one["right"] <= size[0] and not one["cut"] for one in found)
         page.locator(".st-key-matrix tbody td").nth(11).click()
         page.get_by_text("True class One, predicted One: ").wait_for()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +22,7 @@ from core.classroom.classroom import Chart, Classroom
 from core.classroom.figures import accuracy_on_test, accuracy_text
 from core.classroom.quiz import LATE, LOOK, MOST_IMAGES, Given, chosen, outcome, sign_flip
 from core.classroom.results import Contestant
+from core.drawing import collection
 from core.measures.answers import Answers, stored_answers
 from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
@@ -79,6 +82,26 @@ def lesson(home) -> SimpleNamespace:
     ana, rui = (classroom.join(classroom.door.code, name, name) for name in ("Ana", "Rui"))
     game = classroom.begin_quiz(asked(lesson=classroom.lesson), 20)
     return SimpleNamespace(clock=clock, classroom=classroom, quiz=game, ana=ana.number, rui=rui.number)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc, which names the files that are synced")
+def test_each_drawing_and_each_answer_is_on_the_disk_before_it_counts(lesson, home, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    lesson.clock.now += quiz.LOOK
+    for pupil in (lesson.ana, lesson.rui):
+        lesson.quiz.answer(pupil, 0, 1)
+    file = home / quiz.FOLDER / f"{lesson.classroom.lesson}-1.jsonl"
+    assert [synced[0].suffix, *synced[1:]] == [".part", file.parent, file], "the new file and its name, and a line more"
+    synced.clear()
+    ana = lesson.classroom.pupils[lesson.ana]
+    assert lesson.classroom.hand_in(ana, 1, 0, 7, SEVEN)
+    assert [synced[0].suffix, *synced[1:]] == [".part", home / collection.FOLDER]
 
 
 # --- which images -----------------------------------------------------------------------------------------------------
@@ -247,7 +270,7 @@ def test_answers_are_kept_without_names_and_saved_in_the_lessons_page_and_delete
     assert [(one.pupil, one.answer) for one in kept.given] == [(1, 0), (2, 1)]
     assert "Ana" not in (store.settings.store_folder() / quiz.FOLDER / kept.name).read_text(encoding="utf-8")
     assert store.runs() == []
-    saved = results.page(lesson.classroom.lesson, [], [], language)
+    saved = results.page(lesson.classroom.lesson, [], [], language, titles=True)
     assert "<i>" not in saved
     assert "<b>" not in saved
     assert "Ana" not in saved
@@ -514,6 +537,12 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert game.stage == "told"
         keys = [one.key for one in app.button]
         assert keys.index("class-quiz-end") > keys.index("class-close") > keys.index("class-freeze"), "it moves none"
+        assert [one.value for one in app.warning].count(ends) == 3, "nobody is there"
+        now.classroom.connected(ana, 1)
+        app.button(key="class-quiz-end").click().run()
+        assert game.stage == "told", "the page had not said yet what it ends"
+        said = [one.value for one in app.warning].count(ends)
+        assert said == 4, "beside another quiz, a chart, the lesson's end, and this one's"
         app.button(key="class-quiz-end").click().run()
         assert game.stage == "end"
         assert not app.warning

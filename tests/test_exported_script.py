@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -91,8 +92,7 @@ def assert_it_repeats(run, found, out, language="en", most=None):
         assert abs(found["retrained"] - report.accuracy) <= most
 
 
-@pytest.mark.parametrize("name", ["script", "notebook"])
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(("language", "name"), [*zip(languages(), itertools.cycle(["script", "notebook"]))])
 def test_a_lenet_is_trained_anew_and_rebuilt_on_the_data_that_come_with_the_app(
     home, tmp_path, tiny_data, name, language
 ):

@@ -25,6 +25,8 @@ from core.spec import RunSpec, checked
 from core.work import work
 
 HERE = [name for name in EXPORTS if not missing(name)]  # the formats that need no package that is not installed
+# In the checks, the packages that the app itself does not need are there for the slow tests only.
+EACH_HERE = [pytest.param(name, marks=[pytest.mark.slow] if name == "onnx" else []) for name in HERE]
 EVERY_LAYER = [
     *("conv(4, 3, padding=same, activation=leaky_relu)", "batch_norm", "max_pool(2)", "avg_pool(2)"),
     *(f"activation({name})" for name in FUNCTIONS if name != "none"),
@@ -33,7 +35,7 @@ EVERY_LAYER = [
 ]
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", EACH_HERE)
 def test_an_export_is_written_once_and_never_over_another(home, tmp_path, name):
     run = store.create(RunSpec(data="tiny", split="official", architecture="mlp", epochs=1))
     assert work(str(run.folder)) == "done"
@@ -82,7 +84,7 @@ def everything_in(content):
                 yield from everything_in(archive.read(member))
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", EACH_HERE)
 def test_an_export_holds_no_path_and_no_name_of_a_user_or_a_machine(home, tmp_path, monkeypatch, name):
     monkeypatch.setenv("BANCADA_STORE", str(tmp_path / "home-of-maria-silva" / "store"))
     monkeypatch.setenv("USER", "maria-silva")

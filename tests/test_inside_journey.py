@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.browser import CHROMIUM, SEVEN, draw, faultless, serve_run
+from tests.browser import CHROMIUM, SEVEN, draw, faultless, projector, serve_run
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -35,9 +35,14 @@ def address(tmp_path_factory):
         yield f"{at}/inside?run={run}&lang=en"
 
 
+@pytest.fixture(scope="module")
+def profile(browser):
+    return projector(browser)
+
+
 @pytest.fixture
-def page(browser, address):
-    with faultless(browser, address, MINUTE) as one:
+def page(profile, address):
+    with faultless(profile, address, MINUTE) as one:
         one.locator(".strip canvas").first.wait_for()
         one.get_by_text("products as a table").wait_for()  # the page's last element: nothing moves any more
         yield one
@@ -98,9 +103,9 @@ def test_a_map_and_a_place_are_chosen_by_the_keyboard(page):
     page.get_by_text("value 8 of 10 (Seven)").wait_for()
 
 
-def test_the_form_leads_to_a_step_of_its_untrained_network_and_back(browser, address):
+def test_the_form_leads_to_a_step_of_its_untrained_network_and_back(profile, address):
     form = address.partition("/inside?")[0] + "/?lang=en&learning_rate=0.05"
-    with faultless(browser, form, MINUTE) as page:
+    with faultless(profile, form, MINUTE) as page:
         page.get_by_role("link", name="Walk through one step").click()
         page.get_by_text("Step 1 on 8 training images").wait_for()
         page.get_by_role("button", name="Next step").click()

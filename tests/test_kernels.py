@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -27,7 +28,7 @@ from core.networks.architectures import ARCHITECTURES
 from core.networks.layers import Misfit, parse, table
 from core.refusal import Refusal
 from core.spec import checked
-from core.training.engine import Team, computed_by
+from core.training.engine import Team, computed_by, optimize
 from core.training.kernels import compiled
 from core.training.kernels.program import Correlate, Loss, Product, written
 from core.training.train import Data, State, new_model, new_optimizer, order, train, update
@@ -117,19 +118,21 @@ def exact(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", [16, 8, 4])
-def test_loss_gradients_and_logits_of_every_layer_are_the_exact_ones_with_every_width_of_vectors(lanes, tmp_path):
+@pytest.mark.parametrize(("lanes", "registers"), [(16, 32), (8, 16), (4, 16), (4, 32)])  # the last as on ARM
+def test_loss_gradients_and_logits_of_every_layer_are_the_exact_ones_with_every_width_of_vectors(
+    lanes, registers, tmp_path
+):
     given = [exact(case) for case in range(len(CASES))]
-    if lanes == compiled.lanes():
+    if (lanes, registers) == (compiled.lanes(), compiled.registers()):
         found = [differences(case, arrays) for case, arrays in enumerate(given)]
     else:
         file = tmp_path / "cases.npz"
         np.savez(file, **{f"{case} {name}": array for case, one in enumerate(given) for name, array in one.items()})
         command = [sys.executable, "-m", "tests.kernel_cases", str(file)]
-        environment = os.environ | {"BANCADA_LANES": str(lanes)}
+        environment = os.environ | {"BANCADA_LANES": str(lanes), "BANCADA_REGISTERS": str(registers)}
         found = json.loads(subprocess.check_output(command, cwd=ROOT, env=environment, text=True))
     for (layers, *_), each in zip(CASES, found, strict=True):
-        assert max(each.values()) < NEAR, (layers, each)
+        assert all(value < NEAR for value in each.values()), (layers, each)  # not `max`, which passes over NaN
 
 
 @some.composite
@@ -169,14 +172,11 @@ def test_any_small_network_has_its_exact_gradients(network, seed):
     loss = functional.cross_entropy(logits, data.train_labels)
     sums = update(spec, data, state, torch.arange(count), 0.0)
     assert sums[0].item() / count == pytest.approx(loss.item(), rel=NEAR, abs=1e-6)
-    largest = max(
-        gradient.abs().max() for gradient in torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
-    )
-    for parameter, gradient in zip(
-        state.engine.parameters, torch.autograd.grad(loss, list(model.parameters())), strict=True
-    ):
+    gradients = torch.autograd.grad(loss, list(model.parameters()))
+    least = max(gradient.abs().max() for gradient in gradients) / 100  # smaller ones are differences of larger ones
+    for parameter, gradient in zip(state.engine.parameters, gradients, strict=True):
         assert parameter.grad is not None
-        assert (parameter.grad - gradient).abs().max() < NEAR * largest
+        assert (parameter.grad - gradient).abs().max() < NEAR * max(gradient.abs().max(), least)
     assert relative(torch.cat(list(state.engine.evaluated(data.val_images))), logits) < NEAR
 
 
@@ -447,6 +447,41 @@ def test_without_numba_all_is_as_before_with_one_line_in_the_log(home, monkeypat
     assert (run.started().computed_by, run.started().slower_because) == ("torch", "numba")
     (line,) = capfd.readouterr().err.splitlines()
     assert "Numba" in line
+
+
+def test_a_run_does_not_compile_before_its_steps_where_no_code_can_be_kept(home, monkeypatch, tmp_path):
+    run = store.create(checked({"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "epochs": 1}))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "file"))
+    monkeypatch.delenv("BANCADA_KERNELS", raising=False)
+    code = (
+        "import sys; from core.work import work; from core.training.kernels.compiled import INTERPRETER, prepare\n"
+        f"print(work({str(run.folder)!r}), INTERPRETER in sys.modules); prepare(waits=True)\n"
+        "print(INTERPRETER in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split() == [
+        "done",
+        "False",
+        "True",
+    ]
+
+
+def test_numbers_that_processors_take_long_for_are_zero_in_every_thread_of_a_step_and_only_there():
+    _, state = begun(small(), threads=2)
+    tiny, both = torch.full((64,), 1e-30), threading.Barrier(2)
+
+    def product(factor):
+        both.wait(10)  # so that each thread computes one
+        return bool((tiny * factor).any())
+
+    assert state.engine.team.run(product, [1e-15, 1e-15]) == [False, False]
+    weights = torch.nn.Parameter(torch.full((64,), 1e-30))
+    weights.grad = tiny * -1e-15
+    assert weights.grad.any(), "outside of a step they are what they were"
+    before = weights.detach().clone()
+    optimize(torch.optim.SGD([weights], lr=1e30, fused=True))
+    assert torch.equal(weights, before)
+    assert float(tiny[0]) * 1e-290 > 0
 
 
 def test_a_damaged_file_of_code_is_deleted_and_the_run_goes_on_with_torch(shared_cache, tmp_path):

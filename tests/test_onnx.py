@@ -21,7 +21,13 @@ from core.work import work
 from tests.small_data import write_blood
 from tests.test_exports import EVERY_LAYER, everything_in
 
-needs_onnx = pytest.mark.skipif(missing("onnx") is not None, reason="no ONNX here: pip install --group optional")
+
+def needs_onnx(test):
+    """Marks it as slow too: the slow tests are run where the packages are that the app does not need."""
+    here = pytest.mark.skipif(missing("onnx") is not None, reason="no ONNX here: pip install --group optional")
+    return pytest.mark.slow(here(test))
+
+
 OTHERS = {
     "every layer": {"layers": ", ".join(EVERY_LAYER), "image_size": 20, "normalisation": "standard"},
     "global average": {"layers": "conv(4, 4, padding=same), global_avg_pool, dense(classes)"},

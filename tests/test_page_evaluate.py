@@ -27,7 +27,7 @@ from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, button, captions, component, control, texts
 from tests.real_data import REAL_DATA, with_mnist
-from tests.test_exports import HERE
+from tests.test_exports import EACH_HERE, HERE
 from ui.evaluate import exports
 from ui.evaluate.errors import PICTURES
 
@@ -490,7 +490,7 @@ def test_the_hyperparameters_of_a_run_are_shown_and_put_into_the_form_of_train(f
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", EACH_HERE)
 def test_each_export_is_made_at_a_click_and_says_how_it_compares(frame, trained, language, name):
     app = look_at(frame("evaluate", language, run=trained.name), "export")
     assert not app.get("download_button")

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from core import settings, store, words
+from core.events import Checkpoint, Event
 from core.inside.network import Network, feature_maps, most_exciting, reach
 from core.inside.plane import neighbour_accuracy, pca, penultimate, tsne_aside
 from core.inside.reasons import REASONS, similarity
@@ -59,15 +60,24 @@ def run(convolving, frame) -> Run:
     return Run(target)
 
 
+def stopped_after_a_batch(fields: dict) -> Run:
+    """A run that was stopped while it was paused after its first batch."""
+    run = store.create(checked(fields))
+    run.ask("batch")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Checkpoint):
+            run.ask("stop")
+
+    assert work(str(run.folder), tell=stop) == "stopped"
+    return run
+
+
 @pytest.fixture
 def unfinished(frame, monkeypatch) -> Run:
     """A run that was stopped within its first epoch."""
     monkeypatch.setenv("BANCADA_DEVICE", "cpu")
-    run = store.create(checked({"layers": NET, "epochs": 3, "batch_size": 128}))
-    run.ask("batch")
-    threading.Timer(2, run.ask, ("stop",)).start()
-    assert work(str(run.folder)) == "stopped"
-    return run
+    return stopped_after_a_batch({"layers": NET, "epochs": 3, "batch_size": 128})
 
 
 def taken_apart(run: Run) -> Network:
@@ -266,14 +276,10 @@ def test_nobody_sees_what_a_run_makes_of_test_images_before_it_is_done(frame, un
     assert "inside-dead" in [one.key for one in app.button], "its dead channels are looked for only when it is asked"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("view", ["layers", "why", "plane"])
 def test_of_a_run_that_validates_on_the_test_images_none_is_shown_before_it_is_done(frame, language, view):
-    run = store.create(checked({"layers": NET, "epochs": 3, "batch_size": 128, "split": "test"}))
-    run.ask("batch")
-    threading.Timer(2, run.ask, ("stop",)).start()
-    assert work(str(run.folder)) == "stopped"
+    run = stopped_after_a_batch({"layers": NET, "epochs": 3, "batch_size": 128, "split": "test"})
     app = frame("inside", language, run=run.name, image="val:3", view=view)
     assert words.text(language, "inside.no_link", value=literal("val:3")) == app.warning[0].value
     assert control(app, "inside-source").options == [words.text(language, "inside.pad")]

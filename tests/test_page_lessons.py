@@ -7,9 +7,10 @@ import pytest
 from core import store, words
 from core.lessons.glossary import terms
 from core.lessons.lesson import lesson, lessons
+from core.lessons.plan import plan
 from core.work import work
 from tests.browser import ROOT
-from tests.page import LANGUAGES, button, texts
+from tests.page import LANGUAGES, button, control, texts
 
 
 def place(app) -> tuple[str, str]:
@@ -36,6 +37,18 @@ def test_the_list_has_every_lesson_with_its_minutes_and_what_one_learns(frame, l
         assert one.title[language] in said
         assert one.learn[language] in said
         assert words.text(language, "lessons.minutes", minutes=one.minutes) in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_plan_of_a_lesson_with_phones_is_a_view_of_its_own(frame, language):
+    app = frame("lessons", language)
+    control(app, "lessons").set_value("plan").run()
+    assert not app.exception
+    said = texts(app)
+    assert plan().title[language] in said
+    for part in plan().parts:
+        assert part.title[language] in said
+    assert words.text(language, "race.read_test") in said, "with a race in it"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -25,6 +26,7 @@ from core.classroom import race as races
 from core.classroom.classroom import UNUSED, Chart, Classroom
 from core.classroom.race import MOST_WAITING, Attempt, Race, Record, in_turn
 from core.classroom.rules import MOST_EPOCHS, Rules, applied, can_choose, read, rules, written
+from core.drawing import collection
 from core.measures.measures import proportion
 from core.networks.layers import text as layers_text
 from core.refusal import Refusal
@@ -34,11 +36,12 @@ from core.workers import Workers
 from tests.browser import CHROMIUM
 from tests.conftest import wait_for
 from tests.page import LANGUAGES, views
-from tests.test_classroom import Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
+from tests.test_classroom import SEVEN, Clock, ask, client, cookie, hear, opened_aside, opened_by_teacher, reads_one
 from tests.test_classroom import room as room  # the fixture
 from tests.test_classroom_quiz import asked
 from ui import server
 from ui.classroom import live_wall, look, opened, phone_race
+from ui.classroom import race as race_page
 from ui.classroom.pupils import MOST_A_MINUTE
 
 LESSON = "20261129-130500-000000"
@@ -151,6 +154,31 @@ def test_the_time_left_is_that_of_the_turns_before(queue, idle):
     idle.end()
     race.step()
     assert (race.seconds_to(1), race.seconds_to(3)) == (8, 24)
+
+
+def test_a_training_of_the_teachers_that_goes_first_is_spoken_of_and_takes_no_time_of_the_turn(queue, idle):
+    queue.submit(store.create(checked(TINY)))
+    clock, classroom = Clock(), Classroom(reads_one)
+    ana = classroom.join(classroom.door.code, "Ana", "x")
+    classroom.race, classroom.racing = race, _ = raced(queue, clock), True
+    for place in (0, 1):
+        race.send(ana.number, "Ana", "x", [0, place])
+    race.step()
+    clock.now = 100
+    race.step()
+
+    def said() -> list[str]:
+        shown = phone_race.state(classroom, ana, "en")
+        assert shown
+        return [one["sentence"] for one in shown["own"]]
+
+    behind = [words.text("en", f"race.state.{key}_behind", place=1) for key in ("waiting", "next")]
+    assert said() == behind
+    assert race_page._at_work(race, titled=True) == escape(words.text("en", "race.behind", waiting=2))
+    idle.end()
+    clock.now = 108
+    assert race.seconds_to(1) == 30 + races.START - 8
+    assert not set(said()) & set(behind)
 
 
 def test_a_disk_that_is_slow_keeps_no_phone_waiting(queue, monkeypatch):
@@ -326,7 +354,9 @@ def test_a_real_race_ends_with_a_board_and_one_look_at_test(trains):
     assert changes
     race.close()
     for language in LANGUAGES:
-        saved = results.page(LESSON, [], [], language)
+        hidden, saved = (results.page(LESSON, [], [], language, titles=titles) for titles in (False, True))
+        assert "&lt;b&gt;" not in hidden, "a title may be a name"
+        assert "#1" in hidden
         assert "&lt;b&gt;1&lt;/b&gt;" in saved
         assert "<b>1</b>" not in saved
         assert "pupil 1" not in saved, "no nicknames"
@@ -605,6 +635,61 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         app.button(key="race-delete").click().run()
         assert races.records() == []
         assert not app.exception
+    finally:
+        opened.close_class()
+
+
+def test_saved_are_all_drawings_also_of_a_frozen_wall_but_no_deleted_ones_and_no_hidden_titles(
+    frame, trained, queue, monkeypatch
+):
+    buttons = {}
+    monkeypatch.setattr(st, "download_button", lambda _, data, *__, key, **___: buttons.update({key: data}))
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    classroom = now.classroom
+    try:
+        ana = classroom.join(classroom.door.code, "Ana", "x")
+        deleted = classroom.hand_in(ana, 1, 0, 7, SEVEN)
+        assert deleted
+        classroom.freeze(True)
+        for place in (1, 2):
+            classroom.hand_in(ana, 1, place, 7, SEVEN)
+        collection.delete([deleted.drawing.name])
+        race = classroom.begin_race(offered(), queue)
+        race.send(ana.number, "Ana", "The title", [0, 0])
+        monkeypatch.setattr(board, "_outcome_of", lambda _: board._Outcome(9, 10, 1, 1.0))
+        wait_for(lambda: race.record.attempts[0].run)
+        app.run()
+        shown = buttons["class-save"]()
+        assert "Drawings: 2." in shown
+        assert "The title" in shown
+        classroom.hide_names(True)
+        assert "The title" not in buttons["class-save"]()
+        assert [one.number for one in classroom.kept()] == [2, 3]
+        assert classroom.drawn() == [], "the wall is frozen still"
+    finally:
+        opened.close_class()
+
+
+def test_a_race_in_which_attempts_wait_ends_only_where_the_page_has_said_so(frame, trained, monkeypatch):
+    workers = Workers(Idle())
+    monkeypatch.setattr(server, "workers", lambda: workers)
+    app, now = opened_by_teacher(frame, monkeypatch, "en")
+    what = rules(checked({"architecture": "mlp"}), OFFER, 30, 5)
+    try:
+        race = now.classroom.begin_race(what, workers)
+        views(app).set_value("race").run()
+        assert not app.warning
+        app.button(key="race-end").click().run()
+        assert race.record.ended, "nobody has sent anything"
+        race, ends = now.classroom.begin_race(what, workers), words.text("en", "class.race.ends")
+        app.run()
+        race.send(1, "Ana", "x", [0, 0])
+        app.button(key="race-end").click().run()
+        assert not race.record.ended, "the page had not said yet what it ends"
+        assert [one.value for one in app.warning] == [ends] * 2, "the race alone, or with the lesson"
+        app.button(key="race-end").click().run()
+        assert race.record.ended
+        assert not app.warning
     finally:
         opened.close_class()
 

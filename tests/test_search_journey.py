@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core import store
-from tests.browser import CHROMIUM, ROOT, faultless, serve
+from tests.browser import CHROMIUM, ROOT, faultless, projector, serve
 from tests.small_data import write_small_data
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -26,7 +26,8 @@ def address(tmp_path, monkeypatch):
 
 
 def test_a_grid_is_asked_for_on_train_survives_a_reload_and_its_cells_lead_to_their_runs(browser, address):
-    with faultless(browser, f"{address}/?data=tiny&split=official&architecture=mlp&epochs=2&lang=en", MINUTE) as page:
+    form = f"{address}/?data=tiny&split=official&architecture=mlp&epochs=2&lang=en"
+    with faultless(projector(browser), form, MINUTE) as page:
         page.get_by_role("button", name="Search the best values").click()
         page.get_by_text("The search has 15 runs.").wait_for()
         for field, written in (("Learning rate", "0.001; 0.01"), ("Batch size", "8; 32")):

@@ -1,5 +1,6 @@
 """Who does the work: a queue, a process a run at a time, and no process left over, whoever dies."""
 
+import asyncio
 import errno
 import multiprocessing
 import os
@@ -8,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import psutil
 import pytest
 
+from core import store
 from core import workers as module
 from core.events import Checkpoint, Epoch, Started, Step
 from core.refusal import Refusal
@@ -21,9 +23,11 @@ from core.spec import RunSpec
 from core.store import Run, create
 from core.work import PAUSE_LOOKS, work
 from core.workers import Workers
+from tests.browser import free_port, serve, served
 from tests.conftest import wait_for
 from tests.disk import CannotMountError, full, small_disk
 from tests.driver import ROOT, outcome
+from tests.faults.sessions import session
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -461,3 +465,45 @@ def test_an_executor_that_cannot_take_a_run_now_takes_it_later_and_many_at_once(
     here.submit(first)
     assert len(executor.taken) == 401
     assert all(here.place(run) is None for run in (first, *others))
+
+
+# --- the app's server -------------------------------------------------------------------------------------------------
+
+
+async def visit(address: str, query: str, *buttons: str, then: Callable[[], object]) -> None:
+    """A visitor of the page Train presses these buttons, one after the other, and stays until `then` has returned."""
+    async with session(address, query=query) as visitor:
+        for button in (None, *buttons):
+            await visitor.run(press=button)
+        await asyncio.to_thread(then)
+
+
+def test_a_server_ends_within_seconds_of_ctrl_c_and_its_training_goes_on_with_the_next(tmp_path):
+    environment = {f"BANCADA_{name}": str(tmp_path / name.lower()) for name in ("STORE", "CACHE", "DATA")}
+    with served("app.py", ROOT, environment, port=free_port()) as (address, server):
+
+        def is_at_a_step() -> bool:
+            return any(isinstance(run.latest(), Step) for run in store.runs(tmp_path / "store"))
+
+        def ctrl_c() -> None:
+            wait_for(is_at_a_step)
+            clock = time.monotonic()
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
+            overbooked = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # the worker is nice: others come first
+            assert time.monotonic() - clock < 3 * overbooked
+
+        asyncio.run(visit(address, "architecture=cnn&epochs=900", "Start training", then=ctrl_c))
+    (run,) = store.runs(tmp_path / "store")
+    saved = run.latest()
+    assert isinstance(saved, Checkpoint | Epoch)
+    assert run.status() == "interrupted"
+    with serve("app.py", ROOT, environment) as address:
+
+        def is_beyond() -> bool:
+            last = run.latest()
+            return isinstance(last, Step) and last.step > saved.step
+
+        buttons = "Somebody else's run: control it anyway", "Resume"
+        asyncio.run(visit(address, f"run={run.name}", *buttons, then=lambda: wait_for(is_beyond)))
+    assert [event.step for event in run.events() if isinstance(event, Started)] == [0, saved.step]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,7 @@ fc3.bias 10"""  # of report 001
 
 def figures_panel() -> None:
     """Show fields for published figures, and a warning for each contradiction between them."""
-    example = dict.fromkeys((*sum(FIGURES, ()), *COLUMNS, "balanced_accuracy"), "") | _impossible()
-    _offer("figures", {f"check-{name}": text for name, text in example.items()})
+    _offer("figures", _impossible)
     result = st.container()  # above the fields, of which a phone shows few at a time
     written: dict[str, str] = {}
     for names in FIGURES:
@@ -73,7 +72,8 @@ def matrix_panel() -> None:
     counted = reported(COUNTED)
     assert counted
     assert counted.confusion_matrix
-    _offer("matrix", {"check-matrix": "\n".join(" ".join(map(str, row)) for row in counted.confusion_matrix)})
+    rows = "\n".join(" ".join(map(str, row)) for row in counted.confusion_matrix)
+    _offer("matrix", lambda: {"check-matrix": rows})
     written = st.text_area(
         t("check.matrix"),
         key="check-matrix",
@@ -95,7 +95,9 @@ def matrix_panel() -> None:
 
 def parameters_panel() -> None:
     """Compare a stated number of parameters, or a list of stored parameters, with those of the form's network."""
-    _offer("parameters", {"check-parameters": STORED}, data="mnist", image_size="", architecture="lenet", recipe="")
+    _offer(
+        "parameters", lambda: {"check-parameters": STORED}, data="mnist", image_size="", architecture="lenet", recipe=""
+    )
     left, right = st.columns([2, 1], gap="large")  # on a phone the result comes before the network
     with right:
         values = form.fields(["data", "image_size", "architecture", "layers"])
@@ -123,28 +125,30 @@ def parameters_panel() -> None:
             refused(refusal)
 
 
-def _offer(tab: str, example: Mapping[str, str], **fields: str) -> None:
+def _offer(tab: str, example: Callable[[], Mapping[str, str]], **fields: str) -> None:
     """Offer to fill a tab's fields with a published example, and say where it is from while they hold it.
 
-    `example`: the text of each field by its key; `fields`: what has to be chosen in the form as well.
+    `example`: returns the text of each field by its key, in the reader's language; `fields`: what has to be chosen in
+    the form as well.
     """
 
     def fill() -> None:
-        for key, text in {**fields, **example}.items():
+        for key, text in {**fields, **example()}.items():
             st.session_state[key] = text
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(t("check.try"), icon=":material/lightbulb:", on_click=fill, key=f"try-{tab}")
-        if all((st.session_state.get(key) or "") == text for key, text in example.items()):
+        if all((st.session_state.get(key) or "") == text for key, text in example().items()):
             st.markdown(t(f"check.{tab}_example"))
 
 
 def _impossible() -> dict[str, str]:
-    """The figures of `IMPOSSIBLE` as its report prints them, in the reader's language."""
+    """The fields with the figures of `IMPOSSIBLE` as its report prints them, in the reader's language."""
     found = reported(IMPOSSIBLE)
     assert found
     accuracy, loss, n = (found.figures[name].value for name in ("accuracy", "loss", "n"))
-    return {"accuracy": number(accuracy, 4), "loss": number(loss, 4), "n": number(n), "classes": "10"}
+    told = {"accuracy": number(accuracy, 4), "loss": number(loss, 4), "n": number(n), "classes": "10"}
+    return {f"check-{name}": told.get(name, "") for name in (*sum(FIGURES, ()), *COLUMNS, "balanced_accuracy")}
 
 
 def _own(values: dict[str, Any]) -> list[Parameter]:

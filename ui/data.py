@@ -151,13 +151,11 @@ def _image(spec: RunSpec, source: Dataset, official: Splits, names: tuple[str, .
         )
         split = parts[part]
         key, last = f"image-{spec.data}-{part}", len(split.labels) - 1
-
-        def draw() -> None:
-            st.session_state[key] = int(np.random.default_rng().integers(last + 1))
-
         st.session_state[key] = min(last, max(0, st.session_state.get(key) or 0))  # a click may tell any number
         index = whole_number(t("explore.index", last=last), 0, last, key=key, width=240)
-        st.button(t("explore.random"), icon=":material/shuffle:", on_click=draw)
+        if st.button(t("explore.random"), icon=":material/shuffle:", key="explore-random"):
+            st.session_state[key] = int(np.random.default_rng().integers(last + 1))
+            st.rerun()
     image, true = split.images[index], int(split.labels[index])
     with beside_or_below("way"):
         left, right = st.columns([3, 2], gap="large")

@@ -36,6 +36,7 @@ STYLE = """<style>
 .st-key-drawings-begin p { font-size: 1.5rem; }
 </style>"""
 CELL = "drawings.cell"  # in the session state: the cell of the matrix that was clicked
+DIGIT, NICKNAME = "drawings-digit", "drawings-nickname"  # in the session state: the filters of the gallery
 ONE = "drawings.one"  # in the session state: the name of the drawing that was clicked
 
 
@@ -173,15 +174,13 @@ def _choose_cell(clicked: Cell) -> None:
 
 def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None) -> None:
     """Show the drawings, newest first, filtered by digit and nickname or to the one clicked, to export or delete."""
-    places = range(len(kept))[::-1]
-    one = st.session_state.get(ONE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         digit = st.selectbox(
             t("drawings.digit"),
             range(collection.CLASSES),
             index=None,
             placeholder=t("drawings.every"),
-            key="drawings-digit",
+            key=DIGIT,
             width=200,
         )
         nickname = st.selectbox(
@@ -189,14 +188,12 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
             sorted({drawing.nickname for drawing in kept if drawing.nickname}),
             index=None,
             placeholder=t("drawings.every"),
-            key="drawings-nickname",
+            key=NICKNAME,
             width=260,
         )
+        one, places = st.session_state.get(ONE), _chosen(kept)
         if one in {drawing.name for drawing in kept}:
-            places = [i for i in places if kept[i].name == one]
             st.button(t("drawings.show_all"), on_click=_look_at, args=(None,))
-        else:
-            places = [i for i in places if digit in (None, kept[i].label) and nickname in (None, kept[i].nickname)]
         _offer_sheets()
         st.download_button(
             t("drawings.export"),
@@ -221,6 +218,15 @@ def _pictures(kept: Sequence[LabelledDrawing], first: tuple[Run, Answers] | None
     clicked_picture(lambda i: _look_at(kept[i].name if 0 <= i < len(kept) else None))
 
 
+def _chosen(kept: Sequence[LabelledDrawing]) -> list[int]:
+    """The places of the drawings that are chosen now, newest first: the one clicked, or those that fit the filters."""
+    places, one = range(len(kept))[::-1], st.session_state.get(ONE)
+    if alone := [i for i in places if kept[i].name == one]:
+        return alone
+    digit, nickname = st.session_state.get(DIGIT), st.session_state.get(NICKNAME)
+    return [i for i in places if digit in (None, kept[i].label) and nickname in (None, kept[i].nickname)]
+
+
 def _captions(kept: Sequence[LabelledDrawing], answers: Answers | None, places: Sequence[int]) -> list[str]:
     """The caption of each drawing: its label, the class that the model predicts, and the nickname."""
     answered = [f" → {answers.predicted[i]}" if answers else "" for i in places]
@@ -232,6 +238,9 @@ def _look_at(name: str | None) -> None:
 
 
 def _delete(names: Sequence[str]) -> None:
+    """Delete those of the drawings that are still chosen."""
+    kept = collection.kept()
+    chosen = {kept[i].name for i in _chosen(kept)}
     st.session_state[ONE] = None
     with kept_refusal(REFUSED):
-        collection.delete(names)
+        collection.delete([name for name in names if name in chosen])

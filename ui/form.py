@@ -26,7 +26,7 @@ from core.spec import (
     write_number,
 )
 from ui import server
-from ui.choice import data_name, run_label
+from ui.choice import asked, data_name, run_label
 from ui.terms import explained
 from ui.text import Markdown, language, refused, t
 
@@ -121,6 +121,12 @@ def fill(spec: RunSpec) -> None:
         use_layers(spec.layers)
 
 
+def _fill_as_chosen() -> None:
+    """Put all of the chosen run's spec into the form."""
+    if run := server.find(asked()):
+        fill(run.spec)
+
+
 def put(name: str, value: float) -> None:
     """Put a number into the form. Called by a click, before the page is drawn."""
     st.session_state[name] = _shown(name, value)
@@ -128,10 +134,15 @@ def put(name: str, value: float) -> None:
 
 
 def to_train(spec: RunSpec, *, on_train: bool = False) -> None:
-    """Show a button that puts all of a spec into the form and opens Train, unless that is the page `on_train`."""
-    words, icon = t("train.use_settings" if on_train else "recipes.open_in_train"), ":material/tune:"
-    # `fill` as a callback, which runs before the page is drawn: on Train the form's widgets are there already.
-    if st.button(words, icon=icon, width="stretch", on_click=fill, args=(spec,), key="to-train") and not on_train:
+    """Show a button that puts all of a spec into the form and opens Train.
+
+    `on_train`: that is this page, and the spec is that of the run which the reader has chosen.
+    """
+    button: dict[str, Any] = {"icon": ":material/tune:", "width": "stretch", "key": "to-train"}
+    if on_train:  # by a callback, which runs before the page is drawn: the form's widgets are there already
+        st.button(t("train.use_settings"), **button, on_click=_fill_as_chosen)
+    elif st.button(t("recipes.open_in_train"), **button):
+        fill(spec)
         # Without `query_params`, Streamlit refuses to leave a page whose link has the language, which is a widget's.
         st.switch_page(server.PAGES / "train.py", query_params={})
 

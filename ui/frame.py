@@ -19,7 +19,7 @@ GROUPS = {
     "understand": {"runs": "table_rows", "evaluate": "analytics", "inside": "neurology", "check": "fact_check"},
     "draw": {"draw": "draw", "drawings": "collections_bookmark", "classroom": "cast_for_education"},
 }
-FIRST = "train"  # the page at the address without a path
+FIRST, ROOT = "train", "root"  # the page at the address without a path, and a name for it that leaves its own free
 
 # The row lies where Streamlit's empty header is and stays in sight; the header's menu remains to its right.
 # A wide window shows each group's name above its links, a narrow one a menu with the group's name.
@@ -93,14 +93,16 @@ pages = {
             PAGES / f"{name}.py",
             title=t(f"page.{name}"),
             icon=f":material/{icon}:",
-            url_path=name,
+            url_path=name if name != FIRST else ROOT,
             default=name == FIRST,
         )
         for name, icon in names.items()
     ]
     for group, names in GROUPS.items()
 }
-page = st.navigation(pages, position="hidden")
+# Streamlit would not find the first page at its own name, which people type.
+named = st.Page(PAGES / f"{FIRST}.py", title=t(f"page.{FIRST}"), url_path=FIRST, visibility="hidden")
+page = st.navigation({**pages, "": [named]}, position="hidden")
 st.html(STYLE)
 with st.container(key="title"):
     st.title(page.title, anchor=False)

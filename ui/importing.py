@@ -43,6 +43,7 @@ class _Job:
     importer: Importer
     name: str  # proposed
     wishes: Wishes | None = None  # those that were asked for last
+    asked: bool = False  # by a click, to write what the page then finds chosen
     writes: bool = False
 
 
@@ -243,22 +244,28 @@ def _decide(job: _Job, found: Found) -> None:
         seed = whole_number(t("import.seed_label"), 0, 2**31 - 1, key="import-seed")
         wishes = Wishes(side=side, colour=colour, digits=bool(digits), seed=seed)
         wishes = replace(wishes, **{name: one for name, one in choices.items() if one != found.choices[name]})
+        if job.asked:
+            _write(job, wishes)
+            st.rerun()
         if wishes != (job.wishes or Wishes()):
             job.wishes = wishes
             job.importer.show(wishes)
             job.importer.wait(1)  # mostly it has answered by then
             st.rerun()
-        st.button(
-            t("import.do"), type="primary", icon=":material/save:", on_click=_write, args=(job, wishes), key="import-do"
-        )
+        st.button(t("import.do"), type="primary", icon=":material/save:", on_click=_ask, args=(job,), key="import-do")
         show_refusal(REFUSED)
     _counts(found)
 
 
+def _ask(job: _Job) -> None:
+    job.asked = True
+
+
 def _write(job: _Job, wishes: Wishes) -> None:
+    job.asked = False
     with kept_refusal(REFUSED):
         job.importer.write(wishes, st.session_state["import-name"])
-        job.writes = True
+        job.wishes, job.writes = wishes, True
 
 
 def _table(found: Sequence[Row]) -> None:

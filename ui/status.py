@@ -18,6 +18,7 @@ from ui.text import kept_refusal
 
 POLL_CURVES = 1.5  # seconds between two updates of a run's curves: drawing them takes 0.1 s of a core that could train
 DOUBLE_CLICK = 1.0  # seconds within which a second click on Start is ignored
+CLICKED, STARTED = "start.clicked", "start.done"  # in the session state: seconds of the clock
 JUST_STARTED = "started.run"  # key in the session state: the name of the run that the visitor has started last
 REPEATED = "started.seeds"  # key: the names of the runs of the last start with several seeds, and the seeds left out
 REFUSED = "refused"  # why a run could not be started, see `ui.text.show_refusal`
@@ -35,8 +36,15 @@ ICONS: dict[Status, tuple[str, str]] = {
 }
 
 
+def note_click() -> None:
+    """Note when *Start* is clicked. Called by that click, before the page is drawn, which may take long."""
+    st.session_state[CLICKED] = time.monotonic()
+
+
 def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
     """Queue a run of the spec and choose it for the reader. To be called before the choice of a run is drawn.
+
+    The second click of two, see `note_click`, does nothing.
 
     Args:
         spec: what to train.
@@ -44,8 +52,9 @@ def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
         seeds: with how many seeds, from that of the spec on, it is trained. If there are several, those with which a
             run is done or at work are left out, see `REPEATED`, and the reader looks at the first of the others.
     """
-    if time.monotonic() - st.session_state.get("started", -math.inf) < DOUBLE_CLICK:
+    if st.session_state[CLICKED] - st.session_state.get(STARTED, -math.inf) < DOUBLE_CLICK:
         return
+    st.session_state[STARTED] = time.monotonic()
     st.session_state.pop(REPEATED, None)
     with kept_refusal(REFUSED):
         if seeds == 1:
@@ -60,9 +69,9 @@ def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
             names = [runs[one].name for one in specs]
             st.session_state[REPEATED] = names, [one.seed for one in left]
             run = runs[new[0] if new else specs[0]]
-        choice.look_at(run)
         st.session_state[JUST_STARTED] = run.name
-    st.session_state["started"] = time.monotonic()  # on a busy server, creating the run may have taken that long
+        st.session_state[STARTED] = time.monotonic()  # on a busy server, creating the run may have taken that long
+        choice.look_at(run)  # last: where it changes the link, the second click may break the page off
 
 
 def _queued(spec: RunSpec, snapshots: bool) -> Run:

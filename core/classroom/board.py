@@ -212,12 +212,12 @@ def table(record: Record, board: Sequence[Row], language: str, *, nicknames: boo
     return f'<table class="{named}"><thead><tr>{cells}</tr></thead><tbody>{"".join(said)}</tbody></table>{more}'
 
 
-def section(record: Record, language: str) -> str:
-    """The race as a part of the page of a lesson, without nicknames."""
+def section(record: Record, language: str, *, titles: bool) -> str:
+    """The race as a part of the page of a lesson, without nicknames, and without titles if they are hidden too."""
     board = rows(record)
     title = text(language, "race.saved", number=record.number)
-    shown = table(record, board, language, nicknames=False, titles=True)
-    below = "".join(f"<p>{escape(one)}</p>" for one in notes(board, language, titles=True))
+    shown = table(record, board, language, nicknames=False, titles=titles)
+    below = "".join(f"<p>{escape(one)}</p>" for one in notes(board, language, titles=titles))
     return f"<section><h2>{escape(title)}</h2><style>{STYLE}</style>\n{shown}{below}</section>"
 
 

@@ -77,7 +77,7 @@ class Chart:
 class UnderWay:
     """What would be cut short if something else began."""
 
-    kind: Literal["quiz", "round"]
+    kind: Literal["quiz", "round", "race"]
     number: int  # from 1
 
 
@@ -119,10 +119,12 @@ class Classroom:
         self.quiz: Quiz | None = None  # of now; None while it is a round's time
         self.quizzes = 0  # of the lesson so far
         self.showing: Chart | None = None  # what everybody looks at instead of drawing
+        self.to_ask = "another", 0  # as the teacher has set it: a kind of question, and seconds for each digit or 0
         self.begun = 0  # how often the teacher has begun something: a round, a quiz, a race or a chart
         self.pupils: dict[int, Pupil] = {}
         self._read = read
         self._by_token: dict[str, Pupil] = {}
+        self._sent_out: set[str] = set()  # tokens
         self._drawn: dict[int, Drawn] = {}
         self._names: dict[int, str] = {}  # of all pupils, also of removed ones
         self._times: deque[float] = deque()  # of the hour's drawings of all, seconds of the clock
@@ -171,6 +173,10 @@ class Classroom:
         """The pupil with this token; None if nobody has it, or the pupil was removed."""
         return self._by_token.get(token or "")
 
+    def was_sent_out(self, token: str | None) -> bool:
+        """Whether the teacher has sent out the pupil who had this token."""
+        return token in self._sent_out
+
     def connected(self, pupil: Pupil, by: int) -> None:
         """Note that the pupil has one connection more (1) or less (-1)."""
         with self._lock:
@@ -203,6 +209,7 @@ class Classroom:
             if not pupil:
                 return
             self._by_token.pop(pupil.token, None)
+            self._sent_out.add(pupil.token)
             self._names[number] = ""
             self.version += 1
         if self.race:
@@ -212,6 +219,27 @@ class Classroom:
         with self._lock:
             self.pupils.pop(number, None)
             self.version += 1
+
+    def from_address_of(self, number: int) -> list[int]:
+        """The numbers of all who have joined from the same address as this pupil; none if there is no such pupil."""
+        with self._lock:
+            pupil = self.pupils.get(number)
+            return [one.number for one in self.pupils.values() if pupil and one.address == pupil.address]
+
+    def remove_all(self, numbers: Sequence[int]) -> None:
+        """Send several pupils out, and take another code, with which they do not come back.
+
+        Raises: Refusal, as `remove` does, after it has tried each.
+        """
+        self.change_code()
+        failed = None
+        for number in numbers:
+            try:
+                self.remove(number)
+            except Refusal as refusal:
+                failed = refusal
+        if failed:
+            raise failed
 
     def change_code(self) -> None:
         """Have whoever joins from now on give another code; nobody has to wait any more."""
@@ -318,6 +346,20 @@ class Classroom:
                 return None
             theirs = (one.done.get(current.number, 0) for one in self.pupils.values() if one.here)
             return UnderWay("round", current.number) if any(done < len(current.asked) for done in theirs) else None
+
+    @property
+    def quizzed(self) -> UnderWay | None:
+        """The quiz that somebody who is there has still to do with: an image that is asked, or one that follows it."""
+        with self._lock:
+            left = self.quiz is not None and self.quiz.has_more
+            return UnderWay("quiz", self.quizzes) if left and any(one.here for one in self.pupils.values()) else None
+
+    @property
+    def raced(self) -> UnderWay | None:
+        """The race in which attempts wait or are at work."""
+        race = self.race
+        going = race and not race.record.ended and (race.at_work() or race.waiting())
+        return UnderWay("race", race.record.number) if race and going else None
 
     @property
     def moment(self) -> tuple[int, str]:
@@ -439,8 +481,21 @@ class Classroom:
     def drawn(self) -> list[Drawn]:
         """All drawings of the lesson that may be shown, oldest first."""
         with self._lock:
-            most = self._last if self._frozen_at is None else self._frozen_at
-            return [one for number, one in self._drawn.items() if number <= most]
+            return [one for one in self.kept() if self._frozen_at is None or one.number <= self._frozen_at]
+
+    def kept(self) -> list[Drawn]:
+        """All drawings of the lesson, also those that a frozen wall does not show, oldest first."""
+        with self._lock:
+            return list(self._drawn.values())
+
+    def forget_deleted(self) -> None:
+        """Neither show nor count what was deleted among *Our drawings*."""
+        with self._files:  # no file gets another name meanwhile
+            drawn = self.kept()
+            gone = collection.missing(one.drawing.name for one in drawn)
+            for one in drawn:
+                if one.drawing.name in gone:
+                    self._forget(one.number)
 
     def take_off(self, number: int) -> None:
         """Take a drawing off the wall and out of the test set. Raises: Refusal."""

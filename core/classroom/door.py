@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from core.refusal import Refusal
 
 SHORTEST, LONGEST = 4, 8  # digits of the code
-MOST_WRONG = 5  # wrong codes from one address, for each person who has joined from it, until it has to wait
+MOST_WRONG = 5  # wrong codes from one address, which a whole school may share, until it has to wait
 FIRST_WAIT, LONGEST_WAIT = 60, 3600  # seconds; each wait is twice as long as the one before
 MOST_GUESSED = 1 / 200  # share of all codes that may be tried from anywhere, before the code gets longer
 MOST_ADDRESSES = 1000  # that are remembered
@@ -30,7 +29,6 @@ class Door:
         self.code = new_code()
         self._guessed = 0  # wrong codes since the code is this one
         self._wrong: dict[str, tuple[int, float]] = {}  # address -> wrong codes, end of the wait
-        self._joined: Counter[str] = Counter()  # a school's whole network may have one address
 
     def admits(self, code: str, address: str) -> bool:
         """Whether this is the code. Raises: Refusal, while the address has to wait, whatever code it gives."""
@@ -40,11 +38,10 @@ class Door:
             raise Refusal("class.wait", seconds=math.ceil(until - self.clock()))
         # In constant time: how long it takes says nothing about how many digits are right.
         if secrets.compare_digest(code.encode(errors="replace"), self.code.encode()):
-            self._joined[address] += 1
             return True
-        wrong, most = wrong + 1, MOST_WRONG * max(1, self._joined[address])
-        if wrong % most == 0:
-            until = self.clock() + min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(20, wrong // most - 1))
+        wrong += 1
+        if wrong % MOST_WRONG == 0:
+            until = self.clock() + min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(20, wrong // MOST_WRONG - 1))
         self._wrong[address] = wrong, until  # the last of all: those that ask least often are forgotten first
         if len(self._wrong) > MOST_ADDRESSES:
             del self._wrong[next(iter(self._wrong))]

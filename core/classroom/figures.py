@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from core import store
 from core.measures.answers import Measure
+from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal
 from core.words import interval, percent, text
 
@@ -17,6 +20,12 @@ def accuracy_on_test(run: str) -> Measure | None:
     except Refusal:
         return None
     return Measure(report.accuracy, *report.accuracy_interval, report.n) if report else None
+
+
+def share_of_right(right: np.ndarray, whose: np.ndarray) -> Measure:
+    """The share of right answers, bool (N,), with an interval that holds for other people, or for the only person's."""
+    people = whose.tolist()
+    return by_writer(right, people) if len(set(people)) > 1 else proportion(int(right.sum()), len(right))
 
 
 def accuracy_text(of: Measure, language: str, digits: int = 1) -> str:

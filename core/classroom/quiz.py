@@ -1,7 +1,7 @@
 """You or the model: a class says what it sees in test images, beside a finished run's stored answers to the same.
 
 A quiz is a file in the store: one line that says what is asked, then one line for each answer, appended before the
-answer counts. So a server that is killed loses no answer that it has confirmed. Nicknames are not in it.
+answer counts. So neither a killed server nor a power cut loses an answer that was confirmed. Nicknames are not in it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core import settings
+from core.classroom.figures import share_of_right
 from core.drawing.collection import TIME
 from core.files import content, opened, written_aside
 from core.measures.answers import Answers, Measure
 from core.measures.compare import LEVEL
-from core.measures.measures import by_writer, proportion
 from core.refusal import Refusal, writing
 
 FOLDER = "_quizzes"  # in the store; no run has such a name
@@ -230,6 +230,11 @@ class Quiz:
             return "look"
         return "answer" if self.seconds is None or passed < LOOK + self.seconds else "late"
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the truth about an image is still to be told."""
+        return not self._ended and not (self._told and self.place + 1 == len(self.asked.images))
+
     def left(self) -> float | None:
         """The seconds until the image goes, or the time to answer is over; None if nothing ends by itself."""
         stage = self.stage
@@ -317,18 +322,13 @@ def outcome(what: Asked, given: Sequence[Given], told: int | None = None) -> Out
     images = {place: bool(model) for (_, place), model in zip(seen, models, strict=True)}
     return Outcome(
         people=len(people),
-        pupils=_share(right, whose),
+        pupils=share_of_right(right, whose),
         model=Measure(sum(images.values()) / len(images) if images else math.nan, math.nan, math.nan, len(images)),
-        of_wrong=_share(right[~models], whose[~models]),
-        of_right=_share(right[models], whose[models]),
+        of_wrong=share_of_right(right[~models], whose[~models]),
+        of_right=share_of_right(right[models], whose[models]),
         p=sign_flip(np.bincount(pupil, weights=ahead, minlength=len(people)).astype(np.int64)),
         advantage=float(ahead.mean()) if len(ahead) else 0.0,
     )
-
-
-def _share(right: np.ndarray, whose: np.ndarray) -> Measure:
-    several = len(set(whose.tolist())) > 1
-    return by_writer(right, whose.tolist()) if several else proportion(int(right.sum()), len(right))
 
 
 def sign_flip(differences: np.ndarray) -> float:
@@ -396,7 +396,7 @@ def _append(what: Asked, given: Given, *, is_first: bool) -> None:
     with writing(path.parent):
         if is_first:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_aside(path, new=True) as file:
+            with written_aside(path, durable=True, new=True) as file:
                 file.write(what.model_dump_json().encode() + b"\n" + line)
         else:
             with opened(path, "a+b") as file:
@@ -404,6 +404,8 @@ def _append(what: Asked, given: Given, *, is_first: bool) -> None:
                 if file.read(1) != b"\n":  # a full disk has cut off the last line: end it, so that it spoils no other
                     line = b"\n" + line
                 file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
 
 
 def _folder(store: Path | None) -> Path:

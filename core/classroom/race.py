@@ -37,7 +37,7 @@ TAG = "race"  # of the runs
 MOST_IN_ALL = 400  # attempts in one race
 MOST_WAITING = 2  # of one pupil
 MOST_BYTES = 2**20  # of a file
-LONGEST_TITLE = 30  # letters
+LONGEST_TITLE = collection.LONGEST_NICKNAME  # letters
 LOOKS = 0.1  # seconds between two looks at the queue
 PULSE = 1.0  # seconds between two changes of `version` while a run is at work
 START = 3.0  # seconds from the end of a run to the first step of the next, until the race has measured it
@@ -66,7 +66,7 @@ class Attempt(BaseModel):
     places: Annotated[tuple[int, ...], Field(max_length=MOST_CHOICES)]  # of the values in the lists of the rules
     run: RunName = ""  # "" while the attempt waits
     took_turn: bool = False  # the run began at this attempt's turn; others share it
-    stopped: bool = False
+    stopped: bool = False  # only of one with a run: one that waits is forgotten
 
 
 class Record(BaseModel):
@@ -159,7 +159,7 @@ class Race:
 
     def send(self, pupil: int, nickname: str, title: str, places: Sequence[int]) -> Attempt:
         """Take an attempt. Raises: Refusal, for what is not offered, and for more than a pupil or a race may send."""
-        title = printable(title)
+        title = collection.printable(title)
         with self._lock:
             rules = self.record.rules
             if self.record.ended:
@@ -271,6 +271,11 @@ class Race:
         """The names of the runs that the app's queue has."""
         return list(self._handed)
 
+    def is_held_up(self) -> bool:
+        """Whether trainings that are not the race's go first, whose end the race does not know."""
+        places = [self._workers.place(_run(name)) for name in self.at_work()]
+        return bool(places) and all(places)
+
     def seconds_a_turn(self) -> float:
         """The mean seconds of a turn; as long as the rules allow until one has ended."""
         took = list(self._took)
@@ -294,7 +299,10 @@ class Race:
     def _look(self) -> None:
         """Note which trainings have ended, and delete those runs that are to be."""
         for name in list(self._handed):
-            if self._workers.place(_run(name)) is None:
+            place = self._workers.place(_run(name))
+            if place:  # behind a training of the teacher's: its turn has not begun
+                self._handed[name] = self._clock()
+            if place is None:
                 self._took.append(self._clock() - self._handed.pop(name))
                 self.version += 1
                 self._changed()
@@ -427,7 +435,7 @@ def _tagged(name: str) -> Run | None:
 
 def _ended(record: Record) -> Record:
     """The race at its end, without what waited."""
-    left = tuple(one for one in record.attempts if one.run or one.stopped)
+    left = tuple(one for one in record.attempts if one.run)
     return record.model_copy(update={"attempts": left, "ended": True})
 
 
@@ -495,11 +503,6 @@ def _progress(run: Run, length: int) -> Progress:
         share = max(share, timed[-1].seconds / spec.time_limit)
         left = None if left is None else min(left, max(0.0, spec.time_limit - timed[-1].seconds))
     return Progress(min(1.0, share), left, curve)
-
-
-def printable(title: str) -> str:
-    """A title on one line, without unprintable characters."""
-    return collection.printable(title)[:LONGEST_TITLE]
 
 
 def _run(name: str) -> Run:

@@ -16,12 +16,12 @@ from PIL import Image
 
 from core.classroom import board, quiz
 from core.classroom import race as races
-from core.classroom.figures import accuracy_text
+from core.classroom.figures import accuracy_text, share_of_right
 from core.classroom.quiz_page import quiz_section
 from core.drawing import collection
 from core.drawing.collection import CLASSES, LabelledDrawing
 from core.measures.answers import Measure, confusion_matrix
-from core.measures.measures import by_writer, most_confused, proportion
+from core.measures.measures import most_confused
 from core.words import text
 
 STYLE = """
@@ -59,10 +59,7 @@ def results(drawings: Sequence[LabelledDrawing], writers: Sequence[int | str]) -
     for run, read in answers.items():
         places, predicted = (np.array(part, dtype=np.int64) for part in zip(*read, strict=True))
         right = labels[places] == predicted
-        several = len(set(whose[places].tolist())) > 1
-        accuracy[run] = (
-            by_writer(right, whose[places].tolist()) if several else proportion(int(right.sum()), len(right))
-        )
+        accuracy[run] = share_of_right(right, whose[places])
         matrix[run] = confusion_matrix(labels[places], predicted, CLASSES)
     return Results(accuracy, matrix, min(misread, key=mean.__getitem__, default=None))
 
@@ -102,12 +99,17 @@ def begun(lesson: str) -> str:
     return datetime.strptime(lesson, collection.TIME).strftime("%Y-%m-%d %H:%M")
 
 
-def page(lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str) -> str:
-    """The results of a lesson, of its drawings, quizzes and races, as one HTML page; without scripts and nicknames."""
+def page(
+    lesson: str, drawings: Sequence[LabelledDrawing], models: Sequence[Contestant], language: str, *, titles: bool
+) -> str:
+    """The results of a lesson, of its drawings, quizzes and races, as one HTML page; without scripts and nicknames.
+
+    `titles`: whether what pupils have called their attempts in a race is in it, which may be names too.
+    """
     title = _said(language, "class.saved.title", time=begun(lesson))
     parts = [f"<h1>{title}</h1>", *(_of_drawings(drawings, models, language) if drawings else ())]
     parts += [quiz_section(one, language) for one in quiz.kept(lesson)]
-    parts += [board.section(record, language) for record in races.records(lesson)]
+    parts += [board.section(record, language, titles=titles) for record in races.records(lesson)]
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     begin = f'<!DOCTYPE html>\n<html lang="{language.replace("_", "-")}">\n<head>{head}</head>\n<body>'
     return "\n".join([begin, *parts, "</body></html>\n"])

@@ -1,6 +1,7 @@
 """Labelled drawings that users have saved, as an additional test set for every model.
 
-Each drawing is a PNG in a folder of the store, written atomically, so that several servers may save at the same time.
+Each drawing is a PNG in a folder of the store, written atomically, so that several servers may save at the same time,
+and synced to disk, so that a power cut loses none that was confirmed.
 The file name contains time and label; the nickname is PNG metadata, and so are the round and the models' answers, if it
 was drawn in a lesson with a class. The stored pixels are the ink as the pad sends it, so that a changed preparation can
 be applied to the same strokes.
@@ -129,7 +130,7 @@ def _write(drawing: LabelledDrawing, folder: Path) -> None:
     text.add_itxt("nickname", drawing.nickname)
     if drawing.in_class:
         text.add_itxt("class", json.dumps(asdict(drawing.in_class)))
-    with written_aside(folder / drawing.name) as file:
+    with written_aside(folder / drawing.name, durable=True) as file:
         Image.fromarray(drawing.pixels).save(file, "PNG", pnginfo=text)
 
 
@@ -150,6 +151,17 @@ def kept(store: Path | None = None) -> list[LabelledDrawing]:
         with contextlib.suppress(*DAMAGED, MemoryError, Image.DecompressionBombWarning, Image.DecompressionBombError):
             found.append(_read(_folder(store) / name))
     return found
+
+
+def missing(names: Iterable[str], store: Path | None = None) -> set[str]:
+    """Which of these drawings were deleted; none while their folder cannot be read."""
+    try:
+        there = {path.name for path in _folder(store).iterdir()}
+    except FileNotFoundError:
+        there = set()
+    except OSError:
+        return set()
+    return set(names) - there
 
 
 def delete(names: Iterable[str], store: Path | None = None) -> None:

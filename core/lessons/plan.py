@@ -21,13 +21,13 @@ class Part:
     """A part of the lesson."""
 
     begins: int  # minute, from 0
-    ends: int  # minute; `begins` for what is to be done before the lesson
+    ends: int  # minute; `begins` for what takes no time of its own: before the lesson, or in place of a part
     title: Words
     says: dict[str, Words]  # of `SAYS`, those that there are
 
     @property
     def time(self) -> str:
-        """When it is: `6–16`; "" before the lesson."""
+        """When it is: `6–16`; "" if it takes no time of its own."""
         return f"{self.begins}–{self.ends}" if self.ends > self.begins else ""
 
 

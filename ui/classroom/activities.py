@@ -125,13 +125,17 @@ def agrees(on: UnderWay | None, place: str) -> bool:
     on may end by itself, and the button stays where it is.
     """
     with st.container(key=f"{place}-told"):
-        if on:
-            st.warning(t(f"class.{on.kind}.ends"))
-        else:
-            st.markdown(t("class.ends_nothing"))
+        _say_what_ends(on)
     key = f"{place}-ends-{on.kind}-{on.number}" if on else f"{place}-ends"
     agreed = st.checkbox(t("class.agree"), key=key, disabled=not on)
     return agreed or not on
+
+
+def _say_what_ends(on: UnderWay | None) -> None:
+    if on:
+        st.warning(t(f"class.{on.kind}.ends"))
+    else:
+        st.markdown(t("class.ends_nothing"))
 
 
 def is_told(on: UnderWay | None, told: UnderWay | None) -> bool:
@@ -140,21 +144,30 @@ def is_told(on: UnderWay | None, told: UnderWay | None) -> bool:
 
 
 def ending_button(
-    find: Callable[[], UnderWay | None], label: str, icon: str, key: str, act: Callable[[], None]
+    find: Callable[[], UnderWay | None],
+    label: str,
+    icon: str,
+    key: str,
+    act: Callable[[], None],
+    *,
+    help: str | None = None,
 ) -> None:
-    """A button that ends what `find` finds to be on: then it is below a sentence that says so, in a popover."""
+    """A button that ends what `find` finds to be on: then it is below a sentence that says so, in a popover.
+
+    A popover that is open stays, also when what was on has ended by itself. `help`: of a button without a popover.
+    """
     on = find()
 
     def clicked() -> None:
         if is_told(find(), on):
             act()
 
-    if on:
-        with st.popover(label, icon=icon, key=f"{key}-ends"):
-            st.warning(t(f"class.{on.kind}.ends"))
+    if on or st.session_state.get(f"{key}-ends"):
+        with st.popover(label, icon=icon, key=f"{key}-ends", on_change="rerun"):
+            _say_what_ends(on)
             st.button(label, icon=icon, key=key, type="primary", on_click=clicked)
     else:
-        st.button(label, icon=icon, key=key, on_click=clicked)
+        st.button(label, icon=icon, key=key, on_click=clicked, help=help)
 
 
 def _show(now: Opened, told: UnderWay | None) -> None:

@@ -7,6 +7,7 @@ class are imported with the first page that asks.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from core import words
 from ui.draw.live_answer import LATER, NORMAL, SLOWEST, VIOLATION, comes_from_our_page, farewell
 
 if TYPE_CHECKING:
+    from core.classroom.classroom import Drawn
     from ui.classroom.opened import Opened
 
 PATH = "/wall"
@@ -78,6 +80,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
     """What `wall.js` shows; `sent`: the numbers of the drawings whose pictures it has."""
     from core.classroom import results
     from core.classroom.classroom import MOST_SHOWN
+    from core.classroom.door import SHORTEST
     from ui.classroom.look import of_model, seen
     from ui.classroom.quiz_words import for_wall
 
@@ -86,23 +89,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
     theirs = [one for one in drawn if one.in_class.round == current.number]
     entries = []
     for one in theirs[-MOST_SHOWN:]:
-        answers = one.in_class.answers
-        entry = {
-            "number": one.number,
-            "name": names.get(one.pupil, ""),
-            "label": one.drawing.label,
-            "read": answers[0].predicted if answers else "?",
-            "right": answers[0].predicted == one.drawing.label if answers else None,
-        }
-        said = [
-            (model.name, answer)
-            for model in opened.models
-            for answer in one.in_class.answers
-            if answer.run == model.run
-        ]
-        entry["answers"] = [
-            words.text(language, "class.read", model=name, digit=answer.predicted) for name, answer in said
-        ]
+        entry = _entry(one, names, opened, language)
         if one.number not in sent:
             entry["picture"] = results.png(one.drawing)
         entries.append(entry)
@@ -118,22 +105,32 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
             language, "class.arrived", drawings=len(theirs), people=people, joined=len(classroom.pupils)
         ),
         "joined": words.text(language, "class.joined", count=len(classroom.pupils)),
+        "nobody": not classroom.pupils,
         "names": [name for number in list(classroom.pupils) if (name := names.get(number))],
-        "code": classroom.door.code,
+        "code": (code := classroom.door.code),
+        "longer": words.text(language, "class.longer") if len(code) > SHORTEST else "",
         "frozen": classroom.frozen,
         "failed": words.text(language, "class.failed", models=", ".join(failed)) if failed else "",
         "on": entries,
         "models": [of_model(model, found, language) for model in opened.models],
         "matrix": found.matrix[first].tolist() if first in found.matrix else None,
-        "hardest": hardest
-        and {
-            "picture": results.png(hardest.drawing),
-            "label": hardest.drawing.label,
-            "read": hardest.in_class.answers[0].predicted,
-            "name": names.get(hardest.pupil, ""),
-        },
+        "hardest": hardest and {**_entry(hardest, names, opened, language), "picture": results.png(hardest.drawing)},
         "look": seen(classroom, opened.models, language) if classroom.showing else None,
         "quiz": classroom.quiz and for_wall(classroom.quiz, len(classroom.pupils), language),
+    }
+
+
+def _entry(one: Drawn, names: Mapping[int, str], opened: Opened, language: str) -> dict[str, Any]:
+    """What the wall says of a drawing."""
+    answers = one.in_class.answers
+    said = [(model.name, answer) for model in opened.models for answer in answers if answer.run == model.run]
+    return {
+        "number": one.number,
+        "name": names.get(one.pupil, ""),
+        "label": one.drawing.label,
+        "read": answers[0].predicted if answers else "?",
+        "right": answers[0].predicted == one.drawing.label if answers else None,
+        "answers": [words.text(language, "class.read", model=name, digit=answer.predicted) for name, answer in said],
     }
 
 

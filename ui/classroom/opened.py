@@ -58,6 +58,11 @@ class Opened:
     failed: set[str]  # runs whose models could not read a drawing
     thread: _Thread = field(init=False)
 
+    @property
+    def port(self) -> int:
+        """The port of the pupils' server."""
+        return int(self.host.rpartition(":")[2])
+
 
 class _Thread(threading.Thread):
     opened: Opened

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 
 from core import settings
 from core.classroom import quiz, results
-from core.classroom.classroom import UnderWay
+from core.classroom.classroom import Classroom, UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.classroom.results import Contestant
 from core.drawing import collection
@@ -19,7 +20,7 @@ from ui import present, server
 from ui.choice import choose_runs, data_name, row_of, short_label
 from ui.classroom import opened, race
 from ui.classroom.activities import ROOM, SHOWN, ending_button, look_popover, quiz_popover, see
-from ui.classroom.lesson_plan import show_plan
+from ui.classroom.lesson_plan import fold_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
 from ui.text import kept_refusal, language, plain, show_refusal, t
@@ -71,20 +72,16 @@ def _closed() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         runs = choose_runs(names, beside=MOST_MODELS - 1)
         addresses = settings.addresses()
-        st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
-        st.button(
-            t("class.open"),
-            type="primary",
-            icon=":material/qr_code_2:",
-            key="class-open",
-            disabled=not runs or not addresses,
-            on_click=_open_class,
-            args=(runs,),
-        )
+        address = st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
+        can_open = bool(runs and address)
+        words_of_it, icon = t("class.open"), ":material/qr_code_2:"
+        if st.button(words_of_it, type="primary", icon=icon, key="class-open", disabled=not can_open) and can_open:
+            _open_class(runs, address)
+            st.rerun()
     if not names:
         st.info(t("draw.none_yet"))
     st.caption(t("class.trust"))
-    show_plan()
+    fold_plan()
     quizzes = quiz.lessons()
     if lessons := results.lessons():
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -109,14 +106,14 @@ def _closed() -> None:
 
 
 def _delete_answers(lesson: str) -> None:
-    with kept_refusal(REFUSED):
-        quiz.delete(lesson)
+    if lesson == st.session_state["class-lesson"]:
+        with kept_refusal(REFUSED):
+            quiz.delete(lesson)
 
 
-def _open_class(runs: Sequence[Run]) -> None:
+def _open_class(runs: Sequence[Run], address: str) -> None:
     with kept_refusal(REFUSED):
-        # The address as it is at the click, which may be newer than the page's last run.
-        opened.open_class([_contestant(run.name) for run in runs], st.session_state[ADDRESS])
+        opened.open_class([_contestant(run.name) for run in runs], address)
 
 
 def _contestant(name: str) -> Contestant:
@@ -125,14 +122,20 @@ def _contestant(name: str) -> Contestant:
     return Contestant(name, short_label(name), data_name(data) if data else "", accuracy_on_test(name))
 
 
-def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], known: Sequence[Contestant] = ()) -> None:
+def _offer_page(
+    lesson: str,
+    drawn: Callable[[], Sequence[LabelledDrawing]],
+    known: Sequence[Contestant] = (),
+    *,
+    titled: Callable[[], bool] = lambda: False,  # whether names were hidden is not known of an earlier lesson
+) -> None:
     """Offer the results of a lesson as a page to save; `known`: those of its models."""
     names = dict.fromkeys(answer.run for one in drawn() if one.in_class for answer in one.in_class.answers)
     by_run, said = {one.run: one for one in known}, language()
     models = [by_run.get(name) or _contestant(name) for name in names]
     st.download_button(
         t("class.save"),
-        lambda: results.page(lesson, drawn(), models, said),
+        lambda: results.page(lesson, drawn(), models, said, titles=titled()),
         f"bancada-class-{lesson[:15]}.html",
         "text/html",
         on_click="ignore",
@@ -147,12 +150,12 @@ def _offer_page(lesson: str, drawn: Callable[[], Sequence[LabelledDrawing]], kno
 
 def _open(now: Opened) -> None:
     classroom = now.classroom
-    drawn = classroom.begun, classroom.under_way  # read first: what begins while the page is drawn is not seen yet
+    drawn = _moment(classroom)  # read first: what begins while the page is drawn is not seen yet
     first = "race" if classroom.shows_board else "wall" if classroom.begun else "join"
     lesson, begun = st.session_state.get(SEEN, ("", 0))
     another = lesson != classroom.lesson  # of which nobody has chosen the view, nor to stay
-    if another or (begun != drawn[0] and not st.session_state.get(STAY)):  # something, perhaps in another tab
-        st.session_state[SEEN] = classroom.lesson, drawn[0]
+    if another or (begun != drawn.begun and not st.session_state.get(STAY)):  # something, perhaps in another tab
+        st.session_state[SEEN] = classroom.lesson, drawn.begun
         see(first)
     with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
@@ -168,14 +171,19 @@ def _open(now: Opened) -> None:
                 _pupils(now)
             st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
             ending_button(
-                lambda: classroom.under_way if classroom.asking else None,
+                lambda: (classroom.under_way if classroom.asking else None) or classroom.raced,
                 t("class.close"),
                 ":material/close:",
                 "class-close",
                 opened.close_class,
             )
-        if classroom.drawn() or classroom.quizzes or classroom.race:
-            _offer_page(classroom.lesson, lambda: [one.drawing for one in classroom.drawn()], now.models)
+        if classroom.kept() or classroom.quizzes or classroom.race:
+            _offer_page(
+                classroom.lesson,
+                lambda: _kept(classroom),
+                now.models,
+                titled=lambda: not classroom.names_hidden,
+            )
         if view == "race":
             race.controls(classroom)
         else:
@@ -183,22 +191,46 @@ def _open(now: Opened) -> None:
     _follow(now, drawn)
     if view == "race":
         race.panel(classroom)
+        fold_plan()
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
     if view == "join":
-        st.caption(t("class.unreached", port=int(now.host.rpartition(":")[2])))
+        st.caption(t("class.unreached", port=now.port))
+    fold_plan()
+
+
+def _kept(classroom: Classroom) -> list[LabelledDrawing]:
+    """The drawings of the lesson that have not been deleted."""
+    classroom.forget_deleted()
+    return [one.drawing for one in classroom.kept()]
+
+
+class _Moment(NamedTuple):
+    """How much has begun in a lesson, what would be cut short, and what the next round asks."""
+
+    begun: int
+    under_way: UnderWay | None
+    quizzed: UnderWay | None
+    raced: UnderWay | None
+    to_ask: tuple[str, int]
+
+
+def _moment(classroom: Classroom) -> _Moment:
+    return _Moment(classroom.begun, classroom.under_way, classroom.quizzed, classroom.raced, classroom.to_ask)
 
 
 @st.fragment(run_every=1)
-def _follow(now: Opened, drawn: tuple[int, UnderWay | None]) -> None:
-    """See whether something has begun or ended since the page was drawn, in another tab or by itself."""
-    if opened.current() is not now or (now.classroom.begun, now.classroom.under_way) != drawn:
+def _follow(now: Opened, drawn: _Moment) -> None:
+    """See whether something has begun, ended or been set since the page was drawn, in another tab or by itself."""
+    now.classroom.forget_deleted()
+    if opened.current() is not now or _moment(now.classroom) != drawn:
         st.rerun()
 
 
 def _round(now: Opened) -> None:
     """What to ask next, and the wall."""
     classroom = now.classroom
+    st.session_state[ASK], st.session_state[SECONDS] = classroom.to_ask  # also as another tab has set it
     with st.container(horizontal=True, width="content", key="class-settings"):
         kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
         kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
@@ -213,11 +245,12 @@ def _round(now: Opened) -> None:
                 label_visibility="collapsed",
                 key=key,
                 width=width,
-                persist_state="session",
+                on_change=_choose,
+                args=(classroom,),
             )
     asking = classroom.asking
     words_of_it = t("class.quiz.go_on" if asking else "class.next")
-    st.button(words_of_it, type="primary", key="class-next", on_click=_next, help=t("class.next_help"))
+    st.button(words_of_it, type="primary", key="class-next", on_click=_next_as_shown, help=t("class.next_help"))
     frozen = classroom.frozen
     st.button(
         t("class.go_on" if frozen else "class.freeze"),
@@ -232,7 +265,7 @@ def _passing(now: Opened) -> None:
     """Buttons that are there for a while: the end of a quiz, and what puts the last drawing back on the wall."""
     classroom = now.classroom
     if (asked := classroom.quiz) and classroom.asking:
-        st.button(t("class.quiz.finish"), icon=":material/flag:", key="class-quiz-end", on_click=asked.end)
+        ending_button(lambda: classroom.quizzed, t("class.quiz.finish"), ":material/flag:", "class-quiz-end", asked.end)
     if classroom.taken:
         st.button(t("class.put_back"), icon=":material/undo:", key="class-back", on_click=_put_back, args=(now,))
 
@@ -258,13 +291,30 @@ def _pupils(now: Opened) -> None:
         key="class-pupil",
     )
     if number in pupils:
-        name = st.text_input(
+        st.text_input(
             t("class.new_name"), pupils[number], max_chars=collection.LONGEST_NICKNAME, key=f"class-name-{number}"
         )
         with st.container(horizontal=True):
-            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number, name))
+            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number))
             st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
+        _remove_together(now, number)
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
+
+
+def _remove_together(now: Opened, number: int) -> None:
+    """Let all be sent out who have joined from the address of this pupil: they may be a single person."""
+    those = now.classroom.from_address_of(number)
+    if len(those) < 2:
+        return
+    agreed = st.checkbox(t("class.together.agree", count=len(those)), key=f"class-together-{number}-agree")
+    st.button(
+        t("class.together.remove", count=len(those)),
+        key="class-together",
+        disabled=not agreed,
+        on_click=_remove_all,
+        args=(now, number, those),
+        help=t("class.together.help"),
+    )
 
 
 def _go_on() -> None:
@@ -279,8 +329,19 @@ def _go_on() -> None:
         _next()
 
 
+def _choose(classroom: Classroom) -> None:
+    classroom.to_ask = st.session_state[ASK], st.session_state[SECONDS]
+
+
+def _next_as_shown() -> None:
+    """Go on with what this tab shows at the click, which may be newer than the page's last run."""
+    if now := opened.current():
+        _choose(now.classroom)
+        _next()
+
+
 def _next() -> None:
-    """Go on in the quiz, or ask the next round, as the teacher has set it."""
+    """Go on in the quiz, or ask the next round, as the teacher has set it in any tab."""
     now = opened.current()
     if not now:
         return
@@ -288,8 +349,8 @@ def _next() -> None:
         asked.go_on()
         see("wall")
         return
-    asked = _digits(now, st.session_state.get(ASK) or KINDS[0])
-    seconds = st.session_state.get(SECONDS) or 0
+    kind, seconds = now.classroom.to_ask
+    asked = _digits(now, kind)
     now.classroom.begin(asked, seconds * len(asked) or None)
     see("wall")
 
@@ -332,11 +393,19 @@ def _put_back(now: Opened) -> None:
         now.classroom.put_back()
 
 
-def _rename(now: Opened, number: int, name: str) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.rename(number, name)
+def _rename(now: Opened, number: int) -> None:
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.rename(number, st.session_state[f"class-name-{number}"])
 
 
 def _remove(now: Opened, number: int) -> None:
-    with kept_refusal(REFUSED):
-        now.classroom.remove(number)
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.remove(number)
+
+
+def _remove_all(now: Opened, number: int, those: Sequence[int]) -> None:
+    if number == st.session_state["class-pupil"]:
+        with kept_refusal(REFUSED):
+            now.classroom.remove_all(those)

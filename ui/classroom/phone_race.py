@@ -67,6 +67,8 @@ def _attempt(race: Race, one: Attempt, order: list[Attempt], row: board.Row | No
     if now == "waiting":
         place = 1 + [other.number for other in order].index(one.number) if one in order else 1
         slots = {"place": place, "seconds": round(race.seconds_to(place))}
+    if now in ("waiting", "next") and race.is_held_up():
+        key += "_behind"
     if now == "training":
         so_far = progress(one.run)
         said |= {"share": so_far.share, "curve": list(so_far.curve)}

@@ -5,17 +5,13 @@
 
 const told = JSON.parse(document.body.dataset.told);
 const at = (id) => document.getElementById(id);
-const ENDED = 4000, OUTSIDE = 4001, ELSEWHERE = 4002; // how the server closes, see ui/classroom/pupils.py
+const ENDED = 4000, OUTSIDE = 4001, ELSEWHERE = 4002, UNKNOWN = 4003; // how the server closes, see ui/classroom/pupils.py
 const FIRST_WAIT = 500, LONGEST_WAIT = 5000; // ms until a lost connection is tried again
 
 const pad = makePad(at("board"), told);
 pad.label(told.labels);
 pad.answer({ ...told.answers, to: -1 });
-let sequence = 0;
-pad.send = (drawing) => {
-  sequence = drawing.seq;
-  offer();
-};
+pad.send = () => offer();
 
 let socket = null;
 let state = null; // the server's latest message
@@ -87,7 +83,9 @@ function connect() {
   own.onmessage = (message) => own === socket && hear(JSON.parse(message.data));
   own.onclose = ({ code }) => {
     if (own !== socket) return;
-    if (code === OUTSIDE) return outside(state ? told.said.out : "");
+    if (code === OUTSIDE) return outside(told.said.out);
+    const unsent = pending ? ` ${told.said.unsent}` : ""; // the drawing stays on the pad
+    if (code === UNKNOWN) return outside(state ? told.said.anew + unsent : "");
     if (code === ENDED || code === ELSEWHERE) {
       pad.live.listen(null);
       socket = null;
@@ -95,7 +93,7 @@ function connect() {
       show("drawing");
       at("ask").textContent = code === ENDED ? told.said.closed : told.said.elsewhere;
       at("board").hidden = true;
-      say("");
+      say(unsent.trim());
       return offer();
     }
     say(told.said.lost);
@@ -121,7 +119,7 @@ function hear(message) {
   ends = state.left === null ? null : performance.now() + 1000 * state.left;
   const goesOn = before && (before.round !== state.round || before.place !== state.place);
   if (goesOn || state.said !== null) pending = null; // kept, refused, or of a round that is over
-  if (goesOn) pad.clear(sequence);
+  if (goesOn) pad.drop();
   if (state.said !== null || before?.round !== state.round) say(state.said ?? "");
   tick();
   offer();

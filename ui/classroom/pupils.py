@@ -49,22 +49,25 @@ COOKIE = "bancada_class"
 MOST_BODY = 400  # bytes of a message that joins
 HEAD = 3  # bytes before a drawing that is handed in, round, place and label; or of an answer: quiz, place and class
 KEPT_FOR = 12 * 3600  # seconds that the browser keeps the cookie: a phone that closed it has its seat still
-MOST_ANSWERS = 8  # answers a second to one pupil while the pen is down
+MOST_ANSWERS = 25  # answers a second to one pupil while the pen is down
+MOST_WHERE_BUSY = 12  # the same, while others' drawings wait for an answer
+THREADS = 2  # that answer drawings
 MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that are refused
 MOST_A_MINUTE = 30  # messages of one pupil to a race
 TICK = 0.1  # seconds between two looks at whether there is something to tell
 LAST = 5  # seconds after the end of a round in which a pupil may send what is finished; less than `GRACE`
 SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
 
-# WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who has not
-# joined or was sent out, and for a pupil who has the page open elsewhere.
-VIOLATION, ENDED, OUTSIDE, ELSEWHERE = 1008, 4000, 4001, 4002
+# WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who was sent
+# out, for a pupil who has the page open elsewhere, and for somebody whom this class does not know: who has not joined,
+# or did so in a class before.
+VIOLATION, ENDED, OUTSIDE, ELSEWHERE, UNKNOWN = 1008, 4000, 4001, 4002, 4003
 
 # No inline style or script is allowed. Older Safari does not take a WebSocket of the same host for one of 'self'.
 POLICY = "default-src 'self'; connect-src 'self' ws://{host}; img-src data:; object-src 'none'; base-uri 'none'; "
 POLICY += "form-action 'none'; frame-ancestors 'none'"
 # The texts that the script needs.
-SAID = ("again", "closed", "elsewhere", "lost", "over", "finished", "out", "send", "what", "left")
+SAID = ("again", "anew", "closed", "elsewhere", "lost", "over", "finished", "out", "send", "unsent", "what", "left")
 
 
 class OnlyHere:
@@ -100,7 +103,9 @@ class Pupils:
         self.readers = readers
         self.host = host
         self.strangers = strangers
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="class")
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="class")
+        self._keeping = ThreadPoolExecutor(THREADS, thread_name_prefix="class keeps")  # which waits for the disk
+        self._asked = 0  # drawings that wait for an answer, or are answered now
         self._look = Look(classroom, models)
         self._sent: dict[int, deque[float]] = {}  # pupil -> times of the latest messages to a race
         self._connected: dict[tuple[str, int], asyncio.Task] = {}  # kind of connection, pupil
@@ -123,7 +128,8 @@ class Pupils:
 
     def close(self) -> None:
         """Let the threads go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._keeping):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     # --- the page ---
 
@@ -160,7 +166,7 @@ class Pupils:
             async with asyncio.timeout(SLOWEST):
                 said = json.loads(await _body(request))
             take = partial(phone_race.take, self.classroom, pupil, said)
-            await asyncio.get_running_loop().run_in_executor(self._pool, take)
+            await asyncio.get_running_loop().run_in_executor(self._keeping, take)
         except Refusal as refusal:
             sentence = words.text(language_of(request), refusal.key, **refusal.slots)
             return JSONResponse({"sentence": sentence}, status_code=403)
@@ -186,7 +192,7 @@ class Pupils:
         await socket.accept()
         pupil = self.classroom.pupil(socket.cookies.get(COOKIE))
         if not pupil:
-            await socket.close(OUTSIDE)
+            await socket.close(self._nobody(socket.cookies.get(COOKIE)))
             return None
         task = asyncio.current_task()
         assert task
@@ -227,7 +233,11 @@ class Pupils:
         """The code with which the pupil's connections end; None as long as they go on."""
         if self.classroom.closed.is_set():
             return ENDED
-        return None if self.classroom.pupil(pupil.token) else OUTSIDE
+        return None if self.classroom.pupil(pupil.token) else self._nobody(pupil.token)
+
+    def _nobody(self, token: str | None) -> int:
+        """The code with which a connection ends whose token is nobody's."""
+        return OUTSIDE if self.classroom.was_sent_out(token) else UNKNOWN
 
     async def _tell(self, socket: WebSocket, pupil: Pupil) -> int:
         """Tell what is asked whenever it changes, and take drawings; returns the code to close with."""
@@ -238,7 +248,9 @@ class Pupils:
         receiving = asyncio.create_task(socket.receive())
         try:
             while True:
-                if (end := self._end(pupil)) is not None:
+                end = self._end(pupil)
+                # At the end of the class, what has arrived is still taken, and told what came of it.
+                if end is not None and (end != ENDED or (sentence is None and not receiving.done())):
                     return end
                 if self._is_looking(pupil) and (look := self._look.fresh(language)) is None:
                     look = await loop.run_in_executor(self._pool, self._look.now, language)
@@ -249,7 +261,7 @@ class Pupils:
                     if new or state != told or sentence is not None:  # most changes are those of others
                         await _send(socket, {**state, **new, "left": left, "said": sentence})
                         told, sentence, seen = state, None, look
-                done, _ = await asyncio.wait({receiving}, timeout=TICK)
+                done, _ = await asyncio.wait({receiving}, timeout=TICK if end is None else 0)
                 if not done:
                     continue
                 message = receiving.result()
@@ -260,7 +272,7 @@ class Pupils:
                     return VIOLATION
                 begun = loop.time()
                 take = self._hand_in if len(content) > HEAD else self._take_answer
-                sentence = await loop.run_in_executor(self._pool, take, pupil, content, language)
+                sentence = await loop.run_in_executor(self._keeping, take, pupil, content, language)
                 moment = None
                 receiving = asyncio.create_task(self._receive(socket, begun + 1 / MOST_TAKEN))
         finally:
@@ -351,8 +363,14 @@ class Pupils:
                 return VIOLATION
             begun = loop.time()
             read = partial(live_answer.answered_by, self.readers, content, (), language)
-            await _send(socket, await loop.run_in_executor(self._pool, read))
-            await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+            self._asked += 1
+            try:
+                answer = await loop.run_in_executor(self._pool, read)
+            finally:
+                self._asked -= 1
+            await _send(socket, answer)
+            most = MOST_ANSWERS if self._asked < THREADS else MOST_WHERE_BUSY
+            await asyncio.sleep(begun + 1 / most - loop.time())
 
 
 def _is_possible(content: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -10,7 +11,7 @@ import streamlit as st
 
 from core import settings
 from core.classroom import board
-from core.classroom.classroom import Classroom, UnderWay
+from core.classroom.classroom import Classroom
 from core.classroom.race import START, Race, Record, delete, progress, records
 from core.classroom.results import begun
 from core.classroom.rules import (
@@ -34,7 +35,7 @@ from core.spec import RunSpec, checked, default
 from core.training.ready import ready
 from ui import estimate, present, server
 from ui.choice import data_name
-from ui.classroom.activities import agrees, ending_button, is_told
+from ui.classroom.activities import agrees, ending_button
 from ui.text import kept_refusal, language, percent, plain, refused, show_refusal, t
 
 REFUSED, TEST_REFUSED, ASKED = "race.refused", "race.test-refused", "race.estimate"  # keys in the session state
@@ -59,8 +60,13 @@ def controls(classroom: Classroom) -> None:
             st.fragment(_offer_test, run_every=1.0, key="race-test-fragment")(race)
         st.button(t("race.again"), icon=":material/replay:", key="race-again", on_click=_set_up_again, args=(True,))
     else:
-        st.button(
-            t("race.end"), icon=":material/flag:", key="race-end", on_click=_end, args=(race,), help=t("race.end_help")
+        ending_button(
+            lambda: classroom.raced,
+            t("race.end"),
+            ":material/flag:",
+            "race-end",
+            partial(_end, race),
+            help=t("race.end_help"),
         )
     if not classroom.racing:  # last, since its click takes it away
         ending_button(
@@ -127,6 +133,8 @@ def _at_work(race: Race, *, titled: bool) -> str:
     running = {one.run: one for one in reversed(race.record.attempts) if one.run in handed}
     if not running:
         return plain("race.over" if race.record.ended else "race.at_rest")
+    if not race.record.ended and race.is_held_up():
+        return escape(plain("race.behind", waiting=len(waiting) + len(running)))
     titles = [one.title if titled and one.title else f"#{one.number}" for one in running.values()]
     share = percent(max(progress(name).share for name in running), 0)
     seconds = race.seconds_to(len(waiting) + 1)
@@ -198,19 +206,12 @@ def _set_up(classroom: Classroom) -> None:
         _worst(found, slowest, max(1, len(classroom.pupils)))
     except Refusal as refusal:
         refused(refusal, st.warning)
-    on = classroom.under_way
     with begin or st.container():
-        agreed = agrees(on, "race-start")
-        st.button(
-            t("race.start"),
-            type="primary",
-            icon=":material/flag:",
-            key="race-start",
-            width="stretch",
-            disabled=found is None or not agreed,
-            on_click=_start,
-            args=(classroom, found, on),
-        )
+        can_start = agrees(classroom.under_way, "race-start") and found is not None
+        button: dict[str, Any] = {"type": "primary", "icon": ":material/flag:", "key": "race-start", "width": "stretch"}
+        if st.button(t("race.start"), **button, disabled=not can_start) and found and can_start:
+            _start(classroom, found)
+            st.rerun()
 
 
 def _spec() -> RunSpec:
@@ -280,9 +281,7 @@ def _worst(found: Rules, slowest: RunSpec, people: int) -> None:
 # --- clicks -----------------------------------------------------------------------------------------------------------
 
 
-def _start(classroom: Classroom, found: Rules, told: UnderWay | None) -> None:
-    if not is_told(classroom.under_way, told):
-        return
+def _start(classroom: Classroom, found: Rules) -> None:
     with kept_refusal(REFUSED):
         classroom.begin_race(found, server.workers())
         _set_up_again(False)
@@ -303,8 +302,9 @@ def _read_test(race: Race) -> None:
 
 
 def _delete_attempt(race: Race, number: int) -> None:
-    with kept_refusal(REFUSED):
-        race.take_off(number)
+    if number == st.session_state["race-attempt"]:
+        with kept_refusal(REFUSED):
+            race.take_off(number)
 
 
 def old_races() -> None:
@@ -328,9 +328,10 @@ def old_races() -> None:
         with st.popover(t("race.delete"), icon=":material/delete:"):
             count = len({one.run for one in record.attempts if one.run})
             really = t("race.delete_really", count=count)
-            st.button(really, key="race-delete", on_click=_delete, args=(record,))
+            st.button(really, key="race-delete", on_click=_delete, args=(name, record))
 
 
-def _delete(record: Record) -> None:
-    with kept_refusal(REFUSED):
-        delete(record)
+def _delete(name: str, record: Record) -> None:
+    if name == st.session_state["race-old"]:
+        with kept_refusal(REFUSED):
+            delete(record)

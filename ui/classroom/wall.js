@@ -25,6 +25,7 @@ function makeWall(root) {
   let ends = null; // of the round, on the clock of `performance.now()`
   let large = null; // the number of the drawing that is shown large
   let latest = null; // message
+  let named = ""; // the names, and the room that they have
   let asked = null; // what everybody looks at: when it is another one, it comes into sight
 
   function goOn() {
@@ -69,7 +70,10 @@ function makeWall(root) {
     find("arrived").textContent = message.frozen ? `${data.words.frozen} ${message.arrived}` : message.arrived;
     find("joined").textContent = message.joined;
     find("code").textContent = message.code;
-    find("names").replaceChildren(...message.names.map((name) => element("li", name)));
+    find("code").classList.toggle("long", Boolean(message.longer));
+    find("unreached").textContent = message.nobody ? data.unreached : "";
+    find("longer").textContent = message.longer;
+    arrangeNames();
     const on = new Set(message.on.map((one) => one.number));
     for (const [number, tile] of tiles) if (!on.has(number)) tile.remove(), tiles.delete(number);
     for (const one of message.on) {
@@ -100,12 +104,13 @@ function makeWall(root) {
       fillMatrix(find("matrix"), { counts: message.matrix, names, caption: data.words.matrix_of });
     }
     const hardest = message.hardest;
-    find("hardest").replaceChildren();
+    find("hardest").hidden = !hardest;
     if (hardest) {
       const said = `${data.words.hardest} ${hardest.label} → ${hardest.read} ✗ ${hardest.name}`;
-      find("hardest").append(element("img", "", { src: hardest.picture, alt: "" }), element("figcaption", said));
+      find("hardest").querySelector("img").src = hardest.picture;
+      find("hardest").querySelector("span").textContent = said;
     }
-    if (large !== null && !tiles.has(large)) enlarge(null);
+    if (large !== null && !drawing(large)) enlarge(null);
     const kind = message.quiz ? "quiz" : message.look ? "look" : "tiles";
     find("showing").dataset.kind = kind;
     if (message.quiz) ask(message.quiz);
@@ -124,6 +129,24 @@ function makeWall(root) {
   // The controls of a presented page are below the wall: whoever has clicked there has scrolled the question away.
   function comeIntoSight() {
     if (root.querySelector(".class").getBoundingClientRect().top < 0) root.querySelector(".class").scrollIntoView();
+  }
+
+  // Those names that do not fit are counted.
+  function arrangeNames() {
+    const box = find("who");
+    const names = latest?.names ?? [];
+    const now = JSON.stringify([names, box.clientWidth, box.clientHeight, find("unreached").textContent]);
+    if (now === named) return;
+    named = now;
+    const list = find("names");
+    list.replaceChildren(...names.map((name) => element("li", name)));
+    if (box.scrollHeight <= box.clientHeight) return;
+    const more = element("li", "");
+    list.append(more);
+    for (let left = 1; left <= names.length && box.scrollHeight > box.clientHeight; left++) {
+      more.previousElementSibling.remove();
+      more.textContent = `+${left}`;
+    }
   }
 
   // The drawings are as large as they can be for all of them to be in sight.
@@ -170,11 +193,16 @@ function makeWall(root) {
     find("quiz").classList.toggle("ended", quiz.stage === "end");
   }
 
+  // Of those in sight: of this round, and the hardest, which may be of an earlier one.
+  function drawing(number) {
+    return [...(latest?.on ?? []), latest?.hardest].find((one) => one?.number === number);
+  }
+
   function enlarge(number) {
     large = number;
     const box = find("large");
     box.hidden = number === null;
-    const one = latest?.on.find((each) => each.number === number);
+    const one = drawing(number);
     if (!one) return;
     const said = [`${one.label} · ${one.name}`, ...one.answers].map((line) => element("p", line));
     const off = element("button", data.words.off, { type: "button", className: "off" });
@@ -184,7 +212,7 @@ function makeWall(root) {
     };
     const back = element("button", data.words.back, { type: "button" });
     back.onclick = () => enlarge(null);
-    const picture = tiles.get(number).querySelector("img").cloneNode();
+    const picture = (tiles.get(number) ?? find("hardest")).querySelector("img").cloneNode();
     const about = element("div", "", { className: "about" });
     const buttons = element("div", "", { className: "buttons" });
     buttons.append(off, back);
@@ -269,12 +297,15 @@ function makeWall(root) {
   }, 200);
   const resizing = new ResizeObserver(() => {
     arrange();
+    arrangeNames();
     arrangeMaps();
   });
   resizing.observe(find("tiles"));
+  resizing.observe(find("who"));
   document.addEventListener("keydown", press);
   find("question").onclick = goOn;
   find("qr").onclick = goOn;
+  find("hardest").onclick = () => enlarge(latest.hardest.number);
 
   return {
     set(to, setTrigger) {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import segno
 import streamlit as st
 
-from ui import inside
+from ui import inside, present
 from ui.classroom import feature_maps
 from ui.classroom.live_wall import wall_address
 from ui.classroom.look import look_script, look_style
@@ -20,12 +20,15 @@ HTML = """
 <div class="class">
   <section class="joining">
     <div class="qr"></div>
-    <div class="how"><p class="go"></p><p class="address"></p><p class="enter"></p><p class="code"></p></div>
-    <div class="who"><p class="joined"></p><ul class="names"></ul></div>
+    <div class="how">
+      <p class="go"></p><p class="address"></p><p class="enter"></p><p class="code"></p><p class="longer"></p>
+    </div>
+    <div class="who"><p class="joined"></p><ul class="names"></ul><p class="unreached"></p></div>
   </section>
   <section class="showing">
     <header>
-      <p class="question" role="status"></p><p class="left"></p><p class="arrived"></p><figure class="hardest"></figure>
+      <p class="question" role="status"></p><p class="left"></p><p class="arrived"></p>
+      <button type="button" class="hardest" hidden><img alt=""><span></span></button>
     </header>
     <div class="tiles"><p class="empty"></p></div>
     <div class="figures">
@@ -77,6 +80,8 @@ def show_wall(
             "live": wall_address(opened.classroom.lesson, language()),
             "joining": joining,
             "address": url,
+            # On a projector, where the page's own small print is left out.
+            "unreached": plain("class.unreached", port=opened.port) if present.is_on() else "",
             "qr": segno.make(url, error="m").svg_inline(scale=1, border=2, dark="#000", light="#fff", omitsize=True),
             "words": {name: plain(f"class.wall.{name}") for name in WORDS},
             "inside": feature_maps.inside(opened, language()),

@@ -205,6 +205,12 @@ function makePad(root, { side, most }) {
     commit();
   };
   find("clear").onclick = clear;
+  pad.drop = () => {
+    // Also the stroke under the pen: it is of what was asked before.
+    if (current) strokes.push(current);
+    current = null;
+    clear();
+  };
   pad.clear = (taken) => taken === sequence && clear(); // unless something has been drawn since
   find("pad").onkeydown = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;

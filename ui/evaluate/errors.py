@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -105,30 +106,36 @@ def choose_image(answers: Answers) -> int:
     Before and after are those of the gallery: of all errors, or of the chosen cell or class, in its order. It is the
     same image in every view; at first the gallery's first.
     """
-    places = answers.errors(st.session_state.get("order") or ORDERS[0], *cell(answers)).tolist()
-    n = len(answers.labels)
+    places, n = _places(answers), len(answers.labels)
     if not 0 <= st.session_state.get(INDEX, -1) < n:
         st.session_state[INDEX] = places[0] if places else 0
     first, *columns = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
     index = whole_number(t("image.index", last=n - 1), 0, n - 1, key=INDEX, where=first)
-    at = places.index(index) if index in places else None
-    other = (index + 1 + int(np.random.default_rng().integers(n - 1))) % n if n > 1 else None  # never the same again
-    before = places[at - 1] if at else None
-    after = (places[0] if places else None) if at is None else places[at + 1] if at + 1 < len(places) else None
     said = "error" if cell(answers) == (None, None) else "image"
-    for column, (name, place) in zip(
-        columns, {"previous": before, "next": after, "random": other}.items(), strict=True
-    ):
+    for column, (name, place) in zip(columns, _around(index, places, n).items(), strict=True):
         column.button(
             t(f"image.{name}" if name == "random" else f"image.{name}_{said}"),
-            on_click=_set,
-            args=(place,),
+            on_click=_go,
+            args=(answers, name),
             disabled=place is None,
             width="stretch",
             key=f"image-{name}",
             shortcut={"previous": "B", "next": "N"}.get(name),
         )
     return index
+
+
+def _places(answers: Answers) -> list[int]:
+    """The test images that the reader goes through, in the gallery's order: all errors, or the chosen cell or class."""
+    return answers.errors(st.session_state.get("order") or ORDERS[0], *cell(answers)).tolist()
+
+
+def _around(index: int, places: Sequence[int], n: int) -> dict[str, int | None]:
+    """The image of `places` before the image `index`, the one after it, and any other of all `n`; None for none."""
+    at = places.index(index) if index in places else None
+    after = (places[0] if places else None) if at is None else places[at + 1] if at + 1 < len(places) else None
+    other = (index + 1 + int(np.random.default_rng().integers(n - 1))) % n if n > 1 else None  # never the same again
+    return {"previous": places[at - 1] if at else None, "next": after, "random": other}
 
 
 def test_images(run: Run, answers: Answers) -> Split | None:
@@ -199,9 +206,11 @@ def _shown(chosen: tuple[int | None, int | None], names: tuple[str, ...], count:
 
 def _look_at(index: int) -> None:
     """Show a single image. Called when its picture is clicked."""
-    st.session_state["view"] = "image"
-    _set(index)
+    st.session_state["view"], st.session_state[INDEX] = "image", index
 
 
-def _set(index: int | None) -> None:
-    st.session_state[INDEX] = index
+def _go(answers: Answers, to: str) -> None:
+    """Go on from the image that is chosen, to another one of `_around`."""
+    place = _around(st.session_state[INDEX], _places(answers), len(answers.labels))[to]
+    if place is not None:
+        st.session_state[INDEX] = place

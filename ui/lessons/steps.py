@@ -102,16 +102,15 @@ def _open(place: Place) -> None:
     missing = _missing(place)
     opens = "train" if missing else place.step.opens
     words = t("lessons.open" if opens == "train" else "lessons.open_page", page=t(f"page.{opens}"))
-    if st.button(
-        words, type="primary", icon=":material/arrow_forward:", on_click=_prepare, args=(place,), key="lesson-open"
-    ):
+    if st.button(words, type="primary", icon=":material/arrow_forward:", key="lesson-open"):
+        _prepare(place)
         shown = st.session_state.get(choice.CHOSEN)
         link = place.link | ({choice.KEY: shown} if shown else {})
         st.switch_page(server.PAGES / f"{opens}.py", query_params=link)
 
 
 def _prepare(place: Place) -> None:
-    """Fill the form and choose the run that the step is about. Called by a click, before the page is drawn."""
+    """Fill the form and choose the run that the step is about."""
     step, missing = place.step, _missing(place)
     name = missing or step.run
     if missing or step.opens == "train":

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -25,7 +26,7 @@ from ui import form, notices, server
 from ui.choice import data_name, linked, linked_row, run_label
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here
-from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, start, status_of
+from ui.status import ICONS, LIVELY, POLL_CURVES, REFUSED, note_click, start, status_of
 from ui.tables import Said, sortable, wide_table_hint
 from ui.text import Markdown, language, literal, number, percent, show_refusal, signed_points, t
 
@@ -255,15 +256,16 @@ def _offer(row: Row, rows: Sequence[Row]) -> None:
 def _buttons(spec: RunSpec, row: Row, *, here: bool) -> None:
     used = {one.seed for one in row.results} | {run.spec.seed for run in server.repeating(row.recipe, row.variant)}
     seed = next(seed for seed in itertools.count(spec.seed) if seed not in used)
-    st.button(
-        t("recipes.run", name=row.recipe, seed=seed),
-        icon=":material/play_arrow:",
-        type="primary",
-        width="stretch",
-        disabled=not here,
-        on_click=start,
-        args=(spec.model_copy(update={"seed": seed}),),
-    )
+    button: dict[str, Any] = {
+        "type": "primary",
+        "icon": ":material/play_arrow:",
+        "key": "recipes-run",
+        "width": "stretch",
+    }
+    words = t("recipes.run", name=row.recipe, seed=seed)
+    if st.button(words, **button, disabled=not here, on_click=note_click) and here:
+        start(spec.model_copy(update={"seed": seed}))
+        st.rerun()
     form.to_train(spec)
     show_refusal(REFUSED)
 

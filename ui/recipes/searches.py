@@ -156,23 +156,21 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
 
     left, right = st.columns(2)  # each button has its own place: a second click on one must not hit the other
     if idle or is_unread:
-        left.button(
-            t("search.test") if is_unread else t("search.run", count=idle + later(search, found)),
-            key=f"search-run-{name}",
-            icon=":material/play_arrow:",
-            type="primary",
-            width="stretch",
-            disabled=not here,
-            on_click=run_missing,
-        )
+        words = t("search.test") if is_unread else t("search.run", count=idle + later(search, found))
+        button: dict[str, Any] = {
+            "type": "primary",
+            "icon": ":material/play_arrow:",
+            "key": f"search-run-{name}",
+            "width": "stretch",
+        }
+        if left.button(words, **button, disabled=not here) and here:
+            run_missing()
+            st.rerun()
     if at_work:
-        right.button(
-            t("search.stop", count=len(at_work)),
-            key=f"search-stop-{name}",
-            icon=":material/stop:",
-            width="stretch",
-            on_click=stop,
-        )
+        button: dict[str, Any] = {"icon": ":material/stop:", "key": f"search-stop-{name}", "width": "stretch"}
+        if right.button(t("search.stop", count=len(at_work)), **button):
+            stop()
+            st.rerun()
     show_refusal(refusal)
     measuring = estimate.is_lasting(largest(found), ASKED)
 

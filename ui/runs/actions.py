@@ -72,9 +72,9 @@ def _leave() -> None:
 
 
 def _each(runs: Sequence[Run], act: Callable[[Run], None]) -> None:
-    """Do something with each run; of what is refused, the last reason is kept, and the others are done."""
+    """Do something with each run that is still chosen; of what is refused, the last reason is kept."""
     refusal: Refusal | None = None
-    for run in runs:
+    for run in [one for one in runs if one.name in st.session_state.get(CHOSEN, ())]:
         try:
             act(run)
         except Refusal as error:

@@ -22,7 +22,7 @@ from ui import estimate, form, server
 from ui.choice import row_of
 from ui.columns import beside_or_below
 from ui.data_card import data_are_here
-from ui.search.state import look_at
+from ui.search.state import KEY
 from ui.status import POLL_CURVES
 from ui.text import duration, kept_refusal, language, refused, show_refusal, t
 
@@ -219,16 +219,14 @@ def _plan(study: Study, *, can_start: bool) -> None:
 
         st.fragment(offer, run_every=POLL_CURVES if measuring else None, key="study-how-long")()
         st.caption(t("study.plan_help"))
-        st.button(
-            t("study.start", count=count),
-            icon=":material/play_arrow:",
-            type="primary",
-            width="stretch",
-            disabled=not can_start,
-            key="study-start",
-            on_click=_start,
-            args=(study,),
-        )
+        button: dict[str, Any] = {
+            "type": "primary",
+            "icon": ":material/play_arrow:",
+            "key": "study-start",
+            "width": "stretch",
+        }
+        if st.button(t("study.start", count=count), **button, disabled=not can_start) and can_start:
+            _start(study)
 
 
 def _tried(study: Study, search: Search) -> str:
@@ -252,10 +250,11 @@ def _value(name: str, value: Any) -> str:
 
 
 def _start(study: Study) -> None:
-    """Queue the search's first runs and show it. Called by a click, before the page is drawn."""
+    """Queue the search's first runs, and show the page again, with it."""
     with kept_refusal(REFUSED):
         for spec in dict.fromkeys(cell.spec for cell in cells(study.search(), lambda _: None, VARIANT)):
             check(spec, server.counts(spec), fits(spec).rows)
         for run in server.searches().needed(study):
             server.workers().resume(run)
-        look_at(study.name)
+        st.query_params[KEY] = study.name
+        st.rerun()

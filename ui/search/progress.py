@@ -43,9 +43,12 @@ def panel(seen: Seen) -> None:
             if not at_work and (is_unread or not so_far.is_over):
                 words = t("search.test") if is_unread else t("study.go_on", count=so_far.left)
                 icon = ":material/play_arrow:"
-                st.button(words, key="study-go-on", icon=icon, type="primary", on_click=go_on)
-            if at_work:
-                st.button(t("study.stop"), key="study-stop", icon=":material/stop:", on_click=stop)
+                if st.button(words, key="study-go-on", icon=icon, type="primary"):
+                    go_on()
+                    st.rerun()
+            if at_work and st.button(t("study.stop"), key="study-stop", icon=":material/stop:"):
+                stop()
+                st.rerun()
     show_refusal(REFUSED)
     before = [(one.spec, one.state) for one in seen.trainings]
 

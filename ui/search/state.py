@@ -164,10 +164,11 @@ def look_at(name: str) -> None:
     _leave_link()
 
 
-def again(study: Study) -> None:
-    """Put all of a search's base into the form, for another search. Called by a click, before the page is drawn."""
-    form.fill(study.base)
-    look_at("")
+def again() -> None:
+    """Put the base of the chosen search into the form, for another one. Called by a click, before the page is drawn."""
+    if study := server.studies().get(st.session_state[KEY]):
+        form.fill(study.base)
+        look_at("")
 
 
 def _describe(study: Study) -> None:
@@ -183,4 +184,4 @@ def links(study: Study) -> None:
     link = {"label": t("study.its_runs"), "icon": ":material/table_rows:", "query_params": {"study": study.name}}
     st.page_link(server.PAGES / "runs.py", **link, width="content")
     icon = ":material/tune:"
-    st.button(t("study.again"), icon=icon, key="study-again", type="tertiary", on_click=again, args=(study,))
+    st.button(t("study.again"), icon=icon, key="study-again", type="tertiary", on_click=again)

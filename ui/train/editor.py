@@ -23,6 +23,7 @@ from ui.text import language, literal, number, refused, t
 LAYERS = "editing.layers"
 ARCHITECTURE = "editing.architecture"  # ... and the architecture's name
 BEFORE = "editing.before"  # the architecture and layers before each of the edits made here
+DRAWN, EDITED = "editing.drawn", "editing.edited"  # what the form said when it was drawn, and after the last edit
 CHOSEN = "editor.layer"  # the chosen layer's place, from 0
 KIND = "editor.kind"
 SHOWN_AT_ONCE = 10  # layers; more can be scrolled
@@ -34,6 +35,7 @@ def editor(spec: RunSpec, shape: Shape, classes: int) -> None:
     if words != st.session_state.get(LAYERS):  # the form has got other layers than those edited here
         st.session_state[BEFORE] = []
     st.session_state[LAYERS], st.session_state[ARCHITECTURE] = words, spec.architecture
+    st.session_state[DRAWN] = _of_form()
     before = st.session_state[BEFORE]
     place = st.session_state[CHOSEN] = min(st.session_state.get(CHOSEN) or 0, len(spec.layers) - 1)
     rows, refusal = _as_far_as_they_fit(spec.layers, shape, classes)
@@ -105,14 +107,14 @@ def _fields(layer: Layer, place: int) -> None:
     columns = st.columns(2, gap="small")
     for at, (name, value) in enumerate(values.items()):
         with columns[at % 2]:
-            _field(layer.kind, name, value)
+            _field(layer.kind, name, value, place)
 
 
-def _field(kind: str, name: str, value: Any) -> None:
+def _field(kind: str, name: str, value: Any, place: int) -> None:
     """Show a field: a list if it takes words only, else a number field, with a checkbox for each word that it takes."""
     rule, words = _takes(kind, name)
-    key, label = f"editor.{name}", t(f"layer.field.{name}")
-    common: dict[str, Any] = {"key": key, "on_change": _change, "args": (name,)}
+    key, label, which = f"editor.{name}", t(f"layer.field.{name}"), (kind, place, name)
+    common: dict[str, Any] = {"key": key, "on_change": _change, "args": which}
     if not rule:
         st.session_state[key] = value
         titles = {word: t(f"layer.word.{word}") for word in words}
@@ -122,13 +124,13 @@ def _field(kind: str, name: str, value: Any) -> None:
     is_number = not isinstance(value, str)
     st.session_state[key] = value if is_number else low
     if rule["type"] == "integer":
-        then = partial(_change, name)
+        then = partial(_change, *which)
         whole_number(label, low, rule["maximum"], key=key, then=then, disabled=not is_number)
     else:  # a share, 0 to 1
         st.slider(label, float(low), rule["exclusiveMaximum"] - 0.01, step=0.01, format="percent", **common)
     for word in words:
         st.session_state[f"{key}.{word}"] = value == word
-        st.checkbox(t(f"layer.word.{word}"), key=f"{key}.{word}", on_change=_tick, args=(name, word))
+        st.checkbox(t(f"layer.word.{word}"), key=f"{key}.{word}", on_change=_tick, args=(*which, word))
 
 
 @cache
@@ -140,62 +142,83 @@ def _takes(kind: str, name: str) -> tuple[dict[str, Any] | None, list[str]]:
     return next((part for part in parts if part["type"] != "string"), None), words
 
 
-# Callbacks of the widgets; Streamlit calls them before it draws the page.
+# Callbacks of the widgets; Streamlit calls them before it draws the page, also for a second click at a button that the
+# first one has disabled.
 
 
-def _draft() -> layers.Layers:
-    return layers.parse(st.session_state[LAYERS])
+def _draft() -> tuple[list[Any], int]:
+    """The layers as they are at the click, and the chosen one's place."""
+    draft = [*layers.parse(st.session_state[LAYERS])]
+    return draft, min(st.session_state[CHOSEN], len(draft) - 1)
+
+
+def _of_form() -> tuple[str, str | None]:
+    """What the form says of the layers."""
+    name = st.session_state["architecture"]
+    return name, st.session_state["layers"] if name == CUSTOM else None
+
+
+def _can_edit() -> bool:
+    """Whether the form is as it was drawn or edited last: the reader may have put other layers into it since."""
+    return _of_form() in (st.session_state[DRAWN], st.session_state.get(EDITED))
 
 
 def _keep(draft: list[Any], place: int) -> None:
-    st.session_state[BEFORE].append((st.session_state[ARCHITECTURE], st.session_state[LAYERS]))
-    _use(tuple(draft), CUSTOM)
-    st.session_state[CHOSEN] = place
+    if _can_edit():
+        st.session_state[BEFORE].append((st.session_state[ARCHITECTURE], st.session_state[LAYERS]))
+        _use(tuple(draft), CUSTOM)
+        st.session_state[CHOSEN] = place
 
 
 def _undo() -> None:
-    architecture, words = st.session_state[BEFORE].pop()
-    _use(layers.parse(words), architecture)
+    if st.session_state[BEFORE] and _can_edit():
+        architecture, words = st.session_state[BEFORE].pop()
+        _use(layers.parse(words), architecture)
 
 
 def _use(draft: layers.Layers, architecture: str) -> None:
-    st.session_state[LAYERS] = layers.text(draft)  # so that the edits made here are known from others
+    # So that the edits made here are known from others.
+    st.session_state[LAYERS], st.session_state[ARCHITECTURE] = layers.text(draft), architecture
     form.use_layers(draft, architecture)
+    st.session_state[EDITED] = _of_form()
 
 
-def _change(name: str) -> None:
-    _set(name, st.session_state[f"editor.{name}"])
+def _change(kind: str, place: int, name: str) -> None:
+    _set(kind, place, name, st.session_state[f"editor.{name}"])
 
 
-def _tick(name: str, word: str) -> None:
+def _tick(kind: str, place: int, name: str, word: str) -> None:
     """Set the field to the word if its checkbox is now ticked, else to a first number."""
-    place = st.session_state[CHOSEN]
-    kind = _draft()[place].kind
     first = getattr(layers.new_layer(kind), name)
     default = KINDS[kind].model_fields[name].default
     a_number = next(one for one in (default, first, 1) if isinstance(one, int))
-    _set(name, word if st.session_state[f"editor.{name}.{word}"] else a_number)
+    _set(kind, place, name, word if st.session_state[f"editor.{name}.{word}"] else a_number)
 
 
-def _set(name: str, value: Any) -> None:
-    draft, place = [*_draft()], st.session_state[CHOSEN]
-    draft[place] = type(draft[place]).model_validate(draft[place].model_dump() | {name: value})
-    _keep(draft, place)
+def _set(kind: str, place: int, name: str, value: Any) -> None:
+    """Set a field of the layer that it was shown for: the click that leaves the field may choose another layer."""
+    draft, chosen = _draft()
+    if place < len(draft) and draft[place].kind == kind:
+        draft[place] = type(draft[place]).model_validate(draft[place].model_dump() | {name: value})
+        _keep(draft, chosen)
 
 
 def _move(by: int) -> None:
-    draft, place = [*_draft()], st.session_state[CHOSEN]
-    draft.insert(place + by, draft.pop(place))
-    _keep(draft, place + by)
+    draft, place = _draft()
+    if 0 <= place + by < len(draft):
+        draft.insert(place + by, draft.pop(place))
+        _keep(draft, place + by)
 
 
 def _remove() -> None:
-    draft, place = [*_draft()], st.session_state[CHOSEN]
-    del draft[place]
-    _keep(draft, min(place, len(draft) - 1))
+    draft, place = _draft()
+    if len(draft) > 1:
+        del draft[place]
+        _keep(draft, min(place, len(draft) - 1))
 
 
 def _insert() -> None:
-    draft, place = [*_draft()], st.session_state[CHOSEN] + 1
-    draft.insert(place, layers.new_layer(st.session_state[KIND]))
-    _keep(draft, place)
+    draft, place = _draft()
+    if len(draft) < MOST_LAYERS:
+        draft.insert(place + 1, layers.new_layer(st.session_state[KIND]))
+        _keep(draft, place + 1)

@@ -368,8 +368,9 @@ def _may_control(run: Run) -> bool:
 
 
 def _do(run: Run, what: Callable[[Run], object]) -> None:
-    with kept_refusal(_refused(run)):
-        what(run)
+    if run.name == choice.asked():
+        with kept_refusal(_refused(run)):
+            what(run)
 
 
 def _refused(run: Run) -> str:

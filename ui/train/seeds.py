@@ -7,7 +7,7 @@ import streamlit as st
 from core.spec import MOST_SEEDS, RunSpec
 from ui import form, server
 from ui.runs import table
-from ui.status import REPEATED, start
+from ui.status import REPEATED, note_click, start
 from ui.terms import explained
 from ui.text import t
 
@@ -23,6 +23,7 @@ def count() -> int:
 def ask_to_start() -> None:
     """Note that a start is asked for. Called by a click, before the page is drawn."""
     st.session_state[ASKED] = True
+    note_click()
 
 
 def start_if_asked(spec: RunSpec | None) -> None:

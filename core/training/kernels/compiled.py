@@ -64,13 +64,16 @@ def lanes() -> int:
 
 
 def registers() -> int:
-    """The number of vector registers, which bounds the size of a tile."""
+    """The number of vector registers, which bounds the size of a tile, unless `BANCADA_REGISTERS` names another."""
+    named = os.environ.get("BANCADA_REGISTERS")
+    if named in ("16", "32"):
+        return int(named)
     return 32 if lanes() == 16 or platform.machine().lower() in ("arm64", "aarch64") else 16
 
 
 def folder() -> Path:
     """The folder of the machine code: one for each version of the sources, of Python and Numba, and each processor."""
-    return settings.cache_folder() / "kernels" / f"{_version()}-{lanes()}"
+    return settings.cache_folder() / "kernels" / f"{_version()}-{lanes()}-{registers()}"
 
 
 @functools.cache
@@ -135,11 +138,11 @@ def tidy() -> None:
                 shutil.rmtree(other)
 
 
-def prepare() -> None:
+def prepare(*, waits: bool = False) -> None:
     """Have the code compiled for the runs to come, unless it is ready or not used here.
 
     That is done by a process of its own, which yields to all others. Where it could leave nothing, since the folder
-    cannot be written, this process does it and waits.
+    cannot be written, this process does it if it `waits` for work.
     """
     if settings.kernels() == "never" or settings.device() != "cpu" or not is_usable() or is_ready():
         return
@@ -148,7 +151,8 @@ def prepare() -> None:
     except ImportError:
         is_kept = False
     if not is_kept:
-        compile_here()
+        if waits:
+            compile_here()
         return
     with contextlib.suppress(OSError):  # the system currently has no memory or process left
         process = subprocess.Popen(

@@ -45,10 +45,11 @@ RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmo
 
 
 # A tile of R x C vectors needs R x C + C registers and one for a weight: with 32 registers at most 24 sums, with 16 at
-# most 12. Eight sums or more hide the time that an addition takes. Eight filters are two tiles of four, since those of
-# one are slow. Each further size costs 0.3 s to compile, so that
-# there are few: without tiles of six filters, the products of LeNet, whose first layer has as many, took 0.81 and
-# 0.84 s of processor time for 60,000 images instead of 0.62 and 0.67 (16 lanes, a shared machine, n = 2).
+# most 12. (A tile of one filter has fewer sums, and may read its x from memory.) Eight sums or more hide the time that
+# an addition takes. Of eight filters six and then two single ones would be slow, so that they are taken as four and
+# four. Each further size costs 0.3 s to compile, so that there are few: without tiles of six filters, the products of
+# LeNet, whose first layer has as many, took 0.81 and 0.84 s of processor time for 60,000 images instead of 0.62 and
+# 0.67 (by hand, 16 lanes, a shared machine, n = 2).
 
 
 def _products(rows: int, columns: int):
@@ -264,10 +265,18 @@ def _normalised(pixels, first, count, factor, addend, memory, to, step):
 @_inner
 def _gather(line, memory, images, first, scale, shift, block):
     x_step, x_row_step, columns, size = line.x_step, line.x_row_step, line.x_columns, line.x_rows * line.x_columns
+    whole = min(block, len(images) - first) // LANES * LANES if columns >= LANES else 0
     for c in range(line.x_channels):
         x, by_image = line.x + c * x_step, line.by_image + c * size
+        factor, addend = tiles.spread(scale, c, 0, LANES, 1), tiles.spread(shift, c, 0, LANES, 1)
         for i in range(line.x_rows):  # all images' before the next, since a row of the map stays near
-            for image in range(block):
+            for image in range(0, whole, LANES):
+                for some in range(0, columns, LANES):
+                    j = min(some, columns - LANES)
+                    at = (first + image) * images.shape[1] + c * size + i * columns + j
+                    pixels = tiles.plus(tiles.times(tiles.transposed(images, at, images.shape[1]), factor), addend)
+                    store(pixels, memory, x + i * x_row_step + j * block + image, block, (0,))
+            for image in range(whole, block):
                 pixels, to = images[min(first + image, len(images) - 1)], x + i * x_row_step + image
                 _normalised(pixels, c * size + i * columns, columns, scale[c], shift[c], memory, to, block)
         if line.by_image >= 0:

@@ -86,7 +86,7 @@ def load(typing: Any, array: Any, start: Any, step: Any, offsets: Any, rows: Any
     def code(context: Any, builder: Any, signature: Any, values: Any):
         data = _data(context, builder, signature.args[0], values[0])
         places = _places(builder, data, tile, *values[1:4])
-        return _built(builder, tile, lambda r, c: _vector(builder, places[r][c]))
+        return _built(builder, tile, lambda r, c: _loaded(builder, places[r][c]))
 
     return tile(array, types.intp, types.intp, offsets, rows), code
 
@@ -100,10 +100,36 @@ def store(typing: Any, tile: Any, array: Any, start: Any, step: Any, offsets: An
         places = _places(builder, data, tile, *values[2:5])
         for r in range(tile.rows):
             for c in range(tile.columns):
-                _put(builder, builder.extract_value(values[0], r * tile.columns + c), places[r][c])
+                _stored(builder, builder.extract_value(values[0], r * tile.columns + c), places[r][c])
         return context.get_dummy_value()
 
     return types.void(tile, array, types.intp, types.intp, offsets), code
+
+
+@intrinsic
+def transposed(typing: Any, array: Any, start: Any, step: Any):
+    """A tile of LANES x 1, as float32: tile[r, 0] = array[start + r], array[start + step + r], ... lane after lane."""
+    tile = Tile(LANES, 1)
+
+    def code(context: Any, builder: Any, signature: Any, values: Any):
+        data = _data(context, builder, signature.args[0], values[0])
+        kind = ir.VectorType(data.type.pointee, LANES).as_pointer()
+        places = [_at(builder, data, _stepped(builder, values[1], values[2], r)) for r in range(LANES)]
+        rows = [builder.load(builder.bitcast(place, kind), align=1) for place in places]
+        if rows[0].type != VECTOR:
+            rows = [builder.uitofp(row, VECTOR) for row in rows]
+        # Blocks of `half` x `half` off the diagonal change places, in each square of twice the size.
+        for half in _halves(LANES):
+            for r in range(LANES):
+                if not r & half:
+                    low, high = rows[r], rows[r + half]
+                    rows[r] = _lanes(builder, low, [n + (LANES - half if n & half else 0) for n in range(LANES)], high)
+                    rows[r + half] = _lanes(
+                        builder, low, [n + (LANES if n & half else half) for n in range(LANES)], high
+                    )
+        return _built(builder, tile, lambda r, c: rows[r])
+
+    return tile(array, types.intp, types.intp), code
 
 
 @intrinsic
@@ -115,7 +141,7 @@ def add_lanes(typing: Any, tile: Any, array: Any, start: Any, step: Any):
         for r in range(tile.rows):
             for c in range(tile.columns):
                 vector = builder.extract_value(values[0], r * tile.columns + c)
-                while (half := vector.type.count // 2) > 0:
+                for half in _halves(LANES):
                     low, high = (_lanes(builder, vector, range(of, of + half)) for of in (0, half))
                     vector = builder.fadd(low, high)
                 place = _at(builder, data, _stepped(builder, values[2], values[3], r), c)
@@ -128,14 +154,14 @@ def add_lanes(typing: Any, tile: Any, array: Any, start: Any, step: Any):
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _products(weight: Callable[..., Any]):
+def _adding(weight: Callable[..., Any]):
     @intrinsic
     def add(typing: Any, tile: Any, x: Any, start: Any, offsets: Any, w: Any, w_start: Any, w_step: Any):
         def code(context: Any, builder: Any, signature: Any, values: Any):
             tile_value, _, start, offsets, _, w_start, w_step = values
             x_data, w_data = (_data(context, builder, signature.args[at], values[at]) for at in (1, 4))
             at = _at(builder, x_data, start)
-            xs = [_vector(builder, _at(builder, at, of)) for of in cgutils.unpack_tuple(builder, offsets, tile.columns)]
+            xs = [_loaded(builder, _at(builder, at, of)) for of in cgutils.unpack_tuple(builder, offsets, tile.columns)]
             ws = [weight(builder, w_data, w_start, w_step, r) for r in range(tile.rows)]
             before = lambda r, c: builder.extract_value(tile_value, r * tile.columns + c)  # noqa: E731
             return _built(builder, tile, lambda r, c: _fused(builder, xs[c], ws[r], before(r, c)))
@@ -151,13 +177,13 @@ def _spread(builder: Any, data: Any, start: Any, step: Any, row: int):
     return _lanes(builder, one, [0] * LANES)
 
 
-def _vector_of_row(builder: Any, data: Any, start: Any, step: Any, row: int):
-    return _vector(builder, _at(builder, data, _stepped(builder, start, step, row)))
+def _row(builder: Any, data: Any, start: Any, step: Any, row: int):
+    return _loaded(builder, _at(builder, data, _stepped(builder, start, step, row)))
 
 
-add_products = _products(_spread)
+add_products = _adding(_spread)
 """tile[r, c] + w[w_start + r * w_step] * x[start + offsets[c]:], w a number."""
-add_products_of_vectors = _products(_vector_of_row)
+add_products_of_vectors = _adding(_row)
 """tile[r, c] + w[w_start + r * w_step:] * x[start + offsets[c]:], w a vector."""
 
 
@@ -284,11 +310,11 @@ def _places(builder: Any, data: Any, tile: Tile, start: Any, step: Any, offsets:
     return [[_at(builder, data, builder.add(row, column)) for column in columns] for row in rows]
 
 
-def _vector(builder: Any, place: Any):
+def _loaded(builder: Any, place: Any):
     return builder.load(builder.bitcast(place, VECTOR.as_pointer()), align=4)
 
 
-def _put(builder: Any, vector: Any, place: Any):
+def _stored(builder: Any, vector: Any, place: Any):
     builder.store(vector, builder.bitcast(place, VECTOR.as_pointer()), align=4)
 
 
@@ -296,10 +322,16 @@ def _same(number: float):
     return ir.Constant(VECTOR, [FLOAT(number)] * LANES)
 
 
-def _lanes(builder: Any, vector: Any, chosen: Any):
+def _halves(count: int) -> list[int]:
+    """Half of a power of two, a quarter, and so on, down to 1."""
+    return [count >> n for n in range(1, count.bit_length())]
+
+
+def _lanes(builder: Any, vector: Any, chosen: Any, more: Any = None):
+    """A vector of the chosen lanes of one, or of one and of `more`, which follow."""
     order = [INT(lane) for lane in chosen]
     mask = ir.Constant(ir.VectorType(INT, len(order)), order)
-    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+    return builder.shuffle_vector(vector, more or ir.Constant(vector.type, ir.Undefined), mask)
 
 
 def _fused(builder: Any, x: Any, y: Any, z: Any):
