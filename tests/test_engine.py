@@ -12,8 +12,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as torchvision
 
 from core import settings
 from core.datasets import Split, Splits
@@ -407,6 +405,9 @@ def test_without_augmentation_the_images_are_the_images():
     "fields", [{"rotation": 40}, {"shift": 3.5}, {"zoom": 0.4}, {"rotation": 25, "shift": 2, "zoom": 0.2}]
 )
 def test_an_augmented_image_is_torchvisions_affine_map_of_it(fields):
+    from torchvision.transforms import InterpolationMode  # not above: it takes seconds to import
+    from torchvision.transforms import functional as torchvision
+
     spec = checked(fields)
     noise = torch.tensor(some_split(6, (3, 36, 44)).images).float()
     images = functional.avg_pool2d(noise, 9, 1).round().to(torch.uint8)  # (6, 3, 28, 36), smooth

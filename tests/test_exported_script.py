@@ -13,11 +13,9 @@ import struct
 import subprocess
 import sys
 
-import medmnist
 import numpy as np
 import pytest
 import torch
-import torchvision
 from scipy.special import stdtrit
 
 from core import store
@@ -149,7 +147,8 @@ EXACT = ("keras", "sgd", "adamw")  # without dropout and augmentation, of which 
 @pytest.mark.parametrize("name", SPECS)
 def test_what_a_spec_asks_for_is_written_out(home, tmp_path, tiny_data, name):
     run = done(**{"data": "tiny", "epochs": 2, "batch_size": 16, "seed": 5} | SPECS[name])
-    found, out = printed(run, "script", tmp_path / "out", tiny_data)
+    language = "pt_BR" if name == "augmented" else "en"
+    found, out = printed(run, "script", tmp_path / "out", tiny_data, language)
     report = run.report()
     assert report
     assert found["stored"] == report.accuracy
@@ -250,6 +249,9 @@ PARTS = ("train", "val", "test")
 
 def loader(name, folder):
     """What `load_data` of the script returns for a built-in data set whose files are in the folder."""
+    import medmnist  # not above: it takes seconds to import
+    import torchvision
+
     defined = {"medmnist": medmnist, "np": np, "torch": torch, "torchvision": torchvision}
     exec(f"def load_data(folder):\n{LOADED[name]}", defined)  # noqa: S102 -- our own code, as a script has it
     return defined["load_data"](folder)
@@ -274,6 +276,8 @@ def test_the_files_of_mnist_and_its_like_are_loaded_in_their_order(tmp_path, nam
 
 
 def test_the_files_of_cifar10_are_loaded_in_their_order(tmp_path, monkeypatch):
+    import torchvision
+
     official = torchvision.datasets.CIFAR10
     images = np.random.default_rng(0).integers(0, 256, (6, 10, 3, 32, 32), dtype=np.uint8)
     folder = tmp_path / official.base_folder
@@ -296,7 +300,9 @@ def test_the_files_of_cifar10_are_loaded_in_their_order(tmp_path, monkeypatch):
 
 
 def test_bloodmnist_is_loaded_by_medmnist_and_a_run_on_it_repeated(home, tmp_path, monkeypatch, capsys):
-    official, data, arrays = medmnist.INFO["bloodmnist"], tmp_path / "data", {}
+    from medmnist import INFO
+
+    official, data, arrays = INFO["bloodmnist"], tmp_path / "data", {}
     for part, count in official["n_samples"].items():
         labels = np.random.default_rng(count).integers(0, 8, (count, 1), dtype=np.uint8)
         images = np.zeros((count, 28, 28, 3), dtype=np.uint8)

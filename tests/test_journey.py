@@ -400,11 +400,19 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     *shown, more = late.locator(".names li").all_inner_texts()
     assert len(shown) + int(more) == 40
     late.close()
-    present.keyboard.press(" ")  # of its own tab: another digit
-    other = re.compile("Draw the digit [^7]")
+
+    def will_ask(digit: int) -> None:
+        teacher.get_by_role("combobox", name="What to ask").click()
+        teacher.get_by_role("option", name=f"The digit {digit}").click()
+        follows = f"() => document.querySelector('.st-key-class-ask input').value === 'The digit {digit}'"
+        present.wait_for_function(follows)  # the other tab, too
+
+    will_ask(3)
+    present.keyboard.press(" ")
     for page in (teacher, present):
-        page.locator(".question", has_text=other).wait_for()
-    rui.get_by_text(re.compile("Desenhe o dígito [^7]")).wait_for()
+        page.locator(".question", has_text="Draw the digit 3").wait_for()
+    rui.get_by_text("Desenhe o dígito 3").wait_for()
+    will_ask(7)
     teacher.locator(".question").click()  # goes on, as the space bar does
     ana.get_by_text("Draw the digit 7").wait_for()
     rui.locator("#send").wait_for()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from tests.page import LANGUAGES, component, texts
 from tests.sheets import View
 
 
+@functools.cache
 def pictures() -> dict[str, bytes]:
     """A pupil's printed sheet with ten digits, a blank one with six, and half of a printed one."""
     random = np.random.default_rng(3)
@@ -23,13 +26,10 @@ def pictures() -> dict[str, bytes]:
     return {name: sheets.encoded(sheets.photograph(paper, view, random)) for name, (paper, view) in views.items()}
 
 
-PICTURES = pictures()
-
-
 def uploaded(app, *names):
     app.session_state["mode"] = "sheet"
     app.run()
-    app.file_uploader[0].set_value([(name, PICTURES[name], "image/jpeg") for name in names]).run(timeout=60)
+    app.file_uploader[0].set_value([(name, pictures()[name], "image/jpeg") for name in names]).run(timeout=60)
     assert not app.exception
     return app
 

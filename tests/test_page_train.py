@@ -433,6 +433,17 @@ def test_anothers_run_is_not_opened_unasked_and_has_no_buttons_until_they_are_as
         assert not mine.button(key="ask-stop").disabled
 
 
+def test_an_interrupted_run_of_ones_own_is_opened_unasked(frame, trained):
+    run = store.create(trained.spec, label=Label(owner="0123456789abcdef"))
+    events = (trained.folder / "events.jsonl").read_text().splitlines(keepends=True)
+    (run.folder / "events.jsonl").write_text("".join(events[:3]))
+    assert run.status() == "interrupted"
+    app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=30)
+    app.session_state["visitor"] = "0123456789abcdef"
+    assert app.run().selectbox(key="run").value == run.name
+    assert not app.button(key="ask-resume").disabled
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_result_says_its_images_and_interval_and_whether_it_is_better_than_no_answer_at_all(frame, trained, language):
     def said(run: store.Run) -> str:

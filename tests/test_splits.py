@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms import v2
 
 from core.datasets import Split, Splits, dataset
 from core.images.splits import choose, class_counts, resized, val_indices
@@ -171,6 +170,8 @@ def test_no_array_can_be_written_to(rule, size):
 @pytest.mark.parametrize("side", [28, 64, 9])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 20, 31)], ids=str)
 def test_images_are_resized_as_torchvision_resizes_them(shape, side):
+    from torchvision.transforms import v2  # not above: it takes seconds to import
+
     random = np.random.default_rng(0)
     ramp = np.linspace(0, 255, shape[1] * shape[2]).reshape(1, 1, *shape[1:])
     images = np.concatenate([random.integers(0, 256, (3, *shape)), np.broadcast_to(ramp, (1, *shape))]).astype(np.uint8)
