@@ -25,6 +25,7 @@ SEEN = 0.7  # of a fold: not hidden
 WINDOW = 0.08  # of it: the part of a fold by which the light in its middle is known; strokes cover less than half of it
 FAINTEST, DARKEST = 0.03, 0.45  # of the paper's brightness: the shade of a fold
 LEAST_RATIO = 0.72  # of the light on both sides: what differs more is the paper's edge on a table
+SMALLEST = 100  # px: folds are not looked for on a smaller picture
 MOST = 40  # lines that are looked at
 ALIKE, MOST_ALIKE = 8, 5  # degrees between directions, or from a right angle, and lines: if more are so, it is printed
 
@@ -50,6 +51,8 @@ def without_folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> np
     `share` (H, W) is how much darker than what is around it each pixel is, and `paper` (H, W) whether that is paper.
     """
     level = level.astype(np.float32)
+    if min(level.shape) < SMALLEST:
+        return level
     found = _folds(level.copy(), np.where(paper, share, 0), paper.astype(np.float32))
     degrees = np.array([fold.degrees for fold in found])
     apart = np.abs((degrees[:, None] - degrees + 45) % 90 - 45)  # lines of squared paper are of one kind
@@ -132,7 +135,7 @@ def _seen(light: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     shades = 1 - middle / np.maximum(around, 1)
     shade = shades.max(axis=1)
     seen = (shade > FAINTEST) & (shade < DARKEST)
-    hidden = round(HIDDEN * longest / STEP)
+    hidden = max(1, round(HIDDEN * longest / STEP))
     own = seen & _is_paper(light)
     parts, count = connected(binary_closing(np.pad(own, hidden), np.ones(hidden + 1))[hidden:-hidden])
     lengths = np.bincount(parts, minlength=count + 1)[1:]
