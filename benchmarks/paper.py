@@ -1,7 +1,7 @@
 """Measures what models read of digits on paper: `python benchmarks/paper.py [--n N] [--folder FOLDER] [--update]`.
 
-`--causes` only prints which pictures are read wrongly, and without which step not: of those with specks, and those on
-which nobody wrote.
+`--scene NAME` only prints the row of a scene. `--causes` only prints which pictures are read wrongly, and without which
+step not: of those with specks, and those on which nobody wrote.
 
 Pen digits of the last ten writers are put onto the papers of `scenes.py`, as files, which stay in the folder. Each file
 is read twice: as a drawing whose ground is the colour of its rim, which was the only way before, and by
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.drawing import percent, table  # noqa: E402  the path comes first
 from benchmarks.results import machine, say, spread, tell  # noqa: E402
-from benchmarks.scenes import SCENES, UNTRIED, without_digit  # noqa: E402
+from benchmarks.scenes import FRAMED, SCENES, UNTRIED, without_digit  # noqa: E402
 from core import settings, store  # noqa: E402
 from core.datasets.pen_digits import FILE, WRITERS, PenDigit, pen_digits  # noqa: E402
 from core.drawing.picture import open_picture  # noqa: E402
@@ -39,7 +39,7 @@ HELD, WRONG, RIGHT = range(3)
 
 def files(folder: Path, digits: list[PenDigit], name: str, n: int) -> list[tuple[Path, PenDigit]]:
     """The files of a scene, with their digits; those that are not there are made."""
-    every = {**SCENES, **UNTRIED}
+    every = {**SCENES, **UNTRIED, **FRAMED}
     made = []
     for k in range(n):
         random = np.random.default_rng([SEED, list(every).index(name), k])
@@ -121,6 +121,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure what is read of digits on paper.")
     parser.add_argument("--n", type=int, default=250, help="files a scene")
     parser.add_argument("--folder", type=Path, help="where the files are kept")
+    parser.add_argument("--scene", action="append", help="only print the row of this scene; can be said several times")
     parser.add_argument("--make", action="store_true", help="only make the files")
     parser.add_argument("--causes", action="store_true", help="only look at what is read wrongly, and why")
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
@@ -131,17 +132,18 @@ def main() -> int:
     digits = [one for one in pen_digits(source / FILE) if one.writer in WRITERS["test"]]
     run = next(run for run in store.runs() if "mnist-and-drawings" in run.name)
     model, rows, taken = open_model(run), [], []
+    scenes = options.scene or (*SCENES, *UNTRIED, *FRAMED)
     if options.make:
         for k in range(1, options.n + 1):
-            for name in (*SCENES, *UNTRIED):
+            for name in scenes:
                 files(folder, digits, name, k)
         return 0
     if options.causes:
         print("\n".join([machine(), "", *causes(model, folder, digits, options.n)]))
         return 0
-    for name in (*SCENES, *UNTRIED):
+    for name in scenes:
         made = files(folder, digits, name, options.n)
-        cells = [name if name in SCENES else f"*{name}*", str(len(made))]
+        cells = [f"*{name}*" if name in UNTRIED else name, str(len(made))]
         for reader in READERS:
             found = [read(model, reader, file) for file, _ in made]
             kinds = np.array(
@@ -156,6 +158,8 @@ def main() -> int:
                 taken = [seconds for _, seconds in found]
         rows.append(cells)
         tell(" | ".join(cells))
+    if options.scene:
+        return 0
     blank = blank_files(folder, options.n)
     cells = ["nobody wrote (all scenes)", str(len(blank))]
     for reader in READERS:

@@ -477,6 +477,43 @@ UNTRIED: dict[str, Callable[[Strokes, Random], bytes]] = {
 }
 
 
+# --- a digit that fills its picture, or hardly any of it --------------------------------------------------------------
+
+
+def cut_to_strokes(strokes: Strokes, random: Random) -> bytes:
+    """A picture that somebody has cut to its digit: ink on all four sides, and no margin."""
+    side, pen = size(random), str(random.choice(list(PENS)))
+    ink = coverage(strokes, random, random.uniform(*PENS[pen][1]), side)
+    rows, columns = (np.flatnonzero((ink > 0.4).any(axis=axis)) for axis in (1, 0))
+    at = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    share = ink[at][..., None] * random.uniform(0.85, 1)
+    picture = sheet(random, side)[at] * (1 - share) + share * np.asarray(random.choice(PENS[pen][0]), np.float32)
+    return taken(picture * fall_off(random, side, random.uniform(0, 0.2))[at], random)
+
+
+def small_at_side(strokes: Strokes, random: Random) -> bytes:
+    """A digit of 3 to 7 % of the picture's side that stands near one of its sides, in even light."""
+    side, tall, pen = 1000, random.uniform(0.03, 0.07), str(random.choice(["fineliner", "ballpoint"]))
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = tall / max(high - low)
+    width = max(1.2, side * tall * random.uniform(0.05, 0.1))
+    extent, gap = (high - low) * scale, width / side / 2 + random.uniform(0.003, 0.02)
+    corner = random.uniform(0.03, 0.97 - extent)
+    axis = random.integers(2)
+    corner[axis] = gap if random.random() < 0.5 else 1 - gap - extent[axis]
+    placed = [((stroke - low) * scale + corner).astype(np.float32) for stroke in strokes]
+    share = np.asarray(inked(placed, width, side), np.float32)[..., None] / 255
+    picture = sheet(random, side) * (1 - share) + share * np.asarray(random.choice(PENS[pen][0]), np.float32)
+    return taken(picture * fall_off(random, side, random.uniform(0, 0.25)), random)
+
+
+FRAMED: dict[str, Callable[[Strokes, Random], bytes]] = {
+    "cut to its strokes": cut_to_strokes,
+    "small, near a side": small_at_side,
+}
+
+
 # --- nothing to read --------------------------------------------------------------------------------------------------
 
 

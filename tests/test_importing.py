@@ -624,6 +624,48 @@ def test_strokes_of_a_class_on_the_other_ground_are_turned_like_those_of_all_oth
                 assert np.array_equal(image, digit(label)) or np.array_equal(image, 255 - grey), path
 
 
+def test_digits_cut_to_their_strokes_get_a_margin_of_their_ground_whichever_that_is(folder):
+    def cut(k: int, n: int) -> np.ndarray:
+        if k == 1:  # a straight stroke: most of the rim is ink, but for its round ends
+            stroke = np.zeros((60 + n, 12), np.uint8)
+            stroke[2:-2], stroke[[0, 1, -2, -1], 3:9] = 255, 255
+        else:
+            stroke = digit(k, 60 + n)
+            seen = np.argwhere(stroke > 100)
+            stroke = stroke[slice(*(seen[:, 0].min(), seen[:, 0].max() + 1)), seen[:, 1].min() : seen[:, 1].max() + 1]
+        return 255 - stroke if n < 4 else stroke  # the grounds are mixed in each class
+
+    files = {f"{k}/{n}.png": picture(cut(k, n)) for k in range(10) for n in range(6)}
+    _, splits, found = taken(put(folder / "cut", files), digits=True)
+    assert "where the strokes reach all four sides" in said(found)
+    for split in splits.parts().values():
+        for image, label in zip(split.images[:, 0], split.labels.tolist(), strict=True):
+            inked = np.argwhere(image > 128)
+            assert np.ptp(inked[:, 0]) + 1 in (19, 20, 21), label
+            assert max(image[:3].max(), image[-3:].max(), image[:, :3].max(), image[:, -3:].max()) < 64, label
+
+
+@pytest.mark.parametrize("kind", ["pictures", "arrays"])
+def test_images_of_one_colour_and_of_one_pixel_are_kept_and_said(folder, kind):
+    images = np.stack([digit(k % 2) for k in range(20)])
+    images[3], images[8] = 255, 0
+    if kind == "arrays":
+        path = folder / "own.npz"
+        np.savez(path, x=images, y=np.arange(20) % 2)
+    else:
+        files = {f"{k % 2}/{k}.png": picture(images[k] if k != 3 else images[k, :1, :1]) for k in range(20)}
+        path = put(folder / "own", files)
+    source = look([(path.name, path)], lambda *_: None)
+    counts = described(source, Wishes()).counts
+    assert sum(map(sum, counts.values())) == 20
+    told = write(source, Wishes(digits=False), "own-1", lambda *_: None, [path.name])
+    (lines,) = [both for what, *both in told["left_out"] if what == "plain"]
+    for language, words_of in (("en", "2 pictures"), ("pt_BR", "2 figuras")):
+        line = " ".join(words.text(language, key, **slots) for side in lines for key, slots in side)
+        assert words_of in line, language
+    assert kind == "arrays" or "1/3.png" in words.text("en", lines[0][0][0], **lines[0][0][1])
+
+
 def test_what_would_vanish_on_the_ground_of_the_others_gets_the_other_ground(folder):
     clear = {k: np.dstack([np.full((20, 20, 3), 255 * (k == 2), np.uint8), digit(k, 20)]) for k in range(3)}
     files = {f"{k}/{n:02}.png": picture(clear[k]) for k in range(3) for n in range(6 if k < 2 else 2)}

@@ -6,9 +6,11 @@ import pytest
 from benchmarks.scenes import SCENES, UNTRIED
 from core import store
 from core.drawing.picture import open_picture
+from core.drawing.strokes import inked
 from core.images import paper
 from core.images.paper import cleaned, prepared
 from core.models.model import Answer, open_model
+from tests import sheets
 from tests.browser import ROOT
 
 SEVEN = [np.array([(0.2, 0.2), (0.8, 0.2), (0.4, 0.9)], np.float32)]
@@ -76,3 +78,39 @@ def test_specks_alone_are_nothing_drawn_and_a_small_digit_is():
     assert prepared(picture).image is None
     picture[400:420, 300:303, :3] = 0
     assert prepared(picture).image is not None
+
+
+def cut(strokes: list[np.ndarray], width: float, colours: tuple[int, int]) -> np.ndarray:
+    """A picture uint8 (H, W, 4) in two grey levels, of ground and ink, that is cut to the strokes."""
+    ink = inked(strokes, width, 336)
+    rows, columns = (np.flatnonzero((ink > 100).any(axis=axis)) for axis in (1, 0))
+    share = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, None] / 255
+    grey = colours[0] + share * (colours[1] - colours[0])
+    return np.dstack([*[grey] * 3, np.full_like(grey, 255)]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("colours", [(250, 30), (20, 240)], ids=["dark on light", "light on dark"])
+@pytest.mark.parametrize("digit", range(10))
+def test_a_digit_in_a_picture_that_is_cut_to_its_strokes_is_read(model, digit, colours):
+    straight = [np.array([(0.5, 0.1), (0.5, 0.9)], np.float32)]  # its ink is nearly all of the rim
+    drawn = sheets.strokes(digit, np.random.default_rng(digit))
+    strokes = straight if digit == 1 else [(line / 8 + 0.2).astype(np.float32) for line in drawn]
+    found = model.answer(prepared(cut(strokes, 24, colours)))
+    assert found
+    assert int(found.values.argmax()) == digit
+    thin = model.answer(prepared(cut(strokes, 12, colours)))
+    assert thin
+    assert int(thin.values.argmax()) == digit
+
+
+def test_a_small_digit_near_a_side_is_read_and_what_is_left_along_a_side_is_not(model):
+    picture = np.full((600, 800, 4), 250, np.uint8)
+    drawn = (inked([(SEVEN[0] * 0.9).astype(np.float32)], 6, 60)[:, :, None] / 255 * 220).astype(np.uint8)
+    for top, left in ((6, 300), (534, 300), (250, 8), (250, 732)):
+        near = picture.copy()
+        near[top : top + 60, left : left + 60, :3] -= drawn
+        found = model.answer(prepared(near))
+        assert found, (top, left)
+        assert found.best == 7, (top, left)
+    picture[590:597, 100:300, :3] = 20
+    assert prepared(picture).image is None

@@ -12,6 +12,8 @@ from core import words
 from core.__main__ import main
 from core.drawing import SHEET
 from core.images import printed_sheet, sheet
+from core.images.folds import without_folds
+from core.images.parts import darkness
 from core.models.model import open_model
 from core.models.sheets import read_sheet
 from core.refusal import Refusal
@@ -166,6 +168,17 @@ def test_digits_on_folded_paper_are_found_and_the_folds_are_not():
     assert len(sheet.read(photographed(paper, folded)).digits) == 30
     paper, written = pupils_sheet(height=9)
     assert [one.written for one in sheet.read(photographed(paper, folded)).digits] == sorted(row for row, _ in written)
+
+
+def test_paper_without_folds_and_pictures_of_any_size_are_left_as_they_are():
+    chance, paper = random(), sheets.Paper()
+    for place, (left, top, height) in enumerate(sheets.places("rows", 30, chance)):
+        paper.write(place % 10, sheets.strokes(place % 10, chance), left, top, height)
+    level = sheets.photograph(paper, View(turn=5, table=None, size=(900, 1200)), random())[..., 1]
+    sizes = [(1, 1), (3, 200), (15, 15), (100, 100), (133, 101), (101, 140)]
+    for picture in (level, *(np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8) for size in sizes)):
+        share = np.zeros(picture.shape, np.float32) if picture is not level else darkness(picture, 20)[0]
+        assert np.array_equal(without_folds(picture, share, np.ones(picture.shape, bool)), picture)
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from core.datasets.arrays import PART_WORDS, words_in
 from core.datasets.entries import DAMAGED_ARCHIVE, Entry
 from core.drawing.decoder import DAMAGED, MOST_PHOTO_PIXELS, MOST_PIXELS, MOST_SIDE
-from core.drawing.picture import DARK, LIGHT, MOST_MIB, rims
+from core.drawing.picture import DARK, LIGHT, MOST_MIB, rims, with_margin
 from core.refusal import Refusal
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")
@@ -29,6 +29,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PICTURES = 100_000
 LARGEST_SIDE = 64  # px, that is proposed
 DIGIT_SIDE = 28  # px
+MARGIN = 0.2  # of the longer side of a picture cut to its strokes: MNIST's digits of 20 px have 4 px around them
 LOOKED_AT = 64  # pictures that are decoded before the import, to see on what ground they are
 LOOKED_FOR_COLOURS = 2**28  # px that are decoded besides, until a picture has colours: 340,000 pictures of 28 x 28 px
 VANISHING = 64  # grey levels: what is not transparent can hardly be seen on a ground that is nearer to it
@@ -195,6 +196,8 @@ def decoded(entry: Entry, look: Look, least: int) -> Image.Image:
 def fitted(image: Image.Image, shape: tuple[int, int, int], *, whole: bool) -> np.ndarray:
     """An L or RGB picture as uint8 (C, H, W): `whole` with a margin, else cut to the shape from its middle.
 
+    If `whole`, a picture that is cut to its strokes gets a margin like that of MNIST's digits all around.
+
     Cut and resized as `fit_picture` does it with a picture to be predicted.
     """
     channels, height, width = shape
@@ -204,6 +207,7 @@ def fitted(image: Image.Image, shape: tuple[int, int, int], *, whole: bool) -> n
         if factor > 1:
             image = image.reduce(factor)
         if whole:
+            image = Image.fromarray(with_margin(np.asarray(image), MARGIN))
             image = ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC, color=_rim(image))
         else:
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)

@@ -56,6 +56,7 @@ IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 ROWS = 1000  # images that are converted at a time
 SOME = 256  # images of a split's array that are looked at, to see on what ground they are
 NAMED = 5  # most names in a sentence
+PLAIN = 8  # grey levels: an image with fewer between its darkest and brightest is of one colour
 # What is not read, with the line of Python that makes of it what is.
 SAVED = "numpy.savez({arrays}, images={images}, labels={labels})"
 FOREIGN = {
@@ -209,6 +210,7 @@ class PictureSource(Source):
         if len(files) > pictures.MOST_PICTURES:
             raise Refusal("import.many_pictures", count=len(files), most=pictures.MOST_PICTURES)
         self.left_out, self.unread = left_out, Counter[str]()
+        self.plain: set[str] = set()  # names of pictures of one colour
         by_class, loose = pictures.arranged(files)
         if not by_class:
             line = (
@@ -290,6 +292,8 @@ class PictureSource(Source):
             try:
                 image = pictures.decoded(entry, self.look, max(shape[1:]))
                 found[row] = pictures.fitted(image, shape, whole=whole)
+                if np.ptp(found[row]) < PLAIN:
+                    self.plain.add(entry.name)
             except Refusal as refusal:
                 good[row] = False
                 if entry.name not in self.unread:
@@ -343,7 +347,9 @@ class PictureSource(Source):
         return rows + _ground_rows(wishes, self.ground)
 
     def left_rows(self) -> list[Row]:
-        return _left_rows(self.left_out, list(self.unread))
+        names = sorted(self.plain)
+        plain: Said = ("import.left.pictures", {"count": len(names), "names": _first(names)})
+        return _left_rows(self.left_out, list(self.unread)) + _plain_rows(plain)
 
 
 def _ground_rows(wishes: Wishes, ground: Callable[[], tuple[bool, bool]]) -> list[Row]:
@@ -360,10 +366,18 @@ def _left_rows(left_out: Counter[str], examples: Sequence[str] = ()) -> list[Row
         if count:
             is_picture = "." in why
             key = "import.left.unread" if is_picture else f"import.left.{why}"
-            names = ", ".join(examples[:3]) + ("" if len(examples) <= 3 else " …")
-            found: Said = ("import.left.pictures", {"count": count, "names": names})
+            found: Said = ("import.left.pictures", {"count": count, "names": _first(examples)})
             rows.append(("left", [found if is_picture else ("import.left.files", {"count": count})], [(key, {})]))
     return rows
+
+
+def _plain_rows(found: Said) -> list[Row]:
+    """What is said of images of one colour, if there are any."""
+    return [("plain", [found], [("import.plain", {})])] if found[1]["count"] else []
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ("" if len(names) <= 3 else " …")
 
 
 def _classes_said(names: Sequence[str]) -> Said:
@@ -486,6 +500,7 @@ class ArraySource(Source):
     left_out: Counter[str]
     dropped: tuple[str, ...] = ()  # names of classes without an image
     transposed: bool = False  # the images probably lie on their side, mirrored
+    plain: set[tuple[str, int]] = field(default_factory=set)  # splits and places of images of one colour
     notes: list[Row] = field(default_factory=list)  # on the files, if there is more to say than what arrays they hold
 
     def __post_init__(self) -> None:
@@ -555,6 +570,7 @@ class ArraySource(Source):
                     np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
                 )
                 found[begin + row] = pictures.fitted(picture, shape, whole=self.looks_like_digits)
+        self.plain |= {(part, place) for place in places[np.ptp(found, axis=(1, 2, 3)) < PLAIN].tolist()}
         found = pictures.light_on_dark(found, is_dark=self.ground[0]) if wishes.digits else found
         return found, np.ones(len(places), bool)
 
@@ -593,7 +609,7 @@ class ArraySource(Source):
         return [*rows, *_ground_rows(wishes, lambda: self.ground)]
 
     def left_rows(self) -> list[Row]:
-        return _left_rows(self.left_out)
+        return _left_rows(self.left_out) + _plain_rows(("import.size.pictures", {"count": len(self.plain)}))
 
 
 def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> Source:

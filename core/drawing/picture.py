@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -28,6 +28,17 @@ MOST_SECONDS = 1.8  # until a picture of `LONGEST_SIDE` is decoded or given up; 
 
 DARK, LIGHT = 96, 159  # grey levels: a darker ground is dark, a brighter one is light
 MOST_ALIKE = 0.8  # share of a set's images whose ground is so, from which the set's is
+
+LOOKED_AT = 192  # px of the longer side at which it is seen whether a picture is cut to its ink
+CONTRAST = 24  # grey levels between ground and ink of a picture that is cut to it
+SHADOW, SOFT = 0.4, 0.7  # of the ground's light, and px across an edge: a shadow is brighter, with softer edges
+MOST_RIM = 0.35  # of its rim is ink: a dark edge around it is more
+NEAR = 0.02  # of its longer side: what is nearer to a side touches it, since the edges of strokes are faint
+MOST_ENDS = 3  # places in which a digit touches a side of it
+THICKEST = 0.4  # of its longer side: no stroke is wider
+SLIM = 1.5  # times as high as wide: a picture that is cut to a straight stroke
+INNER = 0.1  # of its inner part: no more of the ground is there
+SPAN = 0.6  # of both its sides: what spans so much is no ground beside a straight stroke
 
 _waiting: list[subprocess.Popen[bytes]] = []  # decoders; as many as there ever were pictures at the same time
 
@@ -134,6 +145,79 @@ def fit_picture(rgba: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     channels, height, width = shape
     image = ImageOps.fit(over_black(rgba), (width, height), Image.Resampling.BICUBIC)
     return np.asarray(image).transpose(2, 0, 1).copy() if channels == 3 else np.asarray(image.convert("L"))[None].copy()
+
+
+def with_margin(picture: np.ndarray, share: float) -> np.ndarray:
+    """A picture of strokes, uint8 (H, W) or (H, W, C), with a margin of its ground if it is cut to its ink.
+
+    The margin is a `share` of its longer side, all around. A fourth channel is no colour.
+    """
+    ground = _beside_ink(picture if picture.ndim == 2 else picture[..., :3].mean(axis=2))
+    if ground is None:
+        return picture
+    wide = max(1, round(share * max(ground.shape)))
+    larger = np.empty((ground.shape[0] + 2 * wide, ground.shape[1] + 2 * wide, *picture.shape[2:]), np.uint8)
+    larger[:] = np.median(picture[ground], axis=0)
+    larger[wide:-wide, wide:-wide] = picture
+    return larger
+
+
+def _beside_ink(level: np.ndarray) -> np.ndarray | None:
+    """Where the ground is, bool (H, W), of a picture, grey levels (H, W), that is cut to its ink; None if it is not.
+
+    The ink of a digit touches all four sides, each in few places, and is nowhere as wide as a shadow. Or it is one
+    straight stroke, which is most of the rim, and the ground is only along two sides.
+    """
+    level = level.astype(np.float32)
+    if np.ptp(_rim(level)) < CONTRAST or min(level.shape) < 3:
+        return None
+    from scipy.ndimage import distance_transform_edt  # here, since the import takes a tenth of a second
+    from skimage.filters import threshold_otsu
+
+    step = -(-max(level.shape) // LOOKED_AT)
+    low = level[::step, ::step]
+    threshold = threshold_otsu(low)
+    dark = low <= threshold
+    darker, lighter = float(low[dark].mean()), float(low[~dark].mean())
+    edges = sum(int((dark[1:] != dark[:-1]).sum()) for dark in (dark, dark.T))
+    between = int((np.abs(low - (darker + lighter) / 2) < (lighter - darker) / 4).sum())
+    if lighter - darker < CONTRAST or (darker > SHADOW * lighter and between > SOFT * edges):
+        return None
+    ink = dark if _rim(dark).mean() < 0.5 else ~dark
+    if _is_beside_stroke(ink):
+        ink = ~ink
+    else:
+        near = max(2, round(NEAR * max(ink.shape)))
+        sides = [ink[:near].any(0), ink[-near:].any(0), ink[:, :near].any(1), ink[:, -near:].any(1)]
+        places = [int((np.diff(np.pad(side, 1).astype(np.int8)) == 1).sum()) for side in sides]
+        thickest = 2 * float(np.asarray(distance_transform_edt(np.pad(ink, 1))).max())
+        few = min(places) > 0 and max(places) <= MOST_ENDS and _rim(ink).mean() < MOST_RIM
+        if not few or thickest > THICKEST * max(ink.shape):
+            return None
+    lightest = level.max() if (ink == dark).all() else level.min()
+    return np.abs(level - lightest) <= abs(threshold - lightest) / 2  # what is nearer to the ink is an edge of it
+
+
+def _rim(picture: np.ndarray) -> np.ndarray:
+    """The pixels along the four sides of a picture (H, W)."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def _is_beside_stroke(ground: np.ndarray) -> bool:
+    """Whether all of a picture but the `ground`, bool (H, W), is one straight stroke along its longer side."""
+    from scipy import ndimage
+
+    if ground.shape[0] < ground.shape[1]:
+        ground = ground.T
+    height, width = ground.shape
+    opposite = (ground[:, 0].any() and ground[:, -1].any()) or (ground[0].any() and ground[-1].any())
+    if height < SLIM * width or not opposite:
+        return False
+    inner = ground[height // 8 : height - height // 8, width // 4 : max(width // 4 + 1, width - width // 4)]
+    numbered, _ = cast("tuple[np.ndarray, int]", ndimage.label(ground, np.ones((3, 3))))
+    parts = ndimage.find_objects(numbered)
+    spans = [min((rows.stop - rows.start) / height, (columns.stop - columns.start) / width) for rows, columns in parts]
+    return bool(inner.mean() < INNER and max(spans) < SPAN)
 
 
 def ground(images: np.ndarray) -> Literal["dark", "light", ""]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.images.parts import connected
+
 BLOCK = 4  # px: folds are looked for on a picture so much smaller
 STEP = 16  # px along a fold from one place at which its light is known to the next
 NEAR = 8  # px from a fold at which there is nothing of its shade
@@ -18,10 +20,12 @@ SLACK = 10  # px by which a fold may lie beside the straight line that was found
 WIDE = 60  # px from a fold to which the light changes slowly afterwards
 SHORTEST = 0.25  # of the picture's longer side: a fold is longer
 HIDDEN = 0.06  # of it: no longer part of a fold is hidden
+EDGE = 5  # steps before the edge of the paper to which a fold is sure to be seen
 SEEN = 0.7  # of a fold: not hidden
 WINDOW = 0.08  # of it: the part of a fold by which the light in its middle is known; strokes cover less than half of it
 FAINTEST, DARKEST = 0.03, 0.45  # of the paper's brightness: the shade of a fold
 LEAST_RATIO = 0.72  # of the light on both sides: what differs more is the paper's edge on a table
+SMALLEST = 100  # px: folds are not looked for on a smaller picture
 MOST = 40  # lines that are looked at
 ALIKE, MOST_ALIKE = 8, 5  # degrees between directions, or from a right angle, and lines: if more are so, it is printed
 
@@ -47,6 +51,8 @@ def without_folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> np
     `share` (H, W) is how much darker than what is around it each pixel is, and `paper` (H, W) whether that is paper.
     """
     level = level.astype(np.float32)
+    if min(level.shape) < SMALLEST:
+        return level
     found = _folds(level.copy(), np.where(paper, share, 0), paper.astype(np.float32))
     degrees = np.array([fold.degrees for fold in found])
     apart = np.abs((degrees[:, None] - degrees + 45) % 90 - 45)  # lines of squared paper are of one kind
@@ -59,6 +65,8 @@ def without_folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> np
 
 def _folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> list[_Fold]:
     """All that may be folds on a picture, which they are evened out on, so that none is found twice."""
+    from scipy.ndimage import binary_dilation
+
     found = []
     for angle, distance in _lines(_shade(share)):
         is_level = abs(np.sin(angle)) > abs(np.cos(angle))
@@ -70,7 +78,8 @@ def _folds(level: np.ndarray, share: np.ndarray, paper: np.ndarray) -> list[_Fol
         if own.any():
             line += _through(np.flatnonzero(own), beside[own], len(picture))
             _, own = _seen(_light(picture, line, BESIDE), max(level.shape))
-            own &= _light(paper.T if is_level else paper, line, 0)[:, 0] > 0.5
+            on_paper = _light(paper.T if is_level else paper, line, 0)[:, 0] > 0.5
+            own &= binary_dilation(on_paper, iterations=EDGE)  # the edge of the paper may be taken for none
         if own.any():
             found.append(_Fold(is_level, line, own))
             _even_out(picture, found[-1], NEAR)
@@ -119,18 +128,19 @@ def _light(picture: np.ndarray, line: np.ndarray, reach: int) -> np.ndarray:
 
 def _seen(light: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """How many px beside a line its shade is at each step (N,), and which steps are of a fold, of their `_light`."""
-    from scipy.ndimage import binary_closing, label
+    from scipy.ndimage import binary_closing
 
     middle = light[:, BESIDE - SLACK : BESIDE + SLACK + 1]
     around = np.minimum(light[:, : 2 * SLACK + 1], light[:, -2 * SLACK - 1 :])
     shades = 1 - middle / np.maximum(around, 1)
     shade = shades.max(axis=1)
     seen = (shade > FAINTEST) & (shade < DARKEST)
-    hidden = round(HIDDEN * longest / STEP)
+    hidden = max(1, round(HIDDEN * longest / STEP))
     own = seen & _is_paper(light)
-    parts, count = label(binary_closing(np.pad(own, hidden), np.ones(hidden + 1))[hidden:-hidden])
-    shares = np.bincount(parts, own, count + 1)[1:] / np.maximum(1, np.bincount(parts, minlength=count + 1)[1:])
-    is_long = np.bincount(parts, minlength=count + 1)[1:] * STEP > SHORTEST * longest
+    parts, count = connected(binary_closing(np.pad(own, hidden), np.ones(hidden + 1))[hidden:-hidden])
+    lengths = np.bincount(parts, minlength=count + 1)[1:]
+    shares = np.bincount(parts, own, count + 1)[1:] / np.maximum(1, lengths)
+    is_long = lengths * STEP > SHORTEST * longest
     return shades.argmax(axis=1) - SLACK, seen & bool((is_long & (shares > SEEN)).any())
 
 

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
+from core.drawing.picture import with_margin
 from core.drawing.prepare import Picture, Prepared, border, grey, prepare
 from core.images.lines import straight, without_lines
 from core.images.parts import connected
@@ -31,8 +32,11 @@ WEAKEST = 0.3  # of the usual ink: weaker ink is no stroke
 JUMP = 0.12  # of the ground's logarithm between neighbours: an edge of the paper, or of a hard shadow
 COLOURED = 0.12  # by which the factors of red, green and blue differ: not a shadow
 DARKEST = 0.35  # of the paper's light is left in its shadow
-ALONG = 0.08  # of the picture's side: all that is left lies so near to a side, so it is left of an edge, not a digit
+ALONG = 0.08  # of the picture's side: all that is left lies so near to a side, so it may be left of an edge
+BESIDE = 0.004  # of the picture's side: what is so near to it is at it
+SLIM = 3.0  # times as long along a side as across
 LEAST = 0.015  # of the longer side: nothing that is left is larger, so it is specks or crossings of lines
+MARGIN = 0.4  # of the longer side of a picture that is cut to its ink: what it gets around it
 SMALLEST = 0.12  # of the largest stroke's extent: what is smaller is a speck
 
 
@@ -64,7 +68,7 @@ def cleaned(rgba: np.ndarray, *, without: Collection[str] = ()) -> Cleaned:
     if "ink" in without:
         brightness = grey(rgba)
         return Cleaned((brightness * 255).round().astype(np.uint8), {})
-    rgba = _on_paper(rgba)
+    rgba = with_margin(_on_paper(rgba), MARGIN)
     pictures = {}
     paper = np.ones(rgba.shape[:2], bool)
     if rgba.ndim == 2:  # on a transparent ground, opacity is ink
@@ -323,7 +327,9 @@ def _strokes(ink: Picture) -> Picture:
     found, count = connected(ink > 0, diagonally=True)
     boxes = find_objects(found)
     extents = np.array([max(part.stop - part.start for part in box) for box in boxes])
-    if extents.max(initial=0) < LEAST * max(ink.shape) or all(_is_along_a_side(box, ink.shape) for box in boxes):
+    large = [box for box, extent in zip(boxes, extents, strict=True) if extent >= extents.max() / 2]
+    is_edge = all(_is_near_a_side(box, ink.shape) for box in boxes) and all(_is_edge(box, ink.shape) for box in large)
+    if extents.max(initial=0) < LEAST * max(ink.shape) or is_edge:
         return np.zeros_like(ink)
     if count < 2:
         return ink
@@ -337,8 +343,20 @@ def _strokes(ink: Picture) -> Picture:
     return np.where(np.concatenate([[False], dropped])[found], 0, ink)
 
 
-def _is_along_a_side(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+def _is_near_a_side(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
     """Whether a box lies within `ALONG` of one of the four sides of a picture (H, W)."""
     return any(
         part.stop < ALONG * side or part.start > (1 - ALONG) * side for part, side in zip(box, shape, strict=True)
     )
+
+
+def _is_edge(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a box is at one of the four sides of a picture (H, W), or slim along it, as what is left of an edge is.
+
+    A digit near a side has paper on all of its own sides; only a 1 along it is slim, too.
+    """
+    rows, columns = box
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    at_side = any(min(part.start, side - part.stop) < BESIDE * side for part, side in zip(box, shape, strict=True))
+    level, upright = _is_near_a_side((rows,), shape[:1]), _is_near_a_side((columns,), shape[1:])
+    return at_side or (level and width > SLIM * height) or (upright and height > SLIM * width)
