@@ -1427,17 +1427,38 @@ WALL = """
 """
 
 
+def wall_alone(browser, below=""):
+    """A page with the wall alone: it hears what `socket.onmessage` is given, and notes in `fired` what it asks for."""
+    page = browser.new_page()
+    script = wall.look_script() + beside(inside.__file__, "maps.js") + beside(wall.__file__, "wall.js")
+    page.route("**/wall.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
+    page.route("**/", lambda route: route.fulfill(body=wall.HTML + WALL + below, content_type="text/html"))
+    page.goto("http://wall.test/")
+    page.wait_for_function("window.socket")
+    return page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+def test_the_space_bar_goes_on_after_a_click_on_a_button_but_presses_one_that_was_reached_by_a_key(browser):
+    page = wall_alone(browser, "<button id=view onclick='fired.push([this.id])'>Wall</button><input id=name>")
+    page.locator("#view").click()
+    page.keyboard.press(" ")
+    assert [one for one, *_ in page.evaluate("fired")] == ["view", "next"]
+    page.locator("#name").click()
+    page.keyboard.press(" ")
+    assert page.locator("#name").input_value() == " "
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press(" ")
+    assert [one for one, *_ in page.evaluate("fired")] == ["view", "next", "view"]
+    page.close()
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 def test_the_hardest_drawing_that_was_opened_stays_when_another_becomes_the_hardest(lesson, browser, monkeypatch):
     classroom, chances = lesson.classroom, iter((0.3, 0.2))
     monkeypatch.setattr(classroom, "_read", lambda *_: [Reading("one", 1, next(chances))])
     shown = SimpleNamespace(classroom=classroom, models=[Contestant("one", "MLP", "MNIST", None)], failed=set())
-    page = browser.new_page()
-    script = wall.look_script() + beside(inside.__file__, "maps.js") + beside(wall.__file__, "wall.js")
-    page.route("**/wall.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
-    page.route("**/", lambda route: route.fulfill(body=wall.HTML + WALL, content_type="text/html"))
-    page.goto("http://wall.test/")
-    page.wait_for_function("window.socket")
+    page = wall_alone(browser)
 
     def hear() -> None:
         page.evaluate("message => socket.onmessage({ data: message })", json.dumps(live_wall.wall(shown, "en")))

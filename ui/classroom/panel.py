@@ -94,14 +94,10 @@ def _closed() -> None:
             )
             _offer_page(lesson, lambda: lessons[lesson])
             if quiz.kept(lesson):
-                st.button(
-                    t("class.quiz.delete"),
-                    icon=":material/delete:",
-                    key="class-quiz-delete",
-                    on_click=_delete_answers,
-                    args=(lesson,),
-                    help=t("class.quiz.delete_help"),
-                )
+                with st.popover(t("class.quiz.delete"), icon=":material/delete:"):
+                    st.write(t("class.quiz.delete_help"))
+                    really = t("class.quiz.delete_really")
+                    st.button(really, key="class-quiz-delete", on_click=_delete_answers, args=(lesson,))
     race.old_races()
 
 

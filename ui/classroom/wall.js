@@ -26,6 +26,7 @@ function makeWall(root) {
   let large = null; // the number of the drawing that is shown large
   let latest = null; // message
   let named = ""; // the names, and the room that they have
+  let pointed = false; // what has the focus was clicked on
   let asked = null; // what everybody looks at: when it is another one, it comes into sight
 
   function goOn() {
@@ -33,11 +34,17 @@ function makeWall(root) {
     else enlarge(null);
   }
 
+  const point = () => (pointed = true);
+
+  // A button that was clicked on keeps the focus, but the space bar is not meant for it, as it is after a Tab.
   function press(event) {
     const target = event.composedPath()[0];
     if (event.key === "Escape") enlarge(null);
+    if (event.key !== " ") pointed = false;
     if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (target.closest?.("button, input, textarea, select, a, [role=radio], [role=combobox], [contenteditable]")) return;
+    const control = target.closest?.("button, input, textarea, select, a, [role=radio], [role=combobox], [contenteditable]");
+    if (control && !(pointed && control.matches("button, [role=radio]"))) return;
+    control?.blur();
     event.preventDefault();
     goOn();
   }
@@ -303,6 +310,7 @@ function makeWall(root) {
   resizing.observe(find("tiles"));
   resizing.observe(find("who"));
   document.addEventListener("keydown", press);
+  document.addEventListener("pointerdown", point, true);
   find("question").onclick = goOn;
   find("qr").onclick = goOn;
   find("hardest").onclick = () => enlarge(latest.hardest.number);
@@ -327,6 +335,7 @@ function makeWall(root) {
       clearInterval(ticking);
       resizing.disconnect();
       document.removeEventListener("keydown", press);
+      document.removeEventListener("pointerdown", point, true);
       const last = socket;
       socket = null;
       last?.close();
