@@ -25,12 +25,12 @@ MOST_ROWS = 11  # on a projector, and on a phone
 MOST_TESTED = 3  # runs whose test split is read for a race
 
 STYLE = """
-.race { width: 100%; min-width: 44rem; border-collapse: collapse; table-layout: fixed; line-height: 1.25;
+.race { width: 100%; min-width: 50rem; border-collapse: collapse; table-layout: fixed; line-height: 1.25;
   font-variant-numeric: tabular-nums; }
 .race :is(th, td) { padding: 0.1rem 0.4rem; border: 0; text-align: left; vertical-align: middle; }
 .race thead th { font-weight: 400; }
-.race .place { width: 4rem; font-weight: 700; white-space: nowrap; } .race .figure { width: 11rem; }
-.race .seconds { width: 3.5rem; } .race .who { width: 30%; } .race .values { width: 25%; }
+.race .place { width: 4rem; font-weight: 700; white-space: nowrap; } .race .figure { width: 13rem; }
+.race .seconds { width: 4rem; } .race .who { width: 24%; } .race .values { width: 20%; }
 .race.brief .figure { width: 3.5rem; }
 .race.brief td { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .race td:is(.figure, .seconds) { white-space: nowrap; }

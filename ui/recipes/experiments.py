@@ -306,12 +306,12 @@ def _run(run: Run, status: Status) -> None:
         words.append(percent(report.accuracy, 2))
     elif epochs:
         words.append(t("train.epoch_of", epoch=epochs[-1].epoch, epochs=run.spec.epochs))
-    left, middle, right = st.columns([2, 3, 3], vertical_alignment="center")
-    left.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
-    middle.write(" · ".join(words))
-    page, label = ("evaluate", "recipes.see") if report else ("train", "recipes.watch")
-    icon = ":material/arrow_forward:"
-    right.page_link(server.PAGES / f"{page}.py", label=t(label), icon=icon, query_params={"run": run.name})
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(t(f"status.{status}"), icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
+        st.markdown(" · ".join(words), width="content")
+        page, label = ("evaluate", "recipes.see") if report else ("train", "recipes.watch")
+        icon = ":material/arrow_forward:"
+        st.page_link(server.PAGES / f"{page}.py", label=t(label), icon=icon, query_params={"run": run.name})
     if report and report.frozen_unchanged is not None:
         said = "recipes.unchanged" if report.frozen_unchanged else "recipes.changed"
         st.caption(t(said, before=report.frozen_before[:SHOWN], after=report.frozen_after[:SHOWN]))
