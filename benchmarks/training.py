@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import time
@@ -40,6 +41,8 @@ KEPT, KEPT_AVX2 = (Path(__file__).with_name(name) for name in ("training.json", 
 TURN, ROUNDS, MINUTES = 0.7, 5, 9.0  # seconds of a turn; most rounds; minutes for all networks
 USUAL = ("000-c", "001-b", "003-d")  # the networks that are measured unless others are named
 OURS = "engine"  # the contestant with which the others are compared
+AIMS = {"000-c": 2, "001-b": 3, "003-d": 2, "003-f": 2, "004-a": 2}  # times as quick as the best peer, idle
+MOST_BUSY = 1.6  # times as long as idle while another process keeps a core busy
 
 
 def main() -> None:
@@ -149,6 +152,7 @@ def overview(races: dict[str, Race]) -> str:
         "| network | computed by | idle | one core busy | two runs at once | processor seconds, idle | busy / idle |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
+    missed = []
     for name, one in races.items():
         mine = one.figures.get(OURS)
         if not mine:
@@ -162,6 +166,15 @@ def overview(races: dict[str, Race]) -> str:
         cells.append(ratio(one.figures[best].processor(), mine.processor()) if best else "")
         cells.append(ratio(mine.seconds("busy"), mine.seconds()))
         rows.append(f"| {' | '.join(cells)} |")
+        quick = statistics.median(one.figures[best].seconds()) / statistics.median(mine.seconds()) if best else math.inf
+        if quick < AIMS.get(name, 0):
+            missed.append(f"{name} idle ({quick:.2f}, aim {AIMS[name]})")
+        busy = mine.seconds("busy")
+        if busy and (slow := statistics.median(busy) / statistics.median(mine.seconds())) > MOST_BUSY:
+            missed.append(f"{name} busy / idle ({slow:.2f})")
+    aims = ", ".join(f"{name} {aim}" for name, aim in AIMS.items())
+    rows += ["", f"Aims: times as quick as the best peer, idle: {aims}; busy / idle at most {MOST_BUSY} for all."]
+    rows[-1] += f" Not reached: {', '.join(missed) or 'none'}."
     return "\n".join(rows)
 
 
