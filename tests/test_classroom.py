@@ -934,9 +934,9 @@ def test_where_drawings_of_others_wait_each_is_answered_less_often(room, monkeyp
     assert time.monotonic() - begun > (MOST_WHERE_BUSY - 1) / MOST_WHERE_BUSY
 
 
-@pytest.mark.slow  # a bound in seconds for forty clients
+@pytest.mark.slow  # a bound in seconds for a dozen clients
 def test_closing_ends_every_connection_within_a_second(room):
-    said = [cookie(room, f"pupil {k}") for k in range(40)]
+    said = [cookie(room, f"pupil {k}") for k in range(12)]
     address, port = room.host.split(":")
     with contextlib.ExitStack() as stack:
         pupils = [stack.enter_context(client(room, said=one)) for one in said]
