@@ -910,28 +910,28 @@ def test_who_is_sent_out_is_out_and_a_newer_connection_ends_the_older(room):
         assert closed_with(live) == OUTSIDE
 
 
+def seconds_of_answers(live, count):
+    """How long it takes until so many drawings, sent at once, are answered."""
+    begun = time.monotonic()
+    for _ in range(count):
+        live.send(SEVEN.tobytes())
+    for _ in range(count):
+        hear(live)
+    return time.monotonic() - begun
+
+
 def test_who_floods_is_answered_no_faster(room):
     with client(room, "/answers", cookie(room)) as live:
         live.send(SEVEN.tobytes())
         hear(live)  # the model is open
-        begun = time.monotonic()
-        for _ in range(MOST_ANSWERS):
-            live.send(SEVEN.tobytes())
-        for _ in range(MOST_ANSWERS):
-            hear(live)
-        assert time.monotonic() - begun > (MOST_ANSWERS - 1) / MOST_ANSWERS
+        assert seconds_of_answers(live, MOST_ANSWERS) > (MOST_ANSWERS - 1) / MOST_ANSWERS
 
 
 def test_where_drawings_of_others_wait_each_is_answered_less_often(room, monkeypatch):
     monkeypatch.setattr(live_answer, "answered_by", lambda *_: {})  # at once, so that nothing but the limit takes time
     room.pupils._asked = THREADS  # others'
     with client(room, "/answers", cookie(room)) as live:
-        begun = time.monotonic()
-        for _ in range(MOST_WHERE_BUSY):
-            live.send(SEVEN.tobytes())
-        for _ in range(MOST_WHERE_BUSY):
-            hear(live)
-    assert time.monotonic() - begun > (MOST_WHERE_BUSY - 1) / MOST_WHERE_BUSY
+        assert seconds_of_answers(live, MOST_WHERE_BUSY) > (MOST_WHERE_BUSY - 1) / MOST_WHERE_BUSY
 
 
 @pytest.mark.slow  # a bound in seconds for a dozen clients

@@ -136,7 +136,7 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
 
     flat = printed.flattened(grey, place, DETAIL)
     widest = round(WIDEST_STROKE * DETAIL)
-    share, _ = darkness(flat, widest)
+    share, paper = darkness(flat, widest)
     boxes = np.zeros(flat.shape, dtype=np.int32)  # the number of the box at each pixel, from 1
     lines = np.zeros(flat.shape, dtype=bool)
     near = round(BESIDE_LINE * DETAIL)
@@ -153,7 +153,7 @@ def in_boxes(grey: np.ndarray, place: printed.Place) -> Sheet:
             at = _pixels((left - beside, top - above, width + 2 * beside, height + 2 * above))
             boxes[at] = row * printed.COLUMNS + column + 1
     share[lines & (share < FAINT_LINE)] = 0
-    share, _ = darkness(without_folds(flat, share, np.ones(flat.shape, bool)), widest)
+    share, _ = _again_without_folds(flat, share, paper, np.ones(flat.shape, bool), widest)
     share[lines & (share < FAINT_LINE)] = 0
     parts, count = connected(share > FAINTEST, diagonally=True)
     # A stroke that reaches into the next box stays with its digit; touching digits are cut at the border.
@@ -210,8 +210,7 @@ def ink(grey: np.ndarray) -> np.ndarray:
     level = grey if _is_dark_ink(grey) else 255 - grey
     widest = max(9, round(WIDEST_SHARE * max(grey.shape)))
     share, paper = darkness(level, widest)
-    level = without_folds(level, share, ~(_is_dark(paper) | _is_rough(share)))
-    share, paper = darkness(level, widest)
+    share, paper = _again_without_folds(level, share, paper, ~(_is_dark(paper) | _is_rough(share)), widest)
     share[_is_dark(paper)] = 0  # it is a dark table
     share[_is_rough(share)] = 0  # it is a table of wood, or cloth
     step = _is_step(paper)
@@ -228,6 +227,14 @@ def ink(grey: np.ndarray) -> np.ndarray:
     usual = strength(share)
     share[share < WEAKEST * usual] = 0
     return (share / usual * 255).clip(0, 255).astype(np.uint8)
+
+
+def _again_without_folds(
+    level: np.ndarray, share: np.ndarray, paper: np.ndarray, is_paper: np.ndarray, widest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `darkness` of a picture once the light on its folds is evened out; `share` and `paper` if there are none."""
+    even = without_folds(level, share, is_paper)
+    return (share, paper) if np.array_equal(even, level) else darkness(even, widest)
 
 
 def _is_dark(paper: np.ndarray) -> np.ndarray:
