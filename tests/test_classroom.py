@@ -248,6 +248,29 @@ def test_a_round_takes_what_it_asks_once_from_each_and_late_only_within_the_grac
     assert [one.drawing.label for one in classroom.drawn()] == [1, 7, 1, 3]
 
 
+def test_a_drawing_that_came_in_time_is_kept_with_its_round_however_many_have_begun_since(lesson):
+    classroom, ana, clock = lesson.classroom, lesson.ana, lesson.clock
+    classroom.begin([7])
+    clock.now += 1
+    came = clock.now
+    for asked in range(3):
+        classroom.begin([asked])
+    drawn = classroom.hand_in(ana, 2, 0, 7, SEVEN)
+    assert drawn
+    assert drawn.in_class.round == 2
+    assert classroom.hand_in(ana, 2, 0, 7, SEVEN) is None, "once"
+    clock.now += GRACE + 0.1
+    for number in (2, 6):
+        with pytest.raises(Refusal, match="over"):
+            classroom.hand_in(lesson.rui, number, 0, 7, SEVEN)
+    assert classroom.hand_in(lesson.rui, 2, 0, 7, SEVEN, came), "it has waited for its turn"
+    for _ in range(255):
+        classroom.begin([7])
+    late = classroom.hand_in(ana, classroom.round.number % 256, 0, 7, SEVEN)
+    assert late
+    assert late.in_class.round == classroom.round.number == 260, "of those with the same number, the newest"
+
+
 def test_a_round_is_under_way_while_somebody_who_is_there_can_still_send(lesson):
     classroom, ana, clock = lesson.classroom, lesson.ana, lesson.clock
     assert classroom.under_way is None, "any digits, as many as one likes"
@@ -1023,6 +1046,39 @@ def test_all_forty_drawings_that_have_arrived_are_kept_also_those_still_waiting_
         wait_for(lambda: len(collection.kept()) == 40)
         room.thread.join(30)
         assert not room.thread.is_alive()
+
+
+def test_what_waits_to_be_written_is_kept_also_if_three_rounds_begin_or_the_page_is_loaded_anew(room, monkeypatch):
+    go_on = threading.Event()
+
+    def reads_late(pixels: np.ndarray, label: int) -> list[Reading]:
+        go_on.wait(30)
+        return reads_one(pixels, label)
+
+    monkeypatch.setattr(room.classroom, "_read", reads_late)
+    monkeypatch.setattr(room.classroom, "clock", clock := Clock())
+    room.classroom.begin([7])
+    with contextlib.ExitStack() as stack:
+        stack.callback(go_on.set)
+        said = [cookie(room, f"pupil {k}") for k in range(6)]
+        pupils = [stack.enter_context(client(room, said=one)) for one in said]
+        for pupil in pupils:
+            pupil.send(handed_in(hear(pupil), 7))
+        for _ in range(2):  # after that, all drawings have arrived
+            for pupil in pupils:
+                pupil.ping().wait(30)
+        again = stack.enter_context(client(room, said=said[-1]))  # which has forgotten that it has sent something
+        assert hear(again)["place"] == 0
+        for asked in range(3):
+            clock.now += GRACE + 1
+            room.classroom.begin([asked])
+        go_on.set()
+        for pupil in pupils[:-1]:
+            while not (state := hear(pupil))["said"]:
+                pass
+            assert state["said"] == words.text("en", "class.sent", digit=7, right=0, count=1, first=1)
+        wait_for(lambda: len(collection.kept()) == 6)
+    assert {one.in_class and one.in_class.round for one in collection.kept()} == {2}
 
 
 def test_a_phone_of_a_class_that_was_opened_before_is_not_told_that_it_was_sent_out(room):

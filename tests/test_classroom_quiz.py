@@ -462,6 +462,42 @@ def test_forty_answers_in_the_last_second_cost_few_syncs_and_none_is_refused(roo
     assert sorted(one.pupil for one in kept.given) == list(range(1, 41))
 
 
+@pytest.mark.parametrize("end", ["quiz", "class"])
+def test_answers_that_wait_to_be_written_are_kept_when_the_quiz_or_the_class_ends(room, monkeypatch, end):
+    monkeypatch.setattr(quiz, "LOOK", 0.0)
+    game = room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
+    go_on, real = threading.Event(), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        go_on.wait(30)
+        real(descriptor)
+
+    with contextlib.ExitStack() as stack:
+        pupils = [stack.enter_context(client(room, said=cookie(room, f"pupil {k}"))) for k in range(5)]
+        states = [until(pupil, "answer") for pupil in pupils]
+        monkeypatch.setattr(os, "fsync", fsync)
+        stack.callback(go_on.set)
+        for pupil, state in zip(pupils, states, strict=True):
+            pupil.send(answer(state, 0))
+        for _ in range(2):  # after that, all answers have arrived
+            for pupil in pupils:
+                pupil.ping().wait(30)
+        if end == "class":
+            opened.close_class()
+        else:
+            game.end()
+            room.classroom.begin([7])
+        go_on.set()
+        wait_for(lambda: game.answered() == 5)
+        if end == "quiz":
+            for pupil in pupils:
+                while (state := hear(pupil))["said"] is None:
+                    pass
+                assert state["said"] == "", "kept, and not refused"
+    (kept,) = quiz.kept(room.classroom.lesson)
+    assert len(kept.given) == 5
+
+
 def test_an_answer_is_judged_by_when_it_came_and_not_by_when_it_is_looked_at(lesson):
     game, clock = lesson.quiz, lesson.clock
     clock.now = LOOK + 1

@@ -463,7 +463,7 @@ class Classroom:
             if pupil.token not in self._by_token:
                 raise Refusal("class.pupil.out")
             now = self.clock()
-            current = next((one for one in self.rounds[-2:] if one.number % 256 == number), None)
+            current = next((one for one in reversed(self.rounds) if one.number % 256 == number), None)
             came = now if arrived is None else arrived
             if not current or (current.ends is not None and came > current.ends + GRACE):
                 raise Refusal("class.over")

@@ -288,8 +288,14 @@ class Pupils:
         return await socket.receive(), self.classroom.clock()
 
     async def _take(self, pupil: Pupil, content: bytes, arrived: float, language: str) -> str:
-        """Keep a drawing or an answer of a quiz; returns what to say of it, if anything."""
-        run = partial(asyncio.get_running_loop().run_in_executor, self._keeping)
+        """Keep a drawing or an answer of a quiz; returns what to say of it, if anything.
+
+        What waits for the disk is kept also if the connection ends meanwhile, as that of a page that is loaded anew.
+        """
+
+        async def run(keep: Callable, *arguments: Any) -> Any:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._keeping, keep, *arguments))
+
         try:
             if len(content) > HEAD:
                 return await run(self._hand_in, pupil, content, arrived, language)
