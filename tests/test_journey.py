@@ -292,6 +292,19 @@ SMALL_OR_CUT = """() => {
 }"""
 
 
+# What there is to click on during a round on a projector, and what of it is smaller than 24 px, covered or out of sight.
+CONTROLS = """() => {
+  const all = [...document.querySelectorAll('.st-key-class-controls button:has(p)')].filter(one => one.clientWidth);
+  const said = one => one.querySelector('p').textContent;
+  return [[...new Set(all.map(said))], all.filter(one => {
+    const { left, right, top, bottom } = one.getBoundingClientRect(), said = one.querySelector('p');
+    const size = parseFloat(getComputedStyle(said).fontSize) * said.currentCSSZoom;
+    const covered = !one.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
+    return size < 24 || covered || top < 0 || bottom > innerHeight;
+  }).map(said)];
+}"""
+POPOVERS, FREEZE = ("Quiz", "Look", "Pupils"), "Freeze the wall"
+
 # How far the box and the button of *Look* are below the top of what is said above them, in CSS pixels.
 BELOW = """() => ['.stCheckbox', '.st-key-class-look-show'].map(one => {
   const said = document.querySelector('.st-key-class-look-told');
@@ -400,12 +413,12 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     *shown, more = late.locator(".names li").all_inner_texts()
     assert len(shown) + int(more) == 40
     late.close()
+    assert present.evaluate(CONTROLS) == [["Join", "Wall", "Race", "The digit 7", "Next round", *POPOVERS, FREEZE], []]
 
     def will_ask(digit: int) -> None:
         teacher.get_by_role("combobox", name="What to ask").click()
         teacher.get_by_role("option", name=f"The digit {digit}").click()
-        follows = f"() => document.querySelector('.st-key-class-ask input').value === 'The digit {digit}'"
-        present.wait_for_function(follows)  # the other tab, too
+        present.locator(".st-key-class-kind button", has_text=f"The digit {digit}").wait_for()  # the other tab, too
 
     will_ask(3)
     present.keyboard.press(" ")
@@ -447,7 +460,7 @@ def test_a_class_joins_draws_and_goes_home_with_a_page(visit, browser, folder, t
     present.get_by_role("radio", name="Wall").click()
     present.locator(".question", has_text="Draw any digit").wait_for()
     present.get_by_text("The drawings appear here").wait_for()
-    present.get_by_role("button", name="Next round").click()  # far below, on a projector
+    present.get_by_role("button", name="Next round").click()
     present.locator(".question", has_text=re.compile(r"Draw the digit \d")).wait_for()
     present.wait_for_function("""() => {
       const wall = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".question"));
@@ -659,6 +672,14 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
         phone.locator("#ask").wait_for()
         phones.append(phone)
     ana, rui = phones
+    present = visit("/classroom?present=1")
+    present.get_by_role("button", name="Quiz").click()
+    begin = present.get_by_role("button", name="Begin the quiz")
+    begin.wait_for()
+    box = begin.bounding_box()
+    assert box["y"] + box["height"] <= 720, "in sight without scrolling"
+    present.keyboard.press("Escape")
+    begin.wait_for(state="hidden")
     teacher.get_by_role("button", name="Quiz").click()
     teacher.get_by_role("combobox", name="Run").click()
     teacher.get_by_role("option", name=re.compile(run.name[-4:])).click()
@@ -671,7 +692,6 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
         assert drawn[:2] == [28, "pixelated"]
         assert drawn[2] > 250
     assert not teacher.get_by_role("button", name="Begin the quiz").is_visible(), "nothing lies over the image"
-    present = visit("/classroom?present=1")
     for phone in phones:
         phone.locator("#classes button:enabled").nth(7).tap()
         phone.locator("#classes [aria-pressed=true]", has_text="Se").wait_for()  # Seven, Sete

@@ -14,7 +14,7 @@ from core.classroom.classroom import Chart, UnderWay
 from core.classroom.figures import accuracy_on_test
 from core.datasets import dataset
 from core.refusal import Refusal
-from ui import server
+from ui import present, server
 from ui.choice import data_name, run_label, short_label
 from ui.classroom.opened import Opened
 from ui.data_card import answered_images
@@ -26,6 +26,7 @@ REFUSED, SHOWN, BEGUN = "class-quiz.refused", "class.shown", "class-quiz.begun"
 COUNTS = (6, 8, 10, 12, 16, 20, 30)  # of images; ten take ten minutes
 TIMES = (0, 10, 20, 30)  # seconds to answer; 0: until the teacher goes on
 WIDTH = 560  # px: a run's label is in sight
+WIDEST = 720  # px on a projector, before its zoom: the button is in sight too
 # Room for the longest sentence above a box of `agrees`.
 ROOM = """<style>
 .st-key-class-quiz-told, .st-key-class-look-told { min-height: 5rem; }
@@ -38,13 +39,14 @@ ROOM = """<style>
 def quiz_popover(now: Opened) -> None:
     """Let the teacher begin a quiz."""
     popover = st.popover(t("class.quiz.begun"), icon=":material/psychology_alt:", key=_key("class-quiz"))
-    with popover.container(width=WIDTH):
+    with popover.container(width=WIDEST if present.is_on() else WIDTH):
         show_refusal(REFUSED)
         names = [name for name in server.done() if server.has_data(name)]
         if not names:
             st.info(t("class.quiz.no_runs"))
             return
-        st.markdown(t("class.quiz.about"))
+        if not present.is_on():
+            st.markdown(t("class.quiz.about"))
         labels = {name: run_label(name) for name in names}
         run = st.selectbox(t("class.quiz.run"), names, format_func=labels.__getitem__, key="class-quiz-run")
         with st.container(horizontal=True):
@@ -54,8 +56,8 @@ def quiz_popover(now: Opened) -> None:
             seconds = st.selectbox(
                 t("class.quiz.seconds"), TIMES, format_func=times.__getitem__, key="class-quiz-seconds"
             )
-        st.session_state.setdefault("class-quiz-seed", int(np.random.default_rng().integers(1000)))
-        seed = whole_number(t("class.quiz.seed"), 0, 999_999, key="class-quiz-seed")
+            st.session_state.setdefault("class-quiz-seed", int(np.random.default_rng().integers(1000)))
+            seed = whole_number(t("class.quiz.seed"), 0, 999_999, key="class-quiz-seed")
         agreed = agrees(now.classroom.under_way, "class-quiz")
         if st.button(t("class.quiz.begin"), type="primary", key="class-quiz-begin", disabled=not agreed) and agreed:
             with st.spinner(t("class.quiz.reading")), kept_refusal(REFUSED):
@@ -93,8 +95,9 @@ def prepared(now: Opened, name: str, count: int, seed: int) -> quiz.Asked:
 def look_popover(now: Opened) -> None:
     """Let the teacher show a chart to all."""
     popover = st.popover(t("class.look.title"), icon=":material/visibility:", key=_key("class-look"))
-    with popover.container(width=WIDTH):
-        st.markdown(t("class.look.about"))
+    with popover.container(width=WIDEST if present.is_on() else WIDTH):
+        if not present.is_on():
+            st.markdown(t("class.look.about"))
         kinds = {"results": plain("class.look.results")}
         if now.classroom.race:
             kinds["board"] = plain("class.look.board")

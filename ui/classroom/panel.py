@@ -23,6 +23,7 @@ from ui.classroom.activities import ROOM, SHOWN, ending_button, look_popover, qu
 from ui.classroom.lesson_plan import fold_plan
 from ui.classroom.opened import Opened
 from ui.classroom.wall import show_wall
+from ui.columns import NARROW
 from ui.text import kept_refusal, language, plain, show_refusal, t
 
 MOST_MODELS = 2  # read the drawings: as many as a projector has room for
@@ -33,20 +34,39 @@ KINDS = ("another", "each", "confused", "free")  # of rounds, beside one for eac
 COUNTDOWNS = (0, 10, 20, 30, 60)  # seconds for each digit that is asked; 0: none
 STYLE = """<style>
 .stMain { --class-height: max(26rem, calc(100vh - 190px)); }
-.st-key-class-controls { row-gap: 0.25rem; }
+.stVerticalBlock:has(> div > .st-key-class-controls) { row-gap: 0.5rem; }
+.st-key-class-controls, .st-key-class-more { row-gap: 0.25rem; }
 .st-key-class-next button { min-width: 9rem; }
 .st-key-class-freeze button { min-width: 11rem; }
 </style>"""
-# The controls are below what the class looks at.
+# Below what the class looks at are a row that stays in sight, with what is clicked on during a round, and the rest.
 PRESENTED = f"""<style>
-.stMain {{ --class-height: calc(100vh / {present.ZOOM} - 48px); }}
+.stMain {{ --class-height: calc(100vh / {present.ZOOM} - 82px); }}
+.stVerticalBlock:has(> div > .st-key-class-controls) {{ gap: 0.4rem; }}
 div:has(> .st-key-class-controls) {{ order: 1; }}
+div:has(> .st-key-class-more) {{ order: 2; }}
+.st-key-class-controls, .st-key-class-controls .stHorizontalBlock {{ gap: 0.35rem; }}
+.st-key-class-controls {{ padding: 2px 0; }}
+.st-key-class-controls button {{ min-height: 2rem; padding: 0.1rem 0.5rem; }}
+.st-key-class-controls button :is(:has(> [data-testid="stIconMaterial"]), div[aria-hidden="true"]) {{ display: none; }}
+.st-key-class-controls [data-testid="stPopoverButton"] > div {{ margin: 0; }}
+.st-key-class-kind button {{ max-width: 9.5rem; }}
+.st-key-class-kind button p {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+[data-testid="stPopoverBody"] {{ max-width: calc(100vw - 2rem) !important; max-height: calc(100vh - 5rem) !important; }}
+[data-testid="stPopoverBody"] :is(label, button, p, input) {{ font-size: 1rem; }}
+@media (min-width: 701px) {{
+  div:has(> .st-key-class-controls) {{ position: sticky; bottom: 0; z-index: 50; }}
+  .stApp :has(.st-key-class-controls) {{ background-color: inherit; }}
+}}
+@media (min-width: {NARROW + 1}px) {{
+  .st-key-class-quiz-told, .st-key-class-look-told {{ min-height: 3rem; }}
+}}
 </style>"""
 
 
 def panel() -> None:
     """Show the open class, or how to open one."""
-    st.html((PRESENTED if present.is_on() else STYLE) + ROOM)
+    st.html(ROOM + (PRESENTED if present.is_on() else STYLE))
     show_refusal(REFUSED)
     now = opened.current()
     if now:
@@ -153,26 +173,34 @@ def _open(now: Opened) -> None:
     if another or (begun != drawn.begun and not st.session_state.get(STAY)):  # something, perhaps in another tab
         st.session_state[SEEN] = classroom.lesson, drawn.begun
         see(first)
-    with st.container(horizontal=True, vertical_alignment="center", key="class-controls"):
+    # What comes and goes, or has another name by turns, stands last: no other button moves from below the pointer.
+    controls, more = (
+        st.container(horizontal=True, vertical_alignment="center", key=f"class-{name}") for name in ("controls", "more")
+    )
+    with controls:
         views = {one: t(f"class.view.{one}") for one in ("join", "wall", "race")}
         asked, number = st.session_state[SHOWN]
         view = row_of(t("class.view.label"), views, f"{VIEW}-{number}", default=asked, persist_state="session")
         if view != "race":
             _round(now)
-        # What comes and goes stands last, so that no other button moves from below the pointer.
-        with st.container(horizontal=True, width="content", vertical_alignment="center", key="class-rest"):
-            quiz_popover(now)
-            look_popover(now)
-            with st.popover(t("class.pupils"), icon=":material/group:"):
-                _pupils(now)
-            st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
-            ending_button(
-                lambda: (classroom.under_way if classroom.asking else None) or classroom.raced,
-                t("class.close"),
-                ":material/close:",
-                "class-close",
-                lambda: opened.close_class(now),
-            )
+        quiz_popover(now)
+        look_popover(now)
+        with st.popover(t("class.pupils"), icon=":material/group:"):
+            _pupils(now)
+        if view == "race":
+            race.controls(classroom)
+    if view != "race":
+        with controls if present.is_on() else more:
+            _freezing(classroom)
+    with more:
+        st.toggle(t("class.stay"), key=STAY, help=t("class.stay_help"), persist_state="session")
+        ending_button(
+            lambda: (classroom.under_way if classroom.asking else None) or classroom.raced,
+            t("class.close"),
+            ":material/close:",
+            "class-close",
+            lambda: opened.close_class(now),
+        )
         if classroom.kept() or classroom.quizzes or classroom.race:
             _offer_page(
                 classroom.lesson,
@@ -180,9 +208,7 @@ def _open(now: Opened) -> None:
                 now.models,
                 titled=lambda: not classroom.names_hidden,
             )
-        if view == "race":
-            race.controls(classroom)
-        else:
+        if view != "race":
             _passing(now)
     _follow(now, drawn)
     if view == "race":
@@ -224,14 +250,20 @@ def _follow(now: Opened, drawn: _Moment) -> None:
 
 
 def _round(now: Opened) -> None:
-    """What to ask next, and the wall."""
+    """What to ask next: in sight, or on a projector below a button that names it."""
     classroom = now.classroom
     st.session_state[ASK], st.session_state[SECONDS] = classroom.to_ask  # also as another tab has set it
-    with st.container(horizontal=True, width="content", key="class-settings"):
-        kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
-        kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
-        times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
-        times[0] = plain("class.countdown.none")
+    kinds = {one: plain(f"class.kind.{one}") for one in KINDS}
+    kinds |= {str(digit): plain("class.kind.digit", digit=digit) for digit in range(CLASSES)}
+    times = {one: plain("class.countdown.each", seconds=one) for one in COUNTDOWNS}
+    times[0] = plain("class.countdown.none")
+    kind, seconds = classroom.to_ask
+    if present.is_on():
+        named = kinds[kind] + (f" · {seconds} s" if seconds else "")
+        settings_of_it = st.popover(named, key="class-kind")
+    else:
+        settings_of_it = st.container(horizontal=True, width="content", key="class-settings")
+    with settings_of_it:
         choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
         for label, says, key, width in choices:
             st.selectbox(
@@ -244,9 +276,11 @@ def _round(now: Opened) -> None:
                 on_change=_choose,
                 args=(classroom, key),
             )
-    asking = classroom.asking
-    words_of_it = t("class.quiz.go_on" if asking else "class.next")
+    words_of_it = t("class.quiz.go_on" if classroom.asking else "class.next")
     st.button(words_of_it, type="primary", key="class-next", on_click=_next_as_shown, help=t("class.next_help"))
+
+
+def _freezing(classroom: Classroom) -> None:
     frozen = classroom.frozen
     st.button(
         t("class.go_on" if frozen else "class.freeze"),
