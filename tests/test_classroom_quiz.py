@@ -77,6 +77,14 @@ def asked(count: int = 4, lesson: str = "20261129-130500-000000") -> quiz.Asked:
     )
 
 
+def give(game: quiz.Quiz, pupil: int, place: int, answer: int, arrived: float | None = None) -> bool:
+    """Answer an image, as the pupils' server does; whether the answer is the first."""
+    one = game.take(pupil, place, answer, arrived)
+    if one:
+        game.keep(one)
+    return one is not None
+
+
 @pytest.fixture
 def lesson(home) -> SimpleNamespace:
     """A lesson without a server, with two pupils and a quiz of four images with 20 seconds to answer each."""
@@ -98,7 +106,7 @@ def test_each_drawing_and_each_answer_is_on_the_disk_before_it_counts(lesson, ho
     monkeypatch.setattr(os, "fsync", fsync)
     lesson.clock.now += quiz.LOOK
     for pupil in (lesson.ana, lesson.rui):
-        lesson.quiz.answer(pupil, 0, 1)
+        give(lesson.quiz, pupil, 0, 1)
     file = home / quiz.FOLDER / f"{lesson.classroom.lesson}-1.jsonl"
     assert [synced[0].suffix, *synced[1:]] == [".part", file.parent, file], "the new file and its name, and a line more"
     synced.clear()
@@ -169,11 +177,11 @@ def test_the_bars_are_the_pupils_accuracy_by_pupil_and_the_models_on_the_images_
 
 def test_a_line_that_a_full_disk_has_cut_off_spoils_no_later_answer(lesson):
     lesson.clock.now += LOOK
-    lesson.quiz.answer(lesson.ana, 0, 0)
+    give(lesson.quiz, lesson.ana, 0, 0)
     (path,) = (store.settings.store_folder() / quiz.FOLDER).iterdir()
     with path.open("ab") as file:
         file.write(b'{"pupil":7,"pla')
-    lesson.quiz.answer(lesson.rui, 0, 1)
+    give(lesson.quiz, lesson.rui, 0, 1)
     (kept,) = quiz.kept(lesson.classroom.lesson)
     assert [(one.pupil, one.answer) for one in kept.given] == [(1, 0), (2, 1)]
 
@@ -221,7 +229,7 @@ def test_a_class_that_is_better_is_called_so():
 def test_two_quizzes_that_were_prepared_at_the_same_time_have_two_numbers_and_files(lesson, monkeypatch):
     monkeypatch.setattr(quiz, "LOOK", 0.0)
     for _ in range(2):
-        assert lesson.classroom.begin_quiz(asked(), None).answer(1, 0, 0)
+        assert give(lesson.classroom.begin_quiz(asked(), None), 1, 0, 0)
     assert [one.asked.number for one in quiz.kept(asked().lesson)] == [2, 3], "the lesson begins with another"
 
 
@@ -229,25 +237,25 @@ def test_an_image_is_looked_at_then_answered_once_and_late_only_within_a_second(
     game, clock = lesson.quiz, lesson.clock
     moments = {lesson.classroom.moment}
     with pytest.raises(Refusal, match="over"):
-        game.answer(lesson.ana, 0, 0)
+        give(game, lesson.ana, 0, 0)
     game.go_on()
     assert (game.stage, game.left()) == ("look", LOOK), "nobody goes on by accident"
     clock.now += LOOK
     moments.add(lesson.classroom.moment)
     assert len(moments) == 2, "time alone is a change that is told"
     assert (game.stage, game.left()) == ("answer", 20)
-    assert game.answer(lesson.ana, 0, 1)
-    assert not game.answer(lesson.ana, 0, 0), "nobody answers twice"
+    assert give(game, lesson.ana, 0, 1)
+    assert not give(game, lesson.ana, 0, 0), "nobody answers twice"
     assert game.given(lesson.ana) == 1
     for place, answer in ((1, 0), (0, 3)):
         with pytest.raises(Refusal, match="over"):
-            game.answer(lesson.rui, place, answer)
+            give(game, lesson.rui, place, answer)
     clock.now += 20 + LATE
     assert game.stage == "late"
-    assert game.answer(lesson.rui, 0, 0), "given in time"
+    assert give(game, lesson.rui, 0, 0), "given in time"
     clock.now += 0.1
     with pytest.raises(Refusal, match="over"):
-        game.answer(3, 0, 0)
+        give(game, 3, 0, 0)
     assert game.outcome().pupils.n == 0, "nothing before the truth is told"
     game.go_on()
     assert game.stage == "told"
@@ -272,8 +280,8 @@ def test_an_image_is_looked_at_then_answered_once_and_late_only_within_a_second(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_answers_are_kept_without_names_and_saved_in_the_lessons_page_and_deleted(lesson, language):
     lesson.clock.now += LOOK
-    lesson.quiz.answer(lesson.ana, 0, 0)
-    lesson.quiz.answer(lesson.rui, 0, 1)
+    give(lesson.quiz, lesson.ana, 0, 0)
+    give(lesson.quiz, lesson.rui, 0, 1)
     (kept,) = quiz.kept(lesson.classroom.lesson)
     assert kept.asked == lesson.quiz.asked
     assert [(one.pupil, one.answer) for one in kept.given] == [(1, 0), (2, 1)]
@@ -321,7 +329,7 @@ def test_a_quiz_without_answers_is_not_kept_and_a_full_store_is_told(lesson, mon
 )
 def test_what_a_stranger_writes_as_a_quiz_is_not_believed(lesson, change):
     lesson.clock.now += LOOK
-    lesson.quiz.answer(lesson.ana, 0, 0)
+    give(lesson.quiz, lesson.ana, 0, 0)
     (path,) = (store.settings.store_folder() / quiz.FOLDER).iterdir()
     head, answer = path.read_text(encoding="utf-8").splitlines()
     path.write_text(json.dumps(json.loads(head)) + "\n" + answer + "\n", encoding="utf-8")
@@ -332,7 +340,7 @@ def test_what_a_stranger_writes_as_a_quiz_is_not_believed(lesson, change):
 
 def test_answers_that_are_damaged_or_cut_off_are_left_out_and_a_link_is_not_followed(lesson, tmp_path):
     lesson.clock.now += LOOK
-    lesson.quiz.answer(lesson.ana, 0, 0)
+    give(lesson.quiz, lesson.ana, 0, 0)
     (path,) = (store.settings.store_folder() / quiz.FOLDER).iterdir()
     with path.open("ab") as file:
         file.write(b'\xff\n{"pupil":2,"place":99,"answer":0}\n[]\n{"pupil":2,"pla')
@@ -506,17 +514,17 @@ def test_an_answer_is_judged_by_when_it_came_and_not_by_when_it_is_looked_at(les
     game.go_on()
     game.go_on()
     assert game.place == 1
-    assert game.answer(lesson.ana, 0, 0, came), "before the truth was told"
+    assert give(game, lesson.ana, 0, 0, came), "before the truth was told"
     for place, at in ((0, LOOK + 2.5), (1, came), (1, clock.now), (0, LOOK - 1)):
         with pytest.raises(Refusal, match="over"):
-            game.answer(lesson.rui, place, 0, at)
+            give(game, lesson.rui, place, 0, at)
     clock.now += LOOK
     came = clock.now
     clock.now += 1
     game.end()
-    assert game.answer(lesson.rui, 1, 0, came)
+    assert give(game, lesson.rui, 1, 0, came)
     with pytest.raises(Refusal, match="over"):
-        game.answer(lesson.ana, 1, 0)
+        give(game, lesson.ana, 1, 0)
 
 
 def test_answers_that_a_full_disk_refuses_can_be_given_again(lesson, monkeypatch):
@@ -534,7 +542,7 @@ def test_answers_that_a_full_disk_refuses_can_be_given_again(lesson, monkeypatch
         with pytest.raises(Refusal):
             game.keep(first)
     assert game.counts().tolist() == [0, 0, 0]
-    assert game.answer(lesson.ana, 0, 2)
+    assert give(game, lesson.ana, 0, 2)
     game.keep(second)
     assert game.counts().tolist() == [0, 1, 1]
     (kept,) = quiz.kept(lesson.classroom.lesson)
@@ -652,7 +660,7 @@ def test_a_teacher_begins_a_quiz_goes_on_shows_a_chart_and_deletes_the_answers(f
         assert not app.button(key="race-start").disabled
         views(app).set_value("wall").run()
         ana = now.classroom.join(now.classroom.door.code, "Ana", "x")
-        assert game.answer(ana.number, 0, first.label)
+        assert give(game, ana.number, 0, first.label)
         app.button(key="class-next").click().run()
         assert game.stage == "told"
         keys = [one.key for one in app.button]

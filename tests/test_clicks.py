@@ -35,7 +35,7 @@ from tests.page import control, views
 from tests.real_data import REAL_DATA, with_mnist
 from tests.small_data import write_blood, write_small_data
 from tests.test_classroom import Clock, opened_by_teacher, reads_one
-from tests.test_classroom_quiz import asked
+from tests.test_classroom_quiz import asked, give
 from tests.test_network import Editor
 from tests.test_race import Idle, offered
 from ui import server
@@ -131,7 +131,7 @@ def test_of_earlier_lessons_only_what_is_chosen_is_deleted(frame, queue, monkeyp
     monkeypatch.setattr(quiz, "LOOK", 0.0)
     for name in lessons:
         Race(offered(), name, queue).end()
-        assert Classroom(reads_one, Clock()).begin_quiz(asked(lesson=name), None).answer(1, 0, 0)
+        assert give(Classroom(reads_one, Clock()).begin_quiz(asked(lesson=name), None), 1, 0, 0)
     app = frame("classroom")
     at_once(app, {"race-old": f"{lessons[0]}-1", "class-lesson": lessons[0]}, "race-delete")
     assert [one.lesson for one in races.records()] == lessons

@@ -266,16 +266,6 @@ class Quiz:
                 self._ended = self._clock()
         self._changed()
 
-    def answer(self, pupil: int, place: int, answer: int, arrived: float | None = None) -> bool:
-        """Take and keep an answer; False if the pupil has answered this image before, which stays as it is.
-
-        Raises: Refusal, as `take` and `keep` do.
-        """
-        one = self.take(pupil, place, answer, arrived)
-        if one:
-            self.keep(one)
-        return one is not None
-
     def take(self, pupil: int, place: int, answer: int, arrived: float | None = None) -> Given | None:
         """Take an answer, which does not wait for the disk; it counts after `keep`. None if it counts already.
 
