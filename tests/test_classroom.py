@@ -63,6 +63,7 @@ from tests.page import LANGUAGES, component, views
 from tests.test_live_answer import SHIPPED, seven
 from ui import inside, server
 from ui.classroom import feature_maps, live_wall, opened, panel, wall
+from ui.classroom.look import look_style
 from ui.classroom.pupils import (
     COOKIE,
     ENDED,
@@ -1537,6 +1538,29 @@ def test_the_hardest_drawing_that_was_opened_stays_when_another_becomes_the_hard
     hear()
     assert large.is_hidden()
     assert page.evaluate("fired") == [], "no round was begun"
+    page.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
+@pytest.mark.parametrize("label", [1, 7])  # of drawings that are read as a one
+def test_a_share_of_all_or_of_none_is_a_whole_point_and_its_interval_a_line_with_two_ends(lesson, browser, label):
+    classroom = lesson.classroom
+    shown = SimpleNamespace(classroom=classroom, models=[Contestant("one", "MLP", "MNIST", None)], failed=set())
+    page = wall_alone(browser)
+    page.add_style_tag(content=look_style() + beside(wall.__file__, "wall.css"))
+    for pupil in (lesson.ana, lesson.rui):
+        classroom.hand_in(pupil, 1, 0, label, SEVEN)
+    told = live_wall.wall(shown, "pt_BR")
+    page.evaluate("message => socket.onmessage({ data: message })", json.dumps(told))
+    page.get_by_text(words.text("pt_BR", "class.bars")).wait_for()
+    figures, point, interval = (page.locator(one).bounding_box() for one in (".figures", ".point", ".range"))
+    assert figures
+    assert point
+    assert interval
+    assert figures["x"] <= point["x"] < point["x"] + point["width"] <= figures["x"] + figures["width"]
+    assert 2 * interval["height"] < point["height"], "nothing like a bar that is filled"
+    middle, end = point["x"] + point["width"] / 2, interval["x"] + interval["width"] * (label == 1)
+    assert abs(middle - end) < 1
     page.close()
 
 

@@ -283,16 +283,17 @@ SMALL_OR_CUT_IN_RACE = """() => [...document.querySelectorAll('.race :is(td, th)
 # The texts of the wall that are smaller than 24 px on the screen, or not in sight; those of an enlarged drawing.
 SMALL_OR_CUT = """() => {
   const host = [...document.querySelectorAll('*')].find(one => one.shadowRoot?.querySelector('.showing'));
+  const end = document.querySelector('.st-key-class-controls').getBoundingClientRect().top; // they lie over the rest
   return [...host.shadowRoot.querySelectorAll('.showing *, .tile, .large *')].filter(one => {
     const text = [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
     const { width, top, bottom } = one.getBoundingClientRect();
     const size = parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom;
-    return text && width && (size < 24 || top < 0 || bottom > innerHeight);
+    return text && width && (size < 24 || top < 0 || bottom > end);
   }).map(one => one.textContent);
 }"""
 
 
-# What there is to click on during a round on a projector, and what of it is smaller than 24 px, covered or out of sight.
+# What there is to click on in a round on a projector, and what of it is smaller than 24 px, covered or out of sight.
 CONTROLS = """() => {
   const all = [...document.querySelectorAll('.st-key-class-controls button:has(p)')].filter(one => one.clientWidth);
   const said = one => one.querySelector('p').textContent;

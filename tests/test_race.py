@@ -600,7 +600,13 @@ def test_a_teacher_sets_up_a_race_watches_ends_it_and_deletes_it(frame, trained,
         app.multiselect(key=f"race-values-filters-{language}").set_value(["4", "8"]).run()
         one_person = {"runs": 3, "seconds": 20.0, "total": 69, "count": 1}
         assert app.info[0].value == words.text(language, "race.worst", **one_person)
+        code = now.classroom.door.code
+        instruction = [words.text(language, "race.join", address=f"http://{now.host}/", code=code)]
+        instruction.append(words.text(language, "race.about"))
+        assert all(one in app.text[0].value for one in instruction)
         app.button(key="race-start").click().run()
+        said = "".join(one.proto.body for one in app.main.get("html"))
+        assert all(escape(one) in said for one in instruction), "also on the board, until a training has ended"
         race = now.classroom.race
         assert race
         assert now.classroom.racing

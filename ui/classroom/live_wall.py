@@ -114,6 +114,7 @@ def wall(opened: Opened, language: str, sent: frozenset[int] = frozenset()) -> d
         "on": entries,
         "off": classroom.off(),
         "models": [of_model(model, found, language) for model in opened.models],
+        "caption": words.text(language, "class.bars"),
         "matrix": found.matrix[first].tolist() if first in found.matrix else None,
         "hardest": hardest and {**_entry(hardest, names, opened, language), "picture": results.png(hardest.drawing)},
         "look": seen(classroom, opened.models, language) if classroom.showing else None,

@@ -5,7 +5,7 @@ function element(tag, text = "", values = {}) {
   return Object.assign(document.createElement(tag), { textContent: text, ...values });
 }
 
-// A share with its interval, and beside it, where there is one, the share on the test images as a dashed line.
+// A share as a point and its interval as whiskers, and beside them, where there is one, the share on the test images as a dashed line.
 function makeBar(of) {
   const row = element("div", "", { className: "model" });
   const track = element("div", "", { className: "track" });
@@ -95,6 +95,7 @@ function makeCurves(of) {
 function fillLook(section, look) {
   const parts = look.title ? [element("h2", look.title)] : [];
   if (look.bars.length) parts.push(makeBars(look));
+  if (look.caption) parts.push(element("p", look.caption));
   if (look.curves) parts.push(makeCurves(look.curves));
   if (look.matrix) {
     const table = element("table", "");

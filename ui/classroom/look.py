@@ -71,11 +71,10 @@ class Look:
 
 
 def seen(classroom: Classroom, models: Sequence[Contestant], language: str) -> dict[str, Any]:
-    """What is seen now: `title`, `bars` with the `ends` of their axis, sentences (`notes`), `matrix` and `curves`."""
+    """What is seen now: `title`, `bars` with `caption` and the `ends` of their axis, `notes`, `matrix` and `curves`."""
     quiz, chart = classroom.quiz, classroom.showing
     if quiz:
-        of = of_outcome(quiz, language)
-        return _view(bars=of["bars"], notes=of["notes"])
+        return _view(**of_outcome(quiz, language))
     if classroom.race and classroom.shows_board:
         return of_race(classroom.race, language, named=not classroom.names_hidden)
     if chart and chart.kind != "results":
@@ -83,10 +82,10 @@ def seen(classroom: Classroom, models: Sequence[Contestant], language: str) -> d
     found = classroom.results()
     first = found.matrix.get(models[0].run) if models else None
     digits = [str(digit) for digit in range(CLASSES)]
-    caption = words.text(language, "class.wall.matrix_of")
-    matrix = None if first is None else {"counts": first.tolist(), "names": digits, "caption": caption}
-    title = words.text(language, "class.accuracy")
-    return _view(title, [of_model(model, found, language) for model in models], matrix=matrix)
+    axes = words.text(language, "class.wall.matrix_of")
+    matrix = None if first is None else {"counts": first.tolist(), "names": digits, "caption": axes}
+    title, caption = words.text(language, "class.accuracy"), words.text(language, "class.bars")
+    return _view(title, [of_model(model, found, language) for model in models], caption=caption, matrix=matrix)
 
 
 def of_run(chart: Chart, language: str) -> dict[str, Any]:
@@ -152,9 +151,10 @@ def _view(
     matrix: dict[str, Any] | None = None,
     curves: dict[str, Any] | None = None,
     ends: Sequence[str] = (),
+    caption: str = "",
 ) -> dict[str, Any]:
     shown = {"title": title, "bars": list(bars), "notes": list(notes), "matrix": matrix, "curves": curves}
-    return shown | {"ends": list(ends)}
+    return shown | {"ends": list(ends), "caption": caption}
 
 
 def _matrix(run: Any, language: str) -> dict[str, Any]:

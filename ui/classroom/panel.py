@@ -41,8 +41,8 @@ STYLE = """<style>
 </style>"""
 # Below what the class looks at are a row that stays in sight, with what is clicked on during a round, and the rest.
 PRESENTED = f"""<style>
-.stMain {{ --class-height: calc(100vh / {present.ZOOM} - 82px); }}
-.stVerticalBlock:has(> div > .st-key-class-controls) {{ gap: 0.4rem; }}
+.stMain {{ --class-height: calc(100vh / {present.ZOOM} - 80px); }}
+.stVerticalBlock:has(> div > .st-key-class-controls) {{ gap: 0.1rem; }}
 div:has(> .st-key-class-controls) {{ order: 1; }}
 div:has(> .st-key-class-more) {{ order: 2; }}
 .st-key-class-controls, .st-key-class-controls .stHorizontalBlock {{ gap: 0.35rem; }}
@@ -212,7 +212,7 @@ def _open(now: Opened) -> None:
             _passing(now)
     _follow(now, drawn)
     if view == "race":
-        race.panel(classroom)
+        race.panel(classroom, f"http://{now.host}/")
         fold_plan()
         return
     show_wall(now, joining=view == "join", go_on=_go_on, take_off=lambda number: _take_off(now, number))
@@ -321,12 +321,15 @@ def _pupils(now: Opened) -> None:
         key="class-pupil",
     )
     if number in pupils:
-        st.text_input(
-            t("class.new_name"), pupils[number], max_chars=collection.LONGEST_NICKNAME, key=f"class-name-{number}"
-        )
+        name = f"class-name-{number}"
+        st.text_input(t("class.new_name"), pupils[number], max_chars=collection.LONGEST_NICKNAME, key=name)
+        does: dict[str, Callable[[], None]] = {
+            "rename": lambda: classroom.rename(number, st.session_state[name]),
+            "remove": lambda: classroom.remove(number),
+        }
         with st.container(horizontal=True):
-            st.button(t("class.rename"), key="class-rename", on_click=_rename, args=(now, number))
-            st.button(t("class.remove"), key="class-remove", on_click=_remove, args=(now, number))
+            for key, act in does.items():
+                st.button(t(f"class.{key}"), key=f"class-{key}", on_click=_with_chosen, args=(number, act))
         _remove_together(now, number)
     st.button(t("class.new_code"), key="class-new-code", on_click=classroom.change_code, help=t("class.new_code_help"))
 
@@ -342,8 +345,8 @@ def _remove_together(now: Opened, number: int) -> None:
         t("class.together.remove", count=len(those)),
         key="class-together",
         disabled=not agreed,
-        on_click=_remove_all,
-        args=(now, number, those),
+        on_click=_with_chosen,
+        args=(number, lambda: now.classroom.remove_all(those)),
         help=t("class.together.help"),
     )
 
@@ -430,19 +433,8 @@ def _put_back(now: Opened) -> None:
         now.classroom.put_back()
 
 
-def _rename(now: Opened, number: int) -> None:
+def _with_chosen(number: int, act: Callable[[], None]) -> None:
+    """Do something with a pupil, if nobody else is chosen at the click."""
     if number == st.session_state["class-pupil"]:
         with kept_refusal(REFUSED):
-            now.classroom.rename(number, st.session_state[f"class-name-{number}"])
-
-
-def _remove(now: Opened, number: int) -> None:
-    if number == st.session_state["class-pupil"]:
-        with kept_refusal(REFUSED):
-            now.classroom.remove(number)
-
-
-def _remove_all(now: Opened, number: int, those: Sequence[int]) -> None:
-    if number == st.session_state["class-pupil"]:
-        with kept_refusal(REFUSED):
-            now.classroom.remove_all(those)
+            act()

@@ -62,7 +62,7 @@ def for_wall(quiz: Quiz, joined: int, language: str) -> dict[str, Any]:
 
 
 def of_outcome(quiz: Quiz, language: str) -> dict[str, Any]:
-    """The two bars; at the end also sentences, the first of which says what a test says.
+    """The two bars with their caption; at the end also sentences, the first of which says what a test says.
 
     Not before, since a test that is looked at after each image finds a difference more often than it should.
     """
@@ -79,7 +79,7 @@ def of_outcome(quiz: Quiz, language: str) -> dict[str, Any]:
         figures = {name: accuracy_text(of, language) if of.n else "–" for name, of in on.items()}
         notes = [verdict(found, language), words.text(language, "class.quiz.where", **figures)]
         notes.append(chosen(quiz.asked, language))
-    return {"bars": bars, "notes": notes}
+    return {"bars": bars, "caption": words.text(language, "class.bars"), "notes": notes}
 
 
 def bar(name: str, of: Measure | None, language: str) -> dict[str, Any]:

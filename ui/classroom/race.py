@@ -99,23 +99,30 @@ def _untested(race: Race) -> list[str]:
     return [row.run for row in board.winners(board.of(race)) if not row.test]
 
 
-def panel(classroom: Classroom) -> None:
-    """The board of the race, or what the class may choose in the next one."""
+def panel(classroom: Classroom, address: str) -> None:
+    """The board of the race, or what the class may choose in the next one; `address`: at which pupils join."""
     show_refusal(REFUSED)
     race = classroom.race
     if race and not (race.record.ended and st.session_state.get("race.again")):
         st.html(STYLE)
-        st.fragment(_board, run_every=1.0, key="race-fragment")(classroom, race)
+        st.fragment(_board, run_every=1.0, key="race-fragment")(classroom, race, address)
     else:
-        _set_up(classroom)
+        _set_up(classroom, address)
 
 
-def _board(classroom: Classroom, race: Race) -> None:
+def _instruction(classroom: Classroom, address: str) -> list[str]:
+    """What a race is, and how pupils join."""
+    return [plain("race.about"), plain("race.join", address=address, code=classroom.door.code)]
+
+
+def _board(classroom: Classroom, race: Race, address: str) -> None:
     rows, shows = board.of(race), not classroom.names_hidden
     brief = board.MOST_ROWS if present.is_on() else 0
     with st.container(key="race-board"):
+        said = [] if rows or race.record.ended else _instruction(classroom, address)
+        told = "".join(f"<p>{escape(one)}</p>" for one in said)
         shown = _shown(race.record, rows, nicknames=shows, titles=shows, brief=brief)
-        st.html(f"<p>{_at_work(race, titled=shows)}</p>{shown}")
+        st.html(f"{told}<p>{_at_work(race, titled=shows)}</p>{shown}")
     if race.record.attempts and not present.is_on():
         _take_off(race)
 
@@ -166,8 +173,8 @@ def _take_off(race: Race) -> None:
 # --- before a race ----------------------------------------------------------------------------------------------------
 
 
-def _set_up(classroom: Classroom) -> None:
-    st.caption(t("race.about"))
+def _set_up(classroom: Classroom, address: str) -> None:
+    st.text(" ".join(_instruction(classroom, address)))
     found, begin = None, None
     try:
         spec = _spec()

@@ -2,7 +2,7 @@
 
 const walls = new WeakMap(); // parentElement -> wall: Streamlit calls the function below at each change of data
 const RETRY = 1000; // ms until a lost connection is tried again
-const WIDEST = 120, NARROWEST = 40, NAMED = 56; // px of a drawing: at most, at least, and from which a name fits
+const WIDEST = 120, NARROWEST = 30, NAMED = 56; // px of a drawing: at most, at least, and from which a name fits
 const WIDEST_MAP = 120, NARROWEST_MAP = 12; // px of a feature map
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -105,6 +105,7 @@ function makeWall(root) {
     find("empty").textContent = tiles.size ? "" : data.words.empty;
     arrange();
     find("models").replaceChildren(...message.models.map(makeBar));
+    find("caption").textContent = message.caption;
     find("matrix").hidden = !message.matrix;
     if (message.matrix) {
       const names = message.matrix.map((_, k) => String(k));
@@ -195,6 +196,7 @@ function makeWall(root) {
     );
     find("outcome").replaceChildren(
       ...(quiz.bars ?? []).map(makeBar),
+      element("p", quiz.caption ?? "", { className: "caption" }),
       ...(quiz.notes ?? []).map((note, k) => element("p", note, { className: k ? "" : "verdict" })),
     );
     find("quiz").classList.toggle("ended", quiz.stage === "end");

@@ -33,6 +33,7 @@ HTML = """
     <div class="tiles"><p class="empty"></p></div>
     <div class="figures">
       <div class="models"></div>
+      <p class="caption"></p>
       <table class="matrix"></table>
     </div>
     <div class="quiz">
