@@ -16,11 +16,9 @@ function makeBar(of) {
     track.append(one);
     return one;
   };
-  if (of.value !== null) {
-    if (of.low !== null) mark("range", of.low).style.width = percent(of.high - of.low);
-    mark("point", of.value);
-  }
+  if (of.value !== null && of.low !== null) mark("range", of.low).style.width = percent(of.high - of.low);
   if (of.test !== null) mark("test", of.test);
+  if (of.value !== null) mark("point", of.value); // over the others
   const figures = element("div", "", { className: "text" });
   figures.append(element("b", of.text), element("span", of.test_text));
   const name = element("div", "", { className: "name" });

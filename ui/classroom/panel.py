@@ -50,6 +50,7 @@ div:has(> .st-key-class-more) {{ order: 2; }}
 .st-key-class-controls button {{ min-height: 2rem; padding: 0.1rem 0.5rem; }}
 .st-key-class-controls button :is(:has(> [data-testid="stIconMaterial"]), div[aria-hidden="true"]) {{ display: none; }}
 .st-key-class-controls [data-testid="stPopoverButton"] > div {{ margin: 0; }}
+.st-key-class-next button {{ min-width: 7.75rem; }}
 .st-key-class-kind button {{ max-width: 9.5rem; }}
 .st-key-class-kind button p {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 [data-testid="stPopoverBody"] {{ max-width: calc(100vw - 2rem) !important; max-height: calc(100vh - 5rem) !important; }}
