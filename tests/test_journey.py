@@ -711,7 +711,7 @@ def test_a_class_answers_beside_a_model_and_sees_on_its_phones_what_the_projecto
     teacher.locator(".st-key-class-quiz-end button").click()  # below the sentence that says what it ends
     present.locator(".verdict").wait_for()
     assert not present.evaluate(SMALL_OR_CUT)
-    assert present.locator(".verdict").inner_text() == ana.locator("#look p").first.inner_text()
+    assert present.locator(".verdict").inner_text() == ana.locator("#look p").nth(1).inner_text(), "below the caption"
     with teacher.expect_download() as saving:
         teacher.get_by_role("button", name="Save the results").click()
     saved = tmp_path / "class.html"

@@ -1,6 +1,7 @@
 // The wall of a class. `ui/classroom/live_wall.py` says what a message holds, `wall.py` what `data` holds.
 
 const walls = new WeakMap(); // parentElement -> wall: Streamlit calls the function below at each change of data
+let pointed = false; // what has the focus was clicked on, perhaps before the wall was drawn anew
 const RETRY = 1000; // ms until a lost connection is tried again
 const WIDEST = 120, NARROWEST = 30, NAMED = 56; // px of a drawing: at most, at least, and from which a name fits
 const WIDEST_MAP = 120, NARROWEST_MAP = 12; // px of a feature map
@@ -26,7 +27,6 @@ function makeWall(root) {
   let large = null; // the number of the drawing that is shown large
   let latest = null; // message
   let named = ""; // the names, and the room that they have
-  let pointed = false; // what has the focus was clicked on
   let asked = null; // what everybody looks at: when it is another one, it comes into sight
 
   function goOn() {
@@ -40,7 +40,7 @@ function makeWall(root) {
   function press(event) {
     const target = event.composedPath()[0];
     if (event.key === "Escape") enlarge(null);
-    if (event.key !== " ") pointed = false;
+    if (event.key !== " " && event.key !== "Escape") pointed = false; // which closes what the button has opened
     if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
     const control = target.closest?.("button, input, textarea, select, a, [role=radio], [role=combobox], [contenteditable]");
     if (control && !(pointed && control.matches("button, [role=radio]"))) return;
