@@ -544,19 +544,22 @@ def test_a_folder_that_cannot_be_written_is_not_used(monkeypatch, tmp_path):
 
 def test_code_that_no_version_has_used_for_a_month_is_removed_and_no_other(monkeypatch, tmp_path):
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path))
-    compiled._version.cache_clear()
     month_ago = time.time() - compiled.UNUSED - 60
-    places = [compiled.folder().parent / name for name in ("unused", "used-again", "new")] + [compiled.folder()]
-    for place in places:
-        place.mkdir(parents=True)
-        (place / compiled.READY).touch()
-        os.utime(place / compiled.READY, (month_ago, month_ago))
-    for place in (*places[:2], compiled.folder()):
-        os.utime(place, (month_ago, month_ago))
-    os.utime(places[1] / compiled.READY)
+    mine = compiled.folder()
+    unused, unfinished, used_again, new, stuck = (mine.with_name(name) for name in ("a", "b", "c", "d", "e"))
+    for place in (unused, unfinished, used_again, new, stuck, mine):
+        (place / "sources").mkdir(parents=True)
+        (place / "sources" / "run.nbc").write_bytes(b"code")
+        if place not in (unfinished, stuck):
+            (place / compiled.READY).touch()
+    (stuck / compiled.READY).mkdir()  # a file that cannot be deleted
+    for path in (*mine.parent.glob("*/*"), *mine.parent.iterdir()):
+        os.utime(path, (month_ago, month_ago))
+    os.utime(used_again / compiled.READY)
+    os.utime(new)
     compiled.tidy()
-    assert [place.exists() for place in places] == [False, True, True, True]
-    compiled._version.cache_clear()
+    assert set(mine.parent.iterdir()) == {used_again, new, stuck, mine}
+    assert all((place / "sources" / "run.nbc").exists() for place in mine.parent.iterdir())
 
 
 def test_nothing_is_compiled_for_a_gpu(tmp_path):
