@@ -43,7 +43,6 @@ class Figures:
     words: str  # that stand beside its name
     images: dict[str, int] = field(default_factory=dict)  # of a turn, by situation
     turns: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # by situation: wall and processor s
-    limits: list[dict[str, float]] = field(default_factory=list)
 
     def seconds(self, situation: str = "idle") -> list[float]:
         """Wall seconds for 60,000 images, round by round; of two runs at once the later one's."""
@@ -66,7 +65,7 @@ class Race:
     @classmethod
     def read(cls, values: dict[str, Any]) -> Race:
         """The race that was written as `asdict` of it."""
-        figures = {name: Figures(**one) for name, one in values["figures"].items()}
+        figures = {name: Figures(one["words"], one["images"], one["turns"]) for name, one in values["figures"].items()}
         return cls(**{**values, "figures": figures})
 
 
@@ -115,13 +114,12 @@ def race(
     rounds: int,
     turn: float,
     until: float,
-    limits: bool,
 ) -> Race:
     """Let the contestants take turns: in each round, and there in each situation, each contestant has one.
 
     All turns of a contestant in a situation have the same number of images, for which it took about `turn` seconds
     there before the first. After two rounds, none is begun that would probably not end before `until` (a time of
-    `time.monotonic`). With `limits`, each contestant is asked for its limits after each round.
+    `time.monotonic`).
     """
     found = Race()
     alone: dict[str, Runner] = {}
@@ -159,9 +157,6 @@ def race(
                         one.turns.setdefault(situation, []).append(timed(runners, one.images[situation]))
                 shown = ", ".join(f"{name} {one.seconds(situation)[-1]:.2f}" for name, one in found.figures.items())
                 tell(f"{network.recipe}, round {number + 1}, {situation}: {shown} s")
-            for name, one in found.figures.items() if limits else ():
-                alone[name].send(limits=True)
-                one.limits.append(alone[name].answer())
             if number and 2 * time.monotonic() - begun > until:
                 break
     return found

@@ -55,7 +55,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*CONTESTANTS, "all"], default=usual, help="these contestants")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at most")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="in all; two rounds are made in any case")
-    parser.add_argument("--limits", action="store_true", help="also what no engine can go below; needs `tensors`")
     parser.add_argument("--avx2", action="store_true", help="hold all to AVX2, as most laptops are; idle only")
     parser.add_argument("--quick", action="store_true", help="two rounds of short turns: to see whether it works")
     options = parser.parse_args()
@@ -88,7 +87,6 @@ def main() -> None:
             rounds=2 if options.quick else options.rounds,
             turn=TURN / 5 if options.quick else TURN,
             until=now + (end - now) / (len(networks) - place),
-            limits=options.limits,
         )
         races[name].where = where
         races[name].skipped |= missing
@@ -117,7 +115,7 @@ def write(races: dict[str, Race], is_avx2: bool = False) -> None:
 def section(races: dict[str, Race]) -> str:
     """The section of RESULTS.md."""
     parts = [overview(races), *(network_table(NETWORKS[name], one) for name, one in races.items())]
-    parts += [load_table(races), at_once_table(races), limits_table(races)]
+    parts += [load_table(races), at_once_table(races)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -230,48 +228,6 @@ def at_once_table(races: dict[str, Race]) -> str:
         cells += [times_as_quick(races[network], name, "two")]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) if len(rows) > 4 else ""
-
-
-def limits_table(races: dict[str, Race]) -> str:
-    """A table with a row for each network: its epoch beside the limits without data handling and of bare operations."""
-    asked = {name: one for name, one in races.items() if "tensors" in one.figures and one.figures["tensors"].limits}
-    if not asked:
-        return ""
-    kinds = ("float32", "bfloat16")
-    products = {
-        kind: max(row.get(f"product {kind}", 0) for one in asked.values() for row in one.figures["tensors"].limits)
-        for kind in kinds
-    }
-    rows = ["### Limits: seconds per 60,000 images", ""]
-    rows += [
-        "No data handling: forward, backward and the optimizer's step on a batch that never changes, in PyTorch "
-        "(channels-last, fused optimizer) and with this engine's own `update`; the smallest median is the limit. "
-        "Operations: those of the network at the speed of the product of two matrices 2048 x 2048 on all cores, "
-        f"best of all: {products['float32'] / 1e9:.0f} GFLOP/s in float32, "
-        f"{products['bfloat16'] / 1e9:.0f} in bfloat16 (0: not measured here).",
-        "",
-    ]
-    rows += ["| network | this engine | PyTorch, float32 | PyTorch, bfloat16 | `update` | epoch / smallest |"]
-    rows[-1] += " operations, float32 | operations, bfloat16 | epoch / operations in its precision |"
-    rows += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
-    for name, one in asked.items():
-        mine = one.figures.get(OURS)
-        if not mine or not mine.seconds():
-            continue
-        fixed = [
-            [row[f"fixed {kind}"] for row in one.figures["tensors"].limits if f"fixed {kind}" in row] for kind in kinds
-        ]
-        fixed.append([row["update"] for row in mine.limits])
-        smallest = min((some for some in fixed if some), key=statistics.median)
-        bare = {kind: EPOCH * NETWORKS[name].operations / speed for kind, speed in products.items() if speed}
-        cells = [
-            f"{name}{in_brackets(mine.words)}",
-            spread(mine.seconds()),
-            *(spread(some) if some else "" for some in fixed),
-        ]
-        cells += [ratio(mine.seconds(), smallest), *(f"{bare[kind]:.2f}" if kind in bare else "" for kind in kinds)]
-        rows.append(f"| {' | '.join(cells)} | {statistics.median(mine.seconds()) / bare[mine.words.split()[-1]]:.2f} |")
-    return "\n".join(rows)
 
 
 def every(races: dict[str, Race], situation: str) -> Iterator[tuple[str, str, Figures]]:
