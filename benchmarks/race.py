@@ -72,14 +72,14 @@ class Race:
 class Runner:
     """The process of a contestant."""
 
-    def __init__(self, name: str, network: Network, runs: int):
+    def __init__(self, name: str, network: Network, runs: int, device: str):
         one = CONTESTANTS[name]
         python, _ = python_of(one.environment)
         self.name = name
         self.process = subprocess.Popen(
             [python, "-m", f"benchmarks.contestants.{one.module}", json.dumps(asdict(network.order(one.variant)))],
             cwd=settings.ROOT,
-            env=environment(runs),
+            env=environment(runs, device),
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -114,6 +114,7 @@ def race(
     rounds: int,
     turn: float,
     until: float,
+    device: str,
 ) -> Race:
     """Let the contestants take turns: in each round, and there in each situation, each contestant has one.
 
@@ -127,7 +128,7 @@ def race(
     with contextlib.ExitStack() as ends:
 
         def start(name: str, runs: int) -> Runner:
-            return ends.enter_context(contextlib.closing(Runner(name, network, runs)))
+            return ends.enter_context(contextlib.closing(Runner(name, network, runs, device)))
 
         at_once = max(2, settings.cores())  # processes that start at the same time
         for some in (names[at : at + at_once] for at in range(0, len(names), at_once)):
@@ -177,10 +178,10 @@ def timed(runners: Sequence[Runner], images: int) -> tuple[float, float]:
     return round(max(answer["seconds"] for answer in answers), 5), round(processor, 5)
 
 
-def environment(runs: int = 1) -> dict[str, str]:
-    """The environment of a process that has all cores for this number of runs, whatever is set here."""
+def environment(runs: int = 1, device: str = "cpu") -> dict[str, str]:
+    """The environment of a process that has the device, and all cores for this number of runs, whatever is set here."""
     kept = {key: value for key, value in os.environ.items() if key in HELD or not key.startswith(("OMP_", "MKL_"))}
-    return kept | {"BANCADA_RUNS": str(runs), "BANCADA_THREADS": "", "BANCADA_DEVICE": "cpu"}
+    return kept | {"BANCADA_RUNS": str(runs), "BANCADA_THREADS": "", "BANCADA_DEVICE": device}
 
 
 @functools.cache

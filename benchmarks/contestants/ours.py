@@ -27,7 +27,7 @@ def prepare(order: Order) -> Ready:
 
     from core.training.train import Data, State, train
 
-    spec, device = RunSpec.model_validate(order.spec), torch.device("cpu")
+    spec, device = RunSpec.model_validate(order.spec), torch.device(settings.device())
     images, labels = mnist(order, axis=1)
 
     def new(count: int, kernels: str, spec: RunSpec = spec) -> tuple[Data, State]:

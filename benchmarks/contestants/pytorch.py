@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from benchmarks.contestants.turn import Clock, Order, Ready, Spent, mnist, serve
+from core import settings
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
@@ -39,6 +40,8 @@ class Training:
         self.ordered = quick and any(layer["kind"] == "conv" for layer in order.layers)
         if self.ordered:
             self.model = self.model.to(memory_format=torch.channels_last)
+        self.device = settings.device()
+        self.model = self.model.to(self.device)
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[order.optimizer]
         self.parameters = sum(one.numel() for one in self.model.parameters())
         self.optimizer = kind(self.model.parameters(), lr=order.rate, fused=True if quick else None)
@@ -53,7 +56,7 @@ class Training:
         self.model.train()
         for images, labels in batches:
             self.optimizer.zero_grad()
-            loss = criterion(self.model(images), labels)
+            loss = criterion(self.model(images.to(self.device)), labels.to(self.device))
             loss.backward()
             self.optimizer.step()
             total += loss.item()
@@ -68,7 +71,8 @@ def prepare(order: Order) -> Ready:
         workers = 2 if order.variant == "loader-2" else 0
         return Ready(partial(loaded_epoch, order, training, workers), training.parameters)
     pixels, labels = mnist(order, axis=1)
-    images, classes = training.in_order(torch.from_numpy(pixels).float() / 255), torch.from_numpy(labels)
+    images = training.in_order(torch.from_numpy(pixels).float() / 255).to(training.device)
+    classes = torch.from_numpy(labels).to(training.device)
 
     def epoch(count: int) -> Spent:
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
