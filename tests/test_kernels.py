@@ -423,11 +423,13 @@ def test_what_the_kernels_lack_is_computed_by_torch_without_a_word(monkeypatch):
     assert chosen(monkeypatch, wanted="0") == chosen(monkeypatch, by="torch") == ("torch", "")
 
 
-def test_bfloat16_is_chosen_where_matrix_tiles_make_it_faster(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": True})
-    big = {"layers": "flatten, dense(2048), dense(2048), dense(classes)", "batch_size": 128}
-    assert chosen(monkeypatch, wanted="", **big) == ("torch", "")
-    assert chosen(monkeypatch, wanted="", architecture="mlp", batch_size=256) == ("kernels", "")
+def test_bfloat16_is_chosen_where_the_processor_has_it_and_much_of_the_work_is_wide(monkeypatch):
+    wide = {"layers": "conv(32, 3), conv(32, 3), conv(32, 3), flatten, dense(classes)", "batch_size": 64}
+    for able, by in ((True, "torch"), (False, "kernels")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able})  # of torch
+        assert chosen(monkeypatch, wanted="", **wide) == (by, "")
+        assert chosen(monkeypatch, wanted="", **wide, precision="float32") == ("kernels", "")
+        assert chosen(monkeypatch, wanted="", architecture="mlp", batch_size=256) == ("kernels", "")
 
 
 def test_torch_is_chosen_where_most_work_is_in_big_products_or_a_batch_is_much_smaller_than_a_block(monkeypatch):
