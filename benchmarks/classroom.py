@@ -3,8 +3,8 @@
 Starts the server that the README starts, with a store of its own, and opens a class by a click in headless
 Chromium. The pupils are WebSockets of this process, each with a cookie of its own; they draw the digits that the rounds
 ask as real people's strokes (Pen digits, in the folder that `BANCADA_DATA` names), at the speed of a hand, and send the
-sheet again as soon as the last answer has arrived, as the pad does, whose pen has moved since. Three teacher's pages
-are open, and a training runs. Fails if a drawing is lost.
+sheet again once the last answer has arrived and the rest that it asks for is over, as the pad does. Three teacher's
+pages are open, and a training runs. Fails if a drawing is lost.
 
 Then as many people open the app itself at the same moment, on a server of its own without a training: each is a
 WebSocket that speaks Streamlit's protocol, so that the time is the server's, not that of forty browsers on its
@@ -248,8 +248,10 @@ class Pupil:
             asked = time.perf_counter()
             at = min(len(sheets) - 1, int((asked - begun) * POINTS / STEP))
             await live.send(sheets[at])
-            assert "rows" in json.loads(await live.recv())
+            answer = json.loads(await live.recv())
+            assert "rows" in answer
             self.figures.answers.append(time.perf_counter() - asked)
+            await asyncio.sleep(answer["rest"] / 1000)
         return sheets[-1]
 
 

@@ -115,6 +115,7 @@ def test_all_chosen_models_answer_one_drawing_in_one_message_as_the_page_does(se
     with socket(server, "&".join(f"run={run.name}" for run in SHIPPED)) as client:
         answer = ask(client)
     drawing = prepare(seven())
+    assert 0 <= answer.pop("rest") <= 1000 / MOST_ANSWERS
     assert answer == message([found for model in models if (found := model.answer(drawing))], "en")
     assert len(answer["rows"]) == len(SHIPPED) > 1
 
@@ -132,7 +133,7 @@ def test_a_step_that_is_switched_off_is_left_out(server):
 
 def test_an_empty_sheet_has_no_answer(server):
     with socket(server) as client:
-        assert ask(client, bytes(SHEET * SHEET)) == {"sentence": "", "rows": []}
+        assert ask(client, bytes(SHEET * SHEET)).items() >= {"sentence": "", "rows": []}.items()
         assert ask(client)["rows"]
 
 
@@ -156,7 +157,7 @@ def test_a_model_that_cannot_be_asked_is_told_in_a_sentence(server, name, senten
     with socket(server, f"run={name}") as client:
         answer = ask(client)
         assert sentence in answer["sentence"]
-        assert set(answer) == {"sentence"}
+        assert "rows" not in answer
         assert closed_with(client) == 1000
 
 

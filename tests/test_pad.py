@@ -1,17 +1,24 @@
 """The drawing pad in a real browser: what is drawn there arrives in Python, and stays."""
 
 import base64
+import itertools
+import json
 import re
 import statistics
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as serve_socket
 
 from core.drawing import SHEET
 from core.drawing.strokes import PENS, inked
 from tests.browser import CHROMIUM, ROOT, chromium, serve
-from ui.draw.pad import PAD_LABELS, drawing_of
+from tests.conftest import wait_for
+from ui.draw.pad import PAD_LABELS, drawing_of, pad_script
 
 APP = """
 import numpy as np
@@ -312,6 +319,35 @@ def test_python_answers_soon_after_the_pen_is_lifted(visit):
         milliseconds.append(waiting.evaluate("(waiting) => waiting.done"))
     print(f"pen-up to text: median {statistics.median(milliseconds):.0f} ms, longest {max(milliseconds):.0f} ms, n = 6")
     assert statistics.median(milliseconds) < 500
+
+
+def test_a_drawing_is_sent_once_the_rest_that_the_last_answer_asks_for_is_over_and_is_the_newest(context):
+    rest, sent = 0.2, []
+
+    def answer(socket: ServerConnection) -> None:
+        for drawing in socket:
+            sent.append((time.monotonic(), int(drawing)))
+            socket.send(json.dumps({"rest": 1000 * rest}))
+
+    with serve_socket(answer, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = context.new_page()
+        page.add_script_tag(content=pad_script().replace("export default", "void"))
+        page.evaluate(
+            """(address) => {
+                let drawn = 0;
+                const live = makeLive(() => String(drawn), () => {});
+                live.listen(address);
+                setInterval(() => { drawn++; live.ask(); }, 10);
+            }""",
+            f"ws://127.0.0.1:{server.socket.getsockname()[1]}",
+        )
+        wait_for(lambda: len(sent) > 5)
+        page.close()
+        server.shutdown()
+    for (before, older), (after, newer) in itertools.pairwise(sent[1:]):
+        assert after - before > rest - 0.01
+        assert newer - older > 5, "what was drawn during the rest is sent"
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------

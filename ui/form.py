@@ -175,6 +175,9 @@ def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
     label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
     help = explained(f"spec.{name}.label", t(f"spec.{name}.help"))
     common: dict[str, Any] = {"key": name, "help": help, "persist_state": "session"}
+    if name not in st.session_state and start != _default(name):
+        # The link's value: on another page a widget keeps what the session state has, not what it began with.
+        st.session_state[name] = _lines(start) if name == "layers" else _shown(name, start)
     if name != "seed":  # which no recipe sets
         common["on_change"] = _leave_recipe
     if name == "data":
@@ -267,6 +270,10 @@ def _start(name: str) -> Any:
             return getattr(checked(link), name)
         except Refusal as refusal:
             st.session_state.setdefault(LINK, {})[name] = refusal
+    return _default(name)
+
+
+def _default(name: str) -> Any:
     return ARCHITECTURES[default("architecture")] if name == "layers" else default(name)
 
 

@@ -374,9 +374,8 @@ class Pupils:
                 answer = await loop.run_in_executor(self._pool, read)
             finally:
                 self._asked -= 1
-            await _send(socket, answer)
             most = MOST_ANSWERS if self._asked < THREADS else MOST_WHERE_BUSY
-            await asyncio.sleep(begun + 1 / most - loop.time())
+            await live_answer.send_and_rest(socket, answer, begun + 1 / most - loop.time())
 
 
 def _is_possible(content: bytes) -> bool:

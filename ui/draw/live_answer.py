@@ -1,10 +1,11 @@
 """Answers a drawing while the pen is still down, over a WebSocket beside Streamlit's own.
 
-The browser sends the drawing, waits for one message with the answers of all chosen models, and then sends the drawing
-as it is by then. A client that sends faster is not answered faster: it has one drawing at a time in the thread pool,
-queued behind those of the other clients. A client that connects when there are `MOST_CLIENTS` already replaces the one
-that has been silent longest, which connects again with its next stroke; one that has not drawn yet goes before any that
-has, so that connections alone push nobody out. A client that does not read its answers is left after `SLOWEST` seconds.
+The browser sends the drawing, waits for one message with the answers of all chosen models, rests as long as that says,
+and then sends the drawing as it is by then. A client that sends faster is not answered faster: it has one drawing at a
+time in the thread pool, queued behind those of the other clients. A client that connects when there are `MOST_CLIENTS`
+already replaces the one that has been silent longest, which connects again with its next stroke; one that has not drawn
+yet goes before any that has, so that connections alone push nobody out. A client that does not read its answers is left
+after `SLOWEST` seconds.
 
 The launcher imports this file. To keep the start quick, an answer's modules are imported with the first answer.
 """
@@ -119,11 +120,21 @@ async def _answer_all(socket: WebSocket, task: asyncio.Task) -> int:
         _clients.move_to_end(task)
         begun = loop.time()
         answer = await loop.run_in_executor(_pool, answered, content, names, without, language, layer, epoch)
-        async with asyncio.timeout(SLOWEST):
-            await socket.send_json(answer)
+        await send_and_rest(socket, answer, begun + 1 / MOST_ANSWERS - loop.time())
         if "rows" not in answer:  # it is a refusal
             return NORMAL
-        await asyncio.sleep(begun + 1 / MOST_ANSWERS - loop.time())
+
+
+async def send_and_rest(socket: WebSocket, answer: dict[str, Any], seconds: float) -> None:
+    """Send an answer, and rest for so many seconds, if they are more than 0, before the next drawing is taken.
+
+    The browser is told them, in milliseconds as `rest`, and draws on meanwhile: what it sends then is new. Without that
+    a drawing would wait here, and its answer would come late. Raises: TimeoutError, if the answer is not taken.
+    """
+    seconds = max(0.0, seconds)
+    async with asyncio.timeout(SLOWEST):
+        await socket.send_json(answer | {"rest": 1000 * seconds})
+    await asyncio.sleep(seconds)
 
 
 def answered(

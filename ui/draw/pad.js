@@ -239,8 +239,8 @@ function makePad(root, { side, most }) {
 }
 
 // Gives what the server answers to `hear`, and whether that is for the newest drawing. Only one drawing is sent at a
-// time; when its answer has arrived, the newest drawing is sent. A slow server thus gives fewer answers, but no outdated
-// ones.
+// time; when its answer has arrived, and as many milliseconds have gone by as the answer says, the newest drawing is
+// sent. A slow server thus gives fewer answers, but no outdated ones.
 function makeLive(raster, hear) {
   let address = null;
   let socket = null;
@@ -263,9 +263,13 @@ function makeLive(raster, hear) {
       own.onopen = () => own === socket && next();
       own.onmessage = (message) => {
         if (own !== socket) return;
-        hear(JSON.parse(message.data), !changed);
-        if (changed) next();
-        else waiting = false;
+        const answer = JSON.parse(message.data);
+        hear(answer, !changed);
+        setTimeout(() => {
+          if (own !== socket) return;
+          if (changed) next();
+          else waiting = false;
+        }, answer.rest);
       };
       own.onclose = () => own === socket && (socket = null);
     }
