@@ -54,15 +54,6 @@ class Network:
             variant=variant,
         )
 
-    @property
-    def operations(self) -> int:
-        """Floating-point operations of a step, for one image: forward, and the gradients of weights and inputs.
-
-        The gradient of the images is not needed, so the first layer that has weights counts twice, not three times.
-        """
-        macs = [row.macs for row in self.table if row.macs]
-        return 2 * (3 * sum(macs) - macs[0])
-
 
 def _for_all(layer: Layer) -> dict[str, Any]:
     """A layer as every contestant understands it: convolutions have stride 1 and, if `same`, keep height and width."""

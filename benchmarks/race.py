@@ -43,7 +43,6 @@ class Figures:
     words: str  # that stand beside its name
     images: dict[str, int] = field(default_factory=dict)  # of a turn, by situation
     turns: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # by situation: wall and processor s
-    limits: list[dict[str, float]] = field(default_factory=list)
 
     def seconds(self, situation: str = "idle") -> list[float]:
         """Wall seconds for 60,000 images, round by round; of two runs at once the later one's."""
@@ -66,21 +65,21 @@ class Race:
     @classmethod
     def read(cls, values: dict[str, Any]) -> Race:
         """The race that was written as `asdict` of it."""
-        figures = {name: Figures(**one) for name, one in values["figures"].items()}
+        figures = {name: Figures(one["words"], one["images"], one["turns"]) for name, one in values["figures"].items()}
         return cls(**{**values, "figures": figures})
 
 
 class Runner:
     """The process of a contestant."""
 
-    def __init__(self, name: str, network: Network, runs: int):
+    def __init__(self, name: str, network: Network, runs: int, device: str):
         one = CONTESTANTS[name]
         python, _ = python_of(one.environment)
         self.name = name
         self.process = subprocess.Popen(
             [python, "-m", f"benchmarks.contestants.{one.module}", json.dumps(asdict(network.order(one.variant)))],
             cwd=settings.ROOT,
-            env=environment(runs),
+            env=environment(runs, device),
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -115,13 +114,13 @@ def race(
     rounds: int,
     turn: float,
     until: float,
-    limits: bool,
+    device: str,
 ) -> Race:
     """Let the contestants take turns: in each round, and there in each situation, each contestant has one.
 
     All turns of a contestant in a situation have the same number of images, for which it took about `turn` seconds
     there before the first. After two rounds, none is begun that would probably not end before `until` (a time of
-    `time.monotonic`). With `limits`, each contestant is asked for its limits after each round.
+    `time.monotonic`).
     """
     found = Race()
     alone: dict[str, Runner] = {}
@@ -129,7 +128,7 @@ def race(
     with contextlib.ExitStack() as ends:
 
         def start(name: str, runs: int) -> Runner:
-            return ends.enter_context(contextlib.closing(Runner(name, network, runs)))
+            return ends.enter_context(contextlib.closing(Runner(name, network, runs, device)))
 
         at_once = max(2, settings.cores())  # processes that start at the same time
         for some in (names[at : at + at_once] for at in range(0, len(names), at_once)):
@@ -159,9 +158,6 @@ def race(
                         one.turns.setdefault(situation, []).append(timed(runners, one.images[situation]))
                 shown = ", ".join(f"{name} {one.seconds(situation)[-1]:.2f}" for name, one in found.figures.items())
                 tell(f"{network.recipe}, round {number + 1}, {situation}: {shown} s")
-            for name, one in found.figures.items() if limits else ():
-                alone[name].send(limits=True)
-                one.limits.append(alone[name].answer())
             if number and 2 * time.monotonic() - begun > until:
                 break
     return found
@@ -182,10 +178,10 @@ def timed(runners: Sequence[Runner], images: int) -> tuple[float, float]:
     return round(max(answer["seconds"] for answer in answers), 5), round(processor, 5)
 
 
-def environment(runs: int = 1) -> dict[str, str]:
-    """The environment of a process that has all cores for this number of runs, whatever is set here."""
+def environment(runs: int = 1, device: str = "cpu") -> dict[str, str]:
+    """The environment of a process that has the device, and all cores for this number of runs, whatever is set here."""
     kept = {key: value for key, value in os.environ.items() if key in HELD or not key.startswith(("OMP_", "MKL_"))}
-    return kept | {"BANCADA_RUNS": str(runs), "BANCADA_THREADS": "", "BANCADA_DEVICE": "cpu"}
+    return kept | {"BANCADA_RUNS": str(runs), "BANCADA_THREADS": "", "BANCADA_DEVICE": device}
 
 
 @functools.cache

@@ -3,8 +3,8 @@
 Times an epoch of the reports' networks on real MNIST with this engine and with the usual alternatives, which get the
 same layers, batch size, optimizer, learning rate and images (`contestants/`). Each is a process of its own with its own
 default threads, which first trains a few steps and then takes its turns (`race.py`): of about `TURN` seconds each,
-scaled to 60,000 images. What a library does once before its first epoch is not counted. Everything runs on the CPU and
-at normal priority; the app's workers run at a lower one.
+scaled to 60,000 images. What a library does once before its first epoch is not counted. Everything runs at normal
+priority; the app's workers run at a lower one.
 
 There are three situations: idle; busy, while another process keeps a core busy; and two, in which a contestant runs
 twice at once. All of it ends within `--minutes`, by default nine, by making fewer rounds, but at least two; all nine
@@ -13,6 +13,9 @@ and writes the section of RESULTS.md from all that are kept there; so several co
 
 `--avx2` holds all of them to the vectors that most laptops have (`HELD` in `race.py`), idle; what it measures is kept
 apart, in `training-avx2.json` and a section of its own.
+
+Everything runs on the CPU. `--device cuda` has this engine and PyTorch on a GPU instead; it keeps nothing, and has
+never run, since there was no GPU.
 
 `BANCADA_KERAS` and `BANCADA_JAX` each name a Python that has Keras and TensorFlow, or JAX and Optax; without them,
 virtual environments are made in the cache folder. Progress goes to standard error.
@@ -29,6 +32,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+
+import torch
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.contestants.turn import EPOCH, SkippedError
@@ -55,12 +60,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*CONTESTANTS, "all"], default=usual, help="these contestants")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at most")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="in all; two rounds are made in any case")
-    parser.add_argument("--limits", action="store_true", help="also what no engine can go below; needs `tensors`")
     parser.add_argument("--avx2", action="store_true", help="hold all to AVX2, as most laptops are; idle only")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: those that can, on a GPU")
     parser.add_argument("--quick", action="store_true", help="two rounds of short turns: to see whether it works")
     options = parser.parse_args()
     if options.quick and options.update:
         parser.error("--quick measures nothing worth keeping: leave --update away")
+    if options.device == "cuda":
+        if options.update or options.avx2:
+            parser.error("--device cuda goes neither with --update nor with --avx2")
+        if not torch.cuda.is_available():
+            parser.exit(1, "PyTorch finds no GPU with CUDA on this machine: leave --device away\n")
     if dataset("mnist").state()[0] != "ready":
         parser.exit(1, "MNIST is in no data folder: python -m core data get mnist\n")
 
@@ -71,16 +81,19 @@ def main() -> None:
     environments, missing = {}, {}
     for name in names:
         try:
+            if options.device == "cuda" and not CONTESTANTS[name].cuda:
+                raise SkippedError("here it computes on the processor alone")
             environments[CONTESTANTS[name].environment] = python_of(CONTESTANTS[name].environment)[1]
         except SkippedError as reason:
             missing[name] = str(reason)
             tell(f"{CONTESTANTS[name].title} is skipped: {reason}")
+    gpu = [torch.cuda.get_device_name()] if options.device == "cuda" else []
     present = [name for name in names if name not in missing]
     races: dict[str, Race] = {}
     networks = list(NETWORKS) if "all" in options.networks else list(dict.fromkeys(options.networks))
     end = time.monotonic() + 60 * options.minutes
     for place, name in enumerate(networks):
-        where, now = machine(*environments.values()), time.monotonic()
+        where, now = machine(*environments.values(), *gpu), time.monotonic()
         races[name] = race(
             NETWORKS[name],
             present,
@@ -88,7 +101,7 @@ def main() -> None:
             rounds=2 if options.quick else options.rounds,
             turn=TURN / 5 if options.quick else TURN,
             until=now + (end - now) / (len(networks) - place),
-            limits=options.limits,
+            device=options.device,
         )
         races[name].where = where
         races[name].skipped |= missing
@@ -117,7 +130,7 @@ def write(races: dict[str, Race], is_avx2: bool = False) -> None:
 def section(races: dict[str, Race]) -> str:
     """The section of RESULTS.md."""
     parts = [overview(races), *(network_table(NETWORKS[name], one) for name, one in races.items())]
-    parts += [load_table(races), at_once_table(races), limits_table(races)]
+    parts += [load_table(races), at_once_table(races)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -230,48 +243,6 @@ def at_once_table(races: dict[str, Race]) -> str:
         cells += [times_as_quick(races[network], name, "two")]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) if len(rows) > 4 else ""
-
-
-def limits_table(races: dict[str, Race]) -> str:
-    """A table with a row for each network: its epoch beside the limits without data handling and of bare operations."""
-    asked = {name: one for name, one in races.items() if "tensors" in one.figures and one.figures["tensors"].limits}
-    if not asked:
-        return ""
-    kinds = ("float32", "bfloat16")
-    products = {
-        kind: max(row.get(f"product {kind}", 0) for one in asked.values() for row in one.figures["tensors"].limits)
-        for kind in kinds
-    }
-    rows = ["### Limits: seconds per 60,000 images", ""]
-    rows += [
-        "No data handling: forward, backward and the optimizer's step on a batch that never changes, in PyTorch "
-        "(channels-last, fused optimizer) and with this engine's own `update`; the smallest median is the limit. "
-        "Operations: those of the network at the speed of the product of two matrices 2048 x 2048 on all cores, "
-        f"best of all: {products['float32'] / 1e9:.0f} GFLOP/s in float32, "
-        f"{products['bfloat16'] / 1e9:.0f} in bfloat16 (0: not measured here).",
-        "",
-    ]
-    rows += ["| network | this engine | PyTorch, float32 | PyTorch, bfloat16 | `update` | epoch / smallest |"]
-    rows[-1] += " operations, float32 | operations, bfloat16 | epoch / operations in its precision |"
-    rows += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
-    for name, one in asked.items():
-        mine = one.figures.get(OURS)
-        if not mine or not mine.seconds():
-            continue
-        fixed = [
-            [row[f"fixed {kind}"] for row in one.figures["tensors"].limits if f"fixed {kind}" in row] for kind in kinds
-        ]
-        fixed.append([row["update"] for row in mine.limits])
-        smallest = min((some for some in fixed if some), key=statistics.median)
-        bare = {kind: EPOCH * NETWORKS[name].operations / speed for kind, speed in products.items() if speed}
-        cells = [
-            f"{name}{in_brackets(mine.words)}",
-            spread(mine.seconds()),
-            *(spread(some) if some else "" for some in fixed),
-        ]
-        cells += [ratio(mine.seconds(), smallest), *(f"{bare[kind]:.2f}" if kind in bare else "" for kind in kinds)]
-        rows.append(f"| {' | '.join(cells)} | {statistics.median(mine.seconds()) / bare[mine.words.split()[-1]]:.2f} |")
-    return "\n".join(rows)
 
 
 def every(races: dict[str, Race], situation: str) -> Iterator[tuple[str, str, Figures]]:

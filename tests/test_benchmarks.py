@@ -1,8 +1,11 @@
 """The tables of the benchmarks say what was measured, and have their places."""
 
+import sys
 from dataclasses import asdict
 
 import numpy as np
+import pytest
+import torch
 
 from benchmarks import recipes, search, sheets, training
 from benchmarks.no_digits import LOGO, logo
@@ -69,6 +72,14 @@ def test_races_of_several_commands_stand_side_by_side(tmp_path, monkeypatch):
     assert text.index("### 000-c") < text.index("### 001-b")
     assert row(text, "001-b", "**this engine")[2] == "1.00 (1.00 to 1.00)"
     assert asdict(Race.read(asdict(RACE))) == asdict(RACE)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_training_on_one_is_refused_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["training", "--device", "cuda"])
+    with pytest.raises(SystemExit, match="1"):
+        training.main()
+    assert capsys.readouterr().err == "PyTorch finds no GPU with CUDA on this machine: leave --device away\n"
 
 
 def test_what_is_held_to_avx2_is_kept_apart_and_ours_is_compared_in_processor_seconds(tmp_path, monkeypatch):

@@ -7,7 +7,9 @@ import csv
 import gzip
 import io
 import os
+import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -19,6 +21,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -165,7 +168,8 @@ def test_splits_are_kept_and_a_missing_test_split_is_drawn_from_train(folder):
         (DIGITS * 3 + 5, None, tuple(str(3 * k + 5) for k in range(10)), ""),
         (DIGITS + 1, [f"n{k}" for k in range(10)], tuple(f"n{k}" for k in range(10)), ""),
         (DIGITS + DIGITS // 5, [f"n{k}" for k in range(11)], tuple(f"n{k}" for k in range(11) if k != 5), "n5"),
-        (np.array([f"class {k}" for k in DIGITS]), None, tuple(f"class {k}" for k in range(10)), ""),
+        (np.array([f"sort {k}" for k in DIGITS]), None, tuple(f"sort {k}" for k in range(10)), ""),
+        (np.array([f"Dígito {k}" for k in DIGITS]), None, tuple("0123456789"), ""),
         (np.array([f"k{k + 5}" for k in DIGITS], "S"), None, tuple(f"k{k}" for k in range(5, 15)), ""),
         (np.array([WORDS[k] for k in DIGITS]), None, WORDS, ""),
     ],
@@ -291,13 +295,16 @@ def idx(pixels: np.ndarray) -> bytes:
     return struct.pack(f">HBB{pixels.ndim}I", 0, 8, pixels.ndim, *pixels.shape) + pixels.astype("u1").tobytes()
 
 
-@pytest.mark.parametrize("packed", ["as they are", "gz", "zip"])
+@pytest.mark.parametrize("packed", ["as they are", "gz", "gz, unpacked by a browser", "gz, packed twice", "zip"])
 def test_idx_files_become_train_and_test(folder, packed):
     parts = {"train": slice(0, 40), "t10k": slice(40, None)}
     files = {f"{part}-images-idx3-ubyte": idx(IMAGES[some]) for part, some in parts.items()}
     files |= {f"{part}-labels-idx1-ubyte": idx(DIGITS[some]) for part, some in parts.items()}
     if packed != "as they are":
-        files = {f"{name}.gz": gzip.compress(content) for name, content in files.items()}
+        times = {"gz, unpacked by a browser": 0, "gz, packed twice": 2}.get(packed, 1)
+        for _ in range(times):
+            files = {name: gzip.compress(content) for name, content in files.items()}
+        files = {f"{name}.gz": content for name, content in files.items()}
     paths = [put(folder, {name: content}) / name for name, content in files.items()]  # several, as they are uploaded
     if packed == "zip":
         with zipfile.ZipFile(folder / "mnist.zip", "w") as archive:
@@ -355,6 +362,8 @@ TABLES = {
         [[row[0], *(f"{one / 255:.4f}".replace(".", ",") for one in row[1:])] for row in FIRST],
         {"delimiter": ";"},
     ),
+    "numbered rows without a header": (None, [[k + 1, *row] for k, row in enumerate(FIRST)], {}),
+    "with the writer": (["aluno", "dígito", *HEADER[1:]], [["Ana", *row] for row in FIRST], {}),
     "pixels in a cell": (["emotion", "pixels"], [[row[0], " ".join(map(str, row[1:]))] for row in FIRST], {}),
 }
 
@@ -398,14 +407,30 @@ def test_tables_side_by_side_are_splits_and_those_without_labels_are_left_out(fo
 @pytest.mark.parametrize("is_last", [False, True])
 def test_the_labels_of_a_sorted_table_are_found_in_all_of_its_rows(folder, is_last):
     labels = np.repeat([0, 1, 2], 1100)
-    rows = np.zeros((len(labels), 17), int)
-    rows[:, 1:-1] = np.random.default_rng(0).integers(0, 255, (len(labels), 15))
+    rows = np.zeros((len(labels), 26), int)
+    rows[:, 1:-1] = np.random.default_rng(0).integers(0, 255, (len(labels), 24))
     rows[:, 0], rows[:, -1] = (0, labels) if is_last else (labels, 0)
     rows[::50, 0 if is_last else -1] += 1 + np.arange(66) % 3  # a pixel that has few values
     found = described(look([("own.csv", table(folder / "own.csv", None, rows))], lambda *_: None), Wishes())
     assert found.counts == {"train": [880] * 3, "test": [220] * 3}
     rows[:, 0], rows[:, -1] = labels, np.arange(len(labels)) % 4
     assert "Add a first line" in refused(table(folder / "both.csv", None, rows))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_the_letters_of_a_table_are_read_in_the_encodings_of_excel(folder, encoding):
+    lines = [",".join(HEADER), *(",".join(map(str, ["três" if row[0] == 3 else "cão", *row[1:]])) for row in FIRST)]
+    put(folder, {"idx1.csv": "\n".join(lines).encode(encoding)})
+    _, splits, found = taken(folder / "idx1.csv")
+    assert found.names == ("cão", "três")
+    assert (splits.train.labels == 1).sum() == 5
+
+
+def test_a_column_that_holds_no_pixels_is_left_out_and_said(folder):
+    rows = [["Ana", *row] for row in FIRST]
+    _, _, found = taken(table(folder / "own.csv", ["aluno", "dígito", *HEADER[1:]], rows))
+    assert "left out, no pixels: aluno" in said(found)
+    assert "column dígito" in said(found)
 
 
 def test_a_class_may_be_called_na_and_a_label_may_not_be_missing(folder):
@@ -455,6 +480,7 @@ REFUSED_TABLES = {
     "a word": (None, [*FIRST[:5], [1, "x", *FIRST[0][2:]]], "no table of numbers"),
     "more cells than the header": (HEADER, [[row[0], *np.repeat(row[1:], 2)] for row in FIRST], "Row 1 of own.csv"),
     "no image": (None, [row[:500] for row in FIRST], "no square image"),
+    "measurements": (["a", "b", "c", "d", "species"], [[5.1, 3.5, 1.4, 0.2, "setosa"]] * 9, "no square image"),
     "nothing": (None, [], "has no rows"),
 }
 
@@ -586,6 +612,49 @@ UNCLEAR = {
     "capitals": ([path.replace("train/a", "train/A") for path in SPLIT], "'A', 'a'"),
     "zeros": ([path.replace("train/a", "train/01").replace("test/a", "test/1") for path in SPLIT], "'01', '1'"),
 }
+
+
+ARCHIVES = {
+    "one a class": ({"cat.zip": ["1", "2"], "dog.zip": ["1", "2"]}, ("cat", "dog")),
+    "one a split": ({"train.zip": ["a/1", "b/1"], "test.zip": ["a/2", "b/2"]}, ("a", "b")),
+    "parts of a whole": ({"drive-1.zip": ["x/a/1", "x/b/1"], "drive-2.zip": ["x/a/2", "x/b/2"]}, ("a", "b")),
+    "splits in both": ({"1.zip": ["train/a/1", "test/b/2"], "2.zip": ["train/b/1", "test/a/2"]}, ("a", "b")),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_of_several_archives_the_names_say_classes_or_splits_if_their_folders_do_not(folder, kind):
+    files, names = ARCHIVES[kind]
+    for name, inside in files.items():
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            for k, path in enumerate(inside):
+                archive.writestr(f"{path}.png", picture(digit(k)))
+    found = described(look([(name, folder / name) for name in files], lambda *_: None), Wishes())
+    assert found.names == names
+    assert found.counts == {"train": [1, 1], "test": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [("classe {}", "0123456789"), ("Digit_{:02}", "0123456789"), ("{:03}", "0123456789"), ("room {}", None)],
+)
+def test_classes_whose_names_say_no_more_than_a_digit_are_the_digits(folder, name, names):
+    files = {f"{name.format(k)}/{n}.png": picture(digit(k)) for k in range(10) for n in range(2)}
+    found = described(look([("own", put(folder / "own", files))], lambda *_: None), Wishes())
+    assert found.names == (tuple(names) if names else tuple(name.format(k) for k in range(10)))
+    assert found.can_be_digits == bool(names)
+
+
+@pytest.mark.parametrize("place", ["", "images/"])
+def test_pictures_whose_labels_are_in_a_table_are_refused_with_the_line_that_sorts_them(folder, place, monkeypatch):
+    files = {f"{place}{n}.png": picture(digit(n % 3)) for n in range(6)}
+    listed = "file,label\n" + "".join(f"{n}.png,{n % 3}\n" for n in range(6))
+    put(folder / "own", files | {"labels.csv": listed.encode()})
+    line = refused(folder / "own").partition("the labels: ")[2]
+    monkeypatch.chdir(folder / "own")
+    known = {"pandas": pandas, "pathlib": pathlib, "shutil": shutil}
+    exec(line.replace("FOLDER", place or "."), known)  # noqa: S102 -- our own line, as a person runs it
+    assert described(look([("NEW", Path("NEW"))], lambda *_: None), Wishes()).names == ("0", "1", "2")
 
 
 def test_a_few_coloured_pictures_among_many_grey_ones_are_found_wherever_they_lie(folder):
@@ -792,6 +861,8 @@ def test_a_photograph_is_upright_however_the_camera_was_held(folder):
         ("x.parquet", 'to_csv("x.csv"'),
         ("x.h5", 'h5py.File("x.h5")'),
         ("a/1.tif", ".with_suffix"),
+        ("x.txt", '.rename("x.csv")'),
+        ("x.rar", "unpack it"),
         ("readme.md", "holds nothing"),
         ("0_1.png", "split("),
     ],
@@ -807,6 +878,9 @@ def test_a_folder_is_read_without_its_links_and_an_archive_without_what_leads_ou
     found = entries([("own", own)])
     assert [entry.name for entry in found.files] == ["a/1.png"]
     assert found.left_out == {"system": 1, "link": 1}
+    (folder / "links").mkdir()
+    (folder / "links" / "a").symlink_to(own / "a")
+    assert "holds only links" in refused(folder / "links")
 
 
 # ---- names

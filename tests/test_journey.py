@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 from types import SimpleNamespace
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -256,6 +257,17 @@ def test_what_is_chosen_on_the_data_page_is_what_will_be_trained_and_back(visit)
     page.get_by_text("Always answering").wait_for()
     page.get_by_role("button", name="Split and preprocessing").click()
     assert page.get_by_role("textbox", name="Share for validation").input_value() == "0.5"
+
+
+def test_what_a_link_says_is_still_in_the_form_after_another_page(visit):
+    page = visit("/?epochs=7&layers=flatten, dense(classes)&optimizer=adamw&weight_decay=0.5")
+    page.wait_for_url("**architecture=custom*")
+    page.get_by_role("link", name="Evaluate").click()
+    page.get_by_role("heading", name="Evaluate").wait_for()
+    page.get_by_role("link", name="Train").first.click()
+    said = {"epochs": "7", "layers": "flatten\ndense(classes)", "architecture": "custom", "optimizer": "adamw"}
+    page.wait_for_url(lambda url: dict(parse_qsl(urlsplit(url).query)) == {**said, "weight_decay": "0.5"})
+    wait_for(lambda: page.get_by_role("textbox", name="Epochs").input_value() == "7")
 
 
 def test_a_change_of_language_keeps_the_form(visit):

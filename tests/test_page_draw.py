@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import store, words
@@ -21,6 +23,7 @@ from core.work import work
 from tests.browser import ROOT
 from tests.page import LANGUAGES, captions, component, sentence, shown_pictures, told
 from ui.draw.agreement import Answer, agreement, certainty
+from ui.draw.answer import in_sight
 
 
 def one_on_the_sheet(ink: int = 255) -> np.ndarray:
@@ -326,3 +329,25 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
     app.button(key="round-done").click().run()
     assert sentence(app) == words.text(language, "draw.empty")
     assert not app.exception
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_picture_file_stands_beside_its_answer(frame, trained, language):
+    app = frame("draw", language, run=trained.name)
+    app.session_state["mode"] = "file"
+    app.run()
+    picture = io.BytesIO()
+    Image.fromarray(255 - one_on_the_sheet()).save(picture, "PNG")
+    app.file_uploader(key="file").upload("one.png", picture.getvalue(), "image/png").run()
+    assert not app.exception
+    assert "1 · " in sentence(app)
+    assert [one.captions for one in app.image] == [[words.text(language, "draw.photograph")]]
+
+
+@pytest.mark.parametrize(("size", "shown"), [((28, 28), (196, 196)), ((10, 60), (30, 180)), ((490, 400), (196, 160))])
+def test_a_picture_file_is_shown_in_whole_pixels_or_smaller(size, shown):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 4)).astype(np.uint8)
+    image = np.asarray(in_sight(pixels))
+    assert image.shape[:2] == shown
+    if times := shown[0] // size[0]:
+        assert np.array_equal(image, pixels.repeat(times, axis=0).repeat(times, axis=1))

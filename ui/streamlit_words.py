@@ -101,6 +101,12 @@ WORDS = {
     "Upload failed": {"pt_BR": "O envio falhou"},
     "Download failed": {"pt_BR": "O download falhou"},
     "Image source failed to load": {"pt_BR": "A imagem não pôde ser carregada"},
+    # the camera
+    "Take Photo": {"pt_BR": "Fotografar"},
+    "Clear photo": {"pt_BR": "Apagar a foto"},
+    "Switch camera": {"pt_BR": "Trocar de câmera"},
+    "This app would like to use your camera.": {"pt_BR": "Permita que esta página use a câmera."},
+    "Learn how to allow access.": {"pt_BR": "Como permitir."},
     # charts and tables
     "Fullscreen": {"pt_BR": "Tela cheia"},
     "Close fullscreen": {"pt_BR": "Sair da tela cheia"},

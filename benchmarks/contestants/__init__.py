@@ -33,17 +33,18 @@ class Contestant:
     environment: str = ""  # a key of `ENVIRONMENTS`; "": this Python
     ours: bool = False
     usual: bool = True  # measured unless others are named
+    cuda: bool = False  # whether it also computes on a GPU, if `BANCADA_DEVICE` says so
 
 
 CONTESTANTS = {
-    "engine": Contestant("this engine", "ours", ours=True),
+    "engine": Contestant("this engine", "ours", ours=True, cuda=True),
     "kernels": Contestant("this engine, made to use kernels", "ours", "kernels", ours=True),
     "torch": Contestant("this engine, made to use torch", "ours", "torch", ours=True),
-    "torch-float32": Contestant("the same in float32", "ours", "torch-float32", ours=True, usual=False),
-    "tensors": Contestant("PyTorch, tensors", "pytorch", "tensors"),
-    "channels-last": Contestant("PyTorch, tensors, channels-last, fused", "pytorch", "channels-last"),
-    "loader": Contestant("PyTorch, DataLoader", "pytorch", "loader"),
-    "loader-2": Contestant("PyTorch, DataLoader, 2 workers", "pytorch", "loader-2", usual=False),
+    "torch-float32": Contestant("the same in float32", "ours", "torch-float32", ours=True, usual=False, cuda=True),
+    "tensors": Contestant("PyTorch, tensors", "pytorch", "tensors", cuda=True),
+    "channels-last": Contestant("PyTorch, tensors, channels-last, fused", "pytorch", "channels-last", cuda=True),
+    "loader": Contestant("PyTorch, DataLoader", "pytorch", "loader", cuda=True),
+    "loader-2": Contestant("PyTorch, DataLoader, 2 workers", "pytorch", "loader-2", usual=False, cuda=True),
     "scikit-learn": Contestant("scikit-learn, MLPClassifier", "scikit_learn"),
     "keras": Contestant("Keras on TensorFlow", "keras_tensorflow", environment="keras"),
     "jax": Contestant("JAX and Optax", "jax_optax", environment="jax"),

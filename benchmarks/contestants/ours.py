@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contestants.turn import Clock, Order, Ready, SkippedError, Spent, mnist, repeated, serve
+from benchmarks.contestants.turn import Clock, Order, Ready, SkippedError, Spent, mnist, serve
 from core import settings
 from core.datasets import Split, Splits
 from core.events import Epoch
@@ -25,9 +25,9 @@ def prepare(order: Order) -> Ready:
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))
     import torch  # after the settings of its threads
 
-    from core.training.train import Data, State, train, update
+    from core.training.train import Data, State, train
 
-    spec, device = RunSpec.model_validate(order.spec), torch.device("cpu")
+    spec, device = RunSpec.model_validate(order.spec), torch.device(settings.device())
     images, labels = mnist(order, axis=1)
 
     def new(count: int, kernels: str, spec: RunSpec = spec) -> tuple[Data, State]:
@@ -60,14 +60,8 @@ def prepare(order: Order) -> Ready:
             next(event for event in trainings[count] if isinstance(event, Epoch))
         return clock.spent.scaled(count)
 
-    def limits() -> dict[str, float]:
-        data, state = new(order.batch, kernels, spec)
-        places = torch.arange(order.batch)
-        state.engine.train()
-        return {"update": repeated(lambda: update(spec, data, state, places, order.rate), order.batch)}
-
     words = f"{mine.engine.computed_by}, {mine.engine.precision}"
-    return Ready(epoch, sum(one.numel() for one in mine.engine.parameters), words, limits)
+    return Ready(epoch, sum(one.numel() for one in mine.engine.parameters), words)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -11,11 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
-from torch.nn import functional
 
-from benchmarks.contestants.turn import Clock, Order, Ready, Spent, mnist, repeated, serve
+from benchmarks.contestants.turn import Clock, Order, Ready, Spent, mnist, serve
+from core import settings
 
-SIDE = 2048  # rows and columns of the matrices whose product measures the machine's speed
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
@@ -42,6 +40,8 @@ class Training:
         self.ordered = quick and any(layer["kind"] == "conv" for layer in order.layers)
         if self.ordered:
             self.model = self.model.to(memory_format=torch.channels_last)
+        self.device = settings.device()
+        self.model = self.model.to(self.device)
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[order.optimizer]
         self.parameters = sum(one.numel() for one in self.model.parameters())
         self.optimizer = kind(self.model.parameters(), lr=order.rate, fused=True if quick else None)
@@ -56,19 +56,11 @@ class Training:
         self.model.train()
         for images, labels in batches:
             self.optimizer.zero_grad()
-            loss = criterion(self.model(images), labels)
+            loss = criterion(self.model(images.to(self.device)), labels.to(self.device))
             loss.backward()
             self.optimizer.step()
             total += loss.item()
         return total
-
-    def step(self, images: Tensor, labels: Tensor, kind: torch.dtype) -> None:
-        """Make one step, computed in `kind`."""
-        self.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
-            logits = self.model(images)
-        functional.cross_entropy(logits.float(), labels).backward()
-        self.optimizer.step()
 
 
 def prepare(order: Order) -> Ready:
@@ -79,7 +71,8 @@ def prepare(order: Order) -> Ready:
         workers = 2 if order.variant == "loader-2" else 0
         return Ready(partial(loaded_epoch, order, training, workers), training.parameters)
     pixels, labels = mnist(order, axis=1)
-    images, classes = training.in_order(torch.from_numpy(pixels).float() / 255), torch.from_numpy(labels)
+    images = training.in_order(torch.from_numpy(pixels).float() / 255).to(training.device)
+    classes = torch.from_numpy(labels).to(training.device)
 
     def epoch(count: int) -> Spent:
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -90,15 +83,7 @@ def prepare(order: Order) -> Ready:
             training.epoch(batches())
         return clock.spent.scaled(count)
 
-    def limits() -> dict[str, float]:
-        figures = {}
-        for kind in (torch.float32, torch.bfloat16)[: 1 + bool(torch.cpu.get_capabilities().get("avx512_bf16"))]:
-            fixed, name = Training(order, quick=True), str(kind).removeprefix("torch.")
-            step = partial(fixed.step, fixed.in_order(images[: order.batch]), classes[: order.batch], kind)
-            figures |= {f"fixed {name}": repeated(step, order.batch), f"product {name}": product(kind)}
-        return figures
-
-    return Ready(epoch, training.parameters, limits=limits)
+    return Ready(epoch, training.parameters)
 
 
 def loaded_epoch(order: Order, training: Training, workers: int, count: int) -> Spent:
@@ -124,16 +109,6 @@ def loaded_epoch(order: Order, training: Training, workers: int, count: int) -> 
 def three_channels(image: Tensor) -> Tensor:
     """An image (1, H, W) as (3, H, W)."""
     return image.expand(3, -1, -1)
-
-
-def product(kind: torch.dtype) -> float:
-    """Floating-point operations a second in the quickest of several products of two matrices, on all cores."""
-    a, b, seconds = torch.randn(SIDE, SIDE).to(kind), torch.randn(SIDE, SIDE).to(kind), []
-    for _ in range(6):
-        begun = time.perf_counter()
-        torch.mm(a, b)
-        seconds.append(time.perf_counter() - begun)
-    return 2 * SIDE**3 / min(seconds)
 
 
 if __name__ == "__main__":

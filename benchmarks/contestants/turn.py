@@ -1,8 +1,7 @@
 """A contestant's side of the race: it gets its order, warms up, and times an epoch each time that its turn comes.
 
 It talks in lines of JSON. Its only argument is an `Order`. It answers `{"ready": WORDS}` or `{"skipped": REASON}`; then
-each line `{"images": N}` on standard input is a turn, answered by `{"seconds": S, "processor": S}` for 60,000 images,
-and each line `{"limits": true}` is answered by figures that no epoch can go below.
+each line `{"images": N}` on standard input is a turn, answered by `{"seconds": S, "processor": S}` for 60,000 images.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import numpy as np
 
 EPOCH = 60_000  # images to which all seconds are scaled
 WARM = 20  # steps before the clock starts
-FIXED = 60  # timed steps on a batch that never changes
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,6 @@ class Ready:
     epoch: Callable[[int], Spent]  # train once on the first so many images; the time is scaled to 60,000
     parameters: int  # of its network
     words: str = ""  # to stand beside its name
-    limits: Callable[[], dict[str, float]] | None = None  # seconds for 60,000 images, or operations a second, by name
 
 
 def serve(prepare: Callable[[Order], Ready]) -> None:
@@ -105,21 +102,7 @@ def serve(prepare: Callable[[Order], Ready]) -> None:
     ready.epoch(WARM * order.batch)
     _say({"ready": ready.words})
     for line in sys.stdin:
-        asked = json.loads(line)
-        if "images" in asked:
-            _say(vars(ready.epoch(asked["images"])))
-        else:
-            _say(ready.limits() if ready.limits else {})
-
-
-def repeated(step: Callable[[], object], batch: int) -> float:
-    """Seconds for 60,000 images, from `FIXED` timed steps of `batch` images after `WARM` others."""
-    for _ in range(WARM):
-        step()
-    with Clock() as clock:
-        for _ in range(FIXED):
-            step()
-    return clock.spent.scaled(FIXED * batch).seconds
+        _say(vars(ready.epoch(json.loads(line)["images"])))
 
 
 def mnist(order: Order, axis: int) -> tuple[np.ndarray, np.ndarray]:

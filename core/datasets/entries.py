@@ -11,11 +11,12 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from core.datasets.arrays import part_in
 from core.datasets.files import UNREADABLE
 from core.files import opened
 from core.refusal import Refusal
@@ -23,6 +24,8 @@ from core.refusal import Refusal
 MOST_FILES = 200_000  # in a folder or an archive, those that are left out too
 MOST_UNPACKED = 2**31  # bytes that are read of one file, and of all files of an archive
 DEEPEST = 12  # folders in one another
+GZIP = b"\x1f\x8b"  # the beginning of what gzip has packed
+MOST_PACKED = 2  # times that a file is packed by gzip
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SYSTEM = re.compile(r"__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|\..*", re.IGNORECASE)  # what systems put beside pictures
 # What opening and reading a file of a damaged archive raises. The last: it is packed in a way that nobody reads.
@@ -48,12 +51,23 @@ class Entry:
         stem = self.path[-1].lower().removesuffix(".gz")
         return stem[stem.rfind(".") :] if "." in stem else ""
 
-    def unpacked(self) -> BinaryIO:
-        """The opened file; if it is a `.gz`, what is in it. Reading goes on to at most `MOST_UNPACKED` bytes."""
-        file = self.open()
-        is_packed = self.path[-1].lower().endswith(".gz")
-        content = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_packed else file
-        return cast("BinaryIO", io.BufferedReader(_Bounded(content, file, self.name)))
+    def unpacked(self) -> io.BufferedReader:
+        """The opened file; if it is packed by gzip, what is in it. Reading goes on to at most `MOST_UNPACKED` bytes.
+
+        The content tells whether it is: some browsers unpack a `.gz` and keep its name, some servers pack it twice.
+        """
+        file = content = self.open()
+        try:
+            for _ in range(MOST_PACKED):
+                begin = content.read(len(GZIP))
+                content.seek(0)
+                if begin != GZIP:
+                    break
+                content = cast("BinaryIO", gzip.GzipFile(fileobj=content, mode="rb"))
+        except BaseException:
+            file.close()
+            raise
+        return io.BufferedReader(_Bounded(content, file, self.name))
 
     def content(self, most: int) -> bytes:
         """All of the file. Raises: Refusal, if it has more than `most` bytes."""
@@ -94,13 +108,16 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-def entries(sources: Iterable[tuple[str, Path]]) -> Entries:
+def entries(sources: Sequence[tuple[str, Path]]) -> Entries:
     """The files in each named source: a folder, an archive, or the file itself.
+
+    Of several archives, one whose folders do not say what its name says counts as a folder with this name.
 
     Raises: Refusal, if a source is missing, damaged, neither file nor folder, or holds too much.
     """
-    found = Entries()
+    found, several = Entries(), len(sources) > 1
     for name, path in sources:
+        begun = len(found.files)
         try:
             mode = path.stat().st_mode  # what the visitor names may be a link; nothing inside of it may
             if stat.S_ISDIR(mode):
@@ -109,6 +126,8 @@ def entries(sources: Iterable[tuple[str, Path]]) -> Entries:
                 raise Refusal("import.no_file", file=name)
             elif name.lower().endswith(ARCHIVES):
                 _add(found, (_in_zip if zipfile.is_zipfile(path) else _in_tar)(path, name, found))
+                if several:
+                    found.files[begun:] = _named(name, found.files[begun:])
             else:
                 found.files.append(Entry((name,), path.stat().st_size, lambda path=path: opened(path.resolve())))
         except Refusal:
@@ -128,6 +147,18 @@ def _add(found: Entries, files: Iterable[Entry]) -> None:
             raise Refusal("import.many_files", most=MOST_FILES)
         else:
             found.files.append(entry)
+
+
+def _named(archive: str, files: Sequence[Entry]) -> list[Entry]:
+    """The files of an archive below its name, if they lie in no folders or if only the name says which split they are.
+
+    So come the pictures of each class, or of each split.
+    """
+    name = archive[: archive.lower().rfind(next(end for end in ARCHIVES if archive.lower().endswith(end)))]
+    is_split = part_in(name) and not any(part_in(folder) for one in files for folder in one.path[:-1])
+    if is_split or all(len(one.path) == 1 for one in files):
+        return [replace(one, path=(name, *one.path)) for one in files]
+    return list(files)
 
 
 def _in_folder(folder: Path, found: Entries) -> Iterator[Entry]:

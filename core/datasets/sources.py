@@ -59,6 +59,8 @@ NAMED = 5  # most names in a sentence
 PLAIN = 8  # grey levels: an image with fewer between its darkest and brightest is of one colour
 # What is not read, with the line of Python that makes of it what is.
 SAVED = "numpy.savez({arrays}, images={images}, labels={labels})"
+PACKED = (".rar", ".7z")  # which Python cannot unpack
+DIGIT_WORDS = {"digit", "digito", "algarismo", "number", "numero", "class", "classe", "label", "rotulo"}
 FOREIGN = {
     (".pkl", ".pickle"): ("d = pandas.read_pickle({file})", 'd["data"]', 'd["labels"]'),
     (".pt", ".pth"): ("x, y = torch.load({file})[:2]", "x.numpy()", "y.numpy()"),
@@ -66,6 +68,7 @@ FOREIGN = {
     (".h5", ".hdf5"): ("d = h5py.File({file})", 'd["images"][:]', 'd["labels"][:]'),
     (".parquet",): ("pandas.read_parquet({file}).to_csv({table}, index=False)",),
     (".xlsx", ".xls"): ("pandas.read_excel({file}).to_csv({table}, index=False)",),
+    (".txt",): ("pathlib.Path({file}).rename({table})",),
     (".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".heic", ".avif", ".tga"): (
         'for f in pathlib.Path("FOLDER").rglob({every}): PIL.Image.open(f).save(f.with_suffix(".png"))',
     ),
@@ -148,17 +151,23 @@ def look(sources: Sequence[tuple[str, Path]], tell: Tell) -> Source:
     chosen = next((kind for kind in ("npz", "idx", "npy") if kind in kinds), None)
     if chosen is None and "picture" in kinds:
         by_class, _ = pictures.arranged(kinds["picture"])
-        chosen = "picture" if by_class or "table" not in kinds else "table"
+        is_told = len({name for of_part in by_class.values() for name in of_part}) > 1
+        chosen = "picture" if is_told or "table" not in kinds else "table"
     chosen = chosen or ("table" if "table" in kinds else None)
     if chosen is None:
-        raise _nothing(kinds, label)
+        raise _nothing(kinds, label, found.left_out)
     others = Counter({"other": sum(len(some) for kind, some in kinds.items() if kind not in (chosen, "other"))})
     others["other"] += len(kinds.get("other", ()))
     found.left_out += others
     if chosen == "picture":
         return PictureSource(kinds["picture"], found.left_out, tell)
     if chosen == "table":
-        return _of_tables(kinds["table"], found.left_out, tell)
+        try:
+            return _of_tables(kinds["table"], found.left_out, tell)
+        except Refusal as refusal:
+            if "picture" in kinds and refusal.key in ("import.table", "import.table_columns"):
+                raise _listed(kinds["table"][0]) from refusal
+            raise
     return _of_arrays(kinds[chosen], found.left_out, tell)
 
 
@@ -168,10 +177,10 @@ def _kind(entry: Entry, count: int) -> str:
         return "picture"
     if entry.suffix in (".npz", ".npy"):
         return entry.suffix[1:]
-    if re.search(r"idx\d|ubyte", name):
-        return "idx"
     if entry.suffix in tables.SUFFIXES:
         return "table"
+    if re.search(r"idx\d|ubyte", name):
+        return "idx"
     if count <= 50 and not name.endswith(ARCHIVES):  # a file that a browser or a friend has renamed
         with contextlib.suppress(*UNREADABLE, Refusal), entry.unpacked() as file:
             start = file.read(4)
@@ -182,9 +191,21 @@ def _kind(entry: Entry, count: int) -> str:
     return "other"
 
 
-def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str) -> Refusal:
+def _listed(table: Entry) -> Refusal:
+    """Why pictures are not taken whose labels are in a table, with the line that puts them into folders."""
+    line = (
+        f"for name, label in pandas.read_csv({_quoted(table.path[-1])}).iloc[:, :2].values.tolist(): "
+        '(new := pathlib.Path("NEW", str(label))).mkdir(parents=True, exist_ok=True); '
+        'shutil.copy(pathlib.Path("FOLDER", str(name)), new)'
+    )
+    return Refusal("import.listed", file=table.name, line=line)
+
+
+def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str, left_out: Mapping[str, int]) -> Refusal:
     """Why there is nothing to import, with the line that mends it if one is known."""
     for entry in kinds.get("other", ()):
+        if entry.suffix in PACKED:
+            return Refusal("import.unpack", file=entry.name)
         for suffixes, (first, *arrays) in FOREIGN.items():
             if entry.suffix in suffixes:
                 stem = entry.path[-1].partition(".")[0]
@@ -196,7 +217,7 @@ def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str) -> Refusal:
         if entry.path[-1].lower().endswith(ARCHIVES):
             line = f'shutil.unpack_archive({_quoted(entry.path[-1])}, "FOLDER")'
             return Refusal("import.foreign", file=entry.name, line=line)
-    return Refusal("import.nothing", file=label)
+    return Refusal("import.links" if left_out.get("link") and not kinds else "import.nothing", file=label)
 
 
 # --- folders of pictures ----------------------------------------------------------------------------------------------
@@ -225,7 +246,8 @@ class PictureSource(Source):
             raise Refusal("import.no_train", found=", ".join(by_class))
         check_alike(by_class)
         raw = sorted({name for of_part in by_class.values() for name in of_part})
-        self.names, order = classes(raw)
+        names, order = classes(raw)
+        self.names = as_digits(names)
         self.files: dict[str, list[Entry]] = {}
         self.labels = {}
         self.facts: dict[str, list[pictures.Facts]] = {}
@@ -408,6 +430,15 @@ def classes(raw: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 
     ordered = sorted(raw, key=place)
     return tuple(clean[name] for name in ordered), {name: k for k, name in enumerate(ordered)}
+
+
+def as_digits(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the classes as the ten digits if they say no more than these, such as `digit_0` or `00`."""
+    numbers = [re.findall(r"\d+", name) for name in names]
+    words = {word for name in names for word in words_in(name)}
+    if len(words) > 1 or not words <= DIGIT_WORDS or any(len(found) != 1 for found in numbers):
+        return names
+    return tuple("0123456789") if [int(found[0]) for found in numbers] == list(range(10)) else names
 
 
 def check_alike(parts: Mapping[str, Iterable[str]]) -> None:
@@ -827,9 +858,8 @@ def _made(
     _check_ranges(ranges)
     low, high = min(one[0] for one in ranges.values()), max(one[1] for one in ranges.values())
     whole = all(one[2] for one in ranges.values())
-    return ArraySource(
-        label, arrays, labels, names, scale(low, high, whole=whole), said, left_out, tuple(dropped), is_emnist
-    )
+    scaled, titles = scale(low, high, whole=whole), as_digits(names)
+    return ArraySource(label, arrays, labels, titles, scaled, said, left_out, tuple(dropped), is_emnist)
 
 
 def _titles(values: list[int], given: list[str] | None) -> tuple[list[str], list[str]]:
@@ -963,7 +993,8 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
             continue
         slots = {"file": entry.name, "rows": len(table.pixels), "columns": table.columns}
         header: Said = ("import.header.there" if table.has_header else "import.header.none", {})
-        notes.append(("files", [("import.files.table", slots), header], []))
+        left: list[Said] = [("import.left.columns", {"names": _first(table.left_out)})] if table.left_out else []
+        notes.append(("files", [("import.files.table", slots), header], left))
         part = part_in(entry.path[-1].partition(".")[0])
         parts = table.parts if table.parts is not None else np.full(len(table.pixels), part)
         for one in np.unique(parts).tolist():

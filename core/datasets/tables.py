@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -20,11 +21,14 @@ from core.refusal import Refusal
 if TYPE_CHECKING:
     import pandas as pd
 
+OLDER = "windows-1252"  # how bytes are read that are no UTF-8
 SUFFIXES = (".csv", ".tsv", ".tra", ".tes", ".data")
 LONGEST_LINE = 2**23  # letters: an image of 512 x 512 x 3 has up to three million
 ROWS = 1000  # read at a time
+LEAST_PIXELS = 25  # of one colour: tables of measurements have 4 numbers a row, or 9, or 16
 MOST_PIXELS = 3 * 512 * 512
 LABEL_WORDS = {*LABELS, "digit", "letter", "emotion", "category", "species", "number"}
+LABEL_WORDS |= {"classe", "digito", "algarismo", "letra", "emocao", "categoria", "especie", "numero"}
 SPLIT_WORDS = {"usage", "split", "set", "subset", "partition"}
 INDEX_WORDS = {"id", "index", "unnamed"}
 SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}  # as the column `Usage` of FER 2013 says
@@ -70,6 +74,10 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     roles = _named_roles(header, body[0])
     pixels = [k for k in range(width) if k not in roles.values()]
     listed = roles.get("pixels")
+    if listed is None:
+        others = _other_columns(pixels, body, decimal, is_labelled="label" in roles)
+        roles |= {f"other {k}": k for k in others}
+        pixels = [k for k in pixels if k not in others]
     if listed is None and "label" not in roles:
         text = [k for k in pixels if not _is_number(body[0][k], decimal)]
         if len(text) == 1:
@@ -109,7 +117,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     joined = np.concatenate(found)
     label = roles.get("label")
     named = {"label": label, "pixels": listed, "part": roles.get("part")}
-    others = [k for name, k in roles.items() if name not in named]
+    others = sorted(k for name, k in roles.items() if name not in named)
     return Table(
         pixels=joined,
         labels=np.concatenate(words["label"]) if label is not None else None,
@@ -122,16 +130,16 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
         else header[label]
         if has_header and header[label]
         else "first"
-        if label == 0
+        if label < width // 2
         else "last",
-        left_out=tuple(header[k] or "?" for k in others),
+        left_out=tuple((header[k] if header else "") or str(k + 1) for k in others),
     )
 
 
 def _start(entry: Entry) -> tuple[list[str], int]:
     """The first lines of a table, three at most, and how many empty ones lie before them. Raises: Refusal."""
     lines, blank = [], 0
-    with io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace") as file:
+    with _text(entry) as file:
         while len(lines) < 3 and blank < ROWS and (line := file.readline(LONGEST_LINE)):
             if len(line) == LONGEST_LINE or "\0" in line:
                 raise Refusal("import.table", file=entry.name, reason=_cell(line[:40]))
@@ -144,11 +152,28 @@ def _start(entry: Entry) -> tuple[list[str], int]:
     return lines, blank
 
 
+def _text(entry: Entry) -> io.TextIOWrapper:
+    """The text of a table: UTF-8, or UTF-16 if it begins so; bytes that are no UTF-8 are those of older Excel."""
+    file = entry.unpacked()
+    encoding = "utf-16" if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    return io.TextIOWrapper(file, encoding=encoding, errors=OLDER)
+
+
+def _older(error: UnicodeError) -> tuple[str, int]:
+    """What cannot be decoded, as Windows-1252, and where decoding goes on."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(OLDER, _older)
+
+
 def _reader(
     entry: Entry, pd, separator: str, decimal: str, skipped: int, types: dict[int, str]
 ) -> Iterator[pd.DataFrame]:
     """The rows of a table, some at a time. Words such as NA are names of classes, not missing values."""
-    with io.TextIOWrapper(entry.unpacked(), encoding="utf-8-sig", errors="replace") as file:
+    with _text(entry) as file:
         yield from pd.read_csv(
             file,
             sep=separator,
@@ -210,11 +235,21 @@ def _named_roles(header: list[str], row: list[str]) -> dict[str, int]:
     return roles
 
 
+def _other_columns(pixels: list[int], body: list[list[str]], decimal: str, *, is_labelled: bool) -> list[int]:
+    """Which columns are no pixels, if the others make an image: text beside the labels, or a first one that counts."""
+    if _is_image(len(pixels) - (not is_labelled)):
+        return []
+    others = [k for k in pixels if is_labelled and k < len(body[0]) and not _is_number(body[0][k], decimal)]
+    if not is_labelled and _counts([row[pixels[0]] for row in body]):
+        others = pixels[:1]
+    return others if _is_image(len(pixels) - len(others) - (not is_labelled)) else []
+
+
 def _is_image(pixels: int) -> bool:
     return any(
         pixels % channels == 0 and math.isqrt(pixels // channels) ** 2 * channels == pixels
         for channels in (1, 3)
-        if 4 <= pixels <= MOST_PIXELS
+        if LEAST_PIXELS <= pixels // channels <= MOST_PIXELS // channels
     )
 
 

@@ -198,9 +198,10 @@ def _beside_ink(level: np.ndarray) -> np.ndarray | None:
     return np.abs(level - lightest) <= abs(threshold - lightest) / 2  # what is nearer to the ink is an edge of it
 
 
-def _rim(picture: np.ndarray) -> np.ndarray:
-    """The pixels along the four sides of a picture (H, W)."""
-    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+def _rim(pictures: np.ndarray) -> np.ndarray:
+    """The pixels (..., 2 H + 2 W) along the four sides of pictures (..., H, W)."""
+    sides = (pictures[..., 0, :], pictures[..., -1, :], pictures[..., 0], pictures[..., -1])
+    return np.concatenate(sides, axis=-1)
 
 
 def _is_beside_stroke(ground: np.ndarray) -> bool:
@@ -233,8 +234,7 @@ def rims(images: np.ndarray) -> np.ndarray:
 
     A figure that reaches the rim here and there does not change it.
     """
-    sides = (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1])
-    return np.median(np.concatenate([side.mean(axis=1) for side in sides], axis=1), axis=1)
+    return np.median(_rim(images).mean(axis=1), axis=1)
 
 
 def over_black(rgba: np.ndarray) -> Image.Image:

@@ -1,7 +1,7 @@
 """Performance optimisations of a training step, each with its measured gain; `train` defines what a step computes.
 
-The figures were measured with `benchmarks/training.py` and `benchmarks/threads.py` on two cores and are in
-`benchmarks/RESULTS.md`.
+The figures were measured with `benchmarks/training.py`, `benchmarks/threads.py` and `benchmarks/choice.py` on two cores
+and are in `benchmarks/RESULTS.md`.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
 """Least multiply-accumulates in a part of a batch; in a smaller part, the overhead of the calls takes as long."""
 WIDE = 32  # least inputs and outputs of a matrix product with which bfloat16 is faster ...
 WIDE_WORK = 20_000_000  # ... in steps with at least this many multiply-accumulates in such products, despite casting
-AMX_WORK = 3_000_000
-"""Multiply-accumulates for an image in such products from which a processor with bfloat16 matrix tiles is faster than
-the kernels in float32: 1.1 to 1.8 times in networks of more, 0.8 to 1 times in networks of less."""
+BFLOAT16_WORK = 3_000_000
+"""Multiply-accumulates for an image in such products from which torch in bfloat16, where the processor has instructions
+for it, is faster than the kernels in float32: 1.1 to 1.6 times. In networks of less the kernels are 1 to 1.9 times as
+fast, on two threads."""
 BIG_CHANNELS, BIG_UNITS = 64, 1_024
 """Least inputs and outputs of a convolution, and of a dense layer, whose products torch computes faster in float32 too:
-1.2 to 1.6 times, with AVX-512 as with AVX2; with 32 channels neither is."""
+1.1 to 1.6 times with AVX2. With AVX-512 that is so from 128 channels on, or not at all, depending on the processor."""
 LEAST_BATCH = 4
-"""The kernels compute a whole block of images, however few there are: torch is faster with fewer than this."""
+"""The kernels compute a whole block of images, however few there are: with fewer than this, torch is 1.2 to 3.3 times
+as fast for the CNN of report 003. LeNet is faster by the kernels with any number."""
 MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
@@ -303,13 +305,12 @@ def computed_by(
 
 
 def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:
-    """Whether the kernels compute a step faster than torch; see `BIG_CHANNELS`, `LEAST_BATCH` and `AMX_WORK`."""
+    """Whether the kernels compute a step faster than torch; see `BIG_CHANNELS`, `LEAST_BATCH` and `BFLOAT16_WORK`."""
     big = sum(row.macs for row in rows if _is_big(row))
     if spec.batch_size < LEAST_BATCH or 2 * big > sum(row.macs for row in rows):
         return False
-    if precision(spec, rows, device) == "float32" or not torch.cpu.get_capabilities().get("amx_bf16"):
-        return True
-    return sum(row.macs for row in rows if _is_wide(row)) < AMX_WORK
+    is_wide = sum(row.macs for row in rows if _is_wide(row)) >= BFLOAT16_WORK
+    return not is_wide or precision(spec, rows, device) == "float32"
 
 
 def precision(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> Precision:

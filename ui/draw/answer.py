@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from core.drawing.collection import CLASSES
 from core.drawing.picture import MOST_MIB, open_picture
@@ -25,6 +26,7 @@ from ui.numbers import whole_number
 from ui.text import language, plain, refused, t
 
 CANVAS = 336  # px, side of the canvas: twelve to each pixel of the model's 28 x 28 image
+UPLOADED = 196  # px, longest side of a picture from a file: answer and steps stay in sight
 PICTURE = 308  # px, side of a test image: visible with its true class on a 1280 x 720 screen
 SEEN = 84  # px, side of the shown image: three to each pixel of the model's 28 x 28 image
 PAD = "pad"
@@ -202,7 +204,20 @@ def _file() -> np.ndarray | None:
     """The picture in a file that the visitor uploads instead of drawing; dark on light or light on dark."""
     # A GIF is refused with a message.
     file = st.file_uploader(t("draw.file_help"), type="image", key="file", max_upload_size=MOST_MIB)
-    return _opened(file.getvalue(), file.name) if file else None
+    picture = _opened(file.getvalue(), file.name) if file else None
+    if picture is not None:
+        st.image(in_sight(picture), caption=t("draw.photograph"))
+    return picture
+
+
+def in_sight(picture: np.ndarray) -> Image.Image:
+    """A picture uint8 (H, W, 4), at most `UPLOADED` px a side; a small one in whole steps, so as not to blur it."""
+    image, longest = Image.fromarray(picture), max(picture.shape[:2])
+    if longest > UPLOADED:
+        image.thumbnail((UPLOADED, UPLOADED))
+        return image
+    times = UPLOADED // longest
+    return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 
 
 def _opened(content: bytes | None, name: str) -> np.ndarray | None:

@@ -133,8 +133,9 @@ def tidy() -> None:
     """
     for other in folder().parent.iterdir():
         with contextlib.suppress(OSError):
-            used = max(path.stat().st_mtime for path in (other, other / READY) if path.exists())
+            used = max(path.stat().st_mtime for path in (other, *other.glob(READY)))
             if other != folder() and time.time() - used > UNUSED:
+                (other / READY).unlink(missing_ok=True)  # first: what is left by a failure is not taken for all of it
                 shutil.rmtree(other)
 
 
