@@ -27,7 +27,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core import words
 from core.__main__ import main
-from core.datasets import dataset, datasets, pictures
+from core.datasets import dataset, datasets, npz, pictures
+from core.datasets import entries as entry_list
 from core.datasets.entries import entries
 from core.datasets.importing import Importer, brought, described, free_name, good_name, importable, write
 from core.datasets.sources import Wishes, look, scale
@@ -1059,3 +1060,49 @@ def test_several_files_are_uploaded_at_once_and_become_a_data_set(folder):
         page.locator(".st-key-import-do button").click()
         page.get_by_text("train-images-idx3-ubyte is written").wait_for()
     assert dataset("train-images-idx3-ubyte").counts == {"train": 50, "val": 0, "test": 10}
+
+
+# ---- bounds
+
+
+def cross_bound(kind: str, folder: Path) -> Path:
+    """Files that are more than the bounds of the test below allow."""
+    if kind == "arrays":
+        np.savez(folder / "large.npz", x_train=IMAGES, y_train=DIGITS)
+        return folder / "large.npz"
+    files = {f"{k % 3}/{k:02}.png": picture(digit(k % 10)) for k in range(12)}
+    if kind == "zip":
+        with zipfile.ZipFile(folder / "many.zip", "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return folder / "many.zip"
+    return put(folder / "many", files)
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "kind", "sentence"),
+    [
+        ((pictures, "MOST_PICTURES"), 11, "folder", "12 pictures"),
+        ((pictures, "MOST_PICTURES"), 11, "zip", "12 pictures"),
+        ((entry_list, "MOST_FILES"), 11, "folder", "more than 11"),
+        ((entry_list, "MOST_FILES"), 11, "zip", "more than 11"),
+        ((npz, "LARGEST"), IMAGES.size, "arrays", "MiB"),
+    ],
+)
+def test_more_than_can_be_held_is_refused_before_it_is_read(folder, monkeypatch, bound, most, kind, sentence):
+    path = cross_bound(kind, folder)
+    assert taken(path, name="within")[1].train.images.size, "with the bound as it is"
+    monkeypatch.setattr(*bound, most)
+    assert sentence in refused(path)
+
+
+def test_pictures_that_would_take_more_than_the_largest_data_set_are_refused_before_they_are_decoded(
+    folder, monkeypatch
+):
+    path = cross_bound("folder", folder)
+    source = look([(path.name, path)], lambda *_: None)
+    monkeypatch.setattr(npz, "LARGEST", 12 * 28 * 28 - 1)
+    with pytest.raises(Refusal) as why:
+        write(source, Wishes(), "new", lambda *_: None, [path.name])
+    assert why.value.key == "import.large"
+    assert "new" not in datasets()

@@ -473,6 +473,16 @@ def test_without_numba_all_is_as_before_with_one_line_in_the_log(home, monkeypat
     assert "Numba" in line
 
 
+def test_where_numba_is_not_installed_torch_trains_and_the_log_has_one_line(home):
+    run = store.create(checked({"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "epochs": 1}))
+    code = f"import sys; sys.modules['numba'] = None; from core.work import work; print(work({str(run.folder)!r}))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert ended.stdout == "done\n"
+    assert (run.started().computed_by, run.started().slower_because) == ("torch", "numba")
+    (line,) = ended.stderr.splitlines()
+    assert "Numba" in line
+
+
 def test_a_run_does_not_compile_before_its_steps_where_no_code_can_be_kept(home, monkeypatch, tmp_path):
     run = store.create(checked({"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "epochs": 1}))
     (tmp_path / "file").write_text("")

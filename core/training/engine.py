@@ -37,8 +37,7 @@ WIDE = 32  # least inputs and outputs of a matrix product with which bfloat16 is
 WIDE_WORK = 20_000_000  # ... in steps with at least this many multiply-accumulates in such products, despite casting
 BFLOAT16_WORK = 3_000_000
 """Multiply-accumulates for an image in such products from which torch in bfloat16, where the processor has instructions
-for it, is faster than the kernels in float32: 1.1 to 1.6 times. In networks of less the kernels are 1 to 1.9 times as
-fast, on two threads."""
+for it, is faster than the kernels in float32: 1.1 to 1.6 times. In networks of less it takes 0.9 to 1.9 times as long."""
 BIG_CHANNELS, BIG_UNITS = 64, 1_024
 """Least inputs and outputs of a convolution, and of a dense layer, whose products torch computes faster in float32 too:
 1.1 to 1.6 times with AVX2. With AVX-512 that is so from 128 channels on, or not at all, depending on the processor."""
@@ -54,7 +53,7 @@ class Team:
     """Threads that compute the parts of one batch in parallel, each with single-threaded operations.
 
     torch's own threads synchronise after every operation, some hundred times per step: as soon as another program uses
-    a core they wait for each other, and an epoch takes three to four times as long. These threads synchronise once per
+    a core they wait for each other, and an epoch takes three to five times as long. These threads synchronise once per
     step: on an idle machine they are as fast, and next to another program an epoch takes less than twice as long.
     Which thread computes which part is not deterministic; the result is.
     """
