@@ -619,6 +619,7 @@ ARCHIVES = {
     "one a class": ({"cat.zip": ["1", "2"], "dog.zip": ["1", "2"]}, ("cat", "dog")),
     "one a split": ({"train.zip": ["a/1", "b/1"], "test.zip": ["a/2", "b/2"]}, ("a", "b")),
     "parts of a whole": ({"drive-1.zip": ["x/a/1", "x/b/1"], "drive-2.zip": ["x/a/2", "x/b/2"]}, ("a", "b")),
+    "one a class, with folders": ({"cat.zip": ["1"], "dog.zip": ["1", "extra/2"]}, ("cat", "dog")),
     "splits in both": ({"1.zip": ["train/a/1", "test/b/2"], "2.zip": ["train/b/1", "test/a/2"]}, ("a", "b")),
 }
 
@@ -632,7 +633,43 @@ def test_of_several_archives_the_names_say_classes_or_splits_if_their_folders_do
                 archive.writestr(f"{path}.png", picture(digit(k)))
     found = described(look([(name, folder / name) for name in files], lambda *_: None), Wishes())
     assert found.names == names
-    assert found.counts == {"train": [1, 1], "test": [1, 1]}
+    assert sum(map(sum, found.counts.values())) == sum(map(len, files.values()))
+    assert ("each of these archives is a class: cat, dog" in said(found)) is (names == ("cat", "dog"))
+
+
+@pytest.mark.parametrize("inside", ["arrays", "archive of arrays", "table"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_files_that_are_called_alike_are_told_apart_by_the_split_that_their_archive_or_folder_says(
+    folder, inside, packed
+):
+    for part, some in (("train", slice(0, 40)), ("test", slice(40, None))):
+        put(folder / "own", {f"{part}/read.me": b""})
+        if inside == "table":
+            table(folder / "own" / part / "data.csv", HEADER, FIRST[some])
+        elif inside == "arrays":
+            np.save(folder / "own" / part / "images.npy", IMAGES[some])
+            np.save(folder / "own" / part / "labels.npy", DIGITS[some])
+        else:
+            np.savez(folder / "own" / part / "data.npz", x=IMAGES[some], y=DIGITS[some])
+        if packed:
+            shutil.make_archive(str(folder / part), "zip", folder / "own" / part)
+    paths = [folder / "train.zip", folder / "test.zip"] if packed else [folder / "own"]
+    _, splits, _ = taken(*paths)
+    assert np.array_equal(splits.train.images[:, 0], IMAGES[:40])
+    assert np.array_equal(splits.test.images[:, 0], IMAGES[40:])
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_arrays_that_are_not_taken_are_said(folder, kind):
+    for name in ("one", "two", "three"):
+        if kind == "npz":
+            np.savez(put(folder / "own", {"arrays/x": b""}) / "arrays" / "own.npz", x=IMAGES, y=DIGITS)
+        else:
+            np.save(put(folder / "own", {"arrays/x": b""}) / "arrays" / "images.npy", IMAGES)
+            np.save(folder / "own" / "arrays" / "labels.npy", DIGITS)
+        shutil.make_archive(str(folder / name), "zip", folder / "own")
+    _, _, found = taken(*(folder / f"{name}.zip" for name in ("one", "two", "three")))
+    assert f"{4 if kind == 'npy' else 2} files\nNot used: left out: arrays beside" in said(found)
 
 
 @pytest.mark.parametrize(

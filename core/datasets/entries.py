@@ -27,6 +27,7 @@ DEEPEST = 12  # folders in one another
 GZIP = b"\x1f\x8b"  # the beginning of what gzip has packed
 MOST_PACKED = 2  # times that a file is packed by gzip
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+PICTURES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")
 SYSTEM = re.compile(r"__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|\..*", re.IGNORECASE)  # what systems put beside pictures
 # What opening and reading a file of a damaged archive raises. The last: it is packed in a way that nobody reads.
 DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
@@ -83,6 +84,7 @@ class Entries:
     """The files found, and how many others were left out, by the end of the text key of the reason."""
 
     files: list[Entry] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)  # folders that stand for archives, with their names
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -127,7 +129,7 @@ def entries(sources: Sequence[tuple[str, Path]]) -> Entries:
             elif name.lower().endswith(ARCHIVES):
                 _add(found, (_in_zip if zipfile.is_zipfile(path) else _in_tar)(path, name, found))
                 if several:
-                    found.files[begun:] = _named(name, found.files[begun:])
+                    _name(name, found, begun)
             else:
                 found.files.append(Entry((name,), path.stat().st_size, lambda path=path: opened(path.resolve())))
         except Refusal:
@@ -149,16 +151,18 @@ def _add(found: Entries, files: Iterable[Entry]) -> None:
             found.files.append(entry)
 
 
-def _named(archive: str, files: Sequence[Entry]) -> list[Entry]:
-    """The files of an archive below its name, if they lie in no folders or if only the name says which split they are.
+def _name(archive: str, found: Entries, begun: int) -> None:
+    """Put an archive's files, which begin there, into a folder with its name, if only that says the class or the split.
 
-    So come the pictures of each class, or of each split.
+    It says the class of the pictures that lie in no folder; what other files lie beside them does not matter.
     """
+    files = found.files[begun:]
     name = archive[: archive.lower().rfind(next(end for end in ARCHIVES if archive.lower().endswith(end)))]
     is_split = part_in(name) and not any(part_in(folder) for one in files for folder in one.path[:-1])
-    if is_split or all(len(one.path) == 1 for one in files):
-        return [replace(one, path=(name, *one.path)) for one in files]
-    return list(files)
+    deciding = [one for one in files if one.suffix in PICTURES] or files
+    if is_split or any(len(one.path) == 1 for one in deciding):
+        found.files[begun:] = [replace(one, path=(name, *one.path)) for one in files]
+        found.named.append(name)
 
 
 def _in_folder(folder: Path, found: Entries) -> Iterator[Entry]:

@@ -24,7 +24,6 @@ from core.drawing.decoder import DAMAGED, MOST_PHOTO_PIXELS, MOST_PIXELS, MOST_S
 from core.drawing.picture import DARK, LIGHT, MOST_MIB, rims, with_margin
 from core.refusal import Refusal
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PICTURES = 100_000
 LARGEST_SIDE = 64  # px, that is proposed

@@ -44,14 +44,14 @@ from core.datasets.arrays import (
     texts,
     words_in,
 )
-from core.datasets.entries import ARCHIVES, DAMAGED_ARCHIVE, Entry, entries
+from core.datasets.entries import ARCHIVES, DAMAGED_ARCHIVE, PICTURES, Entry, entries
 from core.datasets.files import UNREADABLE
 from core.datasets.torchvision_sets import DIGIT_NAMES
 from core.drawing.picture import rims
 from core.events import LONGEST_NAME, MOST_CLASSES, MOST_IMAGES
 from core.refusal import Refusal
 
-KNOWN = (*pictures.SUFFIXES, *tables.SUFFIXES, *ARCHIVES, ".npz", ".npy", "ubyte")  # ends of names that may be imported
+KNOWN = (*PICTURES, *tables.SUFFIXES, *ARCHIVES, ".npz", ".npy", "ubyte")  # ends of names that may be imported
 IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 ROWS = 1000  # images that are converted at a time
 SOME = 256  # images of a split's array that are looked at, to see on what ground they are
@@ -160,7 +160,7 @@ def look(sources: Sequence[tuple[str, Path]], tell: Tell) -> Source:
     others["other"] += len(kinds.get("other", ()))
     found.left_out += others
     if chosen == "picture":
-        return PictureSource(kinds["picture"], found.left_out, tell)
+        return PictureSource(kinds["picture"], found.left_out, tell, found.named)
     if chosen == "table":
         try:
             return _of_tables(kinds["table"], found.left_out, tell)
@@ -173,7 +173,7 @@ def look(sources: Sequence[tuple[str, Path]], tell: Tell) -> Source:
 
 def _kind(entry: Entry, count: int) -> str:
     name = entry.path[-1].lower()
-    if entry.suffix in pictures.SUFFIXES:
+    if entry.suffix in PICTURES:
         return "picture"
     if entry.suffix in (".npz", ".npy"):
         return entry.suffix[1:]
@@ -226,8 +226,8 @@ def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str, left_out: Mapping
 class PictureSource(Source):
     """Pictures in one folder a class."""
 
-    def __init__(self, files: Sequence[Entry], left_out: Counter[str], tell: Tell):
-        """Read the headers of the pictures. Raises: Refusal."""
+    def __init__(self, files: Sequence[Entry], left_out: Counter[str], tell: Tell, archives: Sequence[str]):
+        """Read the headers of the pictures, of which some lie in folders that are archives. Raises: Refusal."""
         if len(files) > pictures.MOST_PICTURES:
             raise Refusal("import.many_pictures", count=len(files), most=pictures.MOST_PICTURES)
         self.left_out, self.unread = left_out, Counter[str]()
@@ -248,6 +248,7 @@ class PictureSource(Source):
         raw = sorted({name for of_part in by_class.values() for name in of_part})
         names, order = classes(raw)
         self.names = as_digits(names)
+        self.archives = sorted({unicodedata.normalize("NFC", name) for name in archives} & set(raw))  # that are classes
         self.files: dict[str, list[Entry]] = {}
         self.labels = {}
         self.facts: dict[str, list[pictures.Facts]] = {}
@@ -365,7 +366,10 @@ class PictureSource(Source):
             if self.look.mixed:
                 becomes.append((f"import.ground.rest_{rest}", {}))
             rows.append(("clear", [("import.size.pictures", {"count": self.counts["clear"]})], becomes))
-        rows.append(("labels", [("import.labels.folders", {})], [_classes_said(self.names)]))
+        told: list[Said] = [("import.labels.folders", {})]
+        if self.archives:
+            told.append(("import.labels.archives", {"names": _first(self.archives)}))
+        rows.append(("labels", told, [_classes_said(self.names)]))
         return rows + _ground_rows(wishes, self.ground)
 
     def left_rows(self) -> list[Row]:
@@ -646,16 +650,16 @@ class ArraySource(Source):
 def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> Source:
     """The arrays in .npz, .npy or IDX files. Raises: Refusal."""
     held: dict[str, Held] = {}
-    for entry in files:
+    titles: dict[str, str] = {}  # of the files of the arrays
+    for title, entry in zip(_titles_of(files), files, strict=True):
         tell(entry.name, 0, 0)
-        stem = re.sub(r"\.(gz|npy|npz|idx)$|(?<=.)[.-]idx\d-ubyte.*", "", entry.path[-1], flags=re.IGNORECASE)
         try:
             if entry.suffix == ".npz":
-                some = _in_npz(entry)
-                held |= {name if len(files) == 1 else f"{stem} {name}": one for name, one in some.items()}
+                some = {name if len(files) == 1 else f"{title} {name}": one for name, one in _in_npz(entry).items()}
             else:
-                one = _in_npy(entry) if entry.suffix == ".npy" else _in_idx(entry)
-                held[stem if stem not in held else entry.name] = one
+                some = {title: _in_npy(entry) if entry.suffix == ".npy" else _in_idx(entry)}
+            held |= some
+            titles |= dict.fromkeys(some, title)
         except ArrayError as error:
             raise mended(error, entry.name, {}) from error
         except (*UNREADABLE, MemoryError) as error:
@@ -667,6 +671,7 @@ def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
     try:
         roles = _roles(headers)
         loaded = _loaded(held, roles, tell)
+        left_out["arrays"] += len(files) - len({titles[name] for name in loaded})
         return _array_source(label, roles, loaded, left_out, is_emnist=_is_emnist(files))
     except ArrayError as error:
         raise mended(error, label, headers) from error
@@ -674,6 +679,31 @@ def _of_arrays(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
         if isinstance(error, Refusal):
             raise
         raise Refusal("import.damaged", file=label, reason="") from error
+
+
+def _titles_of(files: Sequence[Entry]) -> list[str]:
+    """What each file is called, without its end: with its folders if they alone say the split or tell it from others.
+
+    Folders around all files say nothing.
+    """
+    around = 0
+    while len({one.path[:-1][: around + 1] for one in files}) == 1 and around < len(files[0].path) - 1:
+        around += 1
+    ends = r"\.(gz|npy|npz|idx)$|(?<=.)[.-]idx\d-ubyte.*"
+    pairs = [(one.path[around:-1], re.sub(ends, "", one.path[-1], flags=re.IGNORECASE)) for one in files]
+    often = Counter(stem for _, stem in pairs)
+    found = [
+        "/".join((*folders, stem)) if often[stem] > 1 or (part_in(" ".join(folders)) and not part_in(stem)) else stem
+        for folders, stem in pairs
+    ]
+    often = Counter(found)
+    return [one if often[one] == 1 else f"{one} {k}" for k, one in enumerate(found, start=1)]
+
+
+def _part(entry: Entry) -> str:
+    """The split that a file's path speaks of, the innermost name that does; "" if none."""
+    names = (*entry.path[:-1], entry.path[-1].partition(".")[0])
+    return next((part for name in reversed(names) if (part := part_in(name))), "")
 
 
 def _is_emnist(files: Sequence[Entry]) -> bool:
@@ -995,7 +1025,7 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
         header: Said = ("import.header.there" if table.has_header else "import.header.none", {})
         left: list[Said] = [("import.left.columns", {"names": _first(table.left_out)})] if table.left_out else []
         notes.append(("files", [("import.files.table", slots), header], left))
-        part = part_in(entry.path[-1].partition(".")[0])
+        part = _part(entry)
         parts = table.parts if table.parts is not None else np.full(len(table.pixels), part)
         for one in np.unique(parts).tolist():
             if one in images:
