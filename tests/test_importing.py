@@ -365,6 +365,9 @@ TABLES = {
     ),
     "numbered rows without a header": (None, [[k + 1, *row] for k, row in enumerate(FIRST)], {}),
     "with the writer": (["aluno", "dígito", *HEADER[1:]], [["Ana", *row] for row in FIRST], {}),
+    "numbered pupils": (["numero", "dígito", *HEADER[1:]], [[7 * k % 31, *row] for k, row in enumerate(FIRST)], {}),
+    "number, the digit": (["number", *HEADER[1:]], FIRST, {}),
+    "a comma after the names": ([*HEADER, ""], FIRST, {}),
     "pixels in a cell": (["emotion", "pixels"], [[row[0], " ".join(map(str, row[1:]))] for row in FIRST], {}),
 }
 
@@ -432,6 +435,19 @@ def test_a_column_that_holds_no_pixels_is_left_out_and_said(folder):
     _, _, found = taken(table(folder / "own.csv", ["aluno", "dígito", *HEADER[1:]], rows))
     assert "left out, no pixels: aluno" in said(found)
     assert "column dígito" in said(found)
+    _, _, found = taken(table(folder / "numbered.csv", None, [[k + 1, *row] for k, row in enumerate(FIRST)]), name="b")
+    assert "left out, no pixels: column 1\n" in said(found)
+
+
+@pytest.mark.parametrize("header", [["id"], ["id", "split"]])
+def test_a_table_of_nothing_but_numbers_of_rows_is_no_table_of_pixels(folder, header):
+    numbers = table(folder / "own" / "ids.csv", header, [[k, "train"][: len(header)] for k in range(1, 61)])
+    assert "no square image" in refused(numbers)
+    table(folder / "own" / "train.csv", HEADER, FIRST)
+    put(folder / "own", {"empty.csv": b""})
+    _, _, found = taken(folder / "own")
+    assert "2 files\nNot used: left out: no table of pixels" in said(found)
+    assert sum(map(sum, found.counts.values())) == 60
 
 
 def test_a_class_may_be_called_na_and_a_label_may_not_be_missing(folder):
@@ -478,6 +494,7 @@ REFUSED_TABLES = {
     "no labels": (HEADER[1:], [row[1:] for row in FIRST], "has no labels"),
     "a missing pixel": (None, [*FIRST[:5], [1, "", *FIRST[0][2:]]], "Row 6 of own.csv"),
     "a short row": (None, [*FIRST[:5], FIRST[0][:9]], "Row 6 of own.csv"),
+    "a short first row": ([f"pixel{k}" for k in range(785)], [FIRST[0][:9], *FIRST[1:]], "Row 1 of own.csv"),
     "a word": (None, [*FIRST[:5], [1, "x", *FIRST[0][2:]]], "no table of numbers"),
     "more cells than the header": (HEADER, [[row[0], *np.repeat(row[1:], 2)] for row in FIRST], "Row 1 of own.csv"),
     "no image": (None, [row[:500] for row in FIRST], "no square image"),
@@ -674,7 +691,7 @@ def test_arrays_that_are_not_taken_are_said(folder, kind):
 
 @pytest.mark.parametrize(
     ("name", "names"),
-    [("classe {}", "0123456789"), ("Digit_{:02}", "0123456789"), ("{:03}", "0123456789"), ("room {}", None)],
+    [("número {}", "0123456789"), ("Digit_{:02}", "0123456789"), ("{:03}", "0123456789"), ("class_{}", None)],
 )
 def test_classes_whose_names_say_no_more_than_a_digit_are_the_digits(folder, name, names):
     files = {f"{name.format(k)}/{n}.png": picture(digit(k)) for k in range(10) for n in range(2)}
@@ -683,16 +700,29 @@ def test_classes_whose_names_say_no_more_than_a_digit_are_the_digits(folder, nam
     assert found.can_be_digits == bool(names)
 
 
-@pytest.mark.parametrize("place", ["", "images/"])
-def test_pictures_whose_labels_are_in_a_table_are_refused_with_the_line_that_sorts_them(folder, place, monkeypatch):
+@pytest.mark.parametrize(("place", "end", "mark"), [("", ".png", ","), ("images/", ".png", ";"), ("", "", ",")])
+def test_pictures_whose_labels_are_in_a_table_are_refused_with_the_line_that_sorts_them(
+    folder, place, end, mark, monkeypatch
+):
     files = {f"{place}{n}.png": picture(digit(n % 3)) for n in range(6)}
-    listed = "file,label\n" + "".join(f"{n}.png,{n % 3}\n" for n in range(6))
-    put(folder / "own", files | {"labels.csv": listed.encode()})
-    line = refused(folder / "own").partition("the labels: ")[2]
+    listed = {"labels": range(6), "a_sample": range(5, 9), "notes": range(20, 40)}
+    for name, numbers in listed.items():
+        rows = [f"{n}{end}{mark}{('007', 'NA', '1')[n % 3]}" for n in numbers]
+        files[f"{name}.csv"] = "\n".join([f"file{mark}label", *rows]).encode()
+    put(folder / "own", files)
+    sentence = refused(folder / "own")
+    assert "are in labels.csv" in sentence
     monkeypatch.chdir(folder / "own")
     known = {"pandas": pandas, "pathlib": pathlib, "shutil": shutil}
+    line = sentence.partition("the labels: ")[2]
     exec(line.replace("FOLDER", place or "."), known)  # noqa: S102 -- our own line, as a person runs it
-    assert described(look([("NEW", Path("NEW"))], lambda *_: None), Wishes()).names == ("0", "1", "2")
+    assert described(look([("NEW", Path("NEW"))], lambda *_: None), Wishes()).names == ("1", "007", "NA")
+
+
+def test_a_table_that_names_none_of_the_pictures_is_not_said_to_hold_their_labels(folder):
+    pictures_of_one = {f"cat/{n}.png": picture(digit(n)) for n in range(3)}
+    put(folder / "own", pictures_of_one | {"notes.csv": b"day,note\nMonday,rain\nFriday,sun\n"})
+    assert "only one class (cat)" in refused(folder / "own")
 
 
 def test_a_few_coloured_pictures_among_many_grey_ones_are_found_wherever_they_lie(folder):
@@ -899,15 +929,24 @@ def test_a_photograph_is_upright_however_the_camera_was_held(folder):
         ("x.parquet", 'to_csv("x.csv"'),
         ("x.h5", 'h5py.File("x.h5")'),
         ("a/1.tif", ".with_suffix"),
-        ("x.txt", '.rename("x.csv")'),
         ("x.rar", "unpack it"),
         ("readme.md", "holds nothing"),
         ("0_1.png", "split("),
     ],
 )
 def test_kinds_of_files_that_are_not_read_are_refused_with_the_line_that_converts_them(folder, name, line):
-    put(folder / "own", {name: picture(digit(1)) if name.endswith("png") else b"x"})
+    put(folder / "own", {name: picture(digit(1)) if name.endswith("png") else b"x", "README.txt": b"Digits of 1998"})
     assert line in refused(folder / "own")
+
+
+def test_a_text_of_numbers_is_refused_with_the_line_that_copies_it_and_writes_over_nothing(folder, monkeypatch):
+    rows = table(folder / "own" / "x.txt", None, FIRST, delimiter=" ").read_bytes()
+    line = refused(folder / "own").partition("that is: ")[2]
+    monkeypatch.chdir(folder / "own")
+    exec(line, {"pathlib": pathlib})  # noqa: S102 -- our own line, as a person runs it
+    assert Path("x.csv").read_bytes() == rows
+    with pytest.raises(FileExistsError):
+        exec(line, {"pathlib": pathlib})  # noqa: S102 -- as above
 
 
 def test_a_folder_is_read_without_its_links_and_an_archive_without_what_leads_out_of_it(folder):

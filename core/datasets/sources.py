@@ -59,8 +59,9 @@ NAMED = 5  # most names in a sentence
 PLAIN = 8  # grey levels: an image with fewer between its darkest and brightest is of one colour
 # What is not read, with the line of Python that makes of it what is.
 SAVED = "numpy.savez({arrays}, images={images}, labels={labels})"
+NO_PIXELS = ("import.table", "import.table_columns", "import.table_empty")  # why a table is not one of pixels
 PACKED = (".rar", ".7z")  # which Python cannot unpack
-DIGIT_WORDS = {"digit", "digito", "algarismo", "number", "numero", "class", "classe", "label", "rotulo"}
+DIGIT_WORDS = {"digit", "digito", "algarismo", "number", "numero"}
 FOREIGN = {
     (".pkl", ".pickle"): ("d = pandas.read_pickle({file})", 'd["data"]', 'd["labels"]'),
     (".pt", ".pth"): ("x, y = torch.load({file})[:2]", "x.numpy()", "y.numpy()"),
@@ -68,7 +69,8 @@ FOREIGN = {
     (".h5", ".hdf5"): ("d = h5py.File({file})", 'd["images"][:]', 'd["labels"][:]'),
     (".parquet",): ("pandas.read_parquet({file}).to_csv({table}, index=False)",),
     (".xlsx", ".xls"): ("pandas.read_excel({file}).to_csv({table}, index=False)",),
-    (".txt",): ("pathlib.Path({file}).rename({table})",),
+    # "xb": another table is not written over
+    (".txt",): ('with open({table}, "xb") as new: new.write(pathlib.Path({file}).read_bytes())',),
     (".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".heic", ".avif", ".tga"): (
         'for f in pathlib.Path("FOLDER").rglob({every}): PIL.Image.open(f).save(f.with_suffix(".png"))',
     ),
@@ -165,9 +167,11 @@ def look(sources: Sequence[tuple[str, Path]], tell: Tell) -> Source:
         try:
             return _of_tables(kinds["table"], found.left_out, tell)
         except Refusal as refusal:
-            if "picture" in kinds and refusal.key in ("import.table", "import.table_columns"):
-                raise _listed(kinds["table"][0]) from refusal
-            raise
+            if "picture" not in kinds or refusal.key not in NO_PIXELS:
+                raise
+            if listed := _listed(kinds["table"], kinds["picture"]):
+                raise listed from refusal
+        return PictureSource(kinds["picture"], found.left_out, tell, found.named)  # refuses pictures of one class
     return _of_arrays(kinds[chosen], found.left_out, tell)
 
 
@@ -191,19 +195,41 @@ def _kind(entry: Entry, count: int) -> str:
     return "other"
 
 
-def _listed(table: Entry) -> Refusal:
-    """Why pictures are not taken whose labels are in a table, with the line that puts them into folders."""
+def _listed(files: Sequence[Entry], images: Sequence[Entry]) -> Refusal | None:
+    """Why pictures are not taken whose labels are in a table, with the line that puts them into folders.
+
+    It is the table whose first column names the most pictures; None if none names any.
+    """
+    known = {Path(one.path[-1]).stem: Path(one.path[-1]).suffix for one in images}
+    known |= {one.path[-1]: "" for one in images}
+    ends = {table: _ends(table, known) for table in files}
+    table = max(files, key=lambda one: ends[one].total())
+    if not ends[table]:
+        return None
+    end = ends[table].most_common(1)[0][0]
     line = (
-        f"for name, label in pandas.read_csv({_quoted(table.path[-1])}).iloc[:, :2].values.tolist(): "
-        '(new := pathlib.Path("NEW", str(label))).mkdir(parents=True, exist_ok=True); '
-        'shutil.copy(pathlib.Path("FOLDER", str(name)), new)'
+        f"for name, label in pandas.read_csv({_quoted(table.path[-1])}, dtype=str, keep_default_na=False, sep=None, "
+        'engine="python").iloc[:, :2].values.tolist(): '
+        '(new := pathlib.Path("NEW", label)).mkdir(parents=True, exist_ok=True); '
+        f'shutil.copy(pathlib.Path("FOLDER", name{f" + {_quoted(end)}" if end else ""}), new)'
     )
     return Refusal("import.listed", file=table.name, line=line)
 
 
+def _ends(table: Entry, known: Mapping[str, str]) -> Counter[str]:
+    """How many pictures the first column of a table names, by what is missing at the end of their names."""
+    found: Counter[str] = Counter()
+    with contextlib.suppress(*UNREADABLE, Refusal):
+        names = {re.split(r"[/\\]", cell)[-1] for cell in tables.first_column(table)}
+        found.update(known[name] for name in names & known.keys())
+    return found
+
+
 def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str, left_out: Mapping[str, int]) -> Refusal:
     """Why there is nothing to import, with the line that mends it if one is known."""
-    for entry in kinds.get("other", ()):
+    for entry in sorted(kinds.get("other", ()), key=lambda one: one.suffix == ".txt"):
+        if entry.suffix == ".txt" and not _begins_with_numbers(entry):
+            continue
         if entry.suffix in PACKED:
             return Refusal("import.unpack", file=entry.name)
         for suffixes, (first, *arrays) in FOREIGN.items():
@@ -218,6 +244,12 @@ def _nothing(kinds: Mapping[str, Sequence[Entry]], label: str, left_out: Mapping
             line = f'shutil.unpack_archive({_quoted(entry.path[-1])}, "FOLDER")'
             return Refusal("import.foreign", file=entry.name, line=line)
     return Refusal("import.links" if left_out.get("link") and not kinds else "import.nothing", file=label)
+
+
+def _begins_with_numbers(entry: Entry) -> bool:
+    with contextlib.suppress(*UNREADABLE, Refusal):
+        return tables.begins_with_numbers(entry)
+    return False
 
 
 # --- folders of pictures ----------------------------------------------------------------------------------------------
@@ -1013,7 +1045,7 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
         except DAMAGED_ARCHIVE as error:
             raise Refusal("import.damaged", file=entry.name, reason="") from error
         except Refusal as refusal:
-            if len(files) == 1 or refusal.key not in ("import.table", "import.table_columns"):
+            if len(files) == 1 or refusal.key not in NO_PIXELS:
                 raise
             unlike = unlike or refusal
             left_out["no_table"] += 1
@@ -1023,7 +1055,9 @@ def _of_tables(files: Sequence[Entry], left_out: Counter[str], tell: Tell) -> So
             continue
         slots = {"file": entry.name, "rows": len(table.pixels), "columns": table.columns}
         header: Said = ("import.header.there" if table.has_header else "import.header.none", {})
-        left: list[Said] = [("import.left.columns", {"names": _first(table.left_out)})] if table.left_out else []
+        named_columns = [name for name in table.left_out.values() if name]
+        left: list[Said] = [("import.left.columns", {"names": _first(named_columns)})] if named_columns else []
+        left += [("import.left.column", {"place": place}) for place, name in table.left_out.items() if not name]
         notes.append(("files", [("import.files.table", slots), header], left))
         part = _part(entry)
         parts = table.parts if table.parts is not None else np.full(len(table.pixels), part)

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,14 +22,16 @@ from core.refusal import Refusal
 if TYPE_CHECKING:
     import pandas as pd
 
-OLDER = "windows-1252"  # how bytes are read that are no UTF-8
+NO_UTF_8 = "as-windows-1252"  # what is done with bytes that are no UTF-8
 SUFFIXES = (".csv", ".tsv", ".tra", ".tes", ".data")
 LONGEST_LINE = 2**23  # letters: an image of 512 x 512 x 3 has up to three million
 ROWS = 1000  # read at a time
+MOST_LISTED = 200_000  # rows that are read of a table that may list pictures
 LEAST_PIXELS = 25  # of one colour: tables of measurements have 4 numbers a row, or 9, or 16
 MOST_PIXELS = 3 * 512 * 512
-LABEL_WORDS = {*LABELS, "digit", "letter", "emotion", "category", "species", "number"}
-LABEL_WORDS |= {"classe", "digito", "algarismo", "letra", "emocao", "categoria", "especie", "numero"}
+LABEL_WORDS = {*LABELS, "digit", "letter", "emotion", "category", "species"}
+LABEL_WORDS |= {"classe", "digito", "algarismo", "letra", "emocao", "categoria", "especie"}
+NUMBER_WORDS = {"number", "numero"}  # which may be that of the writer, beside the labels
 SPLIT_WORDS = {"usage", "split", "set", "subset", "partition"}
 INDEX_WORDS = {"id", "index", "unnamed"}
 SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}  # as the column `Usage` of FER 2013 says
@@ -45,7 +48,7 @@ class Table:
     has_header: bool
     separator: str
     place: str  # of the labels: `first`, `last`, or the name of their column
-    left_out: tuple[str, ...]  # names of other columns
+    left_out: dict[int, str]  # names of other columns, "" for one without, by their place from 1
 
 
 def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
@@ -71,6 +74,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
     for row, cells in enumerate(body):
         if any(cell.strip() for cell in cells[width:]):  # as if commas part both the numbers and their digits
             raise Refusal("import.table_row", file=entry.name, row=row + 1)
+    body = [cells + [""] * (width - len(cells)) for cells in body]
     roles = _named_roles(header, body[0])
     pixels = [k for k in range(width) if k not in roles.values()]
     listed = roles.get("pixels")
@@ -84,6 +88,8 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
             roles["label"] = text[0]
         elif not text and not _is_image(len(pixels)) and _is_image(len(pixels) - 1):
             roles["label"] = _label_column(entry, pd, separator, decimal, skipped, pixels)
+        elif text and not body[0][text[0]].strip():
+            raise Refusal("import.table_row", file=entry.name, row=1)
         elif text:
             raise Refusal("import.table", file=entry.name, reason=_cell(body[0][text[0]]))
         pixels = [k for k in pixels if k != roles.get("label")]
@@ -132,7 +138,7 @@ def read_table(entry: Entry, tell: Callable[[int], None]) -> Table:
         else "first"
         if label < width // 2
         else "last",
-        left_out=tuple((header[k] if header else "") or str(k + 1) for k in others),
+        left_out={k + 1: header[k] if header else "" for k in others},
     )
 
 
@@ -152,21 +158,37 @@ def _start(entry: Entry) -> tuple[list[str], int]:
     return lines, blank
 
 
+def first_column(entry: Entry) -> Iterator[str]:
+    """The cells of the first column of a table, of whatever kind it is, with its header; `MOST_LISTED` at most."""
+    with _text(entry) as file:
+        for _ in range(MOST_LISTED):
+            if not (line := file.readline(LONGEST_LINE)):
+                return
+            yield re.split(r"[,;\t|]", line, maxsplit=1)[0].strip().strip('"')
+
+
+def begins_with_numbers(entry: Entry) -> bool:
+    """Whether the first line of a text is numbers, more than one."""
+    with _text(entry) as file:
+        cells = re.split(r"[\s,;|]+", file.readline(LONGEST_LINE).strip())
+    return len(cells) > 1 and all(_is_number(cell, ".") for cell in cells)
+
+
 def _text(entry: Entry) -> io.TextIOWrapper:
     """The text of a table: UTF-8, or UTF-16 if it begins so; bytes that are no UTF-8 are those of older Excel."""
     file = entry.unpacked()
     encoding = "utf-16" if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-    return io.TextIOWrapper(file, encoding=encoding, errors=OLDER)
+    return io.TextIOWrapper(file, encoding=encoding, errors=NO_UTF_8)
 
 
-def _older(error: UnicodeError) -> tuple[str, int]:
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
     """What cannot be decoded, as Windows-1252, and where decoding goes on."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
 
-codecs.register_error(OLDER, _older)
+codecs.register_error(NO_UTF_8, _as_windows_1252)
 
 
 def _reader(
@@ -222,6 +244,7 @@ def _counts(cells: list[str]) -> bool:
 def _named_roles(header: list[str], row: list[str]) -> dict[str, int]:
     """The columns that the header names: `label`, `part`, `pixels` (all of them in one cell), others by their place."""
     roles: dict[str, int] = {}
+    numbers: list[int] = []
     for k, name in enumerate(header):
         words = words_in(name) or [name.lower()]
         if k < len(row) and row[k].count(" ") > 15 and "pixels" not in roles:
@@ -230,17 +253,19 @@ def _named_roles(header: list[str], row: list[str]) -> dict[str, int]:
             roles["part"] = k
         elif len(words) == 1 and not any(letter.isdigit() for letter in name) and words[0] in LABEL_WORDS:
             roles.setdefault("label", k)
+        elif len(words) == 1 and words[0] in NUMBER_WORDS:
+            numbers.append(k)
         elif words[0] in INDEX_WORDS or (not name and k in (0, len(header) - 1)):
             roles[f"other {k}"] = k
-    return roles
+    return roles | ({f"other {k}": k for k in numbers} if "label" in roles else {})
 
 
 def _other_columns(pixels: list[int], body: list[list[str]], decimal: str, *, is_labelled: bool) -> list[int]:
     """Which columns are no pixels, if the others make an image: text beside the labels, or a first one that counts."""
     if _is_image(len(pixels) - (not is_labelled)):
         return []
-    others = [k for k in pixels if is_labelled and k < len(body[0]) and not _is_number(body[0][k], decimal)]
-    if not is_labelled and _counts([row[pixels[0]] for row in body]):
+    others = [k for k in pixels if is_labelled and not _is_number(body[0][k], decimal)]
+    if not is_labelled and pixels and _counts([row[pixels[0]] for row in body]):
         others = pixels[:1]
     return others if _is_image(len(pixels) - len(others) - (not is_labelled)) else []
 
