@@ -43,7 +43,7 @@ BIG_CHANNELS, BIG_UNITS = 64, 1_024
 1.1 to 1.6 times with AVX2. With AVX-512 that is so from 128 channels on, or not at all, depending on the processor."""
 LEAST_BATCH = 4
 """The kernels compute a whole block of images, however few there are: with fewer than this, torch is 1.2 to 3.3 times
-as fast for the CNN of report 003. LeNet would be faster by the kernels with any number; so small batches are rare."""
+as fast for the CNN of report 003. LeNet would be faster by the kernels with any number."""
 MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
