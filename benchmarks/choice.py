@@ -1,7 +1,7 @@
-"""Measures where the kernels are quicker than torch: `python -m benchmarks.choice [--avx2] [--update]`.
+"""Measures where the kernels are quicker than torch: `python -m benchmarks.choice [--avx2] [--threads N] [--update]`.
 
-Trains networks around the bounds by which `core/training/engine.py` chooses, on one thread, with the kernels and with
-torch, which alternate. Processor time is what is measured, so that other programs matter little. `--avx2` holds both to
+Trains networks around the bounds by which `core/training/engine.py` chooses, on one thread or more, with the kernels and
+with torch, which alternate. Processor time is what is measured, so that other programs matter little. `--avx2` holds both to
 the vectors of most laptops. It takes five minutes.
 """
 
@@ -63,16 +63,17 @@ def main() -> None:
     """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure where the kernels are quicker than torch.")
     parser.add_argument("--avx2", action="store_true", help="hold both to AVX2, as most laptops are")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
     options = parser.parse_args()
     os.environ.update(HELD if options.avx2 else {})
     import torch  # after the choice of its vectors
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16") and not options.avx2
     ways = ("kernels", "float32", "bfloat16")[: 3 if has_bfloat16 else 2]
     vectors = "AVX2 alone" if options.avx2 else "all of its vectors"
-    lines = [f"{machine()} With {vectors}; one thread; n = {TURNS} each.", ""]
+    lines = [f"{machine()} With {vectors}; threads: {options.threads}; n = {TURNS} each.", ""]
     lines += ["| bound | network | processor seconds per 60,000 images, kernels | torch, float32: times as long |"]
     lines[-1] += " torch, bfloat16: times as long |"
     lines += ["|---|---|---:|---:|---:|"]
