@@ -1,8 +1,8 @@
 """Measures where the kernels are quicker than torch: `python -m benchmarks.choice [--avx2] [--threads N] [--update]`.
 
-Trains networks around the bounds by which `core/training/engine.py` chooses, on one thread or more, with the kernels and
-with torch, which alternate. Processor time is what is measured, so that other programs matter little. `--avx2` holds both to
-the vectors of most laptops. It takes five minutes.
+Trains networks around the bounds by which `core/training/engine.py` chooses, on one thread or more, with the kernels
+and with torch, which alternate. Processor time is what is measured, so that other programs matter little. `--avx2`
+holds both to the vectors of most laptops. It takes five minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TRIED: dict[str, dict[str, RunSpec]] = {
 }
 
 
-def epochs(spec: RunSpec, order: Order, images: int, by: str) -> Iterator[float]:
+def epochs(spec: RunSpec, order: Order, images: int, by: str, threads: int) -> Iterator[float]:
     """Yields processor seconds per 60,000 images, epoch after epoch."""
     import torch
 
@@ -50,7 +50,7 @@ def epochs(spec: RunSpec, order: Order, images: int, by: str) -> Iterator[float]
     split, val = Split(pixels[:images], labels[:images]), Split(pixels[:64], labels[:64])
     computed = "kernels" if by == "kernels" else "torch"
     spec = spec.model_copy(update={"epochs": 10_000} | ({} if by == "kernels" else {"precision": by}))
-    state = State.new(spec, split, 10, torch.device("cpu"), by=computed)
+    state = State.new(spec, split, 10, torch.device("cpu"), threads, by=computed)
     assert state.engine.computed_by == computed
     training = train(spec, Data.of(Splits(split, val, val), torch.device("cpu")), state)
     while True:
@@ -82,7 +82,7 @@ def main() -> None:
             order = NETWORKS.get(words, NETWORKS["001-b"]).order("")
             work = sum(row.macs for row in spec.table((order.channels, 28, 28), 10))
             images = int(max(2, min(STEPS, WORK / work / spec.batch_size))) * spec.batch_size
-            running = {way: epochs(spec, order, images, way) for way in ways}
+            running = {way: epochs(spec, order, images, way, options.threads) for way in ways}
             rounds = [{way: next(one) for way, one in running.items()} for _ in range(TURNS + 1)][1:]
             seconds = {way: [found[way] for found in rounds] for way in ways}
             times = [ratio(seconds[way], seconds["kernels"]) if way in ways else "" for way in ("float32", "bfloat16")]

@@ -304,7 +304,7 @@ def computed_by(
 
 
 def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:
-    """Whether the kernels mostly compute a step faster than torch: by `BIG_CHANNELS`, `LEAST_BATCH`, `BFLOAT16_WORK`."""
+    """Whether the kernels mostly compute a step faster: by `BIG_CHANNELS`, `LEAST_BATCH` and `BFLOAT16_WORK`."""
     big = sum(row.macs for row in rows if _is_big(row))
     if spec.batch_size < LEAST_BATCH or 2 * big > sum(row.macs for row in rows):
         return False
