@@ -1,8 +1,8 @@
-"""Measures where the kernels are quicker than torch: `python -m benchmarks.choice [--avx2] [--update]`.
+"""Measures where the kernels are quicker than torch: `python -m benchmarks.choice [--avx2] [--threads N] [--update]`.
 
-Trains networks around the bounds by which `core/training/engine.py` chooses, on one thread, with the kernels and with
-torch, which alternate. Processor time is what is measured, so that other programs matter little. `--avx2` holds both to
-the vectors of most laptops. It takes five minutes.
+Trains networks around the bounds by which `core/training/engine.py` chooses, on one thread or more, with the kernels
+and with torch, which alternate. Processor time is what is measured, so that other programs matter little. `--avx2`
+holds both to the vectors of most laptops. It takes five minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TRIED: dict[str, dict[str, RunSpec]] = {
 }
 
 
-def epochs(spec: RunSpec, order: Order, images: int, by: str) -> Iterator[float]:
+def epochs(spec: RunSpec, order: Order, images: int, by: str, threads: int) -> Iterator[float]:
     """Yields processor seconds per 60,000 images, epoch after epoch."""
     import torch
 
@@ -50,7 +50,7 @@ def epochs(spec: RunSpec, order: Order, images: int, by: str) -> Iterator[float]
     split, val = Split(pixels[:images], labels[:images]), Split(pixels[:64], labels[:64])
     computed = "kernels" if by == "kernels" else "torch"
     spec = spec.model_copy(update={"epochs": 10_000} | ({} if by == "kernels" else {"precision": by}))
-    state = State.new(spec, split, 10, torch.device("cpu"), by=computed)
+    state = State.new(spec, split, 10, torch.device("cpu"), threads, by=computed)
     assert state.engine.computed_by == computed
     training = train(spec, Data.of(Splits(split, val, val), torch.device("cpu")), state)
     while True:
@@ -63,16 +63,17 @@ def main() -> None:
     """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure where the kernels are quicker than torch.")
     parser.add_argument("--avx2", action="store_true", help="hold both to AVX2, as most laptops are")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--update", action="store_true", help="write the table into RESULTS.md")
     options = parser.parse_args()
     os.environ.update(HELD if options.avx2 else {})
     import torch  # after the choice of its vectors
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16") and not options.avx2
     ways = ("kernels", "float32", "bfloat16")[: 3 if has_bfloat16 else 2]
     vectors = "AVX2 alone" if options.avx2 else "all of its vectors"
-    lines = [f"{machine()} With {vectors}; one thread; n = {TURNS} each.", ""]
+    lines = [f"{machine()} With {vectors}; threads: {options.threads}; n = {TURNS} each.", ""]
     lines += ["| bound | network | processor seconds per 60,000 images, kernels | torch, float32: times as long |"]
     lines[-1] += " torch, bfloat16: times as long |"
     lines += ["|---|---|---:|---:|---:|"]
@@ -81,7 +82,7 @@ def main() -> None:
             order = NETWORKS.get(words, NETWORKS["001-b"]).order("")
             work = sum(row.macs for row in spec.table((order.channels, 28, 28), 10))
             images = int(max(2, min(STEPS, WORK / work / spec.batch_size))) * spec.batch_size
-            running = {way: epochs(spec, order, images, way) for way in ways}
+            running = {way: epochs(spec, order, images, way, options.threads) for way in ways}
             rounds = [{way: next(one) for way, one in running.items()} for _ in range(TURNS + 1)][1:]
             seconds = {way: [found[way] for found in rounds] for way in ways}
             times = [ratio(seconds[way], seconds["kernels"]) if way in ways else "" for way in ("float32", "bfloat16")]

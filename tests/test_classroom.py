@@ -342,6 +342,15 @@ def test_a_drawing_sent_again_waits_for_what_becomes_of_the_first(lesson, monkey
     assert len(collection.kept()) == 1
 
 
+def test_of_any_digits_what_a_page_that_was_loaded_anew_sends_is_a_drawing_of_its_own(lesson):
+    classroom, ana = lesson.classroom, lesson.ana
+    assert classroom.hand_in(ana, 1, 0, 3, SEVEN)
+    assert classroom.hand_in(ana, 1, 0, 3, SEVEN) is None, "sent again"
+    assert classroom.hand_in(ana, 1, 0, 8, SEVEN), "the page knew nothing of the 3"
+    assert [one.label for one in collection.kept()] == [3, 8]
+    assert classroom.place(ana)[1] == 2
+
+
 def test_a_drawing_that_a_model_failed_on_can_be_handed_in_again(lesson, monkeypatch):
     classroom, ana = lesson.classroom, lesson.ana
 

@@ -94,8 +94,8 @@ class Shell:
                 code = int(ended.code or 0)
         return code, output.getvalue(), error.getvalue()
 
-    def json(self, *arguments: str) -> list[dict]:
-        code, output, error = self.run(*arguments, "--json")
+    def json(self, *arguments: str, **more: str) -> list[dict]:
+        code, output, error = self.run(*arguments, "--json", **more)
         assert (code, error) == (0, "")
         return objects(output)
 
@@ -554,6 +554,16 @@ def test_predict_says_the_doubt_that_the_page_says(shell, trained, pictures, tmp
     first, second, _ = output.splitlines()
     assert first.endswith(") " + text("pt_BR", "doubt.blot"))
     assert second.endswith(") " + text("pt_BR", "doubt.several"))
+
+
+def test_predict_says_what_is_no_digit(shell, tmp_path):
+    (run,) = (run for run in runs(ROOT / "models_store") if run.spec.data == "mnist-and-drawings")
+    cross = np.full((280, 280), 255, np.uint8)
+    cross[130:150, 60:220] = cross[60:220, 130:150] = 0
+    Image.fromarray(cross).save(tmp_path / "cross.png")
+    arguments = ("predict", run.name, str(tmp_path / "cross.png"))
+    (line,) = shell.json(*arguments, BANCADA_STORE=str(ROOT / "models_store"))
+    assert (line["doubt"], line["reason"]) == ("no_digit", text("en", "doubt.no_digit"))
 
 
 def test_a_model_of_other_images_has_no_doubt_to_say(shell, pictures):

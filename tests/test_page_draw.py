@@ -16,6 +16,7 @@ from core import store, words
 from core.datasets import dataset
 from core.drawing import collection
 from core.drawing.prepare import STEPS, prepare
+from core.images.paper import STEPS as PAPER_STEPS
 from core.models.model import POLARITY, open_model
 from core.spec import checked
 from core.store import Run
@@ -342,6 +343,19 @@ def test_a_picture_file_stands_beside_its_answer(frame, trained, language):
     assert not app.exception
     assert "1 · " in sentence(app)
     assert [one.captions for one in app.image] == [[words.text(language, "draw.photograph")]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_nothing_was_found_on_a_picture_the_page_says_what_to_do_and_shows_the_steps(frame, trained, language):
+    app = frame("draw", language, run=trained.name)
+    app.session_state["mode"] = "file"
+    app.run()
+    picture = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).normal(200, 3, (400, 300)).astype(np.uint8)).save(picture, "PNG")
+    app.file_uploader(key="file").upload("paper.png", picture.getvalue(), "image/png").run()
+    assert not app.exception
+    assert sentence(app) == words.text(language, "draw.no_ink")
+    assert [words.text(language, f"step.{name}.on") for name in PAPER_STEPS] == captions(app)[: len(PAPER_STEPS)]
 
 
 @pytest.mark.parametrize(("size", "shown"), [((28, 28), (196, 196)), ((10, 60), (30, 180)), ((490, 400), (196, 160))])

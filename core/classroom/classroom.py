@@ -53,6 +53,7 @@ class Pupil:
     times: deque[float] = field(default_factory=deque)  # of the hour's drawings, seconds of the clock
     done: dict[int, int] = field(default_factory=dict)  # round -> drawings handed in
     handing_in: threading.Lock = field(default_factory=threading.Lock)
+    latest: bytes = b""  # what was handed in last: the label, and the pixels
 
 
 @dataclass(frozen=True)
@@ -439,10 +440,13 @@ class Classroom:
             Refusal: the pupil was removed, the round is over or asks for another digit, the pupil has drawn
                 `MOST_AN_HOUR` or all of them `MOST_OF_CLASS` in an hour, nothing is drawn, or it cannot be kept.
         """
+        sent = bytes([label]) + pixels.tobytes()
         with pupil.handing_in:  # sent again over a new connection, it waits for what becomes of the first
-            current, done = self._taking(pupil, number, place, label, arrived)
-            if done % 256 != place:
+            current, done = self._round_of(pupil, number, arrived)
+            # A page that was loaded anew meanwhile knows of one drawing less; of any digits, it sends a new one.
+            if done % 256 != place and (current.asked or sent == pupil.latest):
                 return None
+            self._check(pupil, current, done, label)
             read = tuple(self._read(pixels, label))
             in_class = InClass(self.lesson, current.number, read, pupil.number)
             drawing = collection.find(collection.keep(pixels, label, pupil.name, in_class=in_class))
@@ -450,35 +454,36 @@ class Classroom:
                 now = self.clock()
                 pupil.times.append(now)
                 self._times.append(now)
-                pupil.done[current.number] = done + 1  # from now on it is not sent again
+                pupil.done[current.number], pupil.latest = done + 1, sent  # from now on it is not sent again
                 pupil.took_part = True
                 self._last += 1
                 self.version += 1
                 self._drawn[self._last] = found = Drawn(self._last, pupil.number, drawing)
         return found
 
-    def _taking(self, pupil: Pupil, number: int, place: int, label: int, arrived: float | None) -> tuple[Round, int]:
+    def _round_of(self, pupil: Pupil, number: int, arrived: float | None) -> tuple[Round, int]:
         """The round that a drawing belongs to, and how many of it the pupil has handed in. Raises: Refusal."""
         with self._lock:
             if pupil.token not in self._by_token:
                 raise Refusal("class.pupil.out")
-            now = self.clock()
             current = next((one for one in reversed(self.rounds) if one.number % 256 == number), None)
-            came = now if arrived is None else arrived
+            came = self.clock() if arrived is None else arrived
             if not current or (current.ends is not None and came > current.ends + GRACE):
                 raise Refusal("class.over")
-            done = pupil.done.get(current.number, 0)
-            if done % 256 == place:
-                if current.asked and (done >= len(current.asked) or current.asked[done] != label):
-                    raise Refusal("class.over")
-                for times in (pupil.times, self._times):
-                    while times and times[0] <= now - HOUR:
-                        times.popleft()
-                if len(pupil.times) >= MOST_AN_HOUR:
-                    raise Refusal("class.too_many", most=MOST_AN_HOUR)
-                if len(self._times) >= MOST_OF_CLASS and len(pupil.times) >= MOST_OF_CLASS // MOST_PUPILS:
-                    raise Refusal("class.too_many_of_all", most=MOST_OF_CLASS)
-            return current, done
+            return current, pupil.done.get(current.number, 0)
+
+    def _check(self, pupil: Pupil, current: Round, done: int, label: int) -> None:
+        """Raises: Refusal, if the round asks for no drawing of this digit next, or too many were made in an hour."""
+        with self._lock:
+            if current.asked and (done >= len(current.asked) or current.asked[done] != label):
+                raise Refusal("class.over")
+            for times in (pupil.times, self._times):
+                while times and times[0] <= self.clock() - HOUR:
+                    times.popleft()
+            if len(pupil.times) >= MOST_AN_HOUR:
+                raise Refusal("class.too_many", most=MOST_AN_HOUR)
+            if len(self._times) >= MOST_OF_CLASS and len(pupil.times) >= MOST_OF_CLASS // MOST_PUPILS:
+                raise Refusal("class.too_many_of_all", most=MOST_OF_CLASS)
 
     # --- the wall ---
 

@@ -37,13 +37,13 @@ WIDE = 32  # least inputs and outputs of a matrix product with which bfloat16 is
 WIDE_WORK = 20_000_000  # ... in steps with at least this many multiply-accumulates in such products, despite casting
 BFLOAT16_WORK = 3_000_000
 """Multiply-accumulates for an image in such products from which torch in bfloat16, where the processor has instructions
-for it, is faster than the kernels in float32: 1.1 to 1.6 times. In networks of less it takes 0.9 to 1.9 times as long."""
+for it, is faster than the kernels in float32: 1.1 to 1.6 times. Below, it takes 0.9 to 1.9 times as long."""
 BIG_CHANNELS, BIG_UNITS = 64, 1_024
 """Least inputs and outputs of a convolution, and of a dense layer, whose products torch computes faster in float32 too:
 1.1 to 1.6 times with AVX2. With AVX-512 that is so from 128 channels on, or not at all, depending on the processor."""
 LEAST_BATCH = 4
 """The kernels compute a whole block of images, however few there are: with fewer than this, torch is 1.2 to 3.3 times
-as fast for the CNN of report 003. LeNet is faster by the kernels with any number."""
+as fast for the CNN of report 003. LeNet would be faster by the kernels with any number."""
 MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
@@ -304,7 +304,7 @@ def computed_by(
 
 
 def _are_faster(spec: RunSpec, rows: Sequence[Row], device: torch.device) -> bool:
-    """Whether the kernels compute a step faster than torch; see `BIG_CHANNELS`, `LEAST_BATCH` and `BFLOAT16_WORK`."""
+    """Whether the kernels mostly compute a step faster: by `BIG_CHANNELS`, `LEAST_BATCH` and `BFLOAT16_WORK`."""
     big = sum(row.macs for row in rows if _is_big(row))
     if spec.batch_size < LEAST_BATCH or 2 * big > sum(row.macs for row in rows):
         return False

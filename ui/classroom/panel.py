@@ -95,8 +95,8 @@ def _closed() -> None:
         addresses = settings.addresses()
         address = st.selectbox(t("class.address"), addresses, key=ADDRESS, width=260)
         can_open = bool(runs and address)
-        words_of_it, icon = t("class.open"), ":material/qr_code_2:"
-        if st.button(words_of_it, type="primary", icon=icon, key="class-open", disabled=not can_open) and can_open:
+        label, icon = t("class.open"), ":material/qr_code_2:"
+        if st.button(label, type="primary", icon=icon, key="class-open", disabled=not can_open) and can_open:
             _open_class(runs, address)
             st.rerun()
     if not names:
@@ -260,11 +260,11 @@ def _round(now: Opened) -> None:
     times[0] = plain("class.countdown.none")
     kind, seconds = classroom.to_ask
     if present.is_on():
-        named = kinds[kind] + (f" · {seconds} s" if seconds else "")
-        settings_of_it = st.popover(named, key="class-kind")
+        named = f"{kinds[kind]} · {plain('race.each_seconds', seconds=seconds)}" if seconds else kinds[kind]
+        asked = st.popover(named, key="class-kind")
     else:
-        settings_of_it = st.container(horizontal=True, width="content", key="class-settings")
-    with settings_of_it:
+        asked = st.container(horizontal=True, width="content", key="class-settings")
+    with asked:
         choices = (t("class.kind.label"), kinds, ASK, 230), (t("class.countdown.label"), times, SECONDS, 190)
         for label, says, key, width in choices:
             st.selectbox(
@@ -277,8 +277,8 @@ def _round(now: Opened) -> None:
                 on_change=_choose,
                 args=(classroom, key),
             )
-    words_of_it = t("class.quiz.go_on" if classroom.asking else "class.next")
-    st.button(words_of_it, type="primary", key="class-next", on_click=_next_as_shown, help=t("class.next_help"))
+    label = t("class.quiz.go_on" if classroom.asking else "class.next")
+    st.button(label, type="primary", key="class-next", on_click=_next_as_shown, help=t("class.next_help"))
 
 
 def _freezing(classroom: Classroom) -> None:

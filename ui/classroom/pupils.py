@@ -305,8 +305,8 @@ class Pupils:
                 raise Refusal("class.quiz.over")
             # Taken here, and not where others wait for the disk: so all that have come are written at once.
             if one := quiz.take(pupil.number, place, answer, arrived):
+                pupil.took_part = True  # also if the connection ends while the answer is written
                 await run(quiz.keep, one)
-            pupil.took_part = True
         except Refusal as refusal:
             return words.text(language, refusal.key, **refusal.slots)
         return ""
