@@ -21,6 +21,7 @@ from core.search.study import named, study
 from core.search.trainings import trainings
 from core.spec import bounds, checked, is_number
 from core.work import work
+from tests.conftest import wait_for
 from tests.page import LANGUAGES, texts
 from tests.small_data import write_blood, write_small_data
 from tests.test_page_recipes import shown_in
@@ -133,6 +134,19 @@ def test_start_shows_the_search_which_a_click_stops_and_the_budget_can_be_change
     app = small("search", study="none-of-this-name")
     assert "none-of-this-name" in app.warning[0].value
     assert [one for one in app.button if one.key == "study-start"]
+
+
+def test_a_click_on_stop_that_comes_when_nothing_is_at_work_halts_the_search_too(small):
+    app = small("search", **BASE)
+    app.session_state["study-way"], app.session_state["study-runs"] = "random", 1
+    app.run().button(key="study-start").click().run()
+    name, (run,) = app.session_state["study"], store.runs()
+    wait_for(lambda: run.is_trained() and server.workers().place(run) is None)
+    app.button(key="study-stop").click().run()  # the page has not been drawn since then
+    assert not app.exception
+    more = server.searches().change(study(name, store.runs()), runs=7)
+    assert server.searches().follow(run) == [], "as between two of its runs"
+    assert server.searches().needed(more), "until somebody has it go on"
 
 
 def test_stop_reaches_a_run_that_is_created_and_not_yet_in_the_queue(small):

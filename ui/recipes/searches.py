@@ -166,7 +166,7 @@ def _buttons(name: str, variant: Variant, found: Sequence[Cell], runs: Runs, oth
         if left.button(words, **button, disabled=not here) and here:
             run_missing()
             st.rerun()
-    if at_work:
+    if at_work or st.session_state.get(f"search-stop-{name}"):  # it may have been clicked before the last one ended
         button: dict[str, Any] = {"icon": ":material/stop:", "key": f"search-stop-{name}", "width": "stretch"}
         if right.button(t("search.stop", count=len(at_work)), **button):
             stop()

@@ -46,7 +46,9 @@ def panel(seen: Seen) -> None:
                 if st.button(words, key="study-go-on", icon=icon, type="primary"):
                     go_on()
                     st.rerun()
-            if at_work and st.button(t("study.stop"), key="study-stop", icon=":material/stop:"):
+            # Clicked between two runs, when nothing is at work, it stops the search all the same.
+            may_stop = at_work or st.session_state.get("study-stop")
+            if may_stop and st.button(t("study.stop"), key="study-stop", icon=":material/stop:"):
                 stop()
                 st.rerun()
     show_refusal(REFUSED)
