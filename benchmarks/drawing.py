@@ -33,7 +33,7 @@ from core.drawing.strokes import inked  # noqa: E402
 from core.images import paper  # noqa: E402
 from core.measures.measures import by_writer, proportion  # noqa: E402
 from core.models.doubt import FAMILIAR, FAMILIAR_KNOWING_NONE, SURE, SURE_KNOWING_NONE, doubt  # noqa: E402
-from core.models.model import DRAWN, Model, open_model  # noqa: E402
+from core.models.model import DRAWN, POLARITY, Model, open_model  # noqa: E402
 
 PIPELINES: dict[str, tuple[str, ...]] = {
     "resized only": ("crop", "width", "fit", "centre"),
@@ -250,6 +250,27 @@ def logos(models: Sequence[Model]) -> list[str]:
     return table(["model", "logos", "held back", *(reason.replace("_", " ") for reason in REASONS)], rows)
 
 
+def polarity(models: Sequence[Model]) -> list[str]:
+    """A table of the accuracy on test images as pictures, and on their negatives, with and without the step `polarity`.
+
+    Of models of other images than digits, whose pictures are only fitted.
+    """
+    head = [f"{of}, {step}" for of in ("test images", "negatives") for step in ("as read", "without the step")]
+    rows = []
+    for model in models:
+        name = store.find(model.run).spec.data
+        test = dataset(name).load().test
+        opaque = np.full_like(test.images[:, :1], 255)
+        row = [f"`{model.run}`", name, f"{len(test.labels):,}"]
+        for images in (test.images, 255 - test.images):
+            pictures = np.concatenate([*[images] * (3 // images.shape[1]), opaque], axis=1).transpose(0, 2, 3, 1)
+            for without in ((), (POLARITY,)):
+                seen = [image for one in pictures if (image := model.image(one, without=without)) is not None]
+                row.append(percent(model.probabilities(np.stack(seen)).argmax(axis=1) == test.labels))
+        rows.append(row)
+    return table(["model", "data", "n", *head], rows)
+
+
 def seconds(call: Callable[[], object], n: int = 200) -> str:
     """The median, shortest and longest time of `n` calls, ms, as text."""
     taken = []
@@ -266,12 +287,16 @@ def main() -> int:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="by default the starter models")
     parser.add_argument("--seeds", action="store_true", help="only a row a run: one recipe's trainings by their seed")
     parser.add_argument("--logos", action="store_true", help="only how many logos are held back")
+    parser.add_argument("--polarity", action="store_true", help="only how the runs, not of digits, read negatives")
     parser.add_argument("--update", action="store_true", help="write the tables into RESULTS.md")
     options = parser.parse_args()
     runs = [store.find(name) for name in options.runs] or [run for run in store.runs() if run.report()]
     models = [open_model(run) for run in sorted(runs, key=lambda run: run.name)]
     if options.logos:
         say("drawing.py --logos", [machine(), *logos(models)], options.update)
+        return 0
+    if options.polarity:
+        say("drawing.py --polarity", [machine(), *polarity(models)], options.update)
         return 0
     for name in ("mnist", "fashion-mnist", "pen-digits"):
         if dataset(name).state()[0] != "ready":
