@@ -1,7 +1,7 @@
 // The wall of a class. `ui/classroom/live_wall.py` says what a message holds, `wall.py` what `data` holds.
 
 const walls = new WeakMap(); // parentElement -> wall: Streamlit calls the function below at each change of data
-let pointed = false; // what has the focus was clicked on, perhaps before the wall was drawn anew
+let pointed = true; // what has the focus was clicked on, perhaps before this script came or the wall was drawn anew
 const RETRY = 1000; // ms until a lost connection is tried again
 const WIDEST = 120, NARROWEST = 30, NAMED = 56; // px of a drawing: at most, at least, and from which a name fits
 const WIDEST_MAP = 120, NARROWEST_MAP = 12; // px of a feature map
