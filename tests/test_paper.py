@@ -5,13 +5,15 @@ import pytest
 
 from benchmarks.scenes import SCENES, UNTRIED
 from core import store
-from core.drawing.picture import open_picture
+from core.drawing import SHEET
+from core.drawing.picture import open_picture, with_margin
 from core.drawing.strokes import inked
 from core.images import paper
 from core.images.paper import cleaned, prepared
 from core.models.model import Answer, open_model
 from tests import sheets
 from tests.browser import ROOT
+from tests.test_draw import DIGITS
 
 SEVEN = [np.array([(0.2, 0.2), (0.8, 0.2), (0.4, 0.9)], np.float32)]
 TROUBLES = [name for name in SCENES if name not in ("12 MP", "even light", "ballpoint", "poor JPEG")]
@@ -114,3 +116,16 @@ def test_a_small_digit_near_a_side_is_read_and_what_is_left_along_a_side_is_not(
         assert found.best == 7, (top, left)
     picture[590:597, 100:300, :3] = 20
     assert prepared(picture).image is None
+
+
+def test_a_picture_whose_sides_only_fingers_touch_is_not_cut_to_its_ink():
+    sheet = np.full((240, 240, 3), 230, np.uint8)
+    ink = inked([np.array(stroke) for stroke in DIGITS[4]], 8)
+    sheet[30 : 30 + SHEET, 60 : 60 + SHEET][ink > 127] = 30
+    rows, columns = np.mgrid[:240, :240]
+    for row, column in ((10, 10), (230, 230)):
+        sheet[np.hypot(rows - row, columns - column) < 30] = 60
+    picture = np.dstack([sheet, np.full((240, 240), 255, np.uint8)])
+    assert with_margin(picture, 0.4) is picture
+    digit = sheet[np.ix_(*(np.flatnonzero((sheet[:, :, 0] == 30).any(axis)) for axis in (1, 0)))]
+    assert with_margin(digit, 0.4).shape[0] > digit.shape[0], "that is cut to it"
