@@ -36,7 +36,6 @@ MOST_RIM = 0.35  # of its rim is ink: a dark edge around it is more
 NEAR = 0.02  # of its longer side: what is nearer to a side touches it, since the edges of strokes are faint
 MOST_ENDS = 3  # places in which a digit touches a side of it
 THICKEST = 0.4  # of its longer side: no stroke is wider
-MOST_INSIDE = 0.25  # of it: what touches no side and is larger is the digit, and the sides are touched by fingers
 SLIM = 1.5  # times as high as wide: a picture that is cut to a straight stroke
 INNER = 0.1  # of its inner part: no more of the ground is there
 SPAN = 0.6  # of both its sides: what spans so much is no ground beside a straight stroke
@@ -166,8 +165,8 @@ def with_margin(picture: np.ndarray, share: float) -> np.ndarray:
 def _beside_ink(level: np.ndarray) -> np.ndarray | None:
     """Where the ground is, bool (H, W), of a picture, grey levels (H, W), that is cut to its ink; None if it is not.
 
-    The ink of a digit touches all four sides, each in few places, and is nowhere as wide as a shadow; no large part of
-    it touches none. Or it is one straight stroke, which is most of the rim, and the ground is only along two sides.
+    The ink of a digit touches all four sides, each in few places, and is nowhere as wide as a shadow; its largest part
+    touches one. Or it is one straight stroke, which is most of the rim, and the ground is only along two sides.
     """
     level = level.astype(np.float32)
     if np.ptp(_rim(level)) < CONTRAST or min(level.shape) < 3:
@@ -193,26 +192,23 @@ def _beside_ink(level: np.ndarray) -> np.ndarray | None:
         places = [int((np.diff(np.pad(side, 1).astype(np.int8)) == 1).sum()) for side in sides]
         thickest = 2 * float(np.asarray(distance_transform_edt(np.pad(ink, 1))).max())
         few = min(places) > 0 and max(places) <= MOST_ENDS and _rim(ink).mean() < MOST_RIM
-        inside = _largest_inside(ink, near)
-        if not few or thickest > THICKEST * max(ink.shape) or inside > MOST_INSIDE * max(ink.shape):
+        if not few or thickest > THICKEST * max(ink.shape) or _is_inside(ink, near):
             return None
     lightest = level.max() if (ink == dark).all() else level.min()
     return np.abs(level - lightest) <= abs(threshold - lightest) / 2  # what is nearer to the ink is an edge of it
 
 
-def _largest_inside(ink: np.ndarray, near: int) -> int:
-    """The extent, px, of the largest part of the ink, bool (H, W), that comes no nearer than that to a side, or 0."""
+def _is_inside(ink: np.ndarray, near: int) -> bool:
+    """Whether the largest part of the ink, bool (H, W), comes no nearer than that, px, to a side.
+
+    Then it is the digit, and what touches the sides are fingers that hold the paper.
+    """
     from scipy import ndimage
 
     numbered, _ = cast("tuple[np.ndarray, int]", ndimage.label(ink, np.ones((3, 3))))
-    inside = [
-        (rows, columns)
-        for rows, columns in ndimage.find_objects(numbered)
-        if min(rows.start, columns.start) >= near
-        and rows.stop <= ink.shape[0] - near
-        and columns.stop <= ink.shape[1] - near
-    ]
-    return max((part.stop - part.start for box in inside for part in box), default=0)
+    rows, columns = max(ndimage.find_objects(numbered), key=lambda box: max(part.stop - part.start for part in box))
+    height, width = ink.shape
+    return min(rows.start, columns.start) >= near and rows.stop <= height - near and columns.stop <= width - near
 
 
 def _rim(pictures: np.ndarray) -> np.ndarray:
