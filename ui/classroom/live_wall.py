@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import words
-from ui.draw.live_answer import LATER, NORMAL, SLOWEST, VIOLATION, comes_from_our_page, farewell
+from ui.draw.live_answer import LATER, NORMAL, VIOLATION, comes_from_our_page, farewell, send
 
 if TYPE_CHECKING:
     from core.classroom.classroom import Drawn
@@ -66,8 +66,7 @@ async def _tell(socket: WebSocket) -> int:
                 told = now.classroom.moment
                 message = await asyncio.to_thread(wall, now, language, frozenset(sent))
                 sent = {entry["number"] for entry in message["on"]}
-                async with asyncio.timeout(SLOWEST):
-                    await socket.send_json(message)
+                await send(socket, message)
             done, _ = await asyncio.wait({leaving}, timeout=TICK)
             if done:
                 raise WebSocketDisconnect

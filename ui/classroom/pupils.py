@@ -56,7 +56,7 @@ MOST_TAKEN = 4  # drawings a second that one pupil hands in, also of those that 
 MOST_A_MINUTE = 30  # messages of one pupil to a race
 TICK = 0.1  # seconds between two looks at whether there is something to tell
 LAST = 5  # seconds after the end of a round in which a pupil may send what is finished; less than `GRACE`
-SLOWEST = 5  # seconds for a message to be taken, or for a request to be complete
+SLOWEST = 5  # seconds for a request to be complete, or its farewell to be taken
 
 # WebSocket close codes: policy violation (RFC 6455), and our own for the end of the class, for somebody who was sent
 # out, for a pupil who has the page open elsewhere, and for somebody whom this class does not know: who has not joined,
@@ -261,7 +261,7 @@ class Pupils:
                     state, left = self._state(pupil, language)
                     new = {} if look is seen else {"look": look}
                     if new or state != told or sentence is not None:  # most changes are those of others
-                        await _send(socket, {**state, **new, "left": left, "said": sentence})
+                        await live_answer.send(socket, {**state, **new, "left": left, "said": sentence})
                         told, sentence, seen = state, None, look
                 done, _ = await asyncio.wait({receiving}, timeout=TICK if end is None else 0)
                 if not done:
@@ -388,11 +388,6 @@ def _is_possible(content: bytes) -> bool:
     """Whether a pupil's message is a drawing with what it is of, or an answer: quiz, place and class."""
     drawing = len(content) == HEAD + SHEET * SHEET and content[2] < CLASSES
     return drawing or (len(content) == HEAD and content[1] < MOST_IMAGES and content[2] < MOST_CLASSES)
-
-
-async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
-    async with asyncio.timeout(SLOWEST):
-        await socket.send_json(message)
 
 
 async def _body(request: Request) -> bytes:

@@ -132,9 +132,14 @@ async def send_and_rest(socket: WebSocket, answer: dict[str, Any], seconds: floa
     a drawing would wait here, and its answer would come late. Raises: TimeoutError, if the answer is not taken.
     """
     seconds = max(0.0, seconds)
-    async with asyncio.timeout(SLOWEST):
-        await socket.send_json(answer | {"rest": 1000 * seconds})
+    await send(socket, answer | {"rest": 1000 * seconds})
     await asyncio.sleep(seconds)
+
+
+async def send(socket: WebSocket, message: dict[str, Any]) -> None:
+    """Send a message. Raises: TimeoutError, if the client does not take it."""
+    async with asyncio.timeout(SLOWEST):
+        await socket.send_json(message)
 
 
 def answered(
