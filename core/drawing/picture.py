@@ -203,12 +203,17 @@ def _is_inside(ink: np.ndarray, near: int) -> bool:
 
     Then it is the digit, and what touches the sides are fingers that hold the paper.
     """
-    from scipy import ndimage
-
-    numbered, _ = cast("tuple[np.ndarray, int]", ndimage.label(ink, np.ones((3, 3))))
-    rows, columns = max(ndimage.find_objects(numbered), key=lambda box: max(part.stop - part.start for part in box))
+    rows, columns = max(_parts(ink), key=lambda box: max(part.stop - part.start for part in box))
     height, width = ink.shape
     return min(rows.start, columns.start) >= near and rows.stop <= height - near and columns.stop <= width - near
+
+
+def _parts(mask: np.ndarray) -> list[tuple[slice, slice]]:
+    """The rows and columns of each connected part of a mask, bool (H, W), diagonals included."""
+    from scipy import ndimage
+
+    numbered, _ = cast("tuple[np.ndarray, int]", ndimage.label(mask, np.ones((3, 3))))
+    return ndimage.find_objects(numbered)
 
 
 def _rim(pictures: np.ndarray) -> np.ndarray:
@@ -219,8 +224,6 @@ def _rim(pictures: np.ndarray) -> np.ndarray:
 
 def _is_beside_stroke(ground: np.ndarray) -> bool:
     """Whether all of a picture but the `ground`, bool (H, W), is one straight stroke along its longer side."""
-    from scipy import ndimage
-
     if ground.shape[0] < ground.shape[1]:
         ground = ground.T
     height, width = ground.shape
@@ -228,9 +231,10 @@ def _is_beside_stroke(ground: np.ndarray) -> bool:
     if height < SLIM * width or not opposite:
         return False
     inner = ground[height // 8 : height - height // 8, width // 4 : max(width // 4 + 1, width - width // 4)]
-    numbered, _ = cast("tuple[np.ndarray, int]", ndimage.label(ground, np.ones((3, 3))))
-    parts = ndimage.find_objects(numbered)
-    spans = [min((rows.stop - rows.start) / height, (columns.stop - columns.start) / width) for rows, columns in parts]
+    spans = [
+        min((rows.stop - rows.start) / height, (columns.stop - columns.start) / width)
+        for rows, columns in _parts(ground)
+    ]
     return bool(inner.mean() < INNER and max(spans) < SPAN)
 
 
