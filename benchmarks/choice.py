@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 
-from benchmarks.contestants.turn import Clock, Order, mnist
+from benchmarks.contestants.ours import processor_seconds
 from benchmarks.networks import NETWORKS, Network
 from benchmarks.race import HELD
 from benchmarks.results import machine, ratio, say, spread, tell
@@ -38,27 +37,6 @@ TRIED: dict[str, dict[str, RunSpec]] = {
 }
 
 
-def epochs(spec: RunSpec, order: Order, images: int, by: str, threads: int) -> Iterator[float]:
-    """Yields processor seconds per 60,000 images, epoch after epoch."""
-    import torch
-
-    from core.datasets import Split, Splits
-    from core.events import Epoch
-    from core.training.train import Data, State, train
-
-    pixels, labels = mnist(order, axis=1)
-    split, val = Split(pixels[:images], labels[:images]), Split(pixels[:64], labels[:64])
-    computed = "kernels" if by == "kernels" else "torch"
-    spec = spec.model_copy(update={"epochs": 10_000} | ({} if by == "kernels" else {"precision": by}))
-    state = State.new(spec, split, 10, torch.device("cpu"), threads, by=computed)
-    assert state.engine.computed_by == computed
-    training = train(spec, Data.of(Splits(split, val, val), torch.device("cpu")), state)
-    while True:
-        with Clock() as clock:
-            next(event for event in training if isinstance(event, Epoch))
-        yield clock.spent.scaled(images).processor
-
-
 def main() -> None:
     """Measure and print; with `--update`, write into RESULTS.md."""
     parser = argparse.ArgumentParser(description="Measure where the kernels are quicker than torch.")
@@ -82,7 +60,11 @@ def main() -> None:
             order = NETWORKS.get(words, NETWORKS["001-b"]).order("")
             work = sum(row.macs for row in spec.table((order.channels, 28, 28), 10))
             images = int(max(2, min(STEPS, WORK / work / spec.batch_size))) * spec.batch_size
-            running = {way: epochs(spec, order, images, way, options.threads) for way in ways}
+            specs = {way: spec if way == "kernels" else spec.model_copy(update={"precision": way}) for way in ways}
+            running = {
+                way: processor_seconds(one, order, images, "kernels" if way == "kernels" else "torch", options.threads)
+                for way, one in specs.items()
+            }
             rounds = [{way: next(one) for way, one in running.items()} for _ in range(TURNS + 1)][1:]
             seconds = {way: [found[way] for found in rounds] for way in ways}
             times = [ratio(seconds[way], seconds["kernels"]) if way in ways else "" for way in ("float32", "bfloat16")]

@@ -65,7 +65,7 @@ class Race:
     @classmethod
     def read(cls, values: dict[str, Any]) -> Race:
         """The race that was written as `asdict` of it."""
-        figures = {name: Figures(one["words"], one["images"], one["turns"]) for name, one in values["figures"].items()}
+        figures = {name: Figures(**one) for name, one in values["figures"].items()}
         return cls(**{**values, "figures": figures})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.contestants.turn import Clock, Order, Ready, SkippedError, Spent, mnist, serve
 from core import settings
 from core.datasets import Split, Splits
-from core.events import Epoch
+from core.events import ComputedBy, Epoch
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -62,6 +62,28 @@ def prepare(order: Order) -> Ready:
 
     words = f"{mine.engine.computed_by}, {mine.engine.precision}"
     return Ready(epoch, sum(one.numel() for one in mine.engine.parameters), words)
+
+
+def processor_seconds(spec: RunSpec, order: Order, images: int, by: ComputedBy, threads: int = 1) -> Iterator[float]:
+    """The processor seconds per 60,000 images of one epoch after another; the training is made ready at the call."""
+    import torch
+
+    from core.training.train import Data, State, train
+
+    pixels, labels = mnist(order, axis=1)
+    split, val = (Split(pixels[:count], labels[:count]) for count in (images, 64))
+    spec, device = spec.model_copy(update={"epochs": 10_000}), torch.device("cpu")
+    state = State.new(spec, split, 10, device, threads, by=by)
+    assert state.engine.computed_by == by
+    training = train(spec, Data.of(Splits(split, val, val), device), state)
+
+    def seconds() -> Iterator[float]:
+        while True:
+            with Clock() as clock:
+                next(event for event in training if isinstance(event, Epoch))
+            yield clock.spent.scaled(images).processor
+
+    return seconds()
 
 
 if __name__ == "__main__":
