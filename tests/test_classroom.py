@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -691,6 +691,13 @@ def hear(socket: ClientConnection) -> dict:
     return json.loads(socket.recv(timeout=30))
 
 
+def wait_until_arrived(pupils: Sequence[ClientConnection]) -> None:
+    """Wait until the server has all that was sent."""
+    for _ in range(2):
+        for pupil in pupils:
+            pupil.ping().wait(30)
+
+
 def closed_with(socket: ClientConnection) -> int | None:
     with contextlib.suppress(ConnectionClosed):
         while True:
@@ -1035,9 +1042,9 @@ def test_what_has_arrived_before_the_end_is_kept_and_told(room, monkeypatch):
     assert len(collection.kept()) == 1
 
 
-def test_all_forty_drawings_that_have_arrived_are_kept_also_those_still_waiting_when_the_connections_end(
-    room, monkeypatch
-):
+@contextlib.contextmanager
+def reading_late(room: opened.Opened, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The models answer no drawing until the event is set, at the latest at the end."""
     go_on = threading.Event()
 
     def reads_late(pixels: np.ndarray, label: int) -> list[Reading]:
@@ -1045,8 +1052,17 @@ def test_all_forty_drawings_that_have_arrived_are_kept_also_those_still_waiting_
         return reads_one(pixels, label)
 
     monkeypatch.setattr(room.classroom, "_read", reads_late)
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+
+
+def test_all_forty_drawings_that_have_arrived_are_kept_also_those_still_waiting_when_the_connections_end(
+    room, monkeypatch
+):
     with contextlib.ExitStack() as stack:
-        stack.callback(go_on.set)
+        go_on = stack.enter_context(reading_late(room, monkeypatch))
         pupils = [stack.enter_context(client(room, said=cookie(room, f"pupil {k}"))) for k in range(40)]
         for pupil in pupils:
             pupil.send(handed_in(hear(pupil), 7))
@@ -1059,24 +1075,15 @@ def test_all_forty_drawings_that_have_arrived_are_kept_also_those_still_waiting_
 
 
 def test_what_waits_to_be_written_is_kept_also_if_three_rounds_begin_or_the_page_is_loaded_anew(room, monkeypatch):
-    go_on = threading.Event()
-
-    def reads_late(pixels: np.ndarray, label: int) -> list[Reading]:
-        go_on.wait(30)
-        return reads_one(pixels, label)
-
-    monkeypatch.setattr(room.classroom, "_read", reads_late)
     monkeypatch.setattr(room.classroom, "clock", clock := Clock())
     room.classroom.begin([7])
     with contextlib.ExitStack() as stack:
-        stack.callback(go_on.set)
+        go_on = stack.enter_context(reading_late(room, monkeypatch))
         said = [cookie(room, f"pupil {k}") for k in range(6)]
         pupils = [stack.enter_context(client(room, said=one)) for one in said]
         for pupil in pupils:
             pupil.send(handed_in(hear(pupil), 7))
-        for _ in range(2):  # after that, all drawings have arrived
-            for pupil in pupils:
-                pupil.ping().wait(30)
+        wait_until_arrived(pupils)
         again = stack.enter_context(client(room, said=said[-1]))  # which has forgotten that it has sent something
         assert hear(again)["place"] == 0
         for asked in range(3):

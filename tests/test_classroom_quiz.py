@@ -40,6 +40,7 @@ from tests.test_classroom import (
     opened_aside,
     opened_by_teacher,
     reads_one,
+    wait_until_arrived,
 )
 from ui.classroom import live_wall, opened
 from ui.classroom.pupils import HEAD
@@ -438,10 +439,9 @@ def test_an_answer_has_an_exact_form(room, message):
     assert HEAD == 3
 
 
-def test_forty_answers_in_the_last_second_cost_few_syncs_and_none_is_refused(room, monkeypatch):
-    monkeypatch.setattr(quiz, "LOOK", 0.0)
-    room.classroom.clock = clock = Clock()
-    game = room.classroom.begin_quiz(asked(2, room.classroom.lesson), 20)
+@contextlib.contextmanager
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, list[int]]]:
+    """No sync to disk ends until the event is set, at the latest at the end; also what has been synced since."""
     go_on, syncs, real = threading.Event(), [], os.fsync
 
     def fsync(descriptor: int) -> None:
@@ -449,17 +449,25 @@ def test_forty_answers_in_the_last_second_cost_few_syncs_and_none_is_refused(roo
         go_on.wait(30)
         real(descriptor)
 
+    monkeypatch.setattr(os, "fsync", fsync)
+    try:
+        yield go_on, syncs
+    finally:
+        go_on.set()
+
+
+def test_forty_answers_in_the_last_second_cost_few_syncs_and_none_is_refused(room, monkeypatch):
+    monkeypatch.setattr(quiz, "LOOK", 0.0)
+    room.classroom.clock = clock = Clock()
+    game = room.classroom.begin_quiz(asked(2, room.classroom.lesson), 20)
     with contextlib.ExitStack() as stack:
         pupils = [stack.enter_context(client(room, said=cookie(room, f"pupil {k}"))) for k in range(40)]
         states = [until(pupil, "answer") for pupil in pupils]
-        monkeypatch.setattr(os, "fsync", fsync)
-        stack.callback(go_on.set)
+        go_on, syncs = stack.enter_context(slow_disk(monkeypatch))
         clock.now += 20.5  # less than `LATE` after the end of the time
         for pupil, state in zip(pupils, states, strict=True):
             pupil.send(answer(state, 0))
-        for _ in range(2):  # after that, all answers have arrived
-            for pupil in pupils:
-                pupil.ping().wait(30)
+        wait_until_arrived(pupils)
         clock.now += 10
         game.go_on()
         go_on.set()
@@ -474,22 +482,13 @@ def test_forty_answers_in_the_last_second_cost_few_syncs_and_none_is_refused(roo
 def test_answers_that_wait_to_be_written_are_kept_when_the_quiz_or_the_class_ends(room, monkeypatch, end):
     monkeypatch.setattr(quiz, "LOOK", 0.0)
     game = room.classroom.begin_quiz(asked(2, room.classroom.lesson), None)
-    go_on, real = threading.Event(), os.fsync
-
-    def fsync(descriptor: int) -> None:
-        go_on.wait(30)
-        real(descriptor)
-
     with contextlib.ExitStack() as stack:
         pupils = [stack.enter_context(client(room, said=cookie(room, f"pupil {k}"))) for k in range(5)]
         states = [until(pupil, "answer") for pupil in pupils]
-        monkeypatch.setattr(os, "fsync", fsync)
-        stack.callback(go_on.set)
+        go_on, _ = stack.enter_context(slow_disk(monkeypatch))
         for pupil, state in zip(pupils, states, strict=True):
             pupil.send(answer(state, 0))
-        for _ in range(2):  # after that, all answers have arrived
-            for pupil in pupils:
-                pupil.ping().wait(30)
+        wait_until_arrived(pupils)
         if end == "class":
             opened.close_class()
         else:

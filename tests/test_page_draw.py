@@ -332,28 +332,28 @@ def test_a_round_asks_for_ten_digits_and_ends_with_a_score_for_each_model(frame,
     assert not app.exception
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_picture_file_stands_beside_its_answer(frame, trained, language):
-    app = frame("draw", language, run=trained.name)
+def uploaded(app: AppTest, pixels: np.ndarray) -> AppTest:
+    """The page after a picture of these grey levels was chosen as a file."""
     app.session_state["mode"] = "file"
     app.run()
     picture = io.BytesIO()
-    Image.fromarray(255 - one_on_the_sheet()).save(picture, "PNG")
-    app.file_uploader(key="file").upload("one.png", picture.getvalue(), "image/png").run()
+    Image.fromarray(pixels).save(picture, "PNG")
+    app.file_uploader(key="file").upload("picture.png", picture.getvalue(), "image/png").run()
     assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_picture_file_stands_beside_its_answer(frame, trained, language):
+    app = uploaded(frame("draw", language, run=trained.name), 255 - one_on_the_sheet())
     assert "1 · " in sentence(app)
     assert [one.captions for one in app.image] == [[words.text(language, "draw.photograph")]]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_where_nothing_was_found_on_a_picture_the_page_says_what_to_do_and_shows_the_steps(frame, trained, language):
-    app = frame("draw", language, run=trained.name)
-    app.session_state["mode"] = "file"
-    app.run()
-    picture = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).normal(200, 3, (400, 300)).astype(np.uint8)).save(picture, "PNG")
-    app.file_uploader(key="file").upload("paper.png", picture.getvalue(), "image/png").run()
-    assert not app.exception
+    paper = np.random.default_rng(0).normal(200, 3, (400, 300)).astype(np.uint8)
+    app = uploaded(frame("draw", language, run=trained.name), paper)
     assert sentence(app) == words.text(language, "draw.no_ink")
     assert [words.text(language, f"step.{name}.on") for name in PAPER_STEPS] == captions(app)[: len(PAPER_STEPS)]
 
