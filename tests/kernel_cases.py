@@ -58,19 +58,22 @@ def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
     rows = table(parse(layers), shape, CLASSES)
     parameters, images, labels = (np.array(given[name]) for name in ("parameters", "images", "labels"))
     images = images.reshape(count, -1)
+    # The images of a part are anywhere among those of the split.
+    places = np.random.default_rng(case).permutation(count)
+    images, labels = images[np.argsort(places)], labels[np.argsort(places)]
     none, logits = np.empty((0, 0), np.float32), np.full((count, CLASSES), np.nan, np.float32)
     found = {}
+    ends, sums, meeting = np.array([[0, count]]), np.empty((1, 1, 2)), np.zeros(1, np.int64)
+    optimizer = 0, 0, 0, np.zeros(4), np.empty(0), np.empty((2, 0), np.float32)  # no step is made
     for trains in (True, False):
         program = written(rows, trains=trains, images=count, lanes=lanes())
         memory = np.zeros(program.memory, np.float32)
-        images_and_labels = (images, labels if trains else np.empty(0, np.int64))
-        scaling, rest = (given["scale"], given["shift"]), (none, count, program.block, logits)
-        sums = (0.0, 0.0)
+        before = 0, 1, meeting, program.lines, program.tables, program.block, parameters, memory[None]
+        data = images, labels if trains else np.empty(0, np.int64), places, ends, given["scale"], given["shift"]
         for _ in range(2):  # the second time with what the first one has left in memory
-            memory[: program.parameters] = 0
-            sums = run(program.lines, program.tables, parameters, memory, *images_and_labels, *scaling, *rest)
+            run(*before, *data, none, none if trains else logits, sums, *optimizer)
         if trains:
-            found |= {"loss": abs(sums[0] / given["loss"] - 1), "right": abs(sums[1] - given["right"])}
+            found |= {"loss": abs(sums[0, 0, 0] / given["loss"] - 1), "right": abs(sums[0, 0, 1] - given["right"])}
             ours, exact = memory[: program.parameters], given["gradients"]
             of_layers = np.cumsum([row.parameters for row in rows])
             for row, mine, theirs in zip(rows, np.split(ours, of_layers), np.split(exact, of_layers), strict=False):

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 BENDS = 5  # control points per side of the elastic displacement field: on MNIST one every 5.6 px
 
 
+def augments(spec: RunSpec) -> bool:
+    """Whether the spec has an augmentation."""
+    return bool(spec.flip) or _moves(spec)
+
+
+def _moves(spec: RunSpec) -> bool:
+    return any((spec.rotation, spec.shift, spec.zoom, spec.elastic, spec.stroke_width))
+
+
 def augmented(spec: RunSpec, images: Tensor) -> Tensor:
     """Images uint8 (B, C, H, W), each augmented independently; the same tensor if the spec has no augmentation.
 
@@ -29,7 +38,7 @@ def augmented(spec: RunSpec, images: Tensor) -> Tensor:
     if spec.flip:
         is_flipped = drawn(images, len(images), 1, 1, 1) < 2 * spec.flip - 1
         images = torch.where(is_flipped, images.flip(3), images)
-    if not (spec.rotation or spec.shift or spec.zoom or spec.elastic or spec.stroke_width):
+    if not _moves(spec):
         return images
     count, _, height, width = images.shape
     angle, zoom, right, down = drawn(images, 4, count)

@@ -150,12 +150,9 @@ class Engine:
 
     def divided(self, batch: Tensor) -> Sequence[Tensor]:
         """The parts of a batch of indices (B,); for the kernels each is a whole number of blocks, but the last."""
-        if not self.kernels:
-            return batch.tensor_split(min(self.parts, len(batch)))
-        blocks = math.ceil(len(batch) / program.BLOCK)
-        parts = min(self.parts, blocks)
-        ends = [math.ceil(blocks * part / parts) * program.BLOCK for part in range(1, parts)]
-        return batch.tensor_split(ends)
+        if self.kernels:
+            return batch.tensor_split(self.kernels.ends(len(batch))[1:-1])
+        return batch.tensor_split(min(self.parts, len(batch)))
 
 
 class Captured:

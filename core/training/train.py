@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from core.datasets import Split, Splits
 from core.events import MOST_RIGHT, BestBy, ComputedBy, Epoch, Step
-from core.images.augment import augmented
+from core.images.augment import augmented, augments
 from core.images.preprocessing import normalisation
 from core.measures.answers import packed
 from core.networks import layers
@@ -30,6 +30,7 @@ from core.training.engine import Captured, Engine, first_layers, optimize, train
 
 STEPS_PER_TELLING = 20  # steps per Step event: reading the loss waits for the device, so it is not read every step ...
 SECONDS_PER_TELLING = 0.5  # ... or seconds, whichever comes first, so that the learning curve keeps moving
+SECONDS_AT_ONCE = 0.03  # of steps in which nothing is looked at: a request waits for no longer
 STEPS_PER_JUDGING = 20  # between checks of the loss; not by the clock, so that the outcome depends on no timing
 # A training is lost where, over a whole epoch, its loss is over `HIGH` times that of the first batch, or of guessing
 # where that is more, at every check, and it is right on no more train images than guessing is: than the commonest
@@ -214,20 +215,25 @@ def train(
         batches = order(spec.seed, state.epoch, n).to(device).split(spec.batch_size)
         told = _Told.now(state)
         state.engine.train()
-        for batch in batches[state.step - state.epoch * steps_per_epoch :]:
+        at, pace = state.step - state.epoch * steps_per_epoch, math.inf
+        while at < len(batches):
             is_alone = alone()
             if is_alone and state.step > told.step:
                 yield _step(state, told)
                 told = _Told.now(state)
+            some = batches[at : at + (1 if is_alone else _steps_at_once(spec, state, told, pace))]
+            at += len(some)
+            before = state.seconds
             with _timed(state):
-                rate = learning_rate(spec, state.step, steps_per_epoch * spec.epochs)
-                sums = update(spec, data, state, batch, rate)
-                state.step += 1
-                state.sums += sums
-                state.recent += sums
-                state.images += len(batch)
-                state.recent_images += len(batch)
-                state.high_images += len(batch)
+                rates = [learning_rate(spec, state.step + n, steps_per_epoch * spec.epochs) for n in range(len(some))]
+                for batch, sums in zip(some, updates(spec, data, state, some, rates), strict=True):
+                    state.step += 1
+                    state.sums += sums
+                    state.recent += sums
+                    state.images += len(batch)
+                    state.recent_images += len(batch)
+                    state.high_images += len(batch)
+            pace = (state.seconds - before) / len(some)
             first_or_last = state.step == 1 or state.step % steps_per_epoch == 0
             if first_or_last or state.step % STEPS_PER_JUDGING == 0:
                 _judge(state, steps_per_epoch, commonest)
@@ -250,51 +256,86 @@ def train(
         yield _epoch(spec, state, val_sums, is_right, steps_per_epoch)
 
 
+def _steps_at_once(spec: RunSpec, state: State, told: _Told, pace: float) -> int:
+    """The number of steps to make before anything else is looked at; one takes `pace` seconds.
+
+    It changes no weights: the losses are judged after the same steps, whatever the clock says.
+    """
+    if state.step == 0 or not state.engine.kernels or _draws(spec, state):
+        return 1
+    most = min(STEPS_PER_JUDGING - state.step % STEPS_PER_JUDGING, STEPS_PER_TELLING - (state.step - told.step))
+    return max(1, min(most, int(SECONDS_AT_ONCE / pace)))
+
+
+def _draws(spec: RunSpec, state: State) -> bool:
+    """Whether the kernels need what torch draws at random, step by step."""
+    return augments(spec) or bool(state.engine.kernels and state.engine.kernels.drops)
+
+
 def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) -> Tensor:
     """Make one step on the train images with the indices `batch` (B,); returns their sums, as in `State.sums`."""
+    return updates(spec, data, state, [batch], [rate])[0]
+
+
+def updates(spec: RunSpec, data: Data, state: State, batches: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
+    """Make a step on the train images with the indices of each batch; returns their sums (S, 2), as in `State.sums`.
+
+    There may be several where `_steps_at_once` says so.
+    """
+    if state.engine.kernels:
+        return _updates_by_kernels(spec, data, state, batches, rates)
+    ((batch,), (rate,)) = batches, rates
     for group in state.optimizer.param_groups:
         group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
     if batch.device.type != "cuda" or len(batch) < spec.batch_size:
-        return _update(spec, data, state, batch)
+        return _update(spec, data, state, batch)[None]
     if state.captured is None:
         step = partial(_update, spec, data, state)
         state.captured = Captured(step, batch, state.model, state.optimizer)
-    return state.captured(batch)
+    return state.captured(batch)[None]
+
+
+def _updates_by_kernels(
+    spec: RunSpec, data: Data, state: State, batches: Sequence[Tensor], rates: Sequence[float]
+) -> Tensor:
+    kernels = state.engine.kernels
+    assert kernels
+
+    def drawn(part: int, places: np.ndarray) -> np.ndarray:
+        _seed_chance(spec, state, part)
+        return augmented(spec, data.train_images.index_select(0, torch.from_numpy(places))).flatten(1).numpy()
+
+    sums = kernels.steps(
+        state.optimizer,
+        state.engine.team,
+        data.train_images.flatten(1).numpy(),
+        data.train_labels.numpy(),
+        [batch.numpy() for batch in batches],
+        rates,
+        drawn if _draws(spec, state) else None,
+    )
+    return torch.from_numpy(sums).to(state.sums.dtype)
 
 
 def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
-    """Make one step, computing the batch's parts in parallel.
+    """Make one step by torch, computing the batch's parts in parallel.
 
     Their gradients are added in the parts' order, not in order of completion, so that the sum is deterministic.
     """
-    engine, kernels = state.engine, state.engine.kernels
-    parts = list(enumerate(engine.divided(batch)))
+    engine = state.engine
 
-    def part_of_batch(number: int, places: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(part: tuple[int, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+        number, places = part
         _seed_chance(spec, state, number)
         # `index_select` copies whole images and is 18 times as fast as `[places]`.
         images, labels = data.train_images.index_select(0, places), data.train_labels.index_select(0, places)
-        return augmented(spec, images), labels
-
-    def sums_by_kernels(part: tuple[int, Tensor]) -> tuple[float, float]:
-        assert kernels
-        return kernels.gradients_of(part[0], *part_of_batch(*part), len(batch))
-
-    def gradients(part: tuple[int, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-        images, labels = part_of_batch(*part)
-        logits = engine.logits(images)  # (B, K)
+        logits = engine.logits(augmented(spec, images))  # (B, K)
         loss = functional.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         sums = torch.stack([loss.detach(), correct]).to(state.sums.dtype)
         return torch.autograd.grad(loss / len(batch), engine.parameters), sums
 
-    if kernels:
-        losses, corrects = zip(*engine.team.run(sums_by_kernels, parts), strict=True)
-        sums = torch.tensor([sum(losses), sum(corrects)], dtype=state.sums.dtype)
-        kernels.add_gradients(len(parts))
-        optimize(state.optimizer)
-        return sums
-    (first, sums), *others = engine.team.run(gradients, parts)
+    (first, sums), *others = engine.team.run(gradients, list(enumerate(engine.divided(batch))))
     for place, parameter in enumerate(engine.parameters):
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)  # in the memory layout that fused optimizers require

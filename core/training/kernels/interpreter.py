@@ -29,12 +29,10 @@ from core.training.kernels.program import (
     Transpose,
     Zero,
 )
+from core.training.kernels.steps import inner, meet, njit, optimize
 from core.training.kernels.tiles import LANES, entries, load, not_inlined, store, zeros
 
 _is_kept = use_folder()
-# Not "fastmath", which hides what is not a number; only `run` is called from Python.
-_njit: Any = numba.njit
-_inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 GATHER, PRODUCT, CORRELATE, TOTAL = map(KINDS.index, (Gather, Product, Correlate, Total))
 ACTIVATE, DERIVE, POOLING, POOLING_BACK = map(KINDS.index, (Activate, Derive, Pooling, PoolingBack))
 DROP, TRANSPOSE, ZERO, LOSS, LOGITS = map(KINDS.index, (Drop, Transpose, Zero, Loss, Logits))
@@ -55,7 +53,7 @@ RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmo
 def _products(rows: int, columns: int):
     """`Product` for `rows` filters from f on and the places from `start` to before `stop`, `columns` at a time."""
 
-    @_inner
+    @inner
     def products(line, memory, tables, parameters, f, start, stop):
         not_inlined()
         # The fields that loops use, since a field is read again after each number that is written.
@@ -82,7 +80,7 @@ def _products(rows: int, columns: int):
 def _correlations(rows: int, columns: int):
     """`Correlate` for `rows` filters from f on and the taps from `start` to before `stop`, `columns` at a time."""
 
-    @_inner
+    @inner
     def correlations(line, memory, tables, _parameters, f, start, stop):
         not_inlined()
         dy, g = line.y + f * line.y_step, line.g + f * line.g_step
@@ -101,7 +99,7 @@ def _along(tiled: Any, rows: int, columns: int):
     """All places (or taps) for `rows` filters: in tiles of `columns`, and of one for what is left."""
     wide, single, places = tiled(rows, columns), tiled(rows, 1), tiled is _products
 
-    @_inner
+    @inner
     def along(line, memory, tables, parameters, f):
         count = line.y_places_count if places else line.taps_count
         whole = count - count % columns
@@ -116,7 +114,7 @@ def _tiled(tiled: Any, most: tuple[int, int], some: tuple[int, int], one: int, h
     of_most, of_some, of_one = (_along(tiled, *size) for size in (most, some, (1, one)))
     most_filters, some_filters = most[0], some[0]
 
-    @_inner
+    @inner
     def all_tiles(line, memory, tables, parameters):
         f = 0
         while f < line.filters:
@@ -139,7 +137,7 @@ _product = _tiled(_products, (6, _columns), (4, _columns), one=8, halved=8)
 _correlate = _tiled(_correlations, (4, _columns), (2, 5), one=8)
 
 
-@_inner
+@inner
 def _total(line, memory, tables):
     for f in range(line.filters):
         sums = zeros(1, 1)
@@ -151,17 +149,17 @@ def _total(line, memory, tables):
 # --- vector by vector -------------------------------------------------------------------------------------------------
 
 
-@_inner
+@inner
 def _vector(array, place):
     return load(array, place, 0, (0,), 1)
 
 
-@_inner
+@inner
 def _put(vector, array, place):
     store(vector, array, place, 0, (0,))
 
 
-@_inner
+@inner
 def _derivative(function, value, gradient):
     """The gradient before an activation: from that after it, and the activation's value."""
     if function == RELU:
@@ -173,7 +171,7 @@ def _derivative(function, value, gradient):
     return gradient
 
 
-@_inner
+@inner
 def _activate(line, memory, block):
     for c in range(line.y_channels):
         for i in range(line.y_rows):
@@ -188,20 +186,20 @@ def _activate(line, memory, block):
                     _put(tiles.tanh(value), memory, at)
 
 
-@_inner
+@inner
 def _derive(line, memory):
     for at in range(0, line.x_size, LANES):
         gradient = _vector(memory, line.dx_start + at)
         _put(_derivative(line.function, _vector(memory, line.x_start + at), gradient), memory, line.dx_start + at)
 
 
-@_inner
+@inner
 def _share(line):
     """What each value of a window counts in its mean."""
     return tiles.spread(np.array([1 / line.taps_count], np.float32), 0, 0, 1, 1)
 
 
-@_inner
+@inner
 def _largest(memory, tables, x, taps, count):
     """The largest values of a window from x on."""
     most = _vector(memory, x)
@@ -210,7 +208,7 @@ def _largest(memory, tables, x, taps, count):
     return most
 
 
-@_inner
+@inner
 def _pooling(line, memory, tables):
     share, is_mean, taps, count = _share(line), line.is_mean, line.taps, line.taps_count
     x_places, y_places = line.x_places, line.y_places
@@ -228,7 +226,7 @@ def _pooling(line, memory, tables):
             _put(value, memory, y + tables[np.uint64(y_places + p)])
 
 
-@_inner
+@inner
 def _pooling_back(line, memory, tables):
     share, is_mean, taps, count = _share(line), line.is_mean, line.taps, line.taps_count
     x_places, y_places, function, zero = line.x_places, line.y_places, line.function, zeros(1, 1)
@@ -256,16 +254,16 @@ def _pooling_back(line, memory, tables):
 # --- image by image ---------------------------------------------------------------------------------------------------
 
 
-@_inner
+@inner
 def _normalised(pixels, first, count, factor, addend, memory, to, step):
     for pixel in range(count):
         memory[np.uint64(to + pixel * step)] = np.float32(pixels[np.uint64(first + pixel)]) * factor + addend
 
 
-@_inner
-def _gather(line, memory, images, first, scale, shift, block):
+@inner
+def _gather(line, memory, pixels, scale, shift, block):
     x_step, x_row_step, columns, size = line.x_step, line.x_row_step, line.x_columns, line.x_rows * line.x_columns
-    whole = min(block, len(images) - first) // LANES * LANES if columns >= LANES else 0
+    whole = block // LANES * LANES if columns >= LANES else 0
     for c in range(line.x_channels):
         x, by_image = line.x + c * x_step, line.by_image + c * size
         factor, addend = tiles.spread(scale, c, 0, LANES, 1), tiles.spread(shift, c, 0, LANES, 1)
@@ -273,19 +271,19 @@ def _gather(line, memory, images, first, scale, shift, block):
             for image in range(0, whole, LANES):
                 for some in range(0, columns, LANES):
                     j = min(some, columns - LANES)
-                    at = (first + image) * images.shape[1] + c * size + i * columns + j
-                    pixels = tiles.plus(tiles.times(tiles.transposed(images, at, images.shape[1]), factor), addend)
-                    store(pixels, memory, x + i * x_row_step + j * block + image, block, (0,))
+                    at = image * pixels.shape[1] + c * size + i * columns + j
+                    values = tiles.plus(tiles.times(tiles.transposed(pixels, at, pixels.shape[1]), factor), addend)
+                    store(values, memory, x + i * x_row_step + j * block + image, block, (0,))
             for image in range(whole, block):
-                pixels, to = images[min(first + image, len(images) - 1)], x + i * x_row_step + image
-                _normalised(pixels, c * size + i * columns, columns, scale[c], shift[c], memory, to, block)
+                to = x + i * x_row_step + image
+                _normalised(pixels[image], c * size + i * columns, columns, scale[c], shift[c], memory, to, block)
         if line.by_image >= 0:
             for image in range(block):
-                pixels, to = images[min(first + image, len(images) - 1)], by_image + image * line.x_values
-                _normalised(pixels, c * size, size, scale[c], shift[c], memory, to, 1)
+                to = by_image + image * line.x_values
+                _normalised(pixels[image], c * size, size, scale[c], shift[c], memory, to, 1)
 
 
-@_inner
+@inner
 def _drop(line, memory, factors, first, block):
     for image in range(block):
         row, column = factors[min(first + image, len(factors) - 1)], line.factors
@@ -298,7 +296,7 @@ def _drop(line, memory, factors, first, block):
                     column += 1
 
 
-@_inner
+@inner
 def _transpose(line, memory, block):
     values = line.x_size // block
     for image in range(block):
@@ -306,16 +304,16 @@ def _transpose(line, memory, block):
             memory[np.uint64(line.by_image + image * values + v)] = memory[np.uint64(line.x + v * block + image)]
 
 
-@_inner
-def _loss(line, memory, labels, first, batch, block):
+@inner
+def _loss(line, memory, labels, places, first, batch, block):
     loss, right = 0.0, 0.0
     for image in range(block):
         x, dx = line.x + image, line.dx + image
-        if first + image >= len(labels):
+        if first + image >= len(places):
             for k in range(line.x_values):
                 memory[dx + k * block] = 0
             continue
-        label = labels[first + image]
+        label = labels[places[first + image]]
         best = 0
         for k in range(1, line.x_values):
             if memory[x + k * block] > memory[x + best * block]:
@@ -332,7 +330,7 @@ def _loss(line, memory, labels, first, batch, block):
     return loss, right
 
 
-@_inner
+@inner
 def _logits(line, memory, logits, first, block):
     for image in range(min(block, len(logits) - first)):
         for k in range(line.x_values):
@@ -341,31 +339,29 @@ def _logits(line, memory, logits, first, block):
 
 # --- the interpreter --------------------------------------------------------------------------------------------------
 
-_lines, _numbers, _images = numba.from_dtype(program.LINE)[::1], numba.int64[::1], numba.uint8[:, ::1]
-_values, _rows, _number = numba.float32[::1], numba.float32[:, ::1], numba.int64
-_arguments = (_lines, _numbers, _values, _values, _images, _numbers, _values, _values, _rows, _number, _number, _rows)
+
+@inner
+def _fetch(images, places):
+    width = images.shape[1]
+    for place in places:
+        for at in range(place * width, (place + 1) * width, 64):  # a line of the cache
+            tiles.fetch(images, at)
 
 
-@_njit(numba.types.UniTuple(numba.float64, 2)(*_arguments), nogil=True, error_model="numpy", cache=_is_kept)
-def run(lines, tables, parameters, memory, images, labels, scale, shift, factors, batch, block, logits):
-    """Run a program on images; returns the sums over them of the loss (nats) and of right answers, 0 without labels.
-
-    Args:
-        lines: of the program.
-        tables: of the program.
-        parameters: float32 (P,): of the model, in its order.
-        memory: float32 (M,): of this thread; its maps' padding is 0. What the program adds to in it is set to 0 before.
-        images: uint8 (B, C x H x W).
-        labels: int64 (B,), or (0,) for a program that does not train.
-        scale: float32 (C,): a pixel becomes `pixel * scale + shift`.
-        shift: float32 (C,).
-        factors: float32 (B, V): of dropout, for its V values of an image.
-        batch: the number of images in the batch, over which the gradient is the mean.
-        block: of the program.
-        logits: float32 (B, K), filled by a program that does not train.
-    """
+@inner
+def _images(
+    lines, tables, block, parameters, memory, images, labels, places, next_places, scale, shift, factors, batch, logits
+):
     loss, right = 0.0, 0.0
-    for first in range(0, len(images), block):
+    if len(labels):
+        memory[: len(parameters)] = 0
+    pixels = np.empty((block, images.shape[1]), np.uint8)
+    for first in range(0, len(places), block):
+        for image in range(block):
+            pixels[image] = images[places[min(first + image, len(places) - 1)]]
+        _fetch(
+            images, places[first + block : first + 2 * block] if first + block < len(places) else next_places[:block]
+        )
         for at in range(len(lines)):
             line = lines[at]
             kind = line.kind
@@ -390,11 +386,111 @@ def run(lines, tables, parameters, memory, images, labels, scale, shift, factors
             elif kind == DROP:
                 _drop(line, memory, factors, first, block)
             elif kind == GATHER:
-                _gather(line, memory, images, first, scale, shift, block)
+                _gather(line, memory, pixels, scale, shift, block)
             elif kind == LOSS:
-                more, more_right = _loss(line, memory, labels, first, batch, block)
+                more, more_right = _loss(line, memory, labels, places, first, batch, block)
                 loss += more
                 right += more_right
             elif kind == LOGITS:
                 _logits(line, memory, logits, first, block)
     return loss, right
+
+
+_lines, _numbers, _pixels = numba.from_dtype(program.LINE)[::1], numba.int64[::1], numba.uint8[:, ::1]
+_values, _rows, _number = numba.float32[::1], numba.float32[:, ::1], numba.int64
+_sums, _constants = numba.float64[:, :, ::1], numba.float64[::1]
+_arguments = (_number, _number, _numbers, _lines, _numbers, _number, _values, _rows, _pixels, _numbers)
+_arguments += (_numbers, numba.int64[:, ::1], _values, _values, _rows, _rows, _sums)
+_arguments += (_number, _number, _number, _constants, _constants, _rows)
+
+
+@njit(numba.void(*_arguments), nogil=True, error_model="numpy", cache=_is_kept)
+def run(
+    thread,
+    threads,
+    meeting,
+    lines,
+    tables,
+    block,
+    parameters,
+    memories,
+    images,
+    labels,
+    places,
+    ends,
+    scale,
+    shift,
+    factors,
+    logits,
+    sums,
+    trained,
+    step,
+    rule,
+    constants,
+    rates,
+    moments,
+):
+    """Make this thread's share of some steps: run a program on its parts of each batch, and change its parameters.
+
+    Args:
+        thread: its number, from 0.
+        threads: the number of threads that make the same steps at the same time.
+        meeting: int64 (1,): 0 at first, see `meet`.
+        lines: of the program.
+        tables: of the program.
+        block: of the program.
+        parameters: float32 (P,): of the model, in its order.
+        memories: float32 (Q, M): of each part of a batch; the padding of its maps is 0. A program that trains begins
+            them with its gradients: after the last step the first one's are those of the whole batch.
+        images: uint8 (N, C x H x W).
+        labels: int64 (N,), or (0,) for a program that does not train.
+        places: int64 (L,): of the images to compute, step after step.
+        ends: int64 (S, Q + 1): a part of a step has the places between two of these numbers. Empty parts come last.
+        scale: float32 (C,): a pixel becomes `pixel * scale + shift`.
+        shift: float32 (C,).
+        factors: float32 (L, V): of dropout, for its V values of an image.
+        logits: float32 (L, K), filled by a program that does not train.
+        sums: float64 (S, Q, 2), filled with each part's sums of losses (nats) and right answers.
+        trained: the first parameter that is trained; all after it are.
+        step: the number of steps of the optimizer before these.
+        rule: the optimizer, see `optimize`.
+        constants: of the optimizer.
+        rates: float64 (S,): the learning rates, or (0,) for a program that does not train.
+        moments: float32 (2, P): the optimizer's own state.
+    """
+    met = 0
+    for at in range(len(ends)):
+        batch, parts = ends[at, -1] - ends[at, 0], 0
+        for part in range(len(memories)):
+            start, end = ends[at, part], ends[at, part + 1]
+            parts += end > start
+            if part % threads == thread and end > start:
+                some = factors[start:end] if len(factors) else factors
+                answers = logits[start:end] if len(logits) else logits
+                sums[at, part, 0], sums[at, part, 1] = _images(
+                    lines,
+                    tables,
+                    block,
+                    parameters,
+                    memories[part],
+                    images,
+                    labels,
+                    places[start:end],
+                    places[ends[at + 1, part] : ends[at + 1, part + 1]] if at + 1 < len(ends) else places[:0],
+                    scale,
+                    shift,
+                    some,
+                    batch,
+                    answers,
+                )
+        if len(rates) == 0:
+            continue
+        met += threads
+        if not meet(meeting, met):
+            return
+        count = len(parameters) - trained
+        first, last = trained + count * thread // threads, trained + count * (thread + 1) // threads
+        optimize(parameters, memories, parts, moments, first, last, rule, constants, rates[at], step + at + 1)
+        met += threads
+        if not meet(meeting, met):
+            return

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from core.networks.layers import Conv, Dropout, Row
 from core.networks.modules import chance
+from core.training.kernels import program
 from core.training.kernels.compiled import lanes
 from core.training.kernels.interpreter import run
 from core.training.kernels.program import Program, written
+from core.training.kernels.steps import GONE, RULES
+
+if TYPE_CHECKING:
+    from core.training.engine import Team
 
 NONE = np.empty((0, 0), np.float32)
+ALONE = 0, 1, np.zeros(1, np.int64)  # the only thread
+NO_RULE = 0, 0, np.zeros(4)
+MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
+"""torch's names for the state of its optimizers, a value for each parameter, in the order of `run`'s moments."""
 
 
 class Kernels:
-    """Computes loss, gradients and logits of a model made by `train.new_model`, whose parameters move to a flat array.
+    """Makes the steps of a model made by `train.new_model`, whose parameters move to a flat array, and answers by it.
 
-    They stay torch tensors, so that optimizer, checkpoints and whatever reads the model notice nothing; convolutions'
-    weights are in the channels-first layout from now on.
+    They stay torch tensors, as does the state of the optimizer, so that checkpoints and whatever reads the model notice
+    nothing; convolutions' weights are in the channels-first layout from now on.
 
     Args:
         model: on the CPU.
@@ -35,72 +47,142 @@ class Kernels:
     def __init__(self, model: nn.Sequential, rows: Sequence[Row], frozen: int, images: int, parts: int):
         self._training = written(rows, trains=True, frozen=frozen, images=images, lanes=lanes())
         self._evaluation = written(rows, trains=False, lanes=lanes())
-        self._drops = _drops(rows, frozen)
+        self.drops = _drops(rows, frozen)
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
+        self._first_trained = sum(row.parameters for row in rows[:frozen])
         self._parameters = np.empty(sum(parameter.numel() for parameter in model.parameters()), np.float32)
-        self._memories = [_memory(self._training) for _ in range(parts)]
-        self._gradients = [torch.from_numpy(memory[: self._training.parameters]) for memory in self._memories]
+        self._moments = np.zeros((2, len(self._parameters)), np.float32)
+        self._memories = _memories(self._training, parts)
         self._of_thread = threading.local()
-        self._trained: list[tuple[nn.Parameter, Tensor]] = []  # with their gradients
+        self._trained: list[tuple[nn.Parameter, slice]] = []  # with their places in the flat array
         flat, at = torch.from_numpy(self._parameters), 0
         for parameter in model.parameters():
             here = slice(at, at := at + parameter.numel())
             parameter.data = flat[here].view(parameter.shape).copy_(parameter.data)
             if parameter.requires_grad:
-                self._trained.append((parameter, self._gradients[0][here].view(parameter.shape)))
+                self._trained.append((parameter, here))
 
-    def gradients_of(self, number: int, images: Tensor, labels: Tensor, batch: int) -> tuple[float, float]:
-        """Compute a part's share of the gradient of the batch's mean loss; `add_gradients` puts the shares together.
+    def ends(self, count: int) -> list[int]:
+        """Where the parts of a batch of `count` images begin and the last one ends; each but that has whole blocks."""
+        blocks = math.ceil(count / program.BLOCK)
+        parts = min(len(self._memories), blocks)
+        return [min(count, math.ceil(blocks * part / parts) * program.BLOCK) for part in range(parts + 1)]
+
+    def steps(
+        self,
+        optimizer: Optimizer,
+        team: Team,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batches: Sequence[np.ndarray],
+        rates: Sequence[float],
+        drawn: Callable[[int, np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Make one step after another, with one call of each thread: between two of them, threads do not need Python.
 
         Args:
-            number: of the part, from 0; parts of different numbers may be computed at the same time.
-            images: of the part, uint8 (B, C, H, W).
-            labels: int64 (B,).
-            batch: the number of images in the whole batch.
+            optimizer: torch's, of the model; its state follows, but for its learning rate.
+            team: the threads.
+            images: uint8 (N, C x H x W).
+            labels: int64 (N,).
+            batches: the places int64 (B,) of each step's images.
+            rates: of learning, for each step.
+            drawn: called with a part's number and places before it is computed, in its thread, for one step alone:
+                seeds `chance.generator`, for dropout, and returns images uint8 (B, C x H x W) in place of the part's.
 
-        Returns the sums over the part of the loss (nats) and of right answers. Dropout draws from `chance.generator`.
+        Returns the sums over each batch of the loss (nats) and of right answers, float64 (S, 2).
         """
-        self._gradients[number].zero_()
-        factors = self._factors(len(images))
-        return self._run(self._training, self._memories[number], images, labels, factors, batch)
+        assert not drawn or len(batches) == 1
+        parts = len(self._memories)
+        starts = np.cumsum([0, *map(len, batches)])
+        ends = [[start + end for end in self.ends(len(one))] for start, one in zip(starts, batches, strict=False)]
+        ends = np.array([row + [row[-1]] * (parts + 1 - len(row)) for row in ends])
+        places = np.concatenate(batches)
+        of_places, pixels, factors = places, images, NONE
+        if drawn:
+            of_places, labels = np.arange(len(places)), labels[places]
+            pixels = np.empty((len(places), images.shape[1]), np.uint8)
+            factors = np.empty((len(places), sum(math.prod(shape) for shape, *_ in self.drops)), np.float32)
+        sums, meeting = np.zeros((len(batches), parts, 2)), np.zeros(1, np.int64)
+        rule = self._rule(optimizer)
 
-    def add_gradients(self, parts: int) -> None:
-        """Add those of the other parts to the first one's, which are the `grad` of the model's parameters."""
-        for more in self._gradients[1:parts]:
-            self._gradients[0].add_(more)
-        for parameter, gradient in self._trained:
-            parameter.grad = gradient
+        def work(thread: int) -> None:
+            try:
+                for part in range(thread, parts if drawn else 0, team.threads):
+                    some = slice(*ends[0, part : part + 2])
+                    if drawn and some.start < some.stop:
+                        pixels[some] = drawn(part, places[some])
+                        if self.drops:
+                            factors[some] = self._factors(len(places[some]))
+                arguments = pixels, labels, of_places, ends, factors, NONE, sums
+                self._run(self._training, self._memories, *arguments, (thread, team.threads, meeting), rule, rates)
+            except BaseException:
+                meeting[0] = GONE  # the others do not wait for a thread that will not come
+                raise
+
+        team.run(work, range(team.threads))
+        gradients = torch.from_numpy(self._memories[0])
+        for parameter, here in self._trained:
+            parameter.grad = gradients[here].view(parameter.shape)
+            if "step" in optimizer.state[parameter]:
+                optimizer.state[parameter]["step"] += len(batches)
+        return sums.sum(axis=1)
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), as in evaluation."""
-        if not hasattr(self._of_thread, "memory"):
-            self._of_thread.memory = _memory(self._evaluation)
-        logits = torch.empty(len(images), self._classes)
-        none = torch.empty(0, dtype=torch.int64)
-        self._run(self._evaluation, self._of_thread.memory, images, none, logits=logits.numpy())
-        return logits
+        if not hasattr(self._of_thread, "memories"):
+            self._of_thread.memories = _memories(self._evaluation, 1)
+        logits, sums = np.empty((len(images), self._classes), np.float32), np.empty((1, 1, 2))
+        places, ends, none = np.arange(len(images)), np.array([[0, len(images)]]), np.empty(0, np.int64)
+        arguments = images.flatten(1).numpy(), none, places, ends, NONE, logits, sums
+        self._run(self._evaluation, self._of_thread.memories, *arguments)
+        return torch.from_numpy(logits)
 
     def _run(
         self,
         program: Program,
-        memory: np.ndarray,
-        images: Tensor,
-        labels: Tensor,
-        factors: np.ndarray = NONE,
-        batch: int = 1,
-        logits: np.ndarray = NONE,
-    ) -> tuple[float, float]:
+        memories: np.ndarray,
+        images: np.ndarray,
+        labels: np.ndarray,
+        places: np.ndarray,
+        ends: np.ndarray,
+        factors: np.ndarray,
+        logits: np.ndarray,
+        sums: np.ndarray,
+        threads: tuple[int, int, np.ndarray] = ALONE,
+        rule: tuple[int, int, np.ndarray] = NO_RULE,
+        rates: Sequence[float] = (),
+    ) -> None:
         """See `interpreter.run`."""
-        arrays = images.flatten(1).numpy(), labels.numpy(), self._scale, self._shift
-        before = program.lines, program.tables, self._parameters, memory
-        return run(*before, *arrays, factors, batch, program.block, logits)
+        model = program.lines, program.tables, program.block, self._parameters, memories
+        data = images, labels, places, ends, self._scale, self._shift, factors, logits, sums
+        run(*threads, *model, *data, self._first_trained, *rule, np.array(rates, np.float64), self._moments)
+
+    def _rule(self, optimizer: Optimizer) -> tuple[int, int, np.ndarray]:
+        """The steps that the optimizer has made, its place in `RULES`, and its constants.
+
+        Where its state is not yet in our array, as that of a new or of a resumed training, it moves there.
+        """
+        rule = type(optimizer).__name__.lower()
+        group = optimizer.param_groups[0]
+        betas = group["betas"] if rule != "sgd" else (group["momentum"], 0.0)
+        step = 0
+        for parameter, here in self._trained if rule != "sgd" or betas[0] else ():
+            state = optimizer.state[parameter]
+            for name, moments in zip(MOMENTS[rule], torch.from_numpy(self._moments), strict=False):
+                ours = moments[here].view(parameter.shape)
+                if name not in state or state[name].data_ptr() != ours.data_ptr():
+                    state[name] = ours.copy_(state[name]) if name in state else ours.zero_()
+            if rule != "sgd":
+                step = int(state.setdefault("step", torch.zeros(())))
+        return step, RULES.index(rule), np.array([group["weight_decay"], *betas, group.get("eps", 0.0)])
 
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
         drawn = []
-        for shape, rate, layout in self._drops:
+        for shape, rate, layout in self.drops:
             factors = torch.empty(count, *shape, memory_format=layout)  # drawn in the order of memory
             share = 1 - rate
             drawn.append(factors.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
@@ -123,6 +205,6 @@ def _drops(rows: Sequence[Row], frozen: int) -> list[tuple[tuple[int, ...], floa
     return found
 
 
-def _memory(program: Program) -> np.ndarray:
-    """New memory for one thread, from the beginning of a cache line."""
-    return torch.zeros(program.memory).numpy()
+def _memories(program: Program, count: int) -> np.ndarray:
+    """New memory (count, M), each part of it from the beginning of a cache line."""
+    return torch.zeros(count, program.memory + -program.memory % 16).numpy()

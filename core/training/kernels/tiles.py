@@ -133,6 +133,21 @@ def transposed(typing: Any, array: Any, start: Any, step: Any):
 
 
 @intrinsic
+def fetch(typing: Any, array: Any, start: Any):
+    """Have array[start:] on its way to the cache, while other things are computed."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any):
+        place = _at(builder, _data(context, builder, signature.args[0], values[0]), values[1])
+        place = builder.bitcast(place, ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, INT, INT, INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [place, INT(0), INT(3), INT(1)])  # to read, into all levels, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
+
+
+@intrinsic
 def add_lanes(typing: Any, tile: Any, array: Any, start: Any, step: Any):
     """array[start + r * step + c] += the sum of the lanes of tile[r, c], halves added to halves."""
 
