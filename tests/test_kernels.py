@@ -31,7 +31,7 @@ from core.spec import checked
 from core.training.engine import Team, computed_by, optimize
 from core.training.kernels import compiled
 from core.training.kernels.program import Correlate, Loss, Product, written
-from core.training.train import Data, State, _seed_chance, new_model, new_optimizer, order, train, update
+from core.training.train import Data, State, _seed_chance, new_model, new_optimizer, order, train, update, updates
 from core.work import work
 from tests.browser import ROOT
 from tests.conftest import wait_for
@@ -224,6 +224,54 @@ def test_the_weights_after_twenty_steps_are_the_exact_ones(network, fields, thre
         state.step += 1
     for ours, theirs in zip(state.model.parameters(), model.parameters(), strict=True):
         assert relative(ours.detach(), theirs.detach()) < NEAR
+
+
+@pytest.mark.parametrize("fields", [*OPTIMIZERS, {"optimizer": "adam", "shift": 1, "flip": 0.5}], ids=str)
+@pytest.mark.parametrize("network", ["rectified", "dropped"])
+def test_steps_that_are_made_at_once_have_the_bits_of_single_ones(network, fields):
+    layers = f"{NETWORKS[network]}, dense(classes)"
+    spec = checked({"layers": layers, "batch_size": 48, **fields, "first_layers": "random", "layers_taken": 2})
+    batches, rates = order(0, 0, 112).split(48) * 3, [0.1 / n for n in range(1, 10)]
+    ends = []
+    for at_once in (1, 9, 4):
+        data, state = begun(spec, 2, n=112, shape=(2, 12, 12))
+        sums = []
+        for start in range(0, 9, at_once):
+            some = slice(start, start + at_once)
+            sums += updates(spec, data, state, batches[some], rates[some]).tolist()
+            state.step += len(batches[some])
+        gradients = [parameter.grad.tolist() for parameter in state.engine.parameters]
+        saved = {name: value.tolist() for name, value in state.tensors().items() if name != "random.cpu"}
+        ends.append([sums, gradients, saved])
+    assert ends[0] == ends[1] == ends[2]
+
+
+def test_a_thread_that_fails_keeps_no_other_waiting():
+    spec = small(shift=1, batch_size=48, layers="flatten, dense(classes)")
+    data, state = begun(spec, 2)
+    kernels = state.engine.kernels
+    images, labels = data.train_images.flatten(1).numpy(), data.train_labels.numpy()
+
+    def fail(at, part, places):
+        if part == 1:
+            raise MemoryError
+        return images[places]
+
+    with pytest.raises(MemoryError):
+        kernels.steps(state.optimizer, state.engine.team, images, labels, [np.arange(48)] * 3, [0.1] * 3, fail)
+    assert torch.isfinite(update(spec, data, state, torch.arange(48), 0.1)).all()  # the threads work again
+
+
+def test_two_threads_that_get_one_core_become_one_for_a_while():
+    from core.training.kernels.kernels import Shared  # compiled by then
+
+    shared = Shared()
+    shared.ALONE = 0.3
+    assert [shared.threads(count) for count in (1, 2, 3)] == [1, 2, 3]
+    with shared.watched():
+        time.sleep(shared.WATCHED * 1.1)  # as if another program had all of the processor
+    assert [shared.threads(count) for count in (1, 2, 3)] == [1, 1, 3]
+    wait_for(lambda: shared.threads(2) == 2)
 
 
 @pytest.mark.parametrize(

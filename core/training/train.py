@@ -221,7 +221,7 @@ def train(
             if is_alone and state.step > told.step:
                 yield _step(state, told)
                 told = _Told.now(state)
-            some = batches[at : at + (1 if is_alone else _steps_at_once(spec, state, told, pace))]
+            some = batches[at : at + (1 if is_alone else _steps_at_once(state, told, pace))]
             at += len(some)
             before = state.seconds
             with _timed(state):
@@ -256,20 +256,16 @@ def train(
         yield _epoch(spec, state, val_sums, is_right, steps_per_epoch)
 
 
-def _steps_at_once(spec: RunSpec, state: State, told: _Told, pace: float) -> int:
+def _steps_at_once(state: State, told: _Told, pace: float) -> int:
     """The number of steps to make before anything else is looked at; one takes `pace` seconds.
 
     It changes no weights: the losses are judged after the same steps, whatever the clock says.
     """
-    if state.step == 0 or not state.engine.kernels or _draws(spec, state):
+    kernels = state.engine.kernels
+    if state.step == 0 or not kernels:
         return 1
     most = min(STEPS_PER_JUDGING - state.step % STEPS_PER_JUDGING, STEPS_PER_TELLING - (state.step - told.step))
-    return max(1, min(most, int(SECONDS_AT_ONCE / pace)))
-
-
-def _draws(spec: RunSpec, state: State) -> bool:
-    """Whether the kernels need what torch draws at random, step by step."""
-    return augments(spec) or bool(state.engine.kernels and state.engine.kernels.drops)
+    return max(1, min(most, kernels.most_steps, int(SECONDS_AT_ONCE / pace)))
 
 
 def update(spec: RunSpec, data: Data, state: State, batch: Tensor, rate: float) -> Tensor:
@@ -301,8 +297,8 @@ def _updates_by_kernels(
     kernels = state.engine.kernels
     assert kernels
 
-    def drawn(part: int, places: np.ndarray) -> np.ndarray:
-        _seed_chance(spec, state, part)
+    def drawn(at: int, part: int, places: np.ndarray) -> np.ndarray:
+        _seed_chance(spec, state, part, at)
         return augmented(spec, data.train_images.index_select(0, torch.from_numpy(places))).flatten(1).numpy()
 
     sums = kernels.steps(
@@ -312,7 +308,7 @@ def _updates_by_kernels(
         data.train_labels.numpy(),
         [batch.numpy() for batch in batches],
         rates,
-        drawn if _draws(spec, state) else None,
+        drawn if kernels.drops or augments(spec) else None,
     )
     return torch.from_numpy(sums).to(state.sums.dtype)
 
@@ -348,14 +344,17 @@ def _update(spec: RunSpec, data: Data, state: State, batch: Tensor) -> Tensor:
     return sums
 
 
-def _seed_chance(spec: RunSpec, state: State, part: int) -> None:
-    """Seed this thread's generator for dropout and augmentation by seed, step and part, so that no state is needed."""
+def _seed_chance(spec: RunSpec, state: State, part: int, ahead: int = 0) -> None:
+    """Seed this thread's generator for dropout and augmentation by seed, step and part, so that no state is needed.
+
+    `ahead`: how many steps after the state's next one.
+    """
     if state.engine.device.type != "cpu":  # other devices use torch's own generator, whose state is saved
         chance.generator = None
         return
     if getattr(chance, "generator", None) is None:
         chance.generator = torch.Generator()
-    chance.generator.manual_seed((spec.seed * 1_000_003 + state.step) * 1_009 + part)
+    chance.generator.manual_seed((spec.seed * 1_000_003 + state.step + ahead) * 1_009 + part)
 
 
 def sums_of(logits: Tensor, labels: Tensor) -> Tensor:

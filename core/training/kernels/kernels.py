@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 NONE = np.empty((0, 0), np.float32)
 ALONE = 0, 1, np.zeros(1, np.int64)  # the only thread
+MOST_DROPPED = 2**21  # factors of dropout that are drawn before the first of several steps: 8 MiB
 NO_RULE = 0, 0, np.zeros(4)
 MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
 """torch's names for the state of its optimizers, a value for each parameter, in the order of `run`'s moments."""
@@ -48,6 +52,8 @@ class Kernels:
         self._training = written(rows, trains=True, frozen=frozen, images=images, lanes=lanes())
         self._evaluation = written(rows, trains=False, lanes=lanes())
         self.drops = _drops(rows, frozen)
+        self._dropped = sum(math.prod(shape) for shape, *_ in self.drops)  # values of an image
+        self.most_steps = max(1, MOST_DROPPED // max(1, images * parts * self._dropped))  # at once
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
@@ -55,6 +61,7 @@ class Kernels:
         self._parameters = np.empty(sum(parameter.numel() for parameter in model.parameters()), np.float32)
         self._moments = np.zeros((2, len(self._parameters)), np.float32)
         self._memories = _memories(self._training, parts)
+        self._shared = Shared()
         self._of_thread = threading.local()
         self._trained: list[tuple[nn.Parameter, slice]] = []  # with their places in the flat array
         flat, at = torch.from_numpy(self._parameters), 0
@@ -78,7 +85,7 @@ class Kernels:
         labels: np.ndarray,
         batches: Sequence[np.ndarray],
         rates: Sequence[float],
-        drawn: Callable[[int, np.ndarray], np.ndarray] | None = None,
+        drawn: Callable[[int, int, np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
         """Make one step after another, with one call of each thread: between two of them, threads do not need Python.
 
@@ -89,45 +96,50 @@ class Kernels:
             labels: int64 (N,).
             batches: the places int64 (B,) of each step's images.
             rates: of learning, for each step.
-            drawn: called with a part's number and places before it is computed, in its thread, for one step alone:
+            drawn: called with a step (from 0), a part's number and its places, in a thread, before the first step:
                 seeds `chance.generator`, for dropout, and returns images uint8 (B, C x H x W) in place of the part's.
 
         Returns the sums over each batch of the loss (nats) and of right answers, float64 (S, 2).
         """
-        assert not drawn or len(batches) == 1
         parts = len(self._memories)
         starts = np.cumsum([0, *map(len, batches)])
         ends = [[start + end for end in self.ends(len(one))] for start, one in zip(starts, batches, strict=False)]
         ends = np.array([row + [row[-1]] * (parts + 1 - len(row)) for row in ends])
-        places = np.concatenate(batches)
-        of_places, pixels, factors = places, images, NONE
+        chosen = places = np.concatenate(batches)
+        pixels, factors = images, NONE
         if drawn:
-            of_places, labels = np.arange(len(places)), labels[places]
-            pixels = np.empty((len(places), images.shape[1]), np.uint8)
-            factors = np.empty((len(places), sum(math.prod(shape) for shape, *_ in self.drops)), np.float32)
+            places, labels = np.arange(len(chosen)), labels[chosen]
+            pixels = np.empty((len(chosen), images.shape[1]), np.uint8)
+            factors = np.empty((len(chosen), self._dropped), np.float32)
         sums, meeting = np.zeros((len(batches), parts, 2)), np.zeros(1, np.int64)
-        rule = self._rule(optimizer)
+        rule, threads = self._rule(optimizer), self._shared.threads(team.threads)
+
+        def draw(at: int, part: int) -> None:
+            start, end = ends[at, part : part + 2]
+            if drawn and start < end:
+                pixels[start:end] = drawn(at, part, chosen[start:end])
+                if self.drops:
+                    factors[start:end] = self._factors(end - start)
 
         def work(thread: int) -> None:
             try:
-                for part in range(thread, parts if drawn else 0, team.threads):
-                    some = slice(*ends[0, part : part + 2])
-                    if drawn and some.start < some.stop:
-                        pixels[some] = drawn(part, places[some])
-                        if self.drops:
-                            factors[some] = self._factors(len(places[some]))
-                arguments = pixels, labels, of_places, ends, factors, NONE, sums
-                self._run(self._training, self._memories, *arguments, (thread, team.threads, meeting), rule, rates)
+                if drawn:
+                    for at, part in itertools.product(range(len(ends)), range(thread, parts, threads)):
+                        draw(at, part)
+                arguments = pixels, labels, places, ends, factors, NONE, sums
+                self._run(self._training, self._memories, *arguments, (thread, threads, meeting), rule, rates)
             except BaseException:
                 meeting[0] = GONE  # the others do not wait for a thread that will not come
                 raise
 
-        team.run(work, range(team.threads))
+        with self._shared.watched():
+            team.run(work, range(threads))
         gradients = torch.from_numpy(self._memories[0])
         for parameter, here in self._trained:
             parameter.grad = gradients[here].view(parameter.shape)
-            if "step" in optimizer.state[parameter]:
-                optimizer.state[parameter]["step"] += len(batches)
+        for state in optimizer.state.values():
+            if "step" in state:
+                state["step"] += len(batches)
         return sums.sum(axis=1)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -187,6 +199,38 @@ class Kernels:
             share = 1 - rate
             drawn.append(factors.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
         return torch.cat(drawn, dim=1).numpy() if drawn else NONE
+
+
+class Shared:
+    """Whether another program has one of two cores: then two threads, which wait for each other, are slower than one.
+
+    That shows in their processor time. One thread then leaves the other core to that program, for a while.
+    """
+
+    LEAST = 1.2  # processor seconds per second that two threads get where nobody takes a core from them
+    WATCHED, ALONE = 0.2, 2.0  # seconds, of which the second one is for one thread
+
+    def __init__(self):
+        self._seconds = self._processor_seconds = self._alone_until = 0.0
+
+    def threads(self, threads: int) -> int:
+        """How many of these threads shall make the next steps."""
+        return 1 if threads == 2 and time.perf_counter() < self._alone_until else threads
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count the time of the block, in which two threads make steps."""
+        began, processor_began = time.perf_counter(), time.process_time()
+        yield
+        now = time.perf_counter()
+        if now < self._alone_until:
+            return
+        self._seconds += now - began
+        self._processor_seconds += time.process_time() - processor_began
+        if self._seconds > self.WATCHED:  # where the system counts processor time in hundredths of a second
+            if self._processor_seconds < self.LEAST * self._seconds:
+                self._alone_until = now + self.ALONE
+            self._seconds = self._processor_seconds = 0.0
 
 
 def _drops(rows: Sequence[Row], frozen: int) -> list[tuple[tuple[int, ...], float, torch.memory_format]]:

@@ -17,8 +17,8 @@ from core.training.kernels.tiles import intrinsic
 RULES = ("sgd", "adam", "adamw")
 SGD, ADAM, ADAMW = range(len(RULES))
 GONE = 2**40  # what a meeting is set to if one of its threads will not come
-SPINS = 8_000  # looks for the other threads, some 50 microseconds, before a thread sleeps
-NAP = 50  # microseconds
+SPINS = 8_000  # looks for the other threads, in all some 400 microseconds, before a thread sleeps
+NAP = 0 if os.name == "nt" else 50
 BREATH = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
 STRIP = 2_048  # parameters that are changed at once: what is read of them stays in the first-level cache
 
@@ -27,7 +27,6 @@ STRIP = 2_048  # parameters that are changed at once: what is read of them stays
 _sleep = ctypes.windll.kernel32.Sleep if os.name == "nt" else ctypes.CDLL(None).usleep  # pyright: ignore[reportAttributeAccessIssue]
 binding.add_symbol("bancada_sleep", ctypes.cast(_sleep, ctypes.c_void_p).value)
 _nap = types.ExternalFunction("bancada_sleep", types.void(types.uint32))
-_napping = np.uint32(0 if os.name == "nt" else NAP)
 
 njit: Any = numba.njit
 # Not "fastmath", which hides what is not a number. What is compiled so is not called from Python.
@@ -85,7 +84,7 @@ def meet(meeting, expected):
         looks += 1
         _breathe()
         if looks > SPINS:
-            _nap(_napping)
+            _nap(np.uint32(NAP))
     return _arrived(meeting) < GONE
 
 
