@@ -52,7 +52,7 @@ CASES = [  # layers, shape of an image, images
 
 def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
     """The largest differences from the exact loss, gradients of each layer and logits, relative to the largest."""
-    from core.training.kernels.interpreter import run
+    from core.training.kernels.interpreter import Data, Model, Rule, Threads, run
 
     layers, shape, count = CASES[case]
     rows = table(parse(layers), shape, CLASSES)
@@ -63,15 +63,17 @@ def differences(case: int, given: dict[str, np.ndarray]) -> dict[str, float]:
     images, labels = images[np.argsort(places)], labels[np.argsort(places)]
     none, logits = np.empty((0, 0), np.float32), np.full((count, CLASSES), np.nan, np.float32)
     found = {}
-    ends, sums, meeting = np.array([[0, count]]), np.empty((1, 1, 2)), np.zeros(1, np.int64)
-    optimizer = 0, 0, 0, np.zeros(4), np.empty(0), np.empty((2, 0), np.float32)  # no step is made
+    threads, sums = Threads(0, 1, np.zeros(1, np.int64)), np.empty((1, 1, 2))
+    no_rule = Rule(0, np.zeros(4), 0, np.empty(0), none)
     for trains in (True, False):
         program = written(rows, trains=trains, images=count, lanes=lanes())
-        memory = np.zeros(program.memory, np.float32)
-        before = 0, 1, meeting, program.lines, program.tables, program.block, parameters, memory[None]
-        data = images, labels if trains else np.empty(0, np.int64), places, ends, given["scale"], given["shift"]
+        memories = np.zeros((1, program.memory), np.float32)
+        memory = memories[0]
+        model = Model(program.lines, program.tables, program.block, parameters, 0, memories)
+        which = labels if trains else np.empty(0, np.int64), places, np.array([[0, count]])
+        data = Data(images, *which, given["scale"], given["shift"], none)
         for _ in range(2):  # the second time with what the first one has left in memory
-            run(*before, *data, none, none if trains else logits, sums, *optimizer)
+            run(threads, model, data, no_rule, sums, none if trains else logits)
         if trains:
             found |= {"loss": abs(sums[0, 0, 0] / given["loss"] - 1), "right": abs(sums[0, 0, 1] - given["right"])}
             ours, exact = memory[: program.parameters], given["gradients"]

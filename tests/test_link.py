@@ -35,7 +35,7 @@ def test_a_link_holds_all_of_a_spec_and_is_short():
     ]:
         query = link(spec)
         assert checked(dict(parse_qsl(query))) == spec
-        assert len(query) < 600
+        assert len(query) < 700
     assert link(checked({})) == ""
     assert OWN in link(checked(FIELDS))
 

@@ -10,9 +10,8 @@ import ctypes
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +21,12 @@ from core import settings
 from core.events import ComputedBy, SlowerBecause
 from core.networks.layers import Conv, Dense, Layer, Row
 from core.training.kernels import compiled, program
+from core.training.team import Team, denormal_as_zero
 
 if TYPE_CHECKING:
     from core.spec import RunSpec
     from core.training.kernels.kernels import Kernels
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Precision = Literal["float32", "bfloat16"]
 
 LEAST_WORK = {"float32": 8_000_000, "bfloat16": 32_000_000}
@@ -47,39 +45,6 @@ as fast for the CNN of report 003. LeNet would be faster by the kernels with any
 MOST_IMAGES = 200  # per part in evaluation on a CPU: feature maps stay in cache; 1,000 take up to twice as long
 MOST_IMAGES_ELSEWHERE = 2000
 MOST_VALUES = 5_000_000  # in one feature map of a whole part: 20 MB, and a part short enough to react to a request
-
-
-class Team:
-    """Threads that compute the parts of one batch in parallel, each with single-threaded operations.
-
-    torch's own threads synchronise after every operation, some hundred times per step: as soon as another program uses
-    a core they wait for each other, and an epoch takes three to five times as long. These threads synchronise once per
-    step: on an idle machine they are as fast, and next to another program an epoch takes less than twice as long.
-    Which thread computes which part is not deterministic; the result is.
-    """
-
-    def __init__(self, threads: int):
-        self.threads = threads
-        self._pool = ThreadPoolExecutor(threads - 1, initializer=_compute_alone) if threads > 1 else None
-
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """`function` of each item, in the items' order; also uses the caller's thread. Raises: as `function` does."""
-        results: dict[int, Result] = {}
-        left = iter(range(len(items)))  # `next` on a range iterator is atomic under the GIL
-
-        def work() -> None:
-            with _denormal_as_zero():
-                for place in left:
-                    results[place] = function(items[place])
-
-        others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)] if self._pool else []
-        try:
-            work()
-        finally:
-            wait(others)
-        for other in others:
-            other.result()
-        return [results[place] for place in range(len(items))]
 
 
 class Engine:
@@ -361,7 +326,7 @@ def _keep_freed_memory() -> None:
 
 def optimize(optimizer: Optimizer) -> None:
     """As `optimizer.step()`, without its wrappers: one of them imports torch's compiler, see `_spare_the_compiler`."""
-    with torch.no_grad(), _denormal_as_zero():
+    with torch.no_grad(), denormal_as_zero():
         inspect.unwrap(type(optimizer).step)(optimizer)
 
 
@@ -374,21 +339,3 @@ def _spare_the_compiler() -> None:
     for name in ("add_param_group", "state_dict", "load_state_dict", "zero_grad"):
         if method := getattr(getattr(Optimizer, name), "__wrapped__", None):
             method.__dict__.setdefault("__dynamo_disable", method)
-
-
-@contextmanager
-def _denormal_as_zero() -> Iterator[None]:
-    """Have this thread take numbers below 1.2e-38 as 0 within the block, as TensorFlow and JAX do.
-
-    Adam's mean gradient of a weight gets that small where its pixel is black in hundreds of steps, and stays so: each
-    step of Adam then takes longer (`benchmarks/adam.py`). Outside, other code may count on such numbers.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def _compute_alone() -> None:
-    torch.set_num_threads(1)

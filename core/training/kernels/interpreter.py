@@ -6,7 +6,7 @@ It needs no lock of Python's, so that threads run side by side. It checks no ind
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -36,6 +36,7 @@ _is_kept = use_folder()
 GATHER, PRODUCT, CORRELATE, TOTAL = map(KINDS.index, (Gather, Product, Correlate, Total))
 ACTIVATE, DERIVE, POOLING, POOLING_BACK = map(KINDS.index, (Activate, Derive, Pooling, PoolingBack))
 DROP, TRANSPOSE, ZERO, LOSS, LOGITS = map(KINDS.index, (Drop, Transpose, Zero, Loss, Logits))
+CACHE_LINE = 64  # bytes
 RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmoid", "tanh"))
 
 
@@ -341,29 +342,30 @@ def _logits(line, memory, logits, first, block):
 
 
 @inner
-def _fetch(images, places):
-    width = images.shape[1]
+def _fetch(pixels, places):
+    """Have these images on their way to the cache: in a big array each is far from the others."""
+    size = pixels.shape[1]
     for place in places:
-        for at in range(place * width, (place + 1) * width, 64):  # a line of the cache
-            tiles.fetch(images, at)
+        for at in range(place * size, (place + 1) * size, CACHE_LINE):
+            tiles.fetch(pixels, at)
 
 
 @inner
-def _images(
-    lines, tables, block, parameters, memory, images, labels, places, next_places, scale, shift, factors, batch, logits
-):
-    loss, right = 0.0, 0.0
-    if len(labels):
+def _part(model, memory, data, some, following, batch, logits):
+    """Run the program on the places `some`; returns the sums of losses and right answers. `following` are the next."""
+    start, end = some
+    parameters, tables, block, places = model.parameters, model.tables, model.block, data.places[start:end]
+    if len(data.labels):
         memory[: len(parameters)] = 0
-    pixels = np.empty((block, images.shape[1]), np.uint8)
+    loss, right = 0.0, 0.0
+    pixels, factors = np.empty((block, data.pixels.shape[1]), np.uint8), data.factors
     for first in range(0, len(places), block):
         for image in range(block):
-            pixels[image] = images[places[min(first + image, len(places) - 1)]]
-        _fetch(
-            images, places[first + block : first + 2 * block] if first + block < len(places) else next_places[:block]
-        )
-        for at in range(len(lines)):
-            line = lines[at]
+            pixels[image] = data.pixels[places[min(first + image, len(places) - 1)]]
+        more = places[first + block : first + 2 * block]
+        _fetch(data.pixels, more if len(more) else following[:block])
+        for at in range(len(model.lines)):
+            line = model.lines[at]
             kind = line.kind
             if kind == PRODUCT:
                 _product(line, memory, tables, parameters)
@@ -384,113 +386,100 @@ def _images(
             elif kind == TRANSPOSE:
                 _transpose(line, memory, block)
             elif kind == DROP:
-                _drop(line, memory, factors, first, block)
+                _drop(line, memory, factors[start:end], first, block)
             elif kind == GATHER:
-                _gather(line, memory, pixels, scale, shift, block)
+                _gather(line, memory, pixels, data.scale, data.shift, block)
             elif kind == LOSS:
-                more, more_right = _loss(line, memory, labels, places, first, batch, block)
-                loss += more
-                right += more_right
+                of_block, right_of_block = _loss(line, memory, data.labels, places, first, batch, block)
+                loss += of_block
+                right += right_of_block
             elif kind == LOGITS:
-                _logits(line, memory, logits, first, block)
+                _logits(line, memory, logits[start:end], first, block)
     return loss, right
 
 
-_lines, _numbers, _pixels = numba.from_dtype(program.LINE)[::1], numba.int64[::1], numba.uint8[:, ::1]
-_values, _rows, _number = numba.float32[::1], numba.float32[:, ::1], numba.int64
-_sums, _constants = numba.float64[:, :, ::1], numba.float64[::1]
-_arguments = (_number, _number, _numbers, _lines, _numbers, _number, _values, _rows, _pixels, _numbers)
-_arguments += (_numbers, numba.int64[:, ::1], _values, _values, _rows, _rows, _sums)
-_arguments += (_number, _number, _number, _constants, _constants, _rows)
+class Threads(NamedTuple):
+    """One of the threads that make the same steps at the same time."""
+
+    number: Any  # int64: of this one, from 0
+    count: Any  # int64
+    meeting: Any  # int64 (1,): 0 at first, see `meet`
+
+
+class Model(NamedTuple):
+    """A program, and the numbers that threads change."""
+
+    lines: Any  # of the program
+    tables: Any  # of the program
+    block: Any  # of the program
+    parameters: Any  # float32 (P,): of the model, in its order
+    trained: Any  # int64: the first parameter that is trained; all after it are
+    # float32 (Q, M): of each part of a batch; the padding of its maps is 0. A program that trains begins them with
+    # gradients: after the last step the first one's are those of the whole batch.
+    memories: Any
+
+
+class Data(NamedTuple):
+    """The images of some steps."""
+
+    pixels: Any  # uint8 (N, C x H x W)
+    labels: Any  # int64 (N,), or (0,) for a program that does not train
+    places: Any  # int64 (L,): of the images to compute, step after step
+    ends: Any  # int64 (S, Q + 1): a part of a step has the places between two of these. Empty parts come last.
+    scale: Any  # float32 (C,): a pixel becomes pixel * scale + shift
+    shift: Any  # float32 (C,)
+    factors: Any  # float32 (L, V): of dropout, for its V values of an image
+
+
+class Rule(NamedTuple):
+    """An optimizer, see `optimize`."""
+
+    name: Any  # int64: its place in `RULES`
+    constants: Any  # float64 (4,)
+    step: Any  # int64: the number of steps before these
+    rates: Any  # float64 (S,): of learning, or (0,) for a program that does not train
+    moments: Any  # float32 (2, P): its own numbers
+
+
+_number, _numbers = numba.int64, numba.int64[::1]
+_values, _rows = numba.float32[::1], numba.float32[:, ::1]
+_of_model = (numba.from_dtype(program.LINE)[::1], _numbers, _number, _values, _number, _rows)
+_of_data = (numba.uint8[:, ::1], _numbers, _numbers, numba.int64[:, ::1], _values, _values, _rows)
+_of_rule = (_number, numba.float64[::1], _number, numba.float64[::1], _rows)
+_given = ((Threads, (_number, _number, _numbers)), (Model, _of_model), (Data, _of_data), (Rule, _of_rule))
+_arguments = (*(numba.types.NamedTuple(kinds, of) for of, kinds in _given), numba.float64[:, :, ::1], _rows)
 
 
 @njit(numba.void(*_arguments), nogil=True, error_model="numpy", cache=_is_kept)
-def run(
-    thread,
-    threads,
-    meeting,
-    lines,
-    tables,
-    block,
-    parameters,
-    memories,
-    images,
-    labels,
-    places,
-    ends,
-    scale,
-    shift,
-    factors,
-    logits,
-    sums,
-    trained,
-    step,
-    rule,
-    constants,
-    rates,
-    moments,
-):
-    """Make this thread's share of some steps: run a program on its parts of each batch, and change its parameters.
+def run(threads, model, data, rule, sums, logits):
+    """Make a thread's share of some steps: run the program on its parts of each batch, and change its parameters.
 
     Args:
-        thread: its number, from 0.
-        threads: the number of threads that make the same steps at the same time.
-        meeting: int64 (1,): 0 at first, see `meet`.
-        lines: of the program.
-        tables: of the program.
-        block: of the program.
-        parameters: float32 (P,): of the model, in its order.
-        memories: float32 (Q, M): of each part of a batch; the padding of its maps is 0. A program that trains begins
-            them with its gradients: after the last step the first one's are those of the whole batch.
-        images: uint8 (N, C x H x W).
-        labels: int64 (N,), or (0,) for a program that does not train.
-        places: int64 (L,): of the images to compute, step after step.
-        ends: int64 (S, Q + 1): a part of a step has the places between two of these numbers. Empty parts come last.
-        scale: float32 (C,): a pixel becomes `pixel * scale + shift`.
-        shift: float32 (C,).
-        factors: float32 (L, V): of dropout, for its V values of an image.
-        logits: float32 (L, K), filled by a program that does not train.
+        threads: a `Threads`.
+        model: a `Model`.
+        data: a `Data`.
+        rule: a `Rule`.
         sums: float64 (S, Q, 2), filled with each part's sums of losses (nats) and right answers.
-        trained: the first parameter that is trained; all after it are.
-        step: the number of steps of the optimizer before these.
-        rule: the optimizer, see `optimize`.
-        constants: of the optimizer.
-        rates: float64 (S,): the learning rates, or (0,) for a program that does not train.
-        moments: float32 (2, P): the optimizer's own state.
+        logits: float32 (L, K), filled by a program that does not train.
     """
-    met = 0
-    for at in range(len(ends)):
-        batch, parts = ends[at, -1] - ends[at, 0], 0
-        for part in range(len(memories)):
-            start, end = ends[at, part], ends[at, part + 1]
-            parts += end > start
-            if part % threads == thread and end > start:
-                some = factors[start:end] if len(factors) else factors
-                answers = logits[start:end] if len(logits) else logits
-                sums[at, part, 0], sums[at, part, 1] = _images(
-                    lines,
-                    tables,
-                    block,
-                    parameters,
-                    memories[part],
-                    images,
-                    labels,
-                    places[start:end],
-                    places[ends[at + 1, part] : ends[at + 1, part + 1]] if at + 1 < len(ends) else places[:0],
-                    scale,
-                    shift,
-                    some,
-                    batch,
-                    answers,
-                )
-        if len(rates) == 0:
-            continue
-        met += threads
-        if not meet(meeting, met):
-            return
-        count = len(parameters) - trained
-        first, last = trained + count * thread // threads, trained + count * (thread + 1) // threads
-        optimize(parameters, memories, parts, moments, first, last, rule, constants, rates[at], step + at + 1)
-        met += threads
-        if not meet(meeting, met):
-            return
+    ends, met = data.ends, 0
+    count = len(model.parameters) - model.trained
+    first = model.trained + count * threads.number // threads.count
+    last = model.trained + count * (threads.number + 1) // threads.count
+    for step in range(len(ends)):
+        batch, parts = ends[step, -1] - ends[step, 0], 0
+        for part in range(len(model.memories)):
+            some = ends[step, part], ends[step, part + 1]
+            parts += some[1] > some[0]
+            if part % threads.count == threads.number and some[1] > some[0]:
+                after = min(step + 1, len(ends) - 1)
+                following = data.places[ends[after, part] : ends[after, part + 1]]
+                sums[step, part] = _part(model, model.memories[part], data, some, following, batch, logits)
+        if len(rule.rates):
+            met += threads.count
+            if not meet(threads.meeting, met):
+                return
+            optimize(model.parameters, model.memories, parts, first, last, rule, step)
+            met += threads.count
+            if not meet(threads.meeting, met):
+                return

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,17 +18,15 @@ from core.networks.layers import Conv, Dropout, Row
 from core.networks.modules import chance
 from core.training.kernels import program
 from core.training.kernels.compiled import lanes
-from core.training.kernels.interpreter import run
+from core.training.kernels.interpreter import Data, Model, Rule, Threads, run
 from core.training.kernels.program import Program, written
 from core.training.kernels.steps import GONE, RULES
-
-if TYPE_CHECKING:
-    from core.training.engine import Team
+from core.training.team import Team
 
 NONE = np.empty((0, 0), np.float32)
-ALONE = 0, 1, np.zeros(1, np.int64)  # the only thread
+ALONE = Threads(0, 1, np.zeros(1, np.int64))
 MOST_DROPPED = 2**21  # factors of dropout that are drawn before the first of several steps: 8 MiB
-NO_RULE = 0, 0, np.zeros(4)
+NO_RULE = Rule(0, np.zeros(4), 0, np.empty(0), NONE)
 MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
 """torch's names for the state of its optimizers, a value for each parameter, in the order of `run`'s moments."""
 
@@ -112,7 +109,9 @@ class Kernels:
             pixels = np.empty((len(chosen), images.shape[1]), np.uint8)
             factors = np.empty((len(chosen), self._dropped), np.float32)
         sums, meeting = np.zeros((len(batches), parts, 2)), np.zeros(1, np.int64)
-        rule, threads = self._rule(optimizer), self._shared.threads(team.threads)
+        model = self._model(self._training, self._memories)
+        data = Data(pixels, labels, places, ends, self._scale, self._shift, factors)
+        rule, threads = self._rule(optimizer, rates), self._shared.threads(team.threads)
 
         def draw(at: int, part: int) -> None:
             start, end = ends[at, part : part + 2]
@@ -126,8 +125,7 @@ class Kernels:
                 if drawn:
                     for at, part in itertools.product(range(len(ends)), range(thread, parts, threads)):
                         draw(at, part)
-                arguments = pixels, labels, places, ends, factors, NONE, sums
-                self._run(self._training, self._memories, *arguments, (thread, threads, meeting), rule, rates)
+                run(Threads(thread, threads, meeting), model, data, rule, sums, NONE)
             except BaseException:
                 meeting[0] = GONE  # the others do not wait for a thread that will not come
                 raise
@@ -146,34 +144,18 @@ class Kernels:
         """Logits float32 (N, K) for images uint8 (N, C, H, W), as in evaluation."""
         if not hasattr(self._of_thread, "memories"):
             self._of_thread.memories = _memories(self._evaluation, 1)
-        logits, sums = np.empty((len(images), self._classes), np.float32), np.empty((1, 1, 2))
-        places, ends, none = np.arange(len(images)), np.array([[0, len(images)]]), np.empty(0, np.int64)
-        arguments = images.flatten(1).numpy(), none, places, ends, NONE, logits, sums
-        self._run(self._evaluation, self._of_thread.memories, *arguments)
+        logits = np.empty((len(images), self._classes), np.float32)
+        model = self._model(self._evaluation, self._of_thread.memories)
+        which = np.empty(0, np.int64), np.arange(len(images)), np.array([[0, len(images)]])
+        data = Data(images.flatten(1).numpy(), *which, self._scale, self._shift, NONE)
+        run(ALONE, model, data, NO_RULE, np.empty((1, 1, 2)), logits)
         return torch.from_numpy(logits)
 
-    def _run(
-        self,
-        program: Program,
-        memories: np.ndarray,
-        images: np.ndarray,
-        labels: np.ndarray,
-        places: np.ndarray,
-        ends: np.ndarray,
-        factors: np.ndarray,
-        logits: np.ndarray,
-        sums: np.ndarray,
-        threads: tuple[int, int, np.ndarray] = ALONE,
-        rule: tuple[int, int, np.ndarray] = NO_RULE,
-        rates: Sequence[float] = (),
-    ) -> None:
-        """See `interpreter.run`."""
-        model = program.lines, program.tables, program.block, self._parameters, memories
-        data = images, labels, places, ends, self._scale, self._shift, factors, logits, sums
-        run(*threads, *model, *data, self._first_trained, *rule, np.array(rates, np.float64), self._moments)
+    def _model(self, program: Program, memories: np.ndarray) -> Model:
+        return Model(program.lines, program.tables, program.block, self._parameters, self._first_trained, memories)
 
-    def _rule(self, optimizer: Optimizer) -> tuple[int, int, np.ndarray]:
-        """The steps that the optimizer has made, its place in `RULES`, and its constants.
+    def _rule(self, optimizer: Optimizer, rates: Sequence[float]) -> Rule:
+        """The optimizer as `run` reads it, with these learning rates.
 
         Where its state is not yet in our array, as that of a new or of a resumed training, it moves there.
         """
@@ -189,7 +171,8 @@ class Kernels:
                     state[name] = ours.copy_(state[name]) if name in state else ours.zero_()
             if rule != "sgd":
                 step = int(state.setdefault("step", torch.zeros(())))
-        return step, RULES.index(rule), np.array([group["weight_decay"], *betas, group.get("eps", 0.0)])
+        constants = np.array([group["weight_decay"], *betas, group.get("eps", 0.0)])
+        return Rule(RULES.index(rule), constants, step, np.array(rates, np.float64), self._moments)
 
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""

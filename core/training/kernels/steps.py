@@ -92,27 +92,28 @@ def meet(meeting, expected):
 
 
 @inner
-def optimize(parameters, memories, parts, moments, first, last, rule, constants, rate, step):
+def optimize(parameters, memories, parts, first, last, rule, step):
     """Change the parameters from `first` to before `last` by the sum of the parts' gradients, which the first one gets.
 
-    The formulas are those of torch's optimizers. Source: Kingma, Ba 2015; Loshchilov, Hutter 2019.
-    `rule`: its place in `RULES`. `constants`: float64 (4,): weight decay, momentum or beta 1, beta 2, epsilon.
-    `step`: its number, from 1.
+    The formulas are those of torch's optimizers. Source: Kingma, Ba 2015; Loshchilov, Hutter 2019. A rule's constants
+    are weight decay, momentum or beta 1, beta 2 and epsilon; `step` is a place in its rates.
     """
-    decay, beta, beta2 = constants[0], constants[1], constants[2]
-    kept = np.float32(1 - rate * decay if rule == ADAMW else 1)
-    added = np.float32(decay if rule != ADAMW else 0)
+    rate, constants = rule.rates[step], rule.constants
+    decay, beta, beta2, epsilon = constants[0], constants[1], constants[2], constants[3]
+    made = rule.step + step + 1
+    kept = np.float32(1 - rate * decay if rule.name == ADAMW else 1)
+    added = np.float32(decay if rule.name != ADAMW else 0)
     for start in range(first, last, STRIP):
         some = slice(start, min(start + STRIP, last))
         gradient, values = memories[0, some], parameters[some]
         for part in range(1, parts):
             _add(gradient, memories[part, some])
-        if rule == SGD:
-            _sgd(values, gradient, moments[0, some], np.float32(rate), added, np.float32(beta))
+        if rule.name == SGD:
+            _sgd(values, gradient, rule.moments[0, some], np.float32(rate), added, np.float32(beta))
         else:
-            size, spread = np.float32(rate / (1 - beta**step)), np.float32(1 / np.sqrt(1 - beta2**step))
-            others = np.float32(1 - beta), np.float32(1 - beta2), np.float32(constants[3])
-            _adam(values, gradient, moments[0, some], moments[1, some], size, kept, added, spread, *others)
+            size, spread = np.float32(rate / (1 - beta**made)), np.float32(1 / np.sqrt(1 - beta2**made))
+            others = np.float32(1 - beta), np.float32(1 - beta2), np.float32(epsilon)
+            _adam(values, gradient, rule.moments[0, some], rule.moments[1, some], size, kept, added, spread, *others)
 
 
 # Each loop begins at 0, so that LLVM sees that no index is below it, and makes vectors of the loop.
