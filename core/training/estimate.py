@@ -15,11 +15,12 @@ from core.datasets import Dataset, Split, Splits
 from core.images.splits import counts_of
 from core.spec import RunSpec
 from core.training.engine import useful_threads
-from core.training.train import Data, State, sums_of, update
+from core.training.train import Data, State, sums_of, updates
 
 STEPS = 20  # between two readings of the clock, since each of them waits for the device; a measurement takes ...
 SECONDS = 1.5  # ... at least this long, since a processor's frequency varies ...
 MOST_SECONDS = 10.0  # ... and at most about this long, however slow a step is
+AT_ONCE = 5  # steps of the kernels, as in a training; more would take too long where a step is slow
 WARM_STEPS = 3  # not measured: they allocate memory and choose algorithms
 
 
@@ -45,8 +46,12 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
     data = Data.of(Splits(train=batch, val=val, test=val), device)
     places = torch.randperm(len(batch.labels)).to(device)
 
-    def step() -> Tensor:
-        return update(spec, data, state, places, rate=0.0)  # rate 0, so that random labels cannot make it diverge
+    kernels = state.engine.kernels
+    together = min(AT_ONCE, kernels.most_steps) if kernels else 1
+
+    def steps() -> Tensor:
+        # Rate 0, so that random labels cannot make it diverge.
+        return updates(spec, data, state, [places] * together, [0.0] * together)[0]
 
     def look_at_val() -> Tensor:
         sums = torch.zeros_like(state.sums)
@@ -56,12 +61,12 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
         return sums
 
     state.engine.train()
-    _pace(step, WARM_STEPS, 0)
-    step_seconds, steps = _pace(step, STEPS, SECONDS)
+    _pace(steps, WARM_STEPS, 0)
+    seconds, calls = _pace(steps, STEPS // together, SECONDS)
     look_at_val()
     val_seconds, _ = _pace(look_at_val, 1, SECONDS / 3)
-    epoch = step_seconds * n_train / len(places) + val_seconds * n_val / len(val.labels)
-    return Estimate(epoch, min(epoch * spec.epochs, spec.time_limit or np.inf), steps, device.type, threads)
+    epoch = seconds / together * n_train / len(places) + val_seconds * n_val / len(val.labels)
+    return Estimate(epoch, min(epoch * spec.epochs, spec.time_limit or np.inf), calls * together, device.type, threads)
 
 
 def _pace(do: Callable[[], Tensor], least: int, least_seconds: float) -> tuple[float, int]:
