@@ -342,6 +342,12 @@ def _logits(line, memory, logits, first, block):
 
 
 @inner
+def _copy(numbers, to):
+    for i in range(len(to)):  # to assign a slice would have the words of its errors compiled, for two seconds
+        to[i] = numbers[i]
+
+
+@inner
 def _fetch(pixels, places):
     """Have these images on their way to the cache: in a big array each is far from the others."""
     size = pixels.shape[1]
@@ -361,7 +367,7 @@ def _part(model, memory, data, some, following, batch, logits):
     pixels, factors = np.empty((block, data.pixels.shape[1]), np.uint8), data.factors
     for first in range(0, len(places), block):
         for image in range(block):
-            pixels[image] = data.pixels[places[min(first + image, len(places) - 1)]]
+            _copy(data.pixels[places[min(first + image, len(places) - 1)]], pixels[image])
         more = places[first + block : first + 2 * block]
         _fetch(data.pixels, more if len(more) else following[:block])
         for at in range(len(model.lines)):
@@ -474,7 +480,8 @@ def run(threads, model, data, rule, sums, logits):
             if part % threads.count == threads.number and some[1] > some[0]:
                 after = min(step + 1, len(ends) - 1)
                 following = data.places[ends[after, part] : ends[after, part + 1]]
-                sums[step, part] = _part(model, model.memories[part], data, some, following, batch, logits)
+                loss, right = _part(model, model.memories[part], data, some, following, batch, logits)
+                sums[step, part, 0], sums[step, part, 1] = loss, right
         if len(rule.rates):
             met += threads.count
             if not meet(threads.meeting, met):

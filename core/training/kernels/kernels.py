@@ -1,4 +1,6 @@
-"""A PyTorch model that the kernels compute: its parameters and gradients are views of the arrays which they use."""
+"""A PyTorch model that the kernels train: its parameters, their gradients and the optimizer's state are views of the
+arrays which they use.
+"""
 
 from __future__ import annotations
 

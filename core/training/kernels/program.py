@@ -5,8 +5,8 @@ in the processor's cache. The images are innermost, `[channel][row][column][imag
 one on whole vectors, whatever the kernel, the stride and the odd sizes of a map. Nothing but places depends on the
 network, so that one compiled interpreter runs all programs.
 
-All numbers that a thread changes lie in one array, `memory`: feature maps, gradients of feature maps, and the gradients
-of the parameters. A place is an index of it, or of the array of all parameters, in the model's order.
+All numbers that a program changes lie in one array, `memory`: feature maps, gradients of feature maps and those of the
+parameters. A place is an index of it, or of the array of all parameters, in the model's order.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from core.training.kernels.tiles import intrinsic
 RULES = ("sgd", "adam", "adamw")
 SGD, ADAM, ADAMW = range(len(RULES))
 GONE = 2**40  # what a meeting is set to if one of its threads will not come
-SPINS = 8_000  # looks for the other threads, in all some 400 microseconds, before a thread sleeps
+SPINS = 16_000  # looks for the other threads, 0.2 to 0.8 ms by processor, before a thread sleeps (RESULTS.md says why)
 NAP = 0 if os.name == "nt" else 50
 BREATH = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
 STRIP = 2_048  # parameters that are changed at once: what is read of them stays in the first-level cache
@@ -60,7 +60,7 @@ def _arrived(typing: Any, meeting: Any):
 
 @intrinsic
 def _breathe(typing: Any):
-    """Leave a core's other half to its work for some 50 nanoseconds."""
+    """Leave a core's other half to its work for 10 to 50 nanoseconds."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any):
         if BREATH:
