@@ -114,9 +114,7 @@ class Engine:
         return logits_in_parts(self.model, images, self.images_at_once, self.team)
 
     def divided(self, batch: Tensor) -> Sequence[Tensor]:
-        """The parts of a batch of indices (B,); for the kernels each is a whole number of blocks, but the last."""
-        if self.kernels:
-            return batch.tensor_split(self.kernels.ends(len(batch))[1:-1])
+        """The parts of a batch of indices (B,) that torch computes."""
         return batch.tensor_split(min(self.parts, len(batch)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,12 +16,12 @@ from core.datasets import Dataset, Split, Splits
 from core.images.splits import counts_of
 from core.spec import RunSpec
 from core.training.engine import useful_threads
-from core.training.train import Data, State, sums_of, updates
+from core.training.train import SECONDS_AT_ONCE, Data, State, sums_of, updates
 
 STEPS = 20  # between two readings of the clock, since each of them waits for the device; a measurement takes ...
 SECONDS = 1.5  # ... at least this long, since a processor's frequency varies ...
 MOST_SECONDS = 10.0  # ... and at most about this long, however slow a step is
-AT_ONCE = 5  # steps of the kernels, as in a training; more would take too long where a step is slow
+AT_ONCE = 5  # most steps that kernels make together, since time is looked at after them; in a training, up to 20
 WARM_STEPS = 3  # not measured: they allocate memory and choose algorithms
 
 
@@ -46,12 +47,9 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
     data = Data.of(Splits(train=batch, val=val, test=val), device)
     places = torch.randperm(len(batch.labels)).to(device)
 
-    kernels = state.engine.kernels
-    together = min(AT_ONCE, kernels.most_steps) if kernels else 1
-
-    def steps() -> Tensor:
+    def steps(count: int = 1) -> Tensor:
         # Rate 0, so that random labels cannot make it diverge.
-        return updates(spec, data, state, [places] * together, [0.0] * together)[0]
+        return updates(spec, data, state, [places] * count, [0.0] * count)[0]
 
     def look_at_val() -> Tensor:
         sums = torch.zeros_like(state.sums)
@@ -61,8 +59,10 @@ def estimate(spec: RunSpec, source: Dataset) -> Estimate:
         return sums
 
     state.engine.train()
-    _pace(steps, WARM_STEPS, 0)
-    seconds, calls = _pace(steps, STEPS // together, SECONDS)
+    pace, _ = _pace(steps, WARM_STEPS, 0)
+    kernels = state.engine.kernels
+    together = max(1, min(AT_ONCE, kernels.most_steps, int(SECONDS_AT_ONCE / pace))) if kernels else 1
+    seconds, calls = _pace(partial(steps, together), STEPS // together, SECONDS)
     look_at_val()
     val_seconds, _ = _pace(look_at_val, 1, SECONDS / 3)
     epoch = seconds / together * n_train / len(places) + val_seconds * n_val / len(val.labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -17,17 +17,25 @@ class Team:
     """Threads that compute the parts of one batch in parallel, each with single-threaded operations.
 
     torch's own threads synchronise after every operation, some hundred times per step: as soon as another program uses
-    a core they wait for each other, and an epoch takes three to five times as long. These threads synchronise once per
-    step: on an idle machine they are as fast, and next to another program an epoch takes less than twice as long.
-    Which thread computes which part is not deterministic; the result is.
+    a core they wait for each other, and an epoch takes three to five times as long. These threads synchronise once for
+    all items: on an idle machine they are as fast, and next to another program an epoch takes less than twice as long.
+    Which thread takes which item is not deterministic; the results are.
     """
 
     def __init__(self, threads: int):
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads - 1, initializer=_compute_alone) if threads > 1 else None
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """`function` of each item, in the items' order; also uses the caller's thread. Raises: as `function` does."""
+    def run(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        leave: Callable[[], None] = lambda: None,
+    ) -> list[Result]:
+        """`function` of each item, in the items' order; also uses the caller's thread. Raises: as `function` does.
+
+        `leave`: called if the caller's thread fails, so that no other one waits for it.
+        """
         results: dict[int, Result] = {}
         left = iter(range(len(items)))  # `next` on a range iterator is atomic under the GIL
 
@@ -36,9 +44,15 @@ class Team:
                 for place in left:
                     results[place] = function(items[place])
 
-        others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)] if self._pool else []
+        others: list[Future[None]] = []
         try:
+            if self._pool:
+                for _ in range(min(self.threads, len(items)) - 1):
+                    others.append(self._pool.submit(work))
             work()
+        except BaseException:
+            leave()
+            raise
         finally:
             wait(others)
         for other in others:

@@ -30,7 +30,7 @@ from core.training.engine import Captured, Engine, first_layers, optimize, train
 
 STEPS_PER_TELLING = 20  # steps per Step event: reading the loss waits for the device, so it is not read every step ...
 SECONDS_PER_TELLING = 0.5  # ... or seconds, whichever comes first, so that the learning curve keeps moving
-SECONDS_AT_ONCE = 0.03  # of steps in which nothing is looked at: a request waits for no longer
+SECONDS_AT_ONCE = 0.03  # of steps in which nothing is looked at: a request waits about so long, or for one step
 STEPS_PER_JUDGING = 20  # between checks of the loss; not by the clock, so that the outcome depends on no timing
 # A training is lost where, over a whole epoch, its loss is over `HIGH` times that of the first batch, or of guessing
 # where that is more, at every check, and it is right on no more train images than guessing is: than the commonest
@@ -225,7 +225,8 @@ def train(
             at += len(some)
             before = state.seconds
             with _timed(state):
-                rates = [learning_rate(spec, state.step + n, steps_per_epoch * spec.epochs) for n in range(len(some))]
+                steps = range(state.step, state.step + len(some))
+                rates = [learning_rate(spec, step, steps_per_epoch * spec.epochs) for step in steps]
                 for batch, sums in zip(some, updates(spec, data, state, some, rates), strict=True):
                     state.step += 1
                     state.sums += sums
@@ -278,11 +279,11 @@ def updates(spec: RunSpec, data: Data, state: State, batches: Sequence[Tensor], 
 
     There may be several where `_steps_at_once` says so.
     """
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["lr"].fill_(rates[-1]) if isinstance(group["lr"], Tensor) else rates[-1]
     if state.engine.kernels:
         return _updates_by_kernels(spec, data, state, batches, rates)
-    ((batch,), (rate,)) = batches, rates
-    for group in state.optimizer.param_groups:
-        group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
+    (batch,) = batches
     if batch.device.type != "cuda" or len(batch) < spec.batch_size:
         return _update(spec, data, state, batch)[None]
     if state.captured is None:

@@ -444,7 +444,7 @@ class Rule(NamedTuple):
     constants: Any  # float64 (4,)
     step: Any  # int64: the number of steps before these
     rates: Any  # float64 (S,): of learning, or (0,) for a program that does not train
-    moments: Any  # float32 (2, P): its own numbers
+    moments: Any  # float32 (2, P): momentum, or Adam's two means
 
 
 _number, _numbers = numba.int64, numba.int64[::1]

@@ -26,8 +26,8 @@ from core.training.kernels.steps import GONE, RULES
 from core.training.team import Team
 
 NONE = np.empty((0, 0), np.float32)
-ALONE = Threads(0, 1, np.zeros(1, np.int64))
-MOST_DROPPED = 2**21  # factors of dropout that are drawn before the first of several steps: 8 MiB
+ONE_THREAD = Threads(0, 1, np.zeros(1, np.int64))
+MOST_DRAWN = 2**23  # bytes of augmented images and factors of dropout, drawn before the first of several steps
 NO_RULE = Rule(0, np.zeros(4), 0, np.empty(0), NONE)
 MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
 """torch's names for the state of its optimizers, a value for each parameter, in the order of `run`'s moments."""
@@ -52,7 +52,8 @@ class Kernels:
         self._evaluation = written(rows, trains=False, lanes=lanes())
         self.drops = _drops(rows, frozen)
         self._dropped = sum(math.prod(shape) for shape, *_ in self.drops)  # values of an image
-        self.most_steps = max(1, MOST_DROPPED // max(1, images * parts * self._dropped))  # at once
+        drawn = math.prod(rows[0].shape_before) + 4 * self._dropped  # bytes of an image
+        self.most_steps = max(1, MOST_DRAWN // (images * parts * drawn))  # at once
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
@@ -113,7 +114,7 @@ class Kernels:
         sums, meeting = np.zeros((len(batches), parts, 2)), np.zeros(1, np.int64)
         model = self._model(self._training, self._memories)
         data = Data(pixels, labels, places, ends, self._scale, self._shift, factors)
-        rule, threads = self._rule(optimizer, rates), self._shared.threads(team.threads)
+        rule, threads = self._rule(optimizer, rates), self._shared.threads(min(team.threads, parts))
 
         def draw(at: int, part: int) -> None:
             start, end = ends[at, part : part + 2]
@@ -129,11 +130,14 @@ class Kernels:
                         draw(at, part)
                 run(Threads(thread, threads, meeting), model, data, rule, sums, NONE)
             except BaseException:
-                meeting[0] = GONE  # the others do not wait for a thread that will not come
+                leave()
                 raise
 
-        with self._shared.watched():
-            team.run(work, range(threads))
+        def leave() -> None:
+            meeting[0] = GONE  # the others do not wait for a thread that will not come
+
+        with self._shared.watched(threads):
+            team.run(work, range(threads), leave)
         gradients = torch.from_numpy(self._memories[0])
         for parameter, here in self._trained:
             parameter.grad = gradients[here].view(parameter.shape)
@@ -150,7 +154,7 @@ class Kernels:
         model = self._model(self._evaluation, self._of_thread.memories)
         which = np.empty(0, np.int64), np.arange(len(images)), np.array([[0, len(images)]])
         data = Data(images.flatten(1).numpy(), *which, self._scale, self._shift, NONE)
-        run(ALONE, model, data, NO_RULE, np.empty((1, 1, 2)), logits)
+        run(ONE_THREAD, model, data, NO_RULE, np.empty((1, 1, 2)), logits)
         return torch.from_numpy(logits)
 
     def _model(self, program: Program, memories: np.ndarray) -> Model:
@@ -189,7 +193,8 @@ class Kernels:
 class Shared:
     """Whether another program has one of two cores: then two threads, which wait for each other, are slower than one.
 
-    That shows in their processor time. One thread then leaves the other core to that program, for a while.
+    That shows in their processor time, except in Windows, where it counts how long they wait for each other. One thread
+    then leaves the other core to that program, for a while.
     """
 
     LEAST = 1.2  # processor seconds per second that two threads get where nobody takes a core from them
@@ -203,12 +208,12 @@ class Shared:
         return 1 if threads == 2 and time.perf_counter() < self._alone_until else threads
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Count the time of the block, in which two threads make steps."""
+    def watched(self, threads: int) -> Iterator[None]:
+        """Count the time of the block, in which so many threads make steps."""
         began, processor_began = time.perf_counter(), time.process_time()
         yield
         now = time.perf_counter()
-        if now < self._alone_until:
+        if threads != 2:
             return
         self._seconds += now - began
         self._processor_seconds += time.process_time() - processor_began

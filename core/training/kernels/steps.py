@@ -17,9 +17,9 @@ from core.training.kernels.tiles import intrinsic
 RULES = ("sgd", "adam", "adamw")
 SGD, ADAM, ADAMW = range(len(RULES))
 GONE = 2**40  # what a meeting is set to if one of its threads will not come
-SPINS = 16_000  # looks for the other threads, 0.2 to 0.8 ms by processor, before a thread sleeps (RESULTS.md says why)
 NAP = 0 if os.name == "nt" else 50
 BREATH = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
+SPINS = 16_000 if BREATH else 400_000  # looks for the others, 0.2 to 0.8 ms, before a thread sleeps; see RESULTS.md
 STRIP = 2_048  # parameters that are changed at once: what is read of them stays in the first-level cache
 
 # A function of the system by which a thread sleeps without Python: of microseconds, or in Windows of milliseconds,
@@ -60,7 +60,7 @@ def _arrived(typing: Any, meeting: Any):
 
 @intrinsic
 def _breathe(typing: Any):
-    """Leave a core's other half to its work for 10 to 50 nanoseconds."""
+    """Leave a core to its other hardware thread for 10 to 50 nanoseconds, where there is an instruction for that."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any):
         if BREATH:
@@ -76,7 +76,8 @@ def meet(meeting, expected):
     """Wait until threads have arrived `expected` times in all; returns whether they have, and are not `GONE`.
 
     A thread looks for the others for as long as it takes to wake one that sleeps, and only then sleeps itself: so it
-    is quick on an idle machine, and leaves its core to the others where another program has taken theirs.
+    is quick on an idle machine, and leaves its core to the others where another program has taken theirs. In Windows,
+    whose naps are too long, it looks on, but lets others go first.
     """
     _arrive(meeting)
     looks = 0
@@ -112,7 +113,7 @@ def optimize(parameters, memories, parts, first, last, rule, step):
             _sgd(values, gradient, rule.moments[0, some], np.float32(rate), added, np.float32(beta))
         else:
             size, spread = np.float32(rate / (1 - beta**made)), np.float32(1 / np.sqrt(1 - beta2**made))
-            others = np.float32(1 - beta), np.float32(1 - beta2), np.float32(epsilon)
+            others = np.float32(1 - beta), np.float32(beta2), np.float32(1 - beta2), np.float32(epsilon)
             _adam(values, gradient, rule.moments[0, some], rule.moments[1, some], size, kept, added, spread, *others)
 
 
@@ -137,10 +138,10 @@ def _sgd(values, gradient, velocity, rate, decay, momentum):
 
 
 @inner
-def _adam(values, gradient, mean, square, size, kept, decay, spread, other, other2, epsilon):
+def _adam(values, gradient, mean, square, size, kept, decay, spread, other, beta2, other2, epsilon):
     for i in range(len(values)):
         value = values[i]
         slope = gradient[i] + decay * value
         mean[i] += other * (slope - mean[i])
-        square[i] += other2 * (slope * slope - square[i])
+        square[i] = beta2 * square[i] + other2 * slope * slope
         values[i] = kept * value - size * mean[i] / (np.sqrt(square[i]) * spread + epsilon)
