@@ -14,6 +14,7 @@ from ui.search.state import POLL, Seen, links, see
 from ui.text import duration, kept_refusal, literal, show_refusal, t
 
 REFUSED = "study.refused"
+MOST_LOOKS = 5  # by *Stop*: a run that ends before it is asked to stop may have been followed by another
 
 
 def panel(seen: Seen) -> None:
@@ -29,11 +30,16 @@ def panel(seen: Seen) -> None:
 
     def stop() -> None:
         with kept_refusal(REFUSED):
-            server.searches().halt(seen.study)
-            now = see(seen.study)  # with others at work than were drawn, if one has ended since then
-            created = [one.run for one in now.trainings if one.run and one.is_own and one.state == "queued"]
-            for run in dict.fromkeys(now.at_work() + created):  # a run just created may not be in the queue yet
-                server.workers().stop(run)
+            for _ in range(MOST_LOOKS):
+                server.searches().halt(seen.study)
+                now = see(seen.study)  # with others at work than were drawn, if one has ended since then
+                created = [one.run for one in now.trainings if one.run and one.is_own and one.state == "queued"]
+                runs = dict.fromkeys(now.at_work() + created)  # a run just created may not be in the queue yet
+                left = [run for run in runs if run.control().wanted != "stop"]
+                for run in left:
+                    server.workers().stop(run)
+                if not left:
+                    break
 
     st.html(f"<style>{first_alone('study-work')}</style>")
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
