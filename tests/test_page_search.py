@@ -123,7 +123,8 @@ def test_start_shows_the_search_which_a_click_stops_and_the_budget_can_be_change
     assert "study-start" not in keys
     assert keys.index("study-stop") > keys.index("study-again"), "what comes and goes moves no other button"
     app.button(key="study-stop").click().run()
-    assert all(one.control().wanted == "stop" for one in store.runs() if not one.is_trained())
+    left = [(one.status(), one.control().wanted, one.latest()) for one in store.runs() if not one.is_trained()]
+    assert all(wanted == "stop" for _, wanted, _ in left), left
     changed = server.searches().change(study(name, store.runs()), runs=7)
     assert changed.runs == 7
     assert server.studies()[name].runs == 7

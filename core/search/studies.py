@@ -68,14 +68,15 @@ class Studies(Driver):
             found += super().follow(run)
         return list(dict.fromkeys(found))
 
-    def halt(self, study: Study) -> None:
+    def halt(self, study: Study) -> set[Path]:
         """Let the study follow no run until it goes on, or one of its own that is not trained yet does.
 
-        Its runs at work are to be stopped.
+        Its runs at work are to be stopped. Returns the folders of those that are trained.
         """
         with self._making():  # a run that was just being created is in the store afterwards
             own = own_runs(study, store.runs())
             self._halted[study.name] = {run.folder for run in own if run.is_trained()}
+            return self._halted[study.name]
 
     def _of_study(self, study: Study, left: Run) -> list[Run]:
         with self._making():

@@ -30,15 +30,16 @@ def panel(seen: Seen) -> None:
 
     def stop() -> None:
         with kept_refusal(REFUSED):
+            trained = None
             for _ in range(MOST_LOOKS):
-                server.searches().halt(seen.study)
+                before, trained = trained, server.searches().halt(seen.study)
                 now = see(seen.study)  # with others at work than were drawn, if one has ended since then
                 created = [one.run for one in now.trainings if one.run and one.is_own and one.state == "queued"]
                 runs = dict.fromkeys(now.at_work() + created)  # a run just created may not be in the queue yet
                 left = [run for run in runs if run.control().wanted != "stop"]
                 for run in left:
                     server.workers().stop(run)
-                if not left:
+                if not left and trained == before:
                     break
 
     st.html(f"<style>{first_alone('study-work')}</style>")
