@@ -468,14 +468,15 @@ def _loading(spec: RunSpec) -> str:
 
 def _augmentation(spec: RunSpec, comment: str) -> str:
     """The functions that augment a batch as the spec says; "" if it does not."""
-    from core.images.augment import BENDS, augmented
+    from core.images.augment import BENDS, augmented, augments, changes_shapes
 
-    names = ("flip", "rotation", "shift", "zoom", "elastic", "stroke_width")
-    if not any(getattr(spec, name) for name in names):
+    if not augments(spec):
         return ""
+    names = ("flip", "rotation", "shift", "zoom", "elastic", "stroke_width")
     fields = ", ".join(f"{name}={getattr(spec, name)}" for name in names)
     before = f"BENDS = {BENDS}\n\n\n" if spec.elastic else ""
-    return f"# {comment}\n{before}{_source(augmented)}\n\n{_filled({'fields': fields}, DRAWN)}"
+    functions = f"{_source(changes_shapes)}\n\n{_source(augmented)}"
+    return f"# {comment}\n{before}{functions}\n\n{_filled({'fields': fields}, DRAWN)}"
 
 
 def _optimizer(spec: RunSpec) -> str:

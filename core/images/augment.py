@@ -20,10 +20,11 @@ BENDS = 5  # control points per side of the elastic displacement field: on MNIST
 
 def augments(spec: RunSpec) -> bool:
     """Whether the spec has an augmentation."""
-    return bool(spec.flip) or _moves(spec)
+    return bool(spec.flip) or changes_shapes(spec)
 
 
-def _moves(spec: RunSpec) -> bool:
+def changes_shapes(spec: RunSpec) -> bool:
+    """Whether the spec has an augmentation other than the flip."""
     return any((spec.rotation, spec.shift, spec.zoom, spec.elastic, spec.stroke_width))
 
 
@@ -38,7 +39,7 @@ def augmented(spec: RunSpec, images: Tensor) -> Tensor:
     if spec.flip:
         is_flipped = drawn(images, len(images), 1, 1, 1) < 2 * spec.flip - 1
         images = torch.where(is_flipped, images.flip(3), images)
-    if not _moves(spec):
+    if not changes_shapes(spec):
         return images
     count, _, height, width = images.shape
     angle, zoom, right, down = drawn(images, 4, count)
