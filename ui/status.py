@@ -61,7 +61,7 @@ def start(spec: RunSpec, snapshots: bool = True, seeds: int = 1) -> None:
             run = _queued(spec, snapshots)
         else:
             specs = next_seeds(spec, seeds)
-            left = settled(specs, server.handles(), _is_at_work)
+            left = settled(specs, server.handles(), server.workers().is_at_work)
             new = [one for one in specs if one not in left]
             for one in new:
                 check(one, server.counts(one), fits(one).rows)
@@ -78,11 +78,6 @@ def _queued(spec: RunSpec, snapshots: bool) -> Run:
     run = store.create(spec, label=Label(owner=visitor.name()), snapshots=snapshots)
     server.workers().submit(run)
     return run
-
-
-def _is_at_work(run: Run) -> bool:
-    """Whether a worker has the run, or the queue; one that has waited since the server was stopped is in neither."""
-    return run.is_held() or server.workers().place(run) is not None
 
 
 def status_of(run: Run) -> Status:

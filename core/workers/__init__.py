@@ -142,6 +142,10 @@ class Workers:
                 return 0
             return self._waiting.index(run) + 1 if run in self._waiting else None
 
+    def is_at_work(self, run: Run) -> bool:
+        """Whether the run is in the queue, or being trained, here or elsewhere."""
+        return self.place(run) is not None or run.is_held()
+
     def close(self) -> None:
         """Start no more runs and end our own worker processes, which save their states; queued runs stay stored."""
         with self._lock:

@@ -14,7 +14,6 @@ from ui.search.state import POLL, Seen, links, see
 from ui.text import duration, kept_refusal, literal, show_refusal, t
 
 REFUSED = "study.refused"
-MOST_LOOKS = 5  # by *Stop*: a run that ends before it is asked to stop may have been followed by another
 
 
 def panel(seen: Seen) -> None:
@@ -30,17 +29,7 @@ def panel(seen: Seen) -> None:
 
     def stop() -> None:
         with kept_refusal(REFUSED):
-            trained = None
-            for _ in range(MOST_LOOKS):
-                before, trained = trained, server.searches().halt(seen.study)
-                now = see(seen.study)  # with others at work than were drawn, if one has ended since then
-                created = [one.run for one in now.trainings if one.run and one.is_own and one.state == "queued"]
-                runs = dict.fromkeys(now.at_work() + created)  # a run just created may not be in the queue yet
-                left = [run for run in runs if run.control().wanted != "stop"]
-                for run in left:
-                    server.workers().stop(run)
-                if not left and trained == before:
-                    break
+            server.searches().stop(seen.study, server.workers())
 
     st.html(f"<style>{first_alone('study-work')}</style>")
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):

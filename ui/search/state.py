@@ -109,8 +109,7 @@ class Seen:
 
     def at_work(self) -> list[Run]:
         """The runs that are in this server's queue, or being trained wherever it is."""
-        runs = [one.run for one in self.trainings if one.run]
-        return [run for run in runs if server.workers().place(run) is not None or run.is_held()]
+        return [one.run for one in self.trainings if one.run and server.workers().is_at_work(one.run)]
 
 
 def name_of(one: Training) -> str:

@@ -36,7 +36,7 @@ _is_kept = use_folder()
 GATHER, PRODUCT, CORRELATE, TOTAL = map(KINDS.index, (Gather, Product, Correlate, Total))
 ACTIVATE, DERIVE, POOLING, POOLING_BACK = map(KINDS.index, (Activate, Derive, Pooling, PoolingBack))
 DROP, TRANSPOSE, ZERO, LOSS, LOGITS = map(KINDS.index, (Drop, Transpose, Zero, Loss, Logits))
-CACHE_LINE = 64  # bytes
+CACHE_LINE = 4 * program.ALIGNED  # bytes
 RELU, SIGMOID, TANH = (program.FUNCTIONS.index(name) for name in ("relu", "sigmoid", "tanh"))
 
 

@@ -241,4 +241,4 @@ def _drops(rows: Sequence[Row], frozen: int) -> list[tuple[tuple[int, ...], floa
 
 def _memories(program: Program, count: int) -> np.ndarray:
     """New memory (count, M), each part of it from the beginning of a cache line."""
-    return torch.zeros(count, program.memory + -program.memory % 16).numpy()
+    return torch.zeros(count, program.memory).numpy()
