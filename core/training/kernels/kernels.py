@@ -8,7 +8,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -25,6 +25,7 @@ from core.training.kernels.program import Program, written
 from core.training.kernels.steps import GONE, RULES
 from core.training.team import Team
 
+Drawn = Callable[[int, int, np.ndarray], np.ndarray]
 NONE = np.empty((0, 0), np.float32)
 ONE_THREAD = Threads(0, 1, np.zeros(1, np.int64))
 MOST_DRAWN = 2**23  # bytes of augmented images and factors of dropout, drawn before the first of several steps
@@ -85,7 +86,7 @@ class Kernels:
         labels: np.ndarray,
         batches: Sequence[np.ndarray],
         rates: Sequence[float],
-        drawn: Callable[[int, int, np.ndarray], np.ndarray] | None = None,
+        drawn: Drawn | None = None,
     ) -> np.ndarray:
         """Make one step after another, with one call of each thread: between two of them, threads do not need Python.
 
@@ -116,18 +117,10 @@ class Kernels:
         data = Data(pixels, labels, places, ends, self._scale, self._shift, factors)
         rule, threads = self._rule(optimizer, rates), self._shared.threads(min(team.threads, parts))
 
-        def draw(at: int, part: int) -> None:
-            start, end = ends[at, part : part + 2]
-            if drawn and start < end:
-                pixels[start:end] = drawn(at, part, chosen[start:end])
-                if self.drops:
-                    factors[start:end] = self._factors(end - start)
-
         def work(thread: int) -> None:
             try:
                 if drawn:
-                    for at, part in itertools.product(range(len(ends)), range(thread, parts, threads)):
-                        draw(at, part)
+                    self._draw(drawn, chosen, ends, range(thread, parts, threads), pixels, factors)
                 run(Threads(thread, threads, meeting), model, data, rule, sums, NONE)
             except BaseException:
                 leave()
@@ -138,12 +131,7 @@ class Kernels:
 
         with self._shared.watched(threads):
             team.run(work, range(threads), leave)
-        gradients = torch.from_numpy(self._memories[0])
-        for parameter, here in self._trained:
-            parameter.grad = gradients[here].view(parameter.shape)
-        for state in optimizer.state.values():
-            if "step" in state:
-                state["step"] += len(batches)
+        self._tell(optimizer, len(batches))
         return sums.sum(axis=1)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -179,6 +167,32 @@ class Kernels:
                 step = int(state.setdefault("step", torch.zeros(())))
         constants = np.array([group["weight_decay"], *betas, group.get("eps", 0.0)])
         return Rule(RULES.index(rule), constants, step, np.array(rates, np.float64), self._moments)
+
+    def _draw(
+        self,
+        drawn: Drawn,
+        chosen: np.ndarray,
+        ends: np.ndarray,
+        parts: Iterable[int],
+        pixels: np.ndarray,
+        factors: np.ndarray,
+    ) -> None:
+        """Fill in the images and the factors of dropout for these parts of each step, whose places are `ends`."""
+        for (at, step), part in itertools.product(enumerate(ends), parts):
+            start, end = step[part : part + 2]
+            if start < end:
+                pixels[start:end] = drawn(at, part, chosen[start:end])
+                if self.drops:
+                    factors[start:end] = self._factors(end - start)
+
+    def _tell(self, optimizer: Optimizer, steps: int) -> None:
+        """Let torch know the last gradients, and how many more steps the optimizer has made."""
+        gradients = torch.from_numpy(self._memories[0])
+        for parameter, here in self._trained:
+            parameter.grad = gradients[here].view(parameter.shape)
+        for state in optimizer.state.values():
+            if "step" in state:
+                state["step"] += steps
 
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
