@@ -118,7 +118,7 @@ def exact(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("lanes", "registers"), [(16, 32), (8, 16), (4, 16), (4, 32)])  # the last as on ARM
+@pytest.mark.parametrize(("lanes", "registers"), [(16, 32), (8, 16), (4, 32)])  # the last as on ARM
 def test_loss_gradients_and_logits_of_every_layer_are_the_exact_ones_with_every_width_of_vectors(
     lanes, registers, tmp_path
 ):
@@ -543,16 +543,19 @@ def test_a_run_does_not_compile_before_its_steps_where_no_code_can_be_kept(home,
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BANCADA_CACHE", str(tmp_path / "file"))
     monkeypatch.delenv("BANCADA_KERNELS", raising=False)
-    code = (
-        "import sys; from core.work import work; from core.training.kernels.compiled import INTERPRETER, prepare\n"
-        f"print(work({str(run.folder)!r}), INTERPRETER in sys.modules); prepare(waits=True)\n"
-        "print(INTERPRETER in sys.modules)"
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split() == [
-        "done",
-        "False",
-        "True",
-    ]
+    code = f"""
+import os, sys, threading, time
+from core.work import work
+from core.training.kernels.compiled import INTERPRETER, prepare
+print(work({str(run.folder)!r}), INTERPRETER in sys.modules)
+threading.Thread(target=prepare, kwargs={{"waits": True}}).start()
+while INTERPRETER not in sys.modules:
+    time.sleep(0.01)
+print("compiles", flush=True)
+os._exit(0)
+"""
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True, timeout=60)
+    assert said.split() == ["done", "False", "compiles"]
 
 
 def test_numbers_that_processors_take_long_for_are_zero_in_every_thread_of_a_step_and_only_there():

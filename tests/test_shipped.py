@@ -67,6 +67,7 @@ def test_a_starter_model_is_a_whole_small_run_whose_report_follows_from_its_pred
     assert f"{report.accuracy:.4f}" in (ROOT / "models_store" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @with_mnist
 @pytest.mark.parametrize("name", STARTERS)
 def test_a_starter_model_gives_the_stored_answers_on_the_real_test_images(name, shared_cache, monkeypatch):

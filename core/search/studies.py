@@ -15,7 +15,6 @@ from core.search.study import Study, named
 from core.search.study import study as study_named
 from core.search.trainings import Training, best, is_spent, own_runs, spent, to_come, trainings
 from core.store import Label, Run
-from core.workers import Workers
 
 MOST_LOOKS = 5  # by `Studies.stop`: a run that ends before it is asked to stop may have been followed by another
 
@@ -71,20 +70,20 @@ class Studies(Driver):
             found += super().follow(run)
         return list(dict.fromkeys(found))
 
-    def stop(self, study: Study, queue: Workers) -> None:
-        """Halt the study, and stop those of its runs that the queue has or will have.
+    def stop(self, study: Study, is_at_work: Callable[[Run], bool], stop: Callable[[Run], None]) -> None:
+        """Halt the study, and stop those of its runs that the queue has or will have, by its two functions.
 
-        Raises: Refusal, if a run is damaged, or cannot be stopped; see `Workers.stop`.
+        Raises: Refusal, if a run is damaged, or cannot be stopped.
         """
         trained = None
         for _ in range(MOST_LOOKS):
             before, trained = trained, self.halt(study)
             found = trainings(study, store.runs())
             created = [one.run for one in found if one.is_own and one.state == "queued"]  # perhaps not in the queue yet
-            at_work = [one.run for one in found if one.run and queue.is_at_work(one.run)]
+            at_work = [one.run for one in found if one.run and is_at_work(one.run)]
             left = [run for run in dict.fromkeys(created + at_work) if run and run.control().wanted != "stop"]
             for run in left:
-                queue.stop(run)
+                stop(run)
             if not left and trained == before:
                 break
 

@@ -29,7 +29,7 @@ def panel(seen: Seen) -> None:
 
     def stop() -> None:
         with kept_refusal(REFUSED):
-            server.searches().stop(seen.study, server.workers())
+            server.searches().stop(seen.study, server.workers().is_at_work, server.workers().stop)
 
     st.html(f"<style>{first_alone('study-work')}</style>")
     with st.container(horizontal=True, vertical_alignment="center", key="study-buttons"):
