@@ -181,6 +181,19 @@ class RunSpec(BaseModel):
         return table(self.layers, self.input_shape(shape), classes)
 
 
+def _extra(name: str) -> dict[str, Any]:
+    found: Any = RunSpec.model_fields[name].json_schema_extra
+    return found
+
+
+def group(name: str) -> str:
+    """The part of the form that has a field."""
+    return _extra(name)["group"]
+
+
+AUGMENTATION = tuple(name for name in RunSpec.model_fields if group(name) == "augmentation")  # its fields
+
+
 @dataclass(frozen=True)
 class Hyperparameter:
     """A field of a spec with its value, and the value that it has by default."""
@@ -282,8 +295,7 @@ def checked(values: Mapping[str, Any]) -> RunSpec:
 
 def only_if(name: str) -> tuple[str, tuple[str, ...]] | None:
     """The other field, and its values, with which alone a field has a meaning; None for a field that always has one."""
-    extra: Any = RunSpec.model_fields[name].json_schema_extra
-    return extra["only_if"]
+    return _extra(name)["only_if"]
 
 
 def is_used(name: str, values: RunSpec | Mapping[str, Any]) -> bool:
@@ -319,8 +331,7 @@ def option_words(options: Sequence[str]) -> InWords:
 
 def unit(name: str) -> str:
     """A field's unit, the end of its text key; "" if it has none."""
-    extra: Any = RunSpec.model_fields[name].json_schema_extra
-    return extra["unit"]
+    return _extra(name)["unit"]
 
 
 def allowed(name: str) -> InWords:

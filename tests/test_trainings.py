@@ -10,6 +10,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
@@ -28,8 +30,10 @@ from core.search.trainings import best, cost, largest, own_runs, progress_of, re
 from core.spec import checked, next_seeds
 from core.store import Label
 from core.words import languages, number, text
+from core.workers import Workers
 from tests.browser import ROOT
 from tests.conftest import wait_for
+from tests.disk import CannotMountError, full, small_disk
 
 BASE = checked({"data": "tiny", "split": "official", "layers": "flatten, dense(classes)", "epochs": 1})
 LONG = BASE.model_copy(update={"epochs": 9})
@@ -383,6 +387,25 @@ def test_a_halted_study_follows_no_run_that_has_just_ended_until_it_goes_on(smal
     assert studies.follow(second) == []
     second.ask("run")  # by hand, on its own page
     assert [one.spec.batch_size for one in studies.follow(written(second, 0.5))] == [32]
+
+
+def test_a_search_is_stopped_though_a_full_disk_takes_no_request(small, tmp_path, monkeypatch):
+    try:
+        with small_disk(tmp_path / "small") as disk, ThreadPoolExecutor(1) as none_at_once:
+            monkeypatch.setenv("BANCADA_STORE", str(disk))
+            study = named(BASE, "grid", {"batch_size": (8, 16, 32)})
+            queue, studies = Workers(none_at_once, at_once=lambda: 0), Studies(at_once=3)
+            runs = studies.needed(study)
+            with full(disk):
+                for queued in (runs, runs[:2]):  # the second time one is created that is not in the queue yet
+                    for run in queued:
+                        queue.submit(run)
+                    expected = pytest.raises(Refusal, match="store_write") if queued != runs else nullcontext()
+                    with expected:
+                        studies.stop(study, queue.is_at_work, queue.stop)
+                    assert [queue.place(run) for run in runs] == [None] * 3
+    except CannotMountError as error:
+        pytest.skip(str(error))
 
 
 def test_each_of_two_searches_that_share_a_run_goes_on_after_it(small):

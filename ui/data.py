@@ -13,7 +13,7 @@ from core.datasets import Dataset, Splits
 from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
 from core.images.preprocessing import stages
 from core.images.splits import resized, train_indices
-from core.spec import RunSpec, checked
+from core.spec import AUGMENTATION, RunSpec, checked
 from ui import form, server
 from ui.choice import data_name, one_of, run_label
 from ui.columns import beside_or_below
@@ -24,7 +24,6 @@ from ui.numbers import whole_number
 from ui.tables import folded_table
 from ui.text import language, literal, number, percent, plain, t
 
-AUGMENTATION = ("rotation", "shift", "zoom", "flip", "elastic", "stroke_width")  # fields of the spec
 AUGMENTED = 6  # examples of what augmentation makes of an image
 SHEET = (1400, 500)  # px, largest width and height of the samples, for a 1280 x 720 projector
 LEAST, MOST = 48, 96  # px, smallest and largest height of a sample; a higher image is shown unscaled

@@ -18,10 +18,12 @@ from core.spec import (
     RunSpec,
     checked,
     default,
+    group,
     is_number,
     is_used,
     only_if,
     read_field,
+    unit,
     value_text,
     write_number,
 )
@@ -81,13 +83,13 @@ def other_fields(values: dict[str, Any], *, snapshots: bool = True) -> dict[str,
     """
     values = dict(values)
     first = [name for names in FIRST for name in names]
-    for group in GROUPS:
-        own_layers = group == "network" and values["architecture"] == CUSTOM
-        with st.expander(t(f"form.{group}"), expanded=own_layers):
-            for name, field in RunSpec.model_fields.items():
-                if _extra(field)["group"] == group and name not in first:
+    for part in GROUPS:
+        own_layers = part == "network" and values["architecture"] == CUSTOM
+        with st.expander(t(f"form.{part}"), expanded=own_layers):
+            for name in RunSpec.model_fields:
+                if group(name) == part and name not in first:
                     _draw(name, values)
-            if group == "stop" and snapshots:
+            if part == "stop" and snapshots:
                 help = t("form.snapshots_help")
                 st.toggle(t("form.snapshots"), value=True, key=SNAPSHOTS, help=help, persist_state="session")
     return values
@@ -167,12 +169,12 @@ def _shown(name: str, value: Any) -> Any:
 
 def _draw(name: str, values: dict[str, Any]) -> None:
     if is_used(name, values):
-        values[name] = _widget(name, _extra(RunSpec.model_fields[name])["unit"], values)
+        values[name] = _widget(name, values)
 
 
-def _widget(name: str, unit: str, values: dict[str, Any]) -> Any:
+def _widget(name: str, values: dict[str, Any]) -> Any:
     field, start = RunSpec.model_fields[name], _start(name)
-    label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit}')})" if unit else "")
+    label = t(f"spec.{name}.label") + (f" ({t(f'unit.{unit(name)}')})" if unit(name) else "")
     help = explained(f"spec.{name}.label", t(f"spec.{name}.help"))
     common: dict[str, Any] = {"key": name, "help": help, "persist_state": "session"}
     if name not in st.session_state and start != _default(name):
@@ -316,7 +318,3 @@ def link_refused(say: Callable[[str], object] = st.warning) -> None:
     if refusals := st.session_state.get(LINK):
         said = (t(refusal.key, **refusal.slots) for refusal in refusals.values())
         say(t("form.link_refused", reasons=Markdown(" ".join(said))))
-
-
-def _extra(field: Any) -> dict[str, Any]:
-    return field.json_schema_extra

@@ -30,7 +30,7 @@ from core.models.model import open_model
 from core.networks.layers import DenseBlock, in_words, shape_text, table
 from core.recipes.results import of_seeds
 from core.refusal import Refusal
-from core.spec import CONSTANTS, RunSpec
+from core.spec import AUGMENTATION, CONSTANTS, RunSpec
 from core.store import MODEL, Run, no_report
 from core.words import interval, number, percent, text
 
@@ -472,8 +472,7 @@ def _augmentation(spec: RunSpec, comment: str) -> str:
 
     if not augments(spec):
         return ""
-    names = ("flip", "rotation", "shift", "zoom", "elastic", "stroke_width")
-    fields = ", ".join(f"{name}={getattr(spec, name)}" for name in names)
+    fields = ", ".join(f"{name}={getattr(spec, name)}" for name in AUGMENTATION)
     before = f"BENDS = {BENDS}\n\n\n" if spec.elastic else ""
     functions = f"{_source(changes_shapes)}\n\n{_source(augmented)}"
     return f"# {comment}\n{before}{functions}\n\n{_filled({'fields': fields}, DRAWN)}"

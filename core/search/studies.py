@@ -73,19 +73,27 @@ class Studies(Driver):
     def stop(self, study: Study, is_at_work: Callable[[Run], bool], stop: Callable[[Run], None]) -> None:
         """Halt the study, and stop those of its runs that the queue has or will have, by its two functions.
 
-        Raises: Refusal, if a run is damaged, or cannot be stopped.
+        Raises: Refusal, if a run is damaged; if one cannot be stopped, once all the others have been asked to.
         """
-        trained = None
+        trained: set[Path] | None = None
+        asked: set[Run] = set()
+        refusal: Refusal | None = None
         for _ in range(MOST_LOOKS):
             before, trained = trained, self.halt(study)
-            found = trainings(study, store.runs())
-            created = [one.run for one in found if one.is_own and one.state == "queued"]  # perhaps not in the queue yet
-            at_work = [one.run for one in found if one.run and is_at_work(one.run)]
-            left = [run for run in dict.fromkeys(created + at_work) if run and run.control().wanted != "stop"]
+            found = [(one, one.run) for one in trainings(study, store.runs()) if one.run]
+            at_work = [run for _, run in found if is_at_work(run)]
+            created = [run for one, run in found if one.is_own and one.state == "queued"]  # perhaps to be queued yet
+            left = {run for run in at_work + created if run not in asked and run.control().wanted != "stop"}
             for run in left:
-                stop(run)
+                try:
+                    stop(run)
+                except Refusal as error:
+                    refusal = refusal or error
+            asked |= left
             if not left and trained == before:
                 break
+        if refusal:
+            raise refusal
 
     def halt(self, study: Study) -> set[Path]:
         """Let the study follow no run until it goes on, or one of its own that is not trained yet does.

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Team:
-    """Threads that compute the parts of one batch in parallel, each with single-threaded operations.
+    """Threads that compute parts in parallel, each with single-threaded operations.
 
     torch's own threads synchronise after every operation, some hundred times per step: as soon as another program uses
     a core they wait for each other, and an epoch takes three to five times as long. These threads synchronise once for
@@ -34,15 +34,21 @@ class Team:
     ) -> list[Result]:
         """`function` of each item, in the items' order; also uses the caller's thread. Raises: as `function` does.
 
-        `leave`: called if the caller's thread fails, so that no other one waits for it.
+        If there are no more items than threads, each gets a thread of its own, so that they may wait for each other.
+
+        `leave`: called if a thread fails or cannot be started, so that no other one waits for it.
         """
         results: dict[int, Result] = {}
         left = iter(range(len(items)))  # `next` on a range iterator is atomic under the GIL
 
         def work() -> None:
-            with denormal_as_zero():
-                for place in left:
-                    results[place] = function(items[place])
+            try:
+                with denormal_as_zero():
+                    for place in left:
+                        results[place] = function(items[place])
+            except BaseException:
+                leave()
+                raise
 
         others: list[Future[None]] = []
         try:
@@ -52,6 +58,8 @@ class Team:
             work()
         except BaseException:
             leave()
+            for _ in left:  # nothing is left for what a thread that could not be started still has to do
+                pass
             raise
         finally:
             wait(others)

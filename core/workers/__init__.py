@@ -26,7 +26,7 @@ from core.events import Failure
 from core.files import content, written_aside
 from core.networks.layers import text
 from core.refusal import Refusal
-from core.spec import CUSTOM, RunSpec, default
+from core.spec import AUGMENTATION, CUSTOM, RunSpec, default
 from core.store import Run
 
 READY = "ready"  # what a worker process says after a run
@@ -393,7 +393,7 @@ def _see_through(process: _Process, run: Run, taking: int | None) -> bool:
 
 PACE = {
     *("data", "split", "val_fraction", "image_size", "layers", "first_layers", "weights_from", "layers_taken"),
-    *("optimizer", "batch_size", "precision", "rotation", "shift", "zoom", "flip", "elastic", "stroke_width"),
+    *("optimizer", "batch_size", "precision", *AUGMENTATION),
 }  # the fields on which the time of an epoch depends
 
 

@@ -312,9 +312,10 @@ def command(*arguments: str) -> tuple[int | None, str, float, float]:
 def _seconds_without(run: Path, arguments: tuple[str, ...]) -> float:
     """The seconds that a command takes while a run is not in its store."""
     aside = run.rename(run.parent.with_name("aside"))
-    taken = command(*arguments)[2]
-    aside.rename(run)
-    return taken
+    try:
+        return command(*arguments)[2]
+    finally:
+        aside.rename(run)
 
 
 def _peak() -> float:

@@ -25,7 +25,7 @@ from core.training.kernels.program import Program, written
 from core.training.kernels.steps import GONE, RULES
 from core.training.team import Team
 
-Drawn = Callable[[int, int, np.ndarray], np.ndarray]
+Draw = Callable[[int, int, np.ndarray], np.ndarray]  # see `Kernels.steps`
 NONE = np.empty((0, 0), np.float32)
 ONE_THREAD = Threads(0, 1, np.zeros(1, np.int64))
 MOST_DRAWN = 2**23  # bytes of augmented images and factors of dropout, drawn before the first of several steps
@@ -44,7 +44,7 @@ class Kernels:
         model: on the CPU.
         rows: the network's table.
         frozen: the number of first layers that are not trained.
-        images: the most in a part of a batch.
+        images: of a batch, divided by its parts.
         parts: the most parts of a batch.
     """
 
@@ -53,8 +53,8 @@ class Kernels:
         self._evaluation = written(rows, trains=False, lanes=lanes())
         self.drops = _drops(rows, frozen)
         self._dropped = sum(math.prod(shape) for shape, *_ in self.drops)  # values of an image
-        drawn = math.prod(rows[0].shape_before) + 4 * self._dropped  # bytes of an image
-        self.most_steps = max(1, MOST_DRAWN // (images * parts * drawn))  # at once
+        bytes_of_image = math.prod(rows[0].shape_before) + 4 * self._dropped  # that are drawn
+        self.most_steps = max(1, MOST_DRAWN // (images * parts * bytes_of_image))  # at once
         self._classes = rows[-1].shape[0]
         scale = model.get_submodule("scale")
         self._scale, self._shift = (buffer.view(-1).numpy() for buffer in scale.buffers())
@@ -62,7 +62,7 @@ class Kernels:
         self._parameters = np.empty(sum(parameter.numel() for parameter in model.parameters()), np.float32)
         self._moments = np.zeros((2, len(self._parameters)), np.float32)
         self._memories = _memories(self._training, parts)
-        self._shared = Shared()
+        self._crowding = Crowding()
         self._of_thread = threading.local()
         self._trained: list[tuple[nn.Parameter, slice]] = []  # with their places in the flat array
         flat, at = torch.from_numpy(self._parameters), 0
@@ -86,7 +86,7 @@ class Kernels:
         labels: np.ndarray,
         batches: Sequence[np.ndarray],
         rates: Sequence[float],
-        drawn: Drawn | None = None,
+        draw: Draw | None = None,
     ) -> np.ndarray:
         """Make one step after another, with one call of each thread: between two of them, threads do not need Python.
 
@@ -97,7 +97,7 @@ class Kernels:
             labels: int64 (N,).
             batches: the places int64 (B,) of each step's images.
             rates: of learning, for each step.
-            drawn: called with a step (from 0), a part's number and its places, in a thread, before the first step:
+            draw: called with a step (from 0), a part's number and its places, in a thread, before the first step:
                 seeds `chance.generator`, for dropout, and returns images uint8 (B, C x H x W) in place of the part's.
 
         Returns the sums over each batch of the loss (nats) and of right answers, float64 (S, 2).
@@ -108,28 +108,24 @@ class Kernels:
         ends = np.array([row + [row[-1]] * (parts + 1 - len(row)) for row in ends])
         chosen = places = np.concatenate(batches)
         pixels, factors = images, NONE
-        if drawn:
+        if draw:
             places, labels = np.arange(len(chosen)), labels[chosen]
             pixels = np.empty((len(chosen), images.shape[1]), np.uint8)
             factors = np.empty((len(chosen), self._dropped), np.float32)
         sums, meeting = np.zeros((len(batches), parts, 2)), np.zeros(1, np.int64)
         model = self._model(self._training, self._memories)
         data = Data(pixels, labels, places, ends, self._scale, self._shift, factors)
-        rule, threads = self._rule(optimizer, rates), self._shared.threads(min(team.threads, parts))
+        rule, threads = self._rule(optimizer, rates), self._crowding.threads(min(team.threads, parts))
 
         def work(thread: int) -> None:
-            try:
-                if drawn:
-                    self._draw(drawn, chosen, ends, range(thread, parts, threads), pixels, factors)
-                run(Threads(thread, threads, meeting), model, data, rule, sums, NONE)
-            except BaseException:
-                leave()
-                raise
+            if draw:
+                self._fill(draw, chosen, ends, range(thread, parts, threads), pixels, factors)
+            run(Threads(thread, threads, meeting), model, data, rule, sums, NONE)
 
         def leave() -> None:
             meeting[0] = GONE  # the others do not wait for a thread that will not come
 
-        with self._shared.watched(threads):
+        with self._crowding.watched(threads):
             team.run(work, range(threads), leave)
         self._tell(optimizer, len(batches))
         return sums.sum(axis=1)
@@ -168,20 +164,20 @@ class Kernels:
         constants = np.array([group["weight_decay"], *betas, group.get("eps", 0.0)])
         return Rule(RULES.index(rule), constants, step, np.array(rates, np.float64), self._moments)
 
-    def _draw(
+    def _fill(
         self,
-        drawn: Drawn,
+        draw: Draw,
         chosen: np.ndarray,
         ends: np.ndarray,
         parts: Iterable[int],
         pixels: np.ndarray,
         factors: np.ndarray,
     ) -> None:
-        """Fill in the images and the factors of dropout for these parts of each step, whose places are `ends`."""
-        for (at, step), part in itertools.product(enumerate(ends), parts):
-            start, end = step[part : part + 2]
+        """Draw the images, and the factors of dropout, of these parts of each step: rows between two of its `ends`."""
+        for (step, limits), part in itertools.product(enumerate(ends), parts):
+            start, end = limits[part : part + 2]
             if start < end:
-                pixels[start:end] = drawn(at, part, chosen[start:end])
+                pixels[start:end] = draw(step, part, chosen[start:end])
                 if self.drops:
                     factors[start:end] = self._factors(end - start)
 
@@ -196,19 +192,19 @@ class Kernels:
 
     def _factors(self, count: int) -> np.ndarray:
         """What dropout multiplies the values of `count` images by: drawn as `modules.Dropout` does."""
-        drawn = []
+        factors = []
         for shape, rate, layout in self.drops:
-            factors = torch.empty(count, *shape, memory_format=layout)  # drawn in the order of memory
+            of_layer = torch.empty(count, *shape, memory_format=layout)  # drawn in the order of memory
             share = 1 - rate
-            drawn.append(factors.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
-        return torch.cat(drawn, dim=1).numpy() if drawn else NONE
+            factors.append(of_layer.bernoulli_(share, generator=chance.generator).div_(share).flatten(1))
+        return torch.cat(factors, dim=1).numpy()
 
 
-class Shared:
+class Crowding:
     """Whether another program has one of two cores: then two threads, which wait for each other, are slower than one.
 
-    That shows in their processor time, except in Windows, where it counts how long they wait for each other. One thread
-    then leaves the other core to that program, for a while.
+    That shows in their processor time, except in Windows, where waiting counts as processor time. One thread then
+    leaves the other core to that program, for a while.
     """
 
     LEAST = 1.2  # processor seconds per second that two threads get where nobody takes a core from them

@@ -401,7 +401,7 @@ class Program:
     tables: np.ndarray  # int64: the places and distances that instructions refer to
     block: int
     lanes: int
-    memory: int  # float32 that a thread needs
+    memory: int  # float32 that a part of a batch needs, a multiple of `ALIGNED`
     parameters: int  # whose gradients memory begins with; 0 if the program does not train
 
     @cached_property
@@ -417,7 +417,8 @@ class Program:
 
     def __str__(self) -> str:
         """Two lines for each instruction: layer, name, formula; fields."""
-        head = f"{self.block} images at once, {self.lanes} lanes, {4 * self.memory / 2**20:.2f} MiB for each thread"
+        mebibytes = 4 * self.memory / 2**20
+        head = f"{self.block} images at once, {self.lanes} lanes, {mebibytes:.2f} MiB for each part of a batch"
         lines = [head, f"{'layer':>5}  instruction"]
         for number, one in self.instructions:
             said = ", ".join(f"{field.name} {getattr(one, field.name)}" for field in fields(one))
@@ -434,7 +435,7 @@ def written(
         rows: the network's table.
         trains: whether it computes loss and gradients; otherwise logits.
         frozen: the number of first layers without gradients.
-        images: that a thread has at once, for smaller blocks than usual if they are few.
+        images: of a part of a batch, for smaller blocks than usual if they are few.
         lanes: float32 in a vector.
     """
     pictures = any(isinstance(row.layer, Conv | Pool | GlobalAvgPool) for row in rows)
