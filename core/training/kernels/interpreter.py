@@ -135,6 +135,7 @@ def _tiled(tiled: Any, most: tuple[int, int], some: tuple[int, int], one: int, h
 
 _columns = 4 if registers() >= 32 else 2
 _product = _tiled(_products, (6, _columns), (4, _columns), one=8, halved=8)
+# Neither larger nor smaller tiles are better here (`benchmarks/RESULTS.md`).
 _correlate = _tiled(_correlations, (4, _columns), (2, 5), one=8)
 
 
