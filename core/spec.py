@@ -187,7 +187,7 @@ def _extra(name: str) -> dict[str, Any]:
 
 
 def group(name: str) -> str:
-    """The part of the form that has a field."""
+    """The part of the form that a field is in."""
     return _extra(name)["group"]
 
 
