@@ -273,9 +273,10 @@ def test_two_threads_that_get_one_core_become_one_for_a_while():
     crowding = Crowding()
     crowding.ALONE = 0.3
     assert [crowding.threads(count) for count in (1, 2, 3)] == [1, 2, 3]
-    with crowding.watched(2):
-        time.sleep(crowding.WATCHED * 1.1)  # as if another program had all of the processor
-    assert [crowding.threads(count) for count in (1, 2, 3)] == [1, 1, 3]
+    for expected in (2, 1):  # the first steps of all say nothing
+        with crowding.watched(2):
+            time.sleep(crowding.WATCHED * 1.1)  # as if another program had all of the processor
+        assert [crowding.threads(count) for count in (1, 2, 3)] == [1, expected, 3]
     with crowding.watched(crowding.threads(2)):
         wait_for(lambda: crowding.threads(2) == 2)
     assert crowding.threads(2) == 2, "what one thread takes says nothing of two"

@@ -212,6 +212,7 @@ class Crowding:
 
     def __init__(self):
         self._seconds = self._processor_seconds = self._alone_until = 0.0
+        self._has_begun = False
 
     def threads(self, threads: int) -> int:
         """How many of these threads shall make the next steps."""
@@ -219,11 +220,15 @@ class Crowding:
 
     @contextmanager
     def watched(self, threads: int) -> Iterator[None]:
-        """Count the time of the block, in which so many threads make steps."""
+        """Count the time of the block, in which so many threads make steps; not of the first one.
+
+        In that, one thread makes Numba ready for all, which takes a quarter of a second in a new process.
+        """
         began, processor_began = time.perf_counter(), time.process_time()
         yield
         now = time.perf_counter()
-        if threads != 2:
+        has_begun, self._has_begun = self._has_begun, True
+        if threads != 2 or not has_begun:
             return
         self._seconds += now - began
         self._processor_seconds += time.process_time() - processor_began
