@@ -163,6 +163,11 @@ class RunSpec(BaseModel):
         return used
 
     @property
+    def augments(self) -> bool:
+        """Whether the train images are augmented."""
+        return any(getattr(self, name) for name in AUGMENTATION)
+
+    @property
     def taken(self) -> int:
         """The number of first layers that start with another run's weights, frozen ones included."""
         return self.layers_taken if self.first_layers in TAKEN[1] else 0

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.datasets import dataset
 from core.refusal import Refusal
-from core.spec import checked
+from core.spec import AUGMENTATION, checked
 from ui import data, form, importing
 from ui.data_card import data_are_here, data_facts, pitfalls, what_splits_lack
 from ui.server import PAGES
@@ -19,7 +19,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if not imports and st.button(t("explore.train_on_this"), icon=icon, type="primary", key="train-on-this"):
         st.switch_page(PAGES / "train.py", query_params={})
     with st.popover(t("explore.preprocessing"), icon=":material/tune:"):
-        names = ["split", "val_fraction", "image_size", "normalisation", "seed", *data.AUGMENTATION]
+        names = ["split", "val_fraction", "image_size", "normalisation", "seed", *AUGMENTATION]
         values = form.fields(names, values)
     importing.toggle()
     form.write_link(values)

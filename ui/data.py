@@ -13,7 +13,7 @@ from core.datasets import Dataset, Splits
 from core.images.exploration import class_counts, majority_baseline, mean_images, minibatch, samples_per_class
 from core.images.preprocessing import stages
 from core.images.splits import resized, train_indices
-from core.spec import AUGMENTATION, RunSpec, checked
+from core.spec import RunSpec, checked
 from ui import form, server
 from ui.choice import data_name, one_of, run_label
 from ui.columns import beside_or_below
@@ -182,7 +182,7 @@ def _stages(spec: RunSpec, image: np.ndarray) -> None:
     mean, deviation = (" | ".join(map(number, values)) for values in (-shift.ravel() * deviation, deviation))
     key = "stage.unit" if spec.normalisation == "unit" else "stage.normalisation"
     st.caption(t(key, mean=mean, deviation=deviation))
-    if any(getattr(spec, name) for name in AUGMENTATION):
+    if spec.augments:
         from core.images.augment import examples  # torch is imported only for them
 
         before = next(one.picture for one in reversed(found) if one.values.dtype == np.uint8)

@@ -468,9 +468,9 @@ def _loading(spec: RunSpec) -> str:
 
 def _augmentation(spec: RunSpec, comment: str) -> str:
     """The functions that augment a batch as the spec says; "" if it does not."""
-    from core.images.augment import BENDS, augmented, augments, changes_shapes
+    from core.images.augment import BENDS, augmented, changes_shapes
 
-    if not augments(spec):
+    if not spec.augments:
         return ""
     fields = ", ".join(f"{name}={getattr(spec, name)}" for name in AUGMENTATION)
     before = f"BENDS = {BENDS}\n\n\n" if spec.elastic else ""

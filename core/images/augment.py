@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 BENDS = 5  # control points per side of the elastic displacement field: on MNIST one every 5.6 px
 
 
-def augments(spec: RunSpec) -> bool:
-    """Whether the spec has an augmentation."""
-    return bool(spec.flip) or changes_shapes(spec)
-
-
 def changes_shapes(spec: RunSpec) -> bool:
     """Whether the spec has an augmentation other than the flip."""
     return any((spec.rotation, spec.shift, spec.zoom, spec.elastic, spec.stroke_width))

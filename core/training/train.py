@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from core.datasets import Split, Splits
 from core.events import MOST_RIGHT, BestBy, ComputedBy, Epoch, Step
-from core.images.augment import augmented, augments
+from core.images.augment import augmented
 from core.images.preprocessing import normalisation
 from core.measures.answers import packed
 from core.networks import layers
@@ -309,7 +309,7 @@ def _updates_by_kernels(
         data.train_labels.numpy(),
         [batch.numpy() for batch in batches],
         rates,
-        drawn if kernels.drops or augments(spec) else None,
+        drawn if kernels.drops or spec.augments else None,
     )
     return torch.from_numpy(sums).to(state.sums.dtype)
 
